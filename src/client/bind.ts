@@ -1,0 +1,124 @@
+import type { InArgs, InValue } from "@libsql/client";
+import type { NativeValue } from "./native.js";
+import type { ParsedStatement } from "./sql.js";
+
+const MIN_INT64 = -(2n ** 63n);
+const MAX_INT64 = 2n ** 63n - 1n;
+const NONE: readonly NativeValue[] = [];
+
+/**
+ * The arguments of a call as a list that the binding can take, one value a parameter.
+ *
+ * The binding aborts the process on a boolean, keeps the previous call's values where some are missing, and binds
+ * every number as REAL: so each value is checked and converted here. Throws TypeError or RangeError on a value
+ * that would not come back as it was given, and on missing or surplus values.
+ */
+export function bindArguments(statement: ParsedStatement, args: InArgs | undefined): readonly NativeValue[] {
+  if (args === undefined || args === null) return bindList(statement, []);
+  if (Array.isArray(args)) return bindList(statement, args);
+  if (typeof args !== "object" || !isPlainRecord(args)) {
+    throw new TypeError(`Expected the arguments to be an array or a plain object of names, got ${describe(args)}`);
+  }
+  return bindNames(statement, args);
+}
+
+function bindList(statement: ParsedStatement, args: readonly InValue[]): readonly NativeValue[] {
+  const count = statement.parameterCount;
+  if (args.length !== count) {
+    throw new RangeError(`Expected ${count} argument${count === 1 ? "" : "s"} for the statement, got ${args.length}`);
+  }
+  if (count === 0) return NONE;
+  const values = new Array<NativeValue>(count);
+  for (let i = 0; i < count; i++) values[i] = toNative(args[i], i + 1);
+  return values;
+}
+
+function bindNames(statement: ParsedStatement, args: Record<string, InValue>): readonly NativeValue[] {
+  if (statement.hasAnonymousParameters) {
+    throw new TypeError(
+      "Expected an array of arguments for the `?` parameters of the statement, got an object of names",
+    );
+  }
+  const { parameterNames } = statement;
+  if (parameterNames === undefined) return NONE;
+  const given = new Map<string, InValue>();
+  for (const key of Object.keys(args)) {
+    const hasSigil = key.startsWith(":") || key.startsWith("@") || key.startsWith("$");
+    given.set(hasSigil ? key.slice(1) : key, args[key] as InValue);
+  }
+  const values = new Array<NativeValue>(parameterNames.size);
+  for (const [name, number] of parameterNames) {
+    if (!given.has(name)) throw new RangeError(`Expected an argument named \`${name}\`, got none`);
+    values[number - 1] = toNative(given.get(name), name);
+  }
+  return values;
+}
+
+function toNative(value: unknown, parameter: number | string): NativeValue {
+  switch (typeof value) {
+    case "string":
+      return checkedText(value, parameter);
+    case "number":
+      // Whole numbers bind as INTEGER: as REAL, 'x' || 5 would be 'x5.0' and a TEXT column would store '5.0'.
+      if (Number.isSafeInteger(value)) return BigInt(value);
+      if (!Number.isFinite(value)) {
+        throw new RangeError(`Only finite numbers can be passed as arguments; parameter ${parameter} is ${value}`);
+      }
+      return value;
+    case "bigint":
+      if (value < MIN_INT64 || value > MAX_INT64) {
+        throw new RangeError(`Expected parameter ${parameter} to fit a 64-bit integer, got ${value}`);
+      }
+      return value;
+    case "boolean":
+      return value ? 1n : 0n;
+    case "object":
+      if (value === null) return null;
+      return objectToNative(value, parameter);
+    default:
+      throw refusal(value, parameter);
+  }
+}
+
+function objectToNative(value: object, parameter: number | string): NativeValue {
+  if (value instanceof Uint8Array) return value;
+  // The binding would take the whole buffer beneath any other view.
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (value instanceof Date) {
+    const time = value.getTime();
+    if (Number.isNaN(time))
+      throw new RangeError(`Expected parameter ${parameter} to be a valid Date, got Invalid Date`);
+    return BigInt(time);
+  }
+  throw refusal(value, parameter);
+}
+
+function checkedText(value: string, parameter: number | string): string {
+  if (value.includes("\0")) {
+    throw new RangeError(
+      `Expected parameter ${parameter} without NUL characters: text is cut there. Bind bytes instead`,
+    );
+  }
+  if (!value.isWellFormed()) {
+    throw new RangeError(`Expected parameter ${parameter} without lone surrogates: they have no UTF-8 form`);
+  }
+  return value;
+}
+
+function refusal(value: unknown, parameter: number | string): TypeError {
+  return new TypeError(
+    `Expected parameter ${parameter} to be null, string, number, bigint, boolean, Date, ArrayBuffer or a typed array, got ${describe(value)}`,
+  );
+}
+
+function isPlainRecord(value: object): boolean {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Date) return false;
+  return !(value instanceof Map) && !(value instanceof Set);
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== "object" || value === null)
+    return `${typeof value}${value === undefined ? "" : ` ${String(value)}`}`;
+  return value.constructor?.name ?? "an object";
+}

@@ -1,0 +1,126 @@
+import { statSync } from "node:fs";
+import type { Connection } from "./connection.js";
+import { tryBeginImmediate } from "./write-lock.js";
+import type { WriterQueue } from "./writer-queue.js";
+
+/** What one checkpoint did. */
+export interface CheckpointResult {
+  /** Frames in the log when it ran. */
+  readonly logFrames: number;
+  /** Those of them that are in the database file now; fewer while a reader still needs the old pages. */
+  readonly checkpointedFrames: number;
+}
+
+export interface CheckpointerOptions {
+  readonly path: string;
+  readonly walBytes: number;
+  readonly writer: WriterQueue;
+  readonly open: () => Connection;
+}
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 4000;
+
+/**
+ * Moves the WAL into the database file, always with the write lock held.
+ *
+ * SQLite up to 3.51.2 can lose committed rows when a checkpoint without the lock overlaps a commit that resets the
+ * WAL. So the writer takes the lock, a second connection runs PASSIVE off the main thread (it waits for nobody and
+ * cannot downgrade, unlike TRUNCATE), and the lock is given back. Then a write that changes nothing resets the log:
+ * only the first write after a complete checkpoint can, and there may be no other for hours.
+ */
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  #connection: Connection | undefined;
+  #isQueued = false;
+  #pauseMs = 0;
+  #notBefore = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+  }
+
+  get walBytes(): number {
+    return statSync(`${this.#options.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** To be called after each commit: whoever commits past the limit takes the next turn as writer. */
+  afterCommit(): void {
+    if (this.#isQueued || this.#isClosed) return;
+    if (this.walBytes <= this.#options.walBytes) {
+      this.#pauseMs = 0;
+      this.#notBefore = 0;
+      return;
+    }
+    if (performance.now() >= this.#notBefore) this.#enqueue();
+  }
+
+  /** Checkpoints now; `writer` is the writer connection, in its turn and outside of a transaction. */
+  async run(writer: Connection): Promise<CheckpointResult> {
+    await this.#options.writer.lock(writer);
+    return this.#checkpointLocked(writer);
+  }
+
+  /** Leaves the file complete without its log, if nobody is writing; part of closing. */
+  async runLast(writer: Connection): Promise<void> {
+    if (this.walBytes > 0 && tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  #enqueue(): void {
+    this.#isQueued = true;
+    clearTimeout(this.#timer);
+    this.#options.writer
+      .turn((connection) => this.#runIfFree(connection), { first: true })
+      // A checkpoint that fails loses nothing: the log stays, and the next commit tries again.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#isQueued = false;
+        this.#backOff();
+      });
+  }
+
+  /** Gives way to another process that holds the lock: it sees the size of the log as well. */
+  async #runIfFree(writer: Connection): Promise<void> {
+    if (tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+  }
+
+  async #checkpointLocked(writer: Connection): Promise<CheckpointResult> {
+    this.#connection ??= this.#options.open();
+    const passive = "PRAGMA wal_checkpoint(PASSIVE)";
+    try {
+      await this.#connection.execOffThread(passive);
+      // The same again tells how far it came; there is nothing left to copy.
+      const [, logFrames, checkpointedFrames] = this.#connection.query(passive)[0]!.map(Number);
+      writer.rollback();
+      if (logFrames === checkpointedFrames && tryBeginImmediate(writer)) resetLog(writer);
+      return { logFrames: logFrames!, checkpointedFrames: checkpointedFrames! };
+    } finally {
+      writer.rollback();
+    }
+  }
+
+  /** While a reader keeps the log from being reset, asks ever more seldom, also when nobody commits. */
+  #backOff(): void {
+    if (this.#isClosed || this.walBytes <= this.#options.walBytes) return;
+    this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
+    this.#notBefore = performance.now() + this.#pauseMs;
+    this.#timer = setTimeout(() => this.afterCommit(), this.#pauseMs + 1);
+    this.#timer.unref();
+  }
+}
+
+/** A commit of page 1 as it is: the first frame after a complete checkpoint goes to the start of the log. */
+function resetLog(writer: Connection): void {
+  const [version] = writer.query("PRAGMA user_version")[0] as [bigint];
+  writer.exec(`PRAGMA user_version = ${version}`);
+  writer.exec("COMMIT");
+}

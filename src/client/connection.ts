@@ -1,0 +1,241 @@
+import type { IntMode, ResultSet } from "@libsql/client";
+import {
+  execOffThread,
+  type NativeDatabase,
+  type NativeOpenOptions,
+  type NativeStatement,
+  type NativeValue,
+  openNative,
+} from "./native.js";
+import { decodeRow, rowMaker, StatementResult } from "./rows.js";
+import type { ParsedStatement } from "./sql.js";
+import { makesSuspect, toLibsqlError, toOpenError } from "./sqlite-error.js";
+import { type CachedStatement, StatementCache, type StatementMethod } from "./statement-cache.js";
+
+export interface ConnectionOptions extends NativeOpenOptions {
+  readonly statementCacheSize: number;
+}
+
+/**
+ * One connection to a local database with its prepared statements. Every call but `execOffThread` is synchronous.
+ *
+ * Who holds it keeps two rules: writes run inside a transaction begun by `exec`, so that no prepared statement ever
+ * meets SQLITE_BUSY (it would stay in progress and block every later COMMIT), and nothing is called after `close`.
+ */
+export class Connection {
+  readonly #database: NativeDatabase;
+  readonly #statements: StatementCache;
+  readonly #schemaVersion: NativeStatement;
+  readonly #changes: NativeStatement;
+  #isClosed = false;
+  /** Whether an error since the last check makes its health doubtful. */
+  isSuspect = false;
+  /** Set by use and cleared by the idle sweep, which closes what it finds cleared. */
+  wasUsed = true;
+
+  private constructor(database: NativeDatabase, options: ConnectionOptions) {
+    this.#database = database;
+    this.#statements = new StatementCache({ max: options.statementCacheSize });
+    this.#schemaVersion = database.prepare("PRAGMA schema_version").raw(true);
+    this.#changes = database.prepare("SELECT changes(), last_insert_rowid()").raw(true).safeIntegers(true);
+  }
+
+  /** Opens `path` and applies `setup`; throws SQLITE_CANTOPEN, or whatever the setup meets. */
+  static open(path: string, options: ConnectionOptions, setup: readonly string[]): Connection {
+    let database: NativeDatabase;
+    try {
+      const { encryptionKey } = options;
+      database = openNative(path, encryptionKey === undefined ? {} : { encryptionKey });
+    } catch (error) {
+      throw toOpenError(error, path);
+    }
+    try {
+      for (const sql of setup) database.exec(sql);
+      return new Connection(database, options);
+    } catch (error) {
+      database.close();
+      throw toLibsqlError(error);
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get inTransaction(): boolean {
+    // Asking a closed database aborts the process.
+    return !this.#isClosed && this.#database.inTransaction;
+  }
+
+  get statementStats() {
+    return this.#statements.stats();
+  }
+
+  /** Runs one statement with its checked arguments. After a throw, its prepared form is not used again. */
+  execute(statement: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet {
+    this.wasUsed = true;
+    const { sql } = statement;
+    try {
+      let cached = this.#statements.getOrPrepare(sql, () => this.#prepare(sql));
+      if (cached.uses++ === 1 && statement.kind === "read" && !statement.isExplain)
+        cached = this.#preferGet(sql, cached);
+      if (cached.method === "run") return this.#run(cached.native, args);
+      if (cached.method === "get") {
+        const result = this.#getOne(cached, args, intMode);
+        if (result !== undefined) return result;
+        cached = this.#prepare(sql);
+        this.#statements.replace(sql, cached);
+      }
+      return this.#all(cached, statement, args, intMode);
+    } catch (error) {
+      this.#statements.delete(sql);
+      if (makesSuspect(error)) this.isSuspect = true;
+      throw toLibsqlError(error);
+    }
+  }
+
+  /** Runs a script, or the BEGIN and COMMIT around everything: SQLITE_BUSY from here leaves nothing in progress. */
+  exec(sql: string): void {
+    this.wasUsed = true;
+    try {
+      this.#database.exec(sql);
+    } catch (error) {
+      if (makesSuspect(error)) this.isSuspect = true;
+      throw toLibsqlError(error);
+    }
+  }
+
+  /** The same on another thread; the connection must not be touched until the promise settles. */
+  async execOffThread(sql: string): Promise<void> {
+    this.wasUsed = true;
+    try {
+      await execOffThread(this.#database, sql);
+    } catch (error) {
+      throw toLibsqlError(error);
+    }
+  }
+
+  /** The rows of a query of the engine's own, as arrays with bigint integers; prepared afresh, never cached. */
+  query(sql: string): unknown[][] {
+    try {
+      return this.#database.prepare(sql).raw(true).safeIntegers(true).all([]) as unknown[][];
+    } catch (error) {
+      throw toLibsqlError(error);
+    }
+  }
+
+  /** Rolls back what is open. Throws if even that fails: then the connection is to be closed. */
+  rollback(): void {
+    if (this.inTransaction) this.exec("ROLLBACK");
+  }
+
+  /** Whether it can still read its file; clears the suspicion if so. */
+  checkHealth(): boolean {
+    try {
+      this.query("SELECT 1 FROM sqlite_schema LIMIT 1");
+      this.isSuspect = false;
+      return true;
+    } catch {
+      // Whatever it is, the answer is the same: this connection is to be replaced.
+      return false;
+    }
+  }
+
+  /** Rolls back, drops the statements and closes. The binding lets go of the file once they are collected. */
+  close(): void {
+    if (this.#isClosed) return;
+    try {
+      this.rollback();
+    } catch {
+      // Closing rolls back as well, and an unusable connection is why one may be here.
+    }
+    this.#isClosed = true;
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #prepare(sql: string): CachedStatement {
+    // Read before preparing: a schema that changes in between then shows as changed.
+    const schemaVersion = this.#readSchemaVersion();
+    const native = this.#database.prepare(sql);
+    const method: StatementMethod = native.reader ? "all" : "run";
+    if (method === "all") native.raw(true).safeIntegers(true);
+    return { native, method, ...describeColumns(native), schemaVersion, uses: 0 };
+  }
+
+  /**
+   * `get` costs half of `all`, but gives one row only. So a statement that is used again is run by `get` if its
+   * program shows that it never makes a second row: its only ResultRow is followed by Halt.
+   */
+  #preferGet(sql: string, cached: CachedStatement): CachedStatement {
+    const schemaVersion = this.#readSchemaVersion();
+    if (cached.method !== "all") return cached;
+    const explain = this.#database.prepare(`EXPLAIN ${sql}`).raw(true);
+    const program = explain.all([]).map((row) => (row as unknown[])[1]);
+    endExplain(explain, []);
+    const first = program.indexOf("ResultRow");
+    if (first < 0 || first !== program.lastIndexOf("ResultRow") || program[first + 1] !== "Halt") return cached;
+    const native = this.#database.prepare(sql).raw(true).safeIntegers(true);
+    const getter: CachedStatement = { ...cached, native, method: "get", schemaVersion, uses: 2 };
+    this.#statements.replace(sql, getter);
+    return getter;
+  }
+
+  #run(native: NativeStatement, args: readonly NativeValue[]): ResultSet {
+    const { changes, lastInsertRowid } = native.run(args);
+    // The binding gives the row id as a double.
+    const rowid = Number.isSafeInteger(lastInsertRowid) ? BigInt(lastInsertRowid) : this.#readChanges().lastInsertRowid;
+    return new StatementResult([], [], [], changes, rowid);
+  }
+
+  /** Undefined when the schema changed since the proof: the caller then reads again, with `all`. */
+  #getOne(cached: CachedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet | undefined {
+    const values = cached.native.get(args) as unknown[] | undefined;
+    if (this.#readSchemaVersion() !== cached.schemaVersion) return undefined;
+    const rows = values === undefined ? [] : [cached.makeRow(decodeRow(values, intMode))];
+    return new StatementResult([...cached.columns], [...cached.columnTypes], rows, 0, undefined);
+  }
+
+  #all(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet {
+    const rows = cached.native.all(args) as unknown[][];
+    if (statement.isExplain) endExplain(cached.native, args);
+    // The names behind a `*` follow the schema, and are up to date only after the statement has stepped.
+    if (statement.hasStar) this.#refreshColumns(cached);
+    const { makeRow } = cached;
+    const made = new Array(rows.length);
+    for (let index = 0; index < rows.length; index++) made[index] = makeRow(decodeRow(rows[index]!, intMode));
+    const columns = [...cached.columns];
+    if (statement.kind !== "write") return new StatementResult(columns, [...cached.columnTypes], made, 0, undefined);
+    const { changes, lastInsertRowid } = this.#readChanges();
+    return new StatementResult(columns, [...cached.columnTypes], made, changes, lastInsertRowid);
+  }
+
+  #refreshColumns(cached: CachedStatement): void {
+    const schemaVersion = this.#readSchemaVersion();
+    if (schemaVersion === cached.schemaVersion) return;
+    Object.assign(cached, describeColumns(cached.native), { schemaVersion });
+  }
+
+  #readSchemaVersion(): number {
+    return (this.#schemaVersion.get([]) as [number])[0];
+  }
+
+  #readChanges(): { changes: number; lastInsertRowid: bigint } {
+    const [changes, lastInsertRowid] = this.#changes.get([]) as [bigint, bigint];
+    return { changes: Number(changes), lastInsertRowid };
+  }
+}
+
+/**
+ * An EXPLAIN counts as in progress even after its last row, and then every later read of the connection keeps its
+ * snapshot for good. Of all calls only `get` resets at its end.
+ */
+function endExplain(explain: NativeStatement, args: readonly NativeValue[]): void {
+  explain.get(args);
+}
+
+function describeColumns(native: NativeStatement): Pick<CachedStatement, "columns" | "columnTypes" | "makeRow"> {
+  const described = native.columns();
+  const columns = described.map((column) => column.name);
+  return { columns, columnTypes: described.map((column) => column.type ?? ""), makeRow: rowMaker(columns) };
+}

@@ -1,0 +1,70 @@
+import { resolve } from "node:path";
+import { LibsqlError } from "@libsql/client";
+
+const URL_FORM = /^file:(?:\/\/(?<authority>[^/?#]*))?(?<path>[^?#]*)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?$/su;
+
+/** Where a `file:` URL or `:memory:` points, as the binding wants it. */
+export interface LocalTarget {
+  readonly path: string;
+  readonly isMemory: boolean;
+}
+
+/**
+ * The target of a local URL, or undefined for every other URL; by the rules of @libsql/client.
+ *
+ * The path is made absolute, so that connections opened later find the same file after a change of directory.
+ */
+export function parseLocalUrl(url: string): LocalTarget | undefined {
+  if (url === ":memory:") return { path: "file::memory:", isMemory: true };
+  if (!/^file:/i.test(url)) return undefined;
+  const groups = URL_FORM.exec(`file:${url.slice(5)}`)?.groups;
+  if (groups === undefined) throw new LibsqlError(`The URL '${url}' is not in a valid format`, "URL_INVALID");
+  const { authority = "", query = "", fragment } = groups;
+  if (fragment !== undefined) {
+    throw new LibsqlError(`URL fragments are not supported: ${JSON.stringify(`#${fragment}`)}`, "URL_INVALID");
+  }
+  if (authority !== "" && authority.toLowerCase() !== "localhost") {
+    throw new LibsqlError(
+      `Invalid host in file URL: ${JSON.stringify(authority)}. A "file:" URL with an absolute path should start with one slash ("file:/absolute/path.db") or with three ("file:///absolute/path.db")`,
+      "URL_INVALID",
+    );
+  }
+  const path = decode(groups.path ?? "");
+  const isMemory = path === ":memory:";
+  const parameters = [...new URLSearchParams(query)];
+  for (const [key, value] of parameters) assertParameter(key, value, isMemory);
+  if (path.includes("\0")) throw new LibsqlError("Expected a path without NUL characters", "URL_INVALID");
+  if (isMemory) {
+    const cache = parameters.map(([key, value]) => `${key}=${value}`).join("&");
+    return { path: `file::memory:${cache === "" ? "" : `?${cache}`}`, isMemory };
+  }
+  if (path === "") throw new LibsqlError(`The URL '${url}' names no file`, "URL_INVALID");
+  return { path: resolve(path), isMemory };
+}
+
+function assertParameter(key: string, value: string, isMemory: boolean): void {
+  const allowed: Record<string, readonly string[] | undefined> = isMemory
+    ? { cache: ["shared", "private"] }
+    : { tls: ["0", "1"], authToken: undefined };
+  if (!Object.hasOwn(allowed, key)) {
+    throw new LibsqlError(`Unsupported URL query parameter ${JSON.stringify(key)}`, "URL_PARAM_NOT_SUPPORTED");
+  }
+  const values = allowed[key];
+  if (values !== undefined && !values.includes(value)) {
+    throw new LibsqlError(`Unknown value for the "${key}" query argument: ${JSON.stringify(value)}`, "URL_INVALID");
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new LibsqlError(
+      `URL component has invalid percent encoding: ${error}`,
+      "URL_INVALID",
+      undefined,
+      undefined,
+      error as Error,
+    );
+  }
+}

@@ -1,0 +1,40 @@
+/** Someone who holds a connection beyond one call. */
+export interface Holder {
+  readonly what: string;
+  readonly since: number;
+  /** Made where the connection was asked for; only its stack is of interest, and only if somebody waits in vain. */
+  readonly trace: Error;
+}
+
+/** Who holds connections now, so that a waiter that gives up can say who kept it waiting. */
+export class Holders {
+  readonly #holders = new Set<Holder>();
+
+  add(what: string, trace: Error): Holder {
+    const holder = { what, since: performance.now(), trace };
+    this.#holders.add(holder);
+    return holder;
+  }
+
+  remove(holder: Holder): void {
+    this.#holders.delete(holder);
+  }
+
+  /** The end of a sentence: what is held, for how long, and where in the caller's code it was taken. */
+  describe(): string {
+    if (this.#holders.size === 0) return "";
+    const now = performance.now();
+    const list = [...this.#holders].map(
+      ({ what, since, trace }) => `${what} taken ${Math.round(now - since)} ms ago${callerOf(trace)}`,
+    );
+    return `: still held are ${list.join("; ")}. Release each one in a finally block`;
+  }
+}
+
+const OWN_FILES = new URL(".", import.meta.url).pathname;
+
+function callerOf(trace: Error): string {
+  const frames = (trace.stack ?? "").split("\n").slice(1);
+  const outside = frames.find((frame) => !frame.includes(OWN_FILES) && !frame.includes("node:internal"));
+  return outside === undefined ? "" : ` ${outside.trim()}`;
+}

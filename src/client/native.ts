@@ -1,0 +1,50 @@
+import { createRequire } from "node:module";
+
+/** What the binding takes for a parameter; everything else is normalised or refused by `bind.ts`. */
+export type NativeValue = null | string | number | bigint | Uint8Array;
+
+/** A prepared statement of `libsql`, as far as the engine uses it. */
+export interface NativeStatement {
+  readonly reader: boolean;
+  raw(on: boolean): this;
+  safeIntegers(on: boolean): this;
+  all(args: readonly NativeValue[]): unknown[];
+  get(args: readonly NativeValue[]): unknown;
+  run(args: readonly NativeValue[]): { changes: number; lastInsertRowid: number };
+  columns(): { name: string; type: string | null }[];
+}
+
+/** A connection of `libsql`. `db` is the handle that its synchronous and its promise-based face share. */
+export interface NativeDatabase {
+  readonly db: object;
+  readonly inTransaction: boolean;
+  prepare(sql: string): NativeStatement;
+  exec(sql: string): void;
+  close(): void;
+}
+
+export interface NativeOpenOptions {
+  readonly encryptionKey?: string;
+  /** Left at 0 always: SQLite's own busy handler would stop the event loop. */
+  readonly timeout?: number;
+}
+
+interface AsyncFace {
+  readonly prototype: { exec(this: { db: object }, sql: string): Promise<void> };
+}
+
+// `libsql` is reached through @libsql/client, so that both share one native library: two copies of SQLite
+// working on one file in a process drop each other's locks.
+const clientRequire = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));
+const Database = clientRequire("libsql") as new (path: string, options: NativeOpenOptions) => NativeDatabase;
+const AsyncDatabase = clientRequire("libsql/promise") as AsyncFace;
+
+/** Opens a connection. Never call it with a path that holds NUL: the binding aborts the process. */
+export function openNative(path: string, options: NativeOpenOptions): NativeDatabase {
+  return new Database(path, options);
+}
+
+/** Runs `sql` on a thread of the binding's own, so that a long VACUUM or checkpoint leaves the event loop free. */
+export function execOffThread(database: NativeDatabase, sql: string): Promise<void> {
+  return AsyncDatabase.prototype.exec.call({ db: database.db }, sql);
+}

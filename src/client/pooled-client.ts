@@ -1,0 +1,24 @@
+import type { Client, TransactionMode } from "@libsql/client";
+import type { CheckpointResult } from "./checkpointer.js";
+import type { ConnectionPool, PoolStats } from "./connection-pool.js";
+import type { StatementCacheStats } from "./statement-cache.js";
+import type { Transaction } from "./transaction.js";
+import type { WriteStats } from "./writer-queue.js";
+
+/** Figures since the client was opened. */
+export interface ClientStats {
+  readonly pool: PoolStats;
+  readonly statements: StatementCacheStats;
+  readonly writes: WriteStats;
+}
+
+/** A `Client` of @libsql/client for a local database, over a pool of connections. */
+export interface PooledClient extends Client {
+  readonly pool: ConnectionPool;
+  stats(): ClientStats;
+  /** Moves the WAL into the database file now. Rejects with SQLITE_BUSY when another process keeps the lock. */
+  checkpoint(): Promise<CheckpointResult>;
+  transaction(mode?: TransactionMode): Promise<Transaction>;
+  /** `closed` is true at once; resolves when running calls have finished and the connections are closed. */
+  close(): Promise<void>;
+}

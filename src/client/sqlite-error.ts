@@ -1,0 +1,101 @@
+import { LibsqlError } from "@libsql/client";
+
+// SQLite's primary result codes (sqlite.org/rescode.html), by number.
+const PRIMARY_CODES = [
+  "SQLITE_OK",
+  "SQLITE_ERROR",
+  "SQLITE_INTERNAL",
+  "SQLITE_PERM",
+  "SQLITE_ABORT",
+  "SQLITE_BUSY",
+  "SQLITE_LOCKED",
+  "SQLITE_NOMEM",
+  "SQLITE_READONLY",
+  "SQLITE_INTERRUPT",
+  "SQLITE_IOERR",
+  "SQLITE_CORRUPT",
+  "SQLITE_NOTFOUND",
+  "SQLITE_FULL",
+  "SQLITE_CANTOPEN",
+  "SQLITE_PROTOCOL",
+  "SQLITE_EMPTY",
+  "SQLITE_SCHEMA",
+  "SQLITE_TOOBIG",
+  "SQLITE_CONSTRAINT",
+  "SQLITE_MISMATCH",
+  "SQLITE_MISUSE",
+  "SQLITE_NOLFS",
+  "SQLITE_AUTH",
+  "SQLITE_FORMAT",
+  "SQLITE_RANGE",
+  "SQLITE_NOTADB",
+  "SQLITE_NOTICE",
+  "SQLITE_WARNING",
+] as const;
+
+export const BUSY = 5;
+export const READONLY = 8;
+export const IOERR = 10;
+export const CORRUPT = 11;
+export const NOTADB = 26;
+/** What FTS5 reports when its index and its content disagree: the file itself is sound, and a rebuild mends it. */
+const CORRUPT_VTAB = 267;
+
+interface NativeError extends Error {
+  readonly code: string;
+  readonly rawCode?: number;
+}
+
+/** What the binding threw, as the LibsqlError that the stock client would throw. Other errors pass as they are. */
+export function toLibsqlError(error: unknown): unknown {
+  if (error instanceof LibsqlError || !(error instanceof Error)) return error;
+  if (error instanceof TypeError || error instanceof RangeError) return error;
+  const { code, rawCode } = error as NativeError;
+  if (rawCode === undefined || rawCode === null) return error;
+  return new LibsqlError(
+    error.message,
+    PRIMARY_CODES[rawCode & 0xff] ?? `SQLITE_UNKNOWN_${rawCode & 0xff}`,
+    code,
+    rawCode,
+    error,
+  );
+}
+
+/** A failed open comes as a plain Error without a code. */
+export function toOpenError(error: unknown, path: string): LibsqlError {
+  const known = toLibsqlError(error);
+  if (known instanceof LibsqlError) return known;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new LibsqlError(
+    `Cannot open ${path}: ${reason}. Check that its folder exists and may be written`,
+    "SQLITE_CANTOPEN",
+    "SQLITE_CANTOPEN",
+    14,
+    error instanceof Error ? error : undefined,
+  );
+}
+
+/** The primary result code of an error from SQLite, else undefined. Classify by it, never by text. */
+export function primaryCode(error: unknown): number | undefined {
+  const rawCode = error instanceof Error ? (error as NativeError).rawCode : undefined;
+  return typeof rawCode === "number" ? rawCode & 0xff : undefined;
+}
+
+/** Whether waiting and trying again can help: another connection holds a lock, and no snapshot has gone stale. */
+export function isBusy(error: unknown): boolean {
+  const BUSY_SNAPSHOT = 517;
+  return primaryCode(error) === BUSY && (error as NativeError).rawCode !== BUSY_SNAPSHOT;
+}
+
+/** Whether the error shows a damaged file, after which nothing should be written to it. */
+export function showsDamage(error: unknown): boolean {
+  const code = primaryCode(error);
+  if (code === NOTADB) return true;
+  return code === CORRUPT && (error as NativeError).rawCode !== CORRUPT_VTAB;
+}
+
+/** Whether the connection must be checked before it serves anybody else. */
+export function makesSuspect(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code !== undefined && code !== 1 && code !== 19 && code !== READONLY && code !== 20;
+}

@@ -1,0 +1,100 @@
+import { LRUCache } from "lru-cache";
+import type { NativeStatement } from "./native.js";
+import type { RowMaker } from "./rows.js";
+
+/**
+ * How a prepared statement is run. One statement is run one way only: `get` does not reset before it binds, so
+ * after any other call it would run with the values of that call.
+ */
+export type StatementMethod = "all" | "get" | "run";
+
+export interface CachedStatement {
+  readonly native: NativeStatement;
+  readonly method: StatementMethod;
+  columns: string[];
+  columnTypes: string[];
+  makeRow: RowMaker;
+  /** The schema for which `columns`, and the proof that at most one row comes, hold. */
+  schemaVersion: number;
+  uses: number;
+}
+
+export interface StatementCacheStats {
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: number;
+  /** Statements held now. */
+  readonly size: number;
+  /** Hits among all look-ups, 0 to 1; 0 before the first. */
+  readonly hitRate: number;
+}
+
+/**
+ * The prepared statements of one connection, by SQL text; the least recently used one goes first.
+ *
+ * A statement that threw must be deleted: its state is then unknown, and a `get` on it would run with old values.
+ */
+export class StatementCache {
+  readonly #statements: LRUCache<string, CachedStatement>;
+  #hits = 0;
+  #misses = 0;
+  #evictions = 0;
+
+  constructor(options: { readonly max: number }) {
+    this.#statements = new LRUCache<string, CachedStatement>({
+      max: options.max,
+      dispose: (_statement, _sql, reason) => {
+        if (reason === "evict") this.#evictions++;
+      },
+    });
+  }
+
+  /** The statement for `sql`, prepared with `prepare` where there is none yet. */
+  getOrPrepare(sql: string, prepare: () => CachedStatement): CachedStatement {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) {
+      this.#hits++;
+      return known;
+    }
+    this.#misses++;
+    const statement = prepare();
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  replace(sql: string, statement: CachedStatement): void {
+    this.#statements.set(sql, statement);
+  }
+
+  delete(sql: string): void {
+    this.#statements.delete(sql);
+  }
+
+  clear(): void {
+    this.#statements.clear();
+  }
+
+  stats(): StatementCacheStats {
+    const lookups = this.#hits + this.#misses;
+    return {
+      hits: this.#hits,
+      misses: this.#misses,
+      evictions: this.#evictions,
+      size: this.#statements.size,
+      hitRate: lookups === 0 ? 0 : this.#hits / lookups,
+    };
+  }
+}
+
+/** The figures of several caches as one. */
+export function sumStatementStats(all: readonly StatementCacheStats[]): StatementCacheStats {
+  const sum = { hits: 0, misses: 0, evictions: 0, size: 0 };
+  for (const stats of all) {
+    sum.hits += stats.hits;
+    sum.misses += stats.misses;
+    sum.evictions += stats.evictions;
+    sum.size += stats.size;
+  }
+  const lookups = sum.hits + sum.misses;
+  return { ...sum, hitRate: lookups === 0 ? 0 : sum.hits / lookups };
+}
