@@ -1,3 +1,5 @@
+import { LibsqlError } from "@libsql/client";
+
 /**
  * Machine-readable reasons of {@link StorageError}; part of the public API.
  *
@@ -58,4 +60,67 @@ export class StorageError extends Error {
     this.table = options.table;
     this.columns = options.columns;
   }
+}
+
+const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
+  SQLITE_BUSY: "BUSY",
+  SQLITE_LOCKED: "BUSY",
+  SQLITE_FULL: "FULL",
+  SQLITE_READONLY: "READONLY",
+  SQLITE_CORRUPT: "CORRUPT",
+  SQLITE_NOTADB: "NOT_A_DATABASE",
+  SQLITE_CANTOPEN: "CANNOT_OPEN",
+  SQLITE_PERM: "CANNOT_OPEN",
+  SQLITE_IOERR: "IO",
+  CLIENT_CLOSED: "CLOSED",
+  TRANSACTION_CLOSED: "TRANSACTION_CLOSED",
+  SAVEPOINT_CLOSED: "TRANSACTION_CLOSED",
+  ACQUIRE_TIMEOUT: "ACQUIRE_TIMEOUT",
+  WRONG_HANDLE: "WRONG_HANDLE",
+  NOT_SUPPORTED: "NOT_SUPPORTED",
+};
+
+const ADVICE: Partial<Record<StorageErrorCode, string>> = {
+  BUSY: "Another process kept the write lock: try again, or raise `busyTimeoutMs`",
+  FULL: "The disk is full: make room and try again; nothing was stored",
+  CORRUPT: "The file is damaged and was left as it is: copy it with its -wal, then restore a backup",
+  NOT_A_DATABASE: "The file is not a database, or its encryption key is another one; it was left as it is",
+  CANNOT_OPEN: "Check that the folder exists and that this user may write to it",
+};
+
+/** What the client threw, as the error that repositories and storage throw; programmer errors pass as they are. */
+export function toStorageError(error: unknown): unknown {
+  const failure = libsqlErrorIn(error);
+  if (failure === undefined) return error;
+  const constraint = constraintError(failure);
+  if (constraint !== undefined) return constraint;
+  const code = BY_SQLITE_CODE[failure.code] ?? "SQL";
+  const advice = ADVICE[code];
+  const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
+  return new StorageError(code, message, { cause: failure, retryable: code === "BUSY" || code === "ACQUIRE_TIMEOUT" });
+}
+
+/** Drizzle wraps what the client throws, so it may sit further down the `cause` chain. */
+function libsqlErrorIn(error: unknown): LibsqlError | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if (at instanceof StorageError) return undefined;
+    if (at instanceof LibsqlError) return at;
+  }
+  return undefined;
+}
+
+function constraintError(failure: LibsqlError): StorageError | undefined {
+  if (failure.code !== "SQLITE_CONSTRAINT") return undefined;
+  if (failure.message.includes("DIMENSION_MISMATCH")) {
+    const message = "The vector has another length than those stored for this model and version";
+    return new StorageError("DIMENSION_MISMATCH", message, { cause: failure });
+  }
+  const named = /constraint failed: (.+)$/.exec(failure.message)?.[1]?.split(", ") ?? [];
+  const columns = named.filter((name) => name.includes(".")).map((name) => name.slice(name.indexOf(".") + 1));
+  const table = named.find((name) => name.includes("."))?.split(".")[0];
+  const isForeign = failure.extendedCode === "SQLITE_CONSTRAINT_FOREIGNKEY";
+  const isUnique = /_(UNIQUE|PRIMARYKEY|ROWID)$/.test(failure.extendedCode ?? "");
+  const code = isForeign ? "FOREIGN_KEY" : isUnique ? "CONFLICT" : "INVALID";
+  const details = table === undefined ? {} : { table, columns };
+  return new StorageError(code, failure.message, { cause: failure, ...details });
 }

@@ -1,9 +1,15 @@
+import { Buffer, constants } from "node:buffer";
+import { types } from "node:util";
 import type { InArgs, InValue } from "@libsql/client";
 import type { NativeValue } from "./native.js";
 import type { ParsedStatement } from "./sql.js";
 
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
+/** SQLite's own limit: the binding ignores its refusal, and NULL is stored. */
+const MAX_BYTES = 1_000_000_000;
+/** The binding aborts the process when it reads a text with more bytes than a JavaScript string can have. */
+const MAX_TEXT_BYTES = constants.MAX_STRING_LENGTH;
 const NONE: readonly NativeValue[] = [];
 
 /**
@@ -34,22 +40,23 @@ function bindList(statement: ParsedStatement, args: readonly InValue[]): readonl
 }
 
 function bindNames(statement: ParsedStatement, args: Record<string, InValue>): readonly NativeValue[] {
-  if (statement.hasAnonymousParameters) {
+  const { namedParameters, parameterCount } = statement;
+  // A `?1` beside names is fine where it means one of them.
+  if (parameterCount > namedParameters.length) {
     throw new TypeError(
       "Expected an array of arguments for the `?` parameters of the statement, got an object of names",
     );
   }
-  const { parameterNames } = statement;
-  if (parameterNames === undefined) return NONE;
-  const given = new Map<string, InValue>();
-  for (const key of Object.keys(args)) {
-    const hasSigil = key.startsWith(":") || key.startsWith("@") || key.startsWith("$");
-    given.set(hasSigil ? key.slice(1) : key, args[key] as InValue);
-  }
-  const values = new Array<NativeValue>(parameterNames.size);
-  for (const [name, number] of parameterNames) {
-    if (!given.has(name)) throw new RangeError(`Expected an argument named \`${name}\`, got none`);
-    values[number - 1] = toNative(given.get(name), name);
+  if (parameterCount === 0) return NONE;
+  const bare = new Map<string, InValue>();
+  for (const key of Object.keys(args)) bare.set(/^[:@$]/.test(key) ? key.slice(1) : key, args[key] as InValue);
+  const values = new Array<NativeValue>(parameterCount);
+  for (const { name, number } of namedParameters) {
+    const isExact = Object.hasOwn(args, name);
+    if (!isExact && !bare.has(name.slice(1))) {
+      throw new RangeError(`Expected an argument named \`${name.slice(1)}\`, got none`);
+    }
+    values[number - 1] = toNative(isExact ? args[name] : bare.get(name.slice(1)), name.slice(1));
   }
   return values;
 }
@@ -80,18 +87,33 @@ function toNative(value: unknown, parameter: number | string): NativeValue {
   }
 }
 
+// The checks ask what a value is, not what it claims to be: `instanceof` also holds for a Proxy or for an object made
+// from the prototype, and reading either through the binding stores something else or ends the process.
 function objectToNative(value: object, parameter: number | string): NativeValue {
-  if (value instanceof Uint8Array) return value;
+  if (types.isUint8Array(value)) return checkedBytes(value, parameter);
   // The binding would take the whole buffer beneath any other view.
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (value instanceof Date) {
-    const time = value.getTime();
+  if (ArrayBuffer.isView(value)) {
+    return checkedBytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength), parameter);
+  }
+  if (types.isArrayBuffer(value)) return checkedBytes(new Uint8Array(value), parameter);
+  if (types.isDate(value)) {
+    const time = Date.prototype.getTime.call(value);
     if (Number.isNaN(time))
       throw new RangeError(`Expected parameter ${parameter} to be a valid Date, got Invalid Date`);
     return BigInt(time);
   }
   throw refusal(value, parameter);
+}
+
+function checkedBytes(value: Uint8Array, parameter: number | string): Uint8Array {
+  if (value.byteLength > MAX_BYTES) {
+    throw new RangeError(
+      `Expected parameter ${parameter} to have at most ${MAX_BYTES} bytes, got ${value.byteLength}: it would be stored as NULL`,
+    );
+  }
+  // A view of a transferred buffer reads as empty. Making another of it throws the TypeError that says so.
+  if (value.byteLength === 0) new Uint8Array(value.buffer);
+  return value;
 }
 
 function checkedText(value: string, parameter: number | string): string {
@@ -103,6 +125,11 @@ function checkedText(value: string, parameter: number | string): string {
   if (!value.isWellFormed()) {
     throw new RangeError(`Expected parameter ${parameter} without lone surrogates: they have no UTF-8 form`);
   }
+  if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
+    throw new RangeError(
+      `Expected parameter ${parameter} to have at most ${MAX_TEXT_BYTES} bytes as UTF-8: longer text cannot be read back`,
+    );
+  }
   return value;
 }
 
@@ -113,8 +140,8 @@ function refusal(value: unknown, parameter: number | string): TypeError {
 }
 
 function isPlainRecord(value: object): boolean {
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Date) return false;
-  return !(value instanceof Map) && !(value instanceof Set);
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isDate(value)) return false;
+  return !types.isMap(value) && !types.isSet(value);
 }
 
 function describe(value: unknown): string {

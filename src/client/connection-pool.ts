@@ -8,14 +8,21 @@ import { Connection } from "./connection.js";
 import { Holders } from "./holders.js";
 import type { NativeValue } from "./native.js";
 import { ReaderPool } from "./reader-pool.js";
-import { SessionSettings } from "./session-settings.js";
-import { type ParsedStatement, parseStatement } from "./sql.js";
-import { isBusy, primaryCode, READONLY } from "./sqlite-error.js";
+import { singleRow } from "./rows.js";
+import { assertAllowedWithin, isSetting, SessionSettings } from "./session-settings.js";
+import { type ParsedStatement, type Pragma, parseStatement } from "./sql.js";
+import { CANTOPEN, isBusy, primaryCode, READONLY } from "./sqlite-error.js";
 import { type StatementCacheStats, sumStatementStats } from "./statement-cache.js";
 import { retryWhileBusy } from "./write-lock.js";
 import { WriterQueue, type WriteStats } from "./writer-queue.js";
 
 export type ConnectionRole = "reader" | "writer";
+
+/** A statement with its checked arguments. */
+export interface BoundStatement {
+  readonly statement: ParsedStatement;
+  readonly args: readonly NativeValue[];
+}
 
 /** Something to run: SQL and its arguments, in any of the forms that `batch` takes. */
 export type StatementInput = InStatement | [string, InArgs?];
@@ -53,6 +60,8 @@ export interface ConnectionPoolOptions extends ClientOptions {
 }
 
 const CACHE_PAGES = "PRAGMA cache_size = -16000";
+/** The first read chooses the snapshot: this makes one, so that what is committed from here on stays unseen. */
+export const BEGIN_SNAPSHOT = "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1";
 /** Longest stretch for which a batch keeps the event loop. */
 const BATCH_SLICE_MS = 20;
 
@@ -68,6 +77,10 @@ export class ConnectionPool {
   busyTimeoutMs: number;
   /** Whether temporary tables may exist: they live on the writer, so reads must go there too. */
   hasTemporaryTables = false;
+  /** The figures of connections that are closed. */
+  #closedStatements: StatementCacheStats = sumStatementStats([]);
+  readonly #checkouts = new Set<() => void>();
+  readonly #waitingReads = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(options: ConnectionPoolOptions) {
@@ -82,6 +95,7 @@ export class ConnectionPool {
       busyTimeoutMs: () => this.busyTimeoutMs,
       intMode,
       onCommit: () => this.checkpointer?.afterCommit(),
+      onTemporary: (connection) => this.noteTemporaryTables(connection, true),
       describeHolder: describeHolders,
     });
     if (isMemory) return;
@@ -93,18 +107,17 @@ export class ConnectionPool {
 
   /** Opens the writer at once where no waiting is needed, so that a bad path fails here and now. */
   openEagerly(): void {
-    const connection = this.#open(this.#writerSetup());
     try {
-      this.#enableWal(connection);
-      this.writer.adopt(connection);
-    } catch {
+      this.writer.adopt(this.#openWriterOnce());
+    } catch (error) {
       // Busy, or damaged: the first call opens again, waits where waiting helps, and reports the rest.
-      connection.close();
+      if (primaryCode(error) === CANTOPEN) throw error;
     }
   }
 
   /** Runs a read on the shared reader; on `:memory:`, and where temporary tables may be meant, on the writer. */
-  read(statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> | ResultSet {
+  read(bound: BoundStatement): Promise<ResultSet> | ResultSet {
+    const { statement, args } = bound;
     if (this.readers === undefined || statement.readsWriterState || this.hasTemporaryTables) {
       const { connection } = this.writer;
       if (this.writer.isIdle && connection !== undefined)
@@ -112,34 +125,30 @@ export class ConnectionPool {
       return this.writer.turn((writer) => writer.execute(statement, args, this.options.intMode));
     }
     // Nobody reads before the file is in WAL mode: a reader could keep it from getting there.
-    if (this.writer.connection === undefined) return this.#openThenRead(statement, args);
+    if (this.writer.connection === undefined) return this.readAfter(this.ready(), bound);
     try {
       return this.readers.shared().execute(statement, args, this.options.intMode);
     } catch (error) {
-      if (isBusy(error)) return this.#readWhileBusy(statement, args);
-      if (primaryCode(error) !== READONLY) {
-        this.writer.noteError(error);
-        throw error;
-      }
-      // SQLite knows better than the text: this one writes.
+      if (isBusy(error)) return this.#track(this.#readWhileBusy(statement, args));
+      // SQLite knows better than the text: this one writes. (Its extended codes speak of the file instead.)
+      if ((error as LibsqlError).rawCode !== READONLY) throw error;
       statement.kind = "write";
       return this.writer.execute(statement, args);
     }
   }
 
-  /** Runs all statements in one read transaction, within this call. */
-  readAll(statements: readonly { statement: ParsedStatement; args: readonly NativeValue[] }[]): ResultSet[] {
-    const reader = this.readers!.shared();
-    reader.exec("BEGIN");
-    try {
-      const results = statements.map(({ statement, args }, index) =>
-        asBatchError(index, () => reader.execute(statement, args, this.options.intMode)),
-      );
-      reader.exec("COMMIT");
-      return results;
-    } finally {
-      if (reader.inTransaction) reader.rollback();
-    }
+  /** The same, once `first` has resolved; closing waits for it. */
+  readAfter(first: Promise<void> | undefined, bound: BoundStatement): Promise<ResultSet> {
+    const read = async () => {
+      await first;
+      return this.read(bound);
+    };
+    return this.#track(read());
+  }
+
+  /** Runs all statements in one read transaction on the shared reader. */
+  readAll(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
+    return this.#track(this.#readAll(statements));
   }
 
   /**
@@ -147,17 +156,13 @@ export class ConnectionPool {
    *
    * Rejects with LibsqlBatchError, and stores nothing, when one of them fails.
    */
-  async writeAll(connection: Connection, statements: readonly StatementInput[]): Promise<ResultSet[]> {
-    const bound = statements.map((input) => bindInput(input));
+  async writeAll(connection: Connection, statements: readonly BoundStatement[]): Promise<ResultSet[]> {
     await this.writer.lock(connection);
     try {
       const results: ResultSet[] = [];
       let sliceStart = performance.now();
-      for (const [index, { statement, args }] of bound.entries()) {
-        if (!connection.inTransaction) {
-          throw new LibsqlBatchError("The transaction has been rolled back", index, "TRANSACTION_CLOSED");
-        }
-        results.push(asBatchError(index, () => connection.execute(statement, args, this.options.intMode)));
+      for (const [index, bound] of statements.entries()) {
+        results.push(this.#runInBatch(connection, bound, index));
         if (index % 64 === 63 && performance.now() - sliceStart > BATCH_SLICE_MS) {
           await nextTurn();
           sliceStart = performance.now();
@@ -167,13 +172,67 @@ export class ConnectionPool {
       this.writer.countCommit();
       this.noteTemporaryTables(
         connection,
-        bound.some(({ statement }) => mayCreateTemporary(statement.sql)),
+        statements.some(({ statement }) => mayCreateTemporary(statement.sql)),
       );
       return results;
     } catch (error) {
       rollBackAfter(connection);
       throw error;
     }
+  }
+
+  /** Runs all statements on the writer in one transaction that takes no writes. */
+  readAllOnWriter(connection: Connection, statements: readonly BoundStatement[]): ResultSet[] {
+    connection.exec("PRAGMA query_only = 1");
+    try {
+      connection.exec("BEGIN");
+      const results = statements.map((bound, index) => this.#runInBatch(connection, bound, index));
+      connection.exec("COMMIT");
+      return results;
+    } finally {
+      rollBackAfter(connection);
+      connection.exec("PRAGMA query_only = 0");
+    }
+  }
+
+  /** Checks one statement for a connection that is held for more than this one. */
+  bind(input: StatementInput): BoundStatement {
+    const bound = bindInput(input);
+    assertAllowedWithin(bound.statement, this.options.isMemory);
+    return bound;
+  }
+
+  /** Runs one statement on a connection that is held for more than this one. */
+  run(connection: Connection, { statement, args }: BoundStatement): ResultSet {
+    const { pragma } = statement;
+    if (pragma?.name === "busy_timeout") return this.busyTimeout(pragma);
+    const result = connection.execute(statement, args, this.options.intMode);
+    // Inside of a transaction SQLite ignores it.
+    if (pragma !== undefined && isSetting(pragma) && pragma.name !== "foreign_keys") {
+      this.keepSetting(pragma.name, { statement, args }, connection);
+    }
+    return result;
+  }
+
+  /** Answers `PRAGMA busy_timeout`, which sets and tells how long the engine waits: SQLite's own would block. */
+  busyTimeout({ value }: Pragma): ResultSet {
+    if (value !== undefined) this.busyTimeoutMs = Math.max(0, Number(value) || 0);
+    return singleRow(["timeout"], [this.busyTimeoutMs]);
+  }
+
+  /** Remembers a setting that was made on `connection`; all others get it, or make way for new ones that have it. */
+  keepSetting(key: string, bound: BoundStatement, connection: Connection): void {
+    this.settings.add(key, bound.statement, bound.args);
+    this.retireReaders(connection);
+    if (connection === this.writer.connection) return;
+    const apply = (writer: Connection) => void writer.execute(bound.statement, bound.args, "bigint");
+    // A writer that cannot take it now fails again, for its user to see, when it is opened the next time.
+    this.writer.turn(apply, { first: true }).catch(() => undefined);
+  }
+
+  /** Replaces the readers that are open by ones with the present settings, those in use when they are released. */
+  retireReaders(except?: Connection): void {
+    this.readers?.retire(except);
   }
 
   /** Once a statement may have made a temporary table, looks whether it did. */
@@ -196,7 +255,10 @@ export class ConnectionPool {
     if (role === "writer" || this.readers === undefined) {
       return new Promise((resolve, reject) => {
         this.writer
-          .turn((connection) => new Promise<void>((done) => resolve(this.#checkout("writer", connection, trace, done))))
+          .turn((connection) => {
+            if (this.#closing !== undefined) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
+            return new Promise<void>((done) => resolve(this.#checkout("writer", connection, trace, done)));
+          })
           .catch(reject);
       });
     }
@@ -211,12 +273,6 @@ export class ConnectionPool {
     return this.writer.connection === undefined ? this.writer.turn(() => undefined) : undefined;
   }
 
-  /** Runs `apply` on every open connection; later ones get the settings when they open. */
-  applyEverywhere(writer: Connection, apply: (connection: Connection) => void): void {
-    apply(writer);
-    for (const connection of this.readers?.connections() ?? []) apply(connection);
-  }
-
   stats(): { pool: PoolStats; statements: StatementCacheStats; writes: WriteStats } {
     const { writer, readers } = this;
     const writerConnection = writer.connection;
@@ -228,11 +284,14 @@ export class ConnectionPool {
         active: (readers?.activeCount ?? 0) + writerActive,
         idle: (readers?.idleCount ?? 0) + writerIdle,
         waiting: (readers?.waitingCount ?? 0) + writer.waitingCount,
-        max: readers === undefined ? 1 : this.options.readers + 1,
+        max: 1 + (readers === undefined ? 0 : readers.checkoutMax + 1),
         opened: (readers?.opened ?? 0) + writer.opened,
         destroyed: (readers?.destroyed ?? 0) + writer.destroyed,
       },
-      statements: sumStatementStats(open.map((connection) => connection.statementStats)),
+      statements: sumStatementStats([
+        { ...this.#closedStatements, size: 0 },
+        ...open.map((connection) => connection.statementStats),
+      ]),
       writes: writer.stats(),
     };
   }
@@ -244,54 +303,96 @@ export class ConnectionPool {
   }
 
   async #close(): Promise<void> {
-    const { checkpointer } = this;
-    this.readers?.close();
-    if (checkpointer !== undefined && this.writer.connection !== undefined) {
+    const { checkpointer, readers, writer } = this;
+    readers?.close();
+    for (const revoke of [...this.#checkouts]) revoke();
+    await Promise.allSettled(this.#waitingReads);
+    if (checkpointer !== undefined && writer.connection !== undefined) {
       // Best effort: the log is as durable as the file.
-      await this.writer.turn((connection) => checkpointer.runLast(connection)).catch(() => undefined);
+      await writer.turn((connection) => checkpointer.runLast(connection)).catch(() => undefined);
     }
-    await this.writer.close();
+    await writer.close();
     checkpointer?.close();
+    // Calls that were running may have opened the shared reader again.
+    readers?.close();
   }
 
   #checkout(role: ConnectionRole, connection: Connection, trace: Error, giveBack: () => void): Checkout {
     const holder = this.holders.add(`a ${role}`, trace);
-    let isReleased = false;
-    const assertHeld = () => {
-      if (isReleased) throw new LibsqlError(`This ${role} has been released`, "CONNECTION_RELEASED");
+    let state: "held" | "released" | "revoked" = "held";
+    // One call after the other: a batch lets the event loop run, and must be over before anybody else has its turn.
+    let last: Promise<unknown> = Promise.resolve();
+    const inOrder = <T>(task: () => T | Promise<T>): Promise<T> => {
+      if (state === "revoked") throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
+      if (state === "released") throw new LibsqlError(`This ${role} has been released`, "CONNECTION_RELEASED");
+      const done = last.then(task);
+      last = done.catch(() => undefined);
+      return done;
     };
-    const { intMode } = this.options;
+    const end = (how: "released" | "revoked") => {
+      state = how;
+      this.holders.remove(holder);
+      this.#checkouts.delete(revoke);
+      void last.then(giveBack);
+    };
+    const revoke = () => end("revoked");
+    this.#checkouts.add(revoke);
     return {
       role,
       execute: async (input, args) => {
-        assertHeld();
-        const bound = bindInput(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
-        if (role === "reader" || bound.statement.kind === "read") {
-          return connection.execute(bound.statement, bound.args, intMode);
-        }
-        const [result] = await this.writeAll(connection, [input]);
-        return result!;
-      },
-      batch: async (statements) => {
-        assertHeld();
-        if (role === "writer") return this.writeAll(connection, statements);
-        return statements.map((input, index) => {
-          const { statement, args } = bindInput(input);
-          return asBatchError(index, () => connection.execute(statement, args, intMode));
+        const bound = this.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+        return inOrder(async () => {
+          if (role === "reader" || bound.statement.kind === "read") return this.run(connection, bound);
+          const [result] = await this.writeAll(connection, [bound]);
+          return result!;
         });
       },
+      batch: async (statements) => {
+        const bound = statements.map((input) => this.bind(input));
+        return inOrder(() =>
+          role === "writer"
+            ? this.writeAll(connection, bound)
+            : bound.map((one, index) => asBatchError(index, () => this.run(connection, one))),
+        );
+      },
       release: () => {
-        assertHeld();
-        isReleased = true;
-        this.holders.remove(holder);
-        giveBack();
+        if (state === "released") throw new LibsqlError(`This ${role} has been released`, "CONNECTION_RELEASED");
+        if (state === "held") end("released");
       },
     };
   }
 
-  async #openThenRead(statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
+  /** One statement of a transaction that is to run as a whole. */
+  #runInBatch(connection: Connection, bound: BoundStatement, index: number): ResultSet {
+    if (!connection.inTransaction) {
+      throw new LibsqlBatchError("The transaction has been rolled back", index, "TRANSACTION_CLOSED");
+    }
+    return asBatchError(index, () => this.run(connection, bound));
+  }
+
+  /** Closing waits for reads that could not run at once. */
+  #track<T>(read: Promise<T>): Promise<T> {
+    this.#waitingReads.add(read);
+    const forget = () => this.#waitingReads.delete(read);
+    read.then(forget, forget);
+    return read;
+  }
+
+  async #readAll(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
     await this.ready();
-    return this.read(statement, args);
+    // The whole within one call, since the reader is shared; so only taking the snapshot may have to wait.
+    const attempt = () => {
+      const reader = this.readers!.shared();
+      try {
+        reader.exec(BEGIN_SNAPSHOT);
+        const results = statements.map((bound, index) => this.#runInBatch(reader, bound, index));
+        reader.exec("COMMIT");
+        return results;
+      } finally {
+        rollBackAfter(reader);
+      }
+    };
+    return retryWhileBusy(attempt, this.busyTimeoutMs, () => this.writer.countBusyRetry());
   }
 
   /** Rare in WAL mode (recovery after a crash, the last close of another process): wait on a fresh connection. */
@@ -305,7 +406,14 @@ export class ConnectionPool {
 
   #open(setup: readonly string[]): Connection {
     const { path, statementCacheSize, encryptionKey } = this.options;
-    const options = { statementCacheSize, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
+    const options = {
+      statementCacheSize,
+      ...(encryptionKey === undefined ? {} : { encryptionKey }),
+      onError: (error: unknown) => this.writer.noteError(error),
+      onClose: (stats: StatementCacheStats) => {
+        this.#closedStatements = sumStatementStats([this.#closedStatements, stats]);
+      },
+    };
     return Connection.open(path, options, setup);
   }
 
@@ -329,31 +437,37 @@ export class ConnectionPool {
     }
   }
 
-  async #openWriter(): Promise<Connection> {
-    const open = () => {
-      const connection = this.#open(this.#writerSetup());
-      try {
-        this.#enableWal(connection);
-        return connection;
-      } catch (error) {
-        connection.close();
-        throw error;
-      }
-    };
-    const connection = await retryWhileBusy(open, this.busyTimeoutMs, () => this.writer.countBusyRetry());
-    this.settings.applyTo(connection);
-    return connection;
+  #openWriter(): Promise<Connection> {
+    return retryWhileBusy(
+      () => this.#openWriterOnce(),
+      this.busyTimeoutMs,
+      () => this.writer.countBusyRetry(),
+    );
+  }
+
+  #openWriterOnce(): Connection {
+    return this.#prepareOrClose(this.#open(this.#writerSetup()), (connection) => this.#enableWal(connection));
   }
 
   #openReader(): Connection {
-    const connection = this.#open(["PRAGMA query_only = 1", "PRAGMA wal_autocheckpoint = 0", CACHE_PAGES]);
-    this.settings.applyTo(connection);
-    return connection;
+    return this.#prepareOrClose(this.#open(["PRAGMA query_only = 1", "PRAGMA wal_autocheckpoint = 0", CACHE_PAGES]));
+  }
+
+  /** Makes the session's settings on a new connection; closes it if that fails. */
+  #prepareOrClose(connection: Connection, prepare?: (connection: Connection) => void): Connection {
+    try {
+      prepare?.(connection);
+      this.settings.applyTo(connection);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   }
 }
 
 /** Reads any form of statement and checks its arguments. */
-export function bindInput(input: StatementInput): { statement: ParsedStatement; args: readonly NativeValue[] } {
+export function bindInput(input: StatementInput): BoundStatement {
   const [sql, args] = typeof input === "string" ? [input] : Array.isArray(input) ? input : [input?.sql, input?.args];
   if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
   const statement = parseStatement(sql);

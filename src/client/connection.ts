@@ -9,11 +9,20 @@ import {
 } from "./native.js";
 import { decodeRow, rowMaker, StatementResult } from "./rows.js";
 import type { ParsedStatement } from "./sql.js";
-import { makesSuspect, toLibsqlError, toOpenError } from "./sqlite-error.js";
-import { type CachedStatement, StatementCache, type StatementMethod } from "./statement-cache.js";
+import { BUSY, makesSuspect, primaryCode, toLibsqlError, toOpenError } from "./sqlite-error.js";
+import {
+  type CachedStatement,
+  StatementCache,
+  type StatementCacheStats,
+  type StatementMethod,
+} from "./statement-cache.js";
 
 export interface ConnectionOptions extends NativeOpenOptions {
   readonly statementCacheSize: number;
+  /** Told of every error that SQLite reports on this connection. */
+  readonly onError?: (error: unknown) => void;
+  /** Told the figures of the statement cache when the connection closes. */
+  readonly onClose?: (stats: StatementCacheStats) => void;
 }
 
 /**
@@ -27,14 +36,19 @@ export class Connection {
   readonly #statements: StatementCache;
   readonly #schemaVersion: NativeStatement;
   readonly #changes: NativeStatement;
+  readonly #options: ConnectionOptions;
   #isClosed = false;
+  #isStuck = false;
   /** Whether an error since the last check makes its health doubtful. */
   isSuspect = false;
+  /** Whether the session's settings have changed since it opened, so that it serves only who holds it now. */
+  isOutdated = false;
   /** Set by use and cleared by the idle sweep, which closes what it finds cleared. */
   wasUsed = true;
 
   private constructor(database: NativeDatabase, options: ConnectionOptions) {
     this.#database = database;
+    this.#options = options;
     this.#statements = new StatementCache({ max: options.statementCacheSize });
     this.#schemaVersion = database.prepare("PRAGMA schema_version").raw(true);
     this.#changes = database.prepare("SELECT changes(), last_insert_rowid()").raw(true).safeIntegers(true);
@@ -54,6 +68,7 @@ export class Connection {
       return new Connection(database, options);
     } catch (error) {
       database.close();
+      options.onError?.(error);
       throw toLibsqlError(error);
     }
   }
@@ -76,21 +91,25 @@ export class Connection {
     this.wasUsed = true;
     const { sql } = statement;
     try {
-      let cached = this.#statements.getOrPrepare(sql, () => this.#prepare(sql));
+      let cached = this.#statements.getOrPrepare(sql, () => this.#prepare(statement));
       if (cached.uses++ === 1 && statement.kind === "read" && !statement.isExplain)
         cached = this.#preferGet(sql, cached);
       if (cached.method === "run") return this.#run(cached.native, args);
+      if (cached.method === "exec") {
+        this.#database.exec(sql);
+        return new StatementResult([], [], [], 0, undefined);
+      }
       if (cached.method === "get") {
         const result = this.#getOne(cached, args, intMode);
         if (result !== undefined) return result;
-        cached = this.#prepare(sql);
+        cached = this.#prepare(statement);
         this.#statements.replace(sql, cached);
       }
       return this.#all(cached, statement, args, intMode);
     } catch (error) {
       this.#statements.delete(sql);
-      if (makesSuspect(error)) this.isSuspect = true;
-      throw toLibsqlError(error);
+      if (primaryCode(error) === BUSY) this.#isStuck = true;
+      throw this.#note(error);
     }
   }
 
@@ -100,8 +119,7 @@ export class Connection {
     try {
       this.#database.exec(sql);
     } catch (error) {
-      if (makesSuspect(error)) this.isSuspect = true;
-      throw toLibsqlError(error);
+      throw this.#note(error);
     }
   }
 
@@ -111,7 +129,7 @@ export class Connection {
     try {
       await execOffThread(this.#database, sql);
     } catch (error) {
-      throw toLibsqlError(error);
+      throw this.#note(error);
     }
   }
 
@@ -120,7 +138,8 @@ export class Connection {
     try {
       return this.#database.prepare(sql).raw(true).safeIntegers(true).all([]) as unknown[][];
     } catch (error) {
-      throw toLibsqlError(error);
+      if (primaryCode(error) === BUSY) this.#isStuck = true;
+      throw this.#note(error);
     }
   }
 
@@ -129,8 +148,12 @@ export class Connection {
     if (this.inTransaction) this.exec("ROLLBACK");
   }
 
-  /** Whether it can still read its file; clears the suspicion if so. */
+  /**
+   * Whether it can go on: it can still read its file, and no prepared statement met SQLITE_BUSY, which leaves it in
+   * progress and makes every later COMMIT fail. Clears the suspicion if so.
+   */
   checkHealth(): boolean {
+    if (this.#isStuck) return false;
     try {
       this.query("SELECT 1 FROM sqlite_schema LIMIT 1");
       this.isSuspect = false;
@@ -150,15 +173,23 @@ export class Connection {
       // Closing rolls back as well, and an unusable connection is why one may be here.
     }
     this.#isClosed = true;
+    this.#options.onClose?.(this.#statements.stats());
     this.#statements.clear();
     this.#database.close();
   }
 
-  #prepare(sql: string): CachedStatement {
+  #note(error: unknown): unknown {
+    if (makesSuspect(error)) this.isSuspect = true;
+    this.#options.onError?.(error);
+    return toLibsqlError(error);
+  }
+
+  #prepare({ sql, pragma }: ParsedStatement): CachedStatement {
     // Read before preparing: a schema that changes in between then shows as changed.
     const schemaVersion = this.#readSchemaVersion();
     const native = this.#database.prepare(sql);
-    const method: StatementMethod = native.reader ? "all" : "run";
+    // `PRAGMA incremental_vacuum` steps once a page without having columns: `run` stops after the first of them.
+    const method: StatementMethod = native.reader ? "all" : pragma === undefined ? "run" : "exec";
     if (method === "all") native.raw(true).safeIntegers(true);
     return { native, method, ...describeColumns(native), schemaVersion, uses: 0 };
   }

@@ -8,13 +8,21 @@ import {
 } from "@libsql/client";
 import type { CheckpointResult } from "./checkpointer.js";
 import type { Connection } from "./connection.js";
-import { bindInput, ConnectionPool, type ConnectionPoolOptions, type StatementInput } from "./connection-pool.js";
-import type { NativeValue } from "./native.js";
+import {
+  BEGIN_SNAPSHOT,
+  type BoundStatement,
+  bindInput,
+  ConnectionPool,
+  type ConnectionPoolOptions,
+  mayCreateTemporary,
+  type StatementInput,
+} from "./connection-pool.js";
+import { turnWhenDue } from "./event-loop.js";
 import type { ClientStats, PooledClient } from "./pooled-client.js";
-import { StatementResult } from "./rows.js";
-import { assertAllowed, parsePragma } from "./session-settings.js";
+import { StatementResult, singleRow } from "./rows.js";
+import { assertAllowed, isSetting, writesFile } from "./session-settings.js";
 import { type ParsedStatement, parseStatement, splitScript } from "./sql.js";
-import { primaryCode, READONLY } from "./sqlite-error.js";
+import { READONLY } from "./sqlite-error.js";
 import { Transaction } from "./transaction.js";
 import { retryWhileBusy } from "./write-lock.js";
 
@@ -27,6 +35,8 @@ export class LocalClient implements PooledClient {
   readonly #options: ConnectionPoolOptions;
   #pool: ConnectionPool;
   #isClosed = false;
+  /** Counts calls of `close` and `reconnect`: the last one decides. */
+  #lifeCycle = 0;
   readonly #transactions = new Set<Transaction>();
   /** Asked before each call; what it throws rejects the call. Storage refuses its outer handle through it. */
   guard: ((access: Access) => void) | undefined;
@@ -50,22 +60,24 @@ export class LocalClient implements PooledClient {
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
     this.#assertOpen();
-    const { statement, args: values } = bindInput(
-      typeof input === "string" && args !== undefined ? { sql: input, args } : input,
-    );
+    const bound = bindInput(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    const { statement } = bound;
+    assertAllowed(statement, this.#options.isMemory);
     this.guard?.(statement.kind === "read" ? "read" : "write");
     switch (statement.kind) {
-      case "read":
-        return this.#pool.read(statement, values);
+      case "read": {
+        const due = turnWhenDue();
+        return due === undefined ? this.#pool.read(bound) : this.#pool.readAfter(due, bound);
+      }
       case "write":
-        return this.#write(statement, values);
+        return this.#pool.writer.execute(statement, bound.args);
       case "pragma":
-        return this.#pragma(statement, values);
+        return this.#pragma(bound);
       case "vacuum":
-        return this.#pool.writer.turn((connection) => this.#vacuum(connection, statement, values));
+        return this.#pool.writer.turn((connection) => this.#vacuum(connection, bound));
       case "attach":
       case "detach":
-        return this.#pool.writer.turn((connection) => this.#attach(connection, statement, values, input));
+        return this.#pool.writer.turn((connection) => this.#attach(connection, bound));
       case "empty":
         throw new LibsqlError("The SQL holds no statement", "SQL_NO_STATEMENT");
       default:
@@ -79,30 +91,34 @@ export class LocalClient implements PooledClient {
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
     this.#assertOpen();
     assertMode(mode);
-    const bound = inputs.map((input) => bindInput(input));
+    const pool = this.#pool;
+    const bound = inputs.map((input) => pool.bind(input));
     const isRead = mode === "read" || bound.every(({ statement }) => statement.kind === "read");
     this.guard?.(isRead ? "read" : "write");
-    const mayUseReader = isRead && this.#pool.readers !== undefined && !this.#pool.hasTemporaryTables;
+    const mayUseReader = isRead && pool.readers !== undefined && !pool.hasTemporaryTables;
     if (mayUseReader && !bound.some(({ statement }) => statement.readsWriterState)) {
-      await this.#pool.ready();
       try {
-        return this.#pool.readAll(bound);
+        return await pool.readAll(bound);
       } catch (error) {
         // A statement that looked like a read and writes: the writer can run it.
-        if (mode === "read" || primaryCode(error) !== READONLY) throw error;
+        if (mode === "read" || (error as LibsqlError).rawCode !== READONLY) throw error;
       }
     }
-    return this.#pool.writer.turn((connection) => this.#pool.writeAll(connection, inputs));
+    return pool.writer.turn((connection) =>
+      mode === "read" ? pool.readAllOnWriter(connection, bound) : pool.writeAll(connection, bound),
+    );
   }
 
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
     this.#assertOpen();
     this.guard?.("write");
-    return this.#pool.writer.turn(async (connection) => {
+    const pool = this.#pool;
+    const bound = inputs.map((input) => pool.bind(input));
+    return pool.writer.turn(async (connection) => {
       const enforced = connection.query("PRAGMA foreign_keys")[0]?.[0];
       connection.exec("PRAGMA foreign_keys = OFF");
       try {
-        return await this.#pool.writeAll(connection, inputs);
+        return await pool.writeAll(connection, bound);
       } finally {
         connection.exec(`PRAGMA foreign_keys = ${enforced}`);
       }
@@ -121,13 +137,11 @@ export class LocalClient implements PooledClient {
     this.guard?.("write");
     if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
     const script = splitScript(sql).map((part) => parseStatement(part.sql));
-    for (const { kind, sql: text } of script) {
-      if (kind === "pragma") assertAllowed(parsePragma(text), this.#options.isMemory);
-    }
+    for (const statement of script) assertAllowed(statement, this.#options.isMemory);
     await this.#pool.writer.turn(async (connection) => {
       this.#pool.writer.assertSound();
       for (const statement of script) await this.#runPart(connection, statement);
-      this.#pool.noteTemporaryTables(connection, /\btemp(orary)?\b/i.test(sql));
+      this.#pool.noteTemporaryTables(connection, mayCreateTemporary(sql));
       this.#pool.checkpointer?.afterCommit();
     });
   }
@@ -146,14 +160,21 @@ export class LocalClient implements PooledClient {
     throw new LibsqlError("sync() needs an embedded replica: open the client with `syncUrl`", "SYNC_NOT_SUPPORTED");
   }
 
-  /** Closes, then opens again; an in-memory database starts empty. */
+  /** Closes, then opens again; an in-memory database starts empty. A `close` meanwhile has the last word. */
   async reconnect(): Promise<void> {
-    await this.close();
+    const attempt = ++this.#lifeCycle;
+    await this.#close();
+    if (attempt !== this.#lifeCycle) return;
     this.#pool = openPool(this.#options);
     this.#isClosed = false;
   }
 
   async close(): Promise<void> {
+    this.#lifeCycle++;
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     for (const transaction of [...this.#transactions]) transaction.close();
     await this.#pool.close();
@@ -163,63 +184,44 @@ export class LocalClient implements PooledClient {
     if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
   }
 
-  async #write(statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
-    const result = await this.#pool.writer.execute(statement, args);
-    if (!this.#pool.hasTemporaryTables && /^\s*create\b[\s\S]*?\btemp(orary)?\b/i.test(statement.sql)) {
-      await this.#pool.writer.turn((connection) => this.#pool.noteTemporaryTables(connection, true));
-    }
-    return result;
-  }
-
-  async #pragma(statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
-    const pragma = parsePragma(statement.sql);
-    assertAllowed(pragma, this.#options.isMemory);
-    const { writer } = this.#pool;
-    if (pragma.name === "busy_timeout") {
-      if (pragma.value !== undefined) this.#pool.busyTimeoutMs = Math.max(0, Number(pragma.value) || 0);
-      return pragmaRow(["timeout"], [this.#pool.busyTimeoutMs]);
-    }
+  async #pragma(bound: BoundStatement): Promise<ResultSet> {
+    const { statement, args } = bound;
+    const pragma = statement.pragma!;
+    const pool = this.#pool;
+    if (pragma.name === "busy_timeout") return pool.busyTimeout(pragma);
     if (pragma.name === "wal_checkpoint" && !this.#options.isMemory) {
       const { logFrames, checkpointedFrames } = await this.checkpoint();
-      return pragmaRow(["busy", "log", "checkpointed"], [0, logFrames, checkpointedFrames]);
+      return singleRow(["busy", "log", "checkpointed"], [0, logFrames, checkpointedFrames]);
     }
-    return writer.turn(async (connection) => {
-      const result = await retryWhileBusy(
-        () => connection.execute(statement, args, this.#options.intMode),
-        this.#pool.busyTimeoutMs,
-        () => writer.countBusyRetry(),
-      );
-      if (pragma.isSetting) this.#keepSetting(pragma.name, statement, undefined);
+    if (writesFile(pragma)) return pool.writer.execute(statement, args);
+    return pool.writer.turn((connection) => {
+      const result = connection.execute(statement, args, this.#options.intMode);
+      if (isSetting(pragma)) pool.keepSetting(pragma.name, bound, connection);
       return result;
     });
   }
 
-  /** Remembers a setting, and makes it on the readers that are open. */
-  #keepSetting(key: string, statement: ParsedStatement, args: InArgs | undefined): void {
-    this.#pool.settings.add(key, statement, args);
-    const { args: values } = bindInput({ sql: statement.sql, args: args ?? [] });
-    for (const reader of this.#pool.readers?.connections() ?? []) reader.execute(statement, values, "bigint");
-  }
-
-  async #attach(
-    connection: Connection,
-    statement: ParsedStatement,
-    args: readonly NativeValue[],
-    input: InStatement,
-  ): Promise<ResultSet> {
+  #attach(connection: Connection, bound: BoundStatement): ResultSet {
+    const { statement, args } = bound;
     const result = connection.execute(statement, args, this.#options.intMode);
-    const name = /\b(?:as|database|detach)\s+["'`[]?([\w$]+)["'`\]]?\s*;?\s*$/i.exec(statement.sql)?.[1]?.toLowerCase();
-    const key = `attached ${name ?? statement.sql}`;
-    if (statement.kind === "attach") {
-      this.#keepSetting(key, statement, typeof input === "string" ? undefined : input.args);
-    } else {
-      this.#pool.settings.remove(key);
-      for (const reader of this.#pool.readers?.connections() ?? []) reader.execute(statement, args, "bigint");
-    }
+    this.#noteAttached(connection, bound);
     return result;
   }
 
-  async #vacuum(connection: Connection, statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
+  /** Later connections get what is attached, and no more what is detached. */
+  #noteAttached(connection: Connection, bound: BoundStatement): void {
+    const { kind, databaseName } = bound.statement;
+    const name = typeof databaseName === "number" ? String(bound.args[databaseName - 1]).toLowerCase() : databaseName;
+    const key = `attached ${name}`;
+    if (kind === "attach") {
+      this.#pool.keepSetting(key, bound, connection);
+    } else {
+      this.#pool.settings.remove(key);
+      this.#pool.retireReaders();
+    }
+  }
+
+  async #vacuum(connection: Connection, { statement, args }: BoundStatement): Promise<ResultSet> {
     this.#pool.writer.assertSound();
     if (args.length > 0) return connection.execute(statement, args, this.#options.intMode);
     await retryWhileBusy(
@@ -227,28 +229,32 @@ export class LocalClient implements PooledClient {
       this.#pool.busyTimeoutMs,
       () => this.#pool.writer.countBusyRetry(),
     );
+    this.#pool.checkpointer?.afterCommit();
     return new StatementResult([], [], [], 0, undefined);
   }
 
   /** One statement of a script, with SQLite's own semantics, but waiting for other processes. */
   async #runPart(connection: Connection, statement: ParsedStatement): Promise<void> {
-    const { writer, busyTimeoutMs } = this.#pool;
-    if (statement.kind === "pragma" && parsePragma(statement.sql).name === "wal_checkpoint") {
-      if (!connection.inTransaction) await this.#pool.checkpointer?.run(connection);
+    const pool = this.#pool;
+    const { kind, pragma } = statement;
+    if (pragma?.name === "busy_timeout") {
+      pool.busyTimeout(pragma);
+      return;
+    }
+    if (pragma?.name === "wal_checkpoint") {
+      if (!connection.inTransaction) await pool.checkpointer?.run(connection);
       return;
     }
     await retryWhileBusy(
       () => connection.exec(statement.sql),
-      busyTimeoutMs,
-      () => writer.countBusyRetry(),
+      pool.busyTimeoutMs,
+      () => pool.writer.countBusyRetry(),
     );
-    if (statement.kind === "pragma") {
-      const pragma = parsePragma(statement.sql);
-      if (pragma.name === "busy_timeout" && pragma.value !== undefined) {
-        this.#pool.busyTimeoutMs = Math.max(0, Number(pragma.value) || 0);
-        connection.exec("PRAGMA busy_timeout = 0");
-      } else if (pragma.isSetting) this.#keepSetting(pragma.name, statement, undefined);
-    } else if (statement.kind === "attach") this.#keepSetting(`attached ${statement.sql}`, statement, undefined);
+    if (pragma !== undefined && isSetting(pragma)) {
+      pool.keepSetting(pragma.name, { statement, args: [] }, connection);
+    } else if (kind === "attach" || kind === "detach") {
+      this.#noteAttached(connection, { statement, args: [] });
+    }
   }
 
   async #readTransaction(): Promise<Transaction> {
@@ -259,11 +265,10 @@ export class LocalClient implements PooledClient {
     const connection = await readers.acquire();
     try {
       this.#assertOpen();
-      // The first read chooses the snapshot: so make one now, and what is committed from here on stays unseen.
       await retryWhileBusy(
         () => {
           connection.rollback();
-          connection.exec("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1");
+          connection.exec(BEGIN_SNAPSHOT);
         },
         pool.busyTimeoutMs,
         () => pool.writer.countBusyRetry(),
@@ -283,7 +288,10 @@ export class LocalClient implements PooledClient {
         if (mode === "write") await pool.writer.lock(connection);
         else connection.exec("BEGIN");
         this.#assertOpen();
+        // `read` comes here on `:memory:` only, whose one connection is not query_only by itself.
+        if (mode === "read") connection.exec("PRAGMA query_only = 1");
         await new Promise<void>((done) => resolve(this.#begin(pool, connection, mode, trace, done)));
+        if (mode === "read") connection.exec("PRAGMA query_only = 0");
       };
       pool.writer.turn(use).catch(reject);
     });
@@ -316,17 +324,4 @@ function openPool(options: ConnectionPoolOptions): ConnectionPool {
 function assertMode(mode: TransactionMode): void {
   if (mode === "write" || mode === "read" || mode === "deferred") return;
   throw new RangeError('Unknown transaction mode, supported values are "write", "read" and "deferred"');
-}
-
-function pragmaRow(columns: string[], values: number[]): ResultSet {
-  const row = Object.fromEntries(columns.map((column, index) => [column, values[index]!]));
-  for (const [index, value] of values.entries()) Object.defineProperty(row, index, { value });
-  Object.defineProperty(row, "length", { value: values.length });
-  return new StatementResult(
-    columns,
-    columns.map(() => ""),
-    [row as never],
-    0,
-    undefined,
-  );
 }

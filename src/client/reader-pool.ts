@@ -1,6 +1,7 @@
 import { LibsqlError } from "@libsql/client";
 import type { Connection } from "./connection.js";
 import { Fifo } from "./fifo.js";
+import { MAX_TIMER_MS } from "./write-lock.js";
 
 export interface ReaderPoolOptions {
   /** Read connections in all; one of them serves single statements only. */
@@ -16,8 +17,6 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
   readonly timer: NodeJS.Timeout | undefined;
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * The read connections of a file.
@@ -85,6 +84,14 @@ export class ReaderPool {
   discardShared(): void {
     if (this.#shared !== undefined) this.#destroy(this.#shared);
     this.#shared = undefined;
+  }
+
+  /** Closes what is idle; connections in use, except one, are closed on their release. */
+  retire(except?: Connection): void {
+    for (const connection of this.#idle.splice(0)) connection.close();
+    this.#shared?.close();
+    this.#shared = undefined;
+    for (const connection of this.#checkedOut) if (connection !== except) connection.isOutdated = true;
   }
 
   acquire(): Promise<Connection> {
@@ -170,6 +177,7 @@ export class ReaderPool {
   }
 
   #settle(connection: Connection): boolean {
+    if (connection.isOutdated) connection.close();
     if (connection.isClosed) return false;
     try {
       connection.rollback();

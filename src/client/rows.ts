@@ -120,6 +120,12 @@ export class StatementResult implements ResultSet {
   }
 }
 
+/** A result of one row that the engine makes itself. */
+export function singleRow(columns: string[], values: Value[]): StatementResult {
+  const types = columns.map(() => "");
+  return new StatementResult(columns, types, [rowMaker(columns)(values)], 0, undefined);
+}
+
 function valueToJson(value: Value): unknown {
   if (typeof value === "bigint") return value.toString();
   if (value instanceof ArrayBuffer) return Buffer.from(value).toString("base64");

@@ -1,19 +1,7 @@
-import { type InArgs, LibsqlError } from "@libsql/client";
-import { bindArguments } from "./bind.js";
+import { LibsqlError } from "@libsql/client";
 import type { Connection } from "./connection.js";
-import type { ParsedStatement } from "./sql.js";
-
-/** What a PRAGMA asks for. */
-export interface Pragma {
-  readonly name: string;
-  /** The value set, as written; undefined when the PRAGMA only asks. */
-  readonly value: string | undefined;
-  /** Whether it sets something that holds for a connection, so that all of them must have it. */
-  readonly isSetting: boolean;
-}
-
-const PRAGMA =
-  /^\s*(?:--[^\n]*\n\s*|\/\*[\s\S]*?\*\/\s*)*pragma\s+(?:[\w"`[\]]+\s*\.\s*)?["`[]?(\w+)["`\]]?\s*(?:(=)\s*(.*?)|\(\s*(.*?)\s*\))?\s*;?\s*$/is;
+import type { NativeValue } from "./native.js";
+import { type ParsedStatement, type Pragma, parseStatement } from "./sql.js";
 
 // PRAGMAs whose value is a question, or which change the file and not the connection.
 const NOT_SETTINGS = new Set([
@@ -43,34 +31,54 @@ const NOT_SETTINGS = new Set([
   "wal_checkpoint",
 ]);
 
-export function parsePragma(sql: string): Pragma {
-  const match = PRAGMA.exec(sql);
-  const name = match?.[1]?.toLowerCase() ?? "";
-  const value = match?.[3] ?? match?.[4];
-  return { name, value, isSetting: value !== undefined && !NOT_SETTINGS.has(name) };
+/** The PRAGMA in `sql`; its name is empty where there is none. */
+export function parsePragma(sql: string): Pragma & { readonly isSetting: boolean } {
+  const pragma = parseStatement(sql).pragma ?? { name: "", value: undefined };
+  return { ...pragma, isSetting: isSetting(pragma) };
+}
+
+// PRAGMAs that write to the file, whatever they return: like any write, they need the lock first.
+const FILE_WRITES = new Set(["application_id", "incremental_vacuum", "optimize", "schema_version", "user_version"]);
+
+/** Whether it sets something that holds for a connection, so that all of them must have it. */
+export function isSetting({ name, value }: Pragma): boolean {
+  return value !== undefined && !NOT_SETTINGS.has(name);
+}
+
+export function writesFile({ name, value }: Pragma): boolean {
+  return FILE_WRITES.has(name) && (value !== undefined || !name.endsWith("_version"));
 }
 
 /** Throws on a PRAGMA that would take from the engine what keeps the file safe. */
-export function assertAllowed(pragma: Pragma, isMemory: boolean): void {
+export function assertAllowed({ pragma, isExplain }: ParsedStatement, isMemory: boolean): void {
+  if (pragma === undefined) return;
   const { name, value } = pragma;
-  if (value === undefined) return;
   const refuse = (why: string): never => {
     throw new LibsqlError(`PRAGMA ${name} is the engine's own: ${why}`, "NOT_SUPPORTED");
   };
+  if (isExplain) refuse("it would take effect although it is only explained");
+  if (value === undefined) return;
   if (name === "wal_autocheckpoint") refuse("checkpoints run with the write lock held; see the `checkpoint` option");
   if (name === "query_only") refuse('readers are query_only; use transaction("read") to refuse writes');
   if (name === "locking_mode") refuse("several connections share the file");
-  if (name === "journal_mode" && !isMemory && !/^['"]?wal['"]?$/i.test(value)) refuse("readers need WAL");
+  if (name === "journal_mode" && !isMemory && value.toLowerCase() !== "wal") refuse("readers need WAL");
+}
+
+/** The same, where a connection is held for more than the one statement: a checkpoint has its own connection. */
+export function assertAllowedWithin(statement: ParsedStatement, isMemory: boolean): void {
+  assertAllowed(statement, isMemory);
+  if (statement.pragma?.name !== "wal_checkpoint" || isMemory) return;
+  throw new LibsqlError("PRAGMA wal_checkpoint is the engine's own: use client.checkpoint()", "NOT_SUPPORTED");
 }
 
 /**
  * The settings made by PRAGMA and ATTACH through the client, in order: every connection gets them, later ones too.
  */
 export class SessionSettings {
-  readonly #statements: { key: string; statement: ParsedStatement; args: InArgs | undefined }[] = [];
+  readonly #statements: { key: string; statement: ParsedStatement; args: readonly NativeValue[] }[] = [];
 
   /** Remembers a setting that has been made; a later value takes the place of the earlier one. */
-  add(key: string, statement: ParsedStatement, args?: InArgs): void {
+  add(key: string, statement: ParsedStatement, args: readonly NativeValue[]): void {
     this.remove(key);
     this.#statements.push({ key, statement, args });
   }
@@ -83,7 +91,7 @@ export class SessionSettings {
   /** Makes all settings on a new connection. */
   applyTo(connection: Connection): void {
     for (const { statement, args } of this.#statements) {
-      connection.execute(statement, bindArguments(statement, args), "bigint");
+      connection.execute(statement, args, "bigint");
     }
   }
 }

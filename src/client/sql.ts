@@ -28,18 +28,35 @@ export interface ParsedStatement {
   readonly savepoint: string | undefined;
   /** How many values the statement takes: the highest parameter number. */
   readonly parameterCount: number;
-  /** Parameter names without their sigil, with the number of the parameter. Absent when all are `?`. */
-  readonly parameterNames: ReadonlyMap<string, number> | undefined;
-  /** Whether some parameter has no name (`?` or `?3`), so that named arguments cannot fill it. */
-  readonly hasAnonymousParameters: boolean;
+  /** The named parameters, with their sigil (`:a` and `@a` are two), in order of their numbers. */
+  readonly namedParameters: readonly NamedParameter[];
+  /** Of a PRAGMA, or an EXPLAIN of one: what it asks for. */
+  readonly pragma: Pragma | undefined;
+  /** Of ATTACH and DETACH: the name of the database, or the number of the parameter that holds it. */
+  readonly databaseName: string | number | undefined;
   /** Whether it asks for `last_insert_rowid()` or `changes()`, which only the writer connection knows. */
   readonly readsWriterState: boolean;
+  /** Whether it may create a temporary table, which only the writer connection then sees. */
+  readonly mayCreateTemporary: boolean;
   /** Whether it holds a `*`: its column names may change with the schema while its text does not. */
   readonly hasStar: boolean;
   /** Whether it only asks for a plan or a program. */
   readonly isExplain: boolean;
   /** Whether more SQL follows the first statement. */
   readonly hasTail: boolean;
+}
+
+export interface NamedParameter {
+  readonly name: string;
+  readonly number: number;
+}
+
+/** What a PRAGMA asks for. */
+export interface Pragma {
+  /** In lower case, without schema and quotes. */
+  readonly name: string;
+  /** The value given, without quotes; undefined when there is none. */
+  readonly value: string | undefined;
 }
 
 /** One statement of a script, with the offset at which it starts. */
@@ -60,7 +77,7 @@ interface Token {
 // SQLite's own tokens (sqlite3GetToken), as far as statement boundaries and parameters need them. An unclosed
 // string, comment or identifier runs to the end, where SQLite will name the syntax error.
 const TOKEN =
-  /(\s+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|('(?:[^']|'')*(?:'|$))|("(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$))|(\?\d*|[:@$#][\w$\u0080-\uffff]+(?:::[\w$\u0080-\uffff]*)*(?:\([^)\s]*\))?)|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|(\d[\w.]*)|([\s\S])/y;
+  /([ \t\n\f\r\ufeff]+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|('(?:[^']|'')*(?:'|$))|("(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$))|(\?\d*|[:@$#][\w$\u0080-\uffff]+(?:::[\w$\u0080-\uffff]*)*(?:\([^)\s]*\))?)|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|(\d[\w.]*)|([\s\S])/y;
 
 function* tokens(sql: string, from = 0): Generator<Token> {
   TOKEN.lastIndex = from;
@@ -138,11 +155,11 @@ function statementBounds(sql: string, from: number): { start: number | undefined
 const WRITER_STATE = new Set(["LAST_INSERT_ROWID", "CHANGES", "TOTAL_CHANGES"]);
 
 function parse(sql: string): ParsedStatement {
+  assertText(sql);
   const bounds = statementBounds(sql, 0);
   const all: Token[] = [];
   const names = new Map<string, number>();
   let parameterCount = 0;
-  let hasAnonymousParameters = false;
   let readsWriterState = false;
   let hasStar = false;
   let previousWord = "";
@@ -152,12 +169,10 @@ function parse(sql: string): ParsedStatement {
       all.push(token);
       if (token.type === "parameter") {
         if (token.text.startsWith("?")) {
-          hasAnonymousParameters = true;
           parameterCount =
             token.text === "?" ? parameterCount + 1 : Math.max(parameterCount, Number(token.text.slice(1)));
-        } else {
-          const name = token.text.slice(1);
-          if (!names.has(name)) names.set(name, ++parameterCount);
+        } else if (!names.has(token.text)) {
+          names.set(token.text, ++parameterCount);
         }
       } else if (token.text === "*") {
         // count(*) names no column.
@@ -168,15 +183,18 @@ function parse(sql: string): ParsedStatement {
       previousWord = token.text.toUpperCase();
     }
   }
+  const isExplain = all[0]?.text.toUpperCase() === "EXPLAIN";
   return {
     sql,
     ...classify(all),
     parameterCount,
-    parameterNames: names.size > 0 ? names : undefined,
-    hasAnonymousParameters,
+    namedParameters: [...names].map(([name, number]) => ({ name, number })),
+    pragma: parsePragma(sql, isExplain ? withoutExplain(all) : all),
+    databaseName: databaseName(all, names, parameterCount),
     readsWriterState,
+    mayCreateTemporary: all[0]?.text.toUpperCase() === "CREATE" && all.some(({ text }) => /^temp(orary)?$/i.test(text)),
     hasStar,
-    isExplain: all[0]?.text.toUpperCase() === "EXPLAIN",
+    isExplain,
     hasTail: bounds.start !== undefined && statementBounds(sql, bounds.next).start !== undefined,
   };
 }
@@ -207,17 +225,17 @@ function classify(all: readonly Token[]): { kind: StatementKind; savepoint: stri
     case "END":
       return plain("commit");
     case "SAVEPOINT":
-      return { kind: "savepoint", savepoint: savepointName(all[1]) };
+      return { kind: "savepoint", savepoint: nameOf(all[1]) };
     case "RELEASE":
       return {
         kind: "release",
-        savepoint: savepointName(all[word(1) === "SAVEPOINT" && all[2] !== undefined ? 2 : 1]),
+        savepoint: nameOf(all[word(1) === "SAVEPOINT" && all[2] !== undefined ? 2 : 1]),
       };
     case "ROLLBACK": {
       const to = word(1) === "TRANSACTION" ? 2 : 1;
       if (word(to) !== "TO") return plain("rollback");
       const named = word(to + 1) === "SAVEPOINT" && all[to + 2] !== undefined ? to + 2 : to + 1;
-      return { kind: "rollbackTo", savepoint: savepointName(all[named]) };
+      return { kind: "rollbackTo", savepoint: nameOf(all[named]) };
     }
     default:
       return plain("write");
@@ -239,8 +257,47 @@ function verbAfterWith(all: readonly Token[]): StatementKind {
   return "read";
 }
 
-function savepointName(token: Token | undefined): string | undefined {
-  if (token === undefined) return undefined;
-  const text = token.type === "quoted" || token.text.startsWith("'") ? token.text.slice(1, -1) : token.text;
-  return text.toLowerCase();
+/** What the binding would change in silence: SQL ends at NUL, and a lone surrogate becomes U+FFFD. */
+function assertText(sql: string): void {
+  if (sql.includes("\0")) throw new RangeError("Expected SQL without NUL characters: it would end there");
+  if (!sql.isWellFormed()) throw new RangeError("Expected SQL without lone surrogates: they have no UTF-8 form");
+}
+
+function withoutExplain(all: readonly Token[]): readonly Token[] {
+  return all.slice(all[1]?.text.toUpperCase() === "QUERY" ? 3 : 1);
+}
+
+/** `PRAGMA [schema.]name`, `… = value` or `… (value)`. */
+function parsePragma(sql: string, all: readonly Token[]): Pragma | undefined {
+  if (all[0]?.text.toUpperCase() !== "PRAGMA") return undefined;
+  const at = all[2]?.text === "." ? 3 : 1;
+  const name = nameOf(all[at]) ?? "";
+  const given = all.slice(at + 2, all[at + 1]?.text === "(" ? -1 : undefined);
+  const [first] = given;
+  if (first === undefined) return { name, value: undefined };
+  return { name, value: given.length === 1 ? unquote(first) : sql.slice(first.start, given.at(-1)!.end) };
+}
+
+function databaseName(
+  all: readonly Token[],
+  names: ReadonlyMap<string, number>,
+  parameterCount: number,
+): string | number | undefined {
+  const verb = all[0]?.text.toUpperCase();
+  const last = all.at(-1);
+  if (verb !== "ATTACH" && verb !== "DETACH") return undefined;
+  if (last?.type !== "parameter") return nameOf(last);
+  if (last.text === "?") return parameterCount;
+  return names.get(last.text) ?? Number(last.text.slice(1));
+}
+
+/** A name as SQLite compares it: without quotes and case. */
+function nameOf(token: Token | undefined): string | undefined {
+  return token === undefined ? undefined : unquote(token).toLowerCase();
+}
+
+function unquote({ type, text }: Token): string {
+  if (type !== "quoted" && !text.startsWith("'")) return text;
+  const quote = text.at(-1)!;
+  return text.slice(1, -1).replaceAll(quote + quote, quote);
 }

@@ -6,7 +6,7 @@ import type { RowMaker } from "./rows.js";
  * How a prepared statement is run. One statement is run one way only: `get` does not reset before it binds, so
  * after any other call it would run with the values of that call.
  */
-export type StatementMethod = "all" | "get" | "run";
+export type StatementMethod = "all" | "get" | "run" | "exec";
 
 export interface CachedStatement {
   readonly native: NativeStatement;

@@ -9,13 +9,14 @@ import {
 import type { Connection } from "./connection.js";
 import {
   asBatchError,
-  bindInput,
+  type BoundStatement,
   type ConnectionPool,
   mayCreateTemporary,
   type StatementInput,
 } from "./connection-pool.js";
-import { assertAllowed, parsePragma } from "./session-settings.js";
+import { writesFile } from "./session-settings.js";
 import { type ParsedStatement, splitScript } from "./sql.js";
+import { MAX_TIMER_MS, retryWhileBusy } from "./write-lock.js";
 
 export type TransactionState = "active" | "committed" | "rolledBack";
 
@@ -43,6 +44,8 @@ export class Transaction implements LibsqlTransaction {
   readonly #onEnd: () => void;
   readonly #savepoints: OpenSavepoint[] = [];
   readonly #heldBack = new Map<string, (() => void)[]>();
+  /** Names whose next savepoint has been woken and is about to open. */
+  readonly #claimed = new Set<string>();
   readonly #timer: NodeJS.Timeout | undefined;
   #state: TransactionState = "active";
   #whyClosed = "";
@@ -62,10 +65,13 @@ export class Transaction implements LibsqlTransaction {
     this.#hasLock = mode !== "deferred";
     const { transactionTimeoutMs } = pool.options;
     if (mode !== "read" && transactionTimeoutMs !== Number.POSITIVE_INFINITY) {
-      this.#timer = setTimeout(() => {
-        this.#whyClosed = `: it was held longer than ${transactionTimeoutMs} ms (transactionTimeoutMs) and was rolled back`;
-        this.close();
-      }, transactionTimeoutMs);
+      this.#timer = setTimeout(
+        () => {
+          this.#whyClosed = `: it was held longer than ${transactionTimeoutMs} ms (transactionTimeoutMs) and was rolled back`;
+          this.close();
+        },
+        Math.min(transactionTimeoutMs, MAX_TIMER_MS),
+      );
     }
   }
 
@@ -83,24 +89,22 @@ export class Transaction implements LibsqlTransaction {
   }
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
-    const { statement, args: values } = bindInput(
-      typeof input === "string" && args !== undefined ? { sql: input, args } : input,
-    );
-    this.#assertActive();
-    if (statement.kind === "savepoint") await this.#waitForName(statement.savepoint!);
-    if (!this.#hasLock || this.#locking !== undefined) await this.#prepareFor(statement);
-    this.#assertActive();
-    if (statement.kind === "pragma") assertAllowed(parsePragma(statement.sql), this.#pool.options.isMemory);
-    return this.#run(statement, () => this.#connection.execute(statement, values, this.#pool.options.intMode));
+    const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    const waiting = this.#wait(bound.statement);
+    if (waiting !== undefined) await waiting;
+    return this.#run(bound);
   }
 
   /** Runs all in order; the first that fails rejects with LibsqlBatchError, and the transaction lives on. */
   async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
     const results: ResultSet[] = [];
     for (const [index, input] of inputs.entries()) {
-      const normalized = Array.isArray(input) ? { sql: input[0], args: input[1] ?? [] } : (input as InStatement);
       try {
-        results.push(await this.execute(normalized));
+        const bound = this.#pool.bind(input);
+        // No pause where none is needed: the calls that follow come after the whole batch.
+        const waiting = this.#wait(bound.statement);
+        if (waiting !== undefined) await waiting;
+        results.push(this.#run(bound));
       } catch (error) {
         asBatchError(index, () => {
           throw error;
@@ -112,7 +116,12 @@ export class Transaction implements LibsqlTransaction {
 
   async executeMultiple(sql: string): Promise<void> {
     this.#assertActive();
-    for (const part of splitScript(sql)) await this.execute(part.sql);
+    for (const part of splitScript(sql)) {
+      const bound = this.#pool.bind(part.sql);
+      const waiting = this.#wait(bound.statement);
+      if (waiting !== undefined) await waiting;
+      this.#run(bound);
+    }
   }
 
   async commit(): Promise<void> {
@@ -122,7 +131,6 @@ export class Transaction implements LibsqlTransaction {
     try {
       this.#connection.exec("COMMIT");
     } catch (error) {
-      this.#pool.writer.noteError(error);
       this.#end("rolledBack");
       throw error;
     }
@@ -169,50 +177,67 @@ export class Transaction implements LibsqlTransaction {
     throw new LibsqlError(`The savepoint ${mark.name} has ended`, "SAVEPOINT_CLOSED");
   }
 
-  #run(statement: ParsedStatement, execute: () => ResultSet): ResultSet {
+  /** What `statement` must wait for, if anything: its savepoint's name, or the write lock. */
+  #wait(statement: ParsedStatement): Promise<void> | undefined {
+    this.#assertActive();
+    const { kind, savepoint, pragma } = statement;
+    if (kind === "savepoint" && (this.#heldBack.has(savepoint!) || this.#isTaken(savepoint!)))
+      return this.#waitForName(savepoint!);
+    // A lock that is on its way is waited for, so that statements keep their order.
+    if (this.#locking !== undefined) return this.#locking;
+    if (this.#hasLock) return undefined;
+    if (kind === "write" || (pragma !== undefined && writesFile(pragma))) {
+      this.#locking = this.#lock().finally(() => {
+        this.#locking = undefined;
+      });
+      return this.#locking;
+    }
+    // Anything else may read, and thereby choose the snapshot.
+    if (savepoint === undefined) this.#hasRead = true;
+    return undefined;
+  }
+
+  #run(bound: BoundStatement): ResultSet {
+    this.#assertActive();
+    const { statement } = bound;
     try {
-      const result = execute();
+      const result = this.#pool.run(this.#connection, bound);
       this.#follow(statement);
       return result;
-    } catch (error) {
-      this.#pool.writer.noteError(error);
-      throw error;
     } finally {
+      if (statement.kind === "savepoint") this.#claimed.delete(statement.savepoint!);
       // COMMIT, ROLLBACK and ON CONFLICT ROLLBACK end it from within.
       if (!this.closed && !this.#connection.inTransaction) {
         this.#end(statement.kind === "commit" ? "committed" : "rolledBack");
       }
+      this.#wakeNext();
     }
   }
 
   /** A deferred transaction takes the lock before its first write, by `exec`: a prepared write would get stuck. */
-  async #prepareFor(statement: ParsedStatement): Promise<void> {
-    // One that is already on its way is waited for, so that statements keep their order.
-    if (this.#locking !== undefined) await this.#locking;
-    if (this.#hasLock || statement.kind !== "write") {
-      if (statement.kind === "read") this.#hasRead = true;
-      return;
-    }
-    this.#locking = this.#lock();
-    try {
-      await this.#locking;
-    } finally {
-      this.#locking = undefined;
-    }
-  }
-
   async #lock(): Promise<void> {
+    const { writer, busyTimeoutMs } = this.#pool;
     const connection = this.#connection;
-    if (!this.#hasRead && this.#savepoints.length === 0) {
-      // Nothing has been seen yet, so a fresh snapshot is as good, and can wait for the lock.
-      connection.rollback();
-      await this.#pool.writer.lock(connection);
-    } else {
-      this.#pool.writer.assertSound();
-      const [version] = connection.query("PRAGMA user_version")[0] as [bigint];
-      // Writing what is there takes the lock and changes nothing; it fails at once if the snapshot is stale.
-      connection.exec(`PRAGMA user_version = ${version}`);
-    }
+    // Nothing has been seen yet, so a fresh snapshot is as good, and can wait for the lock as long as it takes.
+    const mayStartAnew = !this.#hasRead && this.#savepoints.length === 0;
+    const attempt = () => {
+      this.#assertActive();
+      if (mayStartAnew) {
+        connection.rollback();
+        try {
+          connection.exec("BEGIN IMMEDIATE");
+        } catch (error) {
+          connection.exec("BEGIN");
+          throw error;
+        }
+      } else {
+        // Writing what is there takes the lock and changes nothing; it fails for good if the snapshot is stale.
+        const [version] = connection.query("PRAGMA user_version")[0] as [bigint];
+        connection.exec(`PRAGMA user_version = ${version}`);
+      }
+    };
+    writer.assertSound();
+    await retryWhileBusy(attempt, busyTimeoutMs, () => writer.countBusyRetry());
     this.#hasLock = true;
   }
 
@@ -232,34 +257,33 @@ export class Transaction implements LibsqlTransaction {
     } else if (kind === "release") {
       this.#savepoints.splice(index);
     }
-    this.#wakeNext();
   }
 
-  /** Resolves when no savepoint of this name is open; one that was only rolled back is released for the next. */
+  /** Whether a savepoint of this name has to wait. One that was only rolled back is released for the next. */
+  #isTaken(name: string): boolean {
+    if (this.#claimed.has(name)) return true;
+    const index = this.#savepoints.findIndex((savepoint) => savepoint.name === name);
+    if (index < 0) return false;
+    if (!this.#savepoints[index]!.isRolledBack) return true;
+    this.#connection.exec(`RELEASE ${quoteName(name)}`);
+    this.#savepoints.splice(index);
+    return false;
+  }
+
   async #waitForName(name: string): Promise<void> {
-    const open = this.#savepoints.find((savepoint) => savepoint.name === name);
-    const line = this.#heldBack.get(name);
-    if (open === undefined && line === undefined) return;
-    if (open?.isRolledBack === true && line === undefined) {
-      this.#connection.exec(`RELEASE ${quoteName(name)}`);
-      this.#savepoints.splice(this.#savepoints.indexOf(open));
-      return;
-    }
     await new Promise<void>((resolve) => {
+      const line = this.#heldBack.get(name);
       if (line === undefined) this.#heldBack.set(name, [resolve]);
       else line.push(resolve);
     });
-    this.#assertActive();
+    if (this.#locking !== undefined) await this.#locking;
   }
 
+  /** Lets the next savepoint go on whose name is free; until it has, the name is its own. */
   #wakeNext(): void {
     for (const [name, line] of this.#heldBack) {
-      const open = this.#savepoints.find((savepoint) => savepoint.name === name);
-      if (open !== undefined && !open.isRolledBack) continue;
-      if (open !== undefined) {
-        this.#connection.exec(`RELEASE ${quoteName(name)}`);
-        this.#savepoints.splice(this.#savepoints.indexOf(open));
-      }
+      if (this.closed || this.#isTaken(name)) continue;
+      this.#claimed.add(name);
       const next = line.shift();
       if (line.length === 0) this.#heldBack.delete(name);
       next?.();
@@ -277,8 +301,10 @@ export class Transaction implements LibsqlTransaction {
     }
     for (const line of this.#heldBack.values()) for (const wake of line) wake();
     this.#heldBack.clear();
-    // The turn's end rolls back what is open, and replaces a connection that cannot.
-    this.#onEnd();
+    // The turn's end rolls back what is open, and replaces a connection that cannot. An attempt to take the lock
+    // notices that it is no longer wanted; until then the connection is still in use.
+    if (this.#locking === undefined) this.#onEnd();
+    else this.#locking.then(this.#onEnd, this.#onEnd);
   }
 }
 

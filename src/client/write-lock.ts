@@ -2,6 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "./connection.js";
 import { isBusy } from "./sqlite-error.js";
 
+/** The longest time that a timer of Node takes; a longer one would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * Runs `attempt` again while another connection holds a lock, without blocking the event loop.
  *

@@ -1,16 +1,15 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { type IntMode, LibsqlError, type ResultSet } from "@libsql/client";
 import type { Connection } from "./connection.js";
+import { turnWhenDue } from "./event-loop.js";
 import { Fifo } from "./fifo.js";
 import type { NativeValue } from "./native.js";
 import type { ParsedStatement } from "./sql.js";
 import { isBusy, showsDamage } from "./sqlite-error.js";
-import { retryWhileBusy, tryBeginImmediate } from "./write-lock.js";
+import { MAX_TIMER_MS, retryWhileBusy, tryBeginImmediate } from "./write-lock.js";
 
 /** Longest time one group of writes keeps the event loop before it commits. */
 const GROUP_BUDGET_MS = 10;
 const BUDGET_CHECK_EVERY = 16;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface WriterQueueOptions {
   /** Opens the writer connection, waiting for other processes where it must. */
@@ -22,6 +21,8 @@ export interface WriterQueueOptions {
   readonly intMode: IntMode;
   /** Told after each commit, with the writer still in its turn. */
   readonly onCommit: () => void;
+  /** Told when a committed statement may have made a temporary table. */
+  readonly onTemporary: (connection: Connection) => void;
   /** What to say of the present holder when a waiter gives up. */
   readonly describeHolder: () => string;
 }
@@ -144,7 +145,6 @@ export class WriterQueue {
         try {
           resolve(await use(connection));
         } catch (error) {
-          this.noteError(error);
           reject(error);
         }
       };
@@ -208,6 +208,12 @@ export class WriterQueue {
     // One microtask later, all that is asked for in this turn of the event loop has come and can share a commit.
     await undefined;
     for (let task = this.#tasks.peek(); task !== undefined; task = this.#tasks.peek()) {
+      const due = turnWhenDue();
+      if (due !== undefined) {
+        // Whoever waits longest may have given up meanwhile.
+        await due;
+        continue;
+      }
       const connection = this.#connection ?? (await this.#open(task));
       if (connection === undefined) continue;
       if (task.kind === "turn") await this.#runTurn(connection);
@@ -272,20 +278,18 @@ export class WriterQueue {
     } catch (error) {
       // Only the one whose turn it was gives up; those behind it get their own time to wait.
       this.#tasks.remove(head);
-      this.noteError(error);
       head.reject(error);
       if (!isBusy(error)) this.#settle(connection);
       return;
     }
-    if (this.#commitGroup(connection)) await nextTurn();
+    this.#commitGroup(connection);
   }
 
-  /** Runs the statements at the head of the line and commits. True when it stopped for the sake of the event loop. */
-  #commitGroup(connection: Connection): boolean {
+  /** Runs the statements at the head of the line, for as long as the event loop can wait, and commits. */
+  #commitGroup(connection: Connection): void {
     const start = performance.now();
     const stored: { task: StatementTask; result: ResultSet }[] = [];
     const failed: { task: StatementTask; error: unknown }[] = [];
-    let isOverBudget = false;
     for (let task = this.#tasks.peek(); task?.kind === "statement"; task = this.#tasks.peek()) {
       if (task.isAlone && stored.length > 0) break;
       this.#tasks.shift();
@@ -293,32 +297,27 @@ export class WriterQueue {
         stored.push({ task, result: connection.execute(task.statement, task.args, this.#options.intMode) });
       } catch (error) {
         failed.push({ task, error });
-        this.noteError(error);
         // A result that cannot be decoded comes after the write: only a rollback makes the rejection true.
         if (!connection.inTransaction || error instanceof RangeError) {
           this.#takeDown(connection, stored, failed);
-          return false;
+          return;
         }
       }
       if (task.isAlone) break;
-      if (stored.length % BUDGET_CHECK_EVERY === 0 && performance.now() - start > GROUP_BUDGET_MS) {
-        isOverBudget = true;
-        break;
-      }
+      if (stored.length % BUDGET_CHECK_EVERY === 0 && performance.now() - start > GROUP_BUDGET_MS) break;
     }
     try {
       connection.exec("COMMIT");
     } catch (error) {
-      this.noteError(error);
       if (stored.length === 1) failed.push({ task: stored.pop()!.task, error });
       this.#takeDown(connection, stored, failed);
-      return false;
+      return;
     }
     if (stored.length > 1) this.#grouped += stored.length;
+    if (stored.some(({ task }) => task.statement.mayCreateTemporary)) this.#options.onTemporary(connection);
     for (const { task, error } of failed) task.reject(error);
     for (const { task, result } of stored) task.resolve(result);
     this.countCommit();
-    return isOverBudget;
   }
 
   /** The shared transaction is gone: whoever caused it is rejected, the others run again, each by itself. */

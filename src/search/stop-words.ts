@@ -1,7 +1,5 @@
 /**
  * English words that carry a sentence rather than its subject. A question is searched without them, unless it has nothing else.
- *
- * Words that are also names of things in code or in talk (it, us, will, can, may) are here only in the senses a question uses.
  */
 const STOP_WORDS = `
 a an the this that these those
@@ -20,9 +18,18 @@ wont wouldnt cant couldnt shouldnt lets
 many much ever yet still please tell
 `;
 
-/** Whether `word`, lower-cased and without apostrophes, is too common in English to say what a question is about. */
-export function isStopWord(word: string): boolean {
-  return stopWords.has(word);
+const SUFFIX = /'.*$/;
+
+/**
+ * Whether `word` is too common in English to say what a question is about.
+ *
+ * With `keepCapitals`, a word written in capitals only is taken for a name: US, IT, WHO.
+ */
+export function isStopWord(word: string, keepCapitals: boolean): boolean {
+  if (keepCapitals && word.length > 1 && word === word.toUpperCase()) return false;
+  const lower = word.toLowerCase();
+  if (stopWords.has(lower)) return true;
+  return lower.includes("'") && (stopWords.has(lower.replaceAll("'", "")) || stopWords.has(lower.replace(SUFFIX, "")));
 }
 
 const stopWords: ReadonlySet<string> = new Set(STOP_WORDS.trim().split(/\s+/));

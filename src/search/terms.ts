@@ -21,11 +21,29 @@ const UNSEGMENTED = new RegExp(`[${UNSEGMENTED_CLASS}]`, "u");
 const SCRIPT_RUN = new RegExp(`[${UNSEGMENTED_CLASS}]+|[^${UNSEGMENTED_CLASS}]+`, "gu");
 /** Accents of European scripts, vowel points of Hebrew and Arabic, and characters that only shape their neighbours. */
 const FOLDED_AWAY =
+  // biome-ignore lint/suspicious/noMisleadingCharacterClass: the marks are meant one by one.
   /[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad\u200b-\u200d\u2060\ufeff]/g;
 /** Letters that look accented but have no decomposition. */
 const LETTER_FOLDS: Readonly<Record<string, string>> = {
-  ß: "ss", ẞ: "SS", æ: "ae", Æ: "Ae", œ: "oe", Œ: "Oe", ø: "o", Ø: "O",
-  ł: "l", Ł: "L", đ: "d", Đ: "D", ð: "d", Ð: "D", þ: "th", Þ: "Th", ı: "i", ħ: "h", Ħ: "H",
+  ß: "ss",
+  ẞ: "SS",
+  æ: "ae",
+  Æ: "Ae",
+  œ: "oe",
+  Œ: "Oe",
+  ø: "o",
+  Ø: "O",
+  ł: "l",
+  Ł: "L",
+  đ: "d",
+  Đ: "D",
+  ð: "d",
+  Ð: "D",
+  þ: "th",
+  Þ: "Th",
+  ı: "i",
+  ħ: "h",
+  Ħ: "H",
 };
 const FOLDED_LETTER = new RegExp(`[${Object.keys(LETTER_FOLDS).join("")}]`, "g");
 const CAMEL_PART = /[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+/g;
@@ -93,6 +111,18 @@ export function eachWord(text: string, visit: (word: string) => void): void {
   }
 }
 
+/** Calls `visit` with each word of `text` as it is written and where it starts, until that returns false. */
+export function eachOriginalWord(text: string, visit: (word: string, start: number) => boolean): void {
+  for (const match of text.matchAll(NON_ASCII.test(text) ? WORD : ASCII_WORD)) {
+    if (!visit(match[0], match.index)) return;
+  }
+}
+
+/** `word` in pieces, alternately of scripts written without spaces and of others. */
+export function scriptRuns(word: string): string[] {
+  return word.match(SCRIPT_RUN) ?? [];
+}
+
 /** `text` with accents and other optional marks removed and compatible characters unified; case stays. */
 export function foldAccents(text: string): string {
   return text
@@ -149,7 +179,7 @@ function computeTerms(word: string): string[] {
   if (!NON_ASCII.test(word)) return alphabeticTerms(word);
   if (!UNSEGMENTED.test(word)) return alphabeticTerms(word.replace(/[’ʼ]/g, "'"));
   const terms: string[] = [];
-  for (const [run] of word.matchAll(SCRIPT_RUN)) {
+  for (const run of scriptRuns(word)) {
     const own = UNSEGMENTED.test(run) ? pairs(run) : alphabeticTerms(run.replace(/[’ʼ]/g, "'"));
     for (const term of own) terms.push(term);
   }

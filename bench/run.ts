@@ -1,0 +1,84 @@
+/**
+ * Runs the trials: every figure in a fresh process, the contenders in turn, medians over the rounds.
+ *
+ *     npm run bench -- [--rounds 5] [--only TEXT]
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { Trial } from "./trial.js";
+import * as list from "./trials/list.js";
+import * as open from "./trials/open.js";
+import * as pointRead from "./trials/point-read.js";
+import * as search from "./trials/search.js";
+import * as stall from "./trials/stall.js";
+import * as writes from "./trials/writes.js";
+
+const TRIALS: Record<string, Trial> = { ...pointRead, ...list, ...writes, ...open, ...stall, ...search };
+const SELF = fileURLToPath(import.meta.url);
+
+if (process.argv[2] === "--run") await runOne(process.argv[3]!, process.argv[4]!);
+else runAll();
+
+/** In the child: one contender of one trial, its figure on the last line. */
+async function runOne(name: string, contender: string): Promise<never> {
+  const folder = mkdtempSync(join(process.env.HOLDFAST_BENCH_DIR ?? tmpdir(), "holdfast-bench-"));
+  try {
+    const figure = await TRIALS[name]!.contenders[contender]!({ folder });
+    process.stdout.write(`${figure}\n`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  process.exit(0);
+}
+
+function runAll(): void {
+  const { values } = parseArgs({
+    options: { rounds: { type: "string", default: "5" }, only: { type: "string", default: "" } },
+  });
+  const rounds = Number(values.rounds);
+  console.log(
+    `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}; medians of ${rounds} fresh processes each\n`,
+  );
+  for (const [name, trial] of Object.entries(TRIALS)) {
+    if (!name.toLowerCase().includes(values.only.toLowerCase())) continue;
+    const contenders = Object.keys(trial.contenders);
+    const figures = new Map(contenders.map((contender) => [contender, [] as number[]]));
+    for (let round = 0; round < rounds; round++) {
+      for (const contender of contenders) {
+        const output = execFileSync(process.execPath, ["--import", "tsx", SELF, "--run", name, contender], {
+          encoding: "utf8",
+        });
+        figures.get(contender)!.push(Number(output.trim().split("\n").at(-1)));
+      }
+    }
+    report(trial, figures);
+  }
+}
+
+function report(trial: Trial, figures: ReadonlyMap<string, number[]>): void {
+  console.log(trial.title);
+  const [own] = [...figures.values()];
+  for (const [contender, values] of figures) {
+    const sorted = [...values].sort((a, b) => a - b);
+    const range = `${format(sorted[0]!)}–${format(sorted.at(-1)!)}`;
+    // Paired: the ratio of each round, then the median of the ratios.
+    const ratio = median(values.map((value, round) => value / own![round]!));
+    const compared = values === own ? "" : `  ${ratio.toFixed(2)}×`;
+    console.log(`  ${contender.padEnd(18)} ${format(median(values)).padStart(9)} ${trial.unit}  (${range})${compared}`);
+  }
+  console.log();
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function format(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toFixed(2);
+}

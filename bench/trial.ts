@@ -1,0 +1,31 @@
+/** What a contender is given: an empty folder of its own. */
+export interface TrialContext {
+  readonly folder: string;
+}
+
+/** One thing to measure, done by each contender in its own way. */
+export interface Trial {
+  /** What is measured, sizes included. */
+  readonly title: string;
+  readonly unit: string;
+  /** By name; the first is the one that the others are compared with. Each resolves to one figure in `unit`. */
+  readonly contenders: Readonly<Record<string, (context: TrialContext) => Promise<number>>>;
+}
+
+/** Runs `once` `warmup` times, then `count` times, and gives the mean in microseconds. */
+export async function meanMicros(
+  once: (index: number) => unknown,
+  { count, warmup = Math.ceil(count / 10) }: { count: number; warmup?: number },
+): Promise<number> {
+  for (let index = 0; index < warmup; index++) await once(index);
+  const start = performance.now();
+  for (let index = 0; index < count; index++) await once(index);
+  return ((performance.now() - start) * 1000) / count;
+}
+
+/** How long `work` takes, in milliseconds. */
+export async function millis(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}

@@ -1,0 +1,56 @@
+import { eq, sql } from "drizzle-orm";
+import { drizzleBetterSqlite, drizzleHoldfast, drizzleStock, items, openHoldfast, openStock } from "../databases.js";
+import { meanMicros, type Trial } from "../trial.js";
+
+const ROWS = 10_000;
+const READS = { count: 10_000 };
+const SELECT = "SELECT id, key, name, amount, ratio FROM items WHERE key = ?";
+
+export const pointRead: Trial = {
+  title: `execute(), one row of ${ROWS} by key`,
+  unit: "µs",
+  contenders: {
+    holdfast: async ({ folder }) => {
+      const client = await openHoldfast(folder, ROWS);
+      return meanMicros((i) => client.execute({ sql: SELECT, args: [`key-${i % ROWS}`] }), READS);
+    },
+    "stock client": async ({ folder }) => {
+      const client = await openStock(folder, ROWS);
+      return meanMicros((i) => client.execute({ sql: SELECT, args: [`key-${i % ROWS}`] }), READS);
+    },
+  },
+};
+
+export const preparedRead: Trial = {
+  title: `a prepared Drizzle query, one row of ${ROWS} by key`,
+  unit: "µs",
+  contenders: {
+    holdfast: async ({ folder }) => {
+      const db = await drizzleHoldfast(folder, ROWS);
+      const query = db
+        .select()
+        .from(items)
+        .where(eq(items.key, sql.placeholder("key")))
+        .prepare();
+      return meanMicros((i) => query.get({ key: `key-${i % ROWS}` }), READS);
+    },
+    "stock client": async ({ folder }) => {
+      const db = await drizzleStock(folder, ROWS);
+      const query = db
+        .select()
+        .from(items)
+        .where(eq(items.key, sql.placeholder("key")))
+        .prepare();
+      return meanMicros((i) => query.get({ key: `key-${i % ROWS}` }), READS);
+    },
+    "better-sqlite3": async ({ folder }) => {
+      const db = drizzleBetterSqlite(folder, ROWS);
+      const query = db
+        .select()
+        .from(items)
+        .where(eq(items.key, sql.placeholder("key")))
+        .prepare();
+      return meanMicros((i) => query.get({ key: `key-${i % ROWS}` }), READS);
+    },
+  },
+};

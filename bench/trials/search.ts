@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import type { Storage } from "../../src/storage.js";
+import { openStorage } from "../../src/storage.js";
+import type { Trial, TrialContext } from "../trial.js";
+
+/** Words by Zipf's law, from a generator with a seed: the same text in every run. */
+function textMaker(seed: number): () => string {
+  let state = seed;
+  const random = () => {
+    state = (state * 1664525 + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const VOCABULARY = 30_000;
+  const word = () => `w${Math.floor(VOCABULARY ** random())}x`;
+  return () => Array.from({ length: 22 }, word).join(" ");
+}
+
+async function fill(storage: Storage, projects: number, memoriesEach: number): Promise<void> {
+  const text = textMaker(7);
+  // Round after round, so that the rows of one project lie among those of all others.
+  const rounds = Math.min(20, memoriesEach);
+  for (let round = 0; round < rounds; round++) {
+    for (let number = 0; number < projects; number++) {
+      const inputs = Array.from({ length: memoriesEach / rounds }, () => ({ content: text() }));
+      await storage.project(`project-${number}`).memories.insertMany(inputs);
+    }
+  }
+}
+
+/** The median of searches for words of the given ranks; `w1x` is in most memories. */
+async function medianSearch({ folder }: TrialContext, projects: number, each: number, query: (i: number) => string) {
+  await using storage = await openStorage({ url: join(folder, "search.db"), durability: "relaxed" });
+  await fill(storage, projects, each);
+  const times: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    const { memories } = storage.project(`project-${i % projects}`);
+    const start = performance.now();
+    await memories.search(query(i));
+    if (i >= 10) times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
+}
+
+const rare = (i: number) => `w${3000 + i * 37}x w${5000 + i * 11}x`;
+const common = (i: number) => `w${1 + (i % 3)}x w${4 + (i % 5)}x`;
+
+export const searchLarge: Trial = {
+  title: "search over 100,000 memories in one project, median",
+  unit: "ms",
+  contenders: {
+    "selective words": (context) => medianSearch(context, 1, 100_000, rare),
+    "common words": (context) => medianSearch(context, 1, 100_000, common),
+  },
+};
+
+export const searchSmallProject: Trial = {
+  title: "search in one of 1,000 projects with 1,000 memories each, median",
+  unit: "ms",
+  contenders: {
+    "selective words": (context) => medianSearch(context, 1000, 1000, rare),
+    "common words": (context) => medianSearch(context, 1000, 1000, common),
+  },
+};

@@ -1,0 +1,30 @@
+// Imports every entry of the installed package and stores, finds and re-reads one memory.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openStorage, StorageError } from "holdfast";
+import { createClient } from "holdfast/client";
+import { status } from "holdfast/migrate";
+import { memories } from "holdfast/schema";
+
+const folder = mkdtempSync(join(tmpdir(), "holdfast-package-"));
+try {
+  const storage = await openStorage(join(folder, "app.db"));
+  await storage.memories.insert({ id: "first", content: "the package works when installed" });
+  const [found] = await storage.memories.search("installed packages");
+  if (found?.memory.id !== "first") throw new Error("the memory was not found");
+  const rows = await storage.db.select({ id: memories.id }).from(memories);
+  if (rows.length !== 1) throw new Error("Drizzle did not see the memory");
+  const conflict = await storage.memories.insert({ id: "first", content: "again" }).catch((error) => error);
+  if (!(conflict instanceof StorageError) || conflict.code !== "CONFLICT") throw new Error("no CONFLICT");
+  await storage.close();
+  const client = createClient({ url: `file:${join(folder, "app.db")}` });
+  const { rows: counted } = await client.execute("select count(*) as count from memories");
+  if (counted[0].count !== 1) throw new Error("the row is gone");
+  if (typeof status !== "function") throw new Error("holdfast/migrate is empty");
+  await client.close();
+  const runtime = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`;
+  console.log(`holdfast works when installed, under ${runtime}`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

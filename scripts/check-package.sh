@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs the packed tarball in an empty folder, as a user would, and runs its main job under Node and Bun.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+npm run -s build
+npm pack --silent --pack-destination "$folder" >/dev/null
+cd "$folder"
+printf '{ "private": true, "type": "module" }\n' > package.json
+printf 'ignore-scripts=true\n' > .npmrc
+client=$(node -p "require('$root/package.json').devDependencies['@libsql/client']")
+orm=$(node -p "require('$root/package.json').devDependencies['drizzle-orm']")
+npm install --silent ./holdfast-*.tgz "@libsql/client@$client" "drizzle-orm@$orm"
+cp "$root/scripts/check-package.mjs" check.mjs
+node check.mjs
+bun=$(ls -d "$root"/node_modules/@oven/bun-*/bin/bun | head -n 1)
+"$bun" check.mjs

@@ -1,0 +1,88 @@
+import { statSync } from "node:fs";
+import type { Client } from "@libsql/client";
+import { getTableName, sql } from "drizzle-orm";
+import { toStorageError } from "./errors.js";
+import { scalar } from "./repositories/executor.js";
+import { toStatement } from "./repositories/statements.js";
+import { memories, memoryEmbeddings, sessions } from "./schema/index.js";
+
+export interface FileStats {
+  /** Migrations applied. */
+  readonly schemaVersion: number;
+  /** Bytes of the database file; 0 where it is remote or in memory. */
+  readonly fileBytes: number;
+  readonly walBytes: number;
+  /** Pages of the file that hold nothing. */
+  readonly freePages: number;
+}
+
+export interface Health {
+  /** Whether everything could be read and the full-text index is there. */
+  readonly ok: boolean;
+  /** The file, or the URL of a remote database. */
+  readonly path: string;
+  readonly schemaVersion: number;
+  readonly tables: readonly { readonly table: string; readonly rows: number }[];
+  readonly walBytes: number;
+  readonly freePages: number;
+  /** Whether the full-text index answers; without it, search scans. */
+  readonly fts: boolean;
+  /** The last failure of the storage as text, the one met just now included; undefined if there was none. */
+  readonly lastError: string | undefined;
+}
+
+const TABLES = [memories, memoryEmbeddings, sessions];
+
+export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
+  const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  const isFile = path !== undefined && path !== ":memory:";
+  const ledger = await client.execute("select count(*) from sqlite_schema where name = '__drizzle_migrations'");
+  const applied =
+    Number(scalar(ledger)) > 0 ? scalar(await client.execute("select count(*) from __drizzle_migrations")) : 0;
+  return {
+    schemaVersion: Number(applied),
+    fileBytes: isFile ? size(path) : 0,
+    walBytes: isFile ? size(`${path}-wal`) : 0,
+    freePages: Number(scalar(await client.execute("select freelist_count from pragma_freelist_count"))),
+  };
+}
+
+export async function readHealth(client: Client, path: string, lastError: unknown): Promise<Health> {
+  const health = {
+    ok: true,
+    path,
+    schemaVersion: 0,
+    tables: [] as { table: string; rows: number }[],
+    walBytes: 0,
+    freePages: 0,
+  };
+  let failure = lastError;
+  const attempt = async (read: () => Promise<void>): Promise<boolean> => {
+    try {
+      await read();
+      return true;
+    } catch (error) {
+      health.ok = false;
+      failure = toStorageError(error);
+      return false;
+    }
+  };
+  await attempt(async () => {
+    const { schemaVersion, walBytes, freePages } = await readFileStats(client, path);
+    Object.assign(health, { schemaVersion, walBytes, freePages });
+  });
+  await attempt(async () => {
+    for (const table of TABLES) {
+      const rows = Number(scalar(await client.execute(toStatement(sql`select count(*) from ${table}`))));
+      health.tables.push({ table: getTableName(table), rows });
+    }
+  });
+  const fts = await attempt(async () => {
+    await client.execute("select rowid from memories_fts where memories_fts match 'holdfast' limit 1");
+  });
+  return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure) };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

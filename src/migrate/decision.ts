@@ -1,0 +1,55 @@
+import type { Journal, Migration } from "./journal.js";
+import { type Query, quoteText, readLedger } from "./ledger.js";
+import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
+import { type Comparison, compareWithLedger, planMigrations } from "./plan.js";
+
+/** What a run applied, by tag. */
+export interface MigrateResult {
+  /** In the order of their application; empty when there was nothing to do. */
+  readonly applied: string[];
+  /** The last one applied before and after; undefined while there is none. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  /** Path of the backup, where one was made. */
+  readonly backup?: string;
+}
+
+/** A comparison of journal and ledger, with what the decision needs to know of the file beside them. */
+export interface Standing {
+  readonly comparison: Comparison;
+  readonly hasLedger: boolean;
+  readonly ledgerCount: number;
+  readonly hasOwnTables: boolean;
+}
+
+/** What to apply to the file as `query` sees it. */
+export interface Decision extends Standing {
+  readonly pending: readonly Migration[];
+}
+
+/** Compares the journal with the file; reads once, unless the ledger turns out to be foreign. */
+export async function lookUp(query: Query, journal: Journal, options: ResolvedJournalOptions): Promise<Standing> {
+  const ledger = await readLedger(query, options.table);
+  const comparison = compareWithLedger(journal, ledger ?? []);
+  const hasOwnTables = comparison.isForeign && (await holdsAny(query, options.ownTables));
+  return { comparison, hasLedger: ledger !== undefined, ledgerCount: ledger?.length ?? 0, hasOwnTables };
+}
+
+/** The same, with what is to be applied; rejects where nothing may be touched. */
+export async function decide(query: Query, journal: Journal, options: ResolvedMigrateOptions): Promise<Decision> {
+  const standing = await lookUp(query, journal, options);
+  const { hasOwnTables, comparison } = standing;
+  return { ...standing, pending: planMigrations(journal, comparison, { ...options, hasOwnTables }) };
+}
+
+export function resultOf(journal: Journal, { comparison }: Decision, applied: readonly Migration[]): MigrateResult {
+  const to = journal.findLast((migration) => migration === comparison.last || applied.includes(migration));
+  return { applied: applied.map(({ tag }) => tag), from: comparison.last?.tag, to: to?.tag };
+}
+
+async function holdsAny(query: Query, tables: readonly string[]): Promise<boolean> {
+  if (tables.length === 0) return false;
+  const names = tables.map((name) => quoteText(name.toLowerCase())).join(", ");
+  const found = await query(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) IN (${names}) LIMIT 1`);
+  return found.length > 0;
+}

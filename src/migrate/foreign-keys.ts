@@ -1,0 +1,72 @@
+import type { Connection } from "../client/connection.js";
+import { quoteName } from "./ledger.js";
+import { fold } from "./lost-objects.js";
+
+/** A row whose parent is missing; or a whole table whose foreign key fits no parent key, without a rowid. */
+export interface Violation {
+  readonly table: string;
+  readonly parent: string;
+  readonly rowid: bigint | null;
+}
+
+/** Violations that were not there before, by table. */
+export interface NewViolations {
+  readonly table: string;
+  readonly rows: number;
+}
+
+export function findViolations(connection: Connection): Violation[] {
+  // Table by table: a key that fits no parent makes the check throw, and would hide what the others have.
+  const children = connection.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%references%'");
+  return children.flatMap(([name]) => checkTable(connection, name as string));
+}
+
+/**
+ * Compares by row; by number where rows have no rowid, or were renumbered by a rebuild (`rebuilt`, in lower case).
+ *
+ * `renames` are those made in between, so that a table is compared with what it was.
+ */
+export function newViolations(
+  before: readonly Violation[],
+  after: readonly Violation[],
+  rebuilt: ReadonlySet<string>,
+  renames: readonly { readonly from: string; readonly to: string }[],
+): NewViolations[] {
+  const old = before.map((violation) => follow(violation, renames));
+  const known = new Set(old.map(rowKey));
+  const found: NewViolations[] = [];
+  for (const table of new Set(after.map((violation) => fold(violation.table)))) {
+    const isHere = (violation: Violation) => fold(violation.table) === table;
+    const present = after.filter(isHere);
+    const more = present.length - old.filter(isHere).length;
+    const fresh = present.filter((violation) => !known.has(rowKey(violation))).length;
+    const hasRowids = present.every(({ rowid }) => rowid !== null);
+    const rows = !hasRowids ? more : rebuilt.has(table) ? Math.min(fresh, more) : fresh;
+    if (rows > 0) found.push({ table: present[0]!.table, rows });
+  }
+  return found;
+}
+
+function checkTable(connection: Connection, table: string): Violation[] {
+  try {
+    const rows = connection.query(`PRAGMA foreign_key_check(${quoteName(table)})`);
+    return rows.map(([child, rowid, parent]) => ({
+      table: child as string,
+      parent: parent as string,
+      rowid: rowid as bigint | null,
+    }));
+  } catch (error) {
+    if (!/foreign key mismatch/.test((error as Error).message)) throw error;
+    return [{ table, parent: "", rowid: null }];
+  }
+}
+
+function follow(violation: Violation, renames: readonly { from: string; to: string }[]): Violation {
+  const now = (name: string) =>
+    renames.reduce((current, { from, to }) => (fold(current) === fold(from) ? to : current), name);
+  return { ...violation, table: now(violation.table), parent: now(violation.parent) };
+}
+
+function rowKey({ table, parent, rowid }: Violation): string {
+  return `${fold(table)}\0${fold(parent)}\0${rowid}`;
+}

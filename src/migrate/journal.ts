@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { StorageError } from "../errors.js";
+import { resolveFolder } from "./options.js";
+
+/** One step of a journal, with its file. */
+export interface Migration {
+  /** Name of the file without `.sql`, as in `0003_add_tags`. */
+  readonly tag: string;
+  /** When it was generated, in ms: what the ledger knows it by. */
+  readonly when: number;
+  /** SHA-256 of the whole file, in hex: drizzle's own. */
+  readonly hash: string;
+  readonly sql: string;
+  readonly path: string;
+}
+
+/** The steps in the order in which a new file takes them. */
+export type Journal = readonly Migration[];
+
+/**
+ * Reads a folder of drizzle-kit's: `meta/_journal.json` and every file that it names.
+ *
+ * Synchronous: it is a few small files at start-up, and the thread pool would take longer. Throws NOT_FOUND when the
+ * folder, the journal or a file is missing, and INVALID when the journal is not one.
+ */
+export function readJournal(folder: string | URL): Journal {
+  const path = resolveFolder(folder);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new StorageError("NOT_FOUND", `No migrations folder at ${path}. Check the path, or run drizzle-kit generate`);
+  }
+  const journalPath = join(path, "meta", "_journal.json");
+  const text = readText(
+    journalPath,
+    `No journal at ${journalPath}. Run drizzle-kit generate, and ship the meta folder`,
+  );
+  const entries = parseEntries(text, journalPath);
+  return entries.map(({ tag, when }) => {
+    const file = join(path, `${tag}.sql`);
+    const sql = readText(file, `The journal lists ${tag}, but there is no ${file}. Restore the file`);
+    if (sql.includes("\0")) throw new StorageError("INVALID", `${file} holds a NUL character, where SQL would end`);
+    return { tag, when, hash: createHash("sha256").update(sql).digest("hex"), sql, path: file };
+  });
+}
+
+/** The names of all indexes that drizzle-kit has ever made for this folder, in lower case. */
+export function readSnapshotIndexes(folder: string): ReadonlySet<string> {
+  const names = new Set<string>();
+  const meta = join(folder, "meta");
+  for (const file of readdirSync(meta)) {
+    if (!file.endsWith("_snapshot.json")) continue;
+    const snapshot = JSON.parse(readFileSync(join(meta, file), "utf8")) as {
+      tables?: Record<string, { indexes?: Record<string, unknown> }>;
+    };
+    for (const table of Object.values(snapshot.tables ?? {})) {
+      for (const name of Object.keys(table.indexes ?? {})) names.add(name.toLowerCase());
+    }
+  }
+  return names;
+}
+
+function readText(path: string, ifMissing: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      throw new StorageError("NOT_FOUND", ifMissing, { cause: error });
+    }
+    throw new StorageError("IO", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function parseEntries(text: string, path: string): { tag: string; when: number }[] {
+  const invalid = (what: string, cause?: unknown) =>
+    new StorageError("INVALID", `${path} is not a journal of drizzle-kit: ${what}. Restore it`, { cause });
+  let journal: { entries?: unknown } | null;
+  try {
+    journal = JSON.parse(text);
+  } catch (error) {
+    throw invalid((error as Error).message, error);
+  }
+  const entries = journal?.entries;
+  if (!Array.isArray(entries)) throw invalid("it has no `entries`");
+  const tags = new Set<string>();
+  for (const [index, entry] of entries.entries()) {
+    const { tag, when } = (entry ?? {}) as { tag?: unknown; when?: unknown };
+    // A tag is part of a path.
+    if (typeof tag !== "string" || tag === "" || /[/\\\0]/.test(tag))
+      throw invalid(`entry ${index} has no usable \`tag\``);
+    if (!Number.isSafeInteger(when)) throw invalid(`entry ${index} (${tag}) has no usable \`when\``);
+    if (tags.has(tag)) throw invalid(`it lists ${tag} twice`);
+    tags.add(tag);
+  }
+  return entries as { tag: string; when: number }[];
+}

@@ -1,0 +1,55 @@
+import { type Client, LibsqlError } from "@libsql/client";
+import { StorageError } from "../errors.js";
+import type { Migration } from "./journal.js";
+
+/** One applied migration, as the ledger has it. */
+export interface LedgerRow {
+  readonly hash: string;
+  /** The journal's `when` of that migration, in ms. */
+  readonly when: number;
+}
+
+/** Rows of a query, by column number. */
+export type Query = (sql: string) => ArrayLike<unknown>[] | Promise<ArrayLike<unknown>[]>;
+
+export function clientQuery(client: Client): Query {
+  return async (sql) => (await client.execute(sql)).rows;
+}
+
+/** The entries of the ledger in the order of their making; undefined while the file has no ledger. */
+export async function readLedger(query: Query, table: string): Promise<LedgerRow[] | undefined> {
+  let rows: ArrayLike<unknown>[];
+  try {
+    rows = await query(`SELECT "hash", "created_at" FROM ${quoteName(table)} ORDER BY rowid`);
+  } catch (error) {
+    if (!(error instanceof LibsqlError)) throw error;
+    const known = await query(`SELECT 1 FROM sqlite_schema WHERE name = ${quoteText(table)} COLLATE NOCASE`);
+    if (known.length === 0) return undefined;
+    if (!/no such column/.test(error.message)) throw error;
+    throw new StorageError("INVALID", `The table ${table} is not a ledger of drizzle. Set another \`table\``, {
+      cause: error,
+    });
+  }
+  return rows.map((row) => ({ hash: String(row[0]), when: Number(row[1]) }));
+}
+
+/** Drizzle's own text, so that either of us finds the table that it would have made. */
+export function createLedgerSql(table: string): string {
+  return `CREATE TABLE IF NOT EXISTS ${quoteName(table)} (
+			id SERIAL PRIMARY KEY,
+			hash text NOT NULL,
+			created_at numeric
+		)`;
+}
+
+export function insertLedgerSql(table: string, { hash, when }: Migration): string {
+  return `INSERT INTO ${quoteName(table)} ("hash", "created_at") VALUES(${quoteText(hash)}, ${when})`;
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

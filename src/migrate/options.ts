@@ -1,0 +1,103 @@
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expectation, expectDuration } from "../options.js";
+
+export const DEFAULT_TABLE = "__drizzle_migrations";
+
+/** Where progress is told; `console` will do. */
+export interface MigrationLogger {
+  info(message: string): void;
+}
+
+/** Which migrations, and which ledger. */
+export interface JournalOptions {
+  /** The folder that drizzle-kit writes: the .sql files and `meta/_journal.json`. */
+  readonly folder: string | URL;
+  /** The ledger. @default "__drizzle_migrations" */
+  readonly table?: string | undefined;
+  /**
+   * Tables that these migrations make. A ledger without any entry of ours is FOREIGN_LEDGER in a file that holds
+   * none of them, and MIGRATION_UNKNOWN in one that does.
+   */
+  readonly ownTables?: readonly string[] | undefined;
+}
+
+/** What is about to be applied, as told to `before`. */
+export interface MigrationPlan {
+  readonly pending: readonly string[];
+  readonly backup: string | undefined;
+}
+
+export interface MigrateOptions extends JournalOptions {
+  /** The last migration to apply, by tag. @default the last of the journal */
+  readonly to?: string | undefined;
+  /** Applies what was merged late, although younger migrations are applied already. @default false */
+  readonly allowOutOfOrder?: boolean | undefined;
+  /** A folder for a verified backup, made before the first change to a local file that holds any row. */
+  readonly backupTo?: string | undefined;
+  /** Longest wait for the write lock, while another process migrates, in ms. @default 600000 */
+  readonly lockTimeoutMs?: number | undefined;
+  readonly logger?: MigrationLogger | undefined;
+  /**
+   * Called once, with the write lock held and before the first change; what it throws leaves everything as it was.
+   * It may read through the client; a write would wait for the lock in vain.
+   */
+  readonly before?: ((plan: MigrationPlan) => void | Promise<void>) | undefined;
+}
+
+export interface ResolvedJournalOptions {
+  readonly folder: string;
+  readonly table: string;
+  readonly ownTables: readonly string[];
+}
+
+export interface ResolvedMigrateOptions extends ResolvedJournalOptions {
+  readonly to: string | undefined;
+  readonly allowOutOfOrder: boolean;
+  readonly backupTo: string | undefined;
+  readonly lockTimeoutMs: number;
+  readonly logger: MigrationLogger | undefined;
+  readonly before: (plan: MigrationPlan) => void | Promise<void>;
+}
+
+export function resolveJournalOptions(options: JournalOptions): ResolvedJournalOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(expectation("options", "an object with a `folder`", options));
+  }
+  const { folder, table = DEFAULT_TABLE, ownTables = [] } = options;
+  expectName("table", table);
+  if (/^sqlite_/i.test(table)) throw new RangeError(expectation("table", "a name that SQLite does not reserve", table));
+  if (!Array.isArray(ownTables)) throw new TypeError(expectation("ownTables", "an array of names", ownTables));
+  for (const name of ownTables) expectName("ownTables", name);
+  return { folder: resolveFolder(folder), table, ownTables };
+}
+
+export function resolveMigrateOptions(options: MigrateOptions): ResolvedMigrateOptions {
+  const journal = resolveJournalOptions(options);
+  const { to, allowOutOfOrder = false, backupTo, lockTimeoutMs = 600_000, logger, before = () => undefined } = options;
+  if (to !== undefined) expectName("to", to);
+  if (typeof allowOutOfOrder !== "boolean") {
+    throw new TypeError(expectation("allowOutOfOrder", "a boolean", allowOutOfOrder));
+  }
+  if (backupTo !== undefined) expectName("backupTo", backupTo);
+  expectDuration("lockTimeoutMs", lockTimeoutMs);
+  if (logger !== undefined && typeof logger?.info !== "function") {
+    throw new TypeError(expectation("logger", "an object with `info`", logger));
+  }
+  if (typeof before !== "function") throw new TypeError(expectation("before", "a function", before));
+  const backupFolder = backupTo === undefined ? undefined : resolve(backupTo);
+  return { ...journal, to, allowOutOfOrder, backupTo: backupFolder, lockTimeoutMs, logger, before };
+}
+
+export function resolveFolder(folder: string | URL): string {
+  if (folder instanceof URL) return fileURLToPath(folder);
+  expectName("folder", folder);
+  return resolve(folder);
+}
+
+function expectName(option: string, value: unknown): void {
+  if (typeof value !== "string") throw new TypeError(expectation(option, "a string", value));
+  if (value === "" || value.includes("\0")) {
+    throw new RangeError(expectation(option, "a string that is not empty, without NUL", value));
+  }
+}

@@ -1,0 +1,133 @@
+import { StorageError } from "../errors.js";
+import type { Journal, Migration } from "./journal.js";
+import type { LedgerRow } from "./ledger.js";
+
+/** Where each migration stands; every entry of journal and ledger is in one of the lists. */
+export interface Comparison {
+  /** Applied, with the file as it was then. */
+  readonly applied: readonly Migration[];
+  readonly pending: readonly Migration[];
+  /** Applied, and edited since. */
+  readonly changed: readonly Migration[];
+  /** In the ledger, but not in the journal. */
+  readonly unknown: readonly LedgerRow[];
+  /** The last one applied, in the order of the journal. */
+  readonly last: Migration | undefined;
+  /** The `when` of the youngest one applied; -Infinity in a new file. */
+  readonly newest: number;
+  /** Whether the ledger has entries and none of them is of this journal. */
+  readonly isForeign: boolean;
+}
+
+export interface PlanOptions {
+  readonly folder: string;
+  readonly table: string;
+  readonly to?: string | undefined;
+  readonly allowOutOfOrder?: boolean;
+  /** Whether the file holds a table of ours; matters only when the ledger is foreign. */
+  readonly hasOwnTables: boolean;
+}
+
+/**
+ * Finds for each entry of the ledger its migration: by hash and time, then by hash, then by time.
+ *
+ * In this order, since two files may have the same text (two empty ones) and so the same hash.
+ */
+export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]): Comparison {
+  const open = new Set(journal);
+  const applied = new Set<Migration>();
+  const changed = new Set<Migration>();
+  let rows = ledger;
+  const match = (isMatch: (migration: Migration, row: LedgerRow) => boolean, into: Set<Migration>) => {
+    rows = rows.filter((row) => {
+      for (const migration of open) {
+        if (!isMatch(migration, row)) continue;
+        open.delete(migration);
+        into.add(migration);
+        return false;
+      }
+      return true;
+    });
+  };
+  match((migration, row) => migration.hash === row.hash && migration.when === row.when, applied);
+  match((migration, row) => migration.hash === row.hash, applied);
+  match((migration, row) => migration.when === row.when, changed);
+  // Applied twice, as several stock migrators at once may do.
+  rows = rows.filter((row) => !journal.some(({ hash }) => hash === row.hash));
+  return {
+    applied: journal.filter((migration) => applied.has(migration)),
+    pending: journal.filter((migration) => open.has(migration)),
+    changed: journal.filter((migration) => changed.has(migration)),
+    unknown: rows,
+    last: journal.findLast((migration) => !open.has(migration)),
+    newest: Math.max(Number.NEGATIVE_INFINITY, ...ledger.map(({ when }) => when).filter(Number.isFinite)),
+    isForeign: ledger.length > 0 && rows.length === ledger.length,
+  };
+}
+
+/** What to apply, in order. Throws where the file must not be touched. */
+export function planMigrations(journal: Journal, comparison: Comparison, options: PlanOptions): readonly Migration[] {
+  const { to, folder, allowOutOfOrder = false } = options;
+  const lastIndex = to === undefined ? journal.length - 1 : journal.findIndex(({ tag }) => tag === to);
+  if (to !== undefined && lastIndex < 0) {
+    throw new StorageError("NOT_FOUND", `The journal in ${folder} has no migration ${to}${suggestion(journal)}`);
+  }
+  assertOurs(comparison, options);
+  assertUnchanged(comparison, folder);
+  const wanted = new Set(journal.slice(0, lastIndex + 1));
+  const pending = comparison.pending.filter((migration) => wanted.has(migration));
+  const late = pending.filter(({ when }) => when <= comparison.newest);
+  if (late.length > 0 && !allowOutOfOrder) {
+    const last = comparison.last?.tag ?? "what is applied";
+    throw new StorageError(
+      "MIGRATION_OUT_OF_ORDER",
+      `${listTags(late)} ${late.length === 1 ? "is" : "are"} not applied, but older than ${last}: merged late, it seems. Nothing was touched. Generate it again on top of the others, or set \`allowOutOfOrder\` if it does not depend on them`,
+    );
+  }
+  return pending;
+}
+
+/** Throws FOREIGN_LEDGER or MIGRATION_UNKNOWN if the ledger holds what the journal does not. */
+export function assertOurs(comparison: Comparison, options: PlanOptions): void {
+  const { unknown, isForeign } = comparison;
+  const { table, folder, hasOwnTables } = options;
+  if (isForeign && !hasOwnTables) {
+    throw new StorageError(
+      "FOREIGN_LEDGER",
+      `The ledger ${table} belongs to other migrations: none of its ${count(unknown.length, "entry", "entries")} is in ${folder}. Nothing was touched. Give one of the two a ledger of its own: here by the option \`table\` (openStorage: \`migrations.table\`), for drizzle-kit by \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files`,
+    );
+  }
+  if (unknown.length === 0) return;
+  const list = unknown.slice(0, 3).map(describeRow).join(", ");
+  throw new StorageError(
+    "MIGRATION_UNKNOWN",
+    `The file has ${count(unknown.length, "migration", "migrations")} that ${folder} does not: ${list}${unknown.length > 3 ? ", …" : ""}. It was migrated by newer code, or from another branch. Nothing was touched. Update this code, or restore the backup made before that migration`,
+  );
+}
+
+/** Throws MIGRATION_CHANGED if an applied file has been edited. */
+export function assertUnchanged({ changed }: Comparison, folder: string): void {
+  if (changed.length === 0) return;
+  throw new StorageError(
+    "MIGRATION_CHANGED",
+    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied (line endings count too). Nothing was touched. Restore the file as it was, and put the change into a new migration`,
+  );
+}
+
+export function listTags(migrations: readonly Migration[]): string {
+  return migrations.map(({ tag }) => tag).join(", ");
+}
+
+function describeRow({ when, hash }: LedgerRow): string {
+  const time = new Date(when);
+  return `${Number.isNaN(time.getTime()) ? "undated" : `of ${time.toISOString()}`} (${hash.slice(0, 12)})`;
+}
+
+function suggestion(journal: Journal): string {
+  const last = journal.at(-1);
+  return last === undefined ? ": it is empty" : `. The last one is ${last.tag}`;
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}

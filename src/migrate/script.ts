@@ -1,0 +1,81 @@
+import { isSetting } from "../client/session-settings.js";
+import { parseStatement, splitScript } from "../client/sql.js";
+import { type Ddl, readDdl } from "./ddl.js";
+import { migrationFailed } from "./failure.js";
+import type { Migration } from "./journal.js";
+
+/** One statement of a migration. */
+export interface MigrationStatement {
+  readonly sql: string;
+  /** Line of the file on which it starts. */
+  readonly line: number;
+  readonly ddl: Ddl | undefined;
+}
+
+/** A migration taken apart. */
+export interface Script {
+  readonly migration: Migration;
+  readonly statements: readonly MigrationStatement[];
+  /** Settings of the connection that it changes, and which must be put back. */
+  readonly settings: readonly string[];
+}
+
+const BREAKPOINT = "--> statement-breakpoint";
+
+// What would end the one transaction that a run is, or cannot run inside of it.
+const REFUSED: Readonly<Record<string, string>> = {
+  begin: "BEGIN",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+  vacuum: "VACUUM",
+  attach: "ATTACH",
+  detach: "DETACH",
+};
+/** PRAGMAs that a transaction ignores or refuses, or that are the engine's own. */
+const REFUSED_PRAGMAS = new Set(["auto_vacuum", "encoding", "journal_mode", "page_size", "wal_checkpoint"]);
+/** Settings that make sense for the length of a migration. */
+const RESTORED_PRAGMAS = new Set(["ignore_check_constraints", "legacy_alter_table", "recursive_triggers"]);
+
+/**
+ * Takes a migration apart: at its breakpoints, and each part into its statements, so that one that follows without
+ * a breakpoint runs too. Throws MIGRATION_FAILED for a statement that has no place in a migration.
+ */
+export function readScript(migration: Migration): Script {
+  const statements: MigrationStatement[] = [];
+  const settings = new Set<string>();
+  let partStart = 0;
+  for (const part of migration.sql.split(BREAKPOINT)) {
+    for (const { sql, offset } of splitScript(part)) {
+      const line = lineAt(migration.sql, partStart + offset);
+      const { kind, pragma, isExplain } = parseStatement(sql);
+      if (REFUSED[kind] !== undefined) throw refused(migration, line, REFUSED[kind], sql);
+      if (pragma !== undefined && !isExplain) {
+        const { name, value } = pragma;
+        // drizzle-kit writes it around table rebuilds; it is off for the whole run already, and in a transaction
+        // it would do nothing.
+        if (name === "foreign_keys") continue;
+        if (RESTORED_PRAGMAS.has(name)) settings.add(name);
+        else if (
+          name === "wal_checkpoint" ||
+          (value !== undefined && (isSetting(pragma) || REFUSED_PRAGMAS.has(name)))
+        ) {
+          throw refused(migration, line, `PRAGMA ${name}`, sql);
+        }
+      }
+      statements.push({ sql, line, ddl: readDdl(sql) });
+    }
+    partStart += part.length + BREAKPOINT.length;
+  }
+  return { migration, statements, settings: [...settings] };
+}
+
+function refused(migration: Migration, line: number, word: string, sql: string) {
+  const why = `cannot run, since ${word} has no place in the transaction that applies migrations. Run it by itself through the client`;
+  return migrationFailed(migration.tag, why, { line, sql });
+}
+
+function lineAt(text: string, offset: number): number {
+  let line = 1;
+  for (let at = text.indexOf("\n"); at >= 0 && at < offset; at = text.indexOf("\n", at + 1)) line++;
+  return line;
+}

@@ -1,0 +1,61 @@
+import type { Client } from "@libsql/client";
+import { StorageError, toStorageError } from "../errors.js";
+import { lookUp, type Standing } from "./decision.js";
+import { type Journal, readJournal } from "./journal.js";
+import { clientQuery, type LedgerRow } from "./ledger.js";
+import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from "./options.js";
+import { assertOurs, assertUnchanged, listTags } from "./plan.js";
+
+/** Where each migration stands, by tag and in the order of the journal; each is in one of the lists. */
+export interface MigrationStatus {
+  readonly applied: string[];
+  readonly pending: string[];
+  /** Applied, and edited since. */
+  readonly changed: string[];
+  /** In the ledger, but not in the folder: of newer code, of another branch, or not ours. */
+  readonly unknown: LedgerRow[];
+}
+
+/** Compares folder and file; changes nothing, and takes no lock. */
+export async function status(client: Client, options: JournalOptions): Promise<MigrationStatus> {
+  const { comparison } = await readStanding(client, readJournalOf(options));
+  const tags = (migrations: Journal) => migrations.map(({ tag }) => tag);
+  const { applied, pending, changed, unknown } = comparison;
+  return { applied: tags(applied), pending: tags(pending), changed: tags(changed), unknown: [...unknown] };
+}
+
+/**
+ * Resolves if the file is exactly where the folder ends; changes nothing.
+ *
+ * Rejects with FOREIGN_LEDGER, MIGRATION_UNKNOWN, MIGRATION_CHANGED or MIGRATION_PENDING, in this order.
+ */
+export async function verify(client: Client, options: JournalOptions): Promise<void> {
+  const source = readJournalOf(options);
+  const { comparison, hasOwnTables } = await readStanding(client, source);
+  const { folder, table } = source.resolved;
+  assertOurs(comparison, { folder, table, hasOwnTables });
+  assertUnchanged(comparison, folder);
+  const { pending } = comparison;
+  if (pending.length === 0) return;
+  const some = pending.length > 3 ? `${pending.length} migrations, from ${pending[0]!.tag} on,` : listTags(pending);
+  const are = pending.length === 1 ? "is" : "are";
+  throw new StorageError("MIGRATION_PENDING", `${some} ${are} not applied yet. Run migrate() or drizzle-kit migrate`);
+}
+
+interface Source {
+  readonly resolved: ResolvedJournalOptions;
+  readonly journal: Journal;
+}
+
+function readJournalOf(options: JournalOptions): Source {
+  const resolved = resolveJournalOptions(options);
+  return { resolved, journal: readJournal(resolved.folder) };
+}
+
+async function readStanding(client: Client, { resolved, journal }: Source): Promise<Standing> {
+  try {
+    return await lookUp(clientQuery(client), journal, resolved);
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}

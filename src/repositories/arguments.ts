@@ -1,0 +1,90 @@
+import { expectation, expectInteger } from "../options.js";
+
+/** Longest project or session name, in UTF-16 units. */
+export const MAX_NAME_CHARS = 200;
+const MAX_ID_CHARS = 1000;
+const TYPE = /^[a-z][a-z0-9_-]{0,31}$/;
+
+/** Throws unless `value` is text that the database gives back as it is, of 1 to `max` characters. */
+export function expectText(name: string, value: unknown, max: number, min = 1): asserts value is string {
+  if (typeof value !== "string") throw new TypeError(expectation(name, "a string", value));
+  if (value.length < min || value.length > max) {
+    const range = min === 0 ? `at most ${max}` : `${min} to ${max}`;
+    throw new RangeError(
+      `Expected \`${name}\` to have ${range} characters, got ${value.length === 0 ? '""' : value.length}`,
+    );
+  }
+  if (value.includes("\0") || !value.isWellFormed()) {
+    throw new RangeError(`Expected \`${name}\` to be text without NUL characters and lone surrogates`);
+  }
+}
+
+export function expectProject(value: unknown): asserts value is string {
+  expectText("project", value, MAX_NAME_CHARS);
+}
+
+export function expectId(value: unknown, name = "id"): asserts value is string {
+  expectText(name, value, MAX_ID_CHARS);
+}
+
+export function expectType(value: unknown): asserts value is string {
+  if (typeof value !== "string") throw new TypeError(expectation("type", "a string", value));
+  if (!TYPE.test(value)) throw new RangeError(expectation("type", `text like ${TYPE}`, value));
+}
+
+export function expectObject(name: string, value: unknown): asserts value is Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new TypeError(expectation(name, "an object", value));
+}
+
+/** The JSON text of an object; throws TypeError on what JSON cannot hold at all. */
+export function toJsonText(name: string, value: unknown): string {
+  expectObject(name, value);
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    throw new TypeError(expectation(name, "a JSON object", value), { cause });
+  }
+}
+
+/** A Date or integer milliseconds, as milliseconds. */
+export function toMillis(name: string, value: unknown): number {
+  const millis = value instanceof Date ? value.getTime() : value;
+  if (typeof millis !== "number") throw new TypeError(expectation(name, "a Date or integer milliseconds", value));
+  // The range of Date itself, so that what is stored can be given back as one.
+  if (!Number.isSafeInteger(millis) || Math.abs(millis) > 8.64e15) {
+    throw new RangeError(expectation(name, "a valid Date or integer milliseconds", value));
+  }
+  return millis;
+}
+
+export function expectLimit(value: unknown): asserts value is number {
+  if (value === Number.POSITIVE_INFINITY) return;
+  expectInteger("limit", value, 0);
+}
+
+/** SQLite's way to say "no limit". */
+export function toSqlLimit(limit: number): number {
+  return limit === Number.POSITIVE_INFINITY ? -1 : limit;
+}
+
+/** Throws unless all keys of an options object are known: a misspelt filter would silently widen the answer. */
+export function expectKeys(name: string, value: unknown, known: readonly string[]): void {
+  expectObject(name, value);
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) throw new TypeError(`Unknown option \`${key}\` of ${name}; it has ${known.join(", ")}`);
+  }
+}
+
+/** A copy of a vector as float32; throws on anything but finite numbers, and on an empty one. */
+export function toVector(name: string, value: unknown): Float32Array {
+  if (!(value instanceof Float32Array) && !Array.isArray(value)) {
+    throw new TypeError(expectation(name, "a Float32Array or an array of numbers", value));
+  }
+  const vector = Float32Array.from(value as ArrayLike<number>);
+  if (vector.length === 0) throw new RangeError(expectation(name, "a vector of at least one dimension", value));
+  for (const component of vector) {
+    if (!Number.isFinite(component)) throw new RangeError(expectation(name, "finite numbers only", component));
+  }
+  return vector;
+}

@@ -1,0 +1,22 @@
+import { createHash } from "node:crypto";
+
+/** 128 bits of SHA-256, in hex: enough to tell damage and equal content, short enough for every row. */
+function digest(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex").slice(0, 32);
+}
+
+/** The hash by which equal content is found. */
+export function hashText(text: string): string {
+  return digest(text);
+}
+
+/** The checksum of a record: its values in a fixed order, so that none can pass for its neighbour. */
+export function checksumOf(values: readonly (string | number | null)[]): string {
+  return digest(JSON.stringify(values));
+}
+
+/** The checksum of a vector, with whose it is. */
+export function checksumOfVector(owner: readonly (string | number)[], vector: Float32Array): string {
+  const bytes = Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
+  return digest(Buffer.concat([Buffer.from(JSON.stringify(owner)), bytes]));
+}

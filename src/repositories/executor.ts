@@ -1,0 +1,47 @@
+import type { ResultSet, Row } from "@libsql/client";
+import { toStorageError } from "../errors.js";
+import type { Statement } from "./statements.js";
+
+/** What repositories run on: the client of a storage, or one transaction of it. Rejects with StorageError. */
+export interface Executor {
+  execute(statement: Statement): Promise<ResultSet>;
+  /** Runs all in one transaction, or in the present one. */
+  batch(statements: readonly Statement[]): Promise<ResultSet[]>;
+  /** Runs `work` in one transaction, which is the present one where there is one. */
+  atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T>;
+}
+
+/** The record types that change events speak of. */
+export type ChangeArea = "memories" | "sessions" | "conversations" | "graph" | "stories";
+export type ChangeAction = "insert" | "update" | "delete" | "restore" | "purge";
+
+/** What was changed by this process, told after COMMIT. */
+export interface Change {
+  readonly project: string;
+  readonly area: ChangeArea;
+  readonly action: ChangeAction;
+  readonly ids: readonly string[];
+}
+
+/** Where a repository lives: what it runs on, whom it belongs to, whom it tells. */
+export interface RepositoryContext {
+  readonly executor: Executor;
+  readonly project: string;
+  readonly announce: (change: Change) => void;
+  readonly now: () => number;
+  readonly maxContentChars: number;
+}
+
+/** Runs `work`, turning what the client throws into a StorageError. */
+export async function asStorageErrors<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+/** The only value of a single-row answer. */
+export function scalar(result: ResultSet): unknown {
+  return (result.rows[0] as Row)[0];
+}

@@ -1,0 +1,155 @@
+import { type SQL, sql } from "drizzle-orm";
+import { expectation, expectInteger } from "../options.js";
+import { memories, memoryEmbeddings } from "../schema/memories.js";
+import { expectId, expectKeys, expectLimit, toSqlLimit, toVector } from "./arguments.js";
+import { hashText } from "./checksum.js";
+import { type RepositoryContext, scalar } from "./executor.js";
+import {
+  embeddingStatements,
+  type Memory,
+  memoriesWithVector,
+  memoryColumns,
+  toMemory,
+  toModel,
+} from "./memory-record.js";
+import { all, list, set, toStatement } from "./statements.js";
+
+/** Whose vectors: a model, and one version of it where that is named. */
+export interface EmbeddingSelector {
+  readonly model: string;
+  readonly version?: string | null | undefined;
+}
+
+/** Makes one vector for each text, in their order. */
+export type ReembedFunction = (
+  texts: string[],
+  options: { readonly signal: AbortSignal | undefined },
+) => Promise<readonly (Float32Array | readonly number[])[]>;
+
+export interface ReembedOptions extends EmbeddingSelector {
+  /** Texts per call of the function. @default 64 */
+  readonly batchSize?: number | undefined;
+  readonly onProgress?: ((progress: ReembedResult) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReembedResult {
+  /** Memories that got their vector in this call. */
+  readonly embedded: number;
+  /** Memories that still have none of this model. */
+  readonly remaining: number;
+}
+
+const m = memories;
+const e = memoryEmbeddings;
+
+export async function storeEmbedding(
+  context: RepositoryContext,
+  id: string,
+  vector: Float32Array | readonly number[],
+  selector: EmbeddingSelector,
+): Promise<boolean> {
+  expectId(id);
+  expectKeys("setEmbedding", selector, ["model", "version"]);
+  const embedding = { vector: toVector("vector", vector), ...modelOf(selector) };
+  const isStored = await context.executor.atomically(async (executor) => {
+    const live = sql`select count(*) from ${m} where ${m.project} = ${context.project} and ${m.id} = ${id} and ${m.deletedAt} is null`;
+    if (Number(scalar(await executor.execute(toStatement(live)))) === 0) return false;
+    await executor.batch(embeddingStatements(context, id, embedding));
+    return true;
+  });
+  if (isStored) context.announce({ project: context.project, area: "memories", action: "update", ids: [id] });
+  return isStored;
+}
+
+export async function unembedded(
+  context: RepositoryContext,
+  options: EmbeddingSelector & { readonly limit?: number | undefined },
+): Promise<Memory[]> {
+  expectKeys("unembedded", options, ["model", "version", "limit"]);
+  const { limit = 50 } = options;
+  expectLimit(limit);
+  const { rows } = await context.executor.execute(
+    toStatement(sql`select ${list([...memoryColumns])} from ${memoriesWithVector}
+      where ${isUnembedded(context.project, options)} order by ${m.createdAt}, ${m.rowId} limit ${toSqlLimit(limit)}`),
+  );
+  return rows.map((row) => toMemory(context.project, row));
+}
+
+export async function embedMemories(
+  context: RepositoryContext,
+  embed: ReembedFunction,
+  options: ReembedOptions,
+): Promise<ReembedResult> {
+  if (typeof embed !== "function") throw new TypeError(expectation("embed", "a function", embed));
+  expectKeys("reembed", options, ["model", "version", "batchSize", "onProgress", "signal"]);
+  const { batchSize = 64, onProgress, signal, model, version } = options;
+  expectInteger("batchSize", batchSize, 1);
+  const owner = modelOf(options);
+  let embedded = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    const batch = await unembedded(context, { model, version, limit: batchSize });
+    if (batch.length === 0) break;
+    const vectors = await embed(
+      batch.map((memory) => memory.content),
+      { signal },
+    );
+    signal?.throwIfAborted();
+    if (!Array.isArray(vectors) || vectors.length !== batch.length) {
+      throw new TypeError(expectation("the answer of embed", `${batch.length} vectors`, vectors));
+    }
+    const statements = batch.flatMap((memory, index) =>
+      embeddingStatements(
+        context,
+        memory.id,
+        { vector: toVector("vector", vectors[index]), ...owner },
+        // Whoever changed the content meanwhile is embedded in the next round.
+        hashText(memory.content),
+      ),
+    );
+    await context.executor.batch(statements);
+    const ids = batch.map((memory) => memory.id);
+    context.announce({ project: context.project, area: "memories", action: "update", ids });
+    embedded += batch.length;
+    onProgress?.({ embedded, remaining: await countUnembedded(context, options) });
+  }
+  return { embedded, remaining: await countUnembedded(context, options) };
+}
+
+export async function dropModel(context: RepositoryContext, model: string, version?: string): Promise<number> {
+  const isDropped = isOfModel(context.project, { model, version });
+  // Whoever shows a dropped vector shows the one stored last of those that stay.
+  const [, dropped] = await context.executor.batch([
+    toStatement(
+      sql`update ${m} set ${set(
+        m.embeddingRowId,
+        sql`(select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId} and not (${isDropped}))`,
+      )} where ${m.embeddingRowId} in (select ${e.rowId} from ${e} where ${isDropped})`,
+    ),
+    toStatement(sql`delete from ${e} where ${isDropped}`),
+  ]);
+  return dropped!.rowsAffected;
+}
+
+async function countUnembedded(context: RepositoryContext, selector: EmbeddingSelector): Promise<number> {
+  const count = sql`select count(*) from ${m} where ${isUnembedded(context.project, selector)}`;
+  return Number(scalar(await context.executor.execute(toStatement(count))));
+}
+
+function isUnembedded(project: string, selector: EmbeddingSelector): SQL {
+  const has = sql`select 1 from ${memoryEmbeddings} where ${all([isOfModel(project, selector), sql`${e.memoryRowId} = ${m.rowId}`])}`;
+  return all([sql`${m.project} = ${project}`, sql`${m.deletedAt} is null`, sql`not exists (${has})`]);
+}
+
+/** Condition on the vectors of a model; of all its versions, where none is named. */
+export function isOfModel(project: string, selector: EmbeddingSelector): SQL {
+  const { model, version } = modelOf(selector);
+  const conditions = [sql`${e.project} = ${project}`, sql`${e.model} = ${model}`];
+  if (version !== "") conditions.push(sql`${e.version} = ${version}`);
+  return all(conditions);
+}
+
+export function modelOf({ model, version }: EmbeddingSelector): { model: string; version: string } {
+  return toModel("model", model, "version", version);
+}

@@ -1,0 +1,152 @@
+import type { Row } from "@libsql/client";
+import { sql } from "drizzle-orm";
+import { v7 as uuidv7 } from "uuid";
+import { sessions } from "../schema/sessions.js";
+import { expectKeys, expectLimit, expectText, MAX_NAME_CHARS, toJsonText, toMillis, toSqlLimit } from "./arguments.js";
+import { decodeCursor, type Page, toPage } from "./cursor.js";
+import { asStorageErrors, type ChangeAction, type RepositoryContext } from "./executor.js";
+import { parseObject } from "./json.js";
+import { all, list, prepareInsert, prepareStatement, type Statement, set, toStatement } from "./statements.js";
+
+/** A span of work in a project. */
+export interface Session {
+  readonly id: string;
+  readonly project: string;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  readonly summary: string | null;
+  readonly metadata: Record<string, unknown>;
+}
+
+export interface StartSessionOptions {
+  /** @default {} */
+  readonly metadata?: Record<string, unknown> | undefined;
+  /** @default now */
+  readonly startedAt?: Date | number | undefined;
+}
+
+export interface ListSessionsOptions {
+  /** Bounds on `startedAt`, inclusive. */
+  readonly since?: Date | number | undefined;
+  readonly until?: Date | number | undefined;
+  /** @default 50 */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+const s = sessions;
+const selected = [s.rowId, s.id, s.startedAt, s.endedAt, s.summary, s.metadata];
+const columns = list(selected);
+const isId = sql`${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`;
+const newestFirst = sql`${s.startedAt} desc, ${s.rowId} desc`;
+
+const insertRow = prepareInsert(s, [s.project, s.id, s.startedAt, s.metadata]);
+const selectOne = prepareStatement(sql`select ${columns} from ${s} where ${isId}`);
+const endRow = prepareStatement(
+  sql`update ${s} set ${list([
+    set(s.endedAt, sql.placeholder("endedAt")),
+    set(s.summary, sql`coalesce(${sql.placeholder("summary")}, ${s.summary})`),
+  ])} where ${isId} returning ${list(selected.map((column) => sql`${sql.identifier(column.name)}`))}`,
+);
+
+/** The sessions of one project. */
+export class SessionRepository {
+  readonly #context: RepositoryContext;
+
+  /** @internal */
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
+  async start(id: string = uuidv7(), options: StartSessionOptions = {}): Promise<Session> {
+    expectText("id", id, MAX_NAME_CHARS);
+    expectKeys("start", options, ["metadata", "startedAt"]);
+    const { metadata = {}, startedAt = this.#context.now() } = options;
+    const { project } = this.#context;
+    const started = toMillis("startedAt", startedAt);
+    const json = toJsonText("metadata", metadata);
+    await this.#execute(insertRow([project, id, started, json]));
+    this.#announce("insert", id);
+    return {
+      id,
+      project,
+      startedAt: new Date(started),
+      endedAt: null,
+      summary: null,
+      metadata: parseObject(json, "sessions", id),
+    };
+  }
+
+  /** Ends a session, with a summary where one is given. Undefined when unknown. */
+  async end(id: string, summary?: string): Promise<Session | undefined> {
+    expectText("id", id, MAX_NAME_CHARS);
+    if (summary !== undefined) expectText("summary", summary, 100_000, 0);
+    const { project, now } = this.#context;
+    const { rows } = await this.#execute(endRow({ project, id, endedAt: now(), summary: summary ?? null }));
+    if (rows[0] === undefined) return undefined;
+    this.#announce("update", id);
+    return this.#toSession(rows[0]);
+  }
+
+  async get(id: string): Promise<Session | undefined> {
+    expectText("id", id, MAX_NAME_CHARS);
+    const { rows } = await this.#execute(selectOne({ project: this.#context.project, id }));
+    return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
+  }
+
+  /** The sessions started last, newest first. */
+  async latest(limit = 50): Promise<Session[]> {
+    return (await this.list({ limit })).items;
+  }
+
+  /** The newest session that has not ended. */
+  async active(): Promise<Session | undefined> {
+    const { rows } = await this.#execute(
+      toStatement(sql`select ${columns} from ${s} where ${s.project} = ${this.#context.project} and ${s.endedAt} is null
+        order by ${newestFirst} limit 1`),
+    );
+    return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
+  }
+
+  /** A page of sessions, newest first. */
+  async list(options: ListSessionsOptions = {}): Promise<Page<Session>> {
+    expectKeys("list", options, ["since", "until", "limit", "cursor"]);
+    const { since, until, limit = 50, cursor } = options;
+    expectLimit(limit);
+    const conditions = [sql`${s.project} = ${this.#context.project}`];
+    if (since !== undefined) conditions.push(sql`${s.startedAt} >= ${toMillis("since", since)}`);
+    if (until !== undefined) conditions.push(sql`${s.startedAt} <= ${toMillis("until", until)}`);
+    if (cursor !== undefined) {
+      const { key, rowId } = decodeCursor(cursor);
+      conditions.push(sql`(${s.startedAt}, ${s.rowId}) < (${key}, ${rowId})`);
+    }
+    const { rows } = await this.#execute(
+      toStatement(
+        sql`select ${columns} from ${s} where ${all(conditions)} order by ${newestFirst} limit ${toSqlLimit(limit + 1)}`,
+      ),
+    );
+    const record = (row: Row) => this.#toSession(row);
+    return toPage(rows, limit, record, (row) => ({ key: Number(row[2]), rowId: Number(row[0]) }));
+  }
+
+  #toSession(row: Row): Session {
+    const endedAt = row[3];
+    return {
+      id: row[1] as string,
+      project: this.#context.project,
+      startedAt: new Date(Number(row[2])),
+      endedAt: endedAt === null ? null : new Date(Number(endedAt)),
+      summary: row[4] as string | null,
+      metadata: parseObject(row[5], "sessions", row[1]),
+    };
+  }
+
+  #execute(statement: Statement) {
+    return asStorageErrors(() => this.#context.executor.execute(statement));
+  }
+
+  #announce(action: ChangeAction, id: string): void {
+    this.#context.announce({ project: this.#context.project, area: "sessions", action, ids: [id] });
+  }
+}

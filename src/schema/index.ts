@@ -1,0 +1,2 @@
+export { memories, memoryEmbeddings } from "./memories.js";
+export { sessions } from "./sessions.js";

@@ -1,0 +1,22 @@
+import { sql } from "drizzle-orm";
+import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+
+/** Spans of work that memories may name. A memory may also name one that was never started. */
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    rowId: integer("row_id").primaryKey({ autoIncrement: true }),
+    project: text("project").notNull(),
+    id: text("id").notNull(),
+    startedAt: integer("started_at").notNull(),
+    endedAt: integer("ended_at"),
+    summary: text("summary"),
+    /** A JSON object. */
+    metadata: text("metadata").notNull(),
+  },
+  (table) => [
+    uniqueIndex("sessions_id").on(table.project, table.id),
+    index("sessions_time").on(table.project, table.startedAt),
+    index("sessions_active").on(table.project, table.startedAt).where(sql`ended_at is null`),
+  ],
+);

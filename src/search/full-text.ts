@@ -1,0 +1,163 @@
+import { matchExpression, type QueryTerm } from "./query.js";
+import { type Candidate, type Ranked, type RankTerm, rank } from "./rank.js";
+import type { KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
+import { withoutScope } from "./terms.js";
+
+/** Rows, best first by FTS5's ranking, that `rank` orders for good; bounds of rows grow with the limit asked for. */
+const CANDIDATES = 200;
+/** Rows with the phrase and with all words that are added to them, the latest. */
+const WHOLE_MATCHES = 100;
+/** Rows that the rarer words may have together to be ranked one and all; FTS5 ranks about 1,300 a millisecond. */
+const RANKED_ROWS = 2_000;
+/** Fewer rows than this from the rarer words, and the common ones are asked as well. */
+const ENOUGH_ROWS = 200;
+/** Latest rows looked at for words too common for that, by themselves and beside rarer ones. */
+const LATEST_ROWS = 2_000;
+const LATEST_ROWS_BESIDE_RARE = 500;
+/** Common words asked for at most: each is read as far as the others. */
+const COMMON_TERMS = 8;
+/** Index entries read in all to learn how common words are; about 40,000 a millisecond. */
+const COUNTED_ENTRIES = 160_000;
+const MAX_COUNT = 20_000;
+/** Of a longer search text, a window around its first rare word is ranked, not the whole. */
+const WINDOW_CHARS = 8_000;
+const WINDOW_LEAD_CHARS = 1_000;
+/** A scoped English term and its space, on average. */
+const CHARS_PER_TERM = 8.5;
+
+/** How many rows of the scope have each term, counted up to a bound that no rare word reaches; one statement. */
+export async function countRows(
+  reader: SearchReader,
+  { target, scope }: KeywordSearchRequest,
+  terms: readonly QueryTerm[],
+): Promise<number[]> {
+  const bound = Math.min(MAX_COUNT, Math.max(RANKED_ROWS + 1, Math.floor(COUNTED_ENTRIES / terms.length)));
+  const rows = await reader.all(
+    `SELECT (SELECT count(*) FROM (SELECT 1 FROM ${target.fts} WHERE ${target.fts} MATCH j.value LIMIT ${bound}))` +
+      " FROM json_each(?) j ORDER BY j.key",
+    [JSON.stringify(terms.map((term) => matchExpression([term], scope, "any")))],
+  );
+  return rows.map(([count]) => Number(count));
+}
+
+/**
+ * Ranks the rows that have any of `terms`; one statement.
+ *
+ * Only the rarer terms select rows where that gives enough of them. `canBeWhole` says whether some row may have all.
+ */
+export async function findWords(
+  reader: SearchReader,
+  request: KeywordSearchRequest,
+  terms: readonly RankTerm[],
+  phrase: readonly QueryTerm[],
+  canBeWhole: boolean,
+): Promise<Ranked[]> {
+  const byRarity = [...terms].sort((a, b) => a.rowCount - b.rowCount);
+  const enough = Math.max(ENOUGH_ROWS, request.limit);
+  const rare: RankTerm[] = [];
+  let rows = 0;
+  for (const term of byRarity) {
+    if (rows >= enough || rows + term.rowCount > RANKED_ROWS) break;
+    rows += term.rowCount;
+    rare.push(term);
+  }
+  const common = byRarity.slice(rare.length, rare.length + COMMON_TERMS);
+  const query = new CandidateQuery(request, byRarity[0]!);
+  if (rare.length > 0) query.addBest(rare);
+  if (rows < enough && common.length > 0) {
+    query.addLatest(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
+  }
+  if (canBeWhole && terms.length > 1)
+    query.addWhole(
+      byRarity.filter((term) => term.isRequired),
+      "all",
+    );
+  if (phrase.length > 0) query.addWhole(phrase, "phrase");
+  return rank(await query.read(reader), terms, phrase);
+}
+
+/** Ranks the latest rows that have words beginning with any of `prefixes`; one statement. */
+export async function findPrefixes(
+  reader: SearchReader,
+  request: KeywordSearchRequest,
+  prefixes: readonly QueryTerm[],
+): Promise<Ranked[]> {
+  const terms = [...prefixes].sort((a, b) => b.text.length - a.text.length).slice(0, COMMON_TERMS);
+  const query = new CandidateQuery(request, terms[0]!);
+  query.addLatest(terms, LATEST_ROWS);
+  return rank(
+    await query.read(reader),
+    terms.map((term) => ({ ...term, rowCount: 1 })),
+    [],
+  );
+}
+
+/** One SELECT that unites several ways to find candidates, each filtered before its limit. */
+class CandidateQuery {
+  readonly #request: KeywordSearchRequest;
+  readonly #windowTerm: string;
+  readonly #parts: string[] = [];
+  readonly #args: SqlValue[] = [];
+
+  constructor(request: KeywordSearchRequest, windowTerm: QueryTerm) {
+    this.#request = request;
+    this.#windowTerm = request.scope + windowTerm.text;
+  }
+
+  /** The best by FTS5's ranking of all rows with any of `terms`. */
+  addBest(terms: readonly QueryTerm[]): void {
+    const { fts } = this.#request.target;
+    this.#add(0, `${this.#matching("")} ORDER BY bm25(${fts}) LIMIT ${this.#atLeast(CANDIDATES)}`, terms, "any");
+  }
+
+  /** The best by FTS5's ranking of the latest rows with any of `terms`. */
+  addLatest(terms: readonly QueryTerm[], rowCount: number): void {
+    const { fts } = this.#request.target;
+    const latest = `${this.#matching(`, bm25(${fts}) AS rank_value`)} ORDER BY ${fts}.rowid DESC LIMIT ${this.#atLeast(rowCount)}`;
+    this.#add(0, `SELECT row_id FROM (${latest}) ORDER BY rank_value LIMIT ${this.#atLeast(CANDIDATES)}`, terms, "any");
+  }
+
+  /** The latest rows with all of `terms`, or with the phrase they make. */
+  addWhole(terms: readonly QueryTerm[], how: "all" | "phrase"): void {
+    const { fts } = this.#request.target;
+    const sql = `${this.#matching("")} ORDER BY ${fts}.rowid DESC LIMIT ${this.#atLeast(WHOLE_MATCHES)}`;
+    this.#add(how === "phrase" ? 2 : 1, sql, terms, how);
+  }
+
+  async read(reader: SearchReader): Promise<Candidate[]> {
+    const { table, rowId, searchText } = this.#request.target;
+    const window = `substr(m.${searchText}, max(1, instr(m.${searchText}, ?) - ${WINDOW_LEAD_CHARS}), ${WINDOW_CHARS})`;
+    const rows = await reader.all(
+      `SELECT m.${rowId}, c.tier, length(m.${searchText}),` +
+        ` CASE WHEN length(m.${searchText}) <= ${WINDOW_CHARS} THEN m.${searchText} ELSE ${window} END` +
+        ` FROM (SELECT row_id, max(tier) AS tier FROM (${this.#parts.join(" UNION ALL ")}) GROUP BY row_id) c` +
+        ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
+      [this.#windowTerm, ...this.#args],
+    );
+    return rows.map(([row, tier, chars, text]) => ({
+      rowId: Number(row),
+      tier: Number(tier),
+      length: Number(chars) / CHARS_PER_TERM,
+      terms: String(text).split(" ").map(withoutScope),
+    }));
+  }
+
+  // CROSS JOIN keeps SQLite from asking the index once for every row that the filter leaves.
+  #matching(extraColumn: string): string {
+    const { target, where } = this.#request;
+    return (
+      `SELECT m.${target.rowId} AS row_id${extraColumn} FROM ${target.fts}` +
+      ` CROSS JOIN ${target.table} m ON m.${target.rowId} = ${target.fts}.rowid` +
+      ` WHERE ${target.fts} MATCH ? AND (${where.sql})`
+    );
+  }
+
+  #atLeast(rowCount: number): number {
+    return Math.max(rowCount, this.#request.limit);
+  }
+
+  #add(tier: number, sql: string, terms: readonly QueryTerm[], how: "any" | "all" | "phrase"): void {
+    this.#parts.push(`SELECT row_id, ${tier} AS tier FROM (${sql})`);
+    this.#args.push(matchExpression(terms, this.#request.scope, how), ...this.#request.where.args);
+  }
+}

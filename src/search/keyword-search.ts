@@ -1,0 +1,78 @@
+import { countRows, findPrefixes, findWords } from "./full-text.js";
+import { asPrefixes, planQuery, type QueryPlan } from "./query.js";
+import type { RankTerm } from "./rank.js";
+import type { KeywordHit, KeywordSearchRequest, SearchReader } from "./request.js";
+import { scanForSubstrings, scanForWords } from "./scan.js";
+
+export type {
+  KeywordHit,
+  KeywordMatch,
+  KeywordSearchRequest,
+  SearchReader,
+  SearchTarget,
+  SqlValue,
+} from "./request.js";
+
+/**
+ * Finds the rows that `text` asks for, best first, never more than `limit`.
+ *
+ * Whole words first; where none occurs, beginnings of words; then any part of the content. Work is bounded: words that most
+ * rows have select no rows beside rarer ones, they only rank them, and by themselves they find among the latest rows.
+ * Takes two statements when a word is found and three when not (four when `where` leaves out all rows with its words).
+ * Without the full-text table it scans the rows instead, to the same end.
+ */
+export async function keywordSearch(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
+  const plan = planQuery(request.text);
+  if (plan.isRecent) return findRecent(reader, request);
+  const byWords = plan.terms.length === 0 ? [] : await findByWords(reader, request, plan);
+  const hits = byWords.length > 0 ? byWords : await scanForSubstrings(reader, request, plan);
+  return hits.slice(0, request.limit);
+}
+
+async function findRecent(reader: SearchReader, { target, where, limit }: KeywordSearchRequest): Promise<KeywordHit[]> {
+  const rows = await reader.all(
+    `SELECT m.${target.rowId} FROM ${target.table} m WHERE ${where.sql} ORDER BY ${target.recentOrder} LIMIT ?`,
+    [...where.args, limit],
+  );
+  return rows.map(([rowId], i) => ({ rowId: Number(rowId), score: 1 / (i + 1), match: "recent" }));
+}
+
+async function findByWords(
+  reader: SearchReader,
+  request: KeywordSearchRequest,
+  plan: QueryPlan,
+): Promise<KeywordHit[]> {
+  try {
+    return await findByIndex(reader, request, plan);
+  } catch (error) {
+    if (!isIndexMissing(error, request.target.fts)) throw error;
+    return scanForWords(reader, request, plan);
+  }
+}
+
+async function findByIndex(
+  reader: SearchReader,
+  request: KeywordSearchRequest,
+  plan: QueryPlan,
+): Promise<KeywordHit[]> {
+  const counts = await countRows(reader, request, plan.terms);
+  const all = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
+  const known = all.filter((term) => term.rowCount > 0);
+  if (known.length > 0) {
+    // A required word that no row has rules out the phrase, and all words.
+    const canBeWhole = all.every((term) => term.rowCount > 0 || !term.isRequired);
+    const hits = await findWords(reader, request, known, canBeWhole ? plan.phrase : [], canBeWhole);
+    if (hits.length > 0) return hits.map((hit) => ({ ...hit, match: "keyword" }));
+  }
+  const prefixes = asPrefixes(plan.terms);
+  if (prefixes.length === 0) return [];
+  return (await findPrefixes(reader, request, prefixes)).map((hit) => ({ ...hit, match: "prefix" }));
+}
+
+/** SQLite has no code of its own for a missing table; a table without its shadow tables fails to construct. */
+function isIndexMissing(error: unknown, fts: string): boolean {
+  if (!(error instanceof Error)) return false;
+  const { message } = error;
+  const isMissing = message.includes("no such table") || message.includes("vtable constructor failed");
+  return (isMissing && message.includes(fts)) || isIndexMissing(error.cause, fts);
+}

@@ -1,0 +1,43 @@
+export type SqlValue = string | number;
+
+/** All that a search needs of a database. */
+export interface SearchReader {
+  /** Runs one SELECT with positional arguments and resolves to its rows as arrays. */
+  all(sql: string, args: SqlValue[]): Promise<unknown[][]>;
+}
+
+/** The table to search and its full-text index; names and order go into SQL as they are. */
+export interface SearchTarget {
+  readonly table: string;
+  /** The integer primary key, which is also the rowid of the full-text table. */
+  readonly rowId: string;
+  /** The column of the original text. */
+  readonly content: string;
+  /** The column of what `toSearchText` made of it. */
+  readonly searchText: string;
+  /** The FTS5 table over that one column, as `FTS_TOKENIZER` says. */
+  readonly fts: string;
+  /** ORDER BY terms on the alias `m`, for a text that asks for nothing. */
+  readonly recentOrder: string;
+}
+
+export interface KeywordSearchRequest {
+  readonly target: SearchTarget;
+  /** What the user typed: anything. */
+  readonly text: string;
+  /** `searchScope` of the project. */
+  readonly scope: string;
+  /** What a row must satisfy, on the alias `m` and with plain `?` arguments: its project, not deleted, the caller's filters. */
+  readonly where: { readonly sql: string; readonly args: readonly SqlValue[] };
+  readonly limit: number;
+}
+
+export type KeywordMatch = "keyword" | "prefix" | "substring" | "recent";
+
+export interface KeywordHit {
+  readonly rowId: number;
+  /** Between 0 and 1, higher is better; comparable within one result only. */
+  readonly score: number;
+  /** How the row was found. */
+  readonly match: KeywordMatch;
+}

@@ -1,0 +1,71 @@
+import { asPrefixes, likePattern, type QueryPlan, type QueryTerm } from "./query.js";
+import { type Candidate, type Ranked, rank } from "./rank.js";
+import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
+import { withoutScope } from "./terms.js";
+
+const CANDIDATES = 200;
+/** Words looked for in every row at most, the longest. */
+const SCANNED_TERMS = 16;
+
+/** Finds words, else beginnings of words, by reading every row: what is left when there is no full-text index. */
+export async function scanForWords(
+  reader: SearchReader,
+  request: KeywordSearchRequest,
+  plan: QueryPlan,
+): Promise<KeywordHit[]> {
+  const terms = [...plan.terms].sort((a, b) => b.text.length - a.text.length).slice(0, SCANNED_TERMS);
+  const words = await scanAndRank(reader, request, terms, plan.phrase);
+  if (words.length > 0) return words.map((hit) => ({ ...hit, match: "keyword" }));
+  const prefixes = await scanAndRank(reader, request, asPrefixes(terms), []);
+  return prefixes.map((hit) => ({ ...hit, match: "prefix" }));
+}
+
+/** Finds the plan's needles anywhere in the content, rows with the most of them first, then the latest. */
+export async function scanForSubstrings(
+  reader: SearchReader,
+  { target, where, limit }: KeywordSearchRequest,
+  { needles }: QueryPlan,
+): Promise<KeywordHit[]> {
+  if (needles.length === 0) return [];
+  const test = `m.${target.content} LIKE ? ESCAPE '\\'`;
+  const found = needles.map((spellings) => `(${spellings.map(() => test).join(" OR ")})`).join(" + ");
+  const rows = await reader.all(
+    `SELECT row_id, found FROM (SELECT m.${target.rowId} AS row_id, ${found} AS found` +
+      ` FROM ${target.table} m WHERE (${where.sql}) LIMIT -1) WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ?`,
+    [...needles.flat().map(likePattern), ...where.args, limit],
+  );
+  return rows.map(([rowId, count], i) => ({
+    rowId: Number(rowId),
+    // The share of the needles found; the place tells equal rows apart.
+    score: (Number(count) - i / (rows.length + 1)) / needles.length,
+    match: "substring",
+  }));
+}
+
+async function scanAndRank(
+  reader: SearchReader,
+  { target, scope, where, limit }: KeywordSearchRequest,
+  terms: readonly QueryTerm[],
+  phrase: readonly QueryTerm[],
+): Promise<Ranked[]> {
+  if (terms.length === 0) return [];
+  const found = terms.map(() => `(instr(' ' || m.${target.searchText} || ' ', ?) > 0)`).join(" + ");
+  const args: SqlValue[] = terms.map((term) => ` ${scope}${term.text}${term.isPrefix ? "" : " "}`);
+  // LIMIT -1 keeps SQLite from merging the two SELECTs, which would evaluate `found` twice a row.
+  const rows = await reader.all(
+    `SELECT row_id, search_text FROM (SELECT m.${target.rowId} AS row_id, m.${target.searchText} AS search_text, ${found} AS found` +
+      ` FROM ${target.table} m WHERE (${where.sql}) LIMIT -1)` +
+      ` WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ${Math.max(CANDIDATES, limit)}`,
+    [...args, ...where.args],
+  );
+  const candidates = rows.map(([rowId, text]): Candidate => {
+    const own = String(text).split(" ").map(withoutScope);
+    return { rowId: Number(rowId), tier: 0, length: own.length, terms: own };
+  });
+  const counted = terms.map((term) => ({ ...term, rowCount: candidates.filter((row) => hasTerm(row, term)).length }));
+  return rank(candidates, counted, phrase);
+}
+
+function hasTerm({ terms }: Candidate, { text, isPrefix }: QueryTerm): boolean {
+  return isPrefix ? terms.some((term) => term.startsWith(text)) : terms.includes(text);
+}

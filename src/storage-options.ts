@@ -1,0 +1,142 @@
+import { mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { ClientConfig } from "./client/index.js";
+import { expectation, expectInteger, expectOneOf } from "./options.js";
+
+/** Where messages for people go; `console` fits. */
+export interface Logger {
+  debug?(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** Migrations of the caller's own, which live in the same file with a ledger of their own. */
+export interface OwnMigrations {
+  /** A folder that drizzle-kit generated. */
+  readonly folder: string;
+  /** Their ledger table; another one than `__drizzle_migrations`. */
+  readonly table: string;
+}
+
+export interface StorageOptions extends Omit<ClientConfig, "url"> {
+  /** A path, or a `file:`, `:memory:`, `libsql:` or `http(s):` URL. */
+  readonly url?: string | undefined;
+  /** A folder for `holdfast.db`, where no `url` is given. @default the platform's data folder */
+  readonly dataDir?: string | undefined;
+  /** `apply` what is pending, only `verify` that nothing is, or `skip` both. @default "apply" */
+  readonly migrate?: "apply" | "verify" | "skip" | undefined;
+  /** Whether a file that holds rows is backed up, into `backups/` beside it, before a migration. @default true */
+  readonly backupBeforeMigrate?: boolean | undefined;
+  /** How long to wait while another process migrates, in ms. @default 600000 */
+  readonly migrateTimeoutMs?: number | undefined;
+  readonly migrations?: OwnMigrations | undefined;
+  /** Drizzle tables of the caller's own, for `storage.db`. */
+  readonly schema?: Record<string, unknown> | undefined;
+  /** Most characters of a memory's content. @default 100000 */
+  readonly maxContentChars?: number | undefined;
+  readonly onError?: ((error: unknown) => void) | undefined;
+  readonly logger?: Logger | undefined;
+  /** The time in ms, for tests. @default Date.now */
+  readonly now?: (() => number) | undefined;
+}
+
+export interface ResolvedStorageOptions {
+  readonly client: ClientConfig;
+  readonly migrate: "apply" | "verify" | "skip";
+  readonly backupBeforeMigrate: boolean;
+  readonly migrateTimeoutMs: number;
+  readonly migrations: OwnMigrations | undefined;
+  readonly schema: Record<string, unknown>;
+  readonly maxContentChars: number;
+  readonly onError: ((error: unknown) => void) | undefined;
+  readonly logger: Logger | undefined;
+  readonly now: () => number;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Fills in defaults and what the environment says; an option beats the environment. Throws on wrong values. */
+export function resolveStorageOptions(
+  target: string | StorageOptions | undefined,
+  environment: Environment = process.env,
+): ResolvedStorageOptions {
+  if (target !== undefined && typeof target !== "string" && (typeof target !== "object" || target === null)) {
+    throw new TypeError(expectation("target", "a path, a URL or an object of options", target));
+  }
+  const options: StorageOptions = typeof target === "string" ? { url: target } : (target ?? {});
+  const {
+    url,
+    dataDir,
+    migrate = "apply",
+    backupBeforeMigrate = true,
+    migrateTimeoutMs = 600_000,
+    migrations,
+    schema = {},
+    maxContentChars = 100_000,
+    onError,
+    logger,
+    now = Date.now,
+    authToken = environment.HOLDFAST_AUTH_TOKEN,
+    encryptionKey = environment.HOLDFAST_ENCRYPTION_KEY,
+    ...client
+  } = options;
+  expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
+  expectInteger("maxContentChars", maxContentChars, 1);
+  if (migrations?.table === "__drizzle_migrations") {
+    throw new TypeError(expectation("migrations.table", "another table than the one of holdfast", migrations.table));
+  }
+  const secrets = {
+    ...(authToken === undefined ? {} : { authToken }),
+    ...(encryptionKey === undefined ? {} : { encryptionKey }),
+  };
+  return {
+    client: { ...client, ...secrets, url: toUrl(url, dataDir, environment) },
+    migrate,
+    backupBeforeMigrate,
+    migrateTimeoutMs,
+    migrations,
+    schema,
+    maxContentChars,
+    onError,
+    logger,
+    now,
+  };
+}
+
+function toUrl(url: string | undefined, dataDir: string | undefined, environment: Environment): string {
+  if (url !== undefined) {
+    if (typeof url !== "string") throw new TypeError(expectation("url", "a path or a URL", url));
+    if (url === "") throw new RangeError(expectation("url", "a path or a URL", url));
+    return isUrl(url) ? url : fileUrl(url);
+  }
+  if (dataDir !== undefined) return fileUrl(join(dataDir, "holdfast.db"));
+  const { HOLDFAST_URL: fromEnvironment, HOLDFAST_DATA_DIR: folder } = environment;
+  if (fromEnvironment) return isUrl(fromEnvironment) ? fromEnvironment : fileUrl(fromEnvironment);
+  return fileUrl(join(folder || platformDataDir(environment), "holdfast.db"));
+}
+
+/** A Windows drive is no scheme. */
+function isUrl(text: string): boolean {
+  return text === ":memory:" || /^[a-z][a-z.+-]+:/i.test(text);
+}
+
+function fileUrl(path: string): string {
+  // Not `//`, which @libsql/client would read as a host.
+  return `file:${pathToFileURL(resolve(path)).pathname}`;
+}
+
+/** Where programs keep data that is the user's and not the machine's. */
+function platformDataDir(environment: Environment): string {
+  const home = homedir();
+  if (process.platform === "darwin") return join(home, "Library", "Application Support", "holdfast");
+  if (process.platform === "win32") return join(environment.LOCALAPPDATA ?? join(home, "AppData", "Local"), "holdfast");
+  return join(environment.XDG_DATA_HOME || join(home, ".local", "share"), "holdfast");
+}
+
+/** Makes the folder of a file, readable by its owner only where it is new. */
+export function makeFolderOf(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+}

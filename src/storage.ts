@@ -1,0 +1,374 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { closeSync, openSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Client, createClient as createStockClient, LibsqlError, type TransactionMode } from "@libsql/client";
+import { getTableName } from "drizzle-orm";
+import { drizzle, type LibSQLDatabase } from "drizzle-orm/libsql";
+import { LRUCache } from "lru-cache";
+import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
+import type { ClientStats } from "./client/index.js";
+import { type Access, LocalClient } from "./client/local-client.js";
+import { openLocalClient } from "./client/open-local.js";
+import { ClientExecutor } from "./client-executor.js";
+import { scopeAsClient } from "./drizzle-scope.js";
+import { StorageError, toStorageError } from "./errors.js";
+import { EventHub, type StorageEvents } from "./events.js";
+import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
+import { migrate, verify } from "./migrate/index.js";
+import { expectProject } from "./repositories/arguments.js";
+import type { Change, RepositoryContext } from "./repositories/executor.js";
+import { MemoryRepository } from "./repositories/memories.js";
+import { countProjects, type ProjectCount, purgeStatements } from "./repositories/projects.js";
+import { SessionRepository } from "./repositories/sessions.js";
+import * as tables from "./schema/index.js";
+import {
+  makeFolderOf,
+  type ResolvedStorageOptions,
+  resolveStorageOptions,
+  type StorageOptions,
+} from "./storage-options.js";
+import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
+
+/** The repositories of one project. */
+export interface Repositories {
+  readonly memories: MemoryRepository;
+  readonly sessions: SessionRepository;
+}
+
+/** One project: nothing that is reached through it can read or change another one. */
+export interface Project extends Repositories {
+  readonly name: string;
+  /** As `Storage.transaction`, but its handle reaches this project only. */
+  transaction<T>(work: (tx: ProjectTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+}
+
+/** The repositories of one project inside a transaction. */
+export interface ProjectTransaction extends Repositories {
+  /** Runs `work` in a savepoint: its writes are undone if it throws, and the transaction lives on. */
+  savepoint<T>(work: (tx: ProjectTransaction) => Promise<T>): Promise<T>;
+}
+
+/** Everything of a storage inside a transaction; used after the callback's end it throws `TRANSACTION_CLOSED`. */
+export interface StorageTransaction extends Repositories {
+  project(name: string): Repositories;
+  /** Drizzle, inside the transaction. */
+  readonly db: StorageDatabase;
+  /**
+   * Runs `work` inside a savepoint: its writes are undone if it throws, and the outer transaction lives on.
+   *
+   * @example
+   * const saved = await tx.savepoint((inner) => inner.memories.insert(draft)).catch(() => undefined);
+   */
+  savepoint<T>(work: (tx: StorageTransaction) => Promise<T>): Promise<T>;
+}
+
+export interface TransactionOptions {
+  /** @default "write" */
+  readonly mode?: TransactionMode | undefined;
+}
+
+export type StorageDatabase = LibSQLDatabase<Record<string, unknown>>;
+
+export interface StorageStats extends FileStats {
+  /** Of the pool; undefined for a remote database. */
+  readonly client: ClientStats | undefined;
+}
+
+const MIGRATIONS_FOLDER = fileURLToPath(new URL("../drizzle", import.meta.url));
+const DEFAULT_PROJECT = "default";
+
+/**
+ * Opens a storage: makes the file and its folder where there is none, and brings its schema up to date.
+ *
+ * `target` is a path, a URL, or options; without it, `HOLDFAST_URL`, `HOLDFAST_DATA_DIR` and the platform's data
+ * folder are tried in this order. Rejects with `NOT_A_DATABASE`, `CORRUPT` or `CANNOT_OPEN`, and leaves the file as it
+ * is; with the `MIGRATION_*` codes where its schema does not fit; with TypeError or RangeError on wrong options.
+ */
+export async function openStorage(target?: string | StorageOptions): Promise<Storage> {
+  const options = resolveStorageOptions(target);
+  const { client, path } = await openClient(options);
+  try {
+    await bringUpToDate(client, options, path);
+    return new Storage(client, options, path);
+  } catch (error) {
+    await client.close();
+    throw asOpenError(error, path ?? options.client.url);
+  }
+}
+
+/** An open storage: the repositories of its projects, transactions across them, and the database beneath. */
+export class Storage implements Repositories {
+  /** The client beneath; inside a callback of `transaction` its writes are refused with `WRONG_HANDLE`. */
+  readonly client: Client;
+  /** Drizzle on that client. */
+  readonly db: StorageDatabase;
+  readonly #options: ResolvedStorageOptions;
+  readonly #path: string | undefined;
+  readonly #executor: ClientExecutor;
+  readonly #events = new EventHub();
+  readonly #context: ScopeContext = new AsyncLocalStorage();
+  readonly #projects = new LRUCache<string, Project>({ max: 1000 });
+  readonly #outer: Project;
+  #openTransactions = 0;
+  #lastError: unknown;
+
+  /** @internal Use `openStorage`. */
+  constructor(client: Client, options: ResolvedStorageOptions, path: string | undefined) {
+    this.client = client;
+    this.db = drizzle(client, { schema: { ...tables, ...options.schema } });
+    this.#options = options;
+    this.#path = path;
+    this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
+    if (client instanceof LocalClient) client.guard = (access) => this.#assertOutside(access);
+    if (options.onError !== undefined) this.#events.on("error", options.onError);
+    this.#outer = this.project(DEFAULT_PROJECT);
+  }
+
+  /** Of project `"default"`. */
+  get memories(): MemoryRepository {
+    return this.#outer.memories;
+  }
+
+  /** Of project `"default"`. */
+  get sessions(): SessionRepository {
+    return this.#outer.sessions;
+  }
+
+  /** The project of this name, 1 to 200 characters, compared exactly; it need not have been used before. */
+  project(name: string): Project {
+    expectProject(name);
+    const known = this.#projects.get(name);
+    if (known !== undefined) return known;
+    const context = this.#repositoryContext(name, this.#executor, (change) => this.#events.emit("change", change));
+    const project: Project = {
+      name,
+      memories: new MemoryRepository(context),
+      sessions: new SessionRepository(context),
+      transaction: (work, options) =>
+        this.#transaction((scope) => work(this.#projectTransaction(scope, name)), options),
+    };
+    this.#projects.set(name, project);
+    return project;
+  }
+
+  /** The projects that hold anything, with the number of their records; the fullest first, equal ones by name. */
+  projects(): Promise<ProjectCount[]> {
+    return countProjects(this.#executor);
+  }
+
+  /** Removes all that a project holds, for good. Resolves to the number of records removed. */
+  async purgeProject(name: string): Promise<number> {
+    expectProject(name);
+    try {
+      const { statements, selectIds } = purgeStatements(name);
+      const purged = await this.#executor.atomically(async (executor) => {
+        const found = await executor.batch(selectIds.map(({ statement }) => statement));
+        await executor.batch(statements);
+        return found.map(({ rows }, index) => ({
+          area: selectIds[index]!.area,
+          ids: rows.map((row) => row[0] as string),
+        }));
+      });
+      for (const { area, ids } of purged) {
+        if (ids.length > 0) this.#events.emit("change", { project: name, area, action: "purge", ids });
+      }
+      return purged.reduce((count, { ids }) => count + ids.length, 0);
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /**
+   * Runs `work` in one transaction: all of its writes are stored when it resolves, none when it rejects, with its own
+   * error. The handle reaches the same repositories; the storage itself must not be written to inside the callback.
+   */
+  transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#transaction((scope) => work(this.#storageTransaction(scope)), options);
+  }
+
+  /** Listens to changes of this process, after COMMIT, or to errors; the function returned ends it. */
+  on<K extends keyof StorageEvents>(event: K, listener: (value: StorageEvents[K]) => void): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  async stats(): Promise<StorageStats> {
+    const client = this.client instanceof LocalClient ? this.client.stats() : undefined;
+    try {
+      return { ...(await readFileStats(this.client, this.#path)), client };
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** How the storage is; never rejects. */
+  health(): Promise<Health> {
+    return readHealth(this.client, this.#path ?? this.#options.client.url.replace(/\?.*$/, ""), this.#lastError);
+  }
+
+  /** Fetches what the primary has, where this is an embedded replica. */
+  async sync(): Promise<void> {
+    try {
+      await this.client.sync();
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** Finishes running calls, rolls back open transactions and closes the file. Idempotent. */
+  async close(): Promise<void> {
+    await this.client.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #transaction<T>(
+    work: (scope: TransactionScope) => Promise<T>,
+    { mode = "write" }: TransactionOptions = {},
+  ): Promise<T> {
+    if (typeof work !== "function") throw new TypeError("Expected `work` to be a function");
+    this.#assertOutside("write");
+    const transaction = await this.client.transaction(mode).catch((error: unknown) => {
+      this.#noteError(error);
+      throw toStorageError(error);
+    });
+    const scope = new TransactionScope(transaction, this.#context);
+    this.#openTransactions++;
+    let result: T;
+    try {
+      result = await scope.run(() => work(scope));
+    } catch (error) {
+      // The callback's own error is the one to tell; what is open is rolled back in any case.
+      transaction.close();
+      throw error;
+    } finally {
+      // A running AsyncLocalStorage slows every promise down: none is needed while no callback runs.
+      if (--this.#openTransactions === 0) this.#context.disable();
+    }
+    try {
+      await transaction.commit();
+    } catch (error) {
+      this.#noteError(error);
+      throw toStorageError(error);
+    }
+    for (const change of scope.changes) this.#events.emit("change", change);
+    return result;
+  }
+
+  #storageTransaction(scope: TransactionScope): StorageTransaction {
+    const projects = new Map<string, Repositories>();
+    const project = (name: string): Repositories => {
+      expectProject(name);
+      let known = projects.get(name);
+      if (known === undefined) {
+        const context = this.#repositoryContext(name, scope, (change) => scope.announce(change));
+        known = { memories: new MemoryRepository(context), sessions: new SessionRepository(context) };
+        projects.set(name, known);
+      }
+      return known;
+    };
+    const { schema } = this.#options;
+    let db: StorageDatabase | undefined;
+    return {
+      ...project(DEFAULT_PROJECT),
+      project,
+      get db() {
+        db ??= drizzle(scopeAsClient(scope), { schema: { ...tables, ...schema } });
+        return db;
+      },
+      savepoint: (work) => scope.savepoint((inner) => work(this.#storageTransaction(inner))),
+    };
+  }
+
+  #projectTransaction(scope: TransactionScope, name: string): ProjectTransaction {
+    return {
+      ...this.#storageTransaction(scope).project(name),
+      savepoint: (work) => scope.savepoint((inner) => work(this.#projectTransaction(inner, name))),
+    };
+  }
+
+  #repositoryContext(
+    project: string,
+    executor: RepositoryContext["executor"],
+    announce: (change: Change) => void,
+  ): RepositoryContext {
+    const { now, maxContentChars } = this.#options;
+    return { project, executor, announce, now, maxContentChars };
+  }
+
+  /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */
+  #assertOutside(access: Access): void {
+    const scope = this.#openTransactions === 0 ? undefined : this.#context.getStore();
+    if (scope === undefined || scope.isEnded) return;
+    const sharesConnection = this.client instanceof LocalClient && this.client.pool.readers === undefined;
+    if (access === "read" && !sharesConnection) return;
+    throw new StorageError(
+      "WRONG_HANDLE",
+      "This storage was used inside a callback of its own transaction(): use the handle that the callback was given",
+    );
+  }
+
+  #noteError(error: unknown): void {
+    const failure = toStorageError(error);
+    if (
+      !(failure instanceof StorageError) ||
+      ["CONFLICT", "NOT_FOUND", "WRONG_HANDLE", "CLOSED"].includes(failure.code)
+    )
+      return;
+    this.#lastError = failure;
+    this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
+    this.#events.emit("error", failure);
+  }
+}
+
+async function openClient(options: ResolvedStorageOptions): Promise<{ client: Client; path: string | undefined }> {
+  const { url } = options.client;
+  let target: LocalTarget | undefined;
+  try {
+    target = options.client.syncUrl ? undefined : parseLocalUrl(url);
+    if (target === undefined) return { client: createStockClient(options.client), path: undefined };
+    if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
+    makeFolderOf(target.path);
+    createPrivately(target.path);
+    return { client: openLocalClient(options.client, target), path: target.path };
+  } catch (error) {
+    throw asOpenError(error, target?.path ?? url);
+  }
+}
+
+/** SQLite would make the file readable for everybody that the umask lets in. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
+async function bringUpToDate(client: Client, options: ResolvedStorageOptions, path: string | undefined): Promise<void> {
+  if (options.migrate === "skip") return;
+  const { migrations, logger, migrateTimeoutMs } = options;
+  const ownTables = Object.values(tables).map((table) => getTableName(table));
+  const own = { folder: MIGRATIONS_FOLDER, ownTables };
+  const isFile = path !== undefined && path !== ":memory:";
+  const backupTo = isFile && options.backupBeforeMigrate ? join(dirname(path), "backups") : undefined;
+  for (const set of migrations === undefined ? [own] : [own, migrations]) {
+    if (options.migrate === "verify") await verify(client, set);
+    else await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
+  }
+}
+
+function asOpenError(error: unknown, path: string): unknown {
+  const failure = toStorageError(error);
+  if (failure instanceof StorageError) {
+    if (!["NOT_A_DATABASE", "CORRUPT", "CANNOT_OPEN", "IO", "READONLY", "FULL"].includes(failure.code)) return failure;
+    return new StorageError(failure.code, `Cannot open ${path}: ${failure.message}`, {
+      cause: failure.cause ?? failure,
+    });
+  }
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (error instanceof LibsqlError || code === undefined || error instanceof TypeError) return error;
+  return new StorageError("CANNOT_OPEN", `Cannot open ${path}: ${(error as Error).message}`, { cause: error });
+}

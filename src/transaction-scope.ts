@@ -1,0 +1,130 @@
+import type { AsyncLocalStorage } from "node:async_hooks";
+import type { InStatement, ResultSet, Transaction } from "@libsql/client";
+import { StorageError } from "./errors.js";
+import type { Change, Executor } from "./repositories/executor.js";
+import type { Statement } from "./repositories/statements.js";
+
+/** The innermost transaction or savepoint whose callback is running, in each asynchronous context. */
+export type ScopeContext = AsyncLocalStorage<TransactionScope>;
+
+let savepointCount = 0;
+
+/**
+ * A transaction, or a savepoint in one, as its callback sees it.
+ *
+ * Work on one scope is serialised: a savepoint that rolls back must not take along what was asked for beside it.
+ */
+export class TransactionScope implements Executor {
+  readonly #transaction: Transaction;
+  readonly #context: ScopeContext;
+  readonly #parent: TransactionScope | undefined;
+  #changes: Change[] = [];
+  #tail: Promise<unknown> = Promise.resolve();
+  #isEnded = false;
+
+  constructor(transaction: Transaction, context: ScopeContext, parent?: TransactionScope) {
+    this.#transaction = transaction;
+    this.#context = context;
+    this.#parent = parent;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** What is to be announced once the transaction has committed. */
+  get changes(): readonly Change[] {
+    return this.#changes;
+  }
+
+  announce(change: Change): void {
+    this.#changes.push(change);
+  }
+
+  async execute(statement: Statement | InStatement): Promise<ResultSet> {
+    return this.#alone(() => this.#transaction.execute(statement as InStatement));
+  }
+
+  async batch(statements: readonly (Statement | InStatement)[]): Promise<ResultSet[]> {
+    const run = () => this.#transaction.batch([...statements] as InStatement[]);
+    return this.#alone(() => (statements.length > 1 ? this.#inSavepoint(run) : run()));
+  }
+
+  async atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
+    const inner: Executor = {
+      execute: (statement) => this.#transaction.execute(statement),
+      batch: (statements) => this.#transaction.batch([...statements]),
+      atomically: (more) => more(inner),
+    };
+    return this.#alone(() => this.#inSavepoint(() => work(inner)));
+  }
+
+  /** Runs `work` in a savepoint with a scope of its own; siblings that were started together take turns. */
+  async savepoint<T>(work: (scope: TransactionScope) => Promise<T>): Promise<T> {
+    return this.#alone(async () => {
+      const scope = new TransactionScope(this.#transaction, this.#context, this);
+      const result = await this.#inSavepoint(() => scope.run(() => work(scope)));
+      this.#changes.push(...scope.#changes);
+      return result;
+    });
+  }
+
+  /** Runs a callback as the innermost one of its context; the scope ends with it, after the work it has begun. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#context.run(this, work);
+    } finally {
+      this.#isEnded = true;
+      await this.#tail;
+    }
+  }
+
+  /** Throws unless work may be done on this scope here and now. */
+  #assertUsable(): void {
+    if (this.#isEnded || this.#transaction.closed) {
+      throw new StorageError("TRANSACTION_CLOSED", "The transaction of this handle has ended: use the storage instead");
+    }
+    const inner = this.#context.getStore();
+    if (inner !== undefined && inner !== this && !inner.#isEnded && inner.#isInside(this)) {
+      throw new StorageError(
+        "WRONG_HANDLE",
+        "A savepoint is open in this callback: use the handle that the callback was given, not the outer one",
+      );
+    }
+  }
+
+  #isInside(other: TransactionScope): boolean {
+    for (let scope = this.#parent; scope !== undefined; scope = scope.#parent) if (scope === other) return true;
+    return false;
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    this.#assertUsable();
+    const turn = this.#tail.then(work);
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #inSavepoint<T>(work: () => Promise<T>): Promise<T> {
+    const transaction = this.#transaction;
+    const name = `holdfast_scope_${++savepointCount}`;
+    await transaction.execute(`SAVEPOINT ${name}`);
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      try {
+        if (!transaction.closed) {
+          await transaction.execute(`ROLLBACK TO ${name}`);
+          await transaction.execute(`RELEASE ${name}`);
+        }
+      } catch {
+        // What could not be undone must not be committed, and the first error is the one to tell.
+        transaction.close();
+      }
+      throw error;
+    }
+    await transaction.execute(`RELEASE ${name}`);
+    return result;
+  }
+}

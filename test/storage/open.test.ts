@@ -1,0 +1,163 @@
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openStorage } from "holdfast";
+import { createClient } from "holdfast/client";
+import { describe, expect, test } from "vitest";
+import { resolveStorageOptions } from "../../src/storage-options.js";
+import { runChild } from "../support/child.js";
+import { rejection } from "../support/clients.js";
+import { tempDatabase } from "../support/temp.js";
+
+describe("openStorage", () => {
+  test("makes folder and file for its owner alone, with incremental vacuum in WAL mode", async () => {
+    await using db = await tempDatabase();
+    const path = join(db.dir, "deep", "er", "app.db");
+    await using storage = await openStorage(path);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(join(db.dir, "deep")).mode & 0o777).toBe(0o700);
+    const pragma = async (name: string) => (await storage.client.execute(`PRAGMA ${name}`)).rows[0]![0];
+    expect(await pragma("auto_vacuum")).toBe(2);
+    expect(await pragma("journal_mode")).toBe("wal");
+    expect(statSync(`${path}-wal`).mode & 0o777).toBe(0o600);
+  });
+
+  test("a file made by another tool keeps its own vacuum setting", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url });
+    await client.execute("CREATE TABLE theirs (a)");
+    await client.close();
+    await using storage = await openStorage(db.path);
+    expect((await storage.client.execute("PRAGMA auto_vacuum")).rows[0]![0]).toBe(0);
+  });
+
+  test.each([
+    ["a text file", "this is a text file, not a database\n".repeat(100), "NOT_A_DATABASE"],
+    ["a short text file", "hello", "NOT_A_DATABASE"],
+    ["zeros", "\0".repeat(8192), "NOT_A_DATABASE"],
+  ])("%s is refused by name and left untouched", async (_name, bytes, code) => {
+    await using db = await tempDatabase();
+    writeFileSync(db.path, bytes);
+    const error = await rejection(openStorage(db.path));
+    expect(error).toMatchObject({ name: "StorageError", code });
+    expect(error.message).toContain(db.path);
+    expect(readFileSync(db.path, "latin1")).toBe(bytes);
+  });
+
+  test("a damaged database is CORRUPT and left untouched", async () => {
+    await using db = await tempDatabase();
+    const storage = await openStorage(db.path);
+    await storage.memories.insertMany(Array.from({ length: 200 }, (_, i) => ({ content: `memory ${i}` })));
+    await storage.close();
+    // The log would put sound pages over the damaged ones.
+    for (const end of ["-wal", "-shm"]) rmSync(`${db.path}${end}`, { force: true });
+    const bytes = readFileSync(db.path);
+    bytes.fill(0xaa, 100, 4096);
+    writeFileSync(db.path, bytes);
+    expect(await rejection(openStorage(db.path))).toMatchObject({ code: "CORRUPT" });
+    expect(readFileSync(db.path).equals(bytes)).toBe(true);
+  });
+
+  test("a folder, and a path below a file, are CANNOT_OPEN", async () => {
+    await using db = await tempDatabase();
+    mkdirSync(join(db.dir, "folder"));
+    writeFileSync(join(db.dir, "file"), "x");
+    expect(await rejection(openStorage(join(db.dir, "folder")))).toMatchObject({ code: "CANNOT_OPEN" });
+    expect(await rejection(openStorage(join(db.dir, "file", "app.db")))).toMatchObject({ code: "CANNOT_OPEN" });
+  });
+
+  test("wrong options are named", async () => {
+    const wrong = [
+      5,
+      null,
+      { url: "" },
+      { url: 5 },
+      { migrate: "maybe" },
+      { url: ":memory:", readers: 0 },
+      { maxContentChars: 0 },
+    ];
+    for (const target of wrong) {
+      const error = await rejection(openStorage(target as never));
+      expect(["TypeError", "RangeError"], String(error)).toContain(error.name);
+    }
+  });
+
+  test("a path may hold any characters that a file name may", async () => {
+    await using db = await tempDatabase();
+    const path = join(db.dir, "we?ird #name %41 é 😀.db");
+    const storage = await openStorage(path);
+    await storage.memories.insert({ content: "x" });
+    await storage.close();
+    expect(statSync(path).size).toBeGreaterThan(0);
+  });
+
+  test("an encrypted file opens with its key alone", async () => {
+    await using db = await tempDatabase();
+    const storage = await openStorage({ url: db.url, encryptionKey: "secret" });
+    await storage.memories.insert({ content: "hidden words" });
+    await storage.close();
+    expect(readFileSync(db.path).includes("hidden words")).toBe(false);
+    expect(await rejection(openStorage(db.path))).toMatchObject({ code: "NOT_A_DATABASE" });
+    expect(await rejection(openStorage({ url: db.url, encryptionKey: "wrong" }))).toMatchObject({
+      code: "NOT_A_DATABASE",
+    });
+    await using again = await openStorage({ url: db.url, encryptionKey: "secret" });
+    expect(await again.memories.search("hidden")).toHaveLength(1);
+  });
+
+  test("migrate: verify refuses an empty file, skip leaves it alone", async () => {
+    await using db = await tempDatabase();
+    expect(await rejection(openStorage({ url: db.url, migrate: "verify" }))).toMatchObject({
+      code: "MIGRATION_PENDING",
+    });
+    const skipped = await openStorage({ url: db.url, migrate: "skip" });
+    expect((await skipped.health()).ok).toBe(false);
+    await skipped.close();
+    await (await openStorage(db.path)).close();
+    await (await openStorage({ url: db.url, migrate: "verify" })).close();
+  });
+
+  test("close drains, is idempotent, and later calls are CLOSED", async () => {
+    await using db = await tempDatabase();
+    const storage = await openStorage(db.path);
+    const running = Promise.all(Array.from({ length: 50 }, (_, i) => storage.memories.insert({ content: `x ${i}` })));
+    const closing = storage.close();
+    expect(await rejection(storage.memories.count())).toMatchObject({ code: "CLOSED" });
+    await running;
+    await Promise.all([closing, storage.close()]);
+    expect(await storage.health()).toMatchObject({ ok: false });
+    await using again = await openStorage(db.path);
+    expect(await again.memories.count()).toBe(50);
+  });
+});
+
+describe("where the file is", () => {
+  const urlOf = (target: Parameters<typeof openStorage>[0], environment = {}) =>
+    resolveStorageOptions(target, environment).client.url;
+
+  test("an explicit target beats the environment, a URL beats a folder, the platform's folder is last", () => {
+    expect(urlOf("/a/b.db", { HOLDFAST_URL: "file:/c" })).toBe("file:/a/b.db");
+    expect(urlOf({ dataDir: "/data" }, { HOLDFAST_URL: "file:/c" })).toBe("file:/data/holdfast.db");
+    expect(urlOf(undefined, { HOLDFAST_URL: "http://host:1", HOLDFAST_DATA_DIR: "/d" })).toBe("http://host:1");
+    expect(urlOf(undefined, { HOLDFAST_DATA_DIR: "/d" })).toBe("file:/d/holdfast.db");
+    expect(urlOf(undefined, { XDG_DATA_HOME: "/x" })).toMatch(/holdfast\/holdfast\.db$/);
+    expect(urlOf(":memory:")).toBe(":memory:");
+  });
+
+  test("secrets come from the environment where no option says otherwise", () => {
+    const environment = { HOLDFAST_AUTH_TOKEN: "t", HOLDFAST_ENCRYPTION_KEY: "k" };
+    expect(resolveStorageOptions(":memory:", environment).client).toMatchObject({ authToken: "t", encryptionKey: "k" });
+    expect(resolveStorageOptions({ url: ":memory:", encryptionKey: "own" }, environment).client.encryptionKey).toBe(
+      "own",
+    );
+  });
+});
+
+test("three processes that all migrate a new file and write 100 memories each leave 300", async () => {
+  await using db = await tempDatabase();
+  const writers = [0, 1, 2].map((writer) => runChild("storage-writer", { path: db.path, writer, count: 100 }));
+  await Promise.all(writers);
+  await using storage = await openStorage(db.path);
+  expect(await storage.memories.count()).toBe(300);
+  expect((await storage.client.execute("PRAGMA integrity_check")).rows[0]![0]).toBe("ok");
+  expect(await storage.memories.search("writer 1 wrote number 77")).not.toHaveLength(0);
+});

@@ -1,0 +1,231 @@
+import type { Change, StorageError } from "holdfast";
+import { memories as memoriesTable } from "holdfast/schema";
+import { describe, expect, test } from "vitest";
+import { rejection } from "../support/clients.js";
+import { tempStorage } from "../support/storage.js";
+
+describe("transaction", () => {
+  test("stores all of its writes, in several projects, or none", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    const result = await storage.transaction(async (tx) => {
+      await tx.memories.insert({ id: "a", content: "one" });
+      await tx.project("b").memories.insertMany([
+        { id: "b", content: "two" },
+        { id: "c", content: "three" },
+      ]);
+      await tx.sessions.start("s");
+      expect(await tx.memories.search("one")).toHaveLength(1);
+      return "done";
+    });
+    expect(result).toBe("done");
+    expect(await storage.projects()).toEqual([
+      { project: "b", count: 2 },
+      { project: "default", count: 2 },
+    ]);
+    const own = new Error("mine");
+    const failing = storage.transaction(async (tx) => {
+      await tx.memories.insert({ id: "z", content: "never" });
+      throw own;
+    });
+    expect(await rejection(failing)).toBe(own);
+    expect(await storage.memories.get("z")).toBeUndefined();
+  });
+
+  test("a failed savepoint is undone alone, siblings started together keep their own work", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    await storage.transaction(async (tx) => {
+      const settled = await Promise.allSettled([
+        tx.savepoint((sp) => sp.memories.insert({ id: "one", content: "x" })),
+        tx.savepoint(async (sp) => {
+          await sp.memories.insert({ id: "two", content: "x" });
+          await sp.savepoint((inner) => inner.memories.insert({ id: "two-inner", content: "x" }));
+          throw new Error("undo");
+        }),
+        tx.savepoint((sp) => sp.memories.insert({ id: "three", content: "x" })),
+        tx.memories.insert({ id: "four", content: "x" }),
+      ]);
+      expect(settled.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    });
+    expect((await storage.memories.list()).items.map(({ id }) => id).sort()).toEqual(["four", "one", "three"]);
+  });
+
+  test("insertMany inside a transaction is all or nothing, and the transaction lives on", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    await storage.memories.insert({ id: "taken", content: "x" });
+    await storage.transaction(async (tx) => {
+      const failed = tx.memories.insertMany([
+        { id: "first", content: "x" },
+        { id: "taken", content: "x" },
+      ]);
+      expect(await rejection(failed)).toMatchObject({ code: "CONFLICT" });
+      await tx.memories.insert({ id: "after", content: "x" });
+    });
+    expect((await storage.memories.list()).items.map(({ id }) => id)).toEqual(["after", "taken"]);
+  });
+
+  test("a write through the outer storage inside the callback fails at once, a read sees the committed state", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    let late: Promise<unknown> | undefined;
+    await storage.transaction(async (tx) => {
+      await tx.memories.insert({ id: "inside", content: "x" });
+      const writes = [
+        () => storage.memories.insert({ content: "x" }),
+        () => storage.project("p").sessions.start(),
+        () => storage.transaction(async () => undefined),
+        () => storage.client.execute("DELETE FROM memories"),
+        () => storage.db.delete(memoriesTable),
+        () => storage.memories.put("x", { content: "x" }),
+      ];
+      for (const write of writes) {
+        const error = await rejection((async () => write())());
+        expect(error.code ?? (error.cause as StorageError).code).toBe("WRONG_HANDLE");
+      }
+      expect(await storage.memories.get("inside")).toBeUndefined();
+      expect(await storage.memories.count()).toBe(0);
+      // Work that outlives the callback is ordinary outer work.
+      late = new Promise((resolve) => setImmediate(resolve)).then(async () => {
+        await ended;
+        return storage.memories.insert({ id: "late", content: "x" });
+      });
+    });
+    release();
+    await late;
+    expect(await storage.memories.count()).toBe(2);
+  });
+  let release!: () => void;
+  const ended = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+
+  test("on :memory:, which has one connection, outer reads are refused as well", async () => {
+    await using temp = await tempStorage({ url: ":memory:" });
+    await temp.storage.transaction(async (tx) => {
+      await tx.memories.insert({ content: "x" });
+      expect(await rejection(temp.storage.memories.count())).toMatchObject({ code: "WRONG_HANDLE" });
+    });
+    expect(await temp.storage.memories.count()).toBe(1);
+  });
+
+  test("the outer handle inside a savepoint's callback is WRONG_HANDLE instead of waiting for itself", async () => {
+    await using temp = await tempStorage();
+    await temp.storage.transaction(async (tx) => {
+      await tx.savepoint(async (sp) => {
+        expect(await rejection(tx.memories.insert({ content: "x" }))).toMatchObject({ code: "WRONG_HANDLE" });
+        expect(await rejection(tx.savepoint(async () => undefined))).toMatchObject({ code: "WRONG_HANDLE" });
+        await sp.memories.insert({ content: "y" });
+      });
+      await tx.memories.insert({ content: "z" });
+    });
+    expect(await temp.storage.memories.count()).toBe(2);
+  });
+
+  test("a handle used after its end throws TRANSACTION_CLOSED", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    const handles: (() => Promise<unknown>)[] = [];
+    await storage.transaction(async (tx) => {
+      handles.push(
+        () => tx.memories.insert({ content: "x" }),
+        () => tx.savepoint(async () => undefined),
+      );
+      handles.push(() => tx.project("late").sessions.latest());
+      await tx.savepoint(async (sp) => {
+        handles.push(() => sp.memories.count());
+      });
+      expect(await rejection(handles[3]!())).toMatchObject({ code: "TRANSACTION_CLOSED" });
+    });
+    for (const use of handles) expect(await rejection(use())).toMatchObject({ code: "TRANSACTION_CLOSED" });
+    expect(await storage.memories.count()).toBe(0);
+  });
+
+  test("a read transaction sees one snapshot and refuses writes", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    await storage.transaction(
+      async (tx) => {
+        expect(await tx.memories.count()).toBe(0);
+        expect(await rejection(tx.memories.insert({ content: "x" }))).toMatchObject({ code: "READONLY" });
+      },
+      { mode: "read" },
+    );
+  });
+
+  test("tx.db is Drizzle inside the transaction, nested ones are savepoints", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    await storage.transaction(async (tx) => {
+      await tx.memories.insert({ id: "kept", content: "x" });
+      expect(await tx.db.select({ id: memoriesTable.id }).from(memoriesTable)).toEqual([{ id: "kept" }]);
+      const failed = tx.db.transaction(async (inner) => {
+        await inner.delete(memoriesTable);
+        throw new Error("undo");
+      });
+      expect((await rejection(failed)).message).toBe("undo");
+      await tx.db.transaction(async (inner) => {
+        await inner.update(memoriesTable).set({ source: "drizzle" });
+      });
+    });
+    expect(await storage.memories.get("kept")).toMatchObject({ source: "drizzle" });
+  });
+
+  test("a project's transaction reaches that project only", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    await storage.project("p").transaction(async (tx) => {
+      expect(Object.keys(tx).sort()).toEqual(["memories", "savepoint", "sessions"]);
+      await tx.memories.insert({ content: "x" });
+      await tx.savepoint((sp) => sp.memories.insert({ content: "y" }));
+    });
+    expect(await storage.projects()).toEqual([{ project: "p", count: 2 }]);
+  });
+});
+
+describe("change events", () => {
+  test("come after commit only, in order, and not for what was rolled back", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    const changes: Change[] = [];
+    const stop = storage.on("change", (change) => changes.push(change));
+    storage.on("change", () => {
+      throw new Error("a listener's own");
+    });
+    const errors: unknown[] = [];
+    storage.on("error", (error) => errors.push(error));
+    await storage.memories.insert({ id: "a", content: "x" });
+    await storage.transaction(async (tx) => {
+      await tx.memories.delete("a");
+      await tx.savepoint((sp) => sp.sessions.start("s"));
+      await tx
+        .savepoint(async (sp) => {
+          await sp.memories.insert({ id: "undone", content: "x" });
+          throw new Error("undo");
+        })
+        .catch(() => undefined);
+      expect(changes).toHaveLength(1);
+    });
+    await rejection(
+      storage.transaction(async (tx) => {
+        await tx.memories.insert({ id: "never", content: "x" });
+        throw new Error("no");
+      }),
+    );
+    await storage.memories.restore("a");
+    await storage.purgeProject("default");
+    expect(changes.map(({ area, action, ids }) => `${area} ${action} ${ids}`)).toEqual([
+      "memories insert a",
+      "memories delete a",
+      "sessions insert s",
+      "memories restore a",
+      "memories purge a",
+      "sessions purge s",
+    ]);
+    expect(errors).toHaveLength(6);
+    stop();
+    await storage.memories.insert({ content: "x" });
+    expect(changes).toHaveLength(6);
+  });
+});

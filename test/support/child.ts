@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** How a child ended. */
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
+/** A child process that reports by lines of JSON on its standard output and takes orders as lines on its input. */
+export interface Child extends AsyncDisposable {
+  readonly process: ChildProcess;
+  /** Every message so far. */
+  readonly messages: readonly unknown[];
+  /** The first message that `matches`, past or future; rejects when the child ends without one. */
+  message<T = Record<string, unknown>>(matches: (message: T) => boolean): Promise<T>;
+  /** Writes one line to the child. */
+  send(order: unknown): void;
+  kill(signal?: NodeJS.Signals): void;
+  readonly exited: Promise<ChildExit>;
+}
+
+const running = new Set<ChildProcess>();
+// A test that dies takes its children with it.
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/**
+ * Starts `test/support/children/<name>.mjs`, which imports the built package by its own name.
+ *
+ * `input` reaches the child as JSON in its first argument. Disposing kills it.
+ */
+export function startChild(name: string, input: unknown = {}): Child {
+  const file = fileURLToPath(new URL(`./children/${name}.mjs`, import.meta.url));
+  const child = spawn(process.execPath, [file, JSON.stringify(input)], { stdio: ["pipe", "pipe", "pipe"] });
+  running.add(child);
+  const messages: unknown[] = [];
+  const listeners = new Set<() => void>();
+  let stderr = "";
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  // A killed child takes no more orders.
+  child.stdin.on("error", () => undefined);
+  let hasEnded = false;
+  const notify = () => {
+    for (const listener of [...listeners]) listener();
+  };
+  const lines = createInterface({ input: child.stdout });
+  lines.on("line", (line) => {
+    // The last line of a killed child may be cut.
+    try {
+      messages.push(JSON.parse(line));
+    } catch {
+      return;
+    }
+    notify();
+  });
+  const linesClosed = new Promise<void>((resolve) => lines.once("close", resolve));
+  const exited = new Promise<ChildExit>((resolve) => {
+    child.once("close", async (code, signal) => {
+      running.delete(child);
+      await linesClosed;
+      hasEnded = true;
+      notify();
+      resolve({ code, signal, stderr });
+    });
+  });
+  return {
+    process: child,
+    messages,
+    exited,
+    message<T>(matches: (message: T) => boolean): Promise<T> {
+      return new Promise((resolve, reject) => {
+        const look = () => {
+          const found = (messages as T[]).find(matches);
+          if (found === undefined && !hasEnded) return;
+          listeners.delete(look);
+          if (found !== undefined) resolve(found);
+          else reject(new Error(`${name} ended without the expected message. ${stderr}`));
+        };
+        listeners.add(look);
+        look();
+      });
+    },
+    send(order) {
+      child.stdin.write(`${JSON.stringify(order)}\n`);
+    },
+    kill(signal = "SIGKILL") {
+      child.kill(signal);
+    },
+    async [Symbol.asyncDispose]() {
+      if (!hasEnded) child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
+
+/** Runs a child to its end and returns its last message; rejects when it fails. */
+export async function runChild<T = Record<string, unknown>>(name: string, input: unknown = {}): Promise<T> {
+  await using child = startChild(name, input);
+  const { code, signal, stderr } = await child.exited;
+  if (code !== 0) throw new Error(`${name} ended with ${signal ?? code}: ${stderr}`);
+  return child.messages.at(-1) as T;
+}

@@ -1,0 +1,10 @@
+// Opens the storage at `path`, migrating it if need be, and inserts `count` memories, some awaited, some together.
+import { openStorage } from "holdfast";
+
+const { path, writer, count } = JSON.parse(process.argv[2]);
+const storage = await openStorage(path);
+const insert = (i) => storage.memories.insert({ id: `${writer}-${i}`, content: `writer ${writer} wrote number ${i}` });
+for (let i = 0; i < count / 2; i++) await insert(i);
+await Promise.all(Array.from({ length: count / 2 }, (_, i) => insert(count / 2 + i)));
+await storage.close();
+console.log(JSON.stringify({ done: true }));

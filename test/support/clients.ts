@@ -1,0 +1,62 @@
+import { expect } from "vitest";
+import { type ClientConfig, createClient, type PooledClient } from "../../src/client/index.js";
+import { openNative } from "../../src/client/native.js";
+
+/** Opens a client over `url` for one test; `await using` asserts that no connection is in use, and closes it. */
+export function openTestClient(
+  url: `file:${string}` | ":memory:",
+  config: Omit<ClientConfig, "url"> = {},
+): PooledClient & AsyncDisposable {
+  const client = createClient({ ...config, url } as { url: ":memory:" });
+  return Object.assign(client, {
+    async [Symbol.asyncDispose]() {
+      if (!client.closed) {
+        // A turn ends some microtasks after the call that ended it was answered.
+        await nextTurns();
+        const { active, waiting } = client.stats().pool;
+        await client.close();
+        expect({ active, waiting }, "connections left in use").toEqual({ active: 0, waiting: 0 });
+      }
+    },
+  });
+}
+
+/** Lets everything run that is ready to. */
+export async function nextTurns(count = 3): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A second connection to the same file in this process, below every layer of ours. */
+export function openBeside(path: string, setup: readonly string[] = []) {
+  const database = openNative(path, {});
+  for (const sql of setup) database.exec(sql);
+  return {
+    exec: (sql: string) => database.exec(sql),
+    all: (sql: string, args: readonly (string | number | bigint | null)[] = []) =>
+      database.prepare(sql).raw(true).all(args) as unknown[][],
+    [Symbol.dispose]() {
+      try {
+        if (database.inTransaction) database.exec("ROLLBACK");
+      } catch {
+        // Closing rolls back too.
+      }
+      database.close();
+    },
+  };
+}
+
+/** What a promise rejected with; fails when it resolves. */
+export async function rejection(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error & Record<string, unknown>;
+  }
+  throw new Error("Expected a rejection");
+}
+
+/** All values of the first column. */
+export async function column(client: Pick<PooledClient, "execute">, sql: string): Promise<unknown[]> {
+  const { rows } = await client.execute(sql);
+  return rows.map((row) => row[0]);
+}
