@@ -10,7 +10,8 @@ import { extname, join, relative } from "node:path";
 import { type MemoryInput, openStorage, type SearchResult } from "holdfast";
 
 const ROOT = process.cwd();
-const SKIPPED = new Set(["node_modules", "dist", ".git", ".holdfast"]);
+// This program as well: its own questions would be the best answers to them.
+const SKIPPED = new Set(["node_modules", "dist", ".git", ".holdfast", "remember.ts"]);
 const KINDS: Record<string, string> = { ".md": "context", ".ts": "file", ".mjs": "file", ".sql": "file" };
 const QUESTIONS = [
   "how does group commit work",
@@ -34,7 +35,8 @@ function passages(text: string): string[] {
 function* files(folder: string): Generator<string> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory() && !SKIPPED.has(entry.name)) yield* files(path);
+    if (SKIPPED.has(entry.name)) continue;
+    if (entry.isDirectory()) yield* files(path);
     else if (entry.isFile() && KINDS[extname(entry.name)] !== undefined) yield path;
   }
 }

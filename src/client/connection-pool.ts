@@ -418,10 +418,15 @@ export class ConnectionPool {
   }
 
   #writerSetup(): string[] {
-    const { durability, incrementalVacuum, path, isMemory } = this.options;
+    const { durability, incrementalVacuum, path, isMemory, checkpoint } = this.options;
     const synchronous = `PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`;
-    // After a commit that follows a reset, what the log holds beyond that commit is cut off.
-    const setup = [synchronous, "PRAGMA wal_autocheckpoint = 0", "PRAGMA journal_size_limit = 0", CACHE_PAGES];
+    // The log keeps the size at which it is emptied: writing over it costs half of what growing it does.
+    const setup = [
+      synchronous,
+      "PRAGMA wal_autocheckpoint = 0",
+      `PRAGMA journal_size_limit = ${checkpoint.walBytes}`,
+      CACHE_PAGES,
+    ];
     const isNew =
       !isMemory && incrementalVacuum === true && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
     return isNew ? ["PRAGMA auto_vacuum = INCREMENTAL", ...setup] : setup;

@@ -19,6 +19,8 @@ export interface PooledClient extends Client {
   /** Moves the WAL into the database file now. Rejects with SQLITE_BUSY when another process keeps the lock. */
   checkpoint(): Promise<CheckpointResult>;
   transaction(mode?: TransactionMode): Promise<Transaction>;
+  /** Closes, then opens again: an in-memory database starts empty. A `close` meanwhile has the last word. */
+  reconnect(): Promise<void>;
   /** `closed` is true at once; resolves when running calls have finished and the connections are closed. */
   close(): Promise<void>;
 }

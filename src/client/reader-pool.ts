@@ -86,11 +86,13 @@ export class ReaderPool {
     this.#shared = undefined;
   }
 
-  /** Closes what is idle; connections in use, except one, are closed on their release. */
+  /** Closes what is idle, but for `except`; connections in use are closed on their release. */
   retire(except?: Connection): void {
     for (const connection of this.#idle.splice(0)) connection.close();
-    this.#shared?.close();
-    this.#shared = undefined;
+    if (this.#shared !== except) {
+      this.#shared?.close();
+      this.#shared = undefined;
+    }
     for (const connection of this.#checkedOut) if (connection !== except) connection.isOutdated = true;
   }
 

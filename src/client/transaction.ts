@@ -12,6 +12,7 @@ import {
   type BoundStatement,
   type ConnectionPool,
   mayCreateTemporary,
+  rollBackAfter,
   type StatementInput,
 } from "./connection-pool.js";
 import { writesFile } from "./session-settings.js";
@@ -301,11 +302,16 @@ export class Transaction implements LibsqlTransaction {
     }
     for (const line of this.#heldBack.values()) for (const wake of line) wake();
     this.#heldBack.clear();
-    // The turn's end rolls back what is open, and replaces a connection that cannot. An attempt to take the lock
-    // notices that it is no longer wanted; until then the connection is still in use.
-    if (this.#locking === undefined) this.#onEnd();
-    else this.#locking.then(this.#onEnd, this.#onEnd);
+    // An attempt to take the lock notices that it is no longer wanted; until then the connection is in use.
+    if (this.#locking === undefined) this.#giveBack();
+    else this.#locking.then(this.#giveBack, this.#giveBack);
   }
+
+  readonly #giveBack = (): void => {
+    // Here and now, so that the lock is free when the caller's `await` returns.
+    rollBackAfter(this.#connection);
+    this.#onEnd();
+  };
 }
 
 function quoteName(name: string): string {

@@ -84,7 +84,7 @@ async function backUpIfDue(
     logger?.info(`Backed up ${pool.options.path} to ${backup} before ${tag}`);
     return backup;
   } catch (error) {
-    throw migrationFailed(tag, `was not applied, since the backup to ${backupTo} failed`, undefined, error);
+    throw migrationFailed(tag, `was not applied, since the backup to ${backupTo} failed`, { cause: error });
   }
 }
 
@@ -102,19 +102,19 @@ async function applyScript(connection: Connection, script: Script, context: Scri
       for (const sql of objects.note(statement)) connection.exec(sql);
       await runStatement(connection, statement);
     } catch (error) {
-      throw migrationFailed(tag, "failed", statement, error);
+      throw migrationFailed(tag, "failed", { at: statement, cause: error });
     }
-    if (!connection.inTransaction) throw migrationFailed(tag, "ended the transaction that it runs in", statement);
+    if (!connection.inTransaction)
+      throw migrationFailed(tag, "ended the transaction that it runs in", { at: statement });
   }
   restoreLost(connection, tag, objects.lost(readSchema(connection)), context.folder);
   const schema = readSchema(connection);
-  const rebuilt = objects.rebuilt(schema);
-  for (const sql of rebuildIndexesSql(schema, rebuilt)) {
+  for (const sql of rebuildIndexesSql(schema, objects.rebuilt(schema))) {
     await connection.execOffThread(sql).catch((error) => {
-      throw migrationFailed(tag, "leaves a full-text index that cannot be rebuilt,", { line: 1, sql }, error);
+      throw migrationFailed(tag, `leaves a full-text index that does not fit its table (${sql})`, { cause: error });
     });
   }
-  checkForeignKeys(connection, script, context.violations, rebuilt);
+  checkForeignKeys(connection, script, context.violations, objects.touched);
 }
 
 async function runStatement(connection: Connection, { sql, ddl }: MigrationStatement): Promise<void> {
@@ -135,7 +135,7 @@ function restoreLost(connection: Connection, tag: string, lost: readonly SchemaO
       connection.exec(sql);
     } catch (error) {
       const what = `loses the ${type} ${name} by rebuilding a table, and it does not fit any more; drop or replace it in the migration`;
-      throw migrationFailed(tag, what, undefined, error);
+      throw migrationFailed(tag, what, { cause: error });
     }
   };
   for (const object of wanted) attempt(object, object.sql);
@@ -147,9 +147,9 @@ function probes(connection: Connection, { type, name, table }: SchemaObject): st
   if (type === "view") return [`EXPLAIN SELECT * FROM ${quoteName(name)}`];
   if (type !== "trigger") return [];
   const target = quoteName(table);
-  const columns = connection.query(`PRAGMA table_xinfo(${target})`).filter((column) => column[6] === 0n);
-  const isTable = connection.query(`SELECT 1 FROM pragma_table_list(${target}) WHERE type = 'table'`).length > 0;
+  const isTable = readSchema(connection).some((object) => object.type === "table" && fold(object.name) === fold(table));
   if (!isTable) return [];
+  const columns = connection.query(`PRAGMA table_xinfo(${target})`).filter((column) => column[6] === 0n);
   const assignments = columns.map((column) => `${quoteName(String(column[1]))} = ${quoteName(String(column[1]))}`);
   return [
     `EXPLAIN INSERT INTO ${target} DEFAULT VALUES`,
@@ -162,11 +162,11 @@ function checkForeignKeys(
   connection: Connection,
   { migration, statements }: Script,
   violations: Violation[],
-  rebuilt: ReadonlySet<string>,
+  touched: ReadonlySet<string>,
 ): void {
   const renames = statements.flatMap(({ ddl }) => (ddl?.action === "rename" ? [ddl] : []));
   const now = findViolations(connection);
-  const added = newViolations(violations, now, rebuilt, renames);
+  const added = newViolations(violations, now, touched, renames);
   if (added.length > 0) {
     const list = added.map(({ table, rows }) => `${rows} ${rows === 1 ? "row" : "rows"} of ${table}`).join(", ");
     throw migrationFailed(migration.tag, `would leave ${list} without the row that a foreign key refers to`);
@@ -178,7 +178,7 @@ function commit(connection: Connection, { tag }: Migration): void {
   try {
     connection.exec("COMMIT");
   } catch (error) {
-    throw migrationFailed(tag, "could not be committed", undefined, error);
+    throw migrationFailed(tag, "could not be committed", { cause: error });
   }
 }
 

@@ -1,4 +1,5 @@
-import { link, mkdir, open, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { link, mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Connection } from "../client/connection.js";
@@ -7,6 +8,9 @@ import { StorageError } from "../errors.js";
 import { quoteName, quoteText } from "./ledger.js";
 
 const LEDGER = /\(\s*id SERIAL PRIMARY KEY,\s*hash text NOT NULL,\s*created_at numeric\s*\)/;
+
+/** What a file system that has no links says. */
+const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 /** Whether any table has a row, ledgers of migrations aside. */
 export function holdsRows(connection: Connection): boolean {
@@ -50,7 +54,6 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, tag: st
       source.close();
     }
     const destination = await claimName(temporary, folder, basename(path), tag);
-    await rm(temporary);
     await syncToDisk(folder, "r");
     return destination;
   } catch (error) {
@@ -83,16 +86,22 @@ function countObjects(connection: Connection): bigint {
   return connection.query("SELECT count(*) FROM sqlite_schema")[0]![0] as bigint;
 }
 
-/** A link, unlike a rename, never replaces a file that has the name already. */
+/** A link, unlike a rename, never takes the place of a file that has the name already. */
 async function claimName(temporary: string, folder: string, file: string, tag: string): Promise<string> {
   const name = basename(file, extname(file));
   for (;;) {
     const destination = join(folder, `${name}-${stamp(new Date())}-before-${tag}.db`);
     try {
       await link(temporary, destination);
+      await rm(temporary);
       return destination;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "EEXIST" && !NO_LINKS.has(code ?? "")) throw error;
+      if (code !== "EEXIST" && !existsSync(destination)) {
+        await rename(temporary, destination);
+        return destination;
+      }
       await sleep(2);
     }
   }

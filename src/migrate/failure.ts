@@ -2,22 +2,21 @@ import { StorageError } from "../errors.js";
 
 const SHOWN_SQL = 120;
 
-/** Where in its file a migration failed. */
-export interface FailureSite {
-  readonly line: number;
-  readonly sql: string;
+export interface FailureDetails {
+  /** The statement, and the line of the file on which it starts. */
+  readonly at?: { readonly line: number; readonly sql: string };
+  /** Why, in words; the message of the cause where it is left out. */
+  readonly why?: string;
+  readonly cause?: unknown;
 }
 
-/** MIGRATION_FAILED with tag, place, statement and cause; `what` continues "Migration 0003_name …". */
-export function migrationFailed(
-  tag: string,
-  what: string,
-  site?: FailureSite | undefined,
-  cause?: unknown,
-): StorageError {
-  const where = site === undefined ? "" : ` at line ${site.line}, \`${shorten(site.sql)}\``;
-  const message = `Migration ${tag} ${what}${where}${cause === undefined ? "" : `: ${reason(cause)}`}. Nothing was changed: file and ledger are as before this run`;
-  return new StorageError("MIGRATION_FAILED", message, cause === undefined ? {} : { cause });
+/** MIGRATION_FAILED with tag, statement and cause; `what` continues "Migration 0003_name …". */
+export function migrationFailed(tag: string, what: string, details: FailureDetails = {}): StorageError {
+  const { at, cause, why = reason(cause) } = details;
+  const where = at === undefined ? "" : ` at line ${at.line}, \`${shorten(at.sql)}\``;
+  const because = why === "" ? "" : `: ${why}`;
+  const message = `Migration ${tag} ${what}${where}${because}. Nothing was changed: file and ledger are as before this run`;
+  return new StorageError("MIGRATION_FAILED", message, "cause" in details ? { cause } : {});
 }
 
 function shorten(sql: string): string {
@@ -26,5 +25,6 @@ function shorten(sql: string): string {
 }
 
 function reason(cause: unknown): string {
+  if (cause === undefined) return "";
   return (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
 }

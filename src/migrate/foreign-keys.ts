@@ -22,14 +22,14 @@ export function findViolations(connection: Connection): Violation[] {
 }
 
 /**
- * Compares by row; by number where rows have no rowid, or were renumbered by a rebuild (`rebuilt`, in lower case).
+ * Compares by row; by number where rows have no rowid, or a rebuild may have renumbered them (`touched`, in lower case).
  *
  * `renames` are those made in between, so that a table is compared with what it was.
  */
 export function newViolations(
   before: readonly Violation[],
   after: readonly Violation[],
-  rebuilt: ReadonlySet<string>,
+  touched: ReadonlySet<string>,
   renames: readonly { readonly from: string; readonly to: string }[],
 ): NewViolations[] {
   const old = before.map((violation) => follow(violation, renames));
@@ -41,7 +41,7 @@ export function newViolations(
     const more = present.length - old.filter(isHere).length;
     const fresh = present.filter((violation) => !known.has(rowKey(violation))).length;
     const hasRowids = present.every(({ rowid }) => rowid !== null);
-    const rows = !hasRowids ? more : rebuilt.has(table) ? Math.min(fresh, more) : fresh;
+    const rows = !hasRowids ? more : touched.has(table) ? Math.min(fresh, more) : fresh;
     if (rows > 0) found.push({ table: present[0]!.table, rows });
   }
   return found;

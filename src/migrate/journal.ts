@@ -48,16 +48,25 @@ export function readJournal(folder: string | URL): Journal {
 export function readSnapshotIndexes(folder: string): ReadonlySet<string> {
   const names = new Set<string>();
   const meta = join(folder, "meta");
-  for (const file of readdirSync(meta)) {
-    if (!file.endsWith("_snapshot.json")) continue;
-    const snapshot = JSON.parse(readFileSync(join(meta, file), "utf8")) as {
-      tables?: Record<string, { indexes?: Record<string, unknown> }>;
-    };
-    for (const table of Object.values(snapshot.tables ?? {})) {
+  for (const file of readdirSync(meta).filter((name) => name.endsWith("_snapshot.json"))) {
+    const path = join(meta, file);
+    for (const table of Object.values(parseSnapshot(readText(path, `No ${path}`), path).tables ?? {})) {
       for (const name of Object.keys(table.indexes ?? {})) names.add(name.toLowerCase());
     }
   }
   return names;
+}
+
+interface Snapshot {
+  readonly tables?: Record<string, { readonly indexes?: Record<string, unknown> }>;
+}
+
+function parseSnapshot(text: string, path: string): Snapshot {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new StorageError("INVALID", `${path} is not a snapshot of drizzle-kit. Restore it`, { cause: error });
+  }
 }
 
 function readText(path: string, ifMissing: string): string {

@@ -18,18 +18,24 @@ export function clientQuery(client: Client): Query {
 
 /** The entries of the ledger in the order of their making; undefined while the file has no ledger. */
 export async function readLedger(query: Query, table: string): Promise<LedgerRow[] | undefined> {
-  let rows: ArrayLike<unknown>[];
   try {
-    rows = await query(`SELECT "hash", "created_at" FROM ${quoteName(table)} ORDER BY rowid`);
+    return await readRows(query, table);
   } catch (error) {
     if (!(error instanceof LibsqlError)) throw error;
     const known = await query(`SELECT 1 FROM sqlite_schema WHERE name = ${quoteText(table)} COLLATE NOCASE`);
     if (known.length === 0) return undefined;
-    if (!/no such column/.test(error.message)) throw error;
+    if (!/no such column/.test(error.message)) {
+      // Another process may have made it between the two reads.
+      return readRows(query, table);
+    }
     throw new StorageError("INVALID", `The table ${table} is not a ledger of drizzle. Set another \`table\``, {
       cause: error,
     });
   }
+}
+
+async function readRows(query: Query, table: string): Promise<LedgerRow[]> {
+  const rows = await query(`SELECT hash, created_at FROM ${quoteName(table)} ORDER BY rowid`);
   return rows.map((row) => ({ hash: String(row[0]), when: Number(row[1]) }));
 }
 

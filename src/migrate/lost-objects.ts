@@ -71,6 +71,11 @@ export class LostObjects {
       .sort((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
   }
 
+  /** Every table, in lower case, that was made, dropped or renamed. */
+  get touched(): ReadonlySet<string> {
+    return this.#touched;
+  }
+
   /** The tables, in lower case, whose rows may have got other rowids: they were there before and were made again. */
   rebuilt(after: readonly SchemaObject[]): ReadonlySet<string> {
     const tables = after.filter(({ type }) => type === "table").map(({ name }) => fold(name));

@@ -39,8 +39,10 @@ export interface MigrateOptions extends JournalOptions {
   readonly lockTimeoutMs?: number | undefined;
   readonly logger?: MigrationLogger | undefined;
   /**
-   * Called once, with the write lock held and before the first change; what it throws leaves everything as it was.
-   * It may read through the client; a write would wait for the lock in vain.
+   * Called with the write lock held, before the first change; what it throws leaves everything as it was.
+   *
+   * It may read through the client; a write would wait for the lock in vain. (Through a client without a pool there
+   * is no lock to hold, and it is called again when another process got ahead.)
    */
   readonly before?: ((plan: MigrationPlan) => void | Promise<void>) | undefined;
 }

@@ -49,7 +49,8 @@ export async function applyRemotely(
         await sleep(Math.random() * 50);
         continue;
       }
-      throw migrationFailed(origin?.tag ?? pending[0]!.tag, "failed", origin?.statement, error);
+      const at = origin === undefined ? {} : { at: origin.statement };
+      throw migrationFailed(origin?.tag ?? pending[0]!.tag, "failed", { ...at, cause: error });
     }
     await restoreLost(client, objects, options.folder);
     return resultOf(journal, decision, pending);

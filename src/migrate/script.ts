@@ -70,8 +70,8 @@ export function readScript(migration: Migration): Script {
 }
 
 function refused(migration: Migration, line: number, word: string, sql: string) {
-  const why = `cannot run, since ${word} has no place in the transaction that applies migrations. Run it by itself through the client`;
-  return migrationFailed(migration.tag, why, { line, sql });
+  const why = `${word} has no place in the transaction that applies migrations; run it by itself, through the client`;
+  return migrationFailed(migration.tag, "cannot run", { at: { line, sql }, why });
 }
 
 function lineAt(text: string, offset: number): number {

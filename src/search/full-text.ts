@@ -43,16 +43,16 @@ export async function countRows(
 /**
  * Ranks the rows that have any of `terms`; one statement.
  *
- * Only the rarer terms select rows where that gives enough of them. `canBeWhole` says whether some row may have all.
+ * Only the rarer terms select rows where that gives enough of them. A required term that no row has rules out the phrase, and
+ * all words, so nobody looks for those.
  */
 export async function findWords(
   reader: SearchReader,
   request: KeywordSearchRequest,
   terms: readonly RankTerm[],
   phrase: readonly QueryTerm[],
-  canBeWhole: boolean,
 ): Promise<Ranked[]> {
-  const byRarity = [...terms].sort((a, b) => a.rowCount - b.rowCount);
+  const byRarity = terms.filter((term) => term.rowCount > 0).sort((a, b) => a.rowCount - b.rowCount);
   const enough = Math.max(ENOUGH_ROWS, request.limit);
   const rare: RankTerm[] = [];
   let rows = 0;
@@ -67,12 +67,13 @@ export async function findWords(
   if (rows < enough && common.length > 0) {
     query.addLatest(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
   }
-  if (canBeWhole && terms.length > 1)
+  const canBeWhole = terms.every((term) => term.rowCount > 0 || !term.isRequired);
+  if (canBeWhole && byRarity.length > 1)
     query.addWhole(
       byRarity.filter((term) => term.isRequired),
       "all",
     );
-  if (phrase.length > 0) query.addWhole(phrase, "phrase");
+  if (canBeWhole && phrase.length > 0) query.addWhole(phrase, "phrase");
   return rank(await query.read(reader), terms, phrase);
 }
 

@@ -56,12 +56,9 @@ async function findByIndex(
   plan: QueryPlan,
 ): Promise<KeywordHit[]> {
   const counts = await countRows(reader, request, plan.terms);
-  const all = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
-  const known = all.filter((term) => term.rowCount > 0);
-  if (known.length > 0) {
-    // A required word that no row has rules out the phrase, and all words.
-    const canBeWhole = all.every((term) => term.rowCount > 0 || !term.isRequired);
-    const hits = await findWords(reader, request, known, canBeWhole ? plan.phrase : [], canBeWhole);
+  if (counts.some((count) => count > 0)) {
+    const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
+    const hits = await findWords(reader, request, terms, plan.phrase);
     if (hits.length > 0) return hits.map((hit) => ({ ...hit, match: "keyword" }));
   }
   const prefixes = asPrefixes(plan.terms);

@@ -103,6 +103,15 @@ describe("order", () => {
     expect(found[3]).toBe("whale whale whale");
   });
 
+  test("a row with all the words that exist is no all-words match while one is missing", async () => {
+    await using rows = await indexedRows(["rareword", "fox ".repeat(30), "rareword and a fox"]);
+    const scoreOf = async (text: string) => (await rows.search(text)).map((hit) => hit.score);
+    // With every word found the second row belongs to a lower tier, below half; with one missing all are of one tier.
+    expect((await scoreOf("rareword fox"))[1]).toBeLessThan(0.5);
+    expect((await scoreOf("rareword fox zzzz"))[0]).toBeCloseTo(0.999);
+    expect((await scoreOf("rareword fox zzzz"))[1]).toBeGreaterThan(0.3);
+  });
+
   test("scores fall from first to last and lie between 0 and 1", async () => {
     await using rows = await indexedRows(["red fox", "red red car", "fox red", "a fox of red", "red"]);
     const scores = (await rows.search("red fox")).map((hit) => hit.score);

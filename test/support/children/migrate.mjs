@@ -11,6 +11,7 @@ try {
   tell({ event: "done", ...(await migrate(client, { ...options, before, logger })) });
 } catch (error) {
   tell({ event: "failed", code: error.code, message: error.message });
+  console.error(error);
   process.exitCode = 1;
 } finally {
   await client.close();

@@ -1,0 +1,154 @@
+import { describe, expect, test } from "vitest";
+import { createClient } from "../../src/client/index.js";
+import { column, nextTurns, openBeside, rejection } from "../support/clients.js";
+import { tempDatabase } from "../support/temp.js";
+
+const isSettled = async (promise: Promise<unknown>) => {
+  let settled = false;
+  promise.finally(() => {
+    settled = true;
+  });
+  await nextTurns();
+  return settled;
+};
+
+describe("close", () => {
+  test("is true at once, finishes what runs, refuses what comes, and is idempotent", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url });
+    await client.execute("CREATE TABLE t (a)");
+    const running = [
+      client.execute("INSERT INTO t VALUES (1)"),
+      client.batch(
+        Array.from({ length: 3000 }, (_, i) => ({ sql: "INSERT INTO t VALUES (?)", args: [i] })),
+        "write",
+      ),
+      client.execute("SELECT count(*) FROM t"),
+      client.executeMultiple("INSERT INTO t VALUES (2)"),
+      client.execute("CREATE TEMP TABLE tmp (a)"),
+      client.batch(["SELECT 1", "SELECT 2"], "read"),
+    ];
+    const closing = client.close();
+    expect(client.closed).toBe(true);
+    const late = [client.execute("SELECT 1"), client.checkpoint(), client.transaction("read"), client.pool.acquire()];
+    for (const call of late) expect((await rejection(call)).code).toBe("CLIENT_CLOSED");
+    await Promise.all([...running, closing, client.close()]);
+    using other = openBeside(db.path);
+    expect(other.all("SELECT count(*) FROM t")).toEqual([[3002]]);
+  });
+
+  test("rolls back open transactions, and those who wait for a turn are refused", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url, readers: 2 });
+    await client.execute("CREATE TABLE t (a)");
+    const write = await client.transaction("write");
+    await write.execute("INSERT INTO t VALUES (1)");
+    const read = await client.transaction("read");
+    const waiting = [client.transaction("write"), client.transaction("read"), client.pool.acquire({ role: "writer" })];
+    await nextTurns(1);
+    const closing = client.close();
+    expect([write.state, read.state]).toEqual(["rolledBack", "rolledBack"]);
+    for (const call of waiting) expect((await rejection(call)).code).toBe("CLIENT_CLOSED");
+    expect((await rejection(write.commit())).code).toBe("TRANSACTION_CLOSED");
+    await closing;
+    using other = openBeside(db.path);
+    other.exec("INSERT INTO t VALUES (2)");
+    expect(other.all("SELECT a FROM t")).toEqual([[2]]);
+  });
+
+  test.each(["reader", "writer"] as const)("does not wait for a %s that is never released", async (role) => {
+    // A checkout that was forgotten kept close() waiting for ever.
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url });
+    const checkout = await client.pool.acquire({ role });
+    await client.close();
+    expect((await rejection(checkout.execute("SELECT 1"))).code).toBe("CLIENT_CLOSED");
+    checkout.release();
+    expect(() => checkout.release()).not.toThrow();
+  });
+
+  test("waits for a deferred transaction's attempt to take the lock to notice", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url, busyTimeoutMs: 5000 });
+    await client.execute("CREATE TABLE t (a)");
+    using other = openBeside(db.path);
+    other.exec("BEGIN IMMEDIATE");
+    const tx = await client.transaction("deferred");
+    const write = rejection(tx.execute("INSERT INTO t VALUES (1)"));
+    await nextTurns(1);
+    const start = performance.now();
+    await client.close();
+    expect((await write).code).toBe("TRANSACTION_CLOSED");
+    expect(performance.now() - start).toBeLessThan(1000);
+    other.exec("COMMIT");
+  });
+
+  test("while another process holds the lock ends within busyTimeoutMs", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url, busyTimeoutMs: 50 });
+    await client.execute("CREATE TABLE t (a)");
+    using other = openBeside(db.path);
+    other.exec("BEGIN IMMEDIATE");
+    const write = rejection(client.execute("INSERT INTO t VALUES (1)"));
+    await nextTurns(1);
+    await client.close();
+    expect((await write).code).toBe("SQLITE_BUSY");
+    other.exec("COMMIT");
+  });
+
+  test("leaves the file complete without its log", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url });
+    await client.execute("CREATE TABLE t (a)");
+    for (let i = 0; i < 100; i++) await client.execute("INSERT INTO t VALUES (1)");
+    await client.close();
+    using other = openBeside(db.path);
+    // Every frame is in the file: a checkpoint by somebody else finds nothing to do, or no log at all.
+    const [[, log, done]] = other.all("PRAGMA wal_checkpoint(PASSIVE)") as [[number, number, number]];
+    expect(done).toBe(log);
+    expect(other.all("SELECT count(*) FROM t")).toEqual([[100]]);
+  });
+
+  test("ends no process late: nothing keeps the event loop", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url, idleTimeoutMs: 3_600_000 });
+    await client.execute("SELECT 1");
+    await client.close();
+    expect(await isSettled(client.close())).toBe(true);
+  });
+});
+
+describe("reconnect", () => {
+  test("called twice at once opens one pool, and everything works", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url });
+    await Promise.all([client.reconnect(), client.reconnect()]);
+    expect(await column(client, "SELECT 1")).toEqual([1]);
+    expect(client.stats().pool.opened).toBeLessThanOrEqual(2);
+    await client.close();
+  });
+
+  test("does not undo a close that came after it", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url });
+    const again = client.reconnect();
+    await client.close();
+    await again;
+    expect(client.closed).toBe(true);
+    expect((await rejection(client.execute("SELECT 1"))).code).toBe("CLIENT_CLOSED");
+  });
+
+  test("ends transactions, and makes a pool that works after damage to the session", async () => {
+    await using db = await tempDatabase();
+    const client = createClient({ url: db.url });
+    await client.execute("CREATE TABLE t (a)");
+    await client.execute("PRAGMA cache_size = 7");
+    const tx = await client.transaction();
+    await tx.execute("INSERT INTO t VALUES (1)");
+    await client.reconnect();
+    expect(tx.state).toBe("rolledBack");
+    expect(await column(client, "SELECT count(*) FROM t")).toEqual([0]);
+    expect(await column(client, "PRAGMA cache_size")).toEqual([-16000]);
+    await client.close();
+  });
+});

@@ -1,0 +1,65 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { tempDatabase } from "../support/temp.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const readme = readFileSync(`${root}README.md`, "utf8");
+const run = promisify(execFile);
+
+function blocks(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map((match) => match[1]!);
+}
+
+/** Runs a TypeScript file of the repository in an empty folder, as a user's program would be. */
+async function runIn(dir: string, file: string, environment: Record<string, string> = {}) {
+  const tsx = import.meta.resolve("tsx");
+  const env = { ...process.env, ...environment };
+  return run(process.execPath, ["--import", tsx, file], { cwd: dir, env });
+}
+
+describe("the README", () => {
+  test.each(blocks("ts").map((code, index) => [index + 1, code] as const))("its TypeScript block %i runs", async (index, code) => {
+    await using db = await tempDatabase();
+    // Inside the package, so that it imports itself by name, as an installed one would be.
+    const folder = `${root}dist/readme`;
+    mkdirSync(folder, { recursive: true });
+    const file = `${folder}/block-${index}-${process.pid}.ts`;
+    writeFileSync(file, code);
+    try {
+      const { stderr } = await runIn(db.dir, file);
+      expect(stderr).toBe("");
+    } finally {
+      rmSync(file);
+    }
+  });
+
+  test("opens with the two commands, and CI calls the second one word for word", () => {
+    const [first, second] = blocks("sh")[0]!.trim().split("\n");
+    expect(first).toBe("npm ci && npm start");
+    expect(readFileSync(`${root}.ci/run`, "utf8").split("\n")).toContain(second);
+  });
+
+  test("names every runtime dependency with its reason, and no other", () => {
+    const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+    const table = readme.slice(readme.indexOf("## Runtime dependencies"), readme.indexOf("## Limits"));
+    const named = [...table.matchAll(/^\| `([^`]+)`.*\| .{10,} \|$/gm)].map((match) => match[1]);
+    expect(named.sort()).toEqual([...Object.keys(dependencies), ...Object.keys(peerDependencies)].sort());
+  });
+});
+
+test("the first command's program stores the repository, finds its own parts, and stores nothing twice", async () => {
+  await using db = await tempDatabase();
+  const program = () =>
+    run(process.execPath, ["--import", import.meta.resolve("tsx"), "examples/remember.ts", "src/client/writer-queue.ts"], {
+      cwd: root,
+      env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
+    });
+  const first = await program();
+  expect(first.stdout).toMatch(/Stored [1-9]\d* memories in \d+ ms/);
+  expect(first.stdout).toMatch(/keyword +src\/client\/writer-queue\.ts#/);
+  const second = await program();
+  expect(second.stdout).toMatch(/Stored 0 memories/);
+});

@@ -1,0 +1,110 @@
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createClient } from "holdfast/client";
+import { expect, test } from "vitest";
+import { migrate } from "../../src/migrate/index.js";
+import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { writeMigrations } from "../support/migrations.js";
+import { tempDatabase } from "../support/temp.js";
+
+const ONE = { tag: "0000_one", sql: "CREATE TABLE a (x); CREATE VIRTUAL TABLE f USING fts5(x);" };
+const TWO = { tag: "0001_two", sql: "DELETE FROM a;" };
+const THREE = { tag: "0002_three", sql: "DROP TABLE a;" };
+
+async function fileWith(rows: string | undefined, config: { encryptionKey?: string } = {}) {
+  const temp = await tempDatabase("it's data.db");
+  const client = openTestClient(temp.url, config);
+  const folder = writeMigrations(temp.dir, [ONE]);
+  const backupTo = join(temp.dir, "backups");
+  await migrate(client, { folder, backupTo });
+  expect(existsSync(backupTo)).toBe(false);
+  if (rows !== undefined) await client.execute(rows);
+  writeMigrations(temp.dir, [ONE, TWO, THREE]);
+  return {
+    temp,
+    client,
+    backupTo,
+    run: () => migrate(client, { folder, backupTo }),
+    async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]();
+      await temp[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("a file with data is backed up once before its first pending migration, privately and complete", async () => {
+  await using p = await fileWith("INSERT INTO a VALUES ('kept')");
+  const { backup, applied } = await p.run();
+  expect(applied).toEqual(["0001_two", "0002_three"]);
+  const files = readdirSync(p.backupTo);
+  expect(files).toEqual([expect.stringMatching(/^it's data-\d{8}-\d{6}-\d{3}-before-0001_two\.db$/)]);
+  expect(backup).toBe(join(p.backupTo, files[0]!));
+  expect(statSync(backup!).mode & 0o777).toBe(0o600);
+  using copy = openBeside(backup!);
+  expect(copy.all("SELECT x FROM a")).toEqual([["kept"]]);
+  expect(copy.all("SELECT count(*) FROM __drizzle_migrations")).toEqual([[1]]);
+  expect(copy.all("PRAGMA integrity_check")).toEqual([["ok"]]);
+});
+
+test.each([
+  ["a row in a full-text table", "INSERT INTO f VALUES ('kept')", true],
+  ["tables without rows", undefined, false],
+])("%s: is it data?", async (_, rows, isData) => {
+  await using p = await fileWith(rows);
+  const { backup } = await p.run();
+  expect(backup !== undefined).toBe(isData);
+  expect(existsSync(p.backupTo)).toBe(isData);
+});
+
+test("another ledger in the file is not data", async () => {
+  await using p = await fileWith(undefined);
+  const folder = writeMigrations(p.temp.dir, [{ tag: "0000_theirs", sql: "CREATE TABLE t (x);" }], "theirs");
+  const result = await migrate(p.client, { folder, table: "their_migrations", backupTo: p.backupTo });
+  expect(result).toEqual({ applied: ["0000_theirs"], from: undefined, to: "0000_theirs" });
+});
+
+test("the backup of an encrypted file is encrypted with the same key", async () => {
+  await using p = await fileWith("INSERT INTO a VALUES ('secret')", { encryptionKey: "a key" });
+  const { backup } = await p.run();
+  const open = (encryptionKey?: string) =>
+    createClient({ url: `file:${encodeURI(backup!)}`, ...(encryptionKey && { encryptionKey }) });
+  const right = open("a key");
+  expect(await column(right as never, "SELECT x FROM a")).toEqual(["secret"]);
+  await right.close();
+  const wrong = open();
+  expect(await rejection(wrong.execute("SELECT x FROM a"))).toMatchObject({ code: "SQLITE_NOTADB" });
+  await wrong.close();
+});
+
+test("a database in memory is never backed up", async () => {
+  await using temp = await tempDatabase();
+  await using client = openTestClient(":memory:");
+  const folder = writeMigrations(temp.dir, [ONE]);
+  await migrate(client, { folder });
+  await client.execute("INSERT INTO a VALUES (1)");
+  writeMigrations(temp.dir, [ONE, TWO]);
+  expect(await migrate(client, { folder, backupTo: join(temp.dir, "backups") })).not.toHaveProperty("backup");
+});
+
+test("a backup that fails keeps the migration from being applied and leaves nothing half-made", async () => {
+  await using p = await fileWith("INSERT INTO a VALUES ('kept')");
+  writeFileSync(p.backupTo, "a file where the folder should be");
+  const error = await rejection(p.run());
+  expect(error).toMatchObject({ code: "MIGRATION_FAILED", message: expect.stringContaining(p.backupTo) });
+  expect(error.message).toContain("Nothing was changed");
+  expect(await column(p.client, "SELECT x FROM a")).toEqual(["kept"]);
+});
+
+test("nothing but the backup stays in its folder, and an older one of the same name stays as it is", async () => {
+  await using p = await fileWith("INSERT INTO a VALUES ('kept')");
+  mkdirSync(p.backupTo);
+  const older = join(p.backupTo, "older.db");
+  writeFileSync(older, "older");
+  const { backup } = await p.run();
+  expect(
+    readdirSync(p.backupTo)
+      .map((name) => join(p.backupTo, name))
+      .sort(),
+  ).toEqual([backup, older].sort());
+  expect(statSync(older).size).toBe(5);
+});

@@ -1,0 +1,319 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { migrate } from "../../src/migrate/index.js";
+import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { type MigrationSource, sha256, writeMigrations } from "../support/migrations.js";
+import { tempDatabase } from "../support/temp.js";
+
+const ONE = { tag: "0000_one", sql: "CREATE TABLE a (id integer PRIMARY KEY, x text);" };
+const TWO = {
+  tag: "0001_two",
+  sql: "ALTER TABLE a ADD y text;--> statement-breakpoint\nINSERT INTO a (x) VALUES ('1');",
+};
+const THREE = { tag: "0002_three", sql: "CREATE TABLE b (x);" };
+
+const TABLES =
+  "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_\\_%' ESCAPE '\\' ORDER BY name";
+
+/** A file with `sources` as its folder of migrations. */
+async function project(sources: readonly MigrationSource[], url?: ":memory:") {
+  const temp = await tempDatabase();
+  const client = openTestClient(url ?? temp.url);
+  return {
+    temp,
+    client,
+    folder: writeMigrations(temp.dir, sources),
+    write: (next: readonly MigrationSource[]) => writeMigrations(temp.dir, next),
+    async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]();
+      await temp[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("applying", () => {
+  test.each(["file", ":memory:"] as const)("what is pending is applied once and in order: %s", async (kind) => {
+    await using p = await project([ONE, TWO], kind === "file" ? undefined : kind);
+    const { client, folder } = p;
+    expect(await migrate(client, { folder })).toEqual({
+      applied: ["0000_one", "0001_two"],
+      from: undefined,
+      to: "0001_two",
+    });
+    expect(await migrate(client, { folder })).toEqual({ applied: [], from: "0001_two", to: "0001_two" });
+    p.write([ONE, TWO, THREE]);
+    expect(await migrate(client, { folder })).toEqual({ applied: ["0002_three"], from: "0001_two", to: "0002_three" });
+    expect(await column(client, "SELECT x FROM a")).toEqual(["1"]);
+  });
+
+  test("the ledger is drizzle's: same table, hash of the whole file, `when` of the journal", async () => {
+    await using p = await project([ONE]);
+    await migrate(p.client, p);
+    const { rows } = await p.client.execute("SELECT id, hash, created_at FROM __drizzle_migrations");
+    expect(rows.map((row) => [row[0], row[1], row[2]])).toEqual([[null, sha256(ONE.sql), 1000]]);
+    const sql = await column(p.client, "SELECT sql FROM sqlite_schema WHERE name = '__drizzle_migrations'");
+    expect(String(sql[0]).replace(/\s+/g, " ")).toBe(
+      'CREATE TABLE "__drizzle_migrations" ( id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric )',
+    );
+  });
+
+  test("two folders share a file, each with a ledger of its own", async () => {
+    await using p = await project([ONE]);
+    const other = writeMigrations(p.temp.dir, [{ ...THREE, when: 500 }], "theirs");
+    await migrate(p.client, p);
+    expect((await migrate(p.client, { folder: other, table: "their migrations" })).applied).toEqual(["0002_three"]);
+    expect((await migrate(p.client, p)).applied).toEqual([]);
+  });
+
+  test("`to` stops at a tag, and a tag that does not exist is NOT_FOUND", async () => {
+    await using p = await project([ONE, TWO, THREE]);
+    expect(await migrate(p.client, { ...p, to: "0001_two" })).toMatchObject({ applied: ["0000_one", "0001_two"] });
+    expect(await migrate(p.client, { ...p, to: "0000_one" })).toEqual({
+      applied: [],
+      from: "0001_two",
+      to: "0001_two",
+    });
+    expect(await rejection(migrate(p.client, { ...p, to: "0003_gone" }))).toMatchObject({ code: "NOT_FOUND" });
+  });
+
+  test("every statement runs: without a breakpoint, after the last one, between comments, in a trigger's body", async () => {
+    // The stock migrator records a second statement without a breakpoint as applied, and fails on a trailing one.
+    const sql = `-- first
+CREATE TABLE a (x); CREATE TABLE b (x);
+--> statement-breakpoint
+-- only a comment
+--> statement-breakpoint
+CREATE TRIGGER t AFTER INSERT ON a BEGIN
+  INSERT INTO b VALUES ('one; two'); -- END;
+  INSERT INTO b SELECT CASE new.x WHEN 1 THEN 'three' END;
+END;
+INSERT INTO a VALUES (1)--> statement-breakpoint
+INSERT INTO a VALUES (2);
+--> statement-breakpoint
+`;
+    await using p = await project([{ tag: "0000_all", sql }]);
+    await migrate(p.client, p);
+    expect(await column(p.client, "SELECT x FROM b")).toEqual(["one; two", "three", "one; two", null]);
+  });
+
+  test("CRLF line ends, a byte order mark and an empty file are fine", async () => {
+    await using p = await project([
+      {
+        tag: "0000_crlf",
+        sql: "\uFEFF-- one\r\nCREATE TABLE a (x);\r\n--> statement-breakpoint\r\nCREATE TABLE b (x);\r\n",
+      },
+      { tag: "0001_empty", sql: "" },
+      { tag: "0002_empty", sql: "" },
+    ]);
+    expect((await migrate(p.client, p)).applied).toHaveLength(3);
+    expect((await migrate(p.client, p)).applied).toEqual([]);
+  });
+
+  test("an empty journal applies nothing and makes no ledger", async () => {
+    await using p = await project([]);
+    expect(await migrate(p.client, p)).toEqual({ applied: [], from: undefined, to: undefined });
+    expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
+  });
+
+  test("a PRAGMA foreign_keys in a migration changes nothing for the client", async () => {
+    await using p = await project([
+      { tag: "0000_off", sql: "PRAGMA foreign_keys=OFF;--> statement-breakpoint\nCREATE TABLE a (x);" },
+    ]);
+    await migrate(p.client, p);
+    expect(await column(p.client, "PRAGMA foreign_keys")).toEqual([1]);
+  });
+
+  test("a setting that a migration makes ends with it", async () => {
+    await using p = await project([{ tag: "0000_x", sql: "PRAGMA recursive_triggers = ON; CREATE TABLE a (x);" }]);
+    await migrate(p.client, p);
+    expect(await column(p.client, "PRAGMA recursive_triggers")).toEqual([0]);
+  });
+
+  test("reads of the client go on while a migration runs, and see the file as it was", async () => {
+    await using p = await project([ONE, TWO]);
+    await migrate(p.client, { ...p, to: "0000_one" });
+    // Less than would call for a checkpoint.
+    const slow =
+      "INSERT INTO a (x) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT i FROM n;";
+    p.write([ONE, { tag: "0001_slow", sql: slow }]);
+    const running = migrate(p.client, p);
+    let reads = 0;
+    let isRunning = true;
+    running.finally(() => {
+      isRunning = false;
+    });
+    while (isRunning) {
+      const [count] = await column(p.client, "SELECT count(*) FROM a");
+      if (count === 0) reads++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await running).applied).toEqual(["0001_slow"]);
+    expect(reads).toBeGreaterThan(5);
+  });
+
+  test("`before` is told what is pending, under the lock; what it throws leaves everything as it was", async () => {
+    await using p = await project([ONE, TWO]);
+    const plans: unknown[] = [];
+    const before = async (plan: unknown) => {
+      plans.push(plan);
+      using beside = openBeside(p.temp.path);
+      expect(() => beside.exec("BEGIN IMMEDIATE")).toThrow(/locked/);
+      expect(await column(p.client, TABLES)).toEqual([]);
+      throw new Error("not today");
+    };
+    await expect(migrate(p.client, { ...p, before })).rejects.toThrow("not today");
+    expect(plans).toEqual([{ pending: ["0000_one", "0001_two"], backup: undefined }]);
+    expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
+  });
+});
+
+describe("failing", () => {
+  test("a failure rolls back everything of the run and names tag, line, statement and cause", async () => {
+    const bad = {
+      tag: "0002_bad",
+      sql: "CREATE TABLE c (x);\n--> statement-breakpoint\n-- why\nINSERT INTO a (id)\n  VALUES (1);\n",
+    };
+    await using p = await project([ONE]);
+    await migrate(p.client, p);
+    p.write([ONE, TWO, bad]);
+    const error = await rejection(migrate(p.client, p));
+    expect(error).toMatchObject({ name: "StorageError", code: "MIGRATION_FAILED", retryable: false });
+    expect(error.message).toContain("Migration 0002_bad failed at line 4, `INSERT INTO a (id) VALUES (1)`");
+    expect(error.message).toContain("UNIQUE constraint failed: a.id");
+    expect(error.message).toContain("Nothing was changed");
+    expect(error.cause).toMatchObject({ code: "SQLITE_CONSTRAINT" });
+    expect(await column(p.client, TABLES)).toEqual(["a"]);
+    expect(await column(p.client, "SELECT count(*) FROM __drizzle_migrations")).toEqual([1]);
+    expect(await column(p.client, "PRAGMA foreign_keys")).toEqual([1]);
+    p.write([ONE, TWO]);
+    expect((await migrate(p.client, p)).applied).toEqual(["0001_two"]);
+  });
+
+  test("a failing first run leaves an empty file", async () => {
+    await using p = await project([ONE, { tag: "0001_bad", sql: "CREATE TABLE" }]);
+    expect(await rejection(migrate(p.client, p))).toMatchObject({ code: "MIGRATION_FAILED" });
+    expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
+  });
+
+  test.each([
+    "BEGIN",
+    "COMMIT",
+    "END TRANSACTION",
+    "ROLLBACK",
+    "VACUUM",
+    "ATTACH 'x.db' AS x",
+    "DETACH x",
+    "PRAGMA journal_mode = DELETE",
+    "PRAGMA synchronous = OFF",
+    "PRAGMA wal_checkpoint(TRUNCATE)",
+    "PRAGMA main.page_size = 8192",
+  ])("%s is refused before anything runs", async (statement) => {
+    await using p = await project([ONE, { tag: "0001_bad", sql: `CREATE TABLE b (x);\n/* now */ ${statement};` }]);
+    const logger = { info: () => expect.unreachable() };
+    const before = () => expect.unreachable();
+    const error = await rejection(migrate(p.client, { ...p, logger, before }));
+    expect(error).toMatchObject({ code: "MIGRATION_FAILED" });
+    expect(error.message).toContain("Migration 0001_bad cannot run");
+    expect(error.message).toContain(`at line 2, \`${statement}\``);
+    expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
+  });
+
+  test("a conflict clause that ends the transaction fails the run, with nothing stored", async () => {
+    await using p = await project([
+      ONE,
+      { tag: "0001_bad", sql: "INSERT INTO a VALUES (1, 'x'); INSERT OR ROLLBACK INTO a VALUES (1, 'y');" },
+    ]);
+    expect(await rejection(migrate(p.client, p))).toMatchObject({ code: "MIGRATION_FAILED" });
+    expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
+  });
+});
+
+describe("refusing", () => {
+  test("an edited migration is MIGRATION_CHANGED, and what is pending waits", async () => {
+    await using p = await project([ONE]);
+    await migrate(p.client, p);
+    p.write([{ ...ONE, sql: `${ONE.sql}\n` }, TWO]);
+    expect(await rejection(migrate(p.client, p))).toMatchObject({
+      code: "MIGRATION_CHANGED",
+      message: expect.stringContaining("0000_one"),
+    });
+    expect(await column(p.client, "SELECT name FROM pragma_table_info('a')")).toEqual(["id", "x"]);
+  });
+
+  test("a file ahead of the code is MIGRATION_UNKNOWN, and not a byte of it changes", async () => {
+    await using p = await project([ONE, TWO]);
+    await migrate(p.client, p);
+    await p.client.checkpoint();
+    const bytes = readFileSync(p.temp.path);
+    p.write([ONE]);
+    expect(await rejection(migrate(p.client, p))).toMatchObject({
+      code: "MIGRATION_UNKNOWN",
+      message: expect.stringContaining(sha256(TWO.sql).slice(0, 12)),
+    });
+    expect(readFileSync(p.temp.path).equals(bytes)).toBe(true);
+  });
+
+  test("one that was merged late is refused by name, or applied on demand", async () => {
+    await using p = await project([ONE, { ...THREE, when: 3000 }]);
+    await migrate(p.client, p);
+    p.write([ONE, { ...TWO, when: 2000 }, { ...THREE, when: 3000 }]);
+    expect(await rejection(migrate(p.client, p))).toMatchObject({
+      code: "MIGRATION_OUT_OF_ORDER",
+      message: expect.stringContaining("0001_two"),
+    });
+    expect(await migrate(p.client, { ...p, allowOutOfOrder: true })).toEqual({
+      applied: ["0001_two"],
+      from: "0002_three",
+      to: "0002_three",
+    });
+    expect((await migrate(p.client, p)).applied).toEqual([]);
+  });
+
+  test("a ledger of others is FOREIGN_LEDGER, with the way out for either side", async () => {
+    await using p = await project([ONE]);
+    const theirs = writeMigrations(p.temp.dir, [{ ...THREE, when: 77 }], "theirs");
+    await migrate(p.client, { folder: theirs });
+    const error = await rejection(migrate(p.client, { ...p, ownTables: ["a"] }));
+    expect(error).toMatchObject({ code: "FOREIGN_LEDGER" });
+    expect(error.message).toContain("drizzle.config.ts");
+    expect(error.message).toContain("`table`");
+    expect(await column(p.client, TABLES)).toEqual(["b"]);
+    expect((await migrate(p.client, { ...p, ownTables: ["a"], table: "our_migrations" })).applied).toEqual([
+      "0000_one",
+    ]);
+  });
+
+  test("a ledger of others beside a table of ours is MIGRATION_UNKNOWN", async () => {
+    await using p = await project([ONE]);
+    const theirs = writeMigrations(p.temp.dir, [{ tag: "0000_a", sql: "CREATE TABLE A (x);", when: 77 }], "theirs");
+    await migrate(p.client, { folder: theirs });
+    expect(await rejection(migrate(p.client, { ...p, ownTables: ["a"] }))).toMatchObject({ code: "MIGRATION_UNKNOWN" });
+  });
+
+  test("a table that is no ledger is INVALID", async () => {
+    await using p = await project([ONE]);
+    await p.client.execute("CREATE TABLE log (line)");
+    expect(await rejection(migrate(p.client, { ...p, table: "log" }))).toMatchObject({ code: "INVALID" });
+  });
+
+  test.each([
+    [{ folder: 1 }, TypeError],
+    [{ folder: "" }, RangeError],
+    [{ table: "" }, RangeError],
+    [{ table: "sqlite_x" }, RangeError],
+    [{ ownTables: "a" }, TypeError],
+    [{ to: 1 }, TypeError],
+    [{ allowOutOfOrder: "yes" }, TypeError],
+    [{ backupTo: true }, TypeError],
+    [{ backupTo: "a\0b" }, RangeError],
+    [{ lockTimeoutMs: -1 }, RangeError],
+    [{ lockTimeoutMs: "1" }, TypeError],
+    [{ logger: {} }, TypeError],
+    [{ before: true }, TypeError],
+  ])("the options %o are refused before any work", async (wrong, kind) => {
+    await using p = await project([ONE]);
+    const error = await rejection(migrate(p.client, { folder: p.folder, ...(wrong as object) }));
+    expect(error).toBeInstanceOf(kind);
+    expect(error.message).toContain(`\`${Object.keys(wrong)[0]}\``);
+  });
+});

@@ -1,0 +1,118 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { migrate, status } from "../../src/migrate/index.js";
+import { runChild, startChild } from "../support/child.js";
+import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { writeMigrations } from "../support/migrations.js";
+import { tempDatabase } from "../support/temp.js";
+
+const ONE = { tag: "0000_one", sql: "CREATE TABLE a (x);" };
+const TWO = { tag: "0001_two", sql: "INSERT INTO a VALUES (1);" };
+
+/** About a second of work, most of it with pages in the log. */
+const ROWS = 4_000_000;
+
+interface Outcome {
+  readonly event: string;
+  readonly applied: string[];
+  readonly backup?: string;
+}
+
+test("of six processes that migrate one new file at once, one applies and five find it done", async () => {
+  await using temp = await tempDatabase();
+  const folder = writeMigrations(temp.dir, [ONE, TWO]);
+  const outcomes = await Promise.all(
+    Array.from({ length: 6 }, () => runChild<Outcome>("migrate", { url: temp.url, folder })),
+  );
+  expect(outcomes.map(({ applied }) => applied.length).sort()).toEqual([0, 0, 0, 0, 0, 2]);
+  await using client = openTestClient(temp.url);
+  expect(await column(client, "SELECT x FROM a")).toEqual([1]);
+  expect(await column(client, "SELECT count(*) FROM __drizzle_migrations")).toEqual([2]);
+});
+
+test("of six processes that migrate one file with data at once, one makes one backup", async () => {
+  await using temp = await tempDatabase();
+  await using client = openTestClient(temp.url);
+  const folder = writeMigrations(temp.dir, [ONE, TWO]);
+  await migrate(client, { folder });
+  writeMigrations(temp.dir, [ONE, TWO, { tag: "0002_three", sql: "UPDATE a SET x = x + 1;" }]);
+  const backupTo = join(temp.dir, "backups");
+  const outcomes = await Promise.all(
+    Array.from({ length: 6 }, () => runChild<Outcome>("migrate", { url: temp.url, folder, backupTo })),
+  );
+  expect(outcomes.filter(({ applied }) => applied.length === 1)).toHaveLength(1);
+  expect(outcomes.filter(({ backup }) => backup !== undefined)).toHaveLength(1);
+  expect(readdirSync(backupTo)).toHaveLength(1);
+  expect(await column(client, "SELECT x FROM a")).toEqual([2]);
+});
+
+test("a migration killed half-way stays pending, and the next start applies it", async () => {
+  await using temp = await tempDatabase();
+  const long = `CREATE TABLE b (x); INSERT INTO b WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS}) SELECT i FROM n;`;
+  const folder = writeMigrations(temp.dir, [ONE, { tag: "0001_long", sql: long }]);
+  await using client = openTestClient(temp.url);
+  await migrate(client, { folder, to: "0000_one" });
+  await using child = startChild("migrate", { url: temp.url, folder });
+  await child.message(({ event }) => event === "begun");
+  // Into the long statement: some of its pages have spilled into the log.
+  while (statSync(`${temp.path}-wal`).size < 4_000_000) await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill();
+  expect(await child.exited).toMatchObject({ signal: "SIGKILL" });
+  expect(await status(client, { folder })).toMatchObject({ applied: ["0000_one"], pending: ["0001_long"] });
+  expect(await column(client, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'")).toEqual([0]);
+  using fresh = openBeside(temp.path);
+  expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
+  expect((await migrate(client, { folder })).applied).toEqual(["0001_long"]);
+  expect(await column(client, "SELECT count(*) FROM b")).toEqual([ROWS]);
+  // The turn that the big log called for is over then.
+  await client.checkpoint();
+});
+
+test("who waits for another process says so after a second, and applies when the lock is free", async () => {
+  await using temp = await tempDatabase();
+  const folder = writeMigrations(temp.dir, [ONE]);
+  await using client = openTestClient(temp.url);
+  await client.execute("SELECT 1");
+  using beside = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  const told: string[] = [];
+  const logger = {
+    info(message: string) {
+      told.push(message);
+      if (told.length === 1) beside.exec("COMMIT");
+    },
+  };
+  expect((await migrate(client, { folder, logger })).applied).toEqual(["0000_one"]);
+  expect(told).toEqual([
+    expect.stringMatching(/^Waiting for another process that holds the write lock of .*0000_one is to be applied$/),
+    expect.stringMatching(/^Applied 0000_one to /),
+  ]);
+});
+
+test("a lock that does not come in time is BUSY, retryable, and nothing has changed", async () => {
+  await using temp = await tempDatabase();
+  const folder = writeMigrations(temp.dir, [ONE]);
+  await using client = openTestClient(temp.url);
+  await client.execute("SELECT 1");
+  using _ = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  const error = await rejection(migrate(client, { folder, lockTimeoutMs: 30 }));
+  expect(error).toMatchObject({ code: "BUSY", retryable: true, message: expect.stringContaining("0000_one") });
+  expect(await column(client, "SELECT count(*) FROM sqlite_schema")).toEqual([0]);
+});
+
+test("a file that is up to date is not locked: another process may hold the lock meanwhile", async () => {
+  await using temp = await tempDatabase();
+  const folder = writeMigrations(temp.dir, [ONE]);
+  await using client = openTestClient(temp.url);
+  await migrate(client, { folder });
+  using _ = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  expect((await migrate(client, { folder, lockTimeoutMs: 0 })).applied).toEqual([]);
+});
+
+test("two calls on one client at once: one applies, the other finds it done", async () => {
+  await using temp = await tempDatabase();
+  const folder = writeMigrations(temp.dir, [ONE, TWO]);
+  await using client = openTestClient(temp.url);
+  const results = await Promise.all([migrate(client, { folder }), migrate(client, { folder })]);
+  expect(results.map(({ applied }) => applied.length)).toEqual([2, 0]);
+});
