@@ -5,9 +5,11 @@ import { tempDatabase } from "../support/temp.js";
 
 const walBytes = (path: string) => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 const row = { sql: "INSERT INTO t VALUES (?)", args: [new Uint8Array(2000)] };
-const LIMIT = 64 * 1024;
+const LIMIT = 256 * 1024;
+// The log's size is looked at every 64 commits or 50 ms, so it may pass the limit by what they write.
+const BOUND = LIMIT + 64 * 20_000;
 
-test("checkpoint() moves the whole log into the file, and the log is cut", async () => {
+test("checkpoint() moves the whole log into the file, and the log starts anew", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url);
   await client.execute("CREATE TABLE t (a)");
@@ -16,13 +18,16 @@ test("checkpoint() moves the whole log into the file, and the log is cut", async
   const { logFrames, checkpointedFrames } = await client.checkpoint();
   expect(checkpointedFrames).toBe(logFrames);
   expect(logFrames).toBeGreaterThan(100);
-  expect(walBytes(db.path)).toBeLessThan(10_000);
+  // It keeps its size, up to the limit, and is written over.
+  const size = walBytes(db.path);
+  for (let i = 0; i < 50; i++) await client.execute(row);
+  expect(walBytes(db.path)).toBe(size);
   expect(statSync(db.path).size).toBeGreaterThan(200_000);
   const pragma = (await client.execute("PRAGMA wal_checkpoint(TRUNCATE)")).rows[0]!;
   expect(Object.keys(pragma)).toEqual(["busy", "log", "checkpointed"]);
   expect([pragma.busy, pragma.log]).toEqual([0, pragma.checkpointed]);
   await client.executeMultiple("PRAGMA wal_checkpoint; SELECT 1");
-  expect(await column(client, "SELECT count(*) FROM t")).toEqual([100]);
+  expect(await column(client, "SELECT count(*) FROM t")).toEqual([150]);
 });
 
 test("of a database in memory there is nothing to checkpoint", async () => {
@@ -35,7 +40,7 @@ test("the log stays bounded under constant writes of all kinds", async () => {
   await using client = openTestClient(db.url, { durability: "relaxed", checkpoint: { walBytes: LIMIT } });
   await client.execute("CREATE TABLE t (a)");
   let largest = 0;
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < 800; i++) {
     if (i % 4 === 0) await client.batch([row, row], "write");
     else if (i % 4 === 1) {
       const tx = await client.transaction();
@@ -45,8 +50,8 @@ test("the log stays bounded under constant writes of all kinds", async () => {
     else await Promise.all([client.execute(row), client.execute(row)]);
     largest = Math.max(largest, walBytes(db.path));
   }
-  console.log(`largest log ${largest} bytes at a limit of ${LIMIT}`);
-  expect(largest).toBeLessThan(3 * LIMIT);
+  console.log(`largest log ${largest} bytes at a limit of ${LIMIT}; bound ${BOUND}`);
+  expect(largest).toBeLessThan(BOUND);
   expect(await column(client, "PRAGMA integrity_check")).toEqual(["ok"]);
 });
 
@@ -60,7 +65,7 @@ test("the log grows while a reader is pinned, and shrinks within seconds after i
   expect(walBytes(db.path)).toBeGreaterThan(600_000);
   expect((await reader.execute("SELECT count(*) FROM t")).rows[0]![0]).toBe(1);
   reader.close();
-  await expect.poll(() => walBytes(db.path), { timeout: 6000, interval: 20 }).toBeLessThan(LIMIT);
+  await expect.poll(() => walBytes(db.path), { timeout: 6000, interval: 20 }).toBeLessThanOrEqual(LIMIT);
   expect(await column(client, "SELECT count(*) FROM t")).toEqual([301]);
 });
 
@@ -70,16 +75,16 @@ test("the log shrinks as well when the pinned reader was another connection's", 
   await client.execute("CREATE TABLE t (a)");
   using other = openBeside(db.path);
   other.exec("BEGIN; SELECT * FROM t");
-  for (let i = 0; i < 100; i++) await client.execute(row);
-  expect(walBytes(db.path)).toBeGreaterThan(200_000);
+  for (let i = 0; i < 200; i++) await client.execute(row);
+  expect(walBytes(db.path)).toBeGreaterThan(LIMIT);
   other.exec("COMMIT");
-  await expect.poll(() => walBytes(db.path), { timeout: 6000, interval: 20 }).toBeLessThan(LIMIT);
+  await expect.poll(() => walBytes(db.path), { timeout: 6000, interval: 20 }).toBeLessThanOrEqual(LIMIT);
 });
 
 test("writes beside a pinned reader keep their speed", async () => {
   // A checkpoint that waits for readers took it from 2,198 to 97 transactions a second. Asserted generously.
   await using db = await tempDatabase();
-  await using client = openTestClient(db.url, { durability: "relaxed", checkpoint: { walBytes: LIMIT } });
+  await using client = openTestClient(db.url, { durability: "relaxed" });
   await client.execute("CREATE TABLE t (a)");
   await client.execute(row);
   const rate = async (ms: number) => {
@@ -108,11 +113,11 @@ test("a VACUUM leaves no log of the size of the file", async () => {
   await using client = openTestClient(db.url, { durability: "relaxed", checkpoint: { walBytes: LIMIT } });
   await client.execute("CREATE TABLE t (a)");
   await client.batch(
-    Array.from({ length: 300 }, () => row),
+    Array.from({ length: 600 }, () => row),
     "write",
   );
   await client.execute("VACUUM");
-  await expect.poll(() => walBytes(db.path), { timeout: 6000, interval: 20 }).toBeLessThan(LIMIT);
+  await expect.poll(() => walBytes(db.path), { timeout: 6000, interval: 20 }).toBeLessThanOrEqual(LIMIT);
 });
 
 test("durability sets what a commit waits for", async () => {
