@@ -15,6 +15,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // A process of its own per file: the native library, descriptors and `process.exit` of one file reach no other.
     pool: "forks",
+    // Tests of what is freed ask for the garbage to be collected.
+    execArgv: ["--expose-gc"],
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

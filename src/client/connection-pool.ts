@@ -59,7 +59,9 @@ export interface ConnectionPoolOptions extends ClientOptions {
   readonly incrementalVacuum?: boolean;
 }
 
-const CACHE_PAGES = "PRAGMA cache_size = -16000";
+/** Pages kept in memory, in KiB, as they are read: readers need many to search a large file. */
+const WRITER_CACHE = "PRAGMA cache_size = -16000";
+const READER_CACHE = "PRAGMA cache_size = -64000";
 /** The first read chooses the snapshot: this makes one, so that what is committed from here on stays unseen. */
 export const BEGIN_SNAPSHOT = "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1";
 /** Longest stretch for which a batch keeps the event loop. */
@@ -425,7 +427,7 @@ export class ConnectionPool {
       synchronous,
       "PRAGMA wal_autocheckpoint = 0",
       `PRAGMA journal_size_limit = ${checkpoint.walBytes}`,
-      CACHE_PAGES,
+      WRITER_CACHE,
     ];
     const isNew =
       !isMemory && incrementalVacuum === true && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
@@ -455,7 +457,7 @@ export class ConnectionPool {
   }
 
   #openReader(): Connection {
-    return this.#prepareOrClose(this.#open(["PRAGMA query_only = 1", "PRAGMA wal_autocheckpoint = 0", CACHE_PAGES]));
+    return this.#prepareOrClose(this.#open(["PRAGMA query_only = 1", "PRAGMA wal_autocheckpoint = 0", READER_CACHE]));
   }
 
   /** Makes the session's settings on a new connection; closes it if that fails. */

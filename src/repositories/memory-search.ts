@@ -216,9 +216,10 @@ function fuseHits(words: readonly Hit[], near: readonly Hit[]): Hit[] {
 async function fetchRecords(context: RepositoryContext, rowIds: readonly number[]): Promise<Map<number, Memory>> {
   if (rowIds.length === 0) return new Map();
   const { project, executor } = context;
+  // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
   const { rows } = await executor.execute(
-    toStatement(sql`select ${list([...memoryColumns])} from ${memoriesWithVector} where ${m.project} = ${project}
-      and ${m.deletedAt} is null and ${m.rowId} in (select value from json_each(${JSON.stringify(rowIds)}))`),
+    toStatement(sql`select ${list([...memoryColumns])} from ${memoriesWithVector} where +${m.project} = ${project}
+      and +${m.deletedAt} is null and ${m.rowId} in (select value from json_each(${JSON.stringify(rowIds)}))`),
   );
   return new Map(rows.map((row) => [Number(row[0]), toMemory(project, row)]));
 }

@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { startChild } from "../support/child.js";
+import { column, openTestClient } from "../support/clients.js";
+import { tempDatabase } from "../support/temp.js";
+
+test("a reader beside heavy writes of two processes never sees half a transaction", async () => {
+  await using db = await tempDatabase();
+  await using client = openTestClient(db.url, { durability: "relaxed" });
+  const options = { durability: "relaxed" };
+  await using one = startChild("write-pairs", { url: db.url, name: "one", forMs: 1500, options, reportEach: false });
+  await using two = startChild("write-pairs", { url: db.url, name: "two", forMs: 1500, options, reportEach: false });
+  const isReady = ({ ready }: { ready?: boolean }) => ready === true;
+  await Promise.all([one.message(isReady), two.message(isReady)]);
+  const odd = "SELECT count(*) FROM (SELECT 1 FROM pairs GROUP BY writer, n HAVING count(*) <> 2)";
+  const total = "SELECT count(*) FROM pairs";
+  let reads = 0;
+  let last = 0;
+  let hasEnded = false;
+  void Promise.all([one.exited, two.exited]).then(() => {
+    hasEnded = true;
+  });
+  while (!hasEnded) {
+    expect(await column(client, odd)).toEqual([0]);
+    const [first, second] = await client.batch([total, odd], "read");
+    expect(second!.rows[0]![0]).toBe(0);
+    // Later reads never see less.
+    expect(first!.rows[0]![0]).toBeGreaterThanOrEqual(last);
+    last = first!.rows[0]![0] as number;
+    const tx = await client.transaction("read");
+    const before = (await tx.execute(total)).rows[0]![0] as number;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    expect((await tx.execute(total)).rows[0]![0]).toBe(before);
+    expect((await tx.execute(odd)).rows[0]![0]).toBe(0);
+    tx.close();
+    reads++;
+  }
+  type Done = { done?: boolean; written: number };
+  const done = await Promise.all([one, two].map((child) => child.message<Done>(({ done }) => done === true)));
+  const written = done.reduce((sum, { written }) => sum + written, 0);
+  console.log(`${reads} rounds of reads beside ${written} transactions`);
+  expect(await column(client, total)).toEqual([written * 2]);
+  expect(reads).toBeGreaterThan(10);
+});
+
+test("within one process a reader sees what is committed, and nothing of what is open", async () => {
+  await using db = await tempDatabase();
+  await using client = openTestClient(db.url, { durability: "relaxed" });
+  await client.execute("CREATE TABLE t (a)");
+  const tx = await client.transaction();
+  for (let i = 1; i <= 50; i++) {
+    await tx.execute("INSERT INTO t VALUES (1)");
+    expect(await column(client, "SELECT count(*) FROM t")).toEqual([0]);
+  }
+  await tx.commit();
+  expect(await column(client, "SELECT count(*) FROM t")).toEqual([50]);
+});

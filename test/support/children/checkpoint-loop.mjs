@@ -1,0 +1,19 @@
+// Checkpoints again and again without the write lock: what no process should do to a file that others write.
+import { createRequire } from "node:module";
+
+const stockRequire = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));
+const Database = stockRequire("libsql");
+const { path, forMs } = JSON.parse(process.argv[2]);
+const database = new Database(path, {});
+const end = Date.now() + forMs;
+let rounds = 0;
+let failure;
+while (Date.now() < end && failure === undefined) {
+  try {
+    database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    rounds++;
+  } catch (error) {
+    if (error.rawCode !== 5 && error.rawCode !== 6) failure = `${error.code}: ${error.message}`;
+  }
+}
+process.stdout.write(`${JSON.stringify({ done: true, rounds, failure })}\n`);
