@@ -5,5 +5,5 @@ export default defineConfig({
   dialect: "sqlite",
   schema: "./src/schema/index.ts",
   out: "./drizzle",
-  dbCredentials: { url: process.env["HOLDFAST_URL"] ?? "file:holdfast.db" },
+  dbCredentials: { url: process.env.HOLDFAST_URL ?? "file:holdfast.db" },
 });

@@ -50,13 +50,10 @@ export const transactionWrites: Trial = {
   title: "a transaction of one insert",
   unit: "µs",
   ...onBoth((client) =>
-    meanMicros(
-      async (i) => {
-        const transaction = await client.transaction("write");
-        await transaction.execute(insert(i));
-        await transaction.commit();
-      },
-      STEADY,
-    ),
+    meanMicros(async (i) => {
+      const transaction = await client.transaction("write");
+      await transaction.execute(insert(i));
+      await transaction.commit();
+    }, STEADY),
   ),
 };

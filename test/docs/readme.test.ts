@@ -21,20 +21,23 @@ async function runIn(dir: string, file: string, environment: Record<string, stri
 }
 
 describe("the README", () => {
-  test.each(blocks("ts").map((code, index) => [index + 1, code] as const))("its TypeScript block %i runs", async (index, code) => {
-    await using db = await tempDatabase();
-    // Inside the package, so that it imports itself by name, as an installed one would be.
-    const folder = `${root}dist/readme`;
-    mkdirSync(folder, { recursive: true });
-    const file = `${folder}/block-${index}-${process.pid}.ts`;
-    writeFileSync(file, code);
-    try {
-      const { stderr } = await runIn(db.dir, file);
-      expect(stderr).toBe("");
-    } finally {
-      rmSync(file);
-    }
-  });
+  test.each(blocks("ts").map((code, index) => [index + 1, code] as const))(
+    "its TypeScript block %i runs",
+    async (index, code) => {
+      await using db = await tempDatabase();
+      // Inside the package, so that it imports itself by name, as an installed one would be.
+      const folder = `${root}dist/readme`;
+      mkdirSync(folder, { recursive: true });
+      const file = `${folder}/block-${index}-${process.pid}.ts`;
+      writeFileSync(file, code);
+      try {
+        const { stderr } = await runIn(db.dir, file);
+        expect(stderr).toBe("");
+      } finally {
+        rmSync(file);
+      }
+    },
+  );
 
   test("opens with the two commands, and CI calls the second one word for word", () => {
     const [first, second] = blocks("sh")[0]!.trim().split("\n");
@@ -53,10 +56,14 @@ describe("the README", () => {
 test("the first command's program stores the repository, finds its own parts, and stores nothing twice", async () => {
   await using db = await tempDatabase();
   const program = () =>
-    run(process.execPath, ["--import", import.meta.resolve("tsx"), "examples/remember.ts", "src/client/writer-queue.ts"], {
-      cwd: root,
-      env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
-    });
+    run(
+      process.execPath,
+      ["--import", import.meta.resolve("tsx"), "examples/remember.ts", "src/client/writer-queue.ts"],
+      {
+        cwd: root,
+        env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
+      },
+    );
   const first = await program();
   expect(first.stdout).toMatch(/Stored [1-9]\d* memories in \d+ ms/);
   expect(first.stdout).toMatch(/keyword +src\/client\/writer-queue\.ts#/);

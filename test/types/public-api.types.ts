@@ -1,0 +1,52 @@
+// Checked by `npm run typecheck`: what must compile, and what must not.
+import type { Client } from "@libsql/client";
+import { drizzle } from "drizzle-orm/libsql";
+import {
+  type Memory,
+  openStorage,
+  type Page,
+  type ProjectTransaction,
+  type SearchResult,
+  type StorageTransaction,
+} from "holdfast";
+import { createClient, type PooledClient } from "holdfast/client";
+import { memories } from "holdfast/schema";
+
+const local: PooledClient = createClient({ url: "file:a.db", readers: 2, durability: "relaxed" });
+const drop: Client = local;
+drizzle({ client: drop });
+local.stats().statements.hitRate satisfies number;
+
+const remote = createClient({ url: process.env.URL ?? "" });
+// @ts-expect-error: a remote client may have no pool
+remote.pool.acquire();
+remote.pool?.acquire() satisfies Promise<unknown> | undefined;
+
+// @ts-expect-error: no such durability
+createClient({ url: "file:a.db", durability: "best" });
+
+const storage = await openStorage();
+(await storage.memories.list()) satisfies Page<Memory>;
+(await storage.memories.search("x")) satisfies SearchResult[];
+(await storage.db.select({ id: memories.id }).from(memories)) satisfies { id: string }[];
+const returned: number = await storage.transaction(async (tx: StorageTransaction) => {
+  await tx.project("p").memories.insert({ content: "x" });
+  return 1;
+});
+returned satisfies number;
+
+await storage.project("p").transaction(async (tx: ProjectTransaction) => {
+  // @ts-expect-error: a project's transaction reaches no other project
+  tx.project("other");
+  // @ts-expect-error: nor the database
+  tx.db;
+});
+
+// @ts-expect-error: content is required
+await storage.memories.insert({});
+// @ts-expect-error: a mode that does not exist
+await storage.memories.search("x", { mode: "fuzzy" });
+// @ts-expect-error: records are read-only
+(await storage.memories.require("x")).content = "y";
+// @ts-expect-error: an event that does not exist
+storage.on("changed", () => undefined);
