@@ -42,7 +42,8 @@ describe("the README", () => {
   test("opens with the two commands, and CI calls the second one word for word", () => {
     const [first, second] = blocks("sh")[0]!.trim().split("\n");
     expect(first).toBe("npm ci && npm start");
-    expect(readFileSync(`${root}.ci/run`, "utf8").split("\n")).toContain(second);
+    // Without the exit, bash goes on after a failed `npm ci`, whatever `set -e` says.
+    expect(readFileSync(`${root}.ci/run`, "utf8").split("\n")).toContain(`${second} || exit 1`);
   });
 
   test("names every runtime dependency with its reason, and no other", () => {
