@@ -1,6 +1,7 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
+import { StorageError } from "../errors.js";
 import { sessions } from "../schema/sessions.js";
 import { expectKeys, expectLimit, expectText, MAX_NAME_CHARS, toJsonText, toMillis, toSqlLimit } from "./arguments.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
@@ -42,6 +43,8 @@ const newestFirst = sql`${s.startedAt} desc, ${s.rowId} desc`;
 
 const insertRow = prepareInsert(s, [s.project, s.id, s.startedAt, s.metadata]);
 const selectOne = prepareStatement(sql`select ${columns} from ${s} where ${isId}`);
+const selectMany = prepareStatement(sql`select ${columns} from ${s} where ${s.project} = ${sql.placeholder("project")}
+  and ${s.id} in (select value from json_each(${sql.placeholder("ids")}))`);
 const endRow = prepareStatement(
   sql`update ${s} set ${list([
     set(s.endedAt, sql.placeholder("endedAt")),
@@ -93,6 +96,23 @@ export class SessionRepository {
     expectText("id", id, MAX_NAME_CHARS);
     const { rows } = await this.#execute(selectOne({ project: this.#context.project, id }));
     return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
+  }
+
+  /** The sessions that exist among `ids`, in the order of `ids`. */
+  async getMany(ids: readonly string[]): Promise<Session[]> {
+    if (!Array.isArray(ids)) throw new TypeError("Expected `ids` to be an array");
+    for (const id of ids) expectText("id", id, MAX_NAME_CHARS);
+    const { rows } = await this.#execute(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
+    const byId = new Map(rows.map((row) => [row[1] as string, this.#toSession(row)]));
+    return ids.flatMap((id) => byId.get(id) ?? []);
+  }
+
+  /** Rejects with `NOT_FOUND` when `get` would find nothing. */
+  async require(id: string): Promise<Session> {
+    const session = await this.get(id);
+    if (session !== undefined) return session;
+    const where = `in project ${JSON.stringify(this.#context.project)}`;
+    throw new StorageError("NOT_FOUND", `No session ${JSON.stringify(id)} ${where}`);
   }
 
   /** The sessions started last, newest first. */

@@ -106,6 +106,8 @@ test("sessions start, end, list and conflict within their project", async () => 
   expect((await sessions.active())?.id).toBe(first.id);
   expect(await sessions.end("unknown")).toBeUndefined();
   expect(await sessions.get("unknown")).toBeUndefined();
+  expect(await rejection(sessions.require("unknown"))).toMatchObject({ code: "NOT_FOUND" });
+  expect((await sessions.getMany(["named", "unknown", first.id])).map(({ id }) => id)).toEqual(["named", first.id]);
   expect((await sessions.latest(1)).map(({ id }) => id)).toEqual(["named"]);
   const { items, nextCursor } = await sessions.list({ limit: 1 });
   expect([...items, ...(await sessions.list({ cursor: nextCursor })).items].map(({ id }) => id)).toEqual([
