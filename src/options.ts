@@ -46,6 +46,9 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
     checkpoint = {},
     intMode = "number",
   } = config;
+  if (typeof checkpoint !== "object" || checkpoint === null) {
+    throw new TypeError(expectation("checkpoint", "an object", checkpoint));
+  }
   const { walBytes = 4 * 1024 * 1024 } = checkpoint;
   expectInteger("readers", readers, 1);
   expectInteger("statementCacheSize", statementCacheSize, 1);

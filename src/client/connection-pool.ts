@@ -1,31 +1,27 @@
 import { statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type InArgs, type InStatement, LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client";
+import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client";
 import type { ClientOptions } from "../options.js";
-import { bindArguments } from "./bind.js";
+import {
+  asBatchError,
+  type BoundStatement,
+  bindInput,
+  mayCreateTemporary,
+  type StatementInput,
+} from "./bound-statement.js";
+import { type Checkout, type ConnectionRole, HeldConnection } from "./checkout.js";
 import { Checkpointer } from "./checkpointer.js";
-import { Connection } from "./connection.js";
+import { Connection, rollBackAfter } from "./connection.js";
 import { Holders } from "./holders.js";
 import type { NativeValue } from "./native.js";
 import { ReaderPool } from "./reader-pool.js";
 import { singleRow } from "./rows.js";
 import { assertAllowedWithin, isSetting, SessionSettings } from "./session-settings.js";
-import { type ParsedStatement, type Pragma, parseStatement } from "./sql.js";
+import type { ParsedStatement, Pragma } from "./sql.js";
 import { CANTOPEN, isBusy, primaryCode, READONLY } from "./sqlite-error.js";
 import { type StatementCacheStats, sumStatementStats } from "./statement-cache.js";
 import { retryWhileBusy } from "./write-lock.js";
 import { WriterQueue, type WriteStats } from "./writer-queue.js";
-
-export type ConnectionRole = "reader" | "writer";
-
-/** A statement with its checked arguments. */
-export interface BoundStatement {
-  readonly statement: ParsedStatement;
-  readonly args: readonly NativeValue[];
-}
-
-/** Something to run: SQL and its arguments, in any of the forms that `batch` takes. */
-export type StatementInput = InStatement | [string, InArgs?];
 
 export interface PoolStats {
   /** Connections checked out now, by transactions or by `acquire`. */
@@ -38,17 +34,6 @@ export interface PoolStats {
   /** Connections opened, and destroyed because they were broken, since the start. */
   readonly opened: number;
   readonly destroyed: number;
-}
-
-/** A connection of one's own until `release`. */
-export interface Checkout {
-  readonly role: ConnectionRole;
-  /** Runs one statement; on the writer each write is a transaction, on a reader writes are SQLITE_READONLY. */
-  execute(statement: InStatement, args?: InArgs): Promise<ResultSet>;
-  /** Runs all statements in one transaction; rejects with LibsqlBatchError and stores nothing if one fails. */
-  batch(statements: readonly StatementInput[]): Promise<ResultSet[]>;
-  /** Gives the connection back. Throws when called twice. */
-  release(): void;
 }
 
 export interface ConnectionPoolOptions extends ClientOptions {
@@ -81,8 +66,10 @@ export class ConnectionPool {
   hasTemporaryTables = false;
   /** The figures of connections that are closed. */
   #closedStatements: StatementCacheStats = sumStatementStats([]);
-  readonly #checkouts = new Set<() => void>();
+  readonly #checkouts = new Set<HeldConnection>();
   readonly #waitingReads = new Set<Promise<unknown>>();
+  /** Asked before a connection is checked out; what it throws rejects the call. */
+  guard: ((access: "read" | "write") => void) | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: ConnectionPoolOptions) {
@@ -253,6 +240,7 @@ export class ConnectionPool {
     if (role !== "reader" && role !== "writer") {
       throw new TypeError(`Expected \`role\` to be "reader" or "writer", got ${JSON.stringify(role)}`);
     }
+    this.guard?.(role === "writer" ? "write" : "read");
     const trace = new Error("acquired");
     if (role === "writer" || this.readers === undefined) {
       return new Promise((resolve, reject) => {
@@ -268,6 +256,17 @@ export class ConnectionPool {
     const { readers } = this;
     const connection = await readers.acquire();
     return this.#checkout("reader", connection, trace, () => readers.release(connection));
+  }
+
+  #checkout(role: ConnectionRole, connection: Connection, trace: Error, giveBack: () => void): Checkout {
+    const holder = this.holders.add(`a ${role}`, trace);
+    const held: HeldConnection = new HeldConnection(this, role, connection, () => {
+      this.holders.remove(holder);
+      this.#checkouts.delete(held);
+      giveBack();
+    });
+    this.#checkouts.add(held);
+    return held;
   }
 
   /** Resolves once the file is open and in WAL mode. */
@@ -307,7 +306,7 @@ export class ConnectionPool {
   async #close(): Promise<void> {
     const { checkpointer, readers, writer } = this;
     readers?.close();
-    for (const revoke of [...this.#checkouts]) revoke();
+    for (const held of [...this.#checkouts]) held.revoke();
     await Promise.allSettled(this.#waitingReads);
     if (checkpointer !== undefined && writer.connection !== undefined) {
       // Best effort: the log is as durable as the file.
@@ -317,51 +316,6 @@ export class ConnectionPool {
     checkpointer?.close();
     // Calls that were running may have opened the shared reader again.
     readers?.close();
-  }
-
-  #checkout(role: ConnectionRole, connection: Connection, trace: Error, giveBack: () => void): Checkout {
-    const holder = this.holders.add(`a ${role}`, trace);
-    let state: "held" | "released" | "revoked" = "held";
-    // One call after the other: a batch lets the event loop run, and must be over before anybody else has its turn.
-    let last: Promise<unknown> = Promise.resolve();
-    const inOrder = <T>(task: () => T | Promise<T>): Promise<T> => {
-      if (state === "revoked") throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
-      if (state === "released") throw new LibsqlError(`This ${role} has been released`, "CONNECTION_RELEASED");
-      const done = last.then(task);
-      last = done.catch(() => undefined);
-      return done;
-    };
-    const end = (how: "released" | "revoked") => {
-      state = how;
-      this.holders.remove(holder);
-      this.#checkouts.delete(revoke);
-      void last.then(giveBack);
-    };
-    const revoke = () => end("revoked");
-    this.#checkouts.add(revoke);
-    return {
-      role,
-      execute: async (input, args) => {
-        const bound = this.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
-        return inOrder(async () => {
-          if (role === "reader" || bound.statement.kind === "read") return this.run(connection, bound);
-          const [result] = await this.writeAll(connection, [bound]);
-          return result!;
-        });
-      },
-      batch: async (statements) => {
-        const bound = statements.map((input) => this.bind(input));
-        return inOrder(() =>
-          role === "writer"
-            ? this.writeAll(connection, bound)
-            : bound.map((one, index) => asBatchError(index, () => this.run(connection, one))),
-        );
-      },
-      release: () => {
-        if (state === "released") throw new LibsqlError(`This ${role} has been released`, "CONNECTION_RELEASED");
-        if (state === "held") end("released");
-      },
-    };
   }
 
   /** One statement of a transaction that is to run as a whole. */
@@ -470,45 +424,5 @@ export class ConnectionPool {
       connection.close();
       throw error;
     }
-  }
-}
-
-/** Reads any form of statement and checks its arguments. */
-export function bindInput(input: StatementInput): BoundStatement {
-  const [sql, args] = typeof input === "string" ? [input] : Array.isArray(input) ? input : [input?.sql, input?.args];
-  if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
-  const statement = parseStatement(sql);
-  if (statement.hasTail) {
-    throw new LibsqlError(
-      "The SQL holds more than one statement, of which only the first would run. Use executeMultiple or batch",
-      "SQL_MANY_STATEMENTS",
-    );
-  }
-  return { statement, args: bindArguments(statement, args) };
-}
-
-export function asBatchError<T>(index: number, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof LibsqlError) || error instanceof LibsqlBatchError) throw error;
-    const message = error.message.startsWith(`${error.code}: `)
-      ? error.message.slice(error.code.length + 2)
-      : error.message;
-    const cause = error.cause instanceof Error ? error.cause : error;
-    throw new LibsqlBatchError(message, index, error.code, error.extendedCode, error.rawCode, cause);
-  }
-}
-
-export function mayCreateTemporary(sql: string): boolean {
-  return /\btemp(orary)?\b/i.test(sql);
-}
-
-/** Rolls back after a failure without hiding it; the queue destroys a connection that cannot. */
-export function rollBackAfter(connection: Connection): void {
-  try {
-    connection.rollback();
-  } catch {
-    connection.isSuspect = true;
   }
 }

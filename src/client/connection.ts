@@ -271,3 +271,12 @@ function describeColumns(native: NativeStatement): Pick<CachedStatement, "column
   const columns = described.map((column) => column.name);
   return { columns, columnTypes: described.map((column) => column.type ?? ""), makeRow: rowMaker(columns) };
 }
+
+/** Rolls back after a failure without hiding it; the queue destroys a connection that cannot. */
+export function rollBackAfter(connection: Connection): void {
+  try {
+    connection.rollback();
+  } catch {
+    connection.isSuspect = true;
+  }
+}

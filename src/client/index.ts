@@ -6,8 +6,9 @@ import type { PooledClient } from "./pooled-client.js";
 
 export * from "@libsql/client";
 export type { CheckpointOptions, Durability, PoolConfig } from "../options.js";
+export type { Checkout, ConnectionRole } from "./checkout.js";
 export type { CheckpointResult } from "./checkpointer.js";
-export { type Checkout, ConnectionPool, type ConnectionRole, type PoolStats } from "./connection-pool.js";
+export { ConnectionPool, type PoolStats } from "./connection-pool.js";
 export type { ClientStats, PooledClient } from "./pooled-client.js";
 export { StatementCache, type StatementCacheStats } from "./statement-cache.js";
 export { type Savepoint, Transaction, type TransactionState } from "./transaction.js";

@@ -6,17 +6,10 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client";
+import { type BoundStatement, bindInput, mayCreateTemporary, type StatementInput } from "./bound-statement.js";
 import type { CheckpointResult } from "./checkpointer.js";
 import type { Connection } from "./connection.js";
-import {
-  BEGIN_SNAPSHOT,
-  type BoundStatement,
-  bindInput,
-  ConnectionPool,
-  type ConnectionPoolOptions,
-  mayCreateTemporary,
-  type StatementInput,
-} from "./connection-pool.js";
+import { BEGIN_SNAPSHOT, ConnectionPool, type ConnectionPoolOptions } from "./connection-pool.js";
 import { turnWhenDue } from "./event-loop.js";
 import type { ClientStats, PooledClient } from "./pooled-client.js";
 import { StatementResult, singleRow } from "./rows.js";
@@ -43,7 +36,7 @@ export class LocalClient implements PooledClient {
 
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
-    this.#pool = openPool(options);
+    this.#pool = this.#openPool();
   }
 
   get pool(): ConnectionPool {
@@ -165,7 +158,7 @@ export class LocalClient implements PooledClient {
     const attempt = ++this.#lifeCycle;
     await this.#close();
     if (attempt !== this.#lifeCycle) return;
-    this.#pool = openPool(this.#options);
+    this.#pool = this.#openPool();
     this.#isClosed = false;
   }
 
@@ -297,6 +290,13 @@ export class LocalClient implements PooledClient {
     });
   }
 
+  #openPool(): ConnectionPool {
+    const pool = new ConnectionPool(this.#options);
+    pool.guard = (access) => this.guard?.(access);
+    pool.openEagerly();
+    return pool;
+  }
+
   #begin(
     pool: ConnectionPool,
     connection: Connection,
@@ -313,12 +313,6 @@ export class LocalClient implements PooledClient {
     this.#transactions.add(transaction);
     return transaction;
   }
-}
-
-function openPool(options: ConnectionPoolOptions): ConnectionPool {
-  const pool = new ConnectionPool(options);
-  pool.openEagerly();
-  return pool;
 }
 
 function assertMode(mode: TransactionMode): void {

@@ -6,15 +6,9 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client";
-import type { Connection } from "./connection.js";
-import {
-  asBatchError,
-  type BoundStatement,
-  type ConnectionPool,
-  mayCreateTemporary,
-  rollBackAfter,
-  type StatementInput,
-} from "./connection-pool.js";
+import { asBatchError, type BoundStatement, mayCreateTemporary, type StatementInput } from "./bound-statement.js";
+import { type Connection, rollBackAfter } from "./connection.js";
+import type { ConnectionPool } from "./connection-pool.js";
 import { writesFile } from "./session-settings.js";
 import { type ParsedStatement, splitScript } from "./sql.js";
 import { MAX_TIMER_MS, retryWhileBusy } from "./write-lock.js";

@@ -1,5 +1,7 @@
+import { mayCreateTemporary } from "../client/bound-statement.js";
 import type { Connection } from "../client/connection.js";
-import { type ConnectionPool, mayCreateTemporary, rollBackAfter } from "../client/connection-pool.js";
+import { rollBackAfter } from "../client/connection.js";
+import type { ConnectionPool } from "../client/connection-pool.js";
 import { backUpLocked, holdsRows } from "./backup.js";
 import { decide, type MigrateResult, resultOf } from "./decision.js";
 import { migrationFailed } from "./failure.js";

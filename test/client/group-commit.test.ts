@@ -87,7 +87,6 @@ describe.each(places)("on %s", (place) => {
     expect(outcomes.filter((outcome) => outcome === "stored")).toHaveLength(39);
     expect(await column(client, "SELECT count(*) FROM t")).toEqual([before + 39]);
     expect(await column(client, "SELECT a FROM t WHERE a IN (-2, -3, -99)")).toEqual([]);
-    // In order, too: each row id is the value.
     await client.execute(insert(1000));
   });
 

@@ -8,9 +8,9 @@ const ours = (url: string, name: string, walBytes: number): Participant => ({
   program: "write-pairs",
   input: { url, name, forMs: FOR_MS, reportEach: false, options: { durability: "relaxed", checkpoint: { walBytes } } },
 });
-const stock = (path: string, name: string, setup: readonly string[] = []): Participant => ({
+const stock = (path: string, name: string, setup: readonly string[], forMs = FOR_MS): Participant => ({
   program: "stock-writer",
-  input: { path, name, forMs: FOR_MS, setup },
+  input: { path, name, forMs, setup },
 });
 
 test.each([
@@ -28,23 +28,28 @@ test.each([
 
 test("control: stock writers beside a process that checkpoints without the lock do lose rows or break the file", async () => {
   await using db = await tempDatabase();
+  const forMs = Math.min(FOR_MS, 20_000);
   const autocheckpoint = ["PRAGMA wal_autocheckpoint = 20"];
   const report = await runLoad(db.path, [
-    ...["a", "b", "c"].map((name) => stock(db.path, name, autocheckpoint)),
-    { program: "checkpoint-loop", input: { path: db.path, forMs: FOR_MS } },
+    ...["a", "b", "c"].map((name) => stock(db.path, name, autocheckpoint, forMs)),
+    { program: "checkpoint-loop", input: { path: db.path, forMs } },
   ]);
-  console.log(describeLoad(report));
-  // Should this pass one day, the bundled SQLite has been mended, and the rules for checkpoints can be eased.
+  console.log(`control: ${describeLoad(report)}`);
+  // Should this fail one day, the bundled SQLite has been mended, and the rules for checkpoints can be eased.
   expect(report.lost !== 0 || report.integrity !== "ok" || report.failures.length > 0).toBe(true);
 });
 
-test("measured: a stock process with its default automatic checkpoint beside two writers of ours", async () => {
+// Measured, not promised: such a process checkpoints without the lock.
+test.each([
+  ["its default automatic checkpoint", []],
+  ["an automatic checkpoint every 20 pages", ["PRAGMA wal_autocheckpoint = 20"]],
+])("measured: a stock process with %s beside two writers of ours", async (what, setup) => {
   await using db = await tempDatabase();
   const report = await runLoad(db.path, [
     ours(db.url, "a", 64 * 1024),
     ours(db.url, "b", 64 * 1024),
-    stock(db.path, "stock"),
+    stock(db.path, "stock", setup),
   ]);
-  console.log(describeLoad(report));
+  console.log(`beside a stock process with ${what}: ${describeLoad(report)}`);
   expect(sum(report.written)).toBeGreaterThan(1000);
 });

@@ -1,4 +1,5 @@
 import type { Change, StorageError } from "holdfast";
+import type { PooledClient } from "holdfast/client";
 import { memories as memoriesTable } from "holdfast/schema";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
@@ -77,6 +78,12 @@ describe("transaction", () => {
         () => storage.project("p").sessions.start(),
         () => storage.transaction(async () => undefined),
         () => storage.client.execute("DELETE FROM memories"),
+        () => storage.client.batch(["DELETE FROM memories"], "write"),
+        () => storage.client.transaction("write"),
+        () => storage.client.executeMultiple("DELETE FROM memories"),
+        () => storage.client.migrate(["DELETE FROM memories"]),
+        () => (storage.client as PooledClient).checkpoint(),
+        () => (storage.client as PooledClient).pool.acquire({ role: "writer" }),
         () => storage.db.delete(memoriesTable),
         () => storage.memories.put("x", { content: "x" }),
       ];

@@ -6,12 +6,15 @@ const Database = stockRequire("libsql");
 const { path, forMs } = JSON.parse(process.argv[2]);
 const database = new Database(path, {});
 const end = Date.now() + forMs;
+const still = new Int32Array(new SharedArrayBuffer(4));
 let rounds = 0;
 let failure;
 while (Date.now() < end && failure === undefined) {
   try {
     database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     rounds++;
+    // A short pause, so that there is something to do each time.
+    Atomics.wait(still, 0, 0, Math.random());
   } catch (error) {
     if (error.rawCode !== 5 && error.rawCode !== 6) failure = `${error.code}: ${error.message}`;
   }

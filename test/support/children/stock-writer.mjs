@@ -7,7 +7,10 @@ const { path, name, forMs, setup = [] } = JSON.parse(process.argv[2]);
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const database = new Database(path, { timeout: 5000 });
 for (const sql of ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", ...setup]) database.exec(sql);
-database.exec("CREATE TABLE IF NOT EXISTS pairs (writer TEXT, n INTEGER, half INTEGER)");
+database.exec(`
+  CREATE TABLE IF NOT EXISTS pairs (writer TEXT, n INTEGER, half INTEGER, pad BLOB DEFAULT (zeroblob(400)));
+  CREATE INDEX IF NOT EXISTS by_writer ON pairs (writer, n);
+`);
 say({ ready: true });
 const end = Date.now() + forMs;
 let written = 0;
@@ -15,7 +18,8 @@ let busy = 0;
 let failure;
 for (let n = 0; Date.now() < end && failure === undefined; n++) {
   try {
-    database.exec(`BEGIN IMMEDIATE; INSERT INTO pairs VALUES ('${name}', ${n}, 1), ('${name}', ${n}, 2); COMMIT`);
+    const values = `('${name}', ${n}, 1), ('${name}', ${n}, 2)`;
+    database.exec(`BEGIN IMMEDIATE; INSERT INTO pairs (writer, n, half) VALUES ${values}; COMMIT`);
     written++;
   } catch (error) {
     if (database.inTransaction) database.exec("ROLLBACK");

@@ -4,9 +4,12 @@ import { createClient } from "holdfast/client";
 const { url, name, forMs = 60_000, options = {}, reportEach = true } = JSON.parse(process.argv[2]);
 const client = createClient({ url, ...options });
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
-await client.executeMultiple("CREATE TABLE IF NOT EXISTS pairs (writer TEXT, n INTEGER, half INTEGER)");
+await client.executeMultiple(`
+  CREATE TABLE IF NOT EXISTS pairs (writer TEXT, n INTEGER, half INTEGER, pad BLOB DEFAULT (zeroblob(400)));
+  CREATE INDEX IF NOT EXISTS by_writer ON pairs (writer, n);
+`);
 say({ ready: true });
-const row = (n, half) => ({ sql: "INSERT INTO pairs VALUES (?, ?, ?)", args: [name, n, half] });
+const row = (n, half) => ({ sql: "INSERT INTO pairs (writer, n, half) VALUES (?, ?, ?)", args: [name, n, half] });
 const end = Date.now() + forMs;
 let written = 0;
 const ways = [
@@ -17,7 +20,11 @@ const ways = [
     await tx.execute(row(n, 2));
     await tx.commit();
   },
-  (n) => client.execute({ sql: "INSERT INTO pairs VALUES (?, ?, 1), (?, ?, 2)", args: [name, n, name, n] }),
+  (n) =>
+    client.execute({
+      sql: "INSERT INTO pairs (writer, n, half) VALUES (?, ?, 1), (?, ?, 2)",
+      args: [name, n, name, n],
+    }),
 ];
 let n = 0;
 while (Date.now() < end) {

@@ -1,0 +1,44 @@
+import { type InArgs, type InStatement, LibsqlBatchError, LibsqlError } from "@libsql/client";
+import { bindArguments } from "./bind.js";
+import type { NativeValue } from "./native.js";
+import { type ParsedStatement, parseStatement } from "./sql.js";
+
+/** A statement with its checked arguments. */
+export interface BoundStatement {
+  readonly statement: ParsedStatement;
+  readonly args: readonly NativeValue[];
+}
+
+/** Something to run: SQL and its arguments, in any of the forms that `batch` takes. */
+export type StatementInput = InStatement | [string, InArgs?];
+
+/** Reads any form of statement and checks its arguments. */
+export function bindInput(input: StatementInput): BoundStatement {
+  const [sql, args] = typeof input === "string" ? [input] : Array.isArray(input) ? input : [input?.sql, input?.args];
+  if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
+  const statement = parseStatement(sql);
+  if (statement.hasTail) {
+    throw new LibsqlError(
+      "The SQL holds more than one statement, of which only the first would run. Use executeMultiple or batch",
+      "SQL_MANY_STATEMENTS",
+    );
+  }
+  return { statement, args: bindArguments(statement, args) };
+}
+
+export function asBatchError<T>(index: number, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof LibsqlError) || error instanceof LibsqlBatchError) throw error;
+    const message = error.message.startsWith(`${error.code}: `)
+      ? error.message.slice(error.code.length + 2)
+      : error.message;
+    const cause = error.cause instanceof Error ? error.cause : error;
+    throw new LibsqlBatchError(message, index, error.code, error.extendedCode, error.rawCode, cause);
+  }
+}
+
+export function mayCreateTemporary(sql: string): boolean {
+  return /\btemp(orary)?\b/i.test(sql);
+}
