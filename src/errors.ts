@@ -81,6 +81,11 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
 };
 
 const ADVICE: Partial<Record<StorageErrorCode, string>> = {
+  CONFLICT: "There is one already, perhaps deleted: choose another id, or replace it with put",
+  FOREIGN_KEY: "Store what it refers to first",
+  CLOSED: "Open the storage again",
+  READONLY: "Only reads are possible here: use a transaction of mode write, or make the file writable",
+  TRANSACTION_CLOSED: "Begin another one",
   BUSY: "Another process kept the write lock: try again, or raise `busyTimeoutMs`",
   FULL: "The disk is full: make room and try again; nothing was stored",
   CORRUPT: "The file is damaged and was left as it is: copy it with its -wal, then restore a backup",
@@ -112,7 +117,8 @@ function libsqlErrorIn(error: unknown): LibsqlError | undefined {
 function constraintError(failure: LibsqlError): StorageError | undefined {
   if (failure.code !== "SQLITE_CONSTRAINT") return undefined;
   if (failure.message.includes("DIMENSION_MISMATCH")) {
-    const message = "The vector has another length than those stored for this model and version";
+    const message =
+      "The vector has another length than those stored for this model and version. Name another version, or drop the old";
     return new StorageError("DIMENSION_MISMATCH", message, { cause: failure });
   }
   const named = /constraint failed: (.+)$/.exec(failure.message)?.[1]?.split(", ") ?? [];
@@ -122,5 +128,7 @@ function constraintError(failure: LibsqlError): StorageError | undefined {
   const isUnique = /_(UNIQUE|PRIMARYKEY|ROWID)$/.test(failure.extendedCode ?? "");
   const code = isForeign ? "FOREIGN_KEY" : isUnique ? "CONFLICT" : "INVALID";
   const details = table === undefined ? {} : { table, columns };
-  return new StorageError(code, failure.message, { cause: failure, ...details });
+  const advice = ADVICE[code];
+  const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
+  return new StorageError(code, message, { cause: failure, ...details });
 }

@@ -6,7 +6,7 @@ export interface StorageEvents {
   readonly error: unknown;
 }
 
-type Listener<T> = (event: T) => void;
+type Listener<T> = (event: T) => unknown;
 
 /** Listeners and their events. A listener that throws harms nobody: what it threw becomes an `error` event. */
 export class EventHub {
@@ -24,11 +24,13 @@ export class EventHub {
 
   emit<K extends keyof StorageEvents>(event: K, value: StorageEvents[K]): void {
     for (const listener of [...this.#listeners(event)]) {
+      // A listener for errors that throws has nobody left to tell.
+      const fail = (error: unknown) => event !== "error" && this.emit("error", error);
       try {
-        listener(value);
+        const answer: unknown = listener(value);
+        if (answer instanceof Promise) answer.catch(fail);
       } catch (error) {
-        // A listener for errors that throws has nobody left to tell.
-        if (event !== "error") this.emit("error", error);
+        fail(error);
       }
     }
   }

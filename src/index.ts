@@ -1,3 +1,4 @@
+export type { StorageDatabase } from "./drizzle-scope.js";
 export { StorageError, type StorageErrorCode } from "./errors.js";
 export type { FileStats, Health } from "./health.js";
 export type { Page } from "./repositories/cursor.js";
@@ -35,6 +36,7 @@ export type { ProjectCount } from "./repositories/projects.js";
 export {
   type ListSessionsOptions,
   type Session,
+  type SessionInput,
   SessionRepository,
   type StartSessionOptions,
 } from "./repositories/sessions.js";
@@ -44,7 +46,6 @@ export {
   type ProjectTransaction,
   type Repositories,
   Storage,
-  type StorageDatabase,
   type StorageStats,
   type StorageTransaction,
   type TransactionOptions,

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ClientConfig } from "./client/index.js";
-import { expectation, expectInteger, expectOneOf } from "./options.js";
+import { expectation, expectDuration, expectInteger, expectOneOf } from "./options.js";
 
 /** Where messages for people go; `console` fits. */
 export interface Logger {
@@ -85,8 +85,17 @@ export function resolveStorageOptions(
   } = options;
   expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
   expectInteger("maxContentChars", maxContentChars, 1);
-  if (migrations?.table === "__drizzle_migrations") {
-    throw new TypeError(expectation("migrations.table", "another table than the one of holdfast", migrations.table));
+  expectDuration("migrateTimeoutMs", migrateTimeoutMs);
+  for (const [name, value] of Object.entries({ onError, now })) {
+    if (value !== undefined && typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
+  }
+  if (migrations !== undefined) {
+    const { folder, table } = migrations;
+    if (typeof folder !== "string" || folder === "")
+      throw new TypeError(expectation("migrations.folder", "a folder", folder));
+    if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
+      throw new TypeError(expectation("migrations.table", "a table of its own", table));
+    }
   }
   const secrets = {
     ...(authToken === undefined ? {} : { authToken }),

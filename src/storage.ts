@@ -4,19 +4,20 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient as createStockClient, LibsqlError, type TransactionMode } from "@libsql/client";
 import { getTableName } from "drizzle-orm";
-import { drizzle, type LibSQLDatabase } from "drizzle-orm/libsql";
+import { drizzle } from "drizzle-orm/libsql";
 import { LRUCache } from "lru-cache";
 import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
 import type { ClientStats } from "./client/index.js";
 import { type Access, LocalClient } from "./client/local-client.js";
 import { openLocalClient } from "./client/open-local.js";
 import { ClientExecutor } from "./client-executor.js";
-import { scopeAsClient } from "./drizzle-scope.js";
+import { drizzleInScope, type StorageDatabase } from "./drizzle-scope.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { EventHub, type StorageEvents } from "./events.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
 import { migrate, verify } from "./migrate/index.js";
-import { expectProject } from "./repositories/arguments.js";
+import { expectOneOf } from "./options.js";
+import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
 import type { Change, RepositoryContext } from "./repositories/executor.js";
 import { MemoryRepository } from "./repositories/memories.js";
 import { countProjects, type ProjectCount, purgeStatements } from "./repositories/projects.js";
@@ -67,8 +68,6 @@ export interface TransactionOptions {
   /** @default "write" */
   readonly mode?: TransactionMode | undefined;
 }
-
-export type StorageDatabase = LibSQLDatabase<Record<string, unknown>>;
 
 export interface StorageStats extends FileStats {
   /** Of the pool; undefined for a remote database. */
@@ -183,7 +182,8 @@ export class Storage implements Repositories {
    * Runs `work` in one transaction: all of its writes are stored when it resolves, none when it rejects, with its own
    * error. The handle reaches the same repositories; the storage itself must not be written to inside the callback.
    */
-  transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  async transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    expectFunction("work", work);
     return this.#transaction((scope) => work(this.#storageTransaction(scope)), options);
   }
 
@@ -224,12 +224,11 @@ export class Storage implements Repositories {
     await this.close();
   }
 
-  async #transaction<T>(
-    work: (scope: TransactionScope) => Promise<T>,
-    { mode = "write" }: TransactionOptions = {},
-  ): Promise<T> {
-    if (typeof work !== "function") throw new TypeError("Expected `work` to be a function");
-    this.#assertOutside("write");
+  async #transaction<T>(work: (scope: TransactionScope) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    expectKeys("transaction", options, ["mode"]);
+    const { mode = "write" } = options;
+    expectOneOf("mode", mode, ["write", "read", "deferred"]);
+    this.#assertOutside(mode === "read" ? "read" : "write");
     const transaction = await this.client.transaction(mode).catch((error: unknown) => {
       this.#noteError(error);
       throw toStorageError(error);
@@ -275,17 +274,23 @@ export class Storage implements Repositories {
       ...project(DEFAULT_PROJECT),
       project,
       get db() {
-        db ??= drizzle(scopeAsClient(scope), { schema: { ...tables, ...schema } });
+        db ??= drizzleInScope(scope, { ...tables, ...schema });
         return db;
       },
-      savepoint: (work) => scope.savepoint((inner) => work(this.#storageTransaction(inner))),
+      savepoint: async (work) => {
+        expectFunction("work", work);
+        return scope.savepoint((inner) => work(this.#storageTransaction(inner)));
+      },
     };
   }
 
   #projectTransaction(scope: TransactionScope, name: string): ProjectTransaction {
     return {
       ...this.#storageTransaction(scope).project(name),
-      savepoint: (work) => scope.savepoint((inner) => work(this.#projectTransaction(inner, name))),
+      savepoint: async (work) => {
+        expectFunction("work", work);
+        return scope.savepoint((inner) => work(this.#projectTransaction(inner, name)));
+      },
     };
   }
 
@@ -300,8 +305,7 @@ export class Storage implements Repositories {
 
   /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */
   #assertOutside(access: Access): void {
-    const scope = this.#openTransactions === 0 ? undefined : this.#context.getStore();
-    if (scope === undefined || scope.isEnded) return;
+    if (this.#openTransactions === 0 || TransactionScope.open(this.#context) === undefined) return;
     const sharesConnection = this.client instanceof LocalClient && this.client.pool.readers === undefined;
     if (access === "read" && !sharesConnection) return;
     throw new StorageError(
@@ -318,7 +322,11 @@ export class Storage implements Repositories {
     )
       return;
     this.#lastError = failure;
-    this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
+    try {
+      this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
+    } catch {
+      // A logger that fails must not take the place of the failure it was told of.
+    }
     this.#events.emit("error", failure);
   }
 }

@@ -1,4 +1,5 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { InStatement, ResultSet, Transaction } from "@libsql/client";
 import { StorageError } from "./errors.js";
 import type { Change, Executor } from "./repositories/executor.js";
@@ -20,6 +21,7 @@ export class TransactionScope implements Executor {
   readonly #parent: TransactionScope | undefined;
   #changes: Change[] = [];
   #tail: Promise<unknown> = Promise.resolve();
+  #pending = 0;
   #isEnded = false;
 
   constructor(transaction: Transaction, context: ScopeContext, parent?: TransactionScope) {
@@ -28,8 +30,12 @@ export class TransactionScope implements Executor {
     this.#parent = parent;
   }
 
-  get isEnded(): boolean {
-    return this.#isEnded;
+  /** The innermost scope of this context that has not ended: work may outlive the callback that began it. */
+  static open(context: ScopeContext): TransactionScope | undefined {
+    for (let scope = context.getStore(); scope !== undefined; scope = scope.#parent) {
+      if (!scope.#isEnded) return scope;
+    }
+    return undefined;
   }
 
   /** What is to be announced once the transaction has committed. */
@@ -72,10 +78,15 @@ export class TransactionScope implements Executor {
   /** Runs a callback as the innermost one of its context; the scope ends with it, after the work it has begun. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#context.run(this, work);
+      // Awaited inside: a query of Drizzle starts only when somebody awaits it.
+      return await this.#context.run(this, async () => await work());
     } finally {
       this.#isEnded = true;
-      await this.#tail;
+      if (this.#pending > 0) {
+        await this.#tail;
+        // Whoever did the work announces its change some microtasks later.
+        await nextTurn();
+      }
     }
   }
 
@@ -84,8 +95,8 @@ export class TransactionScope implements Executor {
     if (this.#isEnded || this.#transaction.closed) {
       throw new StorageError("TRANSACTION_CLOSED", "The transaction of this handle has ended: use the storage instead");
     }
-    const inner = this.#context.getStore();
-    if (inner !== undefined && inner !== this && !inner.#isEnded && inner.#isInside(this)) {
+    const inner = TransactionScope.open(this.#context);
+    if (inner !== undefined && inner !== this && inner.#isInside(this)) {
       throw new StorageError(
         "WRONG_HANDLE",
         "A savepoint is open in this callback: use the handle that the callback was given, not the outer one",
@@ -100,7 +111,10 @@ export class TransactionScope implements Executor {
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     this.#assertUsable();
-    const turn = this.#tail.then(work);
+    this.#pending++;
+    const turn = this.#tail.then(work).finally(() => {
+      this.#pending--;
+    });
     this.#tail = turn.catch(() => undefined);
     return turn;
   }

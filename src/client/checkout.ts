@@ -1,6 +1,6 @@
 import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client";
-import { asBatchError, type StatementInput } from "./bound-statement.js";
-import { type Connection, rollBackAfter } from "./connection.js";
+import type { StatementInput } from "./bound-statement.js";
+import type { Connection } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";
 
 export type ConnectionRole = "reader" | "writer";
@@ -46,14 +46,7 @@ export class HeldConnection implements Checkout {
     const bound = inputs.map((input) => this.#pool.bind(input));
     return this.#inOrder(() => {
       if (this.role === "writer") return this.#pool.writeAll(this.#connection, bound);
-      this.#connection.exec("BEGIN");
-      try {
-        const results = bound.map((one, index) => asBatchError(index, () => this.#pool.run(this.#connection, one)));
-        this.#connection.exec("COMMIT");
-        return results;
-      } finally {
-        rollBackAfter(this.#connection);
-      }
+      return this.#pool.readAllOn(this.#connection, bound);
     });
   }
 

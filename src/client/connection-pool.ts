@@ -170,6 +170,20 @@ export class ConnectionPool {
     }
   }
 
+  /** Runs all statements on `reader` in one read transaction, or in the one that its holder has begun. */
+  readAllOn(reader: Connection, statements: readonly BoundStatement[]): ResultSet[] {
+    const runAll = () => statements.map((bound, index) => this.#runInBatch(reader, bound, index));
+    if (reader.inTransaction) return runAll();
+    try {
+      reader.exec(BEGIN_SNAPSHOT);
+      const results = runAll();
+      reader.exec("COMMIT");
+      return results;
+    } finally {
+      rollBackAfter(reader);
+    }
+  }
+
   /** Runs all statements on the writer in one transaction that takes no writes. */
   readAllOnWriter(connection: Connection, statements: readonly BoundStatement[]): ResultSet[] {
     connection.exec("PRAGMA query_only = 1");
@@ -337,17 +351,7 @@ export class ConnectionPool {
   async #readAll(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
     await this.ready();
     // The whole within one call, since the reader is shared; so only taking the snapshot may have to wait.
-    const attempt = () => {
-      const reader = this.readers!.shared();
-      try {
-        reader.exec(BEGIN_SNAPSHOT);
-        const results = statements.map((bound, index) => this.#runInBatch(reader, bound, index));
-        reader.exec("COMMIT");
-        return results;
-      } finally {
-        rollBackAfter(reader);
-      }
-    };
+    const attempt = () => this.readAllOn(this.readers!.shared(), statements);
     return retryWhileBusy(attempt, this.busyTimeoutMs, () => this.writer.countBusyRetry());
   }
 

@@ -37,14 +37,50 @@ export function expectObject(name: string, value: unknown): asserts value is Rec
   throw new TypeError(expectation(name, "an object", value));
 }
 
-/** The JSON text of an object; throws TypeError on what JSON cannot hold at all. */
+export function expectFinite(name: string, value: number): void {
+  if (!Number.isFinite(value)) throw new RangeError(expectation(name, "a finite number", value));
+}
+
+export function expectFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
+}
+
+/** SQLite reads no JSON that is nested deeper than 1,000; one such value would fail every filter of its project. */
+const MAX_JSON_DEPTH = 900;
+
+/** The JSON text of a plain object; throws TypeError or RangeError on what JSON cannot hold. */
 export function toJsonText(name: string, value: unknown): string {
   expectObject(name, value);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    throw new TypeError(expectation(name, "a plain object", value));
+  }
+  let text: string | undefined;
   try {
-    return JSON.stringify(value);
+    text = JSON.stringify(value, (key, inner) => {
+      if (typeof inner !== "number" || Number.isFinite(inner)) return inner;
+      throw new RangeError(expectation(`${name}.${key}`, "a finite number", inner));
+    });
   } catch (cause) {
+    if (cause instanceof RangeError && cause.message.startsWith("Expected")) throw cause;
     throw new TypeError(expectation(name, "a JSON object", value), { cause });
   }
+  if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
+  if (depthOf(text) > MAX_JSON_DEPTH) {
+    throw new RangeError(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
+  }
+  return text;
+}
+
+/** How deep a JSON text is nested, brackets inside of strings aside. */
+function depthOf(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const [bracket] of json.replace(/"(?:[^"\\]|\\.)*"/g, "").matchAll(/[[\]{}]/g)) {
+    depth += bracket === "[" || bracket === "{" ? 1 : -1;
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
 }
 
 /** A Date or integer milliseconds, as milliseconds. */

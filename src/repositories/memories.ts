@@ -3,7 +3,8 @@ import { type SQL, sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
-import { expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
+import { searchScope, toSearchText } from "../search/terms.js";
+import { expectId, expectKeys, expectLimit, expectObject, toMillis, toSqlLimit } from "./arguments.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
 import {
@@ -64,7 +65,7 @@ export interface MemoryStats {
 
 export interface TimelineOptions {
   /** A memory, which is part of the answer, or a moment. */
-  readonly around: string | Date;
+  readonly around: string | Date | number;
   /** How many older ones. @default 5 */
   readonly before?: number | undefined;
   /** How many newer ones. @default 5 */
@@ -111,8 +112,10 @@ const replaceRow = prepareStatement(
     set(m.searchText, sql.placeholder("searchText")),
   ])} where ${isId}`,
 );
+/** All but those of one model and version, which a new vector is about to replace. */
 const deleteVectors = prepareStatement(
-  sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})`,
+  sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})
+    and not (${e.model} is ${sql.placeholder("model")} and ${e.version} is ${sql.placeholder("version")})`,
 );
 const forgetVector = prepareStatement(sql`update ${m} set ${set(m.embeddingRowId, null)} where ${isId}`);
 const deleteRow = prepareStatement(sql`delete from ${m} where ${isId}`);
@@ -222,6 +225,7 @@ export class MemoryRepository {
   /** Changes the fields given; undefined when unknown or deleted. New content without a vector drops the old ones. */
   async update(id: string, patch: MemoryPatch): Promise<Memory | undefined> {
     expectId(id);
+    expectObject("patch", patch);
     // Checked before any work starts; what the patch leaves out comes from the row.
     toDraft(this.#context, { content: "-", ...definedOnly(patch) }, id);
     const updated = await this.#atomically(async (executor) => {
@@ -229,7 +233,9 @@ export class MemoryRepository {
       if (known === undefined || known.deletedAt !== null) return undefined;
       const { embedding, embeddingModel, embeddingVersion, ...rest } = known;
       const changes = definedOnly(patch);
-      const draft = toDraft(this.#context, { ...rest, ...changes }, id);
+      // What is stored already may be longer than a limit that was lowered since.
+      const unlimited = { ...this.#context, maxContentChars: Number.POSITIVE_INFINITY };
+      const draft = toDraft(unlimited, { ...rest, ...changes }, id);
       const dropsVectors = draft.content !== known.content || changes.embedding === null;
       await executor.batch(this.#replaceStatements(draft, dropsVectors));
       const kept = dropsVectors || draft.embedding !== undefined ? {} : { embedding, embeddingModel, embeddingVersion };
@@ -254,8 +260,7 @@ export class MemoryRepository {
     const isRestored = await this.#atomically(async (executor) => {
       const known = await this.#find(executor, id);
       if (known === undefined || known.deletedAt === null) return false;
-      const draft = toDraft(this.#context, { content: known.content }, id);
-      const [, , searchText] = derivedColumns(this.#context.project, draft);
+      const searchText = toSearchText(known.content, searchScope(this.#context.project));
       await executor.execute(undelete({ project: this.#context.project, id, now: this.#context.now(), searchText }));
       return true;
     });
@@ -268,7 +273,11 @@ export class MemoryRepository {
     expectId(id);
     const values = { project: this.#context.project, id };
     const results = await asStorageErrors(() =>
-      this.#context.executor.batch([forgetVector(values), deleteVectors(values), deleteRow(values)]),
+      this.#context.executor.batch([
+        forgetVector(values),
+        deleteVectors({ ...values, model: null, version: null }),
+        deleteRow(values),
+      ]),
     );
     const isGone = results[2]!.rowsAffected > 0;
     if (isGone) this.#announce("purge", [id]);
@@ -338,9 +347,10 @@ export class MemoryRepository {
     expectInteger("after", after, 0);
     const { project } = this.#context;
     // A moment stands after all memories of that millisecond.
-    let position: SQL = sql`(${around instanceof Date ? toMillis("around", around) : 0}, ${Number.MAX_SAFE_INTEGER})`;
+    const isId = typeof around === "string";
+    let position: SQL = sql`(${isId ? 0 : toMillis("around", around)}, ${Number.MAX_SAFE_INTEGER})`;
     let own: Memory[] = [];
-    if (!(around instanceof Date)) {
+    if (isId) {
       own = [await this.require(around)];
       position = sql`(select ${m.createdAt}, ${m.rowId} from ${m} where ${m.project} = ${project} and ${m.id} = ${around})`;
     }
@@ -400,7 +410,8 @@ export class MemoryRepository {
     const [contentHash, checksum, searchText] = derivedColumns(project, draft);
     const { embedding, ...row } = draft;
     const statements = [replaceRow({ ...row, project, contentHash, checksum, searchText })];
-    if (dropsVectors) statements.push(forgetVector({ project, id }), deleteVectors({ project, id }));
+    const { model = null, version = null } = embedding ?? {};
+    if (dropsVectors) statements.push(forgetVector({ project, id }), deleteVectors({ project, id, model, version }));
     if (embedding !== undefined) statements.push(...embeddingStatements(this.#context, id, embedding));
     return statements;
   }

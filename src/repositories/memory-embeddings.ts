@@ -108,10 +108,11 @@ export async function embedMemories(
         hashText(memory.content),
       ),
     );
-    await context.executor.batch(statements);
-    const ids = batch.map((memory) => memory.id);
-    context.announce({ project: context.project, area: "memories", action: "update", ids });
-    embedded += batch.length;
+    const results = await context.executor.batch(statements);
+    // Of the statements for each memory the second inserts the vector, unless the content has changed or gone.
+    const ids = batch.filter((_, index) => results[index * 3 + 1]!.rowsAffected > 0).map((memory) => memory.id);
+    if (ids.length > 0) context.announce({ project: context.project, area: "memories", action: "update", ids });
+    embedded += ids.length;
     onProgress?.({ embedded, remaining: await countUnembedded(context, options) });
   }
   return { embedded, remaining: await countUnembedded(context, options) };

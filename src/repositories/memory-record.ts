@@ -207,7 +207,7 @@ const e = memoryEmbeddings;
 const isOwner = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
 
 const deleteEmbedding = prepareStatement(sql`delete from ${e} where ${e.model} = ${sql.placeholder("model")}
-  and ${e.version} = ${sql.placeholder("version")}
+  and ${e.version} = ${sql.placeholder("version")} and ${e.dimensions} = ${sql.placeholder("dimensions")}
   and ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isOwner})`);
 const insertEmbedding =
   prepareStatement(sql`insert into ${e} (memory_row_id, project, model, version, dimensions, vector, created_at, checksum)
@@ -219,7 +219,8 @@ const pointToLatest = prepareStatement(sql`update ${m} set embedding_row_id =
 
 /**
  * The statements that store a vector of an existing memory, in place of an older one of its model and version. The
- * new row has the highest row id, so the vector stored last is known by it. With `contentHash`, nothing is stored once
+ * new row has the highest row id, so the vector stored last is known by it. One of another length stays, so that the
+ * trigger on the table sees it and refuses the new one. With `contentHash`, nothing is stored once
  * the content has become another.
  */
 export function embeddingStatements(

@@ -96,6 +96,10 @@ export async function searchMemories(
   } = options;
   expectLimit(limit);
   expectOneOf("mode", mode, ["auto", "keyword", "vector", "hybrid"]);
+  expectKeys("snippet", shape, ["maxChars", "open", "close"]);
+  const plan = planQuery(text);
+  // Made of nothing, to have the options checked before any work starts.
+  snippet("", plan, shape);
   if (embedding === undefined && (mode === "vector" || mode === "hybrid")) {
     throw new TypeError(expectation("embedding", `a vector for mode "${mode}"`, embedding));
   }
@@ -117,7 +121,6 @@ export async function searchMemories(
     context,
     hits.slice(0, limit).map(({ rowId }) => rowId),
   );
-  const plan = planQuery(text);
   return hits.slice(0, limit).flatMap(({ rowId, score, match }) => {
     const memory = records.get(rowId);
     return memory === undefined ? [] : { memory, score, match, snippet: snippet(memory.content, plan, shape) };
@@ -174,7 +177,9 @@ async function findNearest(
   const conditions = [isOwn, sql`${e.dimensions} = ${vector.length}`, ...filterConditions(project, filter)];
   const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   // A vector of zeros has no direction; SQLite then gives NULL, which stands for as far as unrelated.
-  const distance = sql`min(coalesce(vector_distance_cos(${e.vector}, ${bytes}), 1.0))`;
+  const cosine = sql`coalesce(vector_distance_cos(${e.vector}, ${bytes}), 1.0)`;
+  // Components near the ends of float32 overflow in the library, which then gives anything.
+  const distance = sql`min(max(0.0, min(2.0, ${cosine})))`;
   const { rows } = await executor.execute(
     toStatement(sql`select ${m.rowId}, ${distance} as distance from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
       where ${all(conditions)} group by ${m.rowId} order by distance, ${m.rowId} desc limit ${toSqlLimit(limit)}`),

@@ -26,6 +26,11 @@ export interface StartSessionOptions {
   readonly startedAt?: Date | number | undefined;
 }
 
+export interface SessionInput extends StartSessionOptions {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+}
+
 export interface ListSessionsOptions {
   /** Bounds on `startedAt`, inclusive. */
   readonly since?: Date | number | undefined;
@@ -63,22 +68,19 @@ export class SessionRepository {
 
   /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
   async start(id: string = uuidv7(), options: StartSessionOptions = {}): Promise<Session> {
-    expectText("id", id, MAX_NAME_CHARS);
-    expectKeys("start", options, ["metadata", "startedAt"]);
-    const { metadata = {}, startedAt = this.#context.now() } = options;
-    const { project } = this.#context;
-    const started = toMillis("startedAt", startedAt);
-    const json = toJsonText("metadata", metadata);
-    await this.#execute(insertRow([project, id, started, json]));
-    this.#announce("insert", id);
-    return {
-      id,
-      project,
-      startedAt: new Date(started),
-      endedAt: null,
-      summary: null,
-      metadata: parseObject(json, "sessions", id),
-    };
+    const { statement, session } = this.#toDraft({ ...options, id });
+    await this.#execute(statement);
+    this.#announce("insert", session.id);
+    return session;
+  }
+
+  /** Starts all of them, or none. */
+  async insertMany(inputs: readonly SessionInput[]): Promise<Session[]> {
+    if (!Array.isArray(inputs)) throw new TypeError("Expected `inputs` to be an array of sessions");
+    const drafts = inputs.map((input) => this.#toDraft(input));
+    await asStorageErrors(() => this.#context.executor.batch(drafts.map(({ statement }) => statement)));
+    if (drafts.length > 0) this.#announce("insert", ...drafts.map(({ session }) => session.id));
+    return drafts.map(({ session }) => session);
   }
 
   /** Ends a session, with a summary where one is given. Undefined when unknown. */
@@ -150,6 +152,18 @@ export class SessionRepository {
     return toPage(rows, limit, record, (row) => ({ key: Number(row[2]), rowId: Number(row[0]) }));
   }
 
+  #toDraft(input: SessionInput): { statement: Statement; session: Session } {
+    expectKeys("a session", input, ["id", "metadata", "startedAt"]);
+    const { id = uuidv7(), metadata = {}, startedAt = this.#context.now() } = input;
+    expectText("id", id, MAX_NAME_CHARS);
+    const { project } = this.#context;
+    const started = toMillis("startedAt", startedAt);
+    const json = toJsonText("metadata", metadata);
+    const own = parseObject(json, "sessions", id);
+    const session = { id, project, startedAt: new Date(started), endedAt: null, summary: null, metadata: own };
+    return { statement: insertRow([project, id, started, json]), session };
+  }
+
   #toSession(row: Row): Session {
     const endedAt = row[3];
     return {
@@ -166,7 +180,7 @@ export class SessionRepository {
     return asStorageErrors(() => this.#context.executor.execute(statement));
   }
 
-  #announce(action: ChangeAction, id: string): void {
-    this.#context.announce({ project: this.#context.project, area: "sessions", action, ids: [id] });
+  #announce(action: ChangeAction, ...ids: string[]): void {
+    this.#context.announce({ project: this.#context.project, area: "sessions", action, ids });
   }
 }

@@ -10,7 +10,7 @@ const WHOLE_MATCHES = 100;
 /** Rows that the rarer words may have together to be ranked one and all; FTS5 ranks about 1,300 a millisecond. */
 const RANKED_ROWS = 2_000;
 /** Fewer rows than this from the rarer words, and the common ones are asked as well. */
-const ENOUGH_ROWS = 200;
+export const ENOUGH_ROWS = 200;
 /** Latest rows looked at for words too common for that, by themselves and beside rarer ones. */
 const LATEST_ROWS = 2_000;
 const LATEST_ROWS_BESIDE_RARE = 500;
@@ -43,7 +43,7 @@ export async function countRows(
 /**
  * Ranks the rows that have any of `terms`; one statement.
  *
- * Only the rarer terms select rows where that gives enough of them. A required term that no row has rules out the phrase, and
+ * Only the rarer terms select rows where that gives enough of them, unless all must (`isBroad`). A required term that no row has rules out the phrase, and
  * all words, so nobody looks for those.
  */
 export async function findWords(
@@ -51,9 +51,10 @@ export async function findWords(
   request: KeywordSearchRequest,
   terms: readonly RankTerm[],
   phrase: readonly QueryTerm[],
+  options: { readonly isBroad?: boolean } = {},
 ): Promise<Ranked[]> {
   const byRarity = terms.filter((term) => term.rowCount > 0).sort((a, b) => a.rowCount - b.rowCount);
-  const enough = Math.max(ENOUGH_ROWS, request.limit);
+  const enough = options.isBroad === true ? Number.POSITIVE_INFINITY : Math.max(ENOUGH_ROWS, request.limit);
   const rare: RankTerm[] = [];
   let rows = 0;
   for (const term of byRarity) {

@@ -1,4 +1,4 @@
-import { countRows, findPrefixes, findWords } from "./full-text.js";
+import { countRows, ENOUGH_ROWS, findPrefixes, findWords } from "./full-text.js";
 import { asPrefixes, planQuery, type QueryPlan } from "./query.js";
 import type { RankTerm } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader } from "./request.js";
@@ -58,7 +58,12 @@ async function findByIndex(
   const counts = await countRows(reader, request, plan.terms);
   if (counts.some((count) => count > 0)) {
     const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
-    const hits = await findWords(reader, request, terms, plan.phrase);
+    let hits = await findWords(reader, request, terms, plan.phrase);
+    // The counts know nothing of the filters, which may leave too little of what the rarer words select.
+    const mayHaveMore = counts.reduce((sum, count) => sum + count, 0) >= ENOUGH_ROWS;
+    if (hits.length < request.limit && mayHaveMore) {
+      hits = await findWords(reader, request, terms, plan.phrase, { isBroad: true });
+    }
     if (hits.length > 0) return hits.map((hit) => ({ ...hit, match: "keyword" }));
   }
   const prefixes = asPrefixes(plan.terms);

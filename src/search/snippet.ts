@@ -58,6 +58,9 @@ function resolveSnippetOptions(options: SnippetOptions): Required<SnippetOptions
   if (!Number.isInteger(maxChars) || maxChars < 10) {
     throw new RangeError(`Expected \`maxChars\` to be an integer of at least 10, got ${maxChars}`);
   }
+  for (const [name, mark] of Object.entries({ open, close })) {
+    if (typeof mark !== "string") throw new TypeError(`Expected \`${name}\` to be a string, got ${mark}`);
+  }
   return { maxChars, open, close };
 }
 

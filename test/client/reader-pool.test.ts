@@ -96,6 +96,21 @@ test("a checked out reader refuses writes, a writer stores them", async () => {
   expect(await column(client, "SELECT a FROM t ORDER BY a")).toEqual([1, 3]);
 });
 
+test("a batch on a checked out reader sees one snapshot, or that of the transaction that its holder began", async () => {
+  await using db = await tempDatabase();
+  await using client = openTestClient(db.url);
+  await client.execute("CREATE TABLE t (a)");
+  const reader = await client.pool.acquire();
+  await reader.execute("BEGIN");
+  await reader.execute("SELECT * FROM t");
+  await client.execute("INSERT INTO t VALUES (1)");
+  expect((await reader.batch(["SELECT count(*) FROM t"]))[0]!.rows[0]![0]).toBe(0);
+  await reader.execute("COMMIT");
+  expect((await reader.batch(["SELECT count(*) FROM t", "SELECT 1"]))[0]!.rows[0]![0]).toBe(1);
+  expect((await rejection(reader.batch(["SELECT 1", "ROLLBACK", "SELECT 1"]))).code).toBe("TRANSACTION_CLOSED");
+  reader.release();
+});
+
 test("calls on one checkout run in order, and its release waits for them", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url);

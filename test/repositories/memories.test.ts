@@ -93,6 +93,11 @@ describe("wrong arguments are named and nothing is stored", () => {
     ["an empty id", { content: "x", id: "" }, "RangeError", /`id`/],
     ["an id that is no text", { content: "x", id: 5 }, "TypeError", /`id`/],
     ["metadata that is no object", { content: "x", metadata: [1] }, "TypeError", /`metadata`/],
+    ["metadata that is a Map", { content: "x", metadata: new Map() }, "TypeError", /`metadata`/],
+    ["metadata that is a Date", { content: "x", metadata: new Date(0) }, "TypeError", /`metadata`/],
+    ["NaN in metadata", { content: "x", metadata: { a: Number.NaN } }, "RangeError", /`metadata\.a`/],
+    ["metadata that becomes a list", { content: "x", metadata: { toJSON: () => [1] } }, "TypeError", /`metadata`/],
+    ["metadata nested too deep", { content: "x", metadata: nested(1100) }, "RangeError", /`metadata`.*900/],
     ["metadata with a cycle", { content: "x", metadata: cycle() }, "TypeError", /`metadata`/],
     ["an embedding without a model", { content: "x", embedding: [1] }, "TypeError", /`embeddingModel`/],
     ["a model without an embedding", { content: "x", embeddingModel: "m" }, "TypeError", /`embedding`/],
@@ -142,6 +147,12 @@ describe("wrong arguments are named and nothing is stored", () => {
     }
   });
 });
+
+function nested(depth: number): Record<string, unknown> {
+  let object: Record<string, unknown> = {};
+  for (let i = 0; i < depth; i++) object = { object };
+  return object;
+}
 
 function cycle(): Record<string, unknown> {
   const object: Record<string, unknown> = {};
@@ -406,6 +417,85 @@ describe("vectors", () => {
     expect(seen).toEqual(["old", "new"]);
     expect((await memories.get("a"))?.embedding).toEqual(new Float32Array([2]));
   });
+});
+
+test("a memory longer than a limit that was lowered since can be updated, deleted and restored", async () => {
+  await using temp = await tempStorage({ maxContentChars: 200 });
+  await temp.storage.memories.insert({ id: "long", content: "word ".repeat(30) });
+  await temp.storage.close();
+  await using storage = await openStorage({ url: temp.db.url, maxContentChars: 100 });
+  expect(await storage.memories.update("long", { type: "tool" })).toMatchObject({ type: "tool" });
+  await storage.memories.delete("long");
+  expect(await storage.memories.restore("long")).toBe(true);
+  expect(await storage.memories.search("word")).toHaveLength(1);
+  expect(await rejection(storage.memories.update("long", { content: "x".repeat(101) }))).toMatchObject({
+    name: "RangeError",
+  });
+});
+
+test("a filter finds metadata by the value that was stored, however JSON writes it", async () => {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  const metadata = { big: 2 ** 60, when: new Date(0), tiny: 1e-7, half: 0.5 };
+  await memories.insert({ content: "x", metadata });
+  for (const [key, value] of Object.entries(metadata))
+    expect(await memories.count({ metadata: { [key]: value } }), key).toBe(1);
+});
+
+test("words are found under a filter that leaves out what the rarer word selects", async () => {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  await memories.insertMany([
+    ...Array.from({ length: 250 }, () => ({ content: "alpha one", type: "tool" })),
+    { content: "alpha two", type: "file" },
+    ...Array.from({ length: 300 }, () => ({ content: "beta three", type: "file" })),
+  ]);
+  const found = await memories.search("alpha beta", { type: "file" });
+  expect(found).toHaveLength(10);
+  expect(new Set(found.map(({ match }) => match))).toEqual(new Set(["keyword"]));
+});
+
+test("the only vector of a model settles its dimensions also when it is replaced", async () => {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  await memories.insert({ id: "a", content: "x", embedding: [1, 1, 1], embeddingModel: "m" });
+  const replaced = [
+    () => memories.setEmbedding("a", [1, 1], { model: "m" }),
+    () => memories.put("a", { content: "y", embedding: [1, 1], embeddingModel: "m" }),
+    () => memories.update("a", { content: "y", embedding: [1, 1], embeddingModel: "m" }),
+  ];
+  for (const replace of replaced) expect(await rejection(replace())).toMatchObject({ code: "DIMENSION_MISMATCH" });
+  expect(await memories.get("a")).toMatchObject({ content: "x", embedding: new Float32Array([1, 1, 1]) });
+  await memories.put("a", { content: "y", embedding: [2, 2, 2], embeddingModel: "m" });
+  expect((await memories.stats()).embeddings).toEqual([{ model: "m", version: null, dimensions: 3, count: 1 }]);
+});
+
+test("reembed counts and announces only what it stored", async () => {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  await memories.insertMany([
+    { id: "kept", content: "a" },
+    { id: "purged", content: "b" },
+  ]);
+  const announced: string[] = [];
+  temp.storage.on("change", ({ action, ids }) => announced.push(`${action} ${ids}`));
+  const result = await memories.reembed(
+    async (texts) => {
+      await memories.purge("purged");
+      return texts.map(() => [1]);
+    },
+    { model: "m" },
+  );
+  expect(result).toEqual({ embedded: 1, remaining: 0 });
+  expect(announced).toEqual(["purge purged", "update kept"]);
+});
+
+test("snippet options are checked before anything is searched", async () => {
+  await using temp = await tempStorage();
+  for (const snippet of [{ maxChars: 1 }, { maxchars: 20 }, null, { open: 5 }]) {
+    const error = await rejection(temp.storage.memories.search("nothing", { snippet: snippet as never }));
+    expect(["TypeError", "RangeError"], String(error)).toContain(error.name);
+  }
 });
 
 test("queries use an index and never sort or scan the table", async () => {

@@ -179,6 +179,84 @@ describe("transaction", () => {
     expect(await storage.memories.get("kept")).toMatchObject({ source: "drizzle" });
   });
 
+  test("work beside a Drizzle transaction that rolls back is kept, and only what is kept is announced", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    const announced: string[] = [];
+    storage.on("change", ({ ids }) => announced.push(...ids));
+    await storage.transaction(async (tx) => {
+      let proceed!: () => void;
+      const beside = new Promise<void>((resolve) => {
+        proceed = resolve;
+      });
+      await Promise.allSettled([
+        tx.db.transaction(async (inner) => {
+          await inner.insert(memoriesTable).values(row("undone"));
+          proceed();
+          throw new Error("undo");
+        }),
+        beside.then(() => tx.memories.insert({ id: "sibling", content: "x" })),
+      ]);
+    });
+    expect((await storage.memories.list()).items.map(({ id }) => id)).toEqual(["sibling"]);
+    expect(announced).toEqual(["sibling"]);
+  });
+
+  test("the outer handle inside a Drizzle transaction is refused instead of waiting for itself", async () => {
+    await using temp = await tempStorage();
+    await temp.storage.transaction(async (tx) => {
+      await tx.db.transaction(async (inner) => {
+        expect(await rejection(tx.memories.insert({ content: "x" }))).toMatchObject({ code: "WRONG_HANDLE" });
+        expect(await rejection(tx.db.transaction(async () => 1))).toMatchObject({ code: "WRONG_HANDLE" });
+        await inner.transaction(async (nested) => {
+          await nested.insert(memoriesTable).values(row("deep"));
+        });
+        expect((await rejection(inner.transaction(async (nested) => nested.rollback()))).name).toMatch(/Error/);
+      });
+    });
+    expect(await temp.storage.memories.count()).toBe(1);
+  });
+
+  // A query of Drizzle starts when it is awaited, which used to be outside of the guarded callback.
+  test("a query that the callback returns without awaiting it is guarded as well", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    const outer = storage.transaction(() => storage.db.delete(memoriesTable) as never);
+    expect(((await rejection(outer)).cause as StorageError).code).toBe("WRONG_HANDLE");
+    const inner = storage.transaction((tx) => tx.savepoint(() => tx.db.delete(memoriesTable) as never));
+    expect(((await rejection(inner)).cause as StorageError).code).toBe("WRONG_HANDLE");
+    await storage.memories.insert({ content: "the writer is free again" });
+  });
+
+  test("work that outlives a savepoint is refused by the outer storage while the transaction is open", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    await storage.transaction(async (tx) => {
+      let late!: Promise<unknown>;
+      await tx.savepoint(async () => {
+        late = new Promise((resolve) => setImmediate(resolve)).then(() => storage.memories.insert({ content: "x" }));
+        late.catch(() => undefined);
+      });
+      expect(await rejection(late)).toMatchObject({ code: "WRONG_HANDLE" });
+    });
+  });
+
+  test("wrong options and callbacks are named, and a read transaction may stand beside another", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    expect(await rejection(storage.transaction(5 as never))).toMatchObject({ name: "TypeError" });
+    expect(await rejection(storage.transaction(async () => 1, { mdoe: "read" } as never))).toMatchObject({
+      name: "TypeError",
+    });
+    expect(await rejection(storage.transaction(async () => 1, { mode: "x" as never }))).toMatchObject({
+      name: "TypeError",
+    });
+    await storage.transaction(async (tx) => {
+      expect(await rejection(tx.savepoint(5 as never))).toMatchObject({ name: "TypeError" });
+      expect(await storage.transaction(async (read) => read.memories.count(), { mode: "read" })).toBe(0);
+    });
+  });
+
   test("a project's transaction reaches that project only", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
@@ -191,7 +269,41 @@ describe("transaction", () => {
   });
 });
 
+function row(id: string) {
+  const text = {
+    type: "context",
+    source: "s",
+    content: "x",
+    metadata: "{}",
+    contentHash: "",
+    checksum: "",
+    searchText: "",
+  };
+  return { project: "default", id, createdAt: 1, updatedAt: 1, ...text };
+}
+
 describe("change events", () => {
+  test("come for work that the callback did not await, too", async () => {
+    await using temp = await tempStorage();
+    const ids: string[] = [];
+    temp.storage.on("change", (change) => ids.push(...change.ids));
+    await temp.storage.transaction(async (tx) => {
+      void tx.memories.insert({ id: "not-awaited", content: "x" });
+    });
+    expect(await temp.storage.memories.count()).toBe(1);
+    expect(ids).toEqual(["not-awaited"]);
+  });
+
+  test("reach an asynchronous listener whose failure becomes an error event", async () => {
+    await using temp = await tempStorage();
+    const failed = new Promise((resolve) => temp.storage.on("error", resolve));
+    temp.storage.on("change", async () => {
+      throw new Error("a listener's own");
+    });
+    await temp.storage.memories.insert({ content: "x" });
+    expect(await failed).toMatchObject({ message: "a listener's own" });
+  });
+
   test("come after commit only, in order, and not for what was rolled back", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
