@@ -91,19 +91,11 @@ export class Connection {
     this.wasUsed = true;
     const { sql } = statement;
     try {
-      let cached = this.#statements.getOrPrepare(sql, () => this.#prepare(statement));
-      if (cached.uses++ === 1 && statement.kind === "read" && !statement.isExplain)
-        cached = this.#preferGet(sql, cached);
+      const cached = this.#statements.getOrPrepare(sql, () => this.#prepare(statement));
       if (cached.method === "run") return this.#run(cached.native, args);
       if (cached.method === "exec") {
         this.#database.exec(sql);
         return new StatementResult([], [], [], 0, undefined);
-      }
-      if (cached.method === "get") {
-        const result = this.#getOne(cached, args, intMode);
-        if (result !== undefined) return result;
-        cached = this.#prepare(statement);
-        this.#statements.replace(sql, cached);
       }
       return this.#all(cached, statement, args, intMode);
     } catch (error) {
@@ -184,32 +176,14 @@ export class Connection {
     return toLibsqlError(error);
   }
 
-  #prepare({ sql, pragma }: ParsedStatement): CachedStatement {
-    // Read before preparing: a schema that changes in between then shows as changed.
-    const schemaVersion = this.#readSchemaVersion();
+  #prepare({ sql, pragma, hasStar }: ParsedStatement): CachedStatement {
+    // Read before preparing: a schema that changes in between then shows as changed. Only a `*` asks for it again.
+    const schemaVersion = hasStar ? this.#readSchemaVersion() : 0;
     const native = this.#database.prepare(sql);
     // `PRAGMA incremental_vacuum` steps once a page without having columns: `run` stops after the first of them.
     const method: StatementMethod = native.reader ? "all" : pragma === undefined ? "run" : "exec";
     if (method === "all") native.raw(true).safeIntegers(true);
-    return { native, method, ...describeColumns(native), schemaVersion, uses: 0 };
-  }
-
-  /**
-   * `get` costs half of `all`, but gives one row only. So a statement that is used again is run by `get` if its
-   * program shows that it never makes a second row: its only ResultRow is followed by Halt.
-   */
-  #preferGet(sql: string, cached: CachedStatement): CachedStatement {
-    const schemaVersion = this.#readSchemaVersion();
-    if (cached.method !== "all") return cached;
-    const explain = this.#database.prepare(`EXPLAIN ${sql}`).raw(true);
-    const program = explain.all([]).map((row) => (row as unknown[])[1]);
-    endExplain(explain, []);
-    const first = program.indexOf("ResultRow");
-    if (first < 0 || first !== program.lastIndexOf("ResultRow") || program[first + 1] !== "Halt") return cached;
-    const native = this.#database.prepare(sql).raw(true).safeIntegers(true);
-    const getter: CachedStatement = { ...cached, native, method: "get", schemaVersion, uses: 2 };
-    this.#statements.replace(sql, getter);
-    return getter;
+    return { native, method, ...describeColumns(native), schemaVersion };
   }
 
   #run(native: NativeStatement, args: readonly NativeValue[]): ResultSet {
@@ -219,17 +193,11 @@ export class Connection {
     return new StatementResult([], [], [], changes, rowid);
   }
 
-  /** Undefined when the schema changed since the proof: the caller then reads again, with `all`. */
-  #getOne(cached: CachedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet | undefined {
-    const values = cached.native.get(args) as unknown[] | undefined;
-    if (this.#readSchemaVersion() !== cached.schemaVersion) return undefined;
-    const rows = values === undefined ? [] : [cached.makeRow(decodeRow(values, intMode))];
-    return new StatementResult([...cached.columns], [...cached.columnTypes], rows, 0, undefined);
-  }
-
   #all(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet {
     const rows = cached.native.all(args) as unknown[][];
-    if (statement.isExplain) endExplain(cached.native, args);
+    // An EXPLAIN counts as in progress even after its last row, and then every later read of the connection keeps its
+    // snapshot for good. Of all calls only `get` resets at its end.
+    if (statement.isExplain) cached.native.get(args);
     // The names behind a `*` follow the schema, and are up to date only after the statement has stepped. (Without a
     // `*` only declared types can change, by making the table anew: not worth a third of the time of a small query.)
     if (statement.hasStar) this.#refreshColumns(cached);
@@ -256,14 +224,6 @@ export class Connection {
     const [changes, lastInsertRowid] = this.#changes.get([]) as [bigint, bigint];
     return { changes: Number(changes), lastInsertRowid };
   }
-}
-
-/**
- * An EXPLAIN counts as in progress even after its last row, and then every later read of the connection keeps its
- * snapshot for good. Of all calls only `get` resets at its end.
- */
-function endExplain(explain: NativeStatement, args: readonly NativeValue[]): void {
-  explain.get(args);
 }
 
 function describeColumns(native: NativeStatement): Pick<CachedStatement, "columns" | "columnTypes" | "makeRow"> {

@@ -3,10 +3,11 @@ import type { NativeStatement } from "./native.js";
 import type { RowMaker } from "./rows.js";
 
 /**
- * How a prepared statement is run. One statement is run one way only: `get` does not reset before it binds, so
- * after any other call it would run with the values of that call.
+ * How a prepared statement is run. The binding's `get` is not among them: it does not reset before it binds, and it
+ * cannot say whether there was a second row; to prove that from the program, and to see after each call that the
+ * schema still is the one of the proof, costs more than `all` (7.0 against 6.1 µs a row by key).
  */
-export type StatementMethod = "all" | "get" | "run" | "exec";
+export type StatementMethod = "all" | "run" | "exec";
 
 export interface CachedStatement {
   readonly native: NativeStatement;
@@ -14,9 +15,8 @@ export interface CachedStatement {
   columns: string[];
   columnTypes: string[];
   makeRow: RowMaker;
-  /** The schema for which `columns`, and the proof that at most one row comes, hold. */
+  /** The schema for which the columns behind a `*` hold. */
   schemaVersion: number;
-  uses: number;
 }
 
 export interface StatementCacheStats {
@@ -32,7 +32,7 @@ export interface StatementCacheStats {
 /**
  * The prepared statements of one connection, by SQL text; the least recently used one goes first.
  *
- * A statement that threw must be deleted: its state is then unknown, and a `get` on it would run with old values.
+ * A statement that threw must be deleted: its state is then unknown.
  */
 export class StatementCache {
   readonly #statements: LRUCache<string, CachedStatement>;
@@ -60,10 +60,6 @@ export class StatementCache {
     const statement = prepare();
     this.#statements.set(sql, statement);
     return statement;
-  }
-
-  replace(sql: string, statement: CachedStatement): void {
-    this.#statements.set(sql, statement);
   }
 
   delete(sql: string): void {
