@@ -20,7 +20,7 @@ export interface CheckpointerOptions {
 
 /**
  * How often the size of the log is looked at. Since Linux 6.13 asking for a file's state makes its next write record
- * a new time, and thereby the next fsync a third slower: after every commit that would be every fsync.
+ * a new time, and thereby the next fsync store that too: after every commit that would be every fsync.
  */
 const LOOK_EVERY_MS = 50;
 const LOOK_EVERY_COMMITS = 64;

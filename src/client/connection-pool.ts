@@ -380,7 +380,7 @@ export class ConnectionPool {
   #writerSetup(): string[] {
     const { durability, incrementalVacuum, path, isMemory, checkpoint } = this.options;
     const synchronous = `PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`;
-    // The log keeps the size at which it is emptied: writing over it costs half of what growing it does.
+    // The log keeps the size at which it is emptied: writing over it costs less than growing it.
     const setup = [
       synchronous,
       "PRAGMA wal_autocheckpoint = 0",

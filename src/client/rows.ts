@@ -6,7 +6,7 @@ export type RowMaker = (values: Value[]) => Row;
 /**
  * A maker of rows that read as the stock client's: `row.name` (own, enumerable), `row[0]` and `row.length` (hidden).
  *
- * One class a statement, since defining these properties on each row costs 25 times as much as the assignments.
+ * One class a statement, since defining these properties on each row costs many times as much as the assignments.
  */
 export function rowMaker(columns: readonly string[]): RowMaker {
   // Of columns with one name the first is reached by it, all of them by index.

@@ -9,8 +9,8 @@ export const MAX_TIMER_MS = 2 ** 31 - 1;
  * Runs `attempt` again while another connection holds a lock, without blocking the event loop.
  *
  * Rejects with the last SQLITE_BUSY once `timeoutMs` have passed. The pause is random, so that processes that
- * collided do not wake together, and shortens with age, so that whoever has waited long asks more often: with
- * 16 processes this kept the longest wait near 0.1 s, where SQLite's own busy handler took 1.9 s.
+ * collided do not wake together, and shortens with age, so that whoever has waited long asks more often
+ * (SQLite's own busy handler does the opposite, and lets one process starve).
  */
 export async function retryWhileBusy<T>(
   attempt: () => T | Promise<T>,
