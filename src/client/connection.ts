@@ -8,6 +8,7 @@ import {
   openNative,
 } from "./native.js";
 import { decodeRow, rowMaker, StatementResult } from "./rows.js";
+import { prepareSingleRow } from "./single-row.js";
 import type { ParsedStatement } from "./sql.js";
 import { BUSY, makesSuspect, primaryCode, toLibsqlError, toOpenError } from "./sqlite-error.js";
 import {
@@ -16,6 +17,9 @@ import {
   type StatementCacheStats,
   type StatementMethod,
 } from "./statement-cache.js";
+
+/** The call of a query that looks for a cheaper form of it: most one-off statements never get there. */
+const SINGLE_ROW_FROM = 3;
 
 export interface ConnectionOptions extends NativeOpenOptions {
   readonly statementCacheSize: number;
@@ -183,7 +187,7 @@ export class Connection {
     // `PRAGMA incremental_vacuum` steps once a page without having columns: `run` stops after the first of them.
     const method: StatementMethod = native.reader ? "all" : pragma === undefined ? "run" : "exec";
     if (method === "all") native.raw(true).safeIntegers(true);
-    return { native, method, ...describeColumns(native), schemaVersion };
+    return { native, method, ...describeColumns(native), schemaVersion, uses: 0, singleRow: undefined };
   }
 
   #run(native: NativeStatement, args: readonly NativeValue[]): ResultSet {
@@ -194,7 +198,7 @@ export class Connection {
   }
 
   #all(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet {
-    const rows = cached.native.all(args) as unknown[][];
+    const rows = this.#rows(cached, statement, args);
     // An EXPLAIN counts as in progress even after its last row, and then every later read of the connection keeps its
     // snapshot for good. Of all calls only `get` resets at its end.
     if (statement.isExplain) cached.native.get(args);
@@ -208,6 +212,20 @@ export class Connection {
     if (statement.kind !== "write") return new StatementResult(columns, [...cached.columnTypes], made, 0, undefined);
     const { changes, lastInsertRowid } = this.#readChanges();
     return new StatementResult(columns, [...cached.columnTypes], made, changes, lastInsertRowid);
+  }
+
+  #rows(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[]): unknown[][] {
+    if (cached.uses < SINGLE_ROW_FROM && ++cached.uses === SINGLE_ROW_FROM && statement.kind === "read") {
+      cached.singleRow = prepareSingleRow(this.#database, statement.sql);
+    }
+    if (cached.singleRow !== undefined) {
+      const row = cached.singleRow.get(args) as unknown[] | undefined;
+      if (row === undefined) return [];
+      if (row.pop() === null) return [row];
+      // The key is not unique any more.
+      cached.singleRow = undefined;
+    }
+    return cached.native.all(args) as unknown[][];
   }
 
   #refreshColumns(cached: CachedStatement): void {

@@ -67,7 +67,7 @@ export interface ScriptStatement {
 
 type TokenType = "word" | "quoted" | "parameter" | "punctuation" | "literal";
 
-interface Token {
+export interface Token {
   readonly type: TokenType;
   readonly text: string;
   readonly start: number;
@@ -79,7 +79,8 @@ interface Token {
 const TOKEN =
   /([ \t\n\f\r\ufeff]+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|('(?:[^']|'')*(?:'|$))|("(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$))|(\?\d*|[:@$#][\w$\u0080-\uffff]+(?:::[\w$\u0080-\uffff]*)*(?:\([^)\s]*\))?)|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|(\d[\w.]*)|([\s\S])/y;
 
-function* tokens(sql: string, from = 0): Generator<Token> {
+/** The tokens of `sql`, without white space and comments. */
+export function* tokens(sql: string, from = 0): Generator<Token> {
   TOKEN.lastIndex = from;
   for (let start = from; start < sql.length; ) {
     TOKEN.lastIndex = start;

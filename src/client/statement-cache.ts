@@ -4,8 +4,7 @@ import type { RowMaker } from "./rows.js";
 
 /**
  * How a prepared statement is run. The binding's `get` is not among them: it does not reset before it binds, and it
- * cannot say whether there was a second row; to prove that from the program, and to see after each call that the
- * schema still is the one of the proof, costs more than `all`: that look is a read transaction of its own.
+ * cannot say whether there was a second row. `single-row.ts` prepares a form of its own for it.
  */
 export type StatementMethod = "all" | "run" | "exec";
 
@@ -15,6 +14,10 @@ export interface CachedStatement {
   columns: string[];
   columnTypes: string[];
   makeRow: RowMaker;
+  /** Calls so far, counted up to the one that looks whether there is a `singleRow`. */
+  uses: number;
+  /** The form of a look-up by key that `get` can run. */
+  singleRow: NativeStatement | undefined;
   /** The schema for which the columns behind a `*` hold. */
   schemaVersion: number;
 }
