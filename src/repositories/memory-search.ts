@@ -149,10 +149,7 @@ export async function nearestMemories(
 function findWords(context: RepositoryContext, text: string, filter: MemoryFilter, limit: number): Promise<Hit[]> {
   const { project, executor } = context;
   const reader: SearchReader = {
-    all: async (statement, args) => {
-      const { rows } = await executor.execute({ sql: statement, args });
-      return rows.map((row) => Array.from(row as ArrayLike<unknown>));
-    },
+    all: async (statement, args) => (await executor.execute({ sql: statement, args })).rows,
   };
   const where = toStatement(all(filterConditions(project, filter, aliased)));
   return keywordSearch(reader, {

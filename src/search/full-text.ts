@@ -1,12 +1,11 @@
 import { matchExpression, type QueryTerm } from "./query.js";
 import { type Candidate, type Ranked, type RankTerm, rank } from "./rank.js";
 import type { KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
-import { withoutScope } from "./terms.js";
 
 /** Rows, best first by FTS5's ranking, that `rank` orders for good; bounds of rows grow with the limit asked for. */
 const CANDIDATES = 200;
 /** Rows with the phrase and with all words that are added to them, the latest. */
-const WHOLE_MATCHES = 100;
+const WHOLE_MATCHES = 50;
 /** Rows that the rarer words may have together to be ranked one and all; FTS5 ranks about 1,300 a millisecond. */
 const RANKED_ROWS = 2_000;
 /** Fewer rows than this from the rarer words, and the common ones are asked as well. */
@@ -37,7 +36,7 @@ export async function countRows(
       " FROM json_each(?) j ORDER BY j.key",
     [JSON.stringify(terms.map((term) => matchExpression([term], scope, "any")))],
   );
-  return rows.map(([count]) => Number(count));
+  return rows.map((row) => Number(row[0]));
 }
 
 /**
@@ -75,7 +74,7 @@ export async function findWords(
       "all",
     );
   if (canBeWhole && phrase.length > 0) query.addWhole(phrase, "phrase");
-  return rank(await query.read(reader), terms, phrase);
+  return rank(await query.read(reader), terms, phrase, request.scope);
 }
 
 /** Ranks the latest rows that have words beginning with any of `prefixes`; one statement. */
@@ -91,6 +90,7 @@ export async function findPrefixes(
     await query.read(reader),
     terms.map((term) => ({ ...term, rowCount: 1 })),
     [],
+    request.scope,
   );
 }
 
@@ -136,11 +136,11 @@ class CandidateQuery {
         ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
       [this.#windowTerm, ...this.#args],
     );
-    return rows.map(([row, tier, chars, text]) => ({
-      rowId: Number(row),
-      tier: Number(tier),
-      length: Number(chars) / CHARS_PER_TERM,
-      terms: String(text).split(" ").map(withoutScope),
+    return rows.map((row) => ({
+      rowId: Number(row[0]),
+      tier: Number(row[1]),
+      length: Number(row[2]) / CHARS_PER_TERM,
+      searchText: String(row[3]),
     }));
   }
 

@@ -34,7 +34,7 @@ async function findRecent(reader: SearchReader, { target, where, limit }: Keywor
     `SELECT m.${target.rowId} FROM ${target.table} m WHERE ${where.sql} ORDER BY ${target.recentOrder} LIMIT ?`,
     [...where.args, limit],
   );
-  return rows.map(([rowId], i) => ({ rowId: Number(rowId), score: 1 / (i + 1), match: "recent" }));
+  return rows.map((row, i) => ({ rowId: Number(row[0]), score: 1 / (i + 1), match: "recent" }));
 }
 
 async function findByWords(

@@ -10,12 +10,17 @@ const FEEDBACK_ROWS = 3;
 const FEEDBACK_TERMS = 15;
 const FEEDBACK_WEIGHT = 0.3;
 const MIN_FEEDBACK_TERM_CHARS = 3;
+const FNV_OFFSET = 0x811c9dc5 | 0;
+const FNV_PRIME = 0x01000193;
+const SPACE = 32;
+/** A power of two, many times the words that are looked for. */
+const FILTER_SIZE = 4096;
 
 /** A row to rank. */
 export interface Candidate {
   readonly rowId: number;
-  /** Its index terms without scope, in order; for a very long text those of a window around a match. */
-  readonly terms: readonly string[];
+  /** Its index terms as stored, scope and all; for a very long text those of a window around a match. */
+  readonly searchText: string;
   /** How many terms the whole text has, about. */
   readonly length: number;
   /** 2 when it is known to hold the phrase, 1 all words, 0 when that is left to find out. */
@@ -51,43 +56,104 @@ export function rank(
   candidates: readonly Candidate[],
   terms: readonly RankTerm[],
   phrase: readonly QueryTerm[],
+  scope: string,
 ): Ranked[] {
-  const exact = new Map<string, number>();
+  const numbers = new WordMap();
   terms.forEach((term, i) => {
-    if (!term.isPrefix) exact.set(term.text, i);
+    if (!term.isPrefix) numbers.set(wordNumber(term.text), i);
   });
-  const prefixes = terms.flatMap((term, i) => (term.isPrefix ? [{ text: term.text, index: i }] : []));
+  const prefixes = terms.flatMap((term, i) => (term.isPrefix ? [{ text: ` ${scope}${term.text}`, index: i }] : []));
   const weights = idfWeights(terms);
   const meanLength = mean(candidates.map((candidate) => candidate.length));
+  const phraseText = phrase.length > 0 ? wordsAsStored(phrase, scope) : undefined;
+  const counts = new Uint32Array(terms.length);
+  // Those of all rows in one array: one of its own for each would take as long as the counting.
+  const words = new Int32Array(candidates.reduce((sum, { searchText }) => sum + (searchText.length >> 1) + 1, 0));
+  let end = 0;
   const scored = candidates.map((candidate): Scored => {
-    const counts = new Uint32Array(terms.length);
-    for (const term of candidate.terms) {
-      const index = exact.get(term);
+    const { rowId, searchText } = candidate;
+    const start = end;
+    end = readWords(searchText, scope.length, words, start);
+    counts.fill(0);
+    for (let at = start; at < end; at++) {
+      const index = numbers.get(words[at]!);
       if (index !== undefined) counts[index]!++;
-      for (const prefix of prefixes) if (term.startsWith(prefix.text)) counts[prefix.index]!++;
     }
+    for (const prefix of prefixes) counts[prefix.index]! += occurrences(` ${searchText}`, prefix.text);
     const norm = K1 * (1 - B + (B * candidate.length) / meanLength);
     let score = 0;
     let present = 0;
     let hasAll = true;
-    counts.forEach((count, i) => {
-      if (count > 0) {
-        score += weights[i]! * saturated(count, norm);
+    for (let i = 0; i < terms.length; i++) {
+      if (counts[i]! > 0) {
+        score += weights[i]! * saturated(counts[i]!, norm);
         present++;
       } else if (terms[i]!.isRequired) hasAll = false;
-    });
+    }
     score *= 1 + present / Math.max(1, terms.length);
-    const tier = phrase.length > 0 && hasAll && holdsPhrase(candidate.terms, phrase) ? 2 : hasAll ? 1 : 0;
-    return { candidate, norm, score, tier: Math.max(tier, candidate.tier) };
+    const hasPhrase = hasAll && phraseText !== undefined && ` ${searchText} `.includes(phraseText);
+    const tier = hasPhrase ? 2 : hasAll ? 1 : 0;
+    return { rowId, searchText, start, end, norm, score, tier: Math.max(tier, candidate.tier) };
   });
-  if (terms.length > 1) addFeedback(scored, exact);
+  if (terms.length > 1) addFeedback(scored, words, numbers, scope);
   const best = scored.reduce((most, row) => Math.max(most, row.score), Number.MIN_VALUE);
   const topTier = scored.reduce((most, row) => Math.max(most, row.tier), 0);
-  return scored.sort(byPlace).map(({ candidate, tier, score }) => ({
-    rowId: candidate.rowId,
+  return scored.sort(byPlace).map(({ rowId, tier, score }) => ({
+    rowId,
     // Below 1 for the best of a tier, so that it stays under the worst of the next.
     score: (tier + (0.999 * score) / best) / (topTier + 1),
   }));
+}
+
+/** `terms` one after the other as a text holds them between spaces; a prefix at the end is left open. */
+export function wordsAsStored(terms: readonly QueryTerm[], scope: string): string {
+  return ` ${terms.map(({ text }) => scope + text).join(" ")}${terms.at(-1)!.isPrefix ? "" : " "}`;
+}
+
+function occurrences(text: string, part: string): number {
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  return count;
+}
+
+/**
+ * Writes the words of a text into `words` from `at` on, and returns where they end: as numbers (32-bit FNV-1a), which
+ * are compared and counted at a fraction of the cost of strings. Two words with one number are taken for one: among the
+ * few thousand words of one search hardly ever, and then a row stands a few places off.
+ */
+function readWords(searchText: string, scopeChars: number, words: Int32Array, at: number): number {
+  let end = at;
+  for (let i = 0; i < searchText.length; i++) {
+    let hash = FNV_OFFSET;
+    for (i += scopeChars; i < searchText.length; i++) {
+      const code = searchText.charCodeAt(i);
+      if (code === SPACE) break;
+      hash = Math.imul(hash ^ code, FNV_PRIME);
+    }
+    words[end++] = hash;
+  }
+  return end;
+}
+
+/** Values by word number. Most words asked for are not in it, so a look at one byte spares most of the look-ups. */
+class WordMap {
+  readonly #filter = new Uint8Array(FILTER_SIZE);
+  readonly values = new Map<number, number>();
+
+  get(word: number): number | undefined {
+    return this.#filter[word & (FILTER_SIZE - 1)] === 0 ? undefined : this.values.get(word);
+  }
+
+  set(word: number, value: number): void {
+    this.#filter[word & (FILTER_SIZE - 1)] = 1;
+    this.values.set(word, value);
+  }
+}
+
+function wordNumber(word: string): number {
+  const words = new Int32Array(1);
+  readWords(word, 0, words, 0);
+  return words[0]!;
 }
 
 function idfWeights(terms: readonly RankTerm[]): number[] {
@@ -99,55 +165,59 @@ function idf(rowCount: number, rows: number): number {
   return Math.log(1 + (rows - rowCount + 0.5) / (rowCount + 0.5));
 }
 
-function holdsPhrase(terms: readonly string[], phrase: readonly QueryTerm[]): boolean {
-  const first = phrase[0]!.text;
-  for (let start = terms.indexOf(first); start >= 0; start = terms.indexOf(first, start + 1)) {
-    const fits = phrase.every(({ text, isPrefix }, i) => {
-      const term = terms[start + i];
-      return isPrefix ? term?.startsWith(text) : term === text;
-    });
-    if (fits) return true;
-  }
-  return false;
-}
-
 interface Scored {
-  readonly candidate: Candidate;
+  readonly rowId: number;
+  readonly searchText: string;
+  /** Where its words are among those of all rows. */
+  readonly start: number;
+  readonly end: number;
   readonly norm: number;
   readonly tier: number;
   score: number;
 }
 
 /** Adds to each score what its row shares with the best rows beyond the query itself. */
-function addFeedback(scored: readonly Scored[], queryTerms: ReadonlyMap<string, number>): void {
+function addFeedback(scored: readonly Scored[], words: Int32Array, queryWords: WordMap, scope: string): void {
   const best = [...scored].sort(byPlace).slice(0, FEEDBACK_ROWS);
   const total = best.reduce((sum, row) => sum + row.score, 0);
-  const shares = new Map<string, number>();
-  for (const { candidate, score } of best) {
-    for (const term of new Set(candidate.terms)) {
-      if (queryTerms.has(term) || term.length < MIN_FEEDBACK_TERM_CHARS) continue;
-      shares.set(term, (shares.get(term) ?? 0) + score / total);
+  const shares = new WordMap();
+  for (const { searchText, score } of best) {
+    const telling = searchText.split(" ").filter((term) => term.length >= scope.length + MIN_FEEDBACK_TERM_CHARS);
+    for (const word of new Set(telling.map((term) => wordNumber(term.slice(scope.length))))) {
+      if (queryWords.get(word) === undefined) shares.set(word, (shares.get(word) ?? 0) + score / total);
     }
   }
-  const rowCounts = countRowsWith(scored, shares);
+  const rowCounts = countRowsWith(scored, words, shares);
   const rows = Math.max(MIN_ROWS_ASSUMED, 2 * scored.length);
-  const lent = [...shares].map(([term, share]): [string, number] => [term, share * idf(rowCounts.get(term)!, rows)]);
-  const weights = new Map(lent.sort((a, b) => b[1] - a[1]).slice(0, FEEDBACK_TERMS));
+  const lent = [...shares.values].map(([word, share]): [number, number] => [
+    word,
+    share * idf(rowCounts.get(word)!, rows),
+  ]);
+  const places = new WordMap();
+  const weights = lent.sort((a, b) => b[1] - a[1]).slice(0, FEEDBACK_TERMS);
+  for (const [place, [word]] of weights.entries()) places.set(word, place);
+  const counts = new Uint32Array(weights.length);
   for (const row of scored) {
-    const counts = new Map<string, number>();
-    for (const term of row.candidate.terms) if (weights.has(term)) counts.set(term, (counts.get(term) ?? 0) + 1);
-    for (const [term, count] of counts) row.score += FEEDBACK_WEIGHT * saturated(count, row.norm) * weights.get(term)!;
+    counts.fill(0);
+    for (let at = row.start; at < row.end; at++) {
+      const place = places.get(words[at]!);
+      if (place !== undefined) counts[place]!++;
+    }
+    for (const [place, [, weight]] of weights.entries()) {
+      if (counts[place]! > 0) row.score += FEEDBACK_WEIGHT * saturated(counts[place]!, row.norm) * weight;
+    }
   }
 }
 
-function countRowsWith(scored: readonly Scored[], terms: ReadonlyMap<string, number>): Map<string, number> {
-  const counts = new Map<string, number>();
-  const lastRow = new Map<string, number>();
-  scored.forEach(({ candidate }, row) => {
-    for (const term of candidate.terms) {
-      if (!terms.has(term) || lastRow.get(term) === row) continue;
-      lastRow.set(term, row);
-      counts.set(term, (counts.get(term) ?? 0) + 1);
+function countRowsWith(scored: readonly Scored[], words: Int32Array, among: WordMap): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  const lastRow = new Map<number, number>();
+  scored.forEach(({ start, end }, row) => {
+    for (let at = start; at < end; at++) {
+      const word = words[at]!;
+      if (among.get(word) === undefined || lastRow.get(word) === row) continue;
+      lastRow.set(word, row);
+      counts.set(word, (counts.get(word) ?? 0) + 1);
     }
   });
   return counts;
@@ -159,7 +229,7 @@ function saturated(count: number, norm: number): number {
 }
 
 function byPlace(a: Scored, b: Scored): number {
-  return b.tier - a.tier || b.score - a.score || b.candidate.rowId - a.candidate.rowId;
+  return b.tier - a.tier || b.score - a.score || b.rowId - a.rowId;
 }
 
 function mean(numbers: readonly number[]): number {

@@ -2,8 +2,8 @@ export type SqlValue = string | number;
 
 /** All that a search needs of a database. */
 export interface SearchReader {
-  /** Runs one SELECT with positional arguments and resolves to its rows as arrays. */
-  all(sql: string, args: SqlValue[]): Promise<unknown[][]>;
+  /** Runs one SELECT with positional arguments and resolves to its rows, whose values are reached by place. */
+  all(sql: string, args: SqlValue[]): Promise<readonly ArrayLike<unknown>[]>;
 }
 
 /** The table to search and its full-text index; names and order go into SQL as they are. */

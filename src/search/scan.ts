@@ -1,7 +1,6 @@
 import { asPrefixes, likePattern, type QueryPlan, type QueryTerm } from "./query.js";
-import { type Candidate, type Ranked, rank } from "./rank.js";
+import { type Candidate, type Ranked, rank, wordsAsStored } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
-import { withoutScope } from "./terms.js";
 
 const CANDIDATES = 200;
 /** Words looked for in every row at most, the longest. */
@@ -34,10 +33,10 @@ export async function scanForSubstrings(
       ` FROM ${target.table} m WHERE (${where.sql}) LIMIT -1) WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ?`,
     [...needles.flat().map(likePattern), ...where.args, limit],
   );
-  return rows.map(([rowId, count], i) => ({
-    rowId: Number(rowId),
+  return rows.map((row, i) => ({
+    rowId: Number(row[0]),
     // The share of the needles found; the place tells equal rows apart.
-    score: (Number(count) - i / (rows.length + 1)) / needles.length,
+    score: (Number(row[1]) - i / (rows.length + 1)) / needles.length,
     match: "substring",
   }));
 }
@@ -58,14 +57,13 @@ async function scanAndRank(
       ` WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ${Math.max(CANDIDATES, limit)}`,
     [...args, ...where.args],
   );
-  const candidates = rows.map(([rowId, text]): Candidate => {
-    const own = String(text).split(" ").map(withoutScope);
-    return { rowId: Number(rowId), tier: 0, length: own.length, terms: own };
+  const candidates = rows.map((row): Candidate => {
+    const searchText = String(row[1]);
+    return { rowId: Number(row[0]), tier: 0, length: searchText.split(" ").length, searchText };
   });
-  const counted = terms.map((term) => ({ ...term, rowCount: candidates.filter((row) => hasTerm(row, term)).length }));
-  return rank(candidates, counted, phrase);
-}
-
-function hasTerm({ terms }: Candidate, { text, isPrefix }: QueryTerm): boolean {
-  return isPrefix ? terms.some((term) => term.startsWith(text)) : terms.includes(text);
+  const counted = terms.map((term) => {
+    const stored = wordsAsStored([term], scope);
+    return { ...term, rowCount: candidates.filter(({ searchText }) => ` ${searchText} `.includes(stored)).length };
+  });
+  return rank(candidates, counted, phrase, scope);
 }

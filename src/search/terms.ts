@@ -92,11 +92,6 @@ export function searchScope(project: string): string {
   return (number % 36 ** SCOPE_CHARS).toString(36).padStart(SCOPE_CHARS, "0");
 }
 
-/** `term` without its scope. */
-export function withoutScope(scopedTerm: string): string {
-  return scopedTerm.slice(SCOPE_CHARS);
-}
-
 /** Calls `visit` with each word of `text`, folded but with its case, as `termsOfWord` takes it. */
 export function eachWord(text: string, visit: (word: string) => void): void {
   const isAscii = !NON_ASCII.test(text);
