@@ -34,7 +34,7 @@ export function holdsRows(connection: Connection): boolean {
  * sees what is committed, and while the lock is held that is the very state to be migrated. The file appears under
  * its name only once it is complete on disk, and never takes the place of another.
  */
-export async function backUpLocked(pool: ConnectionPool, folder: string, tag: string): Promise<string> {
+export async function backUpLocked(pool: ConnectionPool, folder: string, suffix: string): Promise<string> {
   const { path, encryptionKey } = pool.options;
   const temporary = join(folder, `.${basename(path)}-${process.pid}-${Date.now()}.partial`);
   const connect = (file: string) => {
@@ -53,7 +53,7 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, tag: st
     } finally {
       source.close();
     }
-    const destination = await claimName(temporary, folder, basename(path), tag);
+    const destination = await claimName(temporary, folder, basename(path), suffix);
     await syncToDisk(folder, "r");
     return destination;
   } catch (error) {
@@ -87,10 +87,10 @@ function countObjects(connection: Connection): bigint {
 }
 
 /** A link, unlike a rename, never takes the place of a file that has the name already. */
-async function claimName(temporary: string, folder: string, file: string, tag: string): Promise<string> {
+async function claimName(temporary: string, folder: string, file: string, suffix: string): Promise<string> {
   const name = basename(file, extname(file));
   for (;;) {
-    const destination = join(folder, `${name}-${stamp(new Date())}-before-${tag}.db`);
+    const destination = join(folder, `${name}-${stamp(new Date())}-${suffix}.db`);
     try {
       await link(temporary, destination);
       await rm(temporary);

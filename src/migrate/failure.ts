@@ -10,13 +10,55 @@ export interface FailureDetails {
   readonly cause?: unknown;
 }
 
+/** What failed: a migration, or its down file. */
+export interface Failing {
+  readonly migration: { readonly tag: string };
+  readonly isDown?: boolean;
+}
+
+/** A migration, or the way back from one, that failed: `MIGRATION_FAILED`. */
+export class MigrationError extends StorageError {
+  /** Of the migration that failed, or could not be reverted. */
+  readonly tag: string;
+  /** The statement that failed, as its file has it; undefined where no single one did. */
+  readonly statement: string | undefined;
+  /** The line of that file on which the statement starts, from 1. */
+  readonly line: number | undefined;
+  readonly #details: FailureDetails;
+
+  constructor(tag: string, message: string, details: FailureDetails) {
+    super("MIGRATION_FAILED", message, "cause" in details ? { cause: details.cause } : {});
+    this.tag = tag;
+    this.statement = details.at?.sql;
+    this.line = details.at?.line;
+    this.#details = details;
+  }
+
+  /** The same, with what state the file is in: that is not known where it is thrown. */
+  withState(state: string): MigrationError {
+    return new MigrationError(this.tag, `${this.message}. ${state}`, this.#details);
+  }
+}
+
 /** MIGRATION_FAILED with tag, statement and cause; `what` continues "Migration 0003_name …". */
-export function migrationFailed(tag: string, what: string, details: FailureDetails = {}): StorageError {
+export function migrationFailed(failing: Failing, what: string, details: FailureDetails = {}): MigrationError {
   const { at, cause, why = reason(cause) } = details;
+  const { tag } = failing.migration;
+  const subject = failing.isDown === true ? `The way back from ${tag} (${tag}.down.sql)` : `Migration ${tag}`;
   const where = at === undefined ? "" : ` at line ${at.line}, \`${shorten(at.sql)}\``;
   const because = why === "" ? "" : `: ${why}`;
-  const message = `Migration ${tag} ${what}${where}${because}. Nothing was changed: file and ledger are as before this run`;
-  return new StorageError("MIGRATION_FAILED", message, "cause" in details ? { cause } : {});
+  return new MigrationError(tag, `${subject} ${what}${where}${because}`, details);
+}
+
+/** Adds to a MigrationError that nothing of its run stayed; other errors pass as they are. */
+export function asRolledBack(error: unknown, standsAt: string | undefined): unknown {
+  if (!(error instanceof MigrationError)) return error;
+  return error.withState(`Nothing was changed: everything of this run was rolled back, and ${standing(standsAt)}`);
+}
+
+/** "the file stands at 0002_name", as the end of a sentence. */
+export function standing(tag: string | undefined): string {
+  return tag === undefined ? "the file has no migration" : `the file stands at ${tag}`;
 }
 
 function shorten(sql: string): string {

@@ -52,6 +52,18 @@ export function insertLedgerSql(table: string, { hash, when }: Migration): strin
   return `INSERT INTO ${quoteName(table)} ("hash", "created_at") VALUES(${quoteText(hash)}, ${when})`;
 }
 
+/**
+ * Takes out what stands for one migration: all rows of its hash and time, since several stock migrators may have
+ * applied it at once; without one, the last row of its hash, as two files may have the same text.
+ */
+export function deleteLedgerSql(table: string, { hash, when }: Migration): string {
+  const name = quoteName(table);
+  const sameHash = `hash = ${quoteText(hash)}`;
+  const same = `${sameHash} AND created_at = ${when}`;
+  const last = `NOT EXISTS (SELECT 1 FROM ${name} WHERE ${same}) AND rowid = (SELECT max(rowid) FROM ${name} WHERE ${sameHash})`;
+  return `DELETE FROM ${name} WHERE (${same}) OR (${last})`;
+}
+
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -2,12 +2,13 @@ import type { Client } from "@libsql/client";
 import type { PooledClient } from "../client/pooled-client.js";
 import { toStorageError } from "../errors.js";
 import { applyLocally } from "./apply.js";
-import { decide, type MigrateResult, resultOf } from "./decision.js";
+import { type Decision, decide, type MigrateResult, resultOf } from "./decision.js";
+import { asRolledBack } from "./failure.js";
 import { readJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
 import { type MigrateOptions, resolveMigrateOptions } from "./options.js";
 import { applyRemotely } from "./remote.js";
-import { readScript } from "./script.js";
+import { readScript, type Script } from "./script.js";
 
 /**
  * Brings a database up to the last migration of a folder, or up to `to`.
@@ -24,11 +25,19 @@ export async function migrate(client: Client, options: MigrateOptions): Promise<
     const decision = await decide(clientQuery(client), journal, resolved);
     if (decision.pending.length === 0) return resultOf(journal, decision, []);
     // What must not run is refused before the lock is asked for.
-    const scripts = decision.pending.map((migration) => readScript(migration));
+    const scripts = readScripts(decision);
     const { pool } = client as Partial<PooledClient>;
     if (pool === undefined) return await applyRemotely(client, journal, scripts, resolved);
     return await applyLocally(pool, journal, scripts, resolved);
   } catch (error) {
     throw toStorageError(error);
+  }
+}
+
+function readScripts({ pending, comparison }: Decision): Script[] {
+  try {
+    return pending.map((migration) => readScript(migration));
+  } catch (error) {
+    throw asRolledBack(error, comparison.last?.tag);
   }
 }

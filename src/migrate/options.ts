@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expectation, expectDuration } from "../options.js";
+import { expectation, expectDuration, expectInteger } from "../options.js";
 
 export const DEFAULT_TABLE = "__drizzle_migrations";
 
@@ -22,7 +22,7 @@ export interface JournalOptions {
   readonly ownTables?: readonly string[] | undefined;
 }
 
-/** What is about to be applied, as told to `before`. */
+/** What is about to be applied, or reverted next, as told to `before`. */
 export interface MigrationPlan {
   readonly pending: readonly string[];
   readonly backup: string | undefined;
@@ -45,6 +45,15 @@ export interface MigrateOptions extends JournalOptions {
    * is no lock to hold, and it is called again when another process got ahead.)
    */
   readonly before?: ((plan: MigrationPlan) => void | Promise<void>) | undefined;
+}
+
+export interface RevertOptions
+  extends JournalOptions,
+    Pick<MigrateOptions, "backupTo" | "lockTimeoutMs" | "logger" | "before"> {
+  /** The migration that stays applied, by tag; all later ones are reverted. Either this or `steps`. */
+  readonly to?: string | undefined;
+  /** How many to revert, the last one first; `Infinity` for all of them. */
+  readonly steps?: number | undefined;
 }
 
 export interface ResolvedJournalOptions {
@@ -89,6 +98,20 @@ export function resolveMigrateOptions(options: MigrateOptions): ResolvedMigrateO
   if (typeof before !== "function") throw new TypeError(expectation("before", "a function", before));
   const backupFolder = backupTo === undefined ? undefined : resolve(backupTo);
   return { ...journal, to, allowOutOfOrder, backupTo: backupFolder, lockTimeoutMs, logger, before };
+}
+
+export type ResolvedRevertOptions = Omit<ResolvedMigrateOptions, "allowOutOfOrder"> & {
+  readonly steps: number | undefined;
+};
+
+export function resolveRevertOptions(options: RevertOptions): ResolvedRevertOptions {
+  const { allowOutOfOrder: _, ...resolved } = resolveMigrateOptions(options);
+  const { to, steps } = options;
+  if ((to === undefined) === (steps === undefined)) {
+    throw new TypeError("Expected either `to`, the migration that stays applied, or `steps`, how many to revert");
+  }
+  if (steps !== undefined && steps !== Number.POSITIVE_INFINITY) expectInteger("steps", steps, 1);
+  return { ...resolved, steps };
 }
 
 export function resolveFolder(folder: string | URL): string {

@@ -68,10 +68,7 @@ export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]
 /** What to apply, in order. Throws where the file must not be touched. */
 export function planMigrations(journal: Journal, comparison: Comparison, options: PlanOptions): readonly Migration[] {
   const { to, folder, allowOutOfOrder = false } = options;
-  const lastIndex = to === undefined ? journal.length - 1 : journal.findIndex(({ tag }) => tag === to);
-  if (to !== undefined && lastIndex < 0) {
-    throw new StorageError("NOT_FOUND", `The journal in ${folder} has no migration ${to}${suggestion(journal)}`);
-  }
+  const lastIndex = to === undefined ? journal.length - 1 : indexOf(journal, to, folder);
   assertOurs(comparison, options);
   assertUnchanged(comparison, folder);
   const wanted = new Set(journal.slice(0, lastIndex + 1));
@@ -85,6 +82,26 @@ export function planMigrations(journal: Journal, comparison: Comparison, options
     );
   }
   return pending;
+}
+
+/** What to revert, in this order. Throws where the file must not be touched. */
+export function planRevert(
+  journal: Journal,
+  comparison: Comparison,
+  options: PlanOptions & { readonly steps?: number | undefined },
+): readonly Migration[] {
+  const { to, steps = Number.POSITIVE_INFINITY, folder } = options;
+  const from = to === undefined ? 0 : indexOf(journal, to, folder) + 1;
+  assertOurs(comparison, options);
+  assertUnchanged(comparison, folder);
+  if (comparison.pending.some(({ tag }) => tag === to)) {
+    throw new StorageError("NOT_FOUND", `${to} is not applied, so it cannot be what stays. Nothing was touched`);
+  }
+  const later = new Set(journal.slice(from));
+  return comparison.applied
+    .filter((migration) => later.has(migration))
+    .toReversed()
+    .slice(0, steps);
 }
 
 /** Throws FOREIGN_LEDGER or MIGRATION_UNKNOWN if the ledger holds what the journal does not. */
@@ -116,6 +133,12 @@ export function assertUnchanged({ changed }: Comparison, folder: string): void {
 
 export function listTags(migrations: readonly Migration[]): string {
   return migrations.map(({ tag }) => tag).join(", ");
+}
+
+function indexOf(journal: Journal, wanted: string, folder: string): number {
+  const index = journal.findIndex(({ tag }) => tag === wanted);
+  if (index >= 0) return index;
+  throw new StorageError("NOT_FOUND", `The journal in ${folder} has no migration ${wanted}${suggestion(journal)}`);
 }
 
 function describeRow({ when, hash }: LedgerRow): string {

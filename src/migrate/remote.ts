@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client";
-import { decide, type MigrateResult, resultOf } from "./decision.js";
-import { migrationFailed } from "./failure.js";
+import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
+import { asRolledBack, migrationFailed } from "./failure.js";
 import { rebuildIndexesSql } from "./full-text.js";
 import { type Journal, readSnapshotIndexes } from "./journal.js";
-import { clientQuery, createLedgerSql, insertLedgerSql, quoteName } from "./ledger.js";
+import { clientQuery, createLedgerSql, insertLedgerSql, quoteName, readLedger } from "./ledger.js";
 import { fold, LostObjects, SCHEMA_QUERY, toSchema } from "./lost-objects.js";
-import type { ResolvedMigrateOptions } from "./options.js";
+import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
 import type { MigrationStatement, Script } from "./script.js";
 
 interface Step {
   readonly sql: string;
   /** Of a migration's own statements: whose, and which. */
-  readonly origin?: { readonly tag: string; readonly statement: MigrationStatement };
+  readonly origin?: { readonly script: Script; readonly statement: MigrationStatement };
 }
 
 /**
@@ -29,35 +29,73 @@ export async function applyRemotely(
   options: ResolvedMigrateOptions,
 ): Promise<MigrateResult> {
   const query = clientQuery(client);
-  const start = performance.now();
-  for (;;) {
+  return retryOnRace(options.lockTimeoutMs, async () => {
     const decision = await decide(query, journal, options);
     const due = scripts.filter(({ migration }) => decision.pending.includes(migration));
     if (due.length === 0) return resultOf(journal, decision, []);
     const pending = due.map(({ migration }) => migration);
     await options.before({ pending: pending.map(({ tag }) => tag), backup: undefined });
-    const objects = new LostObjects(toSchema(await query(SCHEMA_QUERY)));
-    const steps = [{ sql: guardSql(options.table, decision) }, ...stepsOf(due, objects, options.table)];
+    const entries = due.map((script) => ({ script, ledgerSql: insertLedgerSql(options.table, script.migration) }));
     try {
-      await client.migrate(steps.map(({ sql }) => sql));
+      await runRemotely(client, entries, decision, options);
     } catch (error) {
-      if (!(error instanceof LibsqlError)) throw error;
-      const failed = error instanceof LibsqlBatchError ? error.statementIndex : 0;
-      const { origin } = steps[failed] ?? {};
-      const isRace = error.code === "SQLITE_BUSY" || (failed === 0 && (await hasMoved(decision.ledgerCount)));
-      if (isRace && performance.now() - start < options.lockTimeoutMs) {
-        await sleep(Math.random() * 50);
-        continue;
-      }
-      const at = origin === undefined ? {} : { at: origin.statement };
-      throw migrationFailed(origin?.tag ?? pending[0]!.tag, "failed", { ...at, cause: error });
+      throw asRolledBack(error, decision.comparison.last?.tag);
     }
-    await restoreLost(client, objects, options.folder);
     return resultOf(journal, decision, pending);
-  }
+  });
+}
 
-  async function hasMoved(ledgerCount: number): Promise<boolean> {
-    return (await decide(query, journal, options)).ledgerCount !== ledgerCount;
+/** A script to be run, and what its ledger is told in the same transaction. */
+export interface RemoteEntry {
+  readonly script: Script;
+  readonly ledgerSql: string;
+}
+
+/** Another process has changed the ledger since it was read. */
+class Race extends Error {}
+
+/** Runs `attempt` again while others get ahead of it, for `timeoutMs` at most. */
+export async function retryOnRace<T>(timeoutMs: number, attempt: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof Race)) throw error;
+      if (performance.now() - start >= timeoutMs) throw error.cause;
+      await sleep(Math.random() * 50);
+    }
+  }
+}
+
+/** Runs scripts in one transaction if the ledger is as `found`; else throws what `retryOnRace` takes for a race. */
+export async function runRemotely(
+  client: Client,
+  entries: readonly RemoteEntry[],
+  found: Standing,
+  { table, folder }: ResolvedJournalOptions,
+): Promise<void> {
+  const query = clientQuery(client);
+  const objects = new LostObjects(toSchema(await query(SCHEMA_QUERY)));
+  const steps = [{ sql: guardSql(table, found) }, ...stepsOf(entries, objects)];
+  try {
+    await client.migrate(steps.map(({ sql }) => sql));
+  } catch (error) {
+    if (!(error instanceof LibsqlError)) throw error;
+    const failed = error instanceof LibsqlBatchError ? error.statementIndex : 0;
+    const { origin } = steps[failed] ?? {};
+    const script = origin?.script ?? entries[0]!.script;
+    const failure = migrationFailed(script, "failed", {
+      ...(origin === undefined ? {} : { at: origin.statement }),
+      cause: error,
+    });
+    const isRace = error.code === "SQLITE_BUSY" || (failed === 0 && (await hasMoved()));
+    throw isRace ? new Race("The ledger has changed", { cause: failure }) : failure;
+  }
+  await restoreLost(client, objects, folder);
+
+  async function hasMoved(): Promise<boolean> {
+    return ((await readLedger(query, table))?.length ?? 0) !== found.ledgerCount;
   }
 }
 
@@ -68,13 +106,13 @@ function guardSql(table: string, { hasLedger, ledgerCount }: { hasLedger: boolea
   return `SELECT CASE WHEN ${isSame} THEN 1 ELSE json('the ledger has changed') END`;
 }
 
-function stepsOf(due: readonly Script[], objects: LostObjects, table: string): Step[] {
-  return due.flatMap(({ migration, statements }) => [
-    ...statements.flatMap((statement): Step[] => [
+function stepsOf(entries: readonly RemoteEntry[], objects: LostObjects): Step[] {
+  return entries.flatMap(({ script, ledgerSql }) => [
+    ...script.statements.flatMap((statement): Step[] => [
       ...objects.note(statement).map((sql) => ({ sql })),
-      { sql: statement.sql, origin: { tag: migration.tag, statement } },
+      { sql: statement.sql, origin: { script, statement } },
     ]),
-    { sql: insertLedgerSql(table, migration) },
+    { sql: ledgerSql },
   ]);
 }
 

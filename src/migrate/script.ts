@@ -1,7 +1,7 @@
 import { isSetting } from "../client/session-settings.js";
 import { parseStatement, splitScript } from "../client/sql.js";
 import { type Ddl, readDdl } from "./ddl.js";
-import { migrationFailed } from "./failure.js";
+import { type Failing, migrationFailed } from "./failure.js";
 import type { Migration } from "./journal.js";
 
 /** One statement of a migration. */
@@ -12,15 +12,17 @@ export interface MigrationStatement {
   readonly ddl: Ddl | undefined;
 }
 
-/** A migration taken apart. */
+/** A migration, or its down file, taken apart. */
 export interface Script {
   readonly migration: Migration;
+  readonly isDown: boolean;
   readonly statements: readonly MigrationStatement[];
   /** Settings of the connection that it changes, and which must be put back. */
   readonly settings: readonly string[];
 }
 
-const BREAKPOINT = "--> statement-breakpoint";
+/** What drizzle-kit puts between statements. */
+export const BREAKPOINT = "--> statement-breakpoint";
 
 // What would end the one transaction that a run is, or cannot run inside of it.
 const REFUSED: Readonly<Record<string, string>> = {
@@ -38,17 +40,19 @@ const RESTORED_PRAGMAS = new Set(["ignore_check_constraints", "legacy_alter_tabl
 
 /**
  * Takes a migration apart: at its breakpoints, and each part into its statements, so that one that follows without
- * a breakpoint runs too. Throws MIGRATION_FAILED for a statement that has no place in a migration.
+ * a breakpoint runs too; `down` is the text of its down file, to take that apart instead. Throws MIGRATION_FAILED for a statement that has no place in a migration.
  */
-export function readScript(migration: Migration): Script {
+export function readScript(migration: Migration, down?: string): Script {
+  const text = down ?? migration.sql;
+  const isDown = down !== undefined;
   const statements: MigrationStatement[] = [];
   const settings = new Set<string>();
   let partStart = 0;
-  for (const part of migration.sql.split(BREAKPOINT)) {
+  for (const part of text.split(BREAKPOINT)) {
     for (const { sql, offset } of splitScript(part)) {
-      const line = lineAt(migration.sql, partStart + offset);
+      const line = lineAt(text, partStart + offset);
       const { kind, pragma, isExplain } = parseStatement(sql);
-      if (REFUSED[kind] !== undefined) throw refused(migration, line, REFUSED[kind], sql);
+      if (REFUSED[kind] !== undefined) throw refused({ migration, isDown }, line, REFUSED[kind], sql);
       if (pragma !== undefined && !isExplain) {
         const { name, value } = pragma;
         // drizzle-kit writes it around table rebuilds; it is off for the whole run already, and in a transaction
@@ -59,19 +63,19 @@ export function readScript(migration: Migration): Script {
           name === "wal_checkpoint" ||
           (value !== undefined && (isSetting(pragma) || REFUSED_PRAGMAS.has(name)))
         ) {
-          throw refused(migration, line, `PRAGMA ${name}`, sql);
+          throw refused({ migration, isDown }, line, `PRAGMA ${name}`, sql);
         }
       }
       statements.push({ sql, line, ddl: readDdl(sql) });
     }
     partStart += part.length + BREAKPOINT.length;
   }
-  return { migration, statements, settings: [...settings] };
+  return { migration, isDown, statements, settings: [...settings] };
 }
 
-function refused(migration: Migration, line: number, word: string, sql: string) {
+function refused(failing: Failing, line: number, word: string, sql: string) {
   const why = `${word} has no place in the transaction that applies migrations; run it by itself, through the client`;
-  return migrationFailed(migration.tag, "cannot run", { at: { line, sql }, why });
+  return migrationFailed(failing, "cannot run", { at: { line, sql }, why });
 }
 
 function lineAt(text: string, offset: number): number {

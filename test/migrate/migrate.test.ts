@@ -172,7 +172,8 @@ describe("failing", () => {
     expect(error).toMatchObject({ name: "StorageError", code: "MIGRATION_FAILED", retryable: false });
     expect(error.message).toContain("Migration 0002_bad failed at line 4, `INSERT INTO a (id) VALUES (1)`");
     expect(error.message).toContain("UNIQUE constraint failed: a.id");
-    expect(error.message).toContain("Nothing was changed");
+    expect(error.message).toContain("everything of this run was rolled back, and the file stands at 0000_one");
+    expect(error).toMatchObject({ tag: "0002_bad", line: 4, statement: "INSERT INTO a (id)\n  VALUES (1)" });
     expect(error.cause).toMatchObject({ code: "SQLITE_CONSTRAINT" });
     expect(await column(p.client, TABLES)).toEqual(["a"]);
     expect(await column(p.client, "SELECT count(*) FROM __drizzle_migrations")).toEqual([1]);
@@ -207,6 +208,10 @@ describe("failing", () => {
     expect(error).toMatchObject({ code: "MIGRATION_FAILED" });
     expect(error.message).toContain("Migration 0001_bad cannot run");
     expect(error.message).toContain(`at line 2, \`${statement}\``);
+    expect(error.message).toContain(
+      "Nothing was changed: everything of this run was rolled back, and the file has no migration",
+    );
+    expect(error).toMatchObject({ tag: "0001_bad", line: 2 });
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
 

@@ -84,7 +84,7 @@ test("who waits for another process says so after a second, and applies when the
   };
   expect((await migrate(client, { folder, logger })).applied).toEqual(["0000_one"]);
   expect(told).toEqual([
-    expect.stringMatching(/^Waiting for another process that holds the write lock of .*0000_one is to be applied$/),
+    expect.stringMatching(/^Waiting for another process that holds the write lock of .*, in order to apply 0000_one$/),
     expect.stringMatching(/^Applied 0000_one to /),
   ]);
 });

@@ -6,6 +6,8 @@ import { join } from "node:path";
 export interface MigrationSource {
   readonly tag: string;
   readonly sql: string;
+  /** What its down file holds; without it, there is none. */
+  readonly down?: string;
   /** @default 1000 for the first, then 1000 more for each */
   readonly when?: number;
 }
@@ -23,7 +25,10 @@ export function writeMigrations(dir: string, sources: readonly MigrationSource[]
   }));
   const journal = { version: "7", dialect: "sqlite", entries };
   writeFileSync(join(folder, "meta", "_journal.json"), JSON.stringify(journal, undefined, 2));
-  for (const { tag, sql } of sources) writeFileSync(join(folder, `${tag}.sql`), sql);
+  for (const { tag, sql, down } of sources) {
+    writeFileSync(join(folder, `${tag}.sql`), sql);
+    if (down !== undefined) writeFileSync(join(folder, `${tag}.down.sql`), down);
+  }
   return folder;
 }
 

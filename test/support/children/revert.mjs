@@ -1,0 +1,17 @@
+// Reverts a file and tells the outcome; `{ event: "begun" }` comes with the lock held, before each step's first change.
+import { createClient } from "holdfast/client";
+import { revert } from "holdfast/migrate";
+
+const { url, ...options } = JSON.parse(process.argv[2]);
+const tell = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const client = createClient({ url });
+try {
+  const before = ({ pending }) => tell({ event: "begun", pending });
+  tell({ event: "done", ...(await revert(client, { ...options, before })) });
+} catch (error) {
+  tell({ event: "failed", code: error.code, message: error.message });
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  await client.close();
+}
