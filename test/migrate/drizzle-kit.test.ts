@@ -1,28 +1,14 @@
-import { execFile } from "node:child_process";
-import { rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { promisify } from "node:util";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { migrate, verify } from "../../src/migrate/index.js";
 import { column, openTestClient } from "../support/clients.js";
+import { drizzleKit } from "../support/drizzle-kit.js";
 import { writeMigrations } from "../support/migrations.js";
-import { type TempDatabase, tempDatabase } from "../support/temp.js";
+import { tempDatabase } from "../support/temp.js";
 
-const require = createRequire(import.meta.url);
-const KIT = join(dirname(require.resolve("drizzle-kit")), "bin.cjs");
-const MODULES = dirname(dirname(KIT));
 const ONE = { tag: "0000_one", sql: "CREATE TABLE a (x);\n--> statement-breakpoint\nINSERT INTO a VALUES (1);" };
 const TWO = { tag: "0001_two", sql: "INSERT INTO a VALUES (2);" };
-
-/** Runs the real command line in a project of its own; it exits 1, in silence, when it fails. */
-async function drizzleKit(temp: TempDatabase, ...args: string[]): Promise<void> {
-  const config = { dialect: "sqlite", schema: "./schema.ts", out: "./drizzle", dbCredentials: { url: temp.url } };
-  writeFileSync(join(temp.dir, "drizzle.config.json"), JSON.stringify(config));
-  rmSync(join(temp.dir, "node_modules"), { force: true });
-  symlinkSync(MODULES, join(temp.dir, "node_modules"));
-  await promisify(execFile)(process.execPath, [KIT, ...args], { cwd: temp.dir });
-}
 
 const LEDGER = "SELECT created_at || ' ' || hash FROM __drizzle_migrations ORDER BY created_at";
 

@@ -1,0 +1,19 @@
+/**
+ * Writes the down files that are missing, of all migrations or of those named.
+ *
+ *     npm run db:down [-- 0003_add_tags …]
+ */
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import config from "../drizzle.config.js";
+import { readJournal } from "../src/migrate/journal.js";
+import { writeDown } from "./migrations/write-down.js";
+
+const folder = resolve(fileURLToPath(new URL("..", import.meta.url)), config.out!);
+const named = process.argv.slice(2);
+const tags = named.length > 0 ? named : readJournal(folder).map(({ tag }) => tag);
+for (const tag of tags) {
+  const { path, state, notes } = await writeDown(folder, tag);
+  if (state !== "kept" || named.length > 0) console.log(`${state === "unfinished" ? "TO BE WRITTEN" : state}: ${path}`);
+  for (const note of notes) console.log(`  ${note}`);
+}

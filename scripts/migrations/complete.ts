@@ -1,0 +1,110 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { createClient, type PooledClient } from "../../src/client/index.js";
+import { splitScript } from "../../src/client/sql.js";
+import { readDdl } from "../../src/migrate/ddl.js";
+import { rebuildIndexesSql } from "../../src/migrate/full-text.js";
+import { migrate } from "../../src/migrate/index.js";
+import { type Journal, type Migration, readJournal, readSnapshotIndexes } from "../../src/migrate/journal.js";
+import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "../../src/migrate/lost-objects.js";
+import { BREAKPOINT } from "../../src/migrate/script.js";
+
+/**
+ * Fails where foreign keys are enforced, before anything is dropped: within a transaction `PRAGMA foreign_keys` does
+ * nothing, and the DROP of a rebuild would then delete, or cut off, the rows that refer to the table.
+ */
+const GUARD = `SELECT json(CASE foreign_keys WHEN 0 THEN '1' ELSE 'foreign_keys must be off, or this rebuild deletes the rows that refer to the table' END) FROM pragma_foreign_keys;`;
+
+/**
+ * Makes a migration that rebuilds tables safe for every migrator, stock `drizzle-kit migrate` included, and returns
+ * what was added to its file.
+ *
+ * Triggers, views and handwritten indexes that the rebuild loses are made again at its end, and full-text indexes of
+ * the table are filled again; what mentions the table and would stop the RENAME is dropped before it. To be called
+ * before the migration is applied anywhere: afterwards its text must not change.
+ */
+export async function completeForward(folder: string, tag: string): Promise<string[]> {
+  const { journal, migration } = find(folder, tag);
+  await using client = await openAt(folder, before(journal, migration));
+  const schema = await readSchema(client);
+  const objects = new LostObjects(schema);
+  const added: string[] = [];
+  const parts: string[] = [];
+  await client.execute("PRAGMA foreign_keys = OFF");
+  const run = async (sql: string) => {
+    await client.executeMultiple(sql);
+    return sql;
+  };
+  for (const part of migration.sql.split(BREAKPOINT)) {
+    for (const { sql } of splitScript(part)) {
+      for (const first of objects.note({ sql, ddl: readDdl(sql) })) {
+        added.push(first);
+        parts.push(`\n${await run(`${first};`)}`);
+      }
+      if (!/^PRAGMA\s+foreign_keys/i.test(sql)) await run(sql);
+    }
+    parts.push(part);
+  }
+  const after = await readSchema(client);
+  const managed = readSnapshotIndexes(folder);
+  const lost = objects.lost(after).filter(({ type, name }) => type !== "index" || !managed.has(fold(name)));
+  const rebuilt = objects.rebuilt(after);
+  const repairs = [...lost.map(({ sql }) => sql), ...rebuildIndexesSql([...after, ...lost], rebuilt)];
+  for (const sql of repairs) {
+    added.push(sql);
+    parts.push(`\n${await run(`${sql};`)}`);
+  }
+  if (await actsOnChildren(client, schema, rebuilt)) {
+    added.unshift(GUARD);
+    parts.unshift(`${GUARD}`);
+    parts[1] = `\n${parts[1]}`;
+  }
+  if (added.length > 0) writeFileSync(migration.path, `${parts.map((part) => part.trimEnd()).join(BREAKPOINT)}\n`);
+  return added;
+}
+
+/** A database in memory that stands at `tag`; at none of them without one. */
+export async function openAt(folder: string, tag: string | undefined): Promise<PooledClient & AsyncDisposable> {
+  const client = createClient({ url: ":memory:" });
+  if (tag !== undefined) await migrate(client, { folder, to: tag });
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
+}
+
+export function find(folder: string, tag: string): { journal: Journal; migration: Migration } {
+  const journal = readJournal(folder);
+  const migration = journal.find((one) => one.tag === tag);
+  if (migration === undefined) throw new Error(`The journal in ${folder} has no migration ${tag}`);
+  return { journal, migration };
+}
+
+export function before(journal: Journal, migration: Migration): string | undefined {
+  return journal[journal.indexOf(migration) - 1]?.tag;
+}
+
+/** The text of a file that may be missing. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function readSchema(client: PooledClient): Promise<SchemaObject[]> {
+  return toSchema((await client.execute(SCHEMA_QUERY)).rows);
+}
+
+async function actsOnChildren(
+  client: PooledClient,
+  schema: readonly SchemaObject[],
+  rebuilt: ReadonlySet<string>,
+): Promise<boolean> {
+  if (rebuilt.size === 0) return false;
+  for (const { name } of schema.filter(({ type }) => type === "table")) {
+    const keys = await client.execute({ sql: "SELECT * FROM pragma_foreign_key_list(?)", args: [name] });
+    if (keys.rows.some((key) => /CASCADE|SET/.test(String(key.on_delete)) && rebuilt.has(fold(String(key.table))))) {
+      return true;
+    }
+  }
+  return false;
+}

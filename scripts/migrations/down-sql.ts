@@ -1,0 +1,244 @@
+import { createRequire } from "node:module";
+import { splitScript } from "../../src/client/sql.js";
+import { BREAKPOINT } from "../../src/migrate/script.js";
+
+// The ESM build of it cannot be loaded: it calls `require`.
+const { generateSQLiteMigration } = createRequire(import.meta.url)(
+  "drizzle-kit/api",
+) as typeof import("drizzle-kit/api");
+
+/** What drizzle-kit 0.31 writes into `meta/0003_snapshot.json`, as far as it is read here. */
+export interface Snapshot {
+  readonly tables: Tables;
+  readonly views: Record<string, unknown>;
+}
+
+type Tables = Record<string, Table>;
+
+interface Table {
+  readonly name: string;
+  readonly columns: Record<string, { readonly name: string }>;
+  readonly indexes: Record<string, { readonly columns: string[]; readonly where?: string }>;
+  foreignKeys: Record<string, ForeignKey>;
+  compositePrimaryKeys: Record<string, { readonly name?: string; readonly columns: string[] }>;
+  readonly checkConstraints: Record<string, { readonly value: string }>;
+}
+
+interface ForeignKey {
+  readonly name?: string;
+  readonly tableFrom: string;
+  readonly tableTo: string;
+  readonly columnsFrom: string[];
+  readonly columnsTo: string[];
+}
+
+/** A rename that a migration made, of a table or of a column. */
+interface Rename {
+  readonly table: string;
+  readonly column?: string;
+  readonly to: string;
+}
+
+const NAME = '["`[]?([^"`\\]\\s]+)["`\\]]?';
+const RENAME_TABLE = new RegExp(`^ALTER\\s+TABLE\\s+${NAME}\\s+RENAME\\s+TO\\s+${NAME}`, "i");
+const RENAME_COLUMN = new RegExp(`^ALTER\\s+TABLE\\s+${NAME}\\s+RENAME\\s+COLUMN\\s+${NAME}\\s+TO\\s+${NAME}`, "i");
+
+/**
+ * The ways back from `after` to `before`, the better one first, as statements to be tried out; none where the
+ * snapshots do not differ: that is custom SQL, whose way back a person has to write.
+ *
+ * What the forward SQL renames is renamed back; the rest is the difference of the snapshots the other way. That is
+ * taken in two steps, first what has to go and then what has to come: where one step has both, drizzle-kit would ask
+ * at the terminal whether it is a rename.
+ */
+export async function waysBack(before: Snapshot, after: Snapshot, forwardSql: string): Promise<string[][]> {
+  const renames = readRenames(forwardSql);
+  const statements = renames.toReversed().map(renameBackSql);
+  const renamed = renames.toReversed().reduce(undoRename, structuredClone(after));
+  adoptNames(renamed, before);
+  const between = withoutNew(before, renamed);
+  const ways = [
+    [...statements, ...(await diff(renamed, between)), ...(await diff(between, before))],
+    [...statements, ...(await rebuildSql(renamed, before))],
+  ];
+  return ways[0]!.length === 0 ? [] : ways;
+}
+
+export function emptySnapshot(of: Snapshot): Snapshot {
+  return { ...of, tables: {}, views: {} };
+}
+
+function generate(from: Snapshot, to: Snapshot): Promise<string[]> {
+  return generateSQLiteMigration(from as never, to as never);
+}
+
+async function diff(from: Snapshot, to: Snapshot): Promise<string[]> {
+  const statements = await generate(from, to);
+  return statements.map((statement) => onlyCommonColumns(statement, from));
+}
+
+/** drizzle-kit's rebuild copies all columns of the new table; one that the old lacks would become its own name as text. */
+function onlyCommonColumns(statement: string, from: Snapshot): string {
+  const copy = /^INSERT INTO `__new_(.+?)`\((.*)\) SELECT (.*) FROM `(.+?)`;$/s.exec(statement);
+  const table = copy === null ? undefined : from.tables[copy[4]!];
+  if (copy === null || table === undefined) return statement;
+  const known = new Set(Object.keys(table.columns));
+  const names = copy[3]!.split(", ").filter((name) => known.has(name.slice(1, -1)));
+  return copySql(copy[4]!, names);
+}
+
+function copySql(table: string, names: readonly string[]): string {
+  return `INSERT INTO \`__new_${table}\`(${names.join(", ")}) SELECT ${names.join(", ")} FROM \`${table}\`;`;
+}
+
+/** For what ALTER TABLE cannot do, and drizzle-kit tries all the same: dropping a column with a foreign key. */
+async function rebuildSql(from: Snapshot, to: Snapshot): Promise<string[]> {
+  const statements: string[] = [];
+  for (const [name, table] of Object.entries(to.tables)) {
+    const old = from.tables[name];
+    if (JSON.stringify(old) === JSON.stringify(table)) continue;
+    const [create, ...indexes] = await generate(emptySnapshot(to), {
+      ...emptySnapshot(to),
+      tables: { [name]: table },
+    });
+    if (old === undefined) statements.push(create!, ...indexes);
+    else {
+      const common = Object.keys(table.columns).filter((column) => column in old.columns);
+      statements.push(
+        create!
+          .replace(`CREATE TABLE \`${name}\``, `CREATE TABLE \`__new_${name}\``)
+          .replaceAll(`"${name}".`, `"__new_${name}".`),
+        copySql(
+          name,
+          common.map((column) => `"${column}"`),
+        ),
+        `DROP TABLE \`${name}\`;`,
+        `ALTER TABLE \`__new_${name}\` RENAME TO \`${name}\`;`,
+        ...indexes,
+      );
+    }
+  }
+  const gone = Object.keys(from.tables).filter((name) => !(name in to.tables));
+  return [...statements, ...gone.map((name) => `DROP TABLE \`${name}\`;`)];
+}
+
+function readRenames(sql: string): Rename[] {
+  return sql
+    .split(BREAKPOINT)
+    .flatMap((part) => splitScript(part))
+    .flatMap(({ sql: statement }): Rename[] => {
+      const column = RENAME_COLUMN.exec(statement);
+      if (column !== null) return [{ table: column[1]!, column: column[2]!, to: column[3]! }];
+      const table = RENAME_TABLE.exec(statement);
+      // That one ends a rebuild.
+      if (table === null || table[1]!.startsWith("__new_")) return [];
+      return [{ table: table[1]!, to: table[2]! }];
+    });
+}
+
+function renameBackSql({ table, column, to }: Rename): string {
+  if (column === undefined) return `ALTER TABLE \`${to}\` RENAME TO \`${table}\`;`;
+  return `ALTER TABLE \`${table}\` RENAME COLUMN \`${to}\` TO \`${column}\`;`;
+}
+
+/** The snapshot as it would be had the rename not been made: what SQLite renames by itself is renamed here too. */
+function undoRename(snapshot: Snapshot, rename: Rename): Snapshot {
+  const { table: name, column, to } = rename;
+  const back = (text: string, from: string, into: string) =>
+    text.replaceAll(`"${from}"`, `"${into}"`).replaceAll(`\`${from}\``, `\`${into}\``);
+  const tables = Object.values(snapshot.tables).map((table) => {
+    const isIt = table.name === (column === undefined ? to : name);
+    const swap = (value: string) => (value === to ? (column ?? name) : value);
+    const columnsOf = (owner: string, columns: string[]) =>
+      column !== undefined && owner === name ? columns.map(swap) : columns;
+    const text = (value: string) => (isIt ? back(value, to, column ?? name) : value);
+    return {
+      ...table,
+      name: column === undefined ? swap(table.name) : table.name,
+      columns: Object.fromEntries(
+        Object.values(table.columns).map((one) => {
+          const own = column !== undefined && isIt ? swap(one.name) : one.name;
+          return [own, { ...one, name: own }];
+        }),
+      ),
+      indexes: mapValues(table.indexes, (index) => ({
+        ...index,
+        columns: columnsOf(table.name, index.columns),
+        ...(index.where === undefined ? {} : { where: text(index.where) }),
+      })),
+      foreignKeys: mapValues(table.foreignKeys, (key) => ({
+        ...key,
+        tableFrom: column === undefined ? swap(key.tableFrom) : key.tableFrom,
+        tableTo: column === undefined ? swap(key.tableTo) : key.tableTo,
+        columnsFrom: columnsOf(key.tableFrom, key.columnsFrom),
+        columnsTo: columnsOf(key.tableTo, key.columnsTo),
+      })),
+      compositePrimaryKeys: mapValues(table.compositePrimaryKeys, (key) => ({
+        ...key,
+        columns: columnsOf(table.name, key.columns),
+      })),
+      checkConstraints: mapValues(table.checkConstraints, (check) => ({ ...check, value: text(check.value) })),
+    };
+  });
+  return { ...snapshot, tables: Object.fromEntries(tables.map((table) => [table.name, table])) as Tables };
+}
+
+/** Foreign keys and composite keys are named after what they hold; one that holds the same is the same. */
+function adoptNames(snapshot: Snapshot, target: Snapshot): void {
+  for (const [name, table] of Object.entries(snapshot.tables)) {
+    const wanted = target.tables[name];
+    if (wanted === undefined) continue;
+    table.foreignKeys = adopt(table.foreignKeys, wanted.foreignKeys);
+    table.compositePrimaryKeys = adopt(table.compositePrimaryKeys, wanted.compositePrimaryKeys);
+  }
+}
+
+function adopt<T extends { name?: string | undefined }>(
+  own: Record<string, T>,
+  theirs: Record<string, T>,
+): Record<string, T> {
+  const shape = ({ name: _, ...rest }: T) => JSON.stringify(rest);
+  return Object.fromEntries(
+    Object.entries(own).map(([key, value]) => {
+      const same = Object.entries(theirs).find(([, other]) => shape(other) === shape(value));
+      return same ?? [key, value];
+    }),
+  );
+}
+
+/** `target` without the tables and columns that `present` has not, and without what stands on them. */
+function withoutNew(target: Snapshot, present: Snapshot): Snapshot {
+  const tables: Tables = {};
+  for (const [name, table] of Object.entries(target.tables)) {
+    const old = present.tables[name];
+    if (old !== undefined) tables[name] = withoutColumns(table, (column) => column in old.columns);
+  }
+  return {
+    ...target,
+    tables,
+    views: Object.fromEntries(Object.entries(target.views).filter(([name]) => name in present.views)),
+  };
+}
+
+function withoutColumns(table: Table, isThere: (column: string) => boolean): Table {
+  const gone = Object.keys(table.columns).filter((column) => !isThere(column));
+  if (gone.length === 0) return table;
+  const all = (columns: readonly string[]) => columns.every((column) => !gone.includes(column));
+  const mentionsNone = (text: string) => !gone.some((column) => new RegExp(`\\b${column}\\b`).test(text));
+  return {
+    ...table,
+    columns: filterValues(table.columns, ({ name }) => isThere(name)),
+    indexes: filterValues(table.indexes, ({ columns, where = "" }) => all(columns) && mentionsNone(where)),
+    foreignKeys: filterValues(table.foreignKeys, ({ columnsFrom }) => all(columnsFrom)),
+    compositePrimaryKeys: filterValues(table.compositePrimaryKeys, ({ columns }) => all(columns)),
+    checkConstraints: filterValues(table.checkConstraints, ({ value }) => mentionsNone(value)),
+  };
+}
+
+function mapValues<T>(record: Record<string, T>, map: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}
+
+function filterValues<T>(record: Record<string, T>, isWanted: (value: T) => boolean): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => isWanted(value)));
+}

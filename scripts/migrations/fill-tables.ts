@@ -1,0 +1,96 @@
+import type { Client } from "@libsql/client";
+
+/** What of a random row fits by chance is found within this many tries, or not at all. */
+const TRIES = 4000;
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly isRequired: boolean;
+  readonly isKey: boolean;
+  readonly parent: { readonly table: string; readonly column: string } | undefined;
+}
+
+type Value = string | number | Uint8Array | null;
+
+/**
+ * Puts a few rows into every ordinary table, made from nothing but the schema: values by declared type, keys of rows
+ * that exist for foreign keys, and what CHECKs and triggers refuse is tried again with other values.
+ *
+ * Resolves to the tables that took no row.
+ */
+export async function fillTables(client: Client, random: () => number = Math.random): Promise<string[]> {
+  const tables = await client.execute(
+    "SELECT l.name, s.sql FROM pragma_table_list l JOIN sqlite_schema s ON s.name = l.name WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT GLOB '__*' AND l.name NOT GLOB 'sqlite_*' ORDER BY s.rowid",
+  );
+  let left = tables.rows.map((row) => ({ name: String(row.name), sql: String(row.sql) }));
+  for (let before = -1; left.length > 0 && left.length !== before; ) {
+    before = left.length;
+    const failed: typeof left = [];
+    // A table whose parent comes later is filled in the next round.
+    for (const table of left) if (!(await fillTable(client, table, random))) failed.push(table);
+    left = failed;
+  }
+  return left.map(({ name }) => name);
+}
+
+async function fillTable(client: Client, table: { name: string; sql: string }, random: () => number): Promise<boolean> {
+  const columns = await readColumns(client, table.name);
+  // Where a CHECK lists what it allows, it is found here.
+  const literals = [...table.sql.matchAll(/'((?:[^']|'')*)'/g)].map((match) => match[1]!.replaceAll("''", "'"));
+  const names = columns.map(({ name }) => quote(name)).join(", ");
+  const sql = `INSERT INTO ${quote(table.name)} (${names}) VALUES (${columns.map(() => "?").join(", ")})`;
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+  let stored = 0;
+  for (let attempt = 0; attempt < TRIES && stored < 3; attempt++) {
+    const args: Value[] = [];
+    for (const column of columns) {
+      const candidates =
+        column.parent === undefined ? valuesFor(column, attempt, literals) : await keysOf(client, column);
+      if (candidates.length === 0) return false;
+      args.push(attempt < 3 ? candidates[0]! : pick(candidates));
+    }
+    try {
+      await client.execute({ sql, args });
+      stored++;
+    } catch (error) {
+      if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT") throw error;
+    }
+  }
+  return stored > 0;
+}
+
+function valuesFor({ type, isRequired, isKey }: Column, number: number, literals: readonly string[]): Value[] {
+  const none = isRequired || isKey ? [] : [null];
+  if (/INT/i.test(type)) return [number + 1, 0, 1, 2, 3, 4, ...none];
+  if (/REAL|FLOA|DOUB|NUMERIC/i.test(type)) return [number + 0.5, 0, 1, 0.25, ...none];
+  if (/BLOB/i.test(type)) return [new Uint8Array([number & 0xff, 1, 2, 3]), new Uint8Array(8), ...none];
+  return [`text ${number}`, ...literals, "{}", "[]", "", `id-${number}`, ...none];
+}
+
+async function keysOf(client: Client, { parent, isRequired }: Column): Promise<Value[]> {
+  const { table, column } = parent!;
+  const { rows } = await client.execute(`SELECT ${quote(column)} FROM ${quote(table)} LIMIT 20`);
+  const keys = rows.map((row) => row[0] as Value);
+  return isRequired ? keys : [...keys, null];
+}
+
+async function readColumns(client: Client, table: string): Promise<Column[]> {
+  const info = await client.execute({ sql: "SELECT * FROM pragma_table_xinfo(?) WHERE hidden = 0", args: [table] });
+  const keys = await client.execute({ sql: "SELECT * FROM pragma_foreign_key_list(?)", args: [table] });
+  return info.rows.map((row) => {
+    const key = keys.rows.find(({ from }) => String(from).toLowerCase() === String(row.name).toLowerCase());
+    const parent = key === undefined ? undefined : { table: String(key.table), column: String(key.to ?? "rowid") };
+    return {
+      name: String(row.name),
+      type: String(row.type),
+      isRequired: Number(row.notnull) === 1,
+      isKey: Number(row.pk) > 0,
+      parent,
+    };
+  });
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

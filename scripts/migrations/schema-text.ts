@@ -1,0 +1,65 @@
+import type { Client } from "@libsql/client";
+
+/**
+ * The schema of a database as text that is the same for two databases with the same schema, however they got there.
+ *
+ * Left out of it is what only the way leaves behind: quotes, spaces, the order of columns (ALTER TABLE can only append
+ * one), and whether a foreign key is written with its column or below all of them. Ledgers of migrations are no schema.
+ */
+export async function schemaText(client: Client): Promise<string> {
+  const { rows } = await client.execute(
+    "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB '__*' AND name NOT GLOB 'sqlite_*' ORDER BY type, name",
+  );
+  const lines: string[] = [];
+  for (const { type, name, sql } of rows as unknown as { type: string; name: string; sql: string }[]) {
+    lines.push(`${type} ${name}`);
+    const isOrdinary = type === "table" && !/^CREATE\s+VIRTUAL/i.test(sql);
+    lines.push(...(isOrdinary ? await tableLines(client, name, sql) : [`  ${plain(sql)}`]));
+  }
+  return lines.join("\n");
+}
+
+async function tableLines(client: Client, name: string, sql: string): Promise<string[]> {
+  const open = sql.indexOf("(");
+  const close = sql.lastIndexOf(")");
+  const definitions = splitAtCommas(sql.slice(open + 1, close))
+    .map(plain)
+    .filter((text) => !/^(constraint \w+ )?foreign key/.test(text))
+    .map((text) => text.replace(/ references .*$/, ""));
+  const keys = await client.execute({ sql: "SELECT * FROM pragma_foreign_key_list(?)", args: [name] });
+  const foreign = keys.rows.map((key) => `${key.from} -> ${key.table}.${key.to} ${key.on_delete} ${key.on_update}`);
+  const options = plain(sql.slice(close + 1));
+  return [...definitions.sort(), ...foreign.sort(), ...(options === "" ? [] : [options])].map((line) => `  ${line}`);
+}
+
+/** SQL without comments and quotes of names, in lower case and with single spaces. */
+function plain(sql: string): string {
+  return sql
+    .replace(/--[^\n]*/g, " ")
+    .replace(/["`[\]]/g, "")
+    .toLowerCase()
+    .replace(/\s+/g, " ")
+    .replace(/ ?([(),=<>]) ?/g, "$1")
+    .trim();
+}
+
+/** Splits at the commas that stand in no parentheses and in no text. */
+function splitAtCommas(text: string): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let start = 0;
+  let quote = "";
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if (quote !== "") {
+      if (character === quote) quote = "";
+    } else if (character === "'" || character === '"' || character === "`") quote = character;
+    else if (character === "(") depth++;
+    else if (character === ")") depth--;
+    else if (character === "," && depth === 0) {
+      parts.push(text.slice(start, at));
+      start = at + 1;
+    }
+  }
+  return [...parts, text.slice(start)];
+}

@@ -1,0 +1,146 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { splitScript } from "../../src/client/sql.js";
+import { readDdl } from "../../src/migrate/ddl.js";
+import { downPath, UNFINISHED } from "../../src/migrate/down.js";
+import { migrate, revert } from "../../src/migrate/index.js";
+import type { Journal, Migration } from "../../src/migrate/journal.js";
+import { BREAKPOINT } from "../../src/migrate/script.js";
+import { before, find, openAt, readIfThere } from "./complete.js";
+import { emptySnapshot, type Snapshot, waysBack } from "./down-sql.js";
+import { fillTables } from "./fill-tables.js";
+import { schemaText } from "./schema-text.js";
+
+/** What became of a down file: generated and proven, there already, or to be written by a person. */
+export interface DownFile {
+  readonly path: string;
+  readonly state: "generated" | "kept" | "unfinished";
+  /** What a person should know of it. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Writes the down file of a migration, unless there is one.
+ *
+ * A generated one is proven before it stays: on a database in memory with rows in every table, up and down again must
+ * give the schema that was there before, and keep the rows. Where none can be generated (custom SQL, a column that
+ * cannot be filled) the file is a template that `revert` does not take for a way back.
+ */
+export async function writeDown(folder: string, tag: string): Promise<DownFile> {
+  const { journal, migration } = find(folder, tag);
+  const path = downPath(migration);
+  if (readIfThere(path) !== undefined) return { path, state: "kept", notes: [] };
+  const [from, to] = readSnapshots(folder, journal, migration);
+  const ways = await waysBack(from, to, migration.sql);
+  if (ways.length === 0) {
+    writeFileSync(path, template(migration, "is custom SQL, whose way back drizzle-kit cannot know"));
+    return { path, state: "unfinished", notes: [] };
+  }
+  const notes: string[] = [];
+  for (const statements of ways) {
+    writeFileSync(path, `-- Takes ${tag} back. What it dropped comes back empty.\n${toText(statements)}`);
+    const { failure, warnings } = await tryOut(folder, journal, migration);
+    if (failure === undefined) return { path, state: "generated", notes: warnings };
+    notes.push(failure);
+    rmSync(path);
+  }
+  writeFileSync(path, template(migration, `could not be taken back by generated SQL: ${notes[0]!.split("\n")[0]}`));
+  return { path, state: "unfinished", notes };
+}
+
+function toText(statements: readonly string[]): string {
+  return `${statements.map((statement) => statement.trim()).join(`\n${BREAKPOINT}\n`)}\n`;
+}
+
+/** The snapshots before and after a migration. */
+function readSnapshots(folder: string, journal: Journal, migration: Migration): [Snapshot, Snapshot] {
+  const read = (tag: string): Snapshot => {
+    const path = join(folder, "meta", `${tag.split("_")[0]}_snapshot.json`);
+    const text = readIfThere(path);
+    if (text === undefined) throw new Error(`There is no ${path}, which drizzle-kit makes with each migration`);
+    return JSON.parse(text);
+  };
+  const after = read(migration.tag);
+  const previous = before(journal, migration);
+  return [previous === undefined ? emptySnapshot(after) : read(previous), after];
+}
+
+/** Goes up and down again; tells what is not as it was. */
+async function tryOut(
+  folder: string,
+  journal: Journal,
+  migration: Migration,
+): Promise<{ failure?: string; warnings: string[] }> {
+  const warnings: string[] = [];
+  const { tag } = migration;
+  try {
+    for (const withRows of [true, false]) {
+      await using client = await openAt(folder, before(journal, migration));
+      if (withRows) await fillTables(client);
+      const schema = await schemaText(client);
+      try {
+        await migrate(client, { folder, to: tag });
+      } catch (error) {
+        if (!withRows) throw error;
+        warnings.push(`${tag} cannot be applied to tables that hold rows: ${(error as Error).message}`);
+        continue;
+      }
+      await fillTables(client);
+      const rows = await countRows(client);
+      await revert(client, { folder, steps: 1 });
+      const now = await schemaText(client);
+      if (now !== schema) return { failure: `it leaves another schema: ${difference(schema, now)}`, warnings };
+      const left = await countRows(client);
+      // A table that only one side has is made or dropped; the others keep what they hold.
+      const fewer = [...rows].filter(([table, count]) => (left.get(table) ?? count) < count);
+      if (fewer.length > 0)
+        return { failure: `it loses rows of ${fewer.map(([table]) => table).join(", ")}`, warnings };
+      break;
+    }
+    return { warnings };
+  } catch (error) {
+    return { failure: (error as Error).message, warnings };
+  }
+}
+
+/** The lines that only one of two schemas has. */
+function difference(wanted: string, found: string): string {
+  const only = (text: string, other: string) =>
+    text
+      .split("\n")
+      .filter((line) => !other.split("\n").includes(line))
+      .map((line) => line.trim());
+  const list = (lines: string[]) => (lines.length === 0 ? "nothing" : lines.join("; "));
+  return `too much is ${list(only(found, wanted))}, missing is ${list(only(wanted, found))}`;
+}
+
+async function countRows(client: Awaited<ReturnType<typeof openAt>>): Promise<Map<string, number>> {
+  const { rows } = await client.execute(
+    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB '__*' AND name NOT GLOB 'sqlite_*'",
+  );
+  const counts = new Map<string, number>();
+  for (const { name } of rows) {
+    const count = await client.execute(`SELECT count(*) FROM "${String(name).replaceAll('"', '""')}"`);
+    counts.set(String(name), Number(count.rows[0]![0]));
+  }
+  return counts;
+}
+
+function template({ tag, sql }: Migration, why: string): string {
+  const drops = sql
+    .split(BREAKPOINT)
+    .flatMap((part) => splitScript(part))
+    .flatMap(({ sql: statement }) => {
+      const ddl = readDdl(statement);
+      return ddl?.action === "create" ? [`-- DROP ${ddl.type.toUpperCase()} \`${ddl.name}\`;`] : [];
+    })
+    .toReversed();
+  const made = drops.length === 0 ? [] : ["-- What it makes, the last first:", ...drops];
+  return [
+    `${UNFINISHED}: ${tag} ${why}.`,
+    "-- Write what undoes it, the last statement first, and delete these lines; until then it is IRREVERSIBLE.",
+    "-- If nothing is to be undone, leave a comment that says so; if there is no way back, delete this file.",
+    ...made,
+    "",
+  ].join("\n");
+}
