@@ -15,7 +15,7 @@ import { drizzleInScope, type StorageDatabase } from "./drizzle-scope.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { EventHub, type StorageEvents } from "./events.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
-import { migrate, verify } from "./migrate/index.js";
+import { migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { expectOneOf } from "./options.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
 import type { Change, RepositoryContext } from "./repositories/executor.js";
@@ -364,7 +364,11 @@ async function bringUpToDate(client: Client, options: ResolvedStorageOptions, pa
   const backupTo = isFile && options.backupBeforeMigrate ? join(dirname(path), "backups") : undefined;
   for (const set of migrations === undefined ? [own] : [own, migrations]) {
     if (options.migrate === "verify") await verify(client, set);
-    else await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
+    else {
+      await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
+      // Another migrator may have applied a rebuild that dropped triggers.
+      await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
+    }
   }
 }
 

@@ -19,8 +19,23 @@ export function rebuildIndexesSql(schema: readonly SchemaObject[], rebuilt: Read
     return view !== undefined && [...rebuilt].some((table) => mentions(view.sql, table));
   };
   return schema
-    .filter(({ type, sql }) => type === "table" && FTS5.test(sql) && isStale(contentOf(sql)))
+    .filter(({ type, sql }) => type === "table" && isFullText(sql) && isStale(contentOf(sql)))
     .map(({ name }) => `INSERT INTO ${quoteName(name)}(${quoteName(name)}) VALUES('rebuild')`);
+}
+
+export function isFullText(sql: string): boolean {
+  return FTS5.test(sql);
+}
+
+/**
+ * The full-text tables with external content that missed changes while `missing` triggers were gone: those that such a
+ * trigger writes to, and those that are missing themselves. One that keeps its own text has nothing to be filled from.
+ */
+export function dependentIndexes(schema: readonly SchemaObject[], missing: readonly SchemaObject[]): string[] {
+  return schema
+    .filter(({ type, sql }) => type === "table" && isFullText(sql) && contentOf(sql) !== "")
+    .filter(({ name }) => missing.some((object) => object.name === name || mentions(object.sql, name)))
+    .map(({ name }) => name);
 }
 
 /** The table or view behind an index, in lower case; empty for one that keeps its own text, or none. */

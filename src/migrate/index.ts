@@ -4,6 +4,7 @@ export { MigrationError } from "./failure.js";
 export { type Journal, type Migration, readJournal } from "./journal.js";
 export type { LedgerRow } from "./ledger.js";
 export { migrate } from "./migrate.js";
+export { findMissingObjects, type MissingObject, restoreMissingObjects } from "./missing-objects.js";
 export type { JournalOptions, MigrateOptions, MigrationLogger, MigrationPlan, RevertOptions } from "./options.js";
 export { type RevertResult, revert } from "./revert.js";
 export { type MigrationStatus, status, verify } from "./status.js";

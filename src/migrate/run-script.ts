@@ -67,7 +67,7 @@ function restoreLost(connection: Connection, script: Script, lost: readonly Sche
 }
 
 /** Statements that compile an object without running it. */
-function probes(connection: Connection, { type, name, table }: SchemaObject): string[] {
+export function probes(connection: Connection, { type, name, table }: SchemaObject): string[] {
   if (type === "view") return [`EXPLAIN SELECT * FROM ${quoteName(name)}`];
   if (type !== "trigger") return [];
   const target = quoteName(table);

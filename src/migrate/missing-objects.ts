@@ -1,0 +1,140 @@
+import type { Client } from "@libsql/client";
+import type { PooledClient } from "../client/pooled-client.js";
+import { StorageError, toStorageError } from "../errors.js";
+import { lookUp } from "./decision.js";
+import { dependentIndexes, isFullText } from "./full-text.js";
+import { type Journal, type Migration, readJournal } from "./journal.js";
+import { clientQuery, type Query, quoteName } from "./ledger.js";
+import { lockedTurn } from "./lock.js";
+import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "./lost-objects.js";
+import { type JournalOptions, type MigrateOptions, resolveJournalOptions } from "./options.js";
+import { probes } from "./run-script.js";
+import { readScript, type Script } from "./script.js";
+
+/** A trigger or full-text table that applied migrations made, and that the file has not got. */
+export interface MissingObject {
+  readonly type: "trigger" | "table";
+  readonly name: string;
+  /** The table that it stands on, or indexes. */
+  readonly table: string;
+}
+
+/**
+ * The triggers and full-text tables that the applied migrations have made and the file lacks: a table rebuild by
+ * another migrator drops triggers, and the full-text index then goes stale without an error. Changes nothing.
+ */
+export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
+  const resolved = resolveJournalOptions(options);
+  try {
+    const { missing } = await compare(clientQuery(client), readJournal(resolved.folder), resolved);
+    return missing.map(({ type, name, table }) => ({ type: type as MissingObject["type"], name, table }));
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+/**
+ * Makes them again, and fills the full-text indexes that missed changes meanwhile; one transaction, which looks again
+ * under the write lock. Resolves to what was missing. A file that lacks nothing costs one read.
+ *
+ * Rejects with INVALID where one of them does not fit its table any more.
+ */
+export async function restoreMissingObjects(
+  client: Client,
+  options: JournalOptions & Pick<MigrateOptions, "lockTimeoutMs" | "logger">,
+): Promise<MissingObject[]> {
+  const resolved = resolveJournalOptions(options);
+  const { lockTimeoutMs = 600_000, logger } = options;
+  const journal = readJournal(resolved.folder);
+  try {
+    const found = await compare(clientQuery(client), journal, resolved);
+    if (found.missing.length === 0) return [];
+    const { pool } = client as Partial<PooledClient>;
+    let made = found;
+    if (pool === undefined) await client.batch(repairs(found), "write").catch((error) => refuse(error, found));
+    else {
+      const purpose = `make ${list(found)} again`;
+      made = await lockedTurn(pool, [], { lockTimeoutMs, logger, purpose }, async (connection) => {
+        const now = await compare((sql) => connection.query(sql), journal, resolved);
+        try {
+          for (const sql of repairs(now)) await connection.execOffThread(sql);
+          for (const object of now.missing) for (const sql of probes(connection, object)) connection.exec(sql);
+          connection.exec("COMMIT");
+        } catch (error) {
+          refuse(error, now);
+        }
+        pool.writer.countCommit();
+        return now;
+      });
+    }
+    if (made.missing.length > 0) logger?.info(`Made again what another migrator had lost: ${list(made)}`);
+    return made.missing.map(({ type, name, table }) => ({ type: type as MissingObject["type"], name, table }));
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+interface Comparison {
+  readonly schema: readonly SchemaObject[];
+  readonly missing: readonly SchemaObject[];
+}
+
+async function compare(
+  query: Query,
+  journal: Journal,
+  options: ReturnType<typeof resolveJournalOptions>,
+): Promise<Comparison> {
+  const { comparison } = await lookUp(query, journal, options);
+  const schema = toSchema(await query(SCHEMA_QUERY));
+  return { schema, missing: missingFrom(schema, comparison.applied) };
+}
+
+/** Follows the text of the migrations; what stands on a table that is gone is not missed. */
+function missingFrom(schema: readonly SchemaObject[], applied: readonly Migration[]): SchemaObject[] {
+  const objects = new LostObjects([]);
+  const indexes = new Map<string, SchemaObject>();
+  for (const { statements } of applied.map((migration) => ddlOf(migration))) {
+    for (const statement of statements) {
+      objects.note(statement);
+      const { ddl, sql } = statement;
+      if (ddl?.action === "drop" && ddl.type === "table") indexes.delete(fold(ddl.name));
+      if (ddl?.action === "create" && ddl.type === "table" && isFullText(sql)) {
+        indexes.set(fold(ddl.name), { type: "table", name: ddl.name, table: ddl.name, sql });
+      }
+    }
+  }
+  const tables = new Set(schema.filter(({ type }) => type === "table").map(({ name }) => fold(name)));
+  const missing = [...indexes.values()].filter(({ name }) => !tables.has(fold(name)));
+  return [...missing, ...objects.lost(schema).filter(({ type }) => type === "trigger")];
+}
+
+const scripts = new Map<string, Script>();
+
+/** Taken apart once a process: the text of an applied migration does not change, and its hash would tell. */
+function ddlOf(migration: Migration): Script {
+  const known = scripts.get(migration.hash);
+  if (known !== undefined) return known;
+  const script = readScript(migration);
+  scripts.set(migration.hash, script);
+  return script;
+}
+
+function repairs({ schema, missing }: Comparison): string[] {
+  const stale = dependentIndexes([...schema, ...missing.filter(({ type }) => type === "table")], missing);
+  return [
+    ...missing.map(({ sql }) => sql),
+    ...stale.map((name) => `INSERT INTO ${quoteName(name)}(${quoteName(name)}) VALUES('rebuild')`),
+  ];
+}
+
+function refuse(error: unknown, { missing }: Pick<Comparison, "missing">): never {
+  throw new StorageError(
+    "INVALID",
+    `The file has lost ${list({ missing })}, which does not fit it any more: ${(error as Error).message}. Drop or replace it in a migration`,
+    { cause: error },
+  );
+}
+
+function list({ missing }: Pick<Comparison, "missing">): string {
+  return missing.map(({ type, name }) => `the ${type} ${name}`).join(", ");
+}

@@ -1,0 +1,123 @@
+import { createClient } from "@libsql/client";
+import { openStorage } from "holdfast";
+import { describe, expect, test } from "vitest";
+import { findMissingObjects, restoreMissingObjects } from "../../src/migrate/index.js";
+import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { drizzleKit } from "../support/drizzle-kit.js";
+import { rebuild, writeMigrations } from "../support/migrations.js";
+import { tempStorage } from "../support/storage.js";
+import { tempDatabase } from "../support/temp.js";
+
+const TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name";
+const FIRST = {
+  tag: "0000_first",
+  sql: `
+    CREATE TABLE notes (id integer PRIMARY KEY, body text, old text);
+    CREATE VIRTUAL TABLE notes_fts USING fts5(body, content = 'notes', content_rowid = 'id');
+    CREATE TRIGGER notes_insert AFTER INSERT ON notes BEGIN INSERT INTO notes_fts (rowid, body) VALUES (new.id, new.body); END;
+    CREATE TRIGGER notes_delete AFTER DELETE ON notes BEGIN INSERT INTO notes_fts (notes_fts, rowid, body) VALUES ('delete', old.id, old.body); END;
+    CREATE TRIGGER passing AFTER INSERT ON notes BEGIN SELECT 1; END;
+    DROP TRIGGER passing;
+    INSERT INTO notes VALUES (1, 'apple', ''), (2, 'banana', '');`.replaceAll(";\n", ";\n--> statement-breakpoint\n"),
+};
+const REBUILD = {
+  tag: "0001_rebuild",
+  sql: rebuild("notes", "id integer PRIMARY KEY, body text NOT NULL", ["id", "body"]),
+};
+
+/** A file whose rebuild was applied by stock drizzle-kit, and a row written since. */
+async function losing() {
+  const temp = await tempDatabase();
+  const folder = writeMigrations(temp.dir, [FIRST, REBUILD]);
+  await drizzleKit(temp, "migrate");
+  const client = openTestClient(temp.url);
+  await client.execute("INSERT INTO notes VALUES (3, 'cherry')");
+  await client.execute("DELETE FROM notes WHERE id = 1");
+  return {
+    temp,
+    folder,
+    client,
+    found: (word: string) => column(client, `SELECT rowid FROM notes_fts WHERE notes_fts MATCH '${word}'`),
+    async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]();
+      await temp[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("what a rebuild by stock drizzle-kit has lost", () => {
+  test("is found, made again, and the index filled with what it missed", async () => {
+    await using p = await losing();
+    expect(await column(p.client, TRIGGERS)).toEqual([]);
+    expect(await p.found("cherry")).toEqual([]);
+    const lost = ["notes_insert", "notes_delete"].map((name) => ({ type: "trigger", name, table: "notes" }));
+    expect(await findMissingObjects(p.client, p)).toEqual(lost);
+    expect(await restoreMissingObjects(p.client, p)).toEqual(lost);
+    expect(await column(p.client, TRIGGERS)).toEqual(["notes_delete", "notes_insert"]);
+    expect(await p.found("cherry")).toEqual([3]);
+    expect(await p.found("apple")).toEqual([]);
+    await p.client.execute("INSERT INTO notes_fts(notes_fts, rank) VALUES('integrity-check', 1)");
+    expect(await restoreMissingObjects(p.client, p)).toEqual([]);
+    using fresh = openBeside(p.temp.path);
+    expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
+  });
+
+  test("is made again by openStorage, for the caller's own migrations too, and told to the logger", async () => {
+    await using p = await losing();
+    const told: string[] = [];
+    const say = (message: string) => void told.push(message);
+    const logger = { info: say, warn: say, error: say };
+    await p.client.execute("ALTER TABLE __drizzle_migrations RENAME TO theirs");
+    const storage = await openStorage({ url: p.temp.url, logger, migrations: { folder: p.folder, table: "theirs" } });
+    expect(told).toContainEqual(expect.stringContaining("the trigger notes_insert, the trigger notes_delete"));
+    await storage.client.execute("INSERT INTO notes VALUES (4, 'damson')");
+    expect(
+      (await storage.client.execute("SELECT rowid FROM notes_fts WHERE notes_fts MATCH 'damson'")).rows[0]![0],
+    ).toBe(4);
+    await storage.close();
+  });
+
+  test("is made again through a client without a pool", async () => {
+    await using p = await losing();
+    const stock = createClient({ url: p.temp.url });
+    expect(await restoreMissingObjects(stock, p)).toHaveLength(2);
+    stock.close();
+    expect(await p.found("cherry")).toEqual([3]);
+  });
+
+  test("is INVALID, with nothing changed, where it does not fit any more", async () => {
+    await using temp = await tempDatabase();
+    const old =
+      "CREATE TRIGGER uses_old AFTER INSERT ON notes BEGIN INSERT INTO notes (body) SELECT new.old WHERE 0; END;";
+    const folder = writeMigrations(temp.dir, [
+      { ...FIRST, sql: `${FIRST.sql}\n--> statement-breakpoint\n${old}` },
+      REBUILD,
+    ]);
+    await drizzleKit(temp, "migrate");
+    await using client = openTestClient(temp.url);
+    const error = await rejection(restoreMissingObjects(client, { folder }));
+    expect(error).toMatchObject({ code: "INVALID", message: expect.stringContaining("no such column: new.old") });
+    expect(await column(client, TRIGGERS)).toEqual([]);
+  });
+});
+
+test("a storage whose triggers and full-text table were dropped finds its memories again when it is opened", async () => {
+  await using t = await tempStorage();
+  await t.storage.memories.insert({ id: "m1", content: "apples before" });
+  await t.storage.client.executeMultiple(
+    "DROP TRIGGER memories_fts_insert; DROP TRIGGER memories_fts_update; DROP TRIGGER memories_fts_delete; DROP TABLE memories_fts;",
+  );
+  await t.storage.memories.insert({ id: "m2", content: "apples meanwhile" });
+  await t.storage.close();
+  const again = await openStorage(t.db.url);
+  const found = await again.memories.search("apples");
+  expect(found.map(({ memory, match }) => `${memory.id} ${match}`).sort()).toEqual(["m1 keyword", "m2 keyword"]);
+  await again.close();
+});
+
+test("a file that lacks nothing is only read: another process may hold the lock", async () => {
+  await using t = await tempStorage();
+  using _ = openBeside(t.db.path, ["BEGIN IMMEDIATE"]);
+  const second = await openStorage({ url: t.db.url, migrateTimeoutMs: 0 });
+  await second.close();
+});
