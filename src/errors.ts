@@ -33,6 +33,7 @@ export type StorageErrorCode =
   | "IRREVERSIBLE"
   | "FOREIGN_LEDGER"
   | "EXISTS"
+  | "IN_USE"
   | "SQL";
 
 export interface StorageErrorOptions {

@@ -1,6 +1,9 @@
 export type { StorageDatabase } from "./drizzle-scope.js";
 export { StorageError, type StorageErrorCode } from "./errors.js";
 export type { FileStats, Health } from "./health.js";
+export type { LongCallOptions, Progress } from "./long-call.js";
+export type { BackupResult, BackupsOptions, BackupsResult } from "./maintenance/backup.js";
+export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
 export type { Page } from "./repositories/cursor.js";
 export type { Change, ChangeAction, ChangeArea } from "./repositories/executor.js";
 export {

@@ -6,6 +6,7 @@ import { type Client, createClient as createStockClient, LibsqlError, type Trans
 import { getTableName } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { LRUCache } from "lru-cache";
+import type { ConnectionPool } from "./client/connection-pool.js";
 import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
 import type { ClientStats } from "./client/index.js";
 import { type Access, LocalClient } from "./client/local-client.js";
@@ -15,6 +16,14 @@ import { drizzleInScope, type StorageDatabase } from "./drizzle-scope.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { EventHub, type StorageEvents } from "./events.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
+import type { LongCallOptions } from "./long-call.js";
+import {
+  type BackupResult,
+  type BackupsOptions,
+  type BackupsResult,
+  backUp,
+  rotateBackups,
+} from "./maintenance/backup.js";
 import { migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { expectOneOf } from "./options.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
@@ -206,6 +215,29 @@ export class Storage implements Repositories {
     return readHealth(this.client, this.#path ?? this.#options.client.url.replace(/\?.*$/, ""), this.#lastError);
   }
 
+  /**
+   * Copies the database to the file `destination` as one consistent snapshot, while others read and write.
+   *
+   * The copy is checked (it opens, passes SQLite's integrity check and has the rows of its source) and is on disk before
+   * it appears under its name, so a crash or an abort leaves nothing there; that of an encrypted file is encrypted with
+   * the same key. Rejects with EXISTS if `destination` is taken, NOT_FOUND if the database is gone, FULL, BUSY when
+   * another process writes without pause for a minute, and NOT_SUPPORTED for a remote database.
+   */
+  async backup(destination: string, options: LongCallOptions = {}): Promise<BackupResult> {
+    expectKeys("backup", options, ["onProgress", "signal"]);
+    return backUp(this.#localPool("backup"), destination, options);
+  }
+
+  /**
+   * Makes a backup at `dir/YYYYMMDD/HHMMSS/<file>` (UTC), then removes the oldest of those until `keep` are left.
+   *
+   * Nothing else in `dir` is touched, and nothing at all before the new one is complete. Rejects as `backup` does.
+   */
+  async backups(dir: string, options: BackupsOptions = {}): Promise<BackupsResult> {
+    expectKeys("backups", options, ["keep", "onProgress", "signal"]);
+    return rotateBackups(this.#localPool("backups"), dir, { ...options, now: this.#options.now });
+  }
+
   /** Fetches what the primary has, where this is an embedded replica. */
   async sync(): Promise<void> {
     try {
@@ -222,6 +254,19 @@ export class Storage implements Repositories {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #localPool(method: string): ConnectionPool {
+    // It takes the write lock for a moment, which an open transaction of the caller's own would hold.
+    this.#assertOutside("write");
+    if (this.client instanceof LocalClient) {
+      if (this.client.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
+      return this.client.pool;
+    }
+    throw new StorageError(
+      "NOT_SUPPORTED",
+      `${method}() copies a local file, and this database is elsewhere. Use the backups of its server, or back up an embedded replica's file from a storage opened on that file alone`,
+    );
   }
 
   async #transaction<T>(work: (scope: TransactionScope) => Promise<T>, options: TransactionOptions = {}): Promise<T> {

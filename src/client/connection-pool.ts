@@ -14,6 +14,7 @@ import { Checkpointer } from "./checkpointer.js";
 import { Connection, rollBackAfter } from "./connection.js";
 import { Holders } from "./holders.js";
 import type { NativeValue } from "./native.js";
+import { noteOpen } from "./open-files.js";
 import { ReaderPool } from "./reader-pool.js";
 import { singleRow } from "./rows.js";
 import { assertAllowedWithin, isSetting, SessionSettings } from "./session-settings.js";
@@ -71,6 +72,7 @@ export class ConnectionPool {
   /** Asked before a connection is checked out; what it throws rejects the call. */
   guard: ((access: "read" | "write") => void) | undefined;
   #closing: Promise<void> | undefined;
+  #noteClosed: () => void = () => undefined;
 
   constructor(options: ConnectionPoolOptions) {
     this.options = options;
@@ -102,6 +104,7 @@ export class ConnectionPool {
       // Busy, or damaged: the first call opens again, waits where waiting helps, and reports the rest.
       if (primaryCode(error) === CANTOPEN) throw error;
     }
+    if (!this.options.isMemory) this.#noteClosed = noteOpen(this.options.path);
   }
 
   /** Runs a read on the shared reader; on `:memory:`, and where temporary tables may be meant, on the writer. */
@@ -330,6 +333,7 @@ export class ConnectionPool {
     checkpointer?.close();
     // Calls that were running may have opened the shared reader again.
     readers?.close();
+    this.#noteClosed();
   }
 
   /** One statement of a transaction that is to run as a whole. */

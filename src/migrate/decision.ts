@@ -1,5 +1,6 @@
+import { quoteText } from "../client/quote.js";
 import type { Journal, Migration } from "./journal.js";
-import { type Query, quoteText, readLedger } from "./ledger.js";
+import { type Query, readLedger } from "./ledger.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
 import { type Comparison, compareWithLedger, planMigrations } from "./plan.js";
 

@@ -1,4 +1,5 @@
 import { type Client, LibsqlError } from "@libsql/client";
+import { quoteName, quoteText } from "../client/quote.js";
 import { StorageError } from "../errors.js";
 import type { Migration } from "./journal.js";
 
@@ -62,12 +63,4 @@ export function deleteLedgerSql(table: string, { hash, when }: Migration): strin
   const same = `${sameHash} AND created_at = ${when}`;
   const last = `NOT EXISTS (SELECT 1 FROM ${name} WHERE ${same}) AND rowid = (SELECT max(rowid) FROM ${name} WHERE ${sameHash})`;
   return `DELETE FROM ${name} WHERE (${same}) OR (${last})`;
-}
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,5 +1,5 @@
+import { quoteName } from "../client/quote.js";
 import type { Ddl, SchemaObjectType } from "./ddl.js";
-import { quoteName } from "./ledger.js";
 
 /** A row of sqlite_schema. */
 export interface SchemaObject {

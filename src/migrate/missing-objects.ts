@@ -1,10 +1,11 @@
 import type { Client } from "@libsql/client";
 import type { PooledClient } from "../client/pooled-client.js";
+import { quoteName } from "../client/quote.js";
 import { StorageError, toStorageError } from "../errors.js";
 import { lookUp } from "./decision.js";
 import { dependentIndexes, isFullText } from "./full-text.js";
 import { type Journal, type Migration, readJournal } from "./journal.js";
-import { clientQuery, type Query, quoteName } from "./ledger.js";
+import { clientQuery, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "./lost-objects.js";
 import { type JournalOptions, type MigrateOptions, resolveJournalOptions } from "./options.js";

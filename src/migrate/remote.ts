@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client";
+import { quoteName } from "../client/quote.js";
 import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";
 import { rebuildIndexesSql } from "./full-text.js";
 import { type Journal, readSnapshotIndexes } from "./journal.js";
-import { clientQuery, createLedgerSql, insertLedgerSql, quoteName, readLedger } from "./ledger.js";
+import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "./ledger.js";
 import { fold, LostObjects, SCHEMA_QUERY, toSchema } from "./lost-objects.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
 import type { MigrationStatement, Script } from "./script.js";

@@ -1,9 +1,9 @@
 import type { Connection } from "../client/connection.js";
+import { quoteName } from "../client/quote.js";
 import { migrationFailed } from "./failure.js";
 import { findViolations, newViolations, type Violation } from "./foreign-keys.js";
 import { rebuildIndexesSql } from "./full-text.js";
 import { readSnapshotIndexes } from "./journal.js";
-import { quoteName } from "./ledger.js";
 import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "./lost-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
 

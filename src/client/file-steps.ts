@@ -1,0 +1,101 @@
+import { existsSync } from "node:fs";
+import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, sep } from "node:path";
+import { StorageError } from "../errors.js";
+
+/** What a file system that has no links says. */
+export const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
+/** A half-made file that nobody has written to for this long was left by a killed process. */
+const STALE_MS = 24 * 60 * 60 * 1000;
+
+let count = 0;
+
+/** The name under which a file is made before it gets the name `path`; in the same folder, hidden. */
+export function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}-${process.pid}-${Date.now()}-${count++}.partial`);
+}
+
+/** Removes a half-made file, with what SQLite keeps beside it while it writes. */
+export async function removeTemporary(temporary: string): Promise<void> {
+  for (const suffix of ["", "-journal", "-wal", "-shm"]) await rm(temporary + suffix, { force: true });
+}
+
+/** Removes what killed processes have left half-made for `path`, a day or longer ago. */
+export async function removeStale(path: string): Promise<void> {
+  const prefix = `.${basename(path)}-`;
+  const folder = dirname(path);
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix) || !/^\d+-\d+-\d+\.partial(-journal|-wal|-shm)?$/.test(name.slice(prefix.length)))
+      continue;
+    const file = join(folder, name);
+    const found = await stat(file).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) await rm(file, { force: true });
+  }
+}
+
+/**
+ * Gives a finished file its name, unless a file has it already; tells whether it did. A link, unlike a rename, never
+ * takes the place of another.
+ */
+export async function placeFile(temporary: string, destination: string): Promise<boolean> {
+  try {
+    await link(temporary, destination);
+    await rm(temporary);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    if (!NO_LINKS.has(code)) throw error;
+    if (existsSync(destination)) return false;
+    await rename(temporary, destination);
+  }
+  return true;
+}
+
+/** Has a file, or with `"r"` the names in a folder, written to the disk. */
+export async function syncToDisk(path: string, flags: "r" | "r+"): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes a folder with those above it, readable by its owner only; returns a function that removes those it made, if they are empty. */
+export async function makeFolder(folder: string): Promise<() => Promise<void>> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+  return async () => {
+    if (first === undefined) return;
+    const below = relative(first, folder).split(sep).filter(Boolean);
+    for (let depth = below.length; depth >= 0; depth--) {
+      // One that somebody has put something into stays.
+      await rmdir(join(first, ...below.slice(0, depth))).catch(() => undefined);
+    }
+  };
+}
+
+/** `yyyymmdd-hhmmss-mmm` in UTC. */
+export function stamp(time: Date): string {
+  const [date, clock] = time.toISOString().replace(/[-:Z]/g, "").split("T") as [string, string];
+  return `${date}-${clock.replace(".", "-")}`;
+}
+
+const BY_SYSTEM_CODE: Readonly<Record<string, "FULL" | "CANNOT_OPEN" | "NOT_FOUND" | "EXISTS">> = {
+  ENOSPC: "FULL",
+  EDQUOT: "FULL",
+  EACCES: "CANNOT_OPEN",
+  EPERM: "CANNOT_OPEN",
+  EROFS: "CANNOT_OPEN",
+  EISDIR: "CANNOT_OPEN",
+  ENOTDIR: "CANNOT_OPEN",
+  ENOENT: "NOT_FOUND",
+  EEXIST: "EXISTS",
+};
+
+/** What the file system refused, as a StorageError; `what` is the start of its message. Other errors pass. */
+export function asFileError(error: unknown, what: string): unknown {
+  if (!(error instanceof Error) || error instanceof StorageError) return error;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || code === undefined) return error;
+  return new StorageError(BY_SYSTEM_CODE[code] ?? "IO", `${what}: ${error.message}`, { cause: error });
+}

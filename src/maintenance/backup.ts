@@ -1,0 +1,206 @@
+import { existsSync, statSync } from "node:fs";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { rollBackAfter } from "../client/connection.js";
+import type { ConnectionPool } from "../client/connection-pool.js";
+import {
+  asFileError,
+  makeFolder,
+  placeFile,
+  removeStale,
+  removeTemporary,
+  syncToDisk,
+  temporaryName,
+} from "../client/file-steps.js";
+import { snapshotFile, snapshotMemory } from "../client/snapshot.js";
+import { primaryCode, READONLY } from "../client/sqlite-error.js";
+import { tryBeginImmediate } from "../client/write-lock.js";
+import { StorageError, toStorageError } from "../errors.js";
+import { checkLongCall, follow, type LongCallOptions } from "../long-call.js";
+import { expectInteger } from "../options.js";
+import { SIDE_FILES } from "./in-use.js";
+import { resolveFile } from "./paths.js";
+
+/** A verified copy of a database. */
+export interface BackupResult {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface BackupsOptions extends LongCallOptions {
+  /** How many to keep, the new one included; older ones are removed once it is complete. @default Infinity */
+  readonly keep?: number | undefined;
+}
+
+export interface BackupsResult extends BackupResult {
+  /** Paths of the backups that made way. */
+  readonly removed: string[];
+}
+
+/** Longest wait for another process's write transaction, which may be a migration. */
+const LOCK_TIMEOUT_MS = 60_000;
+const LONGEST_PAUSE_MS = 10;
+
+/** Copies the database of a pool to the file `destination`; see `Storage.backup`. */
+export async function backUp(
+  pool: ConnectionPool,
+  destination: string,
+  options: LongCallOptions = {},
+): Promise<BackupResult> {
+  const path = resolveFile("destination", destination);
+  checkLongCall(options);
+  try {
+    assertFree(path);
+    const removeFolder = await makeFolder(dirname(path));
+    const temporary = temporaryName(path);
+    try {
+      await removeStale(path);
+      await copy(pool, temporary, options);
+      options.signal?.throwIfAborted();
+      assertFree(path);
+      if (!(await placeFile(temporary, path))) throw taken(path);
+      await syncToDisk(dirname(path), "r");
+      return { path, bytes: statSync(path).size };
+    } catch (error) {
+      await removeTemporary(temporary);
+      await removeFolder();
+      throw error;
+    }
+  } catch (error) {
+    throw asFileError(toStorageError(error), `Cannot write the backup ${path}`);
+  }
+}
+
+/** Copies it to `dir/YYYYMMDD/HHMMSS/<file>`, and removes the oldest of those; see `Storage.backups`. */
+export async function rotateBackups(
+  pool: ConnectionPool,
+  dir: string,
+  options: BackupsOptions & { readonly now: () => number },
+): Promise<BackupsResult> {
+  const folder = resolveFile("dir", dir);
+  const { keep = Number.POSITIVE_INFINITY, now, ...rest } = options;
+  if (keep !== Number.POSITIVE_INFINITY) expectInteger("keep", keep, 1);
+  checkLongCall(rest);
+  const file = pool.options.isMemory ? "memory.db" : basename(pool.options.path);
+  try {
+    const removeFolder = await makeFolder(folder);
+    let own: string | undefined;
+    try {
+      own = await claimFolder(folder, now);
+      const made = await backUp(pool, join(own, file), rest);
+      const removed = await removeOldest(folder, file, keep);
+      return { ...made, removed };
+    } catch (error) {
+      if (own !== undefined) await removeEmpty(own);
+      await removeFolder();
+      throw error;
+    }
+  } catch (error) {
+    throw asFileError(error, `Cannot write a backup to ${folder}`);
+  }
+}
+
+async function copy(pool: ConnectionPool, temporary: string, options: LongCallOptions): Promise<void> {
+  const { path, encryptionKey, isMemory } = pool.options;
+  if (isMemory) {
+    const copying = pool.writer.turn((connection) => snapshotMemory(connection, temporary, options));
+    await follow(copying, options, () => ({ phase: "copy", done: 0, total: 1 }));
+    return;
+  }
+  await snapshotFile({ path, encryptionKey, locked: (work) => withWriteLock(pool, options, work) }, temporary, options);
+}
+
+/** Runs `work` with the write lock; false where the file cannot be written to, so that there is no lock to take. */
+async function withWriteLock(
+  pool: ConnectionPool,
+  { signal }: LongCallOptions,
+  work: () => Promise<void>,
+): Promise<boolean> {
+  const start = performance.now();
+  for (;;) {
+    signal?.throwIfAborted();
+    // A turn for each try: who waits for another process keeps nobody of this one waiting.
+    const outcome = await pool.writer.turn(async (connection) => {
+      pool.writer.assertSound();
+      try {
+        if (!tryBeginImmediate(connection)) return "busy";
+      } catch (error) {
+        if (primaryCode(error) !== READONLY) throw error;
+        await work();
+        return "unlocked";
+      }
+      try {
+        await work();
+        return "locked";
+      } finally {
+        rollBackAfter(connection);
+      }
+    });
+    if (outcome !== "busy") return outcome === "locked";
+    if (performance.now() - start >= LOCK_TIMEOUT_MS) {
+      throw new StorageError(
+        "BUSY",
+        `Waited ${LOCK_TIMEOUT_MS} ms for a moment without a writer to begin the copy: another process holds the write lock of ${pool.options.path}`,
+        { retryable: true },
+      );
+    }
+    await sleep(Math.random() * LONGEST_PAUSE_MS);
+  }
+}
+
+/** Also of what would be taken for a part of the copy: an old -wal beside it is read as its latest state. */
+function assertFree(path: string): void {
+  const found = [path, ...SIDE_FILES.map((suffix) => path + suffix)].find((file) => existsSync(file));
+  if (found !== undefined) throw taken(found);
+}
+
+function taken(path: string): StorageError {
+  return new StorageError(
+    "EXISTS",
+    `${path} exists already, and nothing is overwritten. Name another file, or move it away`,
+  );
+}
+
+/** A folder for this second; the next one where another backup has it. */
+async function claimFolder(folder: string, now: () => number): Promise<string> {
+  for (let time = now(); ; time += 1000) {
+    const [day, clock] = new Date(time).toISOString().replace(/[-:]/g, "").split(/[T.]/) as [string, string];
+    await mkdir(join(folder, day), { recursive: true, mode: 0o700 });
+    const own = join(folder, day, clock);
+    try {
+      await mkdir(own, { mode: 0o700 });
+      return own;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+}
+
+async function removeOldest(folder: string, file: string, keep: number): Promise<string[]> {
+  const backups: string[] = [];
+  for (const day of await foldersIn(folder, /^\d{8}$/)) {
+    for (const clock of await foldersIn(day, /^\d{6}$/)) {
+      if (existsSync(join(clock, file))) backups.push(join(clock, file));
+    }
+  }
+  const removed = keep === Number.POSITIVE_INFINITY ? [] : backups.sort().slice(0, -keep);
+  for (const path of removed) {
+    for (const one of [path, ...SIDE_FILES.map((suffix) => path + suffix)]) await rm(one, { force: true });
+    await removeEmpty(dirname(path));
+  }
+  return removed;
+}
+
+async function foldersIn(folder: string, pattern: RegExp): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && pattern.test(entry.name))
+    .map(({ name }) => join(folder, name));
+}
+
+/** Removes the folder of a second, and that of its day, where nothing else is in them. */
+async function removeEmpty(own: string): Promise<void> {
+  await rmdir(own).catch(() => undefined);
+  await rmdir(dirname(own)).catch(() => undefined);
+}

@@ -1,0 +1,16 @@
+import { resolve } from "node:path";
+import { parseLocalUrl } from "../client/file-url.js";
+import { StorageError } from "../errors.js";
+import { expectation } from "../options.js";
+
+/** The absolute path of a file that is named by a path or a `file:` URL. Throws NOT_SUPPORTED for what is elsewhere. */
+export function resolveFile(option: string, value: string): string {
+  if (typeof value !== "string") throw new TypeError(expectation(option, "a path", value));
+  if (value === "" || value.includes("\0")) {
+    throw new RangeError(expectation(option, "a path that is not empty, without NUL", value));
+  }
+  if (/^(libsql|https?|wss?):/i.test(value) || value === ":memory:") {
+    throw new StorageError("NOT_SUPPORTED", `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}`);
+  }
+  return /^file:/i.test(value) ? parseLocalUrl(value)!.path : resolve(value);
+}

@@ -1,0 +1,245 @@
+import { existsSync, statSync } from "node:fs";
+import { link, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { Connection, rollBackAfter } from "../client/connection.js";
+import {
+  asFileError,
+  makeFolder,
+  NO_LINKS,
+  removeStale,
+  removeTemporary,
+  stamp,
+  syncToDisk,
+  temporaryName,
+} from "../client/file-steps.js";
+import { verifyDatabase } from "../client/snapshot.js";
+import { isBusy } from "../client/sqlite-error.js";
+import { retryWhileBusy } from "../client/write-lock.js";
+import { StorageError, toStorageError } from "../errors.js";
+import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { expectation } from "../options.js";
+import { assertNotInUse, SIDE_FILES } from "./in-use.js";
+import { resolveFile } from "./paths.js";
+
+export interface RestoreOptions extends LongCallOptions {
+  /** Of the backup, and so of what is restored. @default the environment's HOLDFAST_ENCRYPTION_KEY */
+  readonly encryptionKey?: string | undefined;
+}
+
+export interface RestoreResult {
+  readonly path: string;
+  /** Where the file that was there is now, with its -wal and -shm beside it; undefined if there was none. */
+  readonly setAside: string | undefined;
+}
+
+const CHUNK_BYTES = 4 * 1024 * 1024;
+/** Nobody has the file open by then: only a process that came just now can hold its lock. */
+const LOCK_TIMEOUT_MS = 5000;
+
+/**
+ * Puts a backup in the place of a database that nobody has open; the backup stays.
+ *
+ * The backup is copied beside `target` and the copy verified first, so a bad one changes nothing. What is at `target`
+ * is never deleted: it goes aside under a dated name, together with its -wal and -shm, an old one of which would be
+ * read as the latest state of the restored file. Killed at any moment, it leaves either file whole in its place.
+ *
+ * Rejects with NOT_FOUND without a backup, with CORRUPT or NOT_A_DATABASE for one that is no whole database (or has
+ * another key), and with IN_USE while another process, or a client of this one that is not closed, has `target` open.
+ */
+export async function restore(backup: string, target: string, options: RestoreOptions = {}): Promise<RestoreResult> {
+  const from = resolveFile("backup", backup);
+  const to = resolveFile("target", target);
+  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = options;
+  checkLongCall(rest);
+  if (encryptionKey !== undefined && typeof encryptionKey !== "string") {
+    throw new TypeError(expectation("encryptionKey", "a string", encryptionKey));
+  }
+  try {
+    assertBackup(from, to);
+    await assertNotInUse(to);
+    const removeFolder = await makeFolder(dirname(to));
+    const temporary = temporaryName(to);
+    try {
+      await removeStale(to);
+      await copyWhole(from, temporary, rest);
+      await foldLog(temporary, encryptionKey);
+      await verifyDatabase({ path: temporary, encryptionKey }, undefined, rest);
+      await syncToDisk(temporary, "r+");
+      rest.signal?.throwIfAborted();
+      const setAside = await withTargetLocked(to, encryptionKey, () => swap(temporary, to));
+      return { path: to, setAside };
+    } catch (error) {
+      await removeTemporary(temporary);
+      await removeFolder();
+      throw error;
+    }
+  } catch (error) {
+    const failure = asFileError(toStorageError(error), `Cannot restore ${to}`);
+    if (failure instanceof StorageError && ["CORRUPT", "NOT_A_DATABASE"].includes(failure.code)) {
+      const why = failure.message.replace(/\. The file .*$/, "");
+      throw new StorageError(failure.code, `The backup ${from} was not restored: ${why}. Nothing was changed`, {
+        cause: error,
+      });
+    }
+    throw failure;
+  }
+}
+
+function assertBackup(from: string, to: string): void {
+  const found = statSync(from, { throwIfNoEntry: false });
+  if (found === undefined) throw new StorageError("NOT_FOUND", `There is no backup at ${from}`);
+  if (!found.isFile()) throw new StorageError("CANNOT_OPEN", `The backup ${from} is not a file`);
+  if (found.size === 0) throw new StorageError("NOT_A_DATABASE", `The backup ${from} is empty`);
+  const present = statSync(to, { throwIfNoEntry: false });
+  if (present?.ino === found.ino && present.dev === found.dev) {
+    throw new RangeError(`Expected \`target\` to be another file than the backup, got ${to}`);
+  }
+  if (present !== undefined && !present.isFile()) throw new StorageError("CANNOT_OPEN", `${to} is not a file`);
+}
+
+/** With the log, if it has one: then it is no backup of ours but a copied pair, and the log holds its latest rows. */
+async function copyWhole(from: string, temporary: string, options: LongCallOptions): Promise<void> {
+  const hasLog = (statSync(`${from}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  if (hasLog) await assertNotInUse(from);
+  await copyFile(from, temporary, options);
+  if (hasLog) await copyFile(`${from}-wal`, `${temporary}-wal`, {});
+}
+
+async function copyFile(from: string, to: string, { onProgress, signal }: LongCallOptions): Promise<void> {
+  const source = await open(from, "r");
+  try {
+    const { size: total } = await source.stat();
+    const destination = await open(to, "wx", 0o600);
+    try {
+      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      let done = 0;
+      for (;;) {
+        signal?.throwIfAborted();
+        const { bytesRead } = await source.read(chunk, 0, CHUNK_BYTES, done);
+        if (bytesRead === 0) break;
+        await destination.writeFile(chunk.subarray(0, bytesRead));
+        done += bytesRead;
+        onProgress?.({ phase: "copy", done, total });
+      }
+      await destination.sync();
+    } finally {
+      await destination.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** Leaves the copy without a log, so that it is one file. */
+async function foldLog(temporary: string, encryptionKey: string | undefined): Promise<void> {
+  if (!existsSync(`${temporary}-wal`)) return;
+  const connection = connect(temporary, encryptionKey);
+  try {
+    await connection.execOffThread("PRAGMA journal_mode = DELETE");
+  } finally {
+    connection.close();
+  }
+}
+
+/** Keeps writers out of the present file, whose log is moved into it first, if it can still be read at all. */
+async function withTargetLocked<T>(to: string, encryptionKey: string | undefined, work: () => Promise<T>): Promise<T> {
+  if (!existsSync(to)) return work();
+  const locker = await lock(to, encryptionKey);
+  try {
+    if (locker !== undefined) await moveLog(to, encryptionKey);
+    await assertNotInUse(to);
+    return await work();
+  } finally {
+    if (locker !== undefined) {
+      rollBackAfter(locker);
+      locker.close();
+    }
+  }
+}
+
+async function lock(to: string, encryptionKey: string | undefined): Promise<Connection | undefined> {
+  let connection: Connection | undefined;
+  try {
+    const opened = connect(to, encryptionKey);
+    connection = opened;
+    await retryWhileBusy(
+      () => opened.exec("BEGIN IMMEDIATE"),
+      LOCK_TIMEOUT_MS,
+      () => undefined,
+    );
+    return opened;
+  } catch (error) {
+    connection?.close();
+    if (isBusy(error)) {
+      throw new StorageError("IN_USE", `${to} is in use: another process holds its write lock`, {
+        cause: error,
+        retryable: true,
+      });
+    }
+    // A damaged file, or one with another key, is what one restores over: there is nothing to lock.
+    return undefined;
+  }
+}
+
+/** From then on the file is complete without its log: a crash between the renames below loses nothing. */
+async function moveLog(to: string, encryptionKey: string | undefined): Promise<void> {
+  const connection = connect(to, encryptionKey);
+  try {
+    // Safe, since the write lock is held by the other connection.
+    await connection.execOffThread("PRAGMA wal_checkpoint(PASSIVE)");
+  } catch {
+    // What is damaged there goes aside as it is, log and all.
+  } finally {
+    connection.close();
+  }
+}
+
+/** Puts the present file aside and the new one in its place; on a failure, everything back. */
+async function swap(temporary: string, to: string): Promise<string | undefined> {
+  const undo: (() => Promise<void>)[] = [];
+  const move = async (from: string, into: string) => {
+    await rename(from, into);
+    undo.push(() => rename(into, from));
+  };
+  try {
+    const aside = existsSync(to) ? await linkAside(to, move) : undefined;
+    if (aside !== undefined && existsSync(to)) undo.push(() => rm(aside));
+    for (const suffix of SIDE_FILES) {
+      // Also without the file itself: a log that is left behind would be taken for the new file's.
+      if (existsSync(to + suffix)) await move(to + suffix, (aside ?? asideName(to)) + suffix);
+    }
+    await rename(temporary, to);
+    undo.length = 0;
+    await syncToDisk(dirname(to), "r");
+    return aside;
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+/** A second name for the file, so that there is no moment without one at `to`; where there are no links, another name. */
+async function linkAside(to: string, move: (from: string, into: string) => Promise<void>): Promise<string> {
+  for (;;) {
+    const aside = asideName(to);
+    try {
+      await link(to, aside);
+      return aside;
+    } catch (error) {
+      const { code = "" } = error as NodeJS.ErrnoException;
+      if (code === "EEXIST") continue;
+      if (!NO_LINKS.has(code)) throw error;
+      await move(to, aside);
+      return aside;
+    }
+  }
+}
+
+function asideName(to: string): string {
+  return join(dirname(to), `${basename(to)}.${stamp(new Date())}-before-restore`);
+}
+
+function connect(path: string, encryptionKey: string | undefined): Connection {
+  const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
+  return Connection.open(path, options, ["PRAGMA wal_autocheckpoint = 0"]);
+}

@@ -1,0 +1,244 @@
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { openStorage, restore } from "holdfast";
+import { createClient } from "holdfast/client";
+import { describe, expect, test } from "vitest";
+import { startChild } from "../support/child.js";
+import { openBeside, rejection } from "../support/clients.js";
+import { tempStorage } from "../support/storage.js";
+import { tempDatabase } from "../support/temp.js";
+
+/** A storage that is closed, with a backup of its state before the last row. */
+async function backedUp(options: { encryptionKey?: string } = {}) {
+  const t = await tempStorage(options);
+  await t.storage.memories.insert({ id: "old", content: "in the backup" });
+  const { path: backup } = await t.storage.backup(join(t.db.dir, "copies", "copy.db"));
+  await t.storage.memories.insert({ id: "new", content: "after the backup" });
+  await t.storage.close();
+  return {
+    dir: t.db.dir,
+    path: t.db.path,
+    backup,
+    ids: async (path: string, encryptionKey?: string) => {
+      const storage = await openStorage({ url: path, ...(encryptionKey === undefined ? {} : { encryptionKey }) });
+      try {
+        const { items } = await storage.memories.list();
+        return items.map(({ id }) => id).sort();
+      } finally {
+        await storage.close();
+      }
+    },
+    [Symbol.asyncDispose]: () => t[Symbol.asyncDispose](),
+  };
+}
+
+const inDir = (dir: string) =>
+  readdirSync(dir)
+    .filter((name) => name !== "copies")
+    .sort();
+
+describe("restoring", () => {
+  test("puts the backup in place of a file that this process has just closed, and the old file aside", async () => {
+    await using p = await backedUp();
+    const { path, setAside } = await restore(p.backup, p.path);
+    expect(path).toBe(p.path);
+    expect(setAside).toMatch(/test\.db\.\d{8}-\d{6}-\d{3}-before-restore$/);
+    expect(await p.ids(p.path)).toEqual(["old"]);
+    expect(await p.ids(setAside!)).toEqual(["new", "old"]);
+    expect(existsSync(p.backup)).toBe(true);
+    expect(statSync(p.path).mode & 0o777).toBe(0o600);
+    expect(inDir(p.dir).filter((name) => name.includes("partial"))).toEqual([]);
+  });
+
+  test("makes the file and its folder where there are none", async () => {
+    await using p = await backedUp();
+    const target = join(p.dir, "a", "b", "new.db");
+    expect(await restore(`file:${p.backup}`, `file:${target}`)).toEqual({ path: target, setAside: undefined });
+    expect(await p.ids(target)).toEqual(["old"]);
+  });
+
+  test("keeps what only the log of the old file held, and leaves no log for the new one to read", async () => {
+    await using p = await backedUp();
+    // A killed process leaves its last rows in the log.
+    await using child = startChild("hold-open", { path: p.path });
+    await child.message<{ open?: boolean }>(({ open }) => open === true);
+    using beside = openBeside(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
+    beside.exec("UPDATE memories SET source = 'of the log' WHERE id = 'new'");
+    child.kill();
+    await child.exited;
+    expect(statSync(`${p.path}-wal`).size).toBeGreaterThan(0);
+    const { setAside } = await restore(p.backup, p.path);
+    expect(existsSync(`${p.path}-wal`)).toBe(false);
+    expect(existsSync(`${p.path}-shm`)).toBe(false);
+    using old = openBeside(setAside!);
+    expect(old.all("SELECT source FROM memories WHERE id = 'new'")).toEqual([["of the log"]]);
+    expect(await p.ids(p.path)).toEqual(["old"]);
+  });
+
+  test("takes the place of a damaged file, which goes aside as it is with its log", async () => {
+    await using p = await backedUp();
+    writeFileSync(p.path, "garbage");
+    writeFileSync(`${p.path}-wal`, "its log");
+    const { setAside } = await restore(p.backup, p.path);
+    expect(readFileSync(setAside!, "utf8")).toBe("garbage");
+    expect(readFileSync(`${setAside}-wal`, "utf8")).toBe("its log");
+    expect(await p.ids(p.path)).toEqual(["old"]);
+  });
+
+  test("leaves no log of a file that is gone", async () => {
+    await using p = await backedUp();
+    rmSync(p.path);
+    writeFileSync(`${p.path}-wal`, "its log");
+    await restore(p.backup, p.path);
+    expect(await p.ids(p.path)).toEqual(["old"]);
+    expect(inDir(p.dir).filter((name) => name.endsWith("before-restore-wal"))).toHaveLength(1);
+  });
+
+  test("gives an encrypted file back, with its key", async () => {
+    await using p = await backedUp({ encryptionKey: "a key" });
+    expect(await rejection(restore(p.backup, p.path))).toMatchObject({ code: "NOT_A_DATABASE" });
+    expect(await rejection(restore(p.backup, p.path, { encryptionKey: "wrong" }))).toMatchObject({
+      code: "NOT_A_DATABASE",
+    });
+    await restore(p.backup, p.path, { encryptionKey: "a key" });
+    expect(await p.ids(p.path, "a key")).toEqual(["old"]);
+  });
+
+  test("takes a copied pair of file and log as it is", async () => {
+    await using p = await backedUp();
+    const pair = join(p.dir, "copies", "pair.db");
+    using beside = openBeside(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
+    beside.exec("UPDATE memories SET id = 'of the log' WHERE id = 'new'");
+    for (const suffix of ["", "-wal"]) copyFileSync(p.path + suffix, pair + suffix);
+    const target = join(p.dir, "restored.db");
+    await restore(pair, target);
+    expect(inDir(p.dir).filter((name) => name.startsWith("restored"))).toEqual(["restored.db"]);
+    expect(await p.ids(target)).toEqual(["of the log", "old"]);
+  });
+
+  test("what this process had open before, and collects later, does not touch the new file's log", async () => {
+    await using p = await backedUp();
+    await restore(p.backup, p.path);
+    await using storage = await openStorage(p.path);
+    await storage.memories.insert({ id: "later", content: "in the log" });
+    for (let round = 0; round < 5; round++) {
+      globalThis.gc!();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(statSync(`${p.path}-wal`).size).toBeGreaterThan(0);
+    using beside = openBeside(p.path);
+    expect(beside.all("SELECT id FROM memories ORDER BY id")).toEqual([["later"], ["old"]]);
+  });
+});
+
+describe("restoring is refused, with nothing changed,", () => {
+  test("with IN_USE while another process has the file open, by whatever name", async () => {
+    await using p = await backedUp();
+    await using child = startChild("hold-open", { path: p.path });
+    await child.message<{ open?: boolean }>(({ open }) => open === true);
+    const before = inDir(p.dir);
+    const error = await rejection(restore(p.backup, p.path));
+    expect(error).toMatchObject({ code: "IN_USE", retryable: true });
+    expect(error.message).toContain(`process ${child.process.pid} has it open`);
+    expect(inDir(p.dir)).toEqual(before);
+    child.send("close");
+    await child.exited;
+    await restore(p.backup, p.path);
+    expect(await p.ids(p.path)).toEqual(["old"]);
+  });
+
+  test("with IN_USE while this process has it open, by a storage or by a client", async () => {
+    await using p = await backedUp();
+    const storage = await openStorage(p.path);
+    expect(await rejection(restore(p.backup, p.path))).toMatchObject({ code: "IN_USE" });
+    await storage.close();
+    const client = createClient({ url: `file:${p.path}` });
+    expect(await rejection(restore(p.backup, p.path))).toMatchObject({ code: "IN_USE" });
+    await client.close();
+    await restore(p.backup, p.path);
+  });
+
+  test("with NOT_FOUND without a backup", async () => {
+    await using p = await backedUp();
+    const error = await rejection(restore(join(p.dir, "none.db"), p.path));
+    expect(error).toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining("none.db") });
+    expect(await p.ids(p.path)).toEqual(["new", "old"]);
+  });
+
+  test.each([
+    ["cut short", "CORRUPT", (path: string) => truncateSync(path, statSync(path).size - 4096 * 3)],
+    ["empty", "NOT_A_DATABASE", (path: string) => truncateSync(path, 0)],
+    ["no database", "NOT_A_DATABASE", (path: string) => writeFileSync(path, "x".repeat(10_000))],
+  ])("for a backup that is %s: %s", async (_, code, damage) => {
+    await using p = await backedUp();
+    damage(p.backup);
+    const before = inDir(p.dir);
+    const error = await rejection(restore(p.backup, p.path));
+    expect(error).toMatchObject({ code, message: expect.stringContaining(p.backup) });
+    expect(inDir(p.dir)).toEqual(before);
+    expect(await p.ids(p.path)).toEqual(["new", "old"]);
+  });
+
+  test("by an abort at each of its phases", async () => {
+    await using p = await backedUp();
+    const before = inDir(p.dir);
+    for (const phase of ["copy", "verify"]) {
+      const controller = new AbortController();
+      const onProgress = (progress: { phase: string }) => {
+        if (progress.phase === phase) controller.abort();
+      };
+      const error = await rejection(restore(p.backup, p.path, { signal: controller.signal, onProgress }));
+      expect(error.name).toBe("AbortError");
+      expect(inDir(p.dir)).toEqual(before);
+    }
+    expect(await p.ids(p.path)).toEqual(["new", "old"]);
+  });
+
+  test("for a target that is the backup, a folder, or remote", async () => {
+    await using p = await backedUp();
+    expect(await rejection(restore(p.backup, p.backup))).toBeInstanceOf(RangeError);
+    expect(await rejection(restore(p.backup, p.dir))).toMatchObject({ code: "CANNOT_OPEN" });
+    expect(await rejection(restore(p.dir, p.path))).toMatchObject({ code: "CANNOT_OPEN" });
+    expect(await rejection(restore(p.backup, "libsql://host"))).toMatchObject({ code: "NOT_SUPPORTED" });
+    expect(await rejection(restore(p.backup, 1 as never))).toBeInstanceOf(TypeError);
+  });
+});
+
+test("a restore killed at any moment leaves one of the two files whole in its place, and the backup", async () => {
+  await using temp = await tempDatabase();
+  const { storage, db, ...made } = await tempStorage();
+  await storage.client.executeMultiple(
+    "CREATE TABLE bulk (body BLOB); INSERT INTO bulk WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) SELECT randomblob(3900) FROM n;",
+  );
+  await storage.memories.insert({ id: "old", content: "x" });
+  const { path: backup } = await storage.backup(join(temp.dir, "copy.db"));
+  await storage.memories.insert({ id: "new", content: "x" });
+  await storage.close();
+  let lasted = 0;
+  for (let delay = 0; ; delay += Math.max(1, lasted / 12)) {
+    await using child = startChild("restore", { backup, target: db.path });
+    await child.message<{ event: string }>(({ event }) => event === "begun");
+    const start = performance.now();
+    const isOver = await Promise.race([
+      child.exited.then(() => true),
+      new Promise<false>((resolve) => setTimeout(() => resolve(false), delay)),
+    ]);
+    child.kill();
+    await child.exited;
+    lasted = Math.max(lasted, performance.now() - start);
+    using file = openBeside(db.path);
+    expect(file.all("PRAGMA integrity_check")).toEqual([["ok"]]);
+    expect([["new,old"], ["old"]]).toContainEqual(file.all("SELECT group_concat(id ORDER BY id) FROM memories")[0]);
+    if (isOver) break;
+  }
+  await made[Symbol.asyncDispose]();
+}, 60_000);
