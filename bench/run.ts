@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Trial } from "./trial.js";
+import * as backup from "./trials/backup.js";
 import * as list from "./trials/list.js";
 import * as open from "./trials/open.js";
 import * as pointRead from "./trials/point-read.js";
@@ -17,7 +18,7 @@ import * as search from "./trials/search.js";
 import * as stall from "./trials/stall.js";
 import * as writes from "./trials/writes.js";
 
-const TRIALS: Record<string, Trial> = { ...pointRead, ...list, ...writes, ...open, ...stall, ...search };
+const TRIALS: Record<string, Trial> = { ...pointRead, ...list, ...writes, ...open, ...stall, ...search, ...backup };
 const SELF = fileURLToPath(import.meta.url);
 
 if (process.argv[2] === "--run") await runOne(process.argv[3]!, process.argv[4]!);

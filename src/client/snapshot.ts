@@ -23,8 +23,8 @@ export interface SnapshotSource extends DatabaseFile {
   readonly locked: (work: () => Promise<void>) => Promise<boolean>;
 }
 
-/** Checking a large file reads its indexes at random: more pages than SQLite's 2 MB make that bearable. */
-const SETUP = ["PRAGMA wal_autocheckpoint = 0", "PRAGMA cache_size = -32000"];
+/** The copy takes this setting over; it is brought to the disk once, when it is complete. */
+const UNSYNCED = "PRAGMA synchronous = OFF";
 
 /**
  * Copies a live database to the file `temporary`, verified and on disk; others read and write meanwhile.
@@ -39,7 +39,7 @@ export async function snapshotFile(
 ): Promise<void> {
   if (!existsSync(source.path)) throw new StorageError("NOT_FOUND", `There is no database at ${source.path}`);
   await createPrivately(temporary);
-  const copier = connect(source);
+  const copier = connect(source, UNSYNCED);
   const counter = connect(source);
   const running: Promise<unknown>[] = [];
   try {
@@ -117,9 +117,9 @@ export async function verifyDatabase(
   options.onProgress?.({ phase: "verify", done: total, total });
 }
 
-function connect({ path, encryptionKey }: DatabaseFile): Connection {
+function connect({ path, encryptionKey }: DatabaseFile, ...setup: string[]): Connection {
   const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
-  return Connection.open(path, options, SETUP);
+  return Connection.open(path, options, ["PRAGMA wal_autocheckpoint = 0", ...setup]);
 }
 
 /** VACUUM INTO takes an empty file as it is, and so its mode. */
