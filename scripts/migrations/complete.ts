@@ -18,7 +18,7 @@ const GUARD = `SELECT json(CASE foreign_keys WHEN 0 THEN '1' ELSE 'foreign_keys 
  * Makes a migration that rebuilds tables safe for every migrator, stock `drizzle-kit migrate` included, and returns
  * what was added to its file.
  *
- * Triggers, views and handwritten indexes that the rebuild loses are made again at its end, and full-text indexes of
+ * A column that the rebuild adds is not copied from the old table, which has none. Triggers, views and handwritten indexes that the rebuild loses are made again at its end, and full-text indexes of
  * the table are filled again; what mentions the table and would stop the RENAME is dropped before it. To be called
  * before the migration is applied anywhere: afterwards its text must not change.
  */
@@ -34,7 +34,9 @@ export async function completeForward(folder: string, tag: string): Promise<stri
     await client.executeMultiple(sql);
     return sql;
   };
-  for (const part of migration.sql.split(BREAKPOINT)) {
+  for (const original of migration.sql.split(BREAKPOINT)) {
+    const part = await withKnownColumns(client, original);
+    if (part !== original) added.push(part.trim());
     for (const { sql } of splitScript(part)) {
       for (const first of objects.note({ sql, ddl: readDdl(sql) })) {
         added.push(first);
@@ -60,6 +62,24 @@ export async function completeForward(folder: string, tag: string): Promise<stri
   }
   if (added.length > 0) writeFileSync(migration.path, `${parts.map((part) => part.trimEnd()).join(BREAKPOINT)}\n`);
   return added;
+}
+
+const COPY = /INSERT INTO `__new_(.+?)`\((.*?)\) SELECT (.*?) FROM `(.+?)`;/s;
+
+/**
+ * drizzle-kit's rebuild copies every column of the new table, one that the old has not too; SQLite takes such a name in
+ * double quotes for a text, and stores it in each row.
+ */
+async function withKnownColumns(client: PooledClient, part: string): Promise<string> {
+  const copy = COPY.exec(part);
+  if (copy === null) return part;
+  const [, into, , selected, from] = copy as unknown as string[];
+  const info = await client.execute({ sql: "SELECT name FROM pragma_table_xinfo(?)", args: [from!] });
+  const known = new Set(info.rows.map(({ name }) => `"${name}"`));
+  const names = selected!.split(", ");
+  const common = names.filter((name) => known.has(name)).join(", ");
+  if (common === names.join(", ")) return part;
+  return part.replace(COPY, () => `INSERT INTO \`__new_${into}\`(${common}) SELECT ${common} FROM \`${from}\`;`);
 }
 
 /** A database in memory that stands at `tag`; at none of them without one. */

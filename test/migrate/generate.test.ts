@@ -246,6 +246,21 @@ describe("a migration that rebuilds a table", () => {
     expect(await column(p.client, "SELECT name FROM pets")).toEqual(["rex"]);
   });
 
+  test("does not store the name of a column that it adds in its rows, as drizzle-kit's own text does", async () => {
+    await using temp = await tempDatabase();
+    const folder = join(temp.dir, "drizzle");
+    await addMigration(temp, "before", { notes });
+    const wider = sqliteTable("notes", { id: id(), body: text("body"), size: integer("size"), more: text("more") });
+    const tag = await addMigration(temp, "after", { wider });
+    expect(readFileSync(join(folder, `${tag}.sql`), "utf8")).toMatch(/SELECT .*"more".* FROM/);
+    expect(await completeForward(folder, tag)).toHaveLength(1);
+    await using client = openTestClient(temp.url);
+    await migrate(client, { folder, to: "0000_before" });
+    await client.execute(ROWS);
+    await migrate(client, { folder });
+    expect(await column(client, "SELECT more FROM notes")).toEqual([null, null]);
+  });
+
   test("a migration without a rebuild is left as it is", async () => {
     await using p = await rebuilding();
     const path = join(p.folder, "0001_custom.sql");
