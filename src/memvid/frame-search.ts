@@ -1,0 +1,168 @@
+import { type SQL, sql } from "drizzle-orm";
+import type { MemoryFilter } from "../repositories/memory-filter.js";
+import type { Memory } from "../repositories/memory-record.js";
+import { all } from "../repositories/statements.js";
+import { memories, memoryEmbeddings } from "../schema/memories.js";
+import { fuse } from "../search/fuse.js";
+import { matchExpression, planQuery } from "../search/query.js";
+import { searchScope } from "../search/terms.js";
+import type { Storage } from "../storage.js";
+import { FRAME_PROJECT } from "./frame.js";
+import { VecDimensionMismatchError } from "./memvid-error.js";
+
+/** A frame found, with how well it answers. */
+export interface FrameHit {
+  readonly memory: Memory;
+  readonly score: number;
+}
+
+export interface FrameQuery {
+  readonly text: string;
+  readonly uses: "words" | "vectors" | "both";
+  readonly vector?: readonly number[] | undefined;
+  /** @default every model with vectors of that length */
+  readonly model?: string | undefined;
+  /** Only frames up to this time, in ms. */
+  readonly until?: number | undefined;
+  /** What the database cannot filter by. */
+  readonly accepts?: ((memory: Memory) => boolean) | undefined;
+  /** How many of the best are wanted. */
+  readonly depth: number;
+}
+
+export interface FrameHits {
+  /** The best, at least `depth` of them where there are so many; a greater depth only adds to their end. */
+  readonly hits: readonly FrameHit[];
+  /** How many there are in all. */
+  readonly total: number;
+}
+
+/** The search ranks this many candidates in any case: asking for fewer would save nothing. */
+const RANKED = 200;
+const m = memories;
+const e = memoryEmbeddings;
+const isLive = sql`${m.project} = ${FRAME_PROJECT} and ${m.deletedAt} is null`;
+
+/** The frames that answer a query, best first, and how many there are. */
+export async function searchFrames(storage: Storage, query: FrameQuery): Promise<FrameHits> {
+  const { accepts, depth } = query;
+  if (accepts !== undefined) {
+    // What the database does not filter has to be read, to know how many there are.
+    const { hits } = await rankFrames(storage, query, Number.POSITIVE_INFINITY);
+    const accepted = hits.filter(({ memory }) => accepts(memory));
+    return { hits: accepted, total: accepted.length };
+  }
+  const first = await rankFrames(storage, query, RANKED);
+  if (depth <= first.hits.length || first.hits.length >= first.total) return first;
+  // To rank more is to rank otherwise: later pages go on behind what the earlier ones showed, each frame once.
+  const shown = new Set(first.hits.map(({ memory }) => memory.id));
+  const all = await rankFrames(storage, query, Number.POSITIVE_INFINITY);
+  return { hits: [...first.hits, ...all.hits.filter(({ memory }) => !shown.has(memory.id))], total: first.total };
+}
+
+async function rankFrames(storage: Storage, query: FrameQuery, depth: number): Promise<FrameHits> {
+  const { uses, vector } = query;
+  const models = vector === undefined || uses === "words" ? [] : await modelsFor(storage, vector.length, query.model);
+  const near =
+    vector === undefined || models.length === 0 ? NOTHING : await findNear(storage, query, vector, models, depth);
+  const words = uses === "vectors" ? NOTHING : await findWords(storage, query, models, vector?.length ?? 0, depth);
+  return near === NOTHING ? words : words === NOTHING ? near : fuseHits(words, near);
+}
+
+const NOTHING: FrameHits = { hits: [], total: 0 };
+
+/** By words; `total` leaves out those that have a vector of `models`, which the vectors find. */
+async function findWords(
+  storage: Storage,
+  { text, until }: FrameQuery,
+  models: readonly string[],
+  dimensions: number,
+  depth: number,
+): Promise<FrameHits> {
+  const frames = storage.project(FRAME_PROJECT).memories;
+  const filter: MemoryFilter = until === undefined ? {} : { until };
+  const plan = planQuery(text);
+  if (plan.isRecent) {
+    // Beside vectors, the recent ones would only dilute what those find.
+    if (models.length > 0) return NOTHING;
+    const hits = await frames.search(text, { ...filter, limit: depth });
+    return { hits, total: await frames.count(filter) };
+  }
+  const isOther = models.length === 0 ? sql`true` : sql`${m.rowId} not in (${embeddedBy(models, dimensions)})`;
+  const conditions = [isLive, isOther, ...upTo(until)];
+  const match = matchExpression(plan.terms, searchScope(FRAME_PROJECT), "any");
+  const counted = plan.terms.length === 0 ? 0 : await countIndexed(storage, match, conditions);
+  if (counted > 0) {
+    return { hits: await frames.search(text, { ...filter, limit: depth }), total: counted };
+  }
+  // Beginnings and parts of words are not counted by the index; they are few, or the text says little.
+  const hits = await frames.search(text, { ...filter, limit: Number.POSITIVE_INFINITY });
+  const isEmbedded = ({ memory }: FrameHit) =>
+    memory.embeddingModel !== null && models.includes(memory.embeddingModel) && memory.embedding?.length === dimensions;
+  return { hits, total: hits.filter((hit) => !isEmbedded(hit)).length };
+}
+
+async function findNear(
+  storage: Storage,
+  { until }: FrameQuery,
+  vector: readonly number[],
+  models: readonly string[],
+  depth: number,
+): Promise<FrameHits> {
+  const frames = storage.project(FRAME_PROJECT).memories;
+  const filter: MemoryFilter = until === undefined ? {} : { until };
+  const lists = await Promise.all(models.map((model) => frames.nearest(vector, { ...filter, model, limit: depth })));
+  const best = new Map<string, FrameHit>();
+  for (const hit of lists.flat()) {
+    const known = best.get(hit.memory.id);
+    if (known === undefined || known.score < hit.score) best.set(hit.memory.id, hit);
+  }
+  const hits = [...best.values()].sort((a, b) => b.score - a.score || (a.memory.id < b.memory.id ? 1 : -1));
+  const conditions = [isLive, ...upTo(until), sql`${m.rowId} in (${embeddedBy(models, vector.length)})`];
+  const [row] = await storage.db.all<{ total: number }>(
+    sql`select count(*) as total from ${m} where ${all(conditions)}`,
+  );
+  return { hits, total: row!.total };
+}
+
+function fuseHits(words: FrameHits, near: FrameHits): FrameHits {
+  const byId = new Map([...words.hits, ...near.hits].map(({ memory }) => [memory.id, memory]));
+  const fused = fuse([words, near].map(({ hits }) => hits.map(({ memory }) => memory.id)));
+  const hits = fused.map(({ id, score }) => ({ memory: byId.get(id)!, score }));
+  return { hits, total: words.total + near.total };
+}
+
+/** The models that have vectors of this length; rejects with MV014 when there are only others. */
+async function modelsFor(storage: Storage, dimensions: number, model: string | undefined): Promise<string[]> {
+  if (model !== undefined) return [model];
+  const rows = await storage.db.all<{ model: string; dimensions: number }>(
+    sql`select distinct ${e.model}, ${e.dimensions} from ${e} where ${e.project} = ${FRAME_PROJECT}`,
+  );
+  const fitting = rows.filter((row) => row.dimensions === dimensions).map((row) => row.model);
+  if (fitting.length > 0 || rows.length === 0) return [...new Set(fitting)];
+  const known = [...new Set(rows.map((row) => row.dimensions))].join(" or ");
+  throw new VecDimensionMismatchError(`The vectors stored have ${known} dimensions, the one given has ${dimensions}`);
+}
+
+function embeddedBy(models: readonly string[], dimensions: number): SQL {
+  return sql`select ${e.memoryRowId} from ${e} where ${e.project} = ${FRAME_PROJECT} and ${e.dimensions} = ${dimensions}
+    and ${e.model} in (select value from json_each(${JSON.stringify(models)}))`;
+}
+
+function upTo(until: number | undefined): SQL[] {
+  return until === undefined ? [] : [sql`${m.createdAt} <= ${until}`];
+}
+
+/** How many frames have any of the words; 0 where the index is missing. */
+async function countIndexed(storage: Storage, match: string, conditions: readonly SQL[]): Promise<number> {
+  try {
+    const [row] = await storage.db.all<{ total: number }>(
+      sql`select count(*) as total from memories_fts cross join ${m} on ${m.rowId} = memories_fts.rowid
+        where memories_fts match ${match} and ${all(conditions)}`,
+    );
+    return row!.total;
+  } catch {
+    // The search that follows scans where there is no index, and meets any other failure itself.
+    return 0;
+  }
+}

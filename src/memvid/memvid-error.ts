@@ -1,0 +1,172 @@
+import { StorageError, type StorageErrorCode } from "../errors.js";
+
+/** The codes of @memvid/sdk, and `NOT_SUPPORTED`; docs/memvid.md says which of them occur. */
+export type MemvidErrorCode =
+  | "MV001"
+  | "MV002"
+  | "MV003"
+  | "MV004"
+  | "MV005"
+  | "MV006"
+  | "MV007"
+  | "MV008"
+  | "MV009"
+  | "MV010"
+  | "MV011"
+  | "MV012"
+  | "MV013"
+  | "MV014"
+  | "MV015"
+  | "MV016"
+  | "MV020"
+  | "MV021"
+  | "MV022"
+  | "MV023"
+  | "MV999"
+  | "NOT_SUPPORTED";
+
+export interface MemvidErrorDetails {
+  readonly code: MemvidErrorCode;
+  readonly message: string;
+  readonly details?: Record<string, unknown>;
+}
+
+const SUGGESTIONS: Partial<Readonly<Record<MemvidErrorCode, string>>> = {
+  MV001: "Make room on the disk, or remove frames; nothing was stored.",
+  MV007: "Another process kept the file for too long: try again, or give a longer lockTimeoutMs.",
+  MV010: "Look the frame up with timeline() or find(); removed ones are not shown.",
+  MV012: "The file was left as it is. Restore a backup, or store a .mv2 file's texts again with put.",
+  MV013: "Check the path, or make the memory with create(path).",
+  MV014: "Give all embeddings of one model the same length; another model takes another name in embeddingIdentity.",
+  MV015: "Check the embedder, or give the vector yourself as embedding or queryEmbedding.",
+  NOT_SUPPORTED: "docs/memvid.md says what there is instead.",
+};
+
+/** What to do about an error of this code; null where there is nothing general to say. */
+export function getErrorSuggestion(code: MemvidErrorCode): string | null {
+  return SUGGESTIONS[code] ?? null;
+}
+
+/** Every error of the memvid-shaped calls. Match on `code`; what was thrown underneath is the `cause`. */
+export class MemvidError extends Error implements MemvidErrorDetails {
+  override readonly name: string = "MemvidError";
+  readonly code: MemvidErrorCode;
+  readonly details?: Record<string, unknown>;
+  readonly suggestion: string | null;
+
+  constructor(code: MemvidErrorCode, message: string, details?: Record<string, unknown>, options: ErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    if (details !== undefined) this.details = details;
+    this.suggestion = getErrorSuggestion(code);
+  }
+
+  /** Code, message and suggestion, for people. */
+  get formattedMessage(): string {
+    const suggestion = this.suggestion === null ? "" : `\n\nSuggestion: ${this.suggestion}`;
+    return `[${this.code}] ${this.message}${suggestion}`;
+  }
+
+  static isMemvidError(error: unknown): error is MemvidError {
+    return error instanceof MemvidError;
+  }
+
+  toJSON(): MemvidErrorDetails {
+    const { code, message, details } = this;
+    return details === undefined ? { code, message } : { code, message, details };
+  }
+}
+
+function errorClass(name: string, code: MemvidErrorCode) {
+  return class extends MemvidError {
+    override readonly name: string = name;
+    constructor(message: string, details?: Record<string, unknown>, options?: ErrorOptions) {
+      super(code, message, details, options);
+    }
+  };
+}
+
+/** MV001: the disk or the memory is full. */
+export const CapacityExceededError = errorClass("CapacityExceededError", "MV001");
+export type CapacityExceededError = InstanceType<typeof CapacityExceededError>;
+
+/** MV007: another process kept the write lock. */
+export const LockedError = errorClass("LockedError", "MV007");
+export type LockedError = InstanceType<typeof LockedError>;
+
+/** MV010: no such frame, or a removed one. */
+export const FrameNotFoundError = errorClass("FrameNotFoundError", "MV010");
+export type FrameNotFoundError = InstanceType<typeof FrameNotFoundError>;
+
+/** MV012: the file is damaged, or is no database. */
+export const CorruptFileError = errorClass("CorruptFileError", "MV012");
+export type CorruptFileError = InstanceType<typeof CorruptFileError>;
+
+/** MV013: there is no such file. */
+export const FileNotFoundError = errorClass("FileNotFoundError", "MV013");
+export type FileNotFoundError = InstanceType<typeof FileNotFoundError>;
+
+/** MV014: a vector of another length than those stored. */
+export const VecDimensionMismatchError = errorClass("VecDimensionMismatchError", "MV014");
+export type VecDimensionMismatchError = InstanceType<typeof VecDimensionMismatchError>;
+
+/** MV015: the embedder failed, or there is none. */
+export const EmbeddingFailedError = errorClass("EmbeddingFailedError", "MV015");
+export type EmbeddingFailedError = InstanceType<typeof EmbeddingFailedError>;
+
+// Of tickets, plans and indexes that can be switched off: never thrown here, but what tests for them compiles.
+export const TicketInvalidError = errorClass("TicketInvalidError", "MV002");
+export type TicketInvalidError = InstanceType<typeof TicketInvalidError>;
+export const TicketReplayError = errorClass("TicketReplayError", "MV003");
+export type TicketReplayError = InstanceType<typeof TicketReplayError>;
+export const LexIndexDisabledError = errorClass("LexIndexDisabledError", "MV004");
+export type LexIndexDisabledError = InstanceType<typeof LexIndexDisabledError>;
+export const TimeIndexMissingError = errorClass("TimeIndexMissingError", "MV005");
+export type TimeIndexMissingError = InstanceType<typeof TimeIndexMissingError>;
+export const VerificationFailedError = errorClass("VerificationFailedError", "MV006");
+export type VerificationFailedError = InstanceType<typeof VerificationFailedError>;
+export const ApiKeyRequiredError = errorClass("ApiKeyRequiredError", "MV008");
+export type ApiKeyRequiredError = InstanceType<typeof ApiKeyRequiredError>;
+export const MemoryAlreadyBoundError = errorClass("MemoryAlreadyBoundError", "MV009");
+export type MemoryAlreadyBoundError = InstanceType<typeof MemoryAlreadyBoundError>;
+export const VecIndexDisabledError = errorClass("VecIndexDisabledError", "MV011");
+export type VecIndexDisabledError = InstanceType<typeof VecIndexDisabledError>;
+export const EncryptionError = errorClass("EncryptionError", "MV016");
+export type EncryptionError = InstanceType<typeof EncryptionError>;
+export const QuotaExceededError = errorClass("QuotaExceededError", "MV023");
+export type QuotaExceededError = InstanceType<typeof QuotaExceededError>;
+
+/** What @memvid/sdk has and this does not. */
+export class NotSupportedError extends MemvidError {
+  override readonly name: string = "NotSupportedError";
+  constructor(what: string) {
+    super("NOT_SUPPORTED", `${what} is not supported`);
+  }
+}
+
+const BY_STORAGE_CODE: Partial<
+  Record<StorageErrorCode, new (message: string, details: undefined, options: ErrorOptions) => MemvidError>
+> = {
+  FULL: CapacityExceededError,
+  BUSY: LockedError,
+  ACQUIRE_TIMEOUT: LockedError,
+  CORRUPT: CorruptFileError,
+  NOT_A_DATABASE: CorruptFileError,
+  DIMENSION_MISMATCH: VecDimensionMismatchError,
+};
+
+/** Runs `work`; whatever it throws becomes a MemvidError with that as its cause. */
+export async function asMemvidErrors<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MemvidError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOENT") {
+      throw new FileNotFoundError(message, undefined, { cause: error });
+    }
+    const Known = error instanceof StorageError ? BY_STORAGE_CODE[error.code] : undefined;
+    if (Known !== undefined) throw new Known(message, undefined, { cause: error });
+    throw new MemvidError("MV999", message, undefined, { cause: error });
+  }
+}

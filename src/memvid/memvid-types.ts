@@ -1,0 +1,248 @@
+/** Makes vectors, as the embedders of @memvid/sdk do. */
+export interface EmbeddingProvider {
+  readonly dimension?: number;
+  readonly modelName?: string;
+  readonly provider?: string;
+  embedDocuments(texts: string[]): Promise<number[][]>;
+  embedQuery(text: string): Promise<number[]>;
+}
+
+/** Whose an embedding is; `model` is the one part that is kept. */
+export interface EmbeddingIdentity {
+  readonly provider?: string;
+  readonly model?: string;
+  readonly dimension?: number;
+  readonly normalized?: boolean;
+}
+
+export interface PutInput {
+  /** @default the file's name, else "Untitled" */
+  readonly title?: string;
+  readonly label?: string;
+  readonly metadata?: Record<string, unknown>;
+  /** What is stored; it or `file` must be given. */
+  readonly text?: string;
+  /** A text file to read instead; anything but UTF-8 text is `NOT_SUPPORTED`. */
+  readonly file?: string;
+  /** @default `mv2://frames/<frame id>` */
+  readonly uri?: string;
+  readonly tags?: readonly string[];
+  readonly labels?: readonly string[];
+  readonly kind?: string;
+  readonly track?: string;
+  /** More text to find the frame by, that is not part of it. */
+  readonly searchText?: string;
+  /** Whole seconds since 1970, or a date such as "2023-01-15", "Jan 15, 2023", "01/15/2023", in UTC. @default now */
+  readonly timestamp?: number | string;
+  readonly embedding?: readonly number[];
+  /** Without a model the embedding goes under "default". */
+  readonly embeddingIdentity?: EmbeddingIdentity;
+  /** True is `NOT_SUPPORTED`: give an `embedding`, or `putMany` an `embedder`. */
+  readonly enableEmbedding?: boolean;
+  readonly embeddingModel?: string;
+  /** These three have no effect. */
+  readonly autoTag?: boolean;
+  readonly extractDates?: boolean;
+  readonly vectorCompression?: boolean;
+}
+
+export type PutManyInput = PutInput;
+
+export interface PutManyOptions {
+  /** Makes the embeddings of the documents that come without. */
+  readonly embedder?: EmbeddingProvider;
+  /** True needs an `embedder`. */
+  readonly enableEmbedding?: boolean;
+  /** These have no effect. */
+  readonly embeddingModel?: string;
+  readonly compressionLevel?: number;
+  readonly enableEnrichment?: boolean;
+}
+
+/** What `find` and `vecSearch` share. */
+export interface VecSearchInput {
+  /** Most hits. @default 10 */
+  readonly k?: number;
+  /** Longest snippet, at least 10. @default 240 */
+  readonly snippetChars?: number;
+  /** Only frames whose URI starts with this. */
+  readonly scope?: string;
+  /** These have no effect. */
+  readonly minRelevancy?: number;
+  readonly adaptive?: boolean;
+  readonly maxK?: number;
+  readonly adaptiveStrategy?: string;
+  /** `NOT_SUPPORTED`. */
+  readonly aclContext?: unknown;
+  readonly aclEnforcementMode?: string;
+}
+
+export interface FindInput extends VecSearchInput {
+  /** `lex`: words; `sem`: vectors; `auto`: both, where there is a query vector. @default "lex" */
+  readonly mode?: "lex" | "sem" | "auto";
+  readonly queryEmbedding?: readonly number[];
+  readonly embedder?: EmbeddingProvider;
+  /** The model whose vectors are searched. @default every model with vectors of that length */
+  readonly queryEmbeddingModel?: string;
+  /** `next_cursor` of the page before. */
+  readonly cursor?: string;
+  /** Only frames up to this one, or up to this second. */
+  readonly asOfFrame?: number;
+  readonly asOfTs?: number;
+}
+
+export interface FindHit {
+  readonly frame_id: number;
+  readonly uri: string;
+  readonly title: string;
+  readonly snippet: string;
+  /** Higher is better; comparable within one result only. */
+  readonly score: number;
+  /** 1 for the best hit of the first page. */
+  readonly rank: number;
+  readonly tags: string[];
+  readonly labels: string[];
+  readonly track: string | null;
+  /** Always empty. */
+  readonly content_dates: string[];
+  /** To the second, as in "2026-01-31T12:00:00Z". */
+  readonly created_at: string;
+}
+
+export interface VecSearchResult {
+  readonly query: string;
+  readonly engine: string;
+  readonly hits: FindHit[];
+  /** How many frames answer, on this page and all others. */
+  readonly total_hits: number;
+  /** The hits as one text. */
+  readonly context: string;
+  readonly next_cursor: string | null;
+  readonly took_ms: number;
+}
+
+export type FindResult = VecSearchResult;
+
+export interface TimelineInput {
+  /** @default all of them */
+  readonly limit?: number;
+  /** Seconds since 1970, inclusive. */
+  readonly since?: number;
+  readonly until?: number;
+  /** Newest first. @default false */
+  readonly reverse?: boolean;
+  readonly asOfFrame?: number;
+  readonly asOfTs?: number;
+}
+
+export interface TimelineEntry {
+  readonly frame_id: number;
+  readonly uri: string;
+  /** Seconds since 1970. */
+  readonly timestamp: number;
+  /** The first 120 characters. */
+  readonly preview: string;
+  /** Always empty. */
+  readonly child_frames: number[];
+}
+
+export interface FrameInfo {
+  readonly id: number;
+  readonly uri: string;
+  readonly title: string;
+  readonly timestamp: number;
+  readonly kind: string | null;
+  readonly track: string | null;
+  readonly tags: string[];
+  readonly labels: string[];
+  readonly metadata: Record<string, unknown>;
+}
+
+export interface StatsResult {
+  /** Frames that were stored, and those of them that were not removed. */
+  readonly frame_count: number;
+  readonly active_frame_count: number;
+  /** One more than the highest frame id. */
+  readonly seq_no: number;
+  /** Bytes of the file and its log. */
+  readonly size_bytes: number;
+  /** UTF-8 bytes of what is indexed; nothing is compressed. */
+  readonly logical_bytes: number;
+  readonly payload_bytes: number;
+  readonly average_frame_logical_bytes: number;
+  readonly average_frame_payload_bytes: number;
+  readonly saved_bytes: number;
+  readonly savings_percent: number;
+  readonly compression_ratio_percent: number;
+  /** There is no limit but the disk's: `Number.MAX_SAFE_INTEGER`. */
+  readonly capacity_bytes: number;
+  readonly remaining_capacity_bytes: number;
+  readonly storage_utilisation_percent: number;
+  readonly tier: string;
+  readonly has_lex_index: boolean;
+  readonly has_time_index: boolean;
+  readonly has_vec_index: boolean;
+  readonly lex_enabled: boolean;
+  readonly vec_enabled: boolean;
+  /** Of the model with the most vectors; null without vectors. */
+  readonly effective_vec_dimension: number | null;
+  readonly embedding_identity: { readonly model: string; readonly dimension: number } | null;
+}
+
+export interface VerifyOptions {
+  /** Reads every page and index entry, not only the structure. @default false */
+  readonly deep?: boolean;
+}
+
+export interface VerifyResult {
+  readonly file_path: string;
+  readonly overall_status: "passed" | "failed";
+  readonly checks: { readonly name: string; readonly status: "passed" | "failed"; readonly details: string | null }[];
+}
+
+export interface DoctorOptions {
+  readonly rebuildLexIndex?: boolean;
+  /** These two indexes are kept by the database itself: nothing to rebuild. */
+  readonly rebuildTimeIndex?: boolean;
+  readonly rebuildVecIndex?: boolean;
+  /** Gives free pages back to the disk. */
+  readonly vacuum?: boolean;
+  /** Only says what would be done. */
+  readonly dryRun?: boolean;
+  readonly quiet?: boolean;
+}
+
+export interface DoctorResult {
+  /** `clean`: nothing was asked for and nothing is wrong; `healed`: done; `failed`: the check after it failed. */
+  readonly status: "clean" | "healed" | "failed";
+  readonly findings: string[];
+  readonly phases: { readonly phase: string; readonly status: "executed" | "skipped"; readonly duration_ms: number }[];
+  readonly metrics: {
+    readonly actions_completed: number;
+    readonly actions_skipped: number;
+    readonly total_duration_ms: number;
+  };
+  readonly verification: VerifyResult | null;
+}
+
+export interface LockWhoResult {
+  readonly locked: boolean;
+  readonly owner?: { readonly pid: number; readonly host: string; readonly since: string };
+}
+
+export interface UseOptions {
+  /** @default "open" */
+  readonly mode?: "open" | "create" | "auto";
+  /** Refuses what writes. @default false */
+  readonly readOnly?: boolean;
+  /** Longest wait for another process's write, in ms. @default 5000 */
+  readonly lockTimeoutMs?: number;
+  /** These have no effect. */
+  readonly enableLex?: boolean;
+  readonly enableVec?: boolean;
+  readonly force?: string;
+  readonly forceWritable?: boolean;
+  readonly memvidApiKey?: string;
+  /** Cloud memories are `NOT_SUPPORTED`. */
+  readonly memoryId?: string;
+}

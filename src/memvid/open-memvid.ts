@@ -1,0 +1,128 @@
+import { open as openFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { expectation, expectDuration, expectOneOf } from "../options.js";
+import { expectKeys } from "../repositories/arguments.js";
+import { openStorage } from "../storage.js";
+import { Memvid } from "./memvid.js";
+import { asMemvidErrors, CorruptFileError, FileNotFoundError, NotSupportedError } from "./memvid-error.js";
+import type { DoctorOptions, DoctorResult, UseOptions, VerifyOptions, VerifyResult } from "./memvid-types.js";
+
+const USE_KEYS = [
+  "mode",
+  "readOnly",
+  "lockTimeoutMs",
+  "enableLex",
+  "enableVec",
+  "force",
+  "forceWritable",
+  "memvidApiKey",
+  "memoryId",
+];
+
+/** A key of another service, as @memvid/sdk takes it; not used. */
+export type ApiKey = string | Record<string, string>;
+
+/**
+ * Opens a memory, and makes its file where there is none. **An existing file is opened as it is and never wiped**, where
+ * @memvid/sdk would empty it: remove the file first to begin anew. `kind` is "basic"; others are `NOT_SUPPORTED`.
+ */
+export function create(
+  path: string,
+  kind?: string,
+  apiKeyOrOptions?: ApiKey | UseOptions,
+  options?: UseOptions,
+): Promise<Memvid> {
+  return openMemvid(path, kind, { ...toUseOptions(apiKeyOrOptions, options), mode: "create" });
+}
+
+/** Opens an existing memory; `MV013` when there is no such file. */
+export function open(
+  path: string,
+  kind?: string,
+  apiKeyOrOptions?: ApiKey | UseOptions,
+  options?: UseOptions,
+): Promise<Memvid> {
+  return openMemvid(path, kind, { ...toUseOptions(apiKeyOrOptions, options), mode: "open" });
+}
+
+/** Opens a memory as `options.mode` says: "open" wants the file to be there, "auto" and "create" make one where not. */
+export const use = Object.assign(
+  (kind: string, path: string, apiKeyOrOptions?: ApiKey | UseOptions, options?: UseOptions): Promise<Memvid> =>
+    openMemvid(path, kind, toUseOptions(apiKeyOrOptions, options)),
+  {
+    verify: verifyMemvid,
+    doctor: doctorMemvid,
+  },
+);
+
+/** `verify` of the memory at `path`. */
+export function verifyMemvid(path: string, options?: VerifyOptions): Promise<VerifyResult> {
+  return onFile(path, (memvid) => memvid.verify(options));
+}
+
+/** `doctor` of the memory at `path`. */
+export function doctorMemvid(path: string, options?: DoctorOptions): Promise<DoctorResult> {
+  return onFile(path, (memvid) => memvid.doctor(options));
+}
+
+async function onFile<T>(path: string, work: (memvid: Memvid) => Promise<T>): Promise<T> {
+  const memvid = await open(path);
+  try {
+    return await work(memvid);
+  } finally {
+    await memvid.close();
+  }
+}
+
+async function openMemvid(path: string, kind = "basic", options: UseOptions = {}): Promise<Memvid> {
+  return asMemvidErrors(async () => {
+    if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
+    expectKeys("use", options, USE_KEYS);
+    const { mode = "open", readOnly = false, lockTimeoutMs = 5_000, memoryId } = options;
+    expectOneOf("mode", mode, ["open", "create", "auto"]);
+    expectDuration("lockTimeoutMs", lockTimeoutMs);
+    if (kind !== "basic") throw new NotSupportedError(`The adapter ${JSON.stringify(kind)}`);
+    if (memoryId !== undefined) throw new NotSupportedError("A cloud memory (memoryId)");
+    // The folder that the program is in may be another one when a sealed memory is opened again.
+    const file = resolve(path);
+    const isThere = await assertOurs(file);
+    if (!isThere && mode === "open") {
+      throw new FileNotFoundError(`There is no file ${path}`, { path });
+    }
+    const maxContentChars = Number.MAX_SAFE_INTEGER;
+    const memvid = new Memvid(path, readOnly, () =>
+      openStorage({ url: file, busyTimeoutMs: lockTimeoutMs, maxContentChars }),
+    );
+    return memvid.opened();
+  });
+}
+
+/** Whether there is a file; rejects with MV012 when it is one of @memvid/sdk itself, whose format is another. */
+async function assertOurs(file: string): Promise<boolean> {
+  let handle: Awaited<ReturnType<typeof openFile>>;
+  try {
+    handle = await openFile(file, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+    if (buffer.toString("latin1") !== "MV2\0") return true;
+    throw new CorruptFileError(
+      `${file} is a file of @memvid/sdk, which only that can read. Put its texts into a new one`,
+    );
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The third argument is a key or the options; then the options come fourth. */
+function toUseOptions(apiKeyOrOptions: ApiKey | UseOptions | undefined, options: UseOptions | undefined): UseOptions {
+  if (options !== undefined) return options;
+  const isOptions =
+    typeof apiKeyOrOptions === "object" &&
+    apiKeyOrOptions !== null &&
+    Object.keys(apiKeyOrOptions).some((key) => USE_KEYS.includes(key));
+  return isOptions ? (apiKeyOrOptions as UseOptions) : {};
+}

@@ -1,0 +1,37 @@
+import { create, open } from "holdfast/memvid";
+import { expect, test } from "vitest";
+import { runChild } from "../support/child.js";
+import { tempDatabase } from "../support/temp.js";
+
+test("three processes that put 50 frames each, into a file that none of them has made yet, give 150", async () => {
+  await using db = await tempDatabase("shared.mv2");
+  const names = ["a", "b", "c"];
+  const reports = await Promise.all(
+    names.map((name) => runChild<{ ids: string[] }>("memvid-puts", { path: db.path, name, count: 50 })),
+  );
+  await using mv = await open(db.path);
+  expect(await mv.stats()).toMatchObject({ frame_count: 150, active_frame_count: 150 });
+  const ids = reports.flatMap((report) => report.ids).map(Number);
+  expect(ids.sort((a, b) => a - b)).toEqual(Array.from({ length: 150 }, (_, i) => i));
+  for (const [index, name] of names.entries()) {
+    for (const [i, id] of reports[index]!.ids.entries()) expect(await mv.view(id)).toBe(`frame ${i} of ${name}`);
+  }
+  expect((await mv.find("frame", { k: 150 })).hits).toHaveLength(150);
+});
+
+test("a thousand single puts, awaited or all at once, are all there", async () => {
+  await using db = await tempDatabase("many.mv2");
+  const mv = await create(db.path);
+  for (let i = 0; i < 500; i++) expect(await mv.put({ title: `n${i}`, text: `awaited note ${i}` })).toBe(String(i));
+  const ids = await Promise.all(
+    Array.from({ length: 500 }, (_, i) => mv.put({ title: `c${i}`, text: `hurried note ${i}` })),
+  );
+  expect(new Set(ids).size).toBe(500);
+  await mv.seal();
+  const again = await open(db.path);
+  expect((await again.stats()).frame_count).toBe(1000);
+  expect((await again.find("note", { k: 1 })).total_hits).toBe(1000);
+  expect((await again.timeline()).map(({ frame_id }) => frame_id)).toHaveLength(1000);
+  for (const [i, id] of ids.entries()) expect(await again.view(id)).toBe(`hurried note ${i}`);
+  await again.close();
+});
