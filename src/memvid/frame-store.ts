@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm";
+import { StorageError } from "../errors.js";
 import type { Memory } from "../repositories/memory-record.js";
 import { memories } from "../schema/memories.js";
 import type { Project, Storage } from "../storage.js";
@@ -27,8 +28,65 @@ export interface FrameToStore {
   readonly made?: { readonly vector: readonly number[]; readonly model: string } | undefined;
 }
 
+interface WaitingPut {
+  readonly frames: readonly FrameToStore[];
+  readonly resolve: (ids: string[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Stores frames; calls that wait together share one commit, each with its own result. */
+export class FrameWriter {
+  #waiting: WaitingPut[] = [];
+  #isWriting = false;
+
+  /** Stores all of `frames`, or none; resolves to their ids, in order. */
+  put(storage: Storage, frames: readonly FrameToStore[]): Promise<string[]> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ frames, resolve, reject });
+      if (!this.#isWriting) void this.#write(storage);
+    });
+  }
+
+  async #write(storage: Storage): Promise<void> {
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      const puts = this.#waiting;
+      this.#waiting = [];
+      await writeTogether(storage, puts);
+    }
+    this.#isWriting = false;
+  }
+}
+
+async function writeTogether(storage: Storage, puts: readonly WaitingPut[]): Promise<void> {
+  try {
+    const ids = await store(
+      storage,
+      puts.flatMap(({ frames }) => frames),
+    );
+    let at = 0;
+    for (const { frames, resolve } of puts) {
+      resolve(ids.slice(at, at + frames.length));
+      at += frames.length;
+    }
+  } catch (error) {
+    if (puts.length === 1 || !isOfOneFrame(error)) {
+      for (const { reject } of puts) reject(error);
+      return;
+    }
+    // One that is wrong must not take the others with it.
+    for (const put of puts) await writeTogether(storage, [put]);
+  }
+}
+
+/** Whether the error is about what was put, rather than about the file, which would refuse the others as well. */
+function isOfOneFrame(error: unknown): boolean {
+  if (error instanceof StorageError) return error.code === "DIMENSION_MISMATCH" || error.code === "INVALID";
+  return error instanceof TypeError || error instanceof RangeError;
+}
+
 /** Stores all frames or none; resolves to their ids. Numbers are given out under the write lock, so that no two processes take the same. */
-export async function store(storage: Storage, batch: readonly FrameToStore[]): Promise<string[]> {
+async function store(storage: Storage, batch: readonly FrameToStore[]): Promise<string[]> {
   if (batch.length === 0) return [];
   return storage.transaction(async (tx) => {
     const first = await nextFrameId(tx);

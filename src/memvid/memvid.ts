@@ -11,7 +11,7 @@ import { embed, embedQuery } from "./embedder.js";
 import { checkFile, healFile } from "./file-care.js";
 import { FRAME_PROJECT, type FrameDraft, toDraft, toFrameId, toFrameInfo, toMemoryId, toText } from "./frame.js";
 import { type FrameHits, type FrameQuery, searchFrames } from "./frame-search.js";
-import { frames, missingFrame, nextFrameId, requireFrame, store } from "./frame-store.js";
+import { FrameWriter, frames, missingFrame, nextFrameId, requireFrame } from "./frame-store.js";
 import { lockWho } from "./lock-who.js";
 import {
   asMemvidErrors,
@@ -78,6 +78,7 @@ export class Memvid extends UnsupportedCalls {
   readonly #path: string;
   readonly #isReadOnly: boolean;
   readonly #open: () => Promise<Storage>;
+  readonly #writer = new FrameWriter();
   readonly #running = new Set<Promise<unknown>>();
   #storage: Promise<Storage> | undefined;
   #isClosed = false;
@@ -103,7 +104,7 @@ export class Memvid extends UnsupportedCalls {
   /** Stores one frame; resolves to its id. */
   put(input: PutInput): Promise<string> {
     return this.#write(async (storage) => {
-      const [id] = await store(storage, [{ draft: await toDraft(input) }]);
+      const [id] = await this.#writer.put(storage, [{ draft: await toDraft(input) }]);
       return id!;
     });
   }
@@ -120,7 +121,7 @@ export class Memvid extends UnsupportedCalls {
       for (const input of inputs) drafts.push(await toDraft(input));
       const vectors = embedder === undefined ? new Map() : await embed(embedder, drafts);
       const model = embedder?.modelName ?? DEFAULT_MODEL;
-      return store(
+      return this.#writer.put(
         storage,
         drafts.map((draft) => ({
           draft,

@@ -35,3 +35,24 @@ test("a thousand single puts, awaited or all at once, are all there", async () =
   for (const [i, id] of ids.entries()) expect(await again.view(id)).toBe(`hurried note ${i}`);
   await again.close();
 });
+
+test("puts that share a commit fail each for itself", async () => {
+  await using db = await tempDatabase("mixed.mv2");
+  await using mv = await create(db.path);
+  await mv.put({ text: "first", embedding: [1, 0] });
+  const puts = Array.from({ length: 20 }, (_, i) =>
+    mv.put({ text: `n${i}`, embedding: i % 5 === 0 ? [1, 0, 0] : [0, 1] }),
+  );
+  const bad = Array.from({ length: 3 }, () => mv.put({ text: "x", embedding: [Number.NaN, 0] }));
+  const results = await Promise.allSettled([...puts, ...bad]);
+  expect(results.map(({ status }) => status)).toEqual([
+    ...puts.map((_, i) => (i % 5 === 0 ? "rejected" : "fulfilled")),
+    ...bad.map(() => "rejected"),
+  ]);
+  expect(results[0]).toMatchObject({ reason: { code: "MV014" } });
+  expect(results[20]).toMatchObject({ reason: { code: "MV999" } });
+  expect((await mv.stats()).frame_count).toBe(17);
+  for (const [i, result] of results.entries()) {
+    if (result.status === "fulfilled") expect(await mv.view(result.value)).toBe(`n${i}`);
+  }
+});
