@@ -1,0 +1,24 @@
+import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const run = promisify(execFile);
+
+/** Bun itself: with install scripts off, the `bun` package has no binary of its own, only its platform packages do. */
+function findBun(): string {
+  const folder = join(root, "node_modules/@oven");
+  const [platform] = readdirSync(folder).filter((name) => name.startsWith("bun-"));
+  if (platform === undefined) throw new Error(`No Bun in ${folder}: run npm ci`);
+  return join(folder, platform, "bin", process.platform === "win32" ? "bun.exe" : "bun");
+}
+
+/** What a scenario noted when `runtime` played it. */
+export async function play(runtime: "node" | "bun", scenario: string): Promise<[name: string, value: unknown][]> {
+  const program = runtime === "bun" ? findBun() : process.execPath;
+  const file = join(root, "test/bun/scenarios", scenario);
+  const { stdout } = await run(program, [file], { cwd: root, maxBuffer: 64 * 1024 * 1024 });
+  return JSON.parse(stdout.trim().split("\n").at(-1)!) as [string, unknown][];
+}
