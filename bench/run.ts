@@ -12,13 +12,23 @@ import { parseArgs } from "node:util";
 import type { Trial } from "./trial.js";
 import * as backup from "./trials/backup.js";
 import * as list from "./trials/list.js";
+import * as memvid from "./trials/memvid.js";
 import * as open from "./trials/open.js";
 import * as pointRead from "./trials/point-read.js";
 import * as search from "./trials/search.js";
 import * as stall from "./trials/stall.js";
 import * as writes from "./trials/writes.js";
 
-const TRIALS: Record<string, Trial> = { ...pointRead, ...list, ...writes, ...open, ...stall, ...search, ...backup };
+const TRIALS: Record<string, Trial> = {
+  ...pointRead,
+  ...list,
+  ...writes,
+  ...open,
+  ...stall,
+  ...search,
+  ...backup,
+  ...memvid,
+};
 const SELF = fileURLToPath(import.meta.url);
 
 if (process.argv[2] === "--run") await runOne(process.argv[3]!, process.argv[4]!);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStorage, StorageError } from "holdfast";
 import { createClient } from "holdfast/client";
+import { create, createStorage, FileLock } from "holdfast/memvid";
 import { status } from "holdfast/migrate";
 import { memories } from "holdfast/schema";
 
@@ -23,6 +24,15 @@ try {
   if (counted[0].count !== 1) throw new Error("the row is gone");
   if (typeof status !== "function") throw new Error("holdfast/migrate is empty");
   await client.close();
+  const memory = await create(join(folder, "notes.mv2"));
+  await memory.put({ title: "A note", text: "frames work when installed" });
+  if ((await memory.find("frame")).hits[0]?.title !== "A note") throw new Error("the frame was not found");
+  await memory.close();
+  const entries = await createStorage({ path: join(folder, "entries.db"), strict: true });
+  if ((await entries.read("none")) !== null) throw new Error("an entry that was never written");
+  await entries.close();
+  const locked = await new FileLock(join(folder, "app.db")).withLock(() => "alone");
+  if (locked !== "alone") throw new Error("the lock was not free");
   const runtime = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`;
   console.log(`holdfast works when installed, under ${runtime}`);
 } finally {

@@ -34,6 +34,8 @@ function portable(value, dir) {
   switch (typeof value) {
     case "bigint":
       return { bigint: String(value) };
+    case "boolean":
+      return value;
     case "undefined":
       return { undefined: true };
     case "number":

@@ -1,0 +1,17 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { tempDatabase } from "../support/temp.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+test("examples/memvid.ts: three processes put into one memory, and all of it is found", async () => {
+  await using db = await tempDatabase("notes.mv2");
+  const args = ["--import", import.meta.resolve("tsx"), "examples/memvid.ts", db.path];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^150 frames, /);
+  expect(stdout).toMatch(/\.mv2\n150 answer; the best:\n {2}\S+ {2}Bob\/\d+ /);
+  expect(stdout.trim().split("\n").at(-1)).toBe("passed");
+});
