@@ -1,9 +1,13 @@
 import { execFile } from "node:child_process";
 import { existsSync, type Stats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { isOpenHere } from "../client/open-files.js";
 import { StorageError } from "../errors.js";
+
+const LOOKS = 5;
+const PAUSE_MS = 50;
 
 /** What SQLite keeps beside a database while it is in use. */
 export const SIDE_FILES = ["-wal", "-shm", "-journal"];
@@ -20,7 +24,14 @@ export async function assertNotInUse(path: string): Promise<void> {
   if (isOpenHere(path)) {
     throw new StorageError("IN_USE", `${path} is open in this process. Close its storages and clients first`);
   }
-  const pids = await otherHolders([path, ...SIDE_FILES.map((suffix) => path + suffix)]);
+  const paths = [path, ...SIDE_FILES.map((suffix) => path + suffix)];
+  let pids = await otherHolders(paths);
+  // A process that has just been forked holds its parent's files until it executes its own program, and one that is
+  // ending holds them for a moment: neither is a user.
+  for (let look = 1; pids.length > 0 && look < LOOKS; look++) {
+    await sleep(PAUSE_MS);
+    pids = await otherHolders(paths);
+  }
   if (pids.length === 0) return;
   const who = pids.length === 1 ? `process ${pids[0]} has` : `processes ${pids.join(", ")} have`;
   throw new StorageError("IN_USE", `${path} is in use: ${who} it open. Stop what uses it, then try again`, {
