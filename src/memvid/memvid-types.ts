@@ -105,8 +105,8 @@ export interface FindHit {
   readonly track: string | null;
   /** Always empty. */
   readonly content_dates: string[];
-  /** To the second, as in "2026-01-31T12:00:00Z". */
-  readonly created_at: string;
+  /** In seconds since 1970, as all times here. (The SDK gives text in this one place.) */
+  readonly created_at: number;
 }
 
 export interface VecSearchResult {

@@ -40,6 +40,7 @@ import type {
   VerifyResult,
 } from "./memvid-types.js";
 import { DEFAULT_MODEL } from "./sqlite-storage.js";
+import { toSeconds } from "./timestamp.js";
 import { UnsupportedCalls } from "./unsupported.js";
 
 const PREVIEW_CHARS = 120;
@@ -327,9 +328,8 @@ export class Memvid extends UnsupportedCalls {
     const page = hits.slice(offset, offset + k).map(({ memory, score }, index): FindHit => {
       const { id, uri, title, tags, labels, track } = toFrameInfo(memory);
       const shown = snippet(toText(memory), text, { maxChars: snippetChars, open: "", close: "" });
-      const created = `${memory.createdAt.toISOString().slice(0, -5)}Z`;
       const found = { frame_id: id, uri, title, snippet: shown, score, rank: offset + index + 1 };
-      return { ...found, tags, labels, track, content_dates: [], created_at: created };
+      return { ...found, tags, labels, track, content_dates: [], created_at: toSeconds(memory.createdAt) };
     });
     const next = offset + page.length;
     return {

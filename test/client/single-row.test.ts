@@ -73,8 +73,8 @@ test("a query by key reads the values of this call, also after one that failed",
   await client.executeMultiple(SCHEMA);
   await client.execute("INSERT INTO t VALUES (1, 'a', 'x', 9007199254740993), (2, 'a', 'y', 2)");
   const read = (id: number) => client.execute({ sql: "SELECT v FROM t WHERE id = ?", args: [id] });
-  for (let call = 0; call < 5; call++) expect((await read(2)).rows[0]?..v).toBe(2);
+  for (let call = 0; call < 5; call++) expect((await read(2)).rows[0]?.v).toBe(2);
   await expect(read(1)).rejects.toThrow(RangeError);
-  expect((await read(2)).rows[0]?..v).toBe(2);
+  expect((await read(2)).rows[0]?.v).toBe(2);
   expect((await read(3)).rows).toEqual([]);
 });

@@ -277,7 +277,7 @@ describe("find", () => {
           labels: ["architecture"],
           track: "t",
           content_dates: [],
-          created_at: "2023-11-14T22:13:20Z",
+          created_at: 1_700_000_000,
         },
       ],
       total_hits: 1,
