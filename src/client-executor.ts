@@ -1,5 +1,6 @@
-import type { Client } from "@libsql/client";
-import type { Executor } from "./repositories/executor.js";
+import type { Client, Transaction } from "@libsql/client";
+import { LocalClient } from "./client/local-client.js";
+import type { Executor, Snapshot } from "./repositories/executor.js";
 import type { Statement } from "./repositories/statements.js";
 
 /** Runs the work of repositories on a client: each call its own transaction. */
@@ -24,17 +25,24 @@ export class ClientExecutor implements Executor {
     return this.#watched(async () => {
       const transaction = await this.#client.transaction("write");
       try {
-        const executor: Executor = {
-          execute: (statement) => transaction.execute(statement),
-          batch: (statements) => transaction.batch([...statements]),
-          atomically: (more) => more(executor),
-        };
+        const executor = transactionExecutor(transaction);
         const result = await work(executor);
         await transaction.commit();
         return result;
       } finally {
         transaction.close();
       }
+    });
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return this.#watched(async () => {
+      // It would keep everybody else from the only connection for as long as its holder likes.
+      if (this.#client instanceof LocalClient && this.#client.pool.readers === undefined) {
+        return { executor: this, isStable: false, close: () => undefined };
+      }
+      const transaction = await this.#client.transaction("read");
+      return { executor: transactionExecutor(transaction), isStable: true, close: () => transaction.close() };
     });
   }
 
@@ -46,4 +54,14 @@ export class ClientExecutor implements Executor {
       throw error;
     }
   }
+}
+
+function transactionExecutor(transaction: Transaction): Executor {
+  const executor: Executor = {
+    execute: (statement) => transaction.execute(statement),
+    batch: (statements) => transaction.batch([...statements]),
+    atomically: (more) => more(executor),
+    snapshot: async () => ({ executor, isStable: true, close: () => undefined }),
+  };
+  return executor;
 }

@@ -34,6 +34,8 @@ export type StorageErrorCode =
   | "FOREIGN_LEDGER"
   | "EXISTS"
   | "IN_USE"
+  | "CYCLE"
+  | "INVALID_IMPORT"
   | "SQL";
 
 export interface StorageErrorOptions {
@@ -41,6 +43,7 @@ export interface StorageErrorOptions {
   readonly retryable?: boolean;
   readonly table?: string | undefined;
   readonly columns?: readonly string[] | undefined;
+  readonly line?: number | undefined;
 }
 
 /** Base of every error that the library throws on purpose. Match on `code`, never on `message`. */
@@ -53,6 +56,8 @@ export class StorageError extends Error {
   readonly table: string | undefined;
   /** The columns of a failed constraint, where SQLite names them. */
   readonly columns: readonly string[] | undefined;
+  /** The line of an import that is wrong; the first is 1. */
+  readonly line: number | undefined;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
@@ -60,6 +65,7 @@ export class StorageError extends Error {
     this.retryable = options.retryable ?? false;
     this.table = options.table;
     this.columns = options.columns;
+    this.line = options.line;
   }
 }
 

@@ -4,7 +4,15 @@ import { getTableName, sql } from "drizzle-orm";
 import { toStorageError } from "./errors.js";
 import { scalar } from "./repositories/executor.js";
 import { toStatement } from "./repositories/statements.js";
-import { memories, memoryEmbeddings, sessions } from "./schema/index.js";
+import {
+  graphEdges,
+  graphLabels,
+  graphNodes,
+  graphVersions,
+  memories,
+  memoryEmbeddings,
+  sessions,
+} from "./schema/index.js";
 
 export interface FileStats {
   /** Migrations applied. */
@@ -31,7 +39,7 @@ export interface Health {
   readonly lastError: string | undefined;
 }
 
-const TABLES = [memories, memoryEmbeddings, sessions];
+const TABLES = [memories, memoryEmbeddings, sessions, graphNodes, graphLabels, graphEdges, graphVersions];
 
 export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
   const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;

@@ -1,11 +1,23 @@
 export type { StorageDatabase } from "./drizzle-scope.js";
 export { StorageError, type StorageErrorCode } from "./errors.js";
+export type { Direction } from "./graph/adjacency.js";
 export type { FileStats, Health } from "./health.js";
 export type { LongCallOptions, Progress } from "./long-call.js";
 export type { BackupResult, BackupsOptions, BackupsResult } from "./maintenance/backup.js";
 export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
 export type { Page } from "./repositories/cursor.js";
 export type { Change, ChangeAction, ChangeArea } from "./repositories/executor.js";
+export { GraphRepository, type PageRankOptions, type RankedNode } from "./repositories/graph.js";
+export type { GraphEdge, GraphEdgeInput, GraphEdgePatch } from "./repositories/graph-edge.js";
+export type { GraphNodeFilter, GraphWhere } from "./repositories/graph-filter.js";
+export type { GraphMatch, GraphPattern, MatchOptions, PatternEdge, PatternNode } from "./repositories/graph-match.js";
+export type { GraphNode, GraphNodeInput, GraphNodePatch } from "./repositories/graph-node.js";
+export type { GraphPath, ShortestPathOptions } from "./repositories/graph-path.js";
+export type { FindNodesOptions, ListEdgesOptions } from "./repositories/graph-records.js";
+export type { GraphImport } from "./repositories/graph-transfer.js";
+export type { BfsOptions, FollowOptions, GraphChainStep, NeighborsOptions } from "./repositories/graph-traversal.js";
+export type { GraphologyConstructor, GraphologyLike, Subgraph, SubgraphOptions } from "./repositories/graph-view.js";
+export type { Bounds } from "./repositories/json-condition.js";
 export {
   type ListMemoriesOptions,
   MemoryRepository,
@@ -43,6 +55,7 @@ export {
   SessionRepository,
   type StartSessionOptions,
 } from "./repositories/sessions.js";
+export type { LineSource } from "./repositories/text-lines.js";
 export {
   openStorage,
   type Project,

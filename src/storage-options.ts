@@ -37,6 +37,11 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   readonly schema?: Record<string, unknown> | undefined;
   /** Most characters of a memory's content. @default 100000 */
   readonly maxContentChars?: number | undefined;
+  /**
+   * Most bytes of graphs kept in memory for traversals; a graph that does not fit is asked by query. 0 keeps none.
+   * @default 134217728
+   */
+  readonly graphCacheBytes?: number | undefined;
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly logger?: Logger | undefined;
   /** The time in ms, for tests. @default Date.now */
@@ -51,6 +56,7 @@ export interface ResolvedStorageOptions {
   readonly migrations: OwnMigrations | undefined;
   readonly schema: Record<string, unknown>;
   readonly maxContentChars: number;
+  readonly graphCacheBytes: number;
   readonly onError: ((error: unknown) => void) | undefined;
   readonly logger: Logger | undefined;
   readonly now: () => number;
@@ -76,6 +82,7 @@ export function resolveStorageOptions(
     migrations,
     schema = {},
     maxContentChars = 100_000,
+    graphCacheBytes = 128 * 1024 * 1024,
     onError,
     logger,
     now = Date.now,
@@ -85,6 +92,7 @@ export function resolveStorageOptions(
   } = options;
   expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
   expectInteger("maxContentChars", maxContentChars, 1);
+  if (graphCacheBytes !== Number.POSITIVE_INFINITY) expectInteger("graphCacheBytes", graphCacheBytes, 0);
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
   for (const [name, value] of Object.entries({ onError, now })) {
     if (value !== undefined && typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
@@ -109,6 +117,7 @@ export function resolveStorageOptions(
     migrations,
     schema,
     maxContentChars,
+    graphCacheBytes,
     onError,
     logger,
     now,

@@ -28,6 +28,8 @@ import { migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { expectOneOf } from "./options.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
 import type { Change, RepositoryContext } from "./repositories/executor.js";
+import { GraphRepository } from "./repositories/graph.js";
+import { GraphCache } from "./repositories/graph-cache.js";
 import { MemoryRepository } from "./repositories/memories.js";
 import { countProjects, type ProjectCount, purgeStatements } from "./repositories/projects.js";
 import { SessionRepository } from "./repositories/sessions.js";
@@ -44,6 +46,7 @@ import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
 export interface Repositories {
   readonly memories: MemoryRepository;
   readonly sessions: SessionRepository;
+  readonly graph: GraphRepository;
 }
 
 /** One project: nothing that is reached through it can read or change another one. */
@@ -118,6 +121,7 @@ export class Storage implements Repositories {
   readonly #context: ScopeContext = new AsyncLocalStorage();
   readonly #projects = new LRUCache<string, Project>({ max: 1000 });
   readonly #outer: Project;
+  readonly #graphs: GraphCache;
   #openTransactions = 0;
   #lastError: unknown;
 
@@ -127,6 +131,7 @@ export class Storage implements Repositories {
     this.db = drizzle(client, { schema: { ...tables, ...options.schema } });
     this.#options = options;
     this.#path = path;
+    this.#graphs = new GraphCache(options.graphCacheBytes);
     this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
     if (client instanceof LocalClient) client.guard = (access) => this.#assertOutside(access);
     if (options.onError !== undefined) this.#events.on("error", options.onError);
@@ -143,6 +148,11 @@ export class Storage implements Repositories {
     return this.#outer.sessions;
   }
 
+  /** Of project `"default"`. */
+  get graph(): GraphRepository {
+    return this.#outer.graph;
+  }
+
   /** The project of this name, 1 to 200 characters, compared exactly; it need not have been used before. */
   project(name: string): Project {
     expectProject(name);
@@ -151,8 +161,7 @@ export class Storage implements Repositories {
     const context = this.#repositoryContext(name, this.#executor, (change) => this.#events.emit("change", change));
     const project: Project = {
       name,
-      memories: new MemoryRepository(context),
-      sessions: new SessionRepository(context),
+      ...repositoriesOf(context),
       transaction: (work, options) =>
         this.#transaction((scope) => work(this.#projectTransaction(scope, name)), options),
     };
@@ -308,7 +317,7 @@ export class Storage implements Repositories {
       let known = projects.get(name);
       if (known === undefined) {
         const context = this.#repositoryContext(name, scope, (change) => scope.announce(change));
-        known = { memories: new MemoryRepository(context), sessions: new SessionRepository(context) };
+        known = repositoriesOf(context);
         projects.set(name, known);
       }
       return known;
@@ -345,7 +354,7 @@ export class Storage implements Repositories {
     announce: (change: Change) => void,
   ): RepositoryContext {
     const { now, maxContentChars } = this.#options;
-    return { project, executor, announce, now, maxContentChars };
+    return { project, executor, announce, now, maxContentChars, graphs: this.#graphs };
   }
 
   /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */
@@ -374,6 +383,14 @@ export class Storage implements Repositories {
     }
     this.#events.emit("error", failure);
   }
+}
+
+function repositoriesOf(context: RepositoryContext): Repositories {
+  return {
+    memories: new MemoryRepository(context),
+    sessions: new SessionRepository(context),
+    graph: new GraphRepository(context),
+  };
 }
 
 async function openClient(options: ResolvedStorageOptions): Promise<{ client: Client; path: string | undefined }> {

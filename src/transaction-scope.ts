@@ -2,7 +2,7 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { InStatement, ResultSet, Transaction } from "@libsql/client";
 import { StorageError } from "./errors.js";
-import type { Change, Executor } from "./repositories/executor.js";
+import type { Change, Executor, Snapshot } from "./repositories/executor.js";
 import type { Statement } from "./repositories/statements.js";
 
 /** The innermost transaction or savepoint whose callback is running, in each asynchronous context. */
@@ -61,8 +61,15 @@ export class TransactionScope implements Executor {
       execute: (statement) => this.#transaction.execute(statement),
       batch: (statements) => this.#transaction.batch([...statements]),
       atomically: (more) => more(inner),
+      snapshot: async () => ({ executor: inner, isStable: true, close: () => undefined }),
     };
     return this.#alone(() => this.#inSavepoint(() => work(inner)));
+  }
+
+  /** The transaction itself; what it writes meanwhile is seen. */
+  async snapshot(): Promise<Snapshot> {
+    this.#assertUsable();
+    return { executor: this, isStable: true, close: () => undefined };
   }
 
   /** Runs `work` in a savepoint with a scope of its own; siblings that were started together take turns. */

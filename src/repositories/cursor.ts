@@ -30,6 +30,22 @@ export function decodeCursor(cursor: unknown): Position {
   throw new TypeError(expectation("cursor", "the `nextCursor` of an earlier page", cursor));
 }
 
+/** The cursor of a list that is sorted by texts. */
+export function encodeTexts(parts: readonly string[]): string {
+  return Buffer.from(JSON.stringify(parts)).toString("base64url");
+}
+
+/** The texts of a cursor of `encodeTexts`; throws TypeError on anything that no such list has handed out. */
+export function decodeTexts(cursor: unknown, count: number): string[] {
+  try {
+    const parts = JSON.parse(Buffer.from(cursor as string, "base64url").toString()) as unknown;
+    if (Array.isArray(parts) && parts.length === count && parts.every((part) => typeof part === "string")) return parts;
+  } catch {
+    // Whatever is wrong with it, the message below is the same.
+  }
+  throw new TypeError(expectation("cursor", "the `nextCursor` of an earlier page", cursor));
+}
+
 /** Splits off the surplus row that was read to know whether there is another page. */
 export function toPage<R, T>(
   rows: readonly R[],

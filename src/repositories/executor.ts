@@ -1,5 +1,6 @@
 import type { ResultSet, Row } from "@libsql/client";
 import { toStorageError } from "../errors.js";
+import type { GraphCache } from "./graph-cache.js";
 import type { Statement } from "./statements.js";
 
 /** What repositories run on: the client of a storage, or one transaction of it. Rejects with StorageError. */
@@ -9,6 +10,16 @@ export interface Executor {
   batch(statements: readonly Statement[]): Promise<ResultSet[]>;
   /** Runs `work` in one transaction, which is the present one where there is one. */
   atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T>;
+  /** Something to read from for longer, without seeing what others commit meanwhile. */
+  snapshot(): Promise<Snapshot>;
+}
+
+/** An executor that reads one state of the database; whoever took it closes it. */
+export interface Snapshot {
+  readonly executor: Executor;
+  /** False where only the statements of one batch see one state, as in memory, where there is a single connection. */
+  readonly isStable: boolean;
+  close(): void;
 }
 
 /** The record types that change events speak of. */
@@ -30,6 +41,7 @@ export interface RepositoryContext {
   readonly announce: (change: Change) => void;
   readonly now: () => number;
   readonly maxContentChars: number;
+  readonly graphs: GraphCache;
 }
 
 /** Runs `work`, turning what the client throws into a StorageError. */

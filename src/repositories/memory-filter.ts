@@ -1,6 +1,7 @@
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { memories } from "../schema/memories.js";
-import { expectFinite, expectObject, expectText, expectType, MAX_NAME_CHARS, toMillis } from "./arguments.js";
+import { expectObject, expectText, expectType, MAX_NAME_CHARS, toMillis } from "./arguments.js";
+import { jsonEquals } from "./json-condition.js";
 
 /** Which memories; all conditions must hold. Bounds are inclusive and compare `createdAt`. */
 export interface MemoryFilter {
@@ -48,32 +49,8 @@ export function filterConditions(project: string, filter: MemoryFilter, m: Memor
   return conditions;
 }
 
-/**
- * Compares through json_each, since a path could not name every key. Types must agree: 1 is not "1". Objects and lists
- * are equal when their JSON texts are, the order of keys included.
- */
-function metadataCondition(m: MemoryColumns, key: string, given: unknown): SQL {
-  const entry = (test: SQL) =>
-    sql`exists (select 1 from json_each(${m.metadata}) as entry where entry.key = ${key} and ${test})`;
+/** Compares a top-level key of the metadata. */
+function metadataCondition(m: MemoryColumns, key: string, value: unknown): SQL {
   expectText("metadata", key, Number.POSITIVE_INFINITY, 0);
-  // A Date, say, was stored as its JSON, and is compared as that.
-  const value = typeof given === "object" && given !== null ? (JSON.parse(JSON.stringify(given)) as unknown) : given;
-  switch (typeof value) {
-    case "string":
-      expectText(`metadata.${key}`, value, Number.POSITIVE_INFINITY, 0);
-      return entry(sql`entry.type = 'text' and entry.value = ${value}`);
-    case "number":
-      // As JSON text, so that both sides are read alike: 2 ** 60 is an integer to SQLite.
-      expectFinite(`metadata.${key}`, value);
-      return entry(
-        sql`entry.type in ('integer', 'real') and entry.value = json_extract(${JSON.stringify(value)}, '$')`,
-      );
-    case "boolean":
-      return entry(sql`entry.type = ${String(value)}`);
-    case "object":
-      if (value === null) return entry(sql`entry.type = 'null'`);
-      return entry(sql`entry.type in ('object', 'array') and entry.value = ${JSON.stringify(value)}`);
-    default:
-      throw new TypeError(`Expected \`metadata.${key}\` to be a JSON value, got ${typeof value}`);
-  }
+  return jsonEquals(sql`${m.metadata}`, [key], `metadata.${key}`, value);
 }

@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm";
+import { graphEdges, graphLabels, graphNodes, graphVersions } from "../schema/graph.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { sessions } from "../schema/sessions.js";
 import { asStorageErrors, type ChangeArea, type Executor } from "./executor.js";
@@ -16,6 +17,8 @@ export async function countProjects(executor: Executor): Promise<ProjectCount[]>
       toStatement(sql`select project, count(*) from (
           select ${memories.project} from ${memories} where ${memories.deletedAt} is null
           union all select ${sessions.project} from ${sessions}
+          union all select ${graphNodes.project} from ${graphNodes}
+          union all select ${graphEdges.project} from ${graphEdges}
         ) group by project order by count(*) desc, project`),
     ),
   );
@@ -37,11 +40,21 @@ export function purgeStatements(project: string): {
         area: "sessions",
         statement: toStatement(sql`select ${sessions.id} from ${sessions} where ${sessions.project} = ${project}`),
       },
+      {
+        area: "graph",
+        statement: toStatement(sql`select ${graphNodes.id} from ${graphNodes} where ${graphNodes.project} = ${project}
+          union all select ${graphEdges.id} from ${graphEdges} where ${graphEdges.project} = ${project}`),
+      },
     ],
     statements: [
       toStatement(sql`delete from ${memoryEmbeddings} where ${memoryEmbeddings.project} = ${project}`),
       toStatement(sql`delete from ${memories} where ${memories.project} = ${project}`),
       toStatement(sql`delete from ${sessions} where ${sessions.project} = ${project}`),
+      toStatement(sql`delete from ${graphEdges} where ${graphEdges.project} = ${project}`),
+      toStatement(sql`delete from ${graphLabels} where ${graphLabels.project} = ${project}`),
+      toStatement(sql`delete from ${graphNodes} where ${graphNodes.project} = ${project}`),
+      // Last, since the triggers of the others write it.
+      toStatement(sql`delete from ${graphVersions} where ${graphVersions.project} = ${project}`),
     ],
   };
 }

@@ -1,2 +1,3 @@
+export { graphEdges, graphLabels, graphNodes, graphVersions } from "./graph.js";
 export { memories, memoryEmbeddings } from "./memories.js";
 export { sessions } from "./sessions.js";

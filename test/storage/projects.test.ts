@@ -1,6 +1,10 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
+
+const journal = new URL("../../drizzle/meta/_journal.json", import.meta.url);
+const schemaVersion = JSON.parse(readFileSync(journal, "utf8")).entries.length;
 
 /** Names that a filter made of strings could mix up. */
 const NAMES = ["a", "A", "a ", "á", "a%", "%", "_", "' OR 1=1 --", "*", '"', "a\nb", "😀", "default", "p".repeat(200)];
@@ -67,7 +71,7 @@ test("search without the full-text tables still answers, and health says that th
   await using temp = await tempStorage();
   const { storage } = temp;
   await storage.memories.insertMany([{ content: "migrations take the lock" }, { content: "kubernetes" }]);
-  expect(await storage.health()).toMatchObject({ ok: true, fts: true, schemaVersion: 2, lastError: undefined });
+  expect(await storage.health()).toMatchObject({ ok: true, fts: true, schemaVersion, lastError: undefined });
   for (const name of ["insert", "delete", "update"]) await storage.client.execute(`DROP TRIGGER memories_fts_${name}`);
   await storage.client.execute("DROP TABLE memories_fts");
   expect((await storage.memories.search("the migration lock"))[0]?.memory.content).toBe("migrations take the lock");
@@ -84,9 +88,13 @@ test("stats and health tell tables, sizes and the pool", async () => {
     { table: "memories", rows: 1 },
     { table: "memory_embeddings", rows: 0 },
     { table: "sessions", rows: 0 },
+    { table: "graph_nodes", rows: 0 },
+    { table: "graph_labels", rows: 0 },
+    { table: "graph_edges", rows: 0 },
+    { table: "graph_versions", rows: 0 },
   ]);
   const stats = await temp.storage.stats();
-  expect(stats).toMatchObject({ schemaVersion: 2, client: { pool: { active: 0 } } });
+  expect(stats).toMatchObject({ schemaVersion, client: { pool: { active: 0 } } });
   expect(stats.walBytes + stats.fileBytes).toBeGreaterThan(0);
 });
 
