@@ -1,11 +1,11 @@
 import { type SQL, sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import { StorageError } from "../errors.js";
 import { expectation } from "../options.js";
 import { graphEdges, graphNodes } from "../schema/graph.js";
 import { expectId, expectKeys, toJsonText } from "./arguments.js";
 import type { RepositoryContext } from "./executor.js";
 import { expectWord } from "./graph-node.js";
+import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
 import { list, prepareStatement, type Statement, set } from "./statements.js";
 
@@ -53,7 +53,7 @@ export interface EdgeDraft {
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toEdgeDraft(input: GraphEdgeInput): EdgeDraft {
   expectKeys("an edge", input, ["id", "from", "to", "type", "weight", "data", "parallel"]);
-  const { id = uuidv7(), from, to, type, weight = 1, data = {}, parallel = false } = input;
+  const { id = newId(), from, to, type, weight = 1, data = {}, parallel = false } = input;
   expectId(id);
   expectId(from, "from");
   expectId(to, "to");

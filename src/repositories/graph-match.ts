@@ -66,16 +66,17 @@ export function compileMatch(
     else conditions.push(sql`${alias}.row_id = ${first}.row_id`);
   }
   for (const [index, edge] of edges.entries()) conditions.push(...edgeConditions(edge, index));
-  const tables = [
-    ...nodes.map((_, index) => sql`${graphNodes} as ${sql.raw(`n${index}`)}`),
-    ...edges.map((_, index) => sql`${graphEdges} as ${sql.raw(`e${index}`)}`),
-  ];
+  const anchor = nodes.reduce((best, node, index) => (weightOf(node) > weightOf(nodes[best]!) ? index : best), 0);
+  const tables = [sql`${graphNodes} as ${sql.raw(`n${anchor}`)}`];
+  // From there leg by leg, in this very order: without statistics, SQLite may pair off all nodes before it asks for edges.
+  for (let right = anchor; right < edges.length; right++) tables.push(leg(edges[right]!, right, right, right + 1));
+  for (let left = anchor - 1; left >= 0; left--) tables.push(leg(edges[left]!, left, left + 1, left));
   const variables = [...bound.keys()];
   const rowIds = [...bound.values()].map((alias, index) => sql`${alias}.row_id as ${sql.raw(`b${index}`)}`);
   const shown = variables.map((_, index) => sql.raw(`v${index}`));
   const comma = sql`, `;
   const statement = toStatement(sql`select ${sql.join(shown.map(nodeColumns), comma)}
-    from (select distinct ${sql.join(rowIds, comma)} from ${sql.join(tables, comma)} where ${sql.join(conditions, sql` and `)})
+    from (select distinct ${sql.join(rowIds, comma)} from ${sql.join(tables, sql` cross join `)} where ${sql.join(conditions, sql` and `)})
     ${sql.join(
       shown.map((alias, index) => sql`join ${graphNodes} as ${alias} on ${alias}.row_id = ${sql.raw(`b${index}`)}`),
       sql` `,
@@ -98,19 +99,37 @@ export function compileMatch(
   return { statement, toMatch };
 }
 
-function edgeConditions(edge: PatternEdge, index: number): SQL[] {
-  const { type, types, direction = "out" } = edge;
-  const alias = (kind: string, at: number) => sql.raw(`${kind}${at}`);
-  const own = alias("e", index);
-  const [before, after] = [alias("n", index), alias("n", index + 1)];
-  const out = sql`${own}.from_row = ${before}.row_id and ${own}.to_row = ${after}.row_id`;
-  const back = sql`${own}.to_row = ${before}.row_id and ${own}.from_row = ${after}.row_id`;
-  const conditions = [direction === "out" ? out : direction === "in" ? back : sql`(${out} or ${back})`];
+/** How few nodes are likely to meet the filter of a node. */
+function weightOf({ id, name, namePrefix, label, kind, where }: PatternNode): number {
+  return [where, kind, label, namePrefix, name, id].findLastIndex((given) => given !== undefined);
+}
+
+/** The edge `number` from the node `known` to the node `next`. */
+function leg({ direction = "out" }: PatternEdge, number: number, known: number, next: number): SQL {
+  const edge = sql.raw(`e${number}`);
+  const here = sql`${sql.raw(`n${known}`)}.row_id`;
+  const there = sql`${sql.raw(`n${next}`)}.row_id`;
+  const onward = sql`${edge}.from_row = ${here}`;
+  const back = sql`${edge}.to_row = ${here}`;
+  // A pattern reads from left to right, also where it is followed from right to left.
+  const isOnward = (direction === "out") === known < next;
+  const [isIncident, other] =
+    direction === "both"
+      ? [sql`(${onward} or ${back})`, sql`case when ${onward} then ${edge}.to_row else ${edge}.from_row end`]
+      : isOnward
+        ? [onward, sql`${edge}.to_row`]
+        : [back, sql`${edge}.from_row`];
+  return sql`${graphEdges} as ${edge} on ${isIncident} cross join ${graphNodes} as ${sql.raw(`n${next}`)} on ${there} = ${other}`;
+}
+
+function edgeConditions({ type, types }: PatternEdge, index: number): SQL[] {
+  const own = sql.raw(`e${index}`);
+  const conditions: SQL[] = [];
   if (type !== undefined) conditions.push(sql`${own}.type = ${type}`);
   if (types !== undefined) {
     conditions.push(sql`${own}.type in (select value from json_each(${JSON.stringify(types)}))`);
   }
-  for (let other = 0; other < index; other++) conditions.push(sql`${own}.row_id <> ${alias("e", other)}.row_id`);
+  for (let other = 0; other < index; other++) conditions.push(sql`${own}.row_id <> ${sql.raw(`e${other}`)}.row_id`);
   return conditions;
 }
 

@@ -1,10 +1,10 @@
 import type { InValue } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import { expectation } from "../options.js";
 import { graphLabels, graphNodes } from "../schema/graph.js";
 import { expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
 import type { RepositoryContext } from "./executor.js";
+import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
 import { list, prepareStatement, type Statement, set } from "./statements.js";
 
@@ -71,7 +71,7 @@ export function toLabels(value: unknown): string[] {
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput): NodeDraft {
   expectKeys("a node", input, ["id", "kind", "name", "data", "labels", "createdAt", "updatedAt"]);
-  const { id = uuidv7(), kind, name, data = {}, labels = [], createdAt } = input;
+  const { id = newId(), kind, name, data = {}, labels = [], createdAt } = input;
   expectId(id);
   expectWord("kind", kind);
   expectWord("name", name, MAX_NODE_NAME_CHARS);

@@ -2,10 +2,11 @@ import { sql } from "drizzle-orm";
 import { compareCodePoints } from "../graph/code-points.js";
 import { shortestPath } from "../graph/shortest-path.js";
 import { expectation } from "../options.js";
+import { graphEdges, graphNodes } from "../schema/graph.js";
 import { expectId, expectKeys } from "./arguments.js";
 import { asStorageErrors, type Executor, type RepositoryContext } from "./executor.js";
 import { versionIn } from "./graph-cache.js";
-import { edgeColumns, edgesWithNodes, type GraphEdge, toEdge } from "./graph-edge.js";
+import { edgeColumns, type GraphEdge, toEdge } from "./graph-edge.js";
 import type { Following } from "./graph-queries.js";
 import { type FollowOptions, idsOf, placeOf, toFollowing } from "./graph-traversal.js";
 import { type Statement, toStatement } from "./statements.js";
@@ -97,9 +98,10 @@ function edgesAlong(project: string, ids: readonly string[], { direction, types 
   const ofTypes =
     types === undefined ? sql`` : sql`and e.type in (select value from json_each(${JSON.stringify(types)}))`;
   return toStatement(sql`select ${edgeColumns}, step.value ->> 0
-    from json_each(${JSON.stringify(steps)}) as step cross join ${edgesWithNodes}
-    where f.project = ${project} and f.id = step.value ->> 1 and t.project = ${project} and t.id = step.value ->> 2
-      ${ofTypes}`);
+    from json_each(${JSON.stringify(steps)}) as step
+      cross join ${graphNodes} as f on f.project = ${project} and f.id = step.value ->> 1
+      cross join ${graphNodes} as t on t.project = ${project} and t.id = step.value ->> 2
+      cross join ${graphEdges} as e on e.from_row = f.row_id and e.to_row = t.row_id ${ofTypes}`);
 }
 
 function isSmaller(edge: GraphEdge, other: GraphEdge): boolean {
