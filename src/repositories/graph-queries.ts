@@ -40,7 +40,7 @@ export function neighborsStatement(project: string, id: string, following: Follo
       sql`select ${there} as node from ${graphEdges} as e where ${here} = ${startRow(project, id)} ${ofTypes(following.types)}`,
   );
   return toStatement(sql`select n.id from (${sql.join(sources, sql` union `)}) as found
-    join ${n} as n on n.row_id = found.node group by n.row_id order by n.id limit ${toSqlLimit(limit)}`);
+    cross join ${n} as n on n.row_id = found.node group by n.row_id order by n.id limit ${toSqlLimit(limit)}`);
 }
 
 /** All that can be reached within `depth` edges, by one recursive query; the start first, then by depth and id. */
@@ -53,13 +53,13 @@ export async function reachedByQuery(
 ): Promise<Reached[]> {
   if (depth <= MAX_PAIR_DEPTH) {
     const steps = directions(following.direction).map(
-      ([here, there]) => sql`select ${there}, reach.depth + 1 from reach join ${graphEdges} as e on ${here} = reach.node
+      ([here, there]) => sql`select ${there}, reach.depth + 1 from reach cross join ${graphEdges} as e on ${here} = reach.node
         where reach.depth < ${depth} ${ofTypes(following.types)}`,
     );
     const { rows } = await executor.execute(
       toStatement(sql`with recursive reach(node, depth) as (
         select ${startRow(project, start)}, 0 union ${sql.join(steps, sql` union `)}
-      ) select n.id, min(reach.depth) from reach join ${n} as n on n.row_id = reach.node
+      ) select n.id, min(reach.depth) from reach cross join ${n} as n on n.row_id = reach.node
         group by reach.node order by 2, n.id`),
     );
     return rows.map((row) => ({ id: row[0] as string, depth: Number(row[1]) }));
@@ -88,7 +88,7 @@ async function reachedInOrder(
     toStatement(sql`with recursive ${reachOf(project, start, following)},
       reached(node, place) as materialized (select node, row_number() over () - 1 from reach),
       parents(node, place) as materialized (select node, min(place) from (${found}) group by node)
-    select n.id, parents.place from reached join ${n} as n on n.row_id = reached.node
+    select n.id, parents.place from reached cross join ${n} as n on n.row_id = reached.node
       left join parents on parents.node = reached.node order by reached.place`),
   );
   const reached: Reached[] = [];
@@ -120,19 +120,19 @@ export function chainStatement(project: string, start: string, steps: readonly C
   const tables = steps.map(({ direction, type }, index) => {
     const previous = sql.raw(`step${index}`);
     const parts = directions(direction).map(
-      ([here, there]) => sql`select ${there} from ${previous} join ${graphEdges} as e on ${here} = ${previous}.node
+      ([here, there]) => sql`select ${there} from ${previous} cross join ${graphEdges} as e on ${here} = ${previous}.node
         where true ${ofTypes(type === undefined ? undefined : [type])}`,
     );
     return sql`${sql.raw(`step${index + 1}`)}(node) as materialized (select distinct * from (${sql.join(parts, sql` union `)}))`;
   });
   const first = sql`step0(node) as (select ${startRow(project, start)})`;
   return toStatement(sql`with ${sql.join([first, ...tables], sql`, `)}
-    select n.id from ${sql.raw(`step${steps.length}`)} as last join ${n} as n on n.row_id = last.node order by n.id`);
+    select n.id from ${sql.raw(`step${steps.length}`)} as last cross join ${n} as n on n.row_id = last.node order by n.id`);
 }
 
 function reachOf(project: string, start: string, following: Following): SQL {
   const steps = directions(following.direction).map(
-    ([here, there]) => sql`select ${there} from reach join ${graphEdges} as e on ${here} = reach.node
+    ([here, there]) => sql`select ${there} from reach cross join ${graphEdges} as e on ${here} = reach.node
       where true ${ofTypes(following.types)}`,
   );
   return sql`reach(node) as (select ${startRow(project, start)} union ${sql.join(steps, sql` union `)})`;
