@@ -1,5 +1,6 @@
 /**
- * Remembers this repository: its Markdown, its source files and its git log. Then it searches them.
+ * Remembers this repository: its Markdown, its source files and its git log. Then it searches them, and tells from its
+ * import graph what depends on what.
  *
  *     npm start
  *     npm start -- "why is the write lock taken with exec"
@@ -7,7 +8,8 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join, relative } from "node:path";
-import { type MemoryInput, openStorage, type SearchResult } from "holdfast";
+import { type MemoryInput, openStorage, type Project, type SearchResult } from "holdfast";
+import { scanImports } from "./imports.js";
 
 const ROOT = process.cwd();
 // This program as well: its own questions would be the best answers to them.
@@ -86,6 +88,31 @@ function show(result: SearchResult): string {
   return `  ${match.padEnd(9)} ${memory.source === "git" ? memory.id.slice(0, 10) : memory.id}\n            ${line}`;
 }
 
+/** Replaces the import graph of the last time, as one transaction; then asks it. */
+async function showImports(project: Project): Promise<void> {
+  const { nodes, edges } = scanImports(
+    ROOT,
+    [...files(ROOT)].filter((path) => [".ts", ".mjs"].includes(extname(path))),
+  );
+  await project.transaction(async ({ graph }) => {
+    for (let known = await graph.findNodes(); known.items.length > 0; known = await graph.findNodes()) {
+      for (const { id } of known.items) await graph.deleteNode(id);
+    }
+    await graph.addNodes(nodes);
+    await graph.addEdges(edges);
+  });
+  const { graph } = project;
+  console.log(`\nThe import graph has ${nodes.length} files and ${edges.length} imports.`);
+  const file = "src/client/writer-queue.ts";
+  if ((await graph.getNode(file)) === undefined) return;
+  const dependents = await graph.kHop(file, Number.POSITIVE_INFINITY, { direction: "in" });
+  console.log(
+    `  ${dependents.length} files depend on ${file}, the nearest of them ${dependents.slice(0, 3).join(", ")}`,
+  );
+  const path = await graph.shortestPath("src/index.ts", file);
+  if (path !== undefined) console.log(`  ${path.ids.join(" -> ")}`);
+}
+
 const question = process.argv.slice(2).join(" ");
 await using storage = await openStorage({ dataDir: process.env.HOLDFAST_DATA_DIR ?? join(ROOT, ".holdfast") });
 const repository = storage.project(ROOT.slice(-200));
@@ -116,3 +143,4 @@ for (const text of question === "" ? QUESTIONS : [question]) {
   for (const result of results) console.log(show(result));
   if (results.length === 0) console.log("  nothing");
 }
+await showImports(repository);

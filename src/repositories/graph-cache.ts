@@ -224,7 +224,7 @@ function numbers(list: unknown): number[] {
 function placesByRow(rowIds: readonly number[]): (row: number) => number {
   const least = rowIds.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const most = rowIds.reduce((a, b) => Math.max(a, b), 0);
-  if (most - least < rowIds.length * 8) {
+  if (rowIds.length > 0 && most - least < rowIds.length * 8) {
     const places = new Uint32Array(most - least + 1);
     for (const [place, row] of rowIds.entries()) places[row - least] = place;
     return (row) => places[row - least]!;

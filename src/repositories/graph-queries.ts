@@ -53,7 +53,10 @@ export async function reachedByQuery(
 ): Promise<Reached[]> {
   if (depth <= MAX_PAIR_DEPTH) {
     const steps = directions(following.direction).map(
-      ([here, there]) => sql`select ${there}, reach.depth + 1 from reach cross join ${graphEdges} as e on ${here} = reach.node
+      ([
+        here,
+        there,
+      ]) => sql`select ${there}, reach.depth + 1 from reach cross join ${graphEdges} as e on ${here} = reach.node
         where reach.depth < ${depth} ${ofTypes(following.types)}`,
     );
     const { rows } = await executor.execute(
@@ -120,7 +123,10 @@ export function chainStatement(project: string, start: string, steps: readonly C
   const tables = steps.map(({ direction, type }, index) => {
     const previous = sql.raw(`step${index}`);
     const parts = directions(direction).map(
-      ([here, there]) => sql`select ${there} from ${previous} cross join ${graphEdges} as e on ${here} = ${previous}.node
+      ([
+        here,
+        there,
+      ]) => sql`select ${there} from ${previous} cross join ${graphEdges} as e on ${here} = ${previous}.node
         where true ${ofTypes(type === undefined ? undefined : [type])}`,
     );
     return sql`${sql.raw(`step${index + 1}`)}(node) as materialized (select distinct * from (${sql.join(parts, sql` union `)}))`;

@@ -1,5 +1,9 @@
-import { type GraphRepository, openStorage, type Storage } from "holdfast";
+import { eq } from "drizzle-orm";
+import { type GraphRepository, openStorage, type Storage, type StorageOptions } from "holdfast";
+import { graphEdges } from "holdfast/schema";
 import { expect, test } from "vitest";
+import { startChild } from "../support/child.js";
+import { rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
 import { tempStorage } from "../support/storage.js";
 
@@ -54,4 +58,136 @@ test("the graph in memory answers as recursive queries do, with other handles wr
     const expected = await answers(uncached.graph, ids);
     expect(await answers(storage.graph, ids)).toEqual(expected);
   }
+});
+
+const chainOf = (ids: readonly string[]) =>
+  ids.slice(1).map((to, i) => ({ id: `e${i}`, from: ids[i]!, to, type: "t" }));
+
+/** A storage with the chain a → b → c, read into memory. */
+async function warmStorage(options: StorageOptions = {}) {
+  const temp = await tempStorage(options);
+  const { graph } = temp.storage;
+  await graph.addNodes(["a", "b", "c", "d"].map((id) => ({ id, kind: "k", name: id })));
+  await graph.addEdges(chainOf(["a", "b", "c"]));
+  expect(await graph.bfs("a")).toEqual(["a", "b", "c"]);
+  return temp;
+}
+
+test("a warm traversal runs one statement", async () => {
+  await using temp = await warmStorage();
+  const { client, graph } = temp.storage;
+  const seen: unknown[] = [];
+  const { execute } = client;
+  client.execute = ((statement: never) => {
+    seen.push(statement);
+    return execute.call(client, statement);
+  }) as never;
+  client.batch = () => Promise.reject(new Error("no batch is needed"));
+  expect(await graph.bfs("a")).toEqual(["a", "b", "c"]);
+  expect(await graph.neighbors("a")).toEqual(["b"]);
+  expect(await graph.kHop("a", 2, { direction: "both" })).toEqual(["b", "c"]);
+  expect(seen).toHaveLength(3);
+});
+
+test("what another process commits is seen by the next traversal", async () => {
+  await using temp = await warmStorage();
+  const { graph } = temp.storage;
+  await using child = startChild("graph-writer", { path: temp.db.path });
+  await child.message<{ ready?: true }>(({ ready }) => ready === true);
+  child.send({ add: { id: "new", from: "c", to: "d", type: "t" } });
+  await child.message<{ done?: string }>(({ done }) => done === "new");
+  expect(await graph.bfs("a")).toEqual(["a", "b", "c", "d"]);
+  child.send({ remove: "e0" });
+  await child.message<{ done?: string }>(({ done }) => done === "e0");
+  expect(await graph.bfs("a")).toEqual(["a"]);
+});
+
+test("SQL by hand is seen: through db, client, and a rebuilt file", async () => {
+  await using temp = await warmStorage();
+  const { storage } = temp;
+  const reach = () => storage.graph.bfs("a");
+  await storage.db.delete(graphEdges).where(eq(graphEdges.id, "e1"));
+  expect(await reach()).toEqual(["a", "b"]);
+  await storage.client.execute("update graph_edges set to_row = (select row_id from graph_nodes where id = 'd')");
+  expect(await reach()).toEqual(["a", "d"]);
+  await storage.client.execute("update graph_nodes set id = 'z' where id = 'd'");
+  expect(await reach()).toEqual(["a", "z"]);
+  await storage.client.execute("VACUUM");
+  expect(await reach()).toEqual(["a", "z"]);
+  expect(await storage.purgeProject("default")).toBe(5);
+  expect(await rejection(reach())).toMatchObject({ code: "NOT_FOUND" });
+});
+
+test("a transaction sees its own writes and its snapshot, and leaves nothing in memory when rolled back", async () => {
+  await using temp = await warmStorage();
+  const { storage } = temp;
+  await storage
+    .transaction(async (tx) => {
+      await tx.graph.addEdge({ from: "c", to: "d", type: "t" });
+      expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c", "d"]);
+      expect((await tx.graph.shortestPath("a", "d"))?.ids).toEqual(["a", "b", "c", "d"]);
+      // Others see what is committed.
+      expect(await storage.graph.bfs("a")).toEqual(["a", "b", "c"]);
+      expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c", "d"]);
+      throw new Error("undo");
+    })
+    .catch((error: Error) => expect(error.message).toBe("undo"));
+  expect(await storage.graph.bfs("a")).toEqual(["a", "b", "c"]);
+  await storage.transaction(
+    async (tx) => {
+      expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c"]);
+      await using other = await openStorage(temp.db.path);
+      await other.graph.deleteEdge("e0");
+      expect(await other.graph.bfs("a")).toEqual(["a"]);
+      expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c"]);
+    },
+    { mode: "read" },
+  );
+  expect(await storage.graph.bfs("a")).toEqual(["a"]);
+});
+
+test("a graph beyond graphCacheBytes is asked by query, and whole-graph calls still answer", async () => {
+  await using temp = await warmStorage({ graphCacheBytes: 100 });
+  const { client, graph } = temp.storage;
+  const seen: string[] = [];
+  const { execute } = client;
+  client.execute = ((statement: { sql: string }) => {
+    seen.push(statement.sql);
+    return execute.call(client, statement as never);
+  }) as never;
+  expect(await graph.bfs("a")).toEqual(["a", "b", "c"]);
+  expect(await graph.bfs("a", { direction: "both", depth: 2 })).toEqual(["a", "b", "c"]);
+  expect(seen.filter((sql) => sql.includes("recursive"))).toHaveLength(2);
+  expect((await graph.shortestPath("a", "c"))?.ids).toEqual(["a", "b", "c"]);
+  expect(await graph.components()).toEqual([["a", "b", "c"], ["d"]]);
+  expect(await rejection(openStorage({ url: ":memory:", graphCacheBytes: -1 }))).toBeInstanceOf(RangeError);
+  expect(await rejection(openStorage({ url: ":memory:", graphCacheBytes: "1" as never }))).toBeInstanceOf(TypeError);
+});
+
+test("a graph read in pieces is the graph that was read as a whole", { timeout: 60_000 }, async () => {
+  const random = seededRandom("pieces");
+  await using temp = await tempStorage({ durability: "relaxed" });
+  const { graph } = temp.storage;
+  const count = 600;
+  await graph.addNodes(Array.from({ length: count }, (_, i) => ({ id: `n${i}`, kind: "k", name: "n" })));
+  const out = new Map<string, Set<string>>();
+  const seen = new Set<string>();
+  // More than are read at once, of three types, and one node with more edges than all others.
+  const edges = Array.from({ length: 80_000 }, (_, i) => {
+    const from = `n${i % 3 === 0 ? 7 : random.below(count)}`;
+    return { from, to: `n${random.below(count)}`, type: random.pick(["a", "b", "c"]), weight: 1 + random.below(3) };
+  }).filter(({ from, to, type }) => {
+    const key = `${from} ${to} ${type}`;
+    return seen.has(key) ? false : seen.add(key);
+  });
+  await graph.addEdges(edges.map((edge) => ({ ...edge, parallel: false })));
+  const more = edges.slice(0, 30_000).map((edge) => ({ ...edge, parallel: true }));
+  await graph.addEdges(more);
+  for (const { from, to } of edges) out.set(from, (out.get(from) ?? new Set()).add(to));
+  expect(edges.length + more.length).toBeGreaterThan(65_536);
+  await graph.bfs("n0");
+  for (const [id, targets] of out) expect(await graph.neighbors(id)).toEqual([...targets].sort());
+  const { items } = await graph.edges({ from: "n7", limit: 5000 });
+  const ranks = await graph.rankedBy("out", { limit: 1 });
+  expect(ranks).toEqual([{ id: "n7", score: items.length }]);
 });

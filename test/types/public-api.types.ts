@@ -1,7 +1,10 @@
 // Checked by `npm run typecheck`: what must compile, and what must not.
 import type { Client } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
+import { MultiDirectedGraph } from "graphology";
 import {
+  type GraphNode,
+  type GraphPattern,
   type Memory,
   openStorage,
   type Page,
@@ -50,3 +53,22 @@ await storage.memories.search("x", { mode: "fuzzy" });
 (await storage.memories.require("x")).content = "y";
 // @ts-expect-error: an event that does not exist
 storage.on("changed", () => undefined);
+
+const graph = storage.graph;
+const calls = await graph.match([
+  { as: "f", kind: "function" },
+  { type: "calls", direction: "out" },
+  { as: "g", label: "public", where: { size: { gt: 5 } } },
+]);
+calls satisfies readonly { readonly f: GraphNode; readonly g: GraphNode }[];
+// @ts-expect-error: the pattern binds no h
+calls[0]?.h;
+const pattern: GraphPattern = [{ as: "f" }];
+(await graph.match(pattern)) satisfies Readonly<Record<string, GraphNode>>[];
+// @ts-expect-error: a direction that does not exist
+await graph.bfs("a", { direction: "up" });
+// @ts-expect-error: kind and name are required
+await graph.addNode({ id: "a" });
+(await graph.toGraphology(MultiDirectedGraph)) satisfies MultiDirectedGraph;
+(await graph.findNodes()) satisfies Page<GraphNode>;
+graph.export() satisfies AsyncIterable<string>;

@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import type { GraphEdgeInput, GraphNodeInput } from "holdfast";
+
+/** `import … from "x"`, `export … from "x"` and `import("x")`; only what starts with a dot is a file of ours. */
+const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
+
+/** The files among `paths` as nodes, and which of them imports which as edges. */
+export function scanImports(
+  root: string,
+  paths: readonly string[],
+): { nodes: GraphNodeInput[]; edges: GraphEdgeInput[] } {
+  const nodes: GraphNodeInput[] = [];
+  const edges: GraphEdgeInput[] = [];
+  for (const path of paths) {
+    const id = relative(root, path);
+    const text = readFileSync(path, "utf8");
+    nodes.push({ id, kind: "file", name: id, data: { lines: text.split("\n").length } });
+    const targets = [...text.matchAll(IMPORT)].map(([, specifier]) => resolveImport(dirname(path), specifier!));
+    for (const target of new Set(targets)) {
+      if (target !== undefined && paths.includes(target)) {
+        edges.push({ from: id, to: relative(root, target), type: "imports" });
+      }
+    }
+  }
+  return { nodes, edges };
+}
+
+/** TypeScript imports `x.js` where the file is `x.ts`. */
+function resolveImport(folder: string, specifier: string): string | undefined {
+  const path = join(folder, specifier);
+  return [path, path.replace(/\.js$/, ".ts"), `${path}.ts`].find((candidate) => existsSync(candidate));
+}
