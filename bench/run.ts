@@ -1,16 +1,17 @@
 /**
  * Runs the trials: every figure in a fresh process, the contenders in turn, medians over the rounds.
  *
- *     npm run bench -- [--rounds 5] [--only TEXT]
+ *     npm run bench -- [--rounds 5] [--only TEXT] [--data FOLDER]
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Trial } from "./trial.js";
 import * as backup from "./trials/backup.js";
+import * as graph from "./trials/graph.js";
 import * as list from "./trials/list.js";
 import * as memvid from "./trials/memvid.js";
 import * as open from "./trials/open.js";
@@ -28,6 +29,7 @@ const TRIALS: Record<string, Trial> = {
   ...search,
   ...backup,
   ...memvid,
+  ...graph,
 };
 const SELF = fileURLToPath(import.meta.url);
 
@@ -48,20 +50,28 @@ async function runOne(name: string, contender: string): Promise<never> {
 
 function runAll(): void {
   const { values } = parseArgs({
-    options: { rounds: { type: "string", default: "5" }, only: { type: "string", default: "" } },
+    options: {
+      rounds: { type: "string", default: "5" },
+      only: { type: "string", default: "" },
+      data: { type: "string" },
+    },
   });
   const rounds = Number(values.rounds);
+  // npm runs this in the folder of the package, and says where it was called.
+  const data = resolve(process.env.INIT_CWD ?? ".", values.data ?? process.env.HOLDFAST_TEST_DATA ?? "");
   console.log(
     `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}; medians of ${rounds} fresh processes each\n`,
   );
   for (const [name, trial] of Object.entries(TRIALS)) {
     if (!name.toLowerCase().includes(values.only.toLowerCase())) continue;
+    if (trial.data !== undefined && !existsSync(join(data, trial.data))) continue;
     const contenders = Object.keys(trial.contenders);
     const figures = new Map(contenders.map((contender) => [contender, [] as number[]]));
     for (let round = 0; round < rounds; round++) {
       for (const contender of contenders) {
         const output = execFileSync(process.execPath, ["--import", "tsx", SELF, "--run", name, contender], {
           encoding: "utf8",
+          env: { ...process.env, HOLDFAST_TEST_DATA: data },
         });
         figures.get(contender)!.push(Number(output.trim().split("\n").at(-1)));
       }

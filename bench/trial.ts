@@ -8,6 +8,8 @@ export interface Trial {
   /** What is measured, sizes included. */
   readonly title: string;
   readonly unit: string;
+  /** A file that it needs from the folder that --data names; left out where there is none. */
+  readonly data?: string;
   /** By name; the first is the one that the others are compared with. Each resolves to one figure in `unit`. */
   readonly contenders: Readonly<Record<string, (context: TrialContext) => Promise<number>>>;
 }

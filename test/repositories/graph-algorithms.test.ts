@@ -12,7 +12,7 @@ async function memory(
   ids: readonly string[] = [],
 ): Promise<Storage> {
   const storage = await openStorage(":memory:");
-  const all = [...new Set([...ids, ...edges.flatMap(([from, to]) => [from, to])])];
+  const all = [...new Set([...ids, ...edges.map(([from]) => from), ...edges.map(([, to]) => to)])];
   await storage.graph.addNodes(all.map((id) => ({ id, kind: "k", name: id })));
   await storage.graph.addEdges(edges.map(([from, to, weight]) => ({ from, to, type: "t", weight, parallel: true })));
   return storage;
