@@ -104,6 +104,9 @@ const draftRows = sql`from json_each(${sql.placeholder("rows")}) as edge`;
 const weightColumn = sql`coalesce(${sql.placeholder("weight")}, (edge.value ->> 4) * 1.0 / (1 << (edge.value ->> 5)))`;
 const insertRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)}, ${nodeRow(2)},
   edge.value ->> 3, 0, ${weightColumn}, edge.value ->> 6 ${draftRows}`);
+/** Edges that differ in their ends only, as many bulk loads are: what they share is not read from each row. */
+const insertLikeRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
+  ${nodeRow(2)}, ${sql.placeholder("type")}, 0, ${sql.placeholder("weight")}, ${sql.placeholder("data")} ${draftRows}`);
 /** The last column counts those of the same ends and type that come before in the same statement. */
 const insertParallelRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
   ${nodeRow(2)}, edge.value ->> 3,
@@ -145,6 +148,11 @@ export function insertEdges(context: RepositoryContext, drafts: readonly EdgeDra
 
 function insertStatement(project: string, drafts: readonly EdgeDraft[]): Statement {
   const hasParallel = drafts.some(({ parallel }) => parallel);
+  const { type, weight: shared, data: json } = drafts[0]!;
+  if (!hasParallel && drafts.every((one) => one.type === type && one.weight === shared && one.data === json)) {
+    const rows = JSON.stringify(drafts.map(({ id, from, to }) => [id, from, to]));
+    return insertLikeRows({ project, rows, type, weight: shared, data: json });
+  }
   const before = new Map<string, number>();
   const rows = drafts.map(({ id, from, to, type, weight, data, parallel }) => {
     const row = [id, from, to, type, ...(integerAndShift(weight) ?? [0, 0]), data];
