@@ -56,7 +56,7 @@ export class StorageError extends Error {
   readonly table: string | undefined;
   /** The columns of a failed constraint, where SQLite names them. */
   readonly columns: readonly string[] | undefined;
-  /** The line of an import that is wrong; the first is 1. */
+  /** The line of an import, or of a migration file, where it is wrong; the first is 1. */
   readonly line: number | undefined;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {

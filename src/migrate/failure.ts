@@ -22,15 +22,15 @@ export class MigrationError extends StorageError {
   readonly tag: string;
   /** The statement that failed, as its file has it; undefined where no single one did. */
   readonly statement: string | undefined;
-  /** The line of that file on which the statement starts, from 1. */
-  readonly line: number | undefined;
   readonly #details: FailureDetails;
 
   constructor(tag: string, message: string, details: FailureDetails) {
-    super("MIGRATION_FAILED", message, "cause" in details ? { cause: details.cause } : {});
+    super("MIGRATION_FAILED", message, {
+      line: details.at?.line,
+      ...("cause" in details ? { cause: details.cause } : {}),
+    });
     this.tag = tag;
     this.statement = details.at?.sql;
-    this.line = details.at?.line;
     this.#details = details;
   }
 
