@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Trial } from "./trial.js";
 import * as backup from "./trials/backup.js";
+import * as conversations from "./trials/conversations.js";
 import * as graph from "./trials/graph.js";
 import * as list from "./trials/list.js";
 import * as memvid from "./trials/memvid.js";
@@ -30,6 +31,7 @@ const TRIALS: Record<string, Trial> = {
   ...backup,
   ...memvid,
   ...graph,
+  ...conversations,
 };
 const SELF = fileURLToPath(import.meta.url);
 

@@ -1,6 +1,9 @@
 /**
  * How well keyword search finds the turns that answer a question: `npm run bench:search -- --data DIR-or-file`.
  *
+ * `--as conversations` appends the turns to a conversation per sample, all in one project, and searches the whole of it
+ * (or, with `--within`, only that conversation); `--bare` leaves out the speakers' names.
+ *
  * Reads LoCoMo (Maharana et al. 2024): each conversation is a project, each turn one memory "speaker: text", and a question's
  * `evidence` names the turns that answer it. Evidence ids that no turn has are skipped, and so are questions left without any;
  * the unanswerable ones (category 5, whose evidence misleads on purpose) are counted apart.
@@ -46,30 +49,36 @@ class Tally {
   }
 }
 
-const { values } = parseArgs({ options: { data: { type: "string" } } });
+/** Finds the ids of turns for a question of a conversation. */
+type Finder = (question: string) => Promise<string[]>;
+
+const { values } = parseArgs({
+  options: {
+    data: { type: "string" },
+    as: { type: "string", default: "memories" },
+    within: { type: "boolean", default: false },
+    bare: { type: "boolean", default: false },
+  },
+});
 if (values.data === undefined) throw new TypeError("Expected `--data` to name locomo-dev.json or its folder");
 const file = statSync(values.data).isDirectory() ? join(values.data, "locomo-dev.json") : values.data;
-const conversations = JSON.parse(readFileSync(file, "utf8")) as Conversation[];
+const samples = JSON.parse(readFileSync(file, "utf8")) as Conversation[];
 
 await using storage = await openStorage(":memory:");
 const answerable = new Tally();
 const unanswerable = new Tally();
 const times: number[] = [];
-for (const [number, { conversation, qa }] of conversations.entries()) {
-  const { memories } = storage.project(`conversation-${number}`);
-  const stored = turns(conversation).map(({ speaker, dia_id, text }) => ({
-    id: dia_id,
-    content: `${speaker}: ${text}`,
-  }));
-  await memories.insertMany(stored);
-  const known = new Set(stored.map(({ id }) => id));
+const store = values.as === "conversations" ? storeAsConversation : storeAsMemories;
+const finders: Finder[] = [];
+for (const [number, { conversation }] of samples.entries()) finders.push(await store(number, turns(conversation)));
+for (const [number, { conversation, qa }] of samples.entries()) {
+  const known = new Set(turns(conversation).map((turn) => idOf(number, turn)));
   for (const { question, evidence = [], category } of qa) {
-    const wanted = new Set(evidence.filter((id) => known.has(id)));
+    const wanted = new Set(evidence.map((id) => `${number}/${id}`).filter((id) => known.has(id)));
     if (wanted.size === 0) continue;
     const start = performance.now();
-    const results = await memories.search(question, { limit: LIMIT });
+    const found = await finders[number]!(question);
     times.push(performance.now() - start);
-    const found = results.map(({ memory }) => memory.id);
     (category === UNANSWERABLE ? unanswerable : answerable).add(found, wanted);
   }
 }
@@ -77,6 +86,37 @@ times.sort((a, b) => a - b);
 console.log(`answerable  ${answerable}`);
 console.log(`category ${UNANSWERABLE}  ${unanswerable}`);
 console.log(`median      ${times[Math.floor(times.length / 2)]!.toFixed(2)} ms a search`);
+
+async function storeAsMemories(number: number, stored: readonly Turn[]): Promise<Finder> {
+  const { memories } = storage.project(`conversation-${number}`);
+  await memories.insertMany(stored.map((turn) => ({ id: idOf(number, turn), content: textOf(turn) })));
+  return async (question) => (await memories.search(question, { limit: LIMIT })).map(({ memory }) => memory.id);
+}
+
+async function storeAsConversation(number: number, stored: readonly Turn[]): Promise<Finder> {
+  const { conversations } = storage;
+  const { id } = await conversations.insert();
+  const first = stored[0]!.speaker;
+  await conversations.append(
+    id,
+    stored.map((turn) => ({
+      id: idOf(number, turn),
+      role: turn.speaker === first ? ("user" as const) : ("assistant" as const),
+      content: textOf(turn),
+    })),
+  );
+  const scope = values.within ? { conversationId: id } : {};
+  return async (question) =>
+    (await conversations.search(question, { ...scope, limit: LIMIT })).map(({ message }) => message.id);
+}
+
+function idOf(number: number, { dia_id }: Turn): string {
+  return `${number}/${dia_id}`;
+}
+
+function textOf({ speaker, text }: Turn): string {
+  return values.bare ? text : `${speaker}: ${text}`;
+}
 
 function turns(conversation: Conversation["conversation"]): Turn[] {
   const sessions = Object.keys(conversation).flatMap((key) => /^session_(\d+)$/.exec(key)?.[1] ?? []);

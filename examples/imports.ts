@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { GraphEdgeInput, GraphNodeInput } from "holdfast";
 
 /** `import … from "x"`, `export … from "x"` and `import("x")`; only what starts with a dot is a file of ours. */
@@ -30,4 +31,16 @@ export function scanImports(
 function resolveImport(folder: string, specifier: string): string | undefined {
   const path = join(folder, specifier);
   return [path, path.replace(/\.js$/, ".ts"), `${path}.ts`].find((candidate) => existsSync(candidate));
+}
+
+// By itself it shows what the examples import of each other.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const folder = dirname(fileURLToPath(import.meta.url));
+  const { edges } = scanImports(
+    folder,
+    readdirSync(folder)
+      .map((file) => join(folder, file))
+      .filter((path) => path.endsWith(".ts")),
+  );
+  for (const { from, to } of edges) console.log(`${from} imports ${to}`);
 }

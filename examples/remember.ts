@@ -4,10 +4,14 @@
  *
  *     npm start
  *     npm start -- "why is the write lock taken with exec"
+ *     npm start -- --conversation talk.json ["a question"]
+ *
+ * The last imports a conversation, too: what `conversations.export` gives, or a list of `{ role, content }`.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { extname, join, relative } from "node:path";
+import { basename, extname, join, relative } from "node:path";
+import { parseArgs } from "node:util";
 import { type MemoryInput, openStorage, type Project, type SearchResult } from "holdfast";
 import { scanImports } from "./imports.js";
 
@@ -113,7 +117,24 @@ async function showImports(project: Project): Promise<void> {
   if (path !== undefined) console.log(`  ${path.ids.join(" -> ")}`);
 }
 
-const question = process.argv.slice(2).join(" ");
+/** A list of messages has no ids of its own: the place of each in the file makes importing twice change nothing. */
+async function importConversation({ conversations }: Project, path: string): Promise<string> {
+  const document = JSON.parse(readFileSync(path, "utf8"));
+  if (!Array.isArray(document)) return (await conversations.import(document)).id;
+  const id = `file:${path}`;
+  if ((await conversations.get(id)) === undefined) await conversations.insert({ id, title: basename(path) });
+  await conversations.append(
+    id,
+    document.map((message, place) => ({ clientId: `place-${place}`, ...message })),
+  );
+  return id;
+}
+
+const { values, positionals } = parseArgs({
+  options: { conversation: { type: "string" } },
+  allowPositionals: true,
+});
+const question = positionals.join(" ");
 await using storage = await openStorage({ dataDir: process.env.HOLDFAST_DATA_DIR ?? join(ROOT, ".holdfast") });
 const repository = storage.project(ROOT.slice(-200));
 
@@ -135,6 +156,20 @@ console.log(`Stored ${stored} memories in ${Math.round(elapsed)} ms${rate}; ${kn
 console.log(
   `The project holds ${stats.count} (${stats.byType.map(({ type, count }) => `${count} ${type}`).join(", ")}).`,
 );
+
+if (values.conversation !== undefined) {
+  const id = await importConversation(repository, values.conversation);
+  const conversation = await repository.conversations.require(id);
+  console.log(`The conversation "${conversation.title ?? id}" holds ${conversation.messageCount} messages.`);
+  for (const { message, match, snippet } of await repository.conversations.search(question, {
+    conversationId: id,
+    limit: 3,
+  })) {
+    console.log(
+      `  ${match.padEnd(9)} ${message.seq} ${message.role}: ${snippet.replaceAll(/<\/?mark>|\s+/g, " ").trim()}`,
+    );
+  }
+}
 
 for (const text of question === "" ? QUESTIONS : [question]) {
   const started = performance.now();

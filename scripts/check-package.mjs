@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStorage, StorageError } from "holdfast";
 import { createClient } from "holdfast/client";
+import { insertConversation, insertMessage } from "holdfast/conversations";
 import { create, createStorage, FileLock } from "holdfast/memvid";
 import { status } from "holdfast/migrate";
 import { memories } from "holdfast/schema";
@@ -16,6 +17,10 @@ try {
   if (found?.memory.id !== "first") throw new Error("the memory was not found");
   const rows = await storage.db.select({ id: memories.id }).from(memories);
   if (rows.length !== 1) throw new Error("Drizzle did not see the memory");
+  const { id } = await insertConversation(storage, { title: "a talk" });
+  await insertMessage(storage, id, { role: "user", content: "does it work when installed?" });
+  const [turn] = await storage.conversations.search("is it installed");
+  if (turn?.message.conversationId !== id) throw new Error("the message was not found");
   const conflict = await storage.memories.insert({ id: "first", content: "again" }).catch((error) => error);
   if (!(conflict instanceof StorageError) || conflict.code !== "CONFLICT") throw new Error("no CONFLICT");
   await storage.close();

@@ -17,6 +17,13 @@ export class ClientExecutor implements Executor {
     return this.#watched(() => this.#client.execute(statement));
   }
 
+  scan(statement: Statement) {
+    const client = this.#client;
+    return this.#watched(() =>
+      client instanceof LocalClient ? client.executeOffThread(statement) : client.execute(statement),
+    );
+  }
+
   batch(statements: readonly Statement[]) {
     return this.#watched(() => this.#client.batch([...statements], "deferred"));
   }
@@ -59,6 +66,7 @@ export class ClientExecutor implements Executor {
 function transactionExecutor(transaction: Transaction): Executor {
   const executor: Executor = {
     execute: (statement) => transaction.execute(statement),
+    scan: (statement) => transaction.execute(statement),
     batch: (statements) => transaction.batch([...statements]),
     atomically: (more) => more(executor),
     snapshot: async () => ({ executor, isStable: true, close: () => undefined }),

@@ -128,6 +128,12 @@ function constraintError(failure: LibsqlError): StorageError | undefined {
       "The vector has another length than those stored for this model and version. Name another version, or drop the old";
     return new StorageError("DIMENSION_MISMATCH", message, { cause: failure });
   }
+  const taken = /ID_TAKEN: (\w+)\.(\w+), \w+\.(\w+)/.exec(failure.message);
+  if (taken !== null) {
+    const [, table, ...columns] = taken;
+    const message = `There is one of this id among the ${table}, perhaps deleted: choose another id`;
+    return new StorageError("CONFLICT", message, { cause: failure, table, columns });
+  }
   const named = /constraint failed: (.+)$/.exec(failure.message)?.[1]?.split(", ") ?? [];
   const columns = named.filter((name) => name.includes(".")).map((name) => name.slice(name.indexOf(".") + 1));
   const table = named.find((name) => name.includes("."))?.split(".")[0];

@@ -5,12 +5,17 @@ import { toStorageError } from "./errors.js";
 import { scalar } from "./repositories/executor.js";
 import { toStatement } from "./repositories/statements.js";
 import {
+  conversationSummaries,
+  conversations,
+  conversationTags,
   graphEdges,
   graphLabels,
   graphNodes,
   graphVersions,
   memories,
   memoryEmbeddings,
+  messageRefs,
+  messages,
   sessions,
 } from "./schema/index.js";
 
@@ -33,13 +38,27 @@ export interface Health {
   readonly tables: readonly { readonly table: string; readonly rows: number }[];
   readonly walBytes: number;
   readonly freePages: number;
-  /** Whether the full-text index answers; without it, search scans. */
+  /** Whether the full-text indexes answer; without them, search scans. */
   readonly fts: boolean;
   /** The last failure of the storage as text, the one met just now included; undefined if there was none. */
   readonly lastError: string | undefined;
 }
 
-const TABLES = [memories, memoryEmbeddings, sessions, graphNodes, graphLabels, graphEdges, graphVersions];
+const TABLES = [
+  memories,
+  memoryEmbeddings,
+  sessions,
+  conversations,
+  messages,
+  conversationTags,
+  messageRefs,
+  conversationSummaries,
+  graphNodes,
+  graphLabels,
+  graphEdges,
+  graphVersions,
+];
+const FTS_TABLES = ["memories_fts", "messages_fts"];
 
 export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
   const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
@@ -86,7 +105,9 @@ export async function readHealth(client: Client, path: string, lastError: unknow
     }
   });
   const fts = await attempt(async () => {
-    await client.execute("select rowid from memories_fts where memories_fts match 'holdfast' limit 1");
+    for (const table of FTS_TABLES) {
+      await client.execute(`select rowid from ${table} where ${table} match 'holdfast' limit 1`);
+    }
   });
   return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure) };
 }

@@ -5,6 +5,24 @@ export type { FileStats, Health } from "./health.js";
 export type { LongCallOptions, Progress } from "./long-call.js";
 export type { BackupResult, BackupsOptions, BackupsResult } from "./maintenance/backup.js";
 export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
+export type { ForkOptions } from "./repositories/conversation-fork.js";
+export type { ListConversationsOptions } from "./repositories/conversation-list.js";
+export type {
+  Conversation,
+  ConversationInput,
+  ConversationPatch,
+  Message,
+  MessageInput,
+  MessagePatch,
+  MessageRole,
+} from "./repositories/conversation-record.js";
+export type { MessageRef, MessageRefInput } from "./repositories/conversation-refs.js";
+export type { MessageSearchResult, SearchMessagesOptions } from "./repositories/conversation-search.js";
+export type { ConversationSummary, SummaryFilter, SummaryInput } from "./repositories/conversation-summaries.js";
+export type { TagCount } from "./repositories/conversation-tags.js";
+export type { ConversationDocument } from "./repositories/conversation-transfer.js";
+export type { WindowOptions } from "./repositories/conversation-window.js";
+export { ConversationRepository, type ListMessagesOptions } from "./repositories/conversations.js";
 export type { Page } from "./repositories/cursor.js";
 export type { Change, ChangeAction, ChangeArea } from "./repositories/executor.js";
 export { GraphRepository, type PageRankOptions, type RankedNode } from "./repositories/graph.js";

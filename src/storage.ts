@@ -27,6 +27,7 @@ import {
 import { migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { expectOneOf } from "./options.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
+import { ConversationRepository } from "./repositories/conversations.js";
 import type { Change, RepositoryContext } from "./repositories/executor.js";
 import { GraphRepository } from "./repositories/graph.js";
 import { GraphCache } from "./repositories/graph-cache.js";
@@ -46,6 +47,7 @@ import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
 export interface Repositories {
   readonly memories: MemoryRepository;
   readonly sessions: SessionRepository;
+  readonly conversations: ConversationRepository;
   readonly graph: GraphRepository;
 }
 
@@ -146,6 +148,11 @@ export class Storage implements Repositories {
   /** Of project `"default"`. */
   get sessions(): SessionRepository {
     return this.#outer.sessions;
+  }
+
+  /** Of project `"default"`. */
+  get conversations(): ConversationRepository {
+    return this.#outer.conversations;
   }
 
   /** Of project `"default"`. */
@@ -389,6 +396,7 @@ function repositoriesOf(context: RepositoryContext): Repositories {
   return {
     memories: new MemoryRepository(context),
     sessions: new SessionRepository(context),
+    conversations: new ConversationRepository(context),
     graph: new GraphRepository(context),
   };
 }

@@ -51,6 +51,10 @@ export class TransactionScope implements Executor {
     return this.#alone(() => this.#transaction.execute(statement as InStatement));
   }
 
+  scan(statement: Statement): Promise<ResultSet> {
+    return this.execute(statement);
+  }
+
   async batch(statements: readonly (Statement | InStatement)[]): Promise<ResultSet[]> {
     const run = () => this.#transaction.batch([...statements] as InStatement[]);
     return this.#alone(() => (statements.length > 1 ? this.#inSavepoint(run) : run()));
@@ -59,6 +63,7 @@ export class TransactionScope implements Executor {
   async atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
     const inner: Executor = {
       execute: (statement) => this.#transaction.execute(statement),
+      scan: (statement) => this.#transaction.execute(statement),
       batch: (statements) => this.#transaction.batch([...statements]),
       atomically: (more) => more(inner),
       snapshot: async () => ({ executor: inner, isStable: true, close: () => undefined }),

@@ -54,7 +54,9 @@ async function fillTable(client: Client, table: { name: string; sql: string }, r
       await client.execute({ sql, args });
       stored++;
     } catch (error) {
-      if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT") throw error;
+      const { code, message } = error as { code?: string; message: string };
+      // A trigger that reads a column as JSON refuses text that is none.
+      if (code !== "SQLITE_CONSTRAINT" && !message.includes("malformed JSON")) throw error;
     }
   }
   return stored > 0;

@@ -6,6 +6,7 @@ import {
   type NativeStatement,
   type NativeValue,
   openNative,
+  queryOffThread,
 } from "./native.js";
 import { decodeRow, rowMaker, StatementResult } from "./rows.js";
 import { prepareSingleRow } from "./single-row.js";
@@ -30,7 +31,7 @@ export interface ConnectionOptions extends NativeOpenOptions {
 }
 
 /**
- * One connection to a local database with its prepared statements. Every call but `execOffThread` is synchronous.
+ * One connection to a local database with its prepared statements. Every call but those `OffThread` is synchronous.
  *
  * Who holds it keeps two rules: writes run inside a transaction begun by `exec`, so that no prepared statement ever
  * meets SQLITE_BUSY (it would stay in progress and block every later COMMIT), and nothing is called after `close`.
@@ -125,6 +126,22 @@ export class Connection {
     try {
       await execOffThread(this.#database, sql);
     } catch (error) {
+      throw this.#note(error);
+    }
+  }
+
+  /** As `execute` for one SELECT, on another thread: see `execOffThread`. */
+  async executeOffThread({ sql }: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): Promise<ResultSet> {
+    this.wasUsed = true;
+    try {
+      const { columns, rows } = await queryOffThread(this.#database, sql, args);
+      const names = columns.map(({ name }) => name);
+      const makeRow = rowMaker(names);
+      const made = rows.map((row) => makeRow(decodeRow(row, intMode)));
+      const types = columns.map(({ type }) => type ?? "");
+      return new StatementResult(names, types, made, 0, undefined);
+    } catch (error) {
+      if (primaryCode(error) === BUSY) this.#isStuck = true;
       throw this.#note(error);
     }
   }

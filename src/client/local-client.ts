@@ -81,6 +81,30 @@ export class LocalClient implements PooledClient {
     }
   }
 
+  /**
+   * As `execute` for one SELECT that may take long: on another thread and a reader of its own, so that the event loop
+   * and all other reads go on. On `:memory:`, whose one connection has no such place, it is `execute`.
+   */
+  async executeOffThread(input: StatementInput): Promise<ResultSet> {
+    this.#assertOpen();
+    const pool = this.#pool;
+    const { statement, args } = pool.bind(input);
+    if (pool.readers === undefined || pool.hasTemporaryTables || statement.kind !== "read") {
+      return this.execute(input as InStatement);
+    }
+    this.guard?.("read");
+    const trace = new Error("taken");
+    await pool.ready();
+    const connection = await pool.readers.acquire();
+    const holder = pool.holders.add("a long read", trace);
+    try {
+      return await connection.executeOffThread(statement, args, this.#options.intMode);
+    } finally {
+      pool.holders.remove(holder);
+      pool.readers.release(connection);
+    }
+  }
+
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
     this.#assertOpen();
     assertMode(mode);

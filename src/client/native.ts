@@ -29,8 +29,18 @@ export interface NativeOpenOptions {
   readonly timeout?: number;
 }
 
+interface AsyncStatement {
+  raw(on: boolean): this;
+  safeIntegers(on: boolean): this;
+  columns(): { name: string; type: string | null }[];
+  all(args: readonly NativeValue[]): Promise<unknown[]>;
+}
+
 interface AsyncFace {
-  readonly prototype: { exec(this: { db: object }, sql: string): Promise<void> };
+  readonly prototype: {
+    exec(this: { db: object }, sql: string): Promise<void>;
+    prepare(this: { db: object }, sql: string): Promise<AsyncStatement>;
+  };
 }
 
 // `libsql` is reached through @libsql/client, so that both share one native library: two copies of SQLite
@@ -47,4 +57,19 @@ export function openNative(path: string, options: NativeOpenOptions): NativeData
 /** Runs `sql` on a thread of the binding's own, so that a long VACUUM or checkpoint leaves the event loop free. */
 export function execOffThread(database: NativeDatabase, sql: string): Promise<void> {
   return AsyncDatabase.prototype.exec.call({ db: database.db }, sql);
+}
+
+/**
+ * Prepares and runs one SELECT the same way; rows as arrays, integers as bigint.
+ *
+ * Only the way to the first row is off the main thread, the others are stepped to on it: sort, and all of it is.
+ */
+export async function queryOffThread(
+  database: NativeDatabase,
+  sql: string,
+  args: readonly NativeValue[],
+): Promise<{ columns: { name: string; type: string | null }[]; rows: unknown[][] }> {
+  const statement = await AsyncDatabase.prototype.prepare.call({ db: database.db }, sql);
+  const rows = (await statement.raw(true).safeIntegers(true).all(args)) as unknown[][];
+  return { columns: statement.columns(), rows };
 }

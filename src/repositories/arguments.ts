@@ -124,3 +124,8 @@ export function toVector(name: string, value: unknown): Float32Array {
   }
   return vector;
 }
+
+/** The fields of a patch that change something: undefined means "as it is", as everywhere. */
+export function definedOnly(patch: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+}

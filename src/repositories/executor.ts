@@ -6,6 +6,8 @@ import type { Statement } from "./statements.js";
 /** What repositories run on: the client of a storage, or one transaction of it. Rejects with StorageError. */
 export interface Executor {
   execute(statement: Statement): Promise<ResultSet>;
+  /** Runs one SELECT that may read very much; where it can, without keeping the event loop. */
+  scan(statement: Statement): Promise<ResultSet>;
   /** Runs all in one transaction, or in the present one. */
   batch(statements: readonly Statement[]): Promise<ResultSet[]>;
   /** Runs `work` in one transaction, which is the present one where there is one. */

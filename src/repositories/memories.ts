@@ -4,7 +4,7 @@ import { StorageError } from "../errors.js";
 import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { searchScope, toSearchText } from "../search/terms.js";
-import { expectId, expectKeys, expectLimit, expectObject, toMillis, toSqlLimit } from "./arguments.js";
+import { definedOnly, expectId, expectKeys, expectLimit, expectObject, toMillis, toSqlLimit } from "./arguments.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
 import {
@@ -446,9 +446,4 @@ export class MemoryRepository {
   #announce(action: ChangeAction, ids: readonly string[]): void {
     this.#context.announce({ project: this.#context.project, area: "memories", action, ids });
   }
-}
-
-/** Undefined means "as it is", as everywhere. */
-function definedOnly(patch: MemoryPatch): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
 }

@@ -1,7 +1,7 @@
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { memories } from "../schema/memories.js";
-import { expectObject, expectText, expectType, MAX_NAME_CHARS, toMillis } from "./arguments.js";
-import { jsonEquals } from "./json-condition.js";
+import { expectText, expectType, MAX_NAME_CHARS, toMillis } from "./arguments.js";
+import { metadataConditions } from "./metadata-filter.js";
 
 /** Which memories; all conditions must hold. Bounds are inclusive and compare `createdAt`. */
 export interface MemoryFilter {
@@ -42,15 +42,6 @@ export function filterConditions(project: string, filter: MemoryFilter, m: Memor
   }
   if (since !== undefined) conditions.push(sql`${m.createdAt} >= ${toMillis("since", since)}`);
   if (until !== undefined) conditions.push(sql`${m.createdAt} <= ${toMillis("until", until)}`);
-  if (metadata !== undefined) {
-    expectObject("metadata", metadata);
-    for (const [key, value] of Object.entries(metadata)) conditions.push(metadataCondition(m, key, value));
-  }
+  if (metadata !== undefined) conditions.push(...metadataConditions(m.metadata, metadata));
   return conditions;
-}
-
-/** Compares a top-level key of the metadata. */
-function metadataCondition(m: MemoryColumns, key: string, value: unknown): SQL {
-  expectText("metadata", key, Number.POSITIVE_INFINITY, 0);
-  return jsonEquals(sql`${m.metadata}`, [key], `metadata.${key}`, value);
 }

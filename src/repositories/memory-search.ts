@@ -6,7 +6,7 @@ import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { fuse } from "../search/fuse.js";
 import { keywordSearch } from "../search/keyword-search.js";
 import { planQuery } from "../search/query.js";
-import type { KeywordMatch, SearchReader, SearchTarget } from "../search/request.js";
+import type { KeywordMatch, SearchTarget } from "../search/request.js";
 import { type SnippetOptions, snippet } from "../search/snippet.js";
 import { searchScope } from "../search/terms.js";
 import { expectKeys, expectLimit, toSqlLimit, toVector } from "./arguments.js";
@@ -14,6 +14,7 @@ import type { RepositoryContext } from "./executor.js";
 import { isOfModel } from "./memory-embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./memory-filter.js";
 import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./memory-record.js";
+import { searchReader, toWhere } from "./search-reader.js";
 import { all, list, toStatement } from "./statements.js";
 
 /** How a result was found. */
@@ -148,16 +149,12 @@ export async function nearestMemories(
 
 function findWords(context: RepositoryContext, text: string, filter: MemoryFilter, limit: number): Promise<Hit[]> {
   const { project, executor } = context;
-  const reader: SearchReader = {
-    all: async (statement, args) => (await executor.execute({ sql: statement, args })).rows,
-  };
-  const where = toStatement(all(filterConditions(project, filter, aliased)));
-  return keywordSearch(reader, {
+  return keywordSearch(searchReader(executor), {
     target: TARGET,
     text,
     scope: searchScope(project),
-    where: { sql: where.sql, args: where.args as (string | number)[] },
-    limit: toSqlLimit(limit) < 0 ? Number.MAX_SAFE_INTEGER : limit,
+    where: toWhere(filterConditions(project, filter, aliased)),
+    limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
 }
 

@@ -1,4 +1,11 @@
 import { sql } from "drizzle-orm";
+import {
+  conversationSummaries,
+  conversations,
+  conversationTags,
+  messageRefs,
+  messages,
+} from "../schema/conversations.js";
 import { graphEdges, graphLabels, graphNodes, graphVersions } from "../schema/graph.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { sessions } from "../schema/sessions.js";
@@ -11,15 +18,21 @@ export interface ProjectCount {
   readonly count: number;
 }
 
+/** A conversation, unless it is deleted, and those of its own messages that can be seen: by its index, not by counting. */
+const visibleRecords = sql`(${conversations.deletedAt} is null) + max(0, min(${conversations.visibleSeq}, coalesce((
+  select max(${messages.seq}) from ${messages} where ${messages.conversationRowId} = ${conversations.rowId}
+), 0)) - ${conversations.prefixSeq})`;
+
 export async function countProjects(executor: Executor): Promise<ProjectCount[]> {
   const { rows } = await asStorageErrors(() =>
     executor.execute(
-      toStatement(sql`select project, count(*) from (
-          select ${memories.project} from ${memories} where ${memories.deletedAt} is null
-          union all select ${sessions.project} from ${sessions}
-          union all select ${graphNodes.project} from ${graphNodes}
-          union all select ${graphEdges.project} from ${graphEdges}
-        ) group by project order by count(*) desc, project`),
+      toStatement(sql`select project, sum(records) as count from (
+          select ${memories.project}, 1 as records from ${memories} where ${memories.deletedAt} is null
+          union all select ${sessions.project}, 1 from ${sessions}
+          union all select ${conversations.project}, ${visibleRecords} from ${conversations}
+          union all select ${graphNodes.project}, 1 from ${graphNodes}
+          union all select ${graphEdges.project}, 1 from ${graphEdges}
+        ) group by project having count > 0 order by count desc, project`),
     ),
   );
   return rows.map((row) => ({ project: row[0] as string, count: Number(row[1]) }));
@@ -41,6 +54,11 @@ export function purgeStatements(project: string): {
         statement: toStatement(sql`select ${sessions.id} from ${sessions} where ${sessions.project} = ${project}`),
       },
       {
+        area: "conversations",
+        statement: toStatement(sql`select id from ${conversations} where project = ${project} and purged_at is null
+          union all select id from ${messages} where project = ${project}`),
+      },
+      {
         area: "graph",
         statement: toStatement(sql`select ${graphNodes.id} from ${graphNodes} where ${graphNodes.project} = ${project}
           union all select ${graphEdges.id} from ${graphEdges} where ${graphEdges.project} = ${project}`),
@@ -50,6 +68,9 @@ export function purgeStatements(project: string): {
       toStatement(sql`delete from ${memoryEmbeddings} where ${memoryEmbeddings.project} = ${project}`),
       toStatement(sql`delete from ${memories} where ${memories.project} = ${project}`),
       toStatement(sql`delete from ${sessions} where ${sessions.project} = ${project}`),
+      ...[messageRefs, conversationSummaries, messages, conversations, conversationTags].map((table) =>
+        toStatement(sql`delete from ${table} where ${table.project} = ${project}`),
+      ),
       toStatement(sql`delete from ${graphEdges} where ${graphEdges.project} = ${project}`),
       toStatement(sql`delete from ${graphLabels} where ${graphLabels.project} = ${project}`),
       toStatement(sql`delete from ${graphNodes} where ${graphNodes.project} = ${project}`),

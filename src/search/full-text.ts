@@ -1,9 +1,11 @@
 import { matchExpression, type QueryTerm } from "./query.js";
-import { type Candidate, type Ranked, type RankTerm, rank } from "./rank.js";
+import { type Candidate, NEIGHBOUR_SPAN, type Ranked, type RankTerm, rank } from "./rank.js";
 import type { KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 
 /** Rows, best first by FTS5's ranking, that `rank` orders for good; bounds of rows grow with the limit asked for. */
 const CANDIDATES = 200;
+/** The same where neighbours come along, six for each. */
+const CANDIDATES_IN_SEQUENCE = 100;
 /** Rows with the phrase and with all words that are added to them, the latest. */
 const WHOLE_MATCHES = 50;
 /** Rows that the rarer words may have together to be ranked one and all; FTS5 ranks about 1,300 a millisecond. */
@@ -27,14 +29,15 @@ const CHARS_PER_TERM = 8.5;
 /** How many rows of the scope have each term, counted up to a bound that no rare word reaches; one statement. */
 export async function countRows(
   reader: SearchReader,
-  { target, scope }: KeywordSearchRequest,
+  request: KeywordSearchRequest,
   terms: readonly QueryTerm[],
 ): Promise<number[]> {
+  const { fts } = request.target;
   const bound = Math.min(MAX_COUNT, Math.max(RANKED_ROWS + 1, Math.floor(COUNTED_ENTRIES / terms.length)));
   const rows = await reader.all(
-    `SELECT (SELECT count(*) FROM (SELECT 1 FROM ${target.fts} WHERE ${target.fts} MATCH j.value LIMIT ${bound}))` +
+    `SELECT (SELECT count(*) FROM (SELECT 1 FROM ${fts} WHERE ${fts} MATCH j.value LIMIT ${bound}))` +
       " FROM json_each(?) j ORDER BY j.key",
-    [JSON.stringify(terms.map((term) => matchExpression([term], scope, "any")))],
+    [JSON.stringify(terms.map((term) => expressionFor(request, [term], "any")))],
   );
   return rows.map((row) => Number(row[0]));
 }
@@ -74,7 +77,9 @@ export async function findWords(
       "all",
     );
   if (canBeWhole && phrase.length > 0) query.addWhole(phrase, "phrase");
-  return rank(await query.read(reader), terms, phrase, request.scope);
+  // A single word is looked for itself, never what stands beside it.
+  const isInSequence = request.target.sequence !== undefined && terms.length > 1;
+  return rank(await query.read(reader, isInSequence), terms, phrase, request.scope);
 }
 
 /** Ranks the latest rows that have words beginning with any of `prefixes`; one statement. */
@@ -87,7 +92,7 @@ export async function findPrefixes(
   const query = new CandidateQuery(request, terms[0]!);
   query.addLatest(terms, LATEST_ROWS);
   return rank(
-    await query.read(reader),
+    await query.read(reader, false),
     terms.map((term) => ({ ...term, rowCount: 1 })),
     [],
     request.scope,
@@ -101,22 +106,30 @@ class CandidateQuery {
   readonly #parts: string[] = [];
   readonly #args: SqlValue[] = [];
 
+  readonly #candidates: number;
+
   constructor(request: KeywordSearchRequest, windowTerm: QueryTerm) {
     this.#request = request;
+    this.#candidates = request.target.sequence === undefined ? CANDIDATES : CANDIDATES_IN_SEQUENCE;
     this.#windowTerm = request.scope + windowTerm.text;
   }
 
   /** The best by FTS5's ranking of all rows with any of `terms`. */
   addBest(terms: readonly QueryTerm[]): void {
     const { fts } = this.#request.target;
-    this.#add(0, `${this.#matching("")} ORDER BY bm25(${fts}) LIMIT ${this.#atLeast(CANDIDATES)}`, terms, "any");
+    this.#add(0, `${this.#matching("")} ORDER BY bm25(${fts}) LIMIT ${this.#atLeast(this.#candidates)}`, terms, "any");
   }
 
   /** The best by FTS5's ranking of the latest rows with any of `terms`. */
   addLatest(terms: readonly QueryTerm[], rowCount: number): void {
     const { fts } = this.#request.target;
     const latest = `${this.#matching(`, bm25(${fts}) AS rank_value`)} ORDER BY ${fts}.rowid DESC LIMIT ${this.#atLeast(rowCount)}`;
-    this.#add(0, `SELECT row_id FROM (${latest}) ORDER BY rank_value LIMIT ${this.#atLeast(CANDIDATES)}`, terms, "any");
+    this.#add(
+      0,
+      `SELECT row_id FROM (${latest}) ORDER BY rank_value LIMIT ${this.#atLeast(this.#candidates)}`,
+      terms,
+      "any",
+    );
   }
 
   /** The latest rows with all of `terms`, or with the phrase they make. */
@@ -126,21 +139,34 @@ class CandidateQuery {
     this.#add(how === "phrase" ? 2 : 1, sql, terms, how);
   }
 
-  async read(reader: SearchReader): Promise<Candidate[]> {
-    const { table, rowId, searchText } = this.#request.target;
+  /** The candidates with their terms; with `neighbours`, the rows around them as well. */
+  async read(reader: SearchReader, neighbours: boolean): Promise<Candidate[]> {
+    const { target, where } = this.#request;
+    const { table, rowId, searchText, sequence } = target;
+    const found = `SELECT row_id, max(tier) AS tier FROM (${this.#parts.join(" UNION ALL ")}) GROUP BY row_id`;
     const window = `substr(m.${searchText}, max(1, instr(m.${searchText}, ?) - ${WINDOW_LEAD_CHARS}), ${WINDOW_CHARS})`;
+    const text = `length(m.${searchText}), CASE WHEN length(m.${searchText}) <= ${WINDOW_CHARS} THEN m.${searchText} ELSE ${window} END`;
+    if (!neighbours || sequence === undefined) {
+      const sql = `SELECT m.${rowId}, c.tier, ${text} FROM (${found}) c CROSS JOIN ${table} m ON m.${rowId} = c.row_id`;
+      return (await reader.all(sql, [this.#windowTerm, ...this.#args])).map((row) => toCandidate(row));
+    }
+    const { group, position } = sequence;
+    // A neighbour that the filter leaves out lends its words, and is no result itself.
     const rows = await reader.all(
-      `SELECT m.${rowId}, c.tier, length(m.${searchText}),` +
-        ` CASE WHEN length(m.${searchText}) <= ${WINDOW_CHARS} THEN m.${searchText} ELSE ${window} END` +
-        ` FROM (SELECT row_id, max(tier) AS tier FROM (${this.#parts.join(" UNION ALL ")}) GROUP BY row_id) c` +
+      `WITH found AS MATERIALIZED (${found}),` +
+        ` beside AS (SELECT n.${rowId} AS row_id, -1 AS tier FROM found CROSS JOIN ${table} m ON m.${rowId} = found.row_id` +
+        ` CROSS JOIN ${table} n ON n.${group} = m.${group}` +
+        ` AND n.${position} BETWEEN m.${position} - ${NEIGHBOUR_SPAN} AND m.${position} + ${NEIGHBOUR_SPAN})` +
+        ` SELECT m.${rowId}, c.tier, ${text}, m.${group}, m.${position}, c.tier >= 0 OR (${where.sql})` +
+        " FROM (SELECT row_id, max(tier) AS tier FROM (SELECT * FROM found UNION ALL SELECT * FROM beside) GROUP BY row_id) c" +
         ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
-      [this.#windowTerm, ...this.#args],
+      [...this.#args, this.#windowTerm, ...where.args],
     );
     return rows.map((row) => ({
-      rowId: Number(row[0]),
-      tier: Number(row[1]),
-      length: Number(row[2]) / CHARS_PER_TERM,
-      searchText: String(row[3]),
+      ...toCandidate(row),
+      place: { group: Number(row[4]), position: Number(row[5]) },
+      isBeside: Number(row[1]) < 0,
+      isBystander: Number(row[6]) === 0,
     }));
   }
 
@@ -160,6 +186,25 @@ class CandidateQuery {
 
   #add(tier: number, sql: string, terms: readonly QueryTerm[], how: "any" | "all" | "phrase"): void {
     this.#parts.push(`SELECT row_id, ${tier} AS tier FROM (${sql})`);
-    this.#args.push(matchExpression(terms, this.#request.scope, how), ...this.#request.where.args);
+    this.#args.push(expressionFor(this.#request, terms, how), ...this.#request.where.args);
   }
+}
+
+/** What rows must have of `terms`, in the words of FTS5: in the column of the words, whatever other columns hold. */
+function expressionFor(
+  { target, scope, within }: KeywordSearchRequest,
+  terms: readonly QueryTerm[],
+  how: "any" | "all" | "phrase",
+): string {
+  const words = `${target.searchText} : (${matchExpression(terms, scope, how)})`;
+  return within === undefined ? words : `(${words}) AND (${within})`;
+}
+
+function toCandidate(row: ArrayLike<unknown>): Candidate {
+  return {
+    rowId: Number(row[0]),
+    tier: Math.max(0, Number(row[1])),
+    length: Number(row[2]) / CHARS_PER_TERM,
+    searchText: String(row[3]),
+  };
 }

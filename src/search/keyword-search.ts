@@ -1,6 +1,6 @@
 import { countRows, ENOUGH_ROWS, findPrefixes, findWords } from "./full-text.js";
 import { asPrefixes, planQuery, type QueryPlan } from "./query.js";
-import type { RankTerm } from "./rank.js";
+import { type RankTerm, toHit } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader } from "./request.js";
 import { scanForSubstrings, scanForWords } from "./scan.js";
 
@@ -64,11 +64,11 @@ async function findByIndex(
     if (hits.length < request.limit && mayHaveMore) {
       hits = await findWords(reader, request, terms, plan.phrase, { isBroad: true });
     }
-    if (hits.length > 0) return hits.map((hit) => ({ ...hit, match: "keyword" }));
+    if (hits.length > 0) return hits.map((hit) => toHit(hit, hit.isContext ? "context" : "keyword"));
   }
   const prefixes = asPrefixes(plan.terms);
   if (prefixes.length === 0) return [];
-  return (await findPrefixes(reader, request, prefixes)).map((hit) => ({ ...hit, match: "prefix" }));
+  return (await findPrefixes(reader, request, prefixes)).map((hit) => toHit(hit, "prefix"));
 }
 
 /** SQLite has no code of its own for a missing table; a table without its shadow tables fails to construct. */

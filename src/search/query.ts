@@ -135,8 +135,8 @@ function findNeedles(text: string, hasTerms: boolean): string[][] {
     .map(spellings);
 }
 
-/** LIKE folds the case of ASCII only. */
-function spellings(needle: string): string[] {
+/** What to look for so that LIKE, which folds the case of ASCII only, finds `needle` in whatever case. */
+export function spellings(needle: string): string[] {
   const lower = needle.toLowerCase();
   const capital =
     String.fromCodePoint(lower.codePointAt(0)!).toUpperCase() + lower.slice(lower.codePointAt(0)! > 0xffff ? 2 : 1);

@@ -4,6 +4,8 @@ export type SqlValue = string | number;
 export interface SearchReader {
   /** Runs one SELECT with positional arguments and resolves to its rows, whose values are reached by place. */
   all(sql: string, args: SqlValue[]): Promise<readonly ArrayLike<unknown>[]>;
+  /** The same for a SELECT that reads every row, so that it need not keep the event loop. */
+  scan(sql: string, args: SqlValue[]): Promise<readonly ArrayLike<unknown>[]>;
 }
 
 /** The table to search and its full-text index; names and order go into SQL as they are. */
@@ -15,8 +17,13 @@ export interface SearchTarget {
   readonly content: string;
   /** The column of what `toSearchText` made of it. */
   readonly searchText: string;
-  /** The FTS5 table over that one column, as `FTS_TOKENIZER` says. */
+  /** The FTS5 table over that column, as `FTS_TOKENIZER` says, and perhaps others that `within` asks for. */
   readonly fts: string;
+  /**
+   * Where rows follow one another, as the turns of a conversation do: the column of what they belong to, and that of
+   * their place in it. Neighbours then help the ranking.
+   */
+  readonly sequence?: { readonly group: string; readonly position: string };
   /** ORDER BY terms on the alias `m`, for a text that asks for nothing. */
   readonly recentOrder: string;
 }
@@ -29,10 +36,13 @@ export interface KeywordSearchRequest {
   readonly scope: string;
   /** What a row must satisfy, on the alias `m` and with plain `?` arguments: its project, not deleted, the caller's filters. */
   readonly where: { readonly sql: string; readonly args: readonly SqlValue[] };
+  /** An FTS5 expression that every match must satisfy too, so that the index itself leaves out the others. */
+  readonly within?: string;
   readonly limit: number;
 }
 
-export type KeywordMatch = "keyword" | "prefix" | "substring" | "recent";
+/** `context`: by the words of the rows beside it. */
+export type KeywordMatch = "keyword" | "context" | "prefix" | "substring" | "recent";
 
 export interface KeywordHit {
   readonly rowId: number;

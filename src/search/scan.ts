@@ -1,5 +1,5 @@
 import { asPrefixes, likePattern, type QueryPlan, type QueryTerm } from "./query.js";
-import { type Candidate, type Ranked, rank, wordsAsStored } from "./rank.js";
+import { type Candidate, type Ranked, rank, toHit, wordsAsStored } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 
 const CANDIDATES = 200;
@@ -14,9 +14,9 @@ export async function scanForWords(
 ): Promise<KeywordHit[]> {
   const terms = [...plan.terms].sort((a, b) => b.text.length - a.text.length).slice(0, SCANNED_TERMS);
   const words = await scanAndRank(reader, request, terms, plan.phrase);
-  if (words.length > 0) return words.map((hit) => ({ ...hit, match: "keyword" }));
+  if (words.length > 0) return words.map((hit) => toHit(hit, "keyword"));
   const prefixes = await scanAndRank(reader, request, asPrefixes(terms), []);
-  return prefixes.map((hit) => ({ ...hit, match: "prefix" }));
+  return prefixes.map((hit) => toHit(hit, "prefix"));
 }
 
 /** Finds the plan's needles anywhere in the content, rows with the most of them first, then the latest. */
@@ -27,11 +27,13 @@ export async function scanForSubstrings(
 ): Promise<KeywordHit[]> {
   if (needles.length === 0) return [];
   const test = `m.${target.content} LIKE ? ESCAPE '\\'`;
-  const found = needles.map((spellings) => `(${spellings.map(() => test).join(" OR ")})`).join(" + ");
-  const rows = await reader.all(
-    `SELECT row_id, found FROM (SELECT m.${target.rowId} AS row_id, ${found} AS found` +
-      ` FROM ${target.table} m WHERE (${where.sql}) LIMIT -1) WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ?`,
-    [...needles.flat().map(likePattern), ...where.args, limit],
+  const found = needles.map((spellings) => `(${spellings.map(() => test).join(" OR ")})`);
+  const patterns = needles.flat().map(likePattern);
+  // Tested as a condition first, which SQLite puts before any subquery of `where`, and counted for the few that pass.
+  const rows = await reader.scan(
+    `SELECT row_id, found FROM (SELECT m.${target.rowId} AS row_id, ${found.join(" + ")} AS found` +
+      ` FROM ${target.table} m WHERE (${where.sql}) AND (${found.join(" OR ")}) LIMIT -1) ORDER BY found DESC, row_id DESC LIMIT ?`,
+    [...patterns, ...where.args, ...patterns, limit],
   );
   return rows.map((row, i) => ({
     rowId: Number(row[0]),
@@ -51,7 +53,7 @@ async function scanAndRank(
   const found = terms.map(() => `(instr(' ' || m.${target.searchText} || ' ', ?) > 0)`).join(" + ");
   const args: SqlValue[] = terms.map((term) => ` ${scope}${term.text}${term.isPrefix ? "" : " "}`);
   // LIMIT -1 keeps SQLite from merging the two SELECTs, which would evaluate `found` twice a row.
-  const rows = await reader.all(
+  const rows = await reader.scan(
     `SELECT row_id, search_text FROM (SELECT m.${target.rowId} AS row_id, m.${target.searchText} AS search_text, ${found} AS found` +
       ` FROM ${target.table} m WHERE (${where.sql}) LIMIT -1)` +
       ` WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ${Math.max(CANDIDATES, limit)}`,

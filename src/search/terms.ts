@@ -8,8 +8,8 @@ export const FTS_TOKENIZER = "ascii";
 const SCOPE_CHARS = 3;
 /** Longer words are cut to this; only the substring search sees the rest of them. */
 const MAX_TERM_CHARS = 64;
-/** Words per generation of the cache; about 4 MB when both generations are full of ordinary words. */
-const CACHE_WORDS = 16_384;
+/** Words per generation of the cache; about 8 MB when both generations are full of ordinary words. */
+const CACHE_WORDS = 32_768;
 
 const WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}]*(?:['’ʼ][\p{L}\p{N}\p{M}]+)*/gu;
 const ASCII_WORD = /[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*/g;

@@ -1,15 +1,35 @@
 import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { tempDatabase } from "../support/temp.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
+const run = promisify(execFile);
+
+test.each(readdirSync(`${root}examples`).filter((file) => file.endsWith(".ts")))(
+  "examples/%s runs from start to end",
+  async (file) => {
+    await using db = await tempDatabase();
+    const { stdout, stderr } = await run(
+      process.execPath,
+      ["--import", import.meta.resolve("tsx"), `examples/${file}`],
+      {
+        cwd: root,
+        env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
+      },
+    );
+    expect(stderr).toBe("");
+    expect(stdout).not.toBe("");
+  },
+  60_000,
+);
 
 test("examples/memvid.ts: three processes put into one memory, and all of it is found", async () => {
   await using db = await tempDatabase("notes.mv2");
   const args = ["--import", import.meta.resolve("tsx"), "examples/memvid.ts", db.path];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  const { stdout, stderr } = await run(process.execPath, args, { cwd: root });
   expect(stderr).toBe("");
   expect(stdout).toMatch(/^150 frames, /);
   expect(stdout).toMatch(/\.mv2\n150 answer; the best:\n {2}\S+ {2}Bob\/\d+ /);

@@ -56,10 +56,10 @@ describe("the README", () => {
 
 test("the first command's program stores the repository, finds its own parts, and stores nothing twice", async () => {
   await using db = await tempDatabase();
-  const program = () =>
+  const program = (...args: string[]) =>
     run(
       process.execPath,
-      ["--import", import.meta.resolve("tsx"), "examples/remember.ts", "src/client/writer-queue.ts"],
+      ["--import", import.meta.resolve("tsx"), "examples/remember.ts", "src/client/writer-queue.ts", ...args],
       {
         cwd: root,
         env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
@@ -72,4 +72,11 @@ test("the first command's program stores the repository, finds its own parts, an
   expect(first.stdout).toMatch(/src\/index\.ts -> .*src\/client\/writer-queue\.ts\n/);
   const second = await program();
   expect(second.stdout).toMatch(/Stored 0 memories/);
+  const talk = `${db.dir}/talk.json`;
+  writeFileSync(talk, JSON.stringify([{ role: "user", content: "What is in src/client/writer-queue.ts?" }]));
+  for (let round = 0; round < 2; round++) {
+    const { stdout } = await program("--conversation", talk);
+    expect(stdout).toMatch(/"talk\.json" holds 1 messages/);
+    expect(stdout).toMatch(/keyword +1 user: What is in/);
+  }
 });

@@ -55,12 +55,11 @@ export async function indexedRows(contents: readonly string[] = []): Promise<Ind
   const database = new LibsqlDatabase(folder.path);
   database.exec(SCHEMA);
   const statements: string[] = [];
-  const reader: SearchReader = {
-    all: async (sql, args) => {
-      statements.push(sql);
-      return database.prepare(sql).raw(true).all(args.map(toNative));
-    },
+  const all: SearchReader["all"] = async (sql, args) => {
+    statements.push(sql);
+    return database.prepare(sql).raw(true).all(args.map(toNative));
   };
+  const reader: SearchReader = { all, scan: all };
   const rows: IndexedRows = {
     database,
     statements,

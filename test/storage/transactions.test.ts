@@ -261,7 +261,7 @@ describe("transaction", () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.project("p").transaction(async (tx) => {
-      expect(Object.keys(tx).sort()).toEqual(["graph", "memories", "savepoint", "sessions"]);
+      expect(Object.keys(tx).sort()).toEqual(["conversations", "graph", "memories", "savepoint", "sessions"]);
       await tx.memories.insert({ content: "x" });
       await tx.savepoint((sp) => sp.memories.insert({ content: "y" }));
     });

@@ -1,0 +1,208 @@
+import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { MessageInput } from "../../src/repositories/conversation-record.js";
+import type { ConversationRepository } from "../../src/repositories/conversations.js";
+import { openStorage } from "../../src/storage.js";
+import { textMaker } from "../text.js";
+import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
+
+const PER_CONVERSATION = 50;
+const SMALL = 10_000;
+const LARGE = 1_000_000;
+const ROLES = ["user", "assistant"] as const;
+
+/** Each with a word of its own, so that some words are rare. */
+function turns(count: number, text: () => string, from: number): MessageInput[] {
+  return Array.from({ length: count }, (_, i) => ({ role: ROLES[i % 2]!, content: `${text()} turn${from + i}` }));
+}
+
+/** A log of `messages` in conversations of 50, each appended in two batches, one half of all after the other. */
+async function fill(conversations: ConversationRepository, messages: number): Promise<void> {
+  const text = textMaker(7);
+  const count = messages / PER_CONVERSATION;
+  const half = PER_CONVERSATION / 2;
+  for (const start of [0, messages / 2]) {
+    for (let number = 0; number < count; number++) {
+      if (start === 0) await conversations.insert({ id: `conversation-${number}`, title: `about ${number}` });
+      await conversations.append(`conversation-${number}`, turns(half, text, start + number * half));
+    }
+  }
+}
+
+/** A storage with such a log; the file is made once per machine, and copied. */
+async function openLog(context: TrialContext, messages: number) {
+  const made = join(process.env.HOLDFAST_BENCH_DIR ?? tmpdir(), `holdfast-bench-log-${messages}.db`);
+  if (!existsSync(made)) {
+    const storage = await openStorage({ url: join(context.folder, "filling.db"), durability: "relaxed" });
+    await fill(storage.conversations, messages);
+    rmSync(`${made}.partial`, { force: true });
+    await storage.client.execute({ sql: "VACUUM INTO ?", args: [`${made}.partial`] });
+    await storage.close();
+    renameSync(`${made}.partial`, made);
+  }
+  const path = join(context.folder, "log.db");
+  copyFileSync(made, path);
+  return openStorage({ url: path, durability: "relaxed" });
+}
+
+/** The same work on the small log and on the large one: the second figure must not be much more than the first. */
+function onBothSizes(
+  work: (conversations: ConversationRepository, count: number) => Promise<number>,
+): Pick<Trial, "contenders"> {
+  const contender = (messages: number) => async (context: TrialContext) => {
+    await using storage = await openLog(context, messages);
+    return await work(storage.conversations, messages / PER_CONVERSATION);
+  };
+  return { contenders: { "10,000": contender(SMALL), "1,000,000": contender(LARGE) } };
+}
+
+const some = (index: number, count: number) => `conversation-${(index * 7919) % count}`;
+/** Touches first what it is going to read, so that neither size is measured from a cold file. */
+const RUNS = { count: 400, warmup: 400 };
+
+export const loadConversations: Trial = {
+  title: "loading 100,000 messages in 2,000 conversations, full-text index included",
+  unit: "messages/s",
+  contenders: {
+    "batches of 1,000": async ({ folder }) => {
+      await using storage = await openStorage(join(folder, "load.db"));
+      const { conversations } = storage;
+      const text = textMaker(7);
+      // Texts are made beforehand: what is measured is the storing.
+      const batches = Array.from({ length: 100 }, (_, i) => turns(1000, text, i * 1000));
+      const elapsed = await millis(async () => {
+        for (const [number, batch] of batches.entries()) {
+          await storage.transaction(async (tx) => {
+            for (let part = 0; part < 20; part++) {
+              const { id } = await tx.conversations.insert({ id: `c-${number}-${part}` });
+              await tx.conversations.append(id, batch.slice(part * 50, part * 50 + 50));
+            }
+          });
+        }
+      });
+      await conversations.list();
+      return (100_000 / elapsed) * 1000;
+    },
+    "a conversation at a time": async ({ folder }) => {
+      await using storage = await openStorage(join(folder, "load.db"));
+      const text = textMaker(7);
+      const batches = Array.from({ length: 2000 }, (_, i) => turns(50, text, i * 50));
+      const elapsed = await millis(async () => {
+        for (const batch of batches) {
+          const { id } = await storage.conversations.insert();
+          await storage.conversations.append(id, batch);
+        }
+      });
+      return (100_000 / elapsed) * 1000;
+    },
+    "1,000 to one conversation": async ({ folder }) => {
+      await using storage = await openStorage(join(folder, "load.db"));
+      const text = textMaker(7);
+      const batches = Array.from({ length: 100 }, (_, i) => turns(1000, text, i * 1000));
+      const { id } = await storage.conversations.insert();
+      const elapsed = await millis(async () => {
+        for (const batch of batches) await storage.conversations.append(id, batch);
+      });
+      return (100_000 / elapsed) * 1000;
+    },
+  },
+};
+
+export const conversationAppend: Trial = {
+  title: "append of one message to a log of so many, relaxed durability",
+  unit: "µs",
+  ...onBothSizes((conversations, count) => {
+    const text = textMaker(11);
+    return meanMicros((i) => conversations.append(some(i, count), { role: "user", content: text() }), RUNS);
+  }),
+};
+
+export const conversationWindow: Trial = {
+  title: "window of the last 20 messages",
+  unit: "µs",
+  ...onBothSizes((conversations, count) =>
+    meanMicros((i) => conversations.window(some(i % 200, count), { lastMessages: 20 }), RUNS),
+  ),
+};
+
+export const conversationPage: Trial = {
+  title: "a page of 20 messages",
+  unit: "µs",
+  ...onBothSizes((conversations, count) =>
+    meanMicros((i) => conversations.messages(some(i % 200, count), { after: 10, limit: 20 }), RUNS),
+  ),
+};
+
+export const conversationList: Trial = {
+  title: "the 20 conversations updated last",
+  unit: "µs",
+  ...onBothSizes((conversations) => meanMicros(() => conversations.list({ limit: 20 }), RUNS)),
+};
+
+async function medianMillis(work: (index: number) => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    const time = await millis(() => work(i));
+    if (i >= 10) times.push(time);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
+}
+
+export const conversationSearch: Trial = {
+  title: "search over 1,000,000 messages, median",
+  unit: "ms",
+  contenders: Object.fromEntries(
+    (
+      [
+        ["a rare word", (i: number) => `turn${i * 13_337}`, {}],
+        ["selective words", (i: number) => `w${3000 + i * 37}x w${5000 + i * 11}x`, {}],
+        ["common words", (i: number) => `w${1 + (i % 3)}x w${4 + (i % 5)}x`, {}],
+        ["common, in one", (i: number) => `w${1 + (i % 3)}x w${4 + (i % 5)}x`, { conversationId: "conversation-7" }],
+      ] as const
+    ).map(([name, text, options]) => [
+      name,
+      async (context: TrialContext) => {
+        await using storage = await openLog(context, LARGE);
+        return await medianMillis((i) => storage.conversations.search(text(i), options));
+      },
+    ]),
+  ),
+};
+
+export const conversationSubstring: Trial = {
+  title: "substring fallback over 1,000,000 messages: its time, and the longest pause of the event loop meanwhile",
+  unit: "ms",
+  contenders: {
+    "finds nothing": async (context) => {
+      await using storage = await openLog(context, LARGE);
+      return await millis(() => storage.conversations.search("zzqqzz"));
+    },
+    "longest pause": async (context) => {
+      await using storage = await openLog(context, LARGE);
+      await storage.conversations.search("turn5");
+      let longest = 0;
+      let last = performance.now();
+      const timer = setInterval(() => {
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+      }, 1);
+      await storage.conversations.search("zzqqzz");
+      clearInterval(timer);
+      return Math.max(longest, performance.now() - last);
+    },
+  },
+};
+
+export const conversationFork: Trial = {
+  title: "fork of a conversation of 100,000 messages",
+  unit: "µs",
+  contenders: {
+    holdfast: async ({ folder }) => {
+      await using storage = await openStorage(join(folder, "fork.db"));
+      const { id } = await storage.conversations.insert();
+      await storage.conversations.append(id, turns(100_000, textMaker(7), 0));
+      return await meanMicros(() => storage.conversations.fork(id), { count: 20 });
+    },
+  },
+};

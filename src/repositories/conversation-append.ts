@@ -1,0 +1,146 @@
+import { type SQL, sql } from "drizzle-orm";
+import { conversations, messages } from "../schema/conversations.js";
+import { findChain, noConversation, withChain } from "./conversation-chain.js";
+import {
+  derivedOf,
+  draftToMessage,
+  type Message,
+  type MessageDraft,
+  messageColumns,
+  toMessage,
+} from "./conversation-record.js";
+import type { Executor, RepositoryContext } from "./executor.js";
+import { prepareStatement, type Statement } from "./statements.js";
+
+/** Rows and characters of one statement: enough for full speed, little enough to leave the event loop its turns. */
+const ROWS_PER_STATEMENT = 1_000;
+const CHARS_PER_STATEMENT = 4_000_000;
+
+const c = conversations;
+const m = messages;
+const placeholder = sql.placeholder;
+
+const owner = sql`owner as materialized (
+    select ${c.rowId} as row_id, coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq}) as last_seq
+    from ${c} where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null)`;
+const names = sql.join(
+  [
+    m.project,
+    m.conversationRowId,
+    m.seq,
+    m.id,
+    m.role,
+    m.content,
+    m.metadata,
+    m.tags,
+    m.clientId,
+    m.createdAt,
+    m.updatedAt,
+    m.checksum,
+    m.searchText,
+  ].map((column) => sql.identifier(column.name)),
+  sql`, `,
+);
+const values = (seq: SQL, row: SQL) => sql`${placeholder("project")}, owner.row_id, ${seq}, ${row} ->> 0, ${row} ->> 1,
+  ${row} ->> 2, ${row} ->> 3, ${row} ->> 4, ${row} ->> 5, ${row} ->> 6, ${placeholder("now")}, (${row} ->> 7) || '.' || (${seq}), ${row} ->> 8`;
+
+/**
+ * All messages in one statement, with the seq that the database finds next: one call of SQLite a thousand rows, a
+ * single message that shares its commit with others that wait, and one round trip to a server. Many rows in one
+ * statement also cost the index less than a statement each: at the end of every one FTS5 writes out what it has gathered.
+ */
+const appendRows = prepareStatement(sql`with ${owner}
+  insert into ${m} (${names}) select ${values(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
+  from owner cross join json_each(${placeholder("rows")}) as j where true returning id, seq`);
+
+/** The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id. */
+const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, fresh as materialized (
+    select j.value as value, row_number() over (order by j.key) as place from json_each(${placeholder("rows")}) as j
+    where j.value ->> 5 is null or not exists (select 1 from chain cross join ${m}
+      on ${m.conversationRowId} = chain.row_id and ${m.clientId} = j.value ->> 5 and ${m.seq} <= chain.up_to))
+  insert into ${m} (${names}) select ${values(sql`owner.last_seq + fresh.place`, sql`fresh.value`)}
+  from owner cross join fresh where true returning id, seq`);
+
+const selectByClientId = prepareStatement(sql`${withChain} select ${messageColumns} from chain
+  cross join ${m} on ${m.conversationRowId} = chain.row_id and ${m.seq} <= chain.up_to
+    and ${m.clientId} in (select value from json_each(${placeholder("clientIds")}))
+  join ${c} on ${c.rowId} = ${m.conversationRowId}`);
+
+/**
+ * Stores drafts at the end of a conversation; resolves to a record for each, and the ids of those that are new. One
+ * whose `clientId` is there already, or comes twice, is what was stored first. Rejects with `NOT_FOUND`.
+ */
+export async function appendMessages(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<{ messages: Message[]; stored: string[] }> {
+  const first = new Map<MessageDraft | string, MessageDraft>();
+  for (const draft of drafts) if (!first.has(draft.clientId ?? draft)) first.set(draft.clientId ?? draft, draft);
+  const distinct = [...first.values()];
+  const statements = appendStatements(context, conversationId, distinct);
+  // A single statement can share its commit with others that wait.
+  const results = statements.length === 1 ? [await executor.execute(statements[0]!)] : await executor.batch(statements);
+  const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
+  const stored = new Map<MessageDraft | string, Message>();
+  for (const draft of distinct) {
+    const seq = seqs.get(draft.id);
+    if (seq !== undefined) stored.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
+  }
+  if (stored.size < distinct.length) {
+    const missing = distinct.filter((draft) => !seqs.has(draft.id)).map(({ clientId }) => clientId);
+    for (const message of await findByClientId(context, executor, conversationId, missing)) {
+      stored.set(message.clientId!, message);
+    }
+  }
+  return {
+    messages: drafts.map((draft) => stored.get(draft.clientId ?? draft)!),
+    stored: distinct.flatMap(({ id }) => (seqs.has(id) ? [id] : [])),
+  };
+}
+
+async function findByClientId(
+  context: RepositoryContext,
+  executor: Executor,
+  id: string,
+  clientIds: readonly (string | null)[],
+): Promise<Message[]> {
+  const { project } = context;
+  const { rows } = await executor.execute(selectByClientId({ project, id, clientIds: JSON.stringify(clientIds) }));
+  if (rows.length === clientIds.length) return rows.map(toMessage);
+  if ((await findChain(context, executor, id)) === undefined) throw noConversation(context, id);
+  throw new Error(`${clientIds.length - rows.length} messages were neither stored nor found`);
+}
+
+/** The statements that append, in order; there is at least one. */
+function appendStatements(
+  { project, now }: RepositoryContext,
+  id: string,
+  drafts: readonly MessageDraft[],
+): Statement[] {
+  const time = now();
+  return chunks(drafts).map((chunk) => {
+    const rows = chunk.map((draft) => {
+      const { role, content, metadata, tags, clientId, createdAt } = draft;
+      return [draft.id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, id, draft)];
+    });
+    const append = chunk.some(({ clientId }) => clientId !== null) ? appendNewRows : appendRows;
+    return append({ project, id, rows: JSON.stringify(rows), now: time });
+  });
+}
+
+function chunks(drafts: readonly MessageDraft[]): MessageDraft[][] {
+  const all: MessageDraft[][] = [[]];
+  let chars = 0;
+  for (const draft of drafts) {
+    const size = draft.content.length + draft.metadata.length;
+    if (all.at(-1)!.length >= ROWS_PER_STATEMENT || (chars > 0 && chars + size > CHARS_PER_STATEMENT)) {
+      all.push([]);
+      chars = 0;
+    }
+    all.at(-1)!.push(draft);
+    chars += size;
+  }
+  return all;
+}

@@ -1,0 +1,388 @@
+import { sql } from "drizzle-orm";
+import { expectation } from "../options.js";
+import { conversations } from "../schema/conversations.js";
+import { definedOnly, expectId, expectKeys, expectLimit } from "./arguments.js";
+import { appendMessages } from "./conversation-append.js";
+import { findMessage, noConversation, readChain, requireChain } from "./conversation-chain.js";
+import {
+  expectForkOptions,
+  type ForkOptions,
+  findConversation,
+  forkConversation,
+  insertConversationStatement,
+} from "./conversation-fork.js";
+import { type ListConversationsOptions, listConversations } from "./conversation-list.js";
+import {
+  type Conversation,
+  type ConversationInput,
+  type ConversationPatch,
+  conversationColumns,
+  expectRole,
+  type Message,
+  type MessageInput,
+  type MessagePatch,
+  type MessageRole,
+  toConversation,
+  toConversationDraft,
+  toMessageDraft,
+} from "./conversation-record.js";
+import {
+  linkRef,
+  type MessageRef,
+  type MessageRefInput,
+  messagesByRef,
+  readRefs,
+  unlinkRef,
+} from "./conversation-refs.js";
+import { deleteConversation, purgeConversation, restoreConversation } from "./conversation-removal.js";
+import { type MessageSearchResult, type SearchMessagesOptions, searchMessages } from "./conversation-search.js";
+import {
+  addSummary,
+  type ConversationSummary,
+  listSummaries,
+  type SummaryFilter,
+  type SummaryInput,
+} from "./conversation-summaries.js";
+import { changeTags, countTags, expectTags, type TagCount } from "./conversation-tags.js";
+import {
+  type ConversationDocument,
+  checkDocument,
+  exportConversation,
+  importConversation,
+} from "./conversation-transfer.js";
+import { updateMessageRow } from "./conversation-update.js";
+import { readWindow, resolveWindowOptions, type WindowOptions } from "./conversation-window.js";
+import { decodeCursor, encodeCursor, type Page } from "./cursor.js";
+import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext } from "./executor.js";
+import { prepareStatement, set } from "./statements.js";
+
+export interface ListMessagesOptions {
+  /** Only those after this `seq`. */
+  readonly after?: number | undefined;
+  /** Only those before this `seq`. */
+  readonly before?: number | undefined;
+  readonly roles?: readonly MessageRole[] | undefined;
+  /** @default 50 */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+const c = conversations;
+const selectMany = prepareStatement(sql`select ${conversationColumns} from ${c}
+  where ${c.project} = ${sql.placeholder("project")} and ${c.deletedAt} is null
+  and ${c.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+const updateRow = prepareStatement(sql`update ${c} set ${set(c.title, sql.placeholder("title"))},
+  ${set(c.tags, sql.placeholder("tags"))}, ${set(c.metadata, sql.placeholder("metadata"))},
+  ${set(c.updatedAt, sql.placeholder("now"))}
+  where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.deletedAt} is null`);
+
+/** The conversations of one project and their messages. Nothing of another project can be read or changed through it. */
+export class ConversationRepository {
+  readonly #context: RepositoryContext;
+
+  /** @internal */
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  /** Makes a conversation. Rejects with `CONFLICT` if the project has its id already, for a message or deleted too. */
+  async insert(input: ConversationInput = {}): Promise<Conversation> {
+    const [conversation] = await this.insertMany([input]);
+    return conversation!;
+  }
+
+  /** Makes all of them, or none. */
+  async insertMany(inputs: readonly ConversationInput[]): Promise<Conversation[]> {
+    if (!Array.isArray(inputs)) throw new TypeError(expectation("inputs", "an array of conversations", inputs));
+    const drafts = inputs.map((input) => toConversationDraft(this.#context, input));
+    if (drafts.length === 0) return [];
+    const time = new Date(this.#context.now());
+    const fixed = { ...this.#context, now: () => time.getTime() };
+    const statements = drafts.map((draft) => insertConversationStatement(fixed, draft));
+    await asStorageErrors(async () =>
+      statements.length === 1
+        ? this.#context.executor.execute(statements[0]!)
+        : this.#context.executor.batch(statements),
+    );
+    this.#announce("insert", ...drafts.map(({ id }) => id));
+    return drafts.map(({ id, title, tags, metadata, createdAt }) => ({
+      id,
+      project: this.#context.project,
+      title,
+      tags: JSON.parse(tags) as string[],
+      metadata: JSON.parse(metadata) as Record<string, unknown>,
+      messageCount: 0,
+      forkedFrom: null,
+      createdAt: new Date(createdAt),
+      updatedAt: time,
+      deletedAt: null,
+    }));
+  }
+
+  /**
+   * Stores messages at the end of a conversation, each with the next `seq`: all of them, or none. A message whose
+   * `clientId` the conversation has already is not stored again; what was stored first is returned. Rejects with
+   * `NOT_FOUND`, and with `CONFLICT` if an id is taken.
+   */
+  append(conversationId: string, message: MessageInput): Promise<Message>;
+  append(conversationId: string, messages: readonly MessageInput[]): Promise<Message[]>;
+  async append(conversationId: string, input: MessageInput | readonly MessageInput[]): Promise<Message | Message[]> {
+    expectId(conversationId, "conversationId");
+    const inputs = Array.isArray(input) ? (input as readonly MessageInput[]) : [input as MessageInput];
+    const drafts = inputs.map((one) => toMessageDraft(this.#context, one));
+    const { messages, stored } = await asStorageErrors(async () => {
+      if (drafts.length > 0) return appendMessages(this.#context, this.#context.executor, conversationId, drafts);
+      await requireChain(this.#context, this.#context.executor, conversationId);
+      return { messages: [], stored: [] };
+    });
+    this.#announce("insert", ...stored);
+    return Array.isArray(input) ? messages : messages[0]!;
+  }
+
+  async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation | undefined> {
+    expectId(id);
+    expectKeys("get", options, ["includeDeleted"]);
+    const found = await asStorageErrors(() => findConversation(this.#context, this.#context.executor, id));
+    return found?.deletedAt === null || options.includeDeleted === true ? found : undefined;
+  }
+
+  /** The conversations that exist among `ids`, in the order of `ids`. */
+  async getMany(ids: readonly string[]): Promise<Conversation[]> {
+    if (!Array.isArray(ids)) throw new TypeError(expectation("ids", "an array of ids", ids));
+    for (const id of ids) expectId(id);
+    const { project, executor } = this.#context;
+    const { rows } = await asStorageErrors(() => executor.execute(selectMany({ project, ids: JSON.stringify(ids) })));
+    const byId = new Map(rows.map((row) => [row[1] as string, toConversation(project, row)]));
+    return ids.flatMap((id) => byId.get(id) ?? []);
+  }
+
+  /** Rejects with `NOT_FOUND` when `get` would find nothing. */
+  async require(id: string): Promise<Conversation> {
+    return (await this.get(id)) ?? Promise.reject(noConversation(this.#context, id));
+  }
+
+  /** A page of conversations, by default the one updated last first. */
+  list(options: ListConversationsOptions = {}): Promise<Page<Conversation>> {
+    return asStorageErrors(() => listConversations(this.#context, options));
+  }
+
+  /** Changes the fields given; undefined when unknown or deleted. */
+  async update(id: string, patch: ConversationPatch): Promise<Conversation | undefined> {
+    expectId(id);
+    expectKeys("a patch", patch, ["title", "tags", "metadata"]);
+    const changes = definedOnly(patch);
+    const checked = toConversationDraft(this.#context, changes);
+    const updated = await this.#atomically(async (executor) => {
+      const known = await findConversation(this.#context, executor, id);
+      if (known === undefined || known.deletedAt !== null) return undefined;
+      const { title, tags, metadata } = checked;
+      const kept = { title: known.title, tags: JSON.stringify(known.tags), metadata: JSON.stringify(known.metadata) };
+      const given = definedOnly({
+        title: "title" in changes ? title : undefined,
+        tags: "tags" in changes ? tags : undefined,
+        metadata: "metadata" in changes ? metadata : undefined,
+      });
+      const { project, now } = this.#context;
+      await executor.execute(updateRow({ ...kept, ...given, project, id, now: now() }));
+      return findConversation(this.#context, executor, id);
+    });
+    if (updated !== undefined) this.#announce("update", id);
+    return updated;
+  }
+
+  /** Hides a conversation and its messages; what living forks share with it is still found there. False if there is none. */
+  async delete(id: string): Promise<boolean> {
+    return this.#remove("delete", id, (executor) => deleteConversation(this.#context, executor, id));
+  }
+
+  /** Undoes `delete`. False if there is no deleted conversation of this id. */
+  async restore(id: string): Promise<boolean> {
+    return this.#remove("restore", id, (executor) => restoreConversation(this.#context, executor, id));
+  }
+
+  /** Removes a conversation for good, with messages, refs and summaries; forks keep what they show. False if there is none. */
+  async purge(id: string): Promise<boolean> {
+    return this.#remove("purge", id, (executor) => purgeConversation(this.#context, executor, id));
+  }
+
+  /** A page of messages, in `seq` order. Rejects with `NOT_FOUND`. */
+  async messages(id: string, options: ListMessagesOptions = {}): Promise<Page<Message>> {
+    expectId(id);
+    expectKeys("messages", options, ["after", "before", "roles", "limit", "cursor"]);
+    const { after = 0, before = Number.POSITIVE_INFINITY, roles, limit = 50, cursor } = options;
+    expectSeq("after", after);
+    expectSeq("before", before);
+    if (roles !== undefined) {
+      if (!Array.isArray(roles)) throw new TypeError(expectation("roles", "an array of roles", roles));
+      for (const role of roles) expectRole("roles", role);
+    }
+    expectLimit(limit);
+    const from = cursor === undefined ? after : Math.max(after, decodeCursor(cursor).key);
+    const { executor } = this.#context;
+    const found = await asStorageErrors(async () => {
+      const chain = await requireChain(this.#context, executor, id);
+      return readChain(this.#context, executor, chain, { after: from, before, roles, limit: limit + 1 });
+    });
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    const hasMore = found.length > limit && last !== undefined;
+    return { items, nextCursor: hasMore ? encodeCursor({ key: last.seq, rowId: 0 }) : undefined };
+  }
+
+  /** One message, by its id. */
+  async message(id: string): Promise<Message | undefined> {
+    expectId(id);
+    return asStorageErrors(() => findMessage(this.#context, this.#context.executor, id));
+  }
+
+  /** What to give a model: the newest messages that fit every limit. See {@link WindowOptions}. Rejects with `NOT_FOUND`. */
+  async window(id: string, options: WindowOptions = {}): Promise<Message[]> {
+    expectId(id);
+    const limits = resolveWindowOptions(options);
+    const { executor } = this.#context;
+    return asStorageErrors(async () => {
+      const chain = await requireChain(this.#context, executor, id);
+      return readWindow(this.#context, executor, chain, limits);
+    });
+  }
+
+  /** Changes what a message says, as streaming and redaction need; undefined when unknown. Forks show the change too. */
+  async updateMessage(id: string, patch: MessagePatch): Promise<Message | undefined> {
+    expectId(id);
+    expectKeys("a patch", patch, ["content", "metadata"]);
+    const changes = definedOnly(patch);
+    const checked = toMessageDraft(this.#context, { role: "user", content: "", ...changes });
+    const updated = await this.#atomically(async (executor) => {
+      const known = await findMessage(this.#context, executor, id);
+      if (known === undefined) return undefined;
+      const content = "content" in changes ? checked.content : known.content;
+      const metadata = "metadata" in changes ? JSON.parse(checked.metadata) : known.metadata;
+      const message: Message = { ...known, content, metadata };
+      await updateMessageRow(this.#context, executor, message);
+      return message;
+    });
+    if (updated !== undefined) this.#announce("update", id);
+    return updated;
+  }
+
+  /** The messages that answer `text` best. Takes any text; `match` tells how each was found. */
+  search(text: string, options: SearchMessagesOptions = {}): Promise<MessageSearchResult[]> {
+    return asStorageErrors(() => searchMessages(this.#context, text, options));
+  }
+
+  /** Notes that a message refers to something; once more updates the score. Rejects with `NOT_FOUND`. */
+  async linkRef(messageId: string, ref: MessageRefInput): Promise<MessageRef> {
+    const linked = await asStorageErrors(() => linkRef(this.#context, messageId, ref));
+    this.#announce("update", messageId);
+    return linked;
+  }
+
+  /** False if there is no such ref. */
+  async unlinkRef(messageId: string, ref: Pick<MessageRefInput, "kind" | "target">): Promise<boolean> {
+    const isGone = await asStorageErrors(() => unlinkRef(this.#context, messageId, ref));
+    if (isGone) this.#announce("update", messageId);
+    return isGone;
+  }
+
+  /** What a message refers to, in the order in which it was linked. */
+  refs(messageId: string): Promise<MessageRef[]> {
+    return asStorageErrors(() => readRefs(this.#context, messageId));
+  }
+
+  /** The messages that refer to something, oldest first. */
+  byRef(kind: string, target: string): Promise<Message[]> {
+    return asStorageErrors(() => messagesByRef(this.#context, kind, target));
+  }
+
+  /** Adds tags to the conversation or the message of this id; resolves to all it has now. Rejects with `NOT_FOUND`. */
+  async tag(id: string, ...tags: string[]): Promise<string[]> {
+    const added = expectTags(id, tags);
+    const changed = await this.#atomically((executor) =>
+      changeTags(this.#context, executor, id, (known) => [...new Set([...known, ...added])]),
+    );
+    if (changed === undefined) throw noConversation(this.#context, id);
+    if (changed.after.length > changed.before.length) this.#announce("update", id);
+    return [...changed.after];
+  }
+
+  /** Removes tags from the conversation or the message of this id. False if it had none of them, or is unknown. */
+  async untag(id: string, ...tags: string[]): Promise<boolean> {
+    const removed = new Set(expectTags(id, tags));
+    const changed = await this.#atomically((executor) =>
+      changeTags(this.#context, executor, id, (known) => known.filter((tag) => !removed.has(tag))),
+    );
+    const isChanged = changed !== undefined && changed.after.length < changed.before.length;
+    if (isChanged) this.#announce("update", id);
+    return isChanged;
+  }
+
+  /** The tags in use with how many conversations and messages carry each, most frequent first, ties by name. */
+  tags(): Promise<TagCount[]> {
+    return asStorageErrors(() => countTags(this.#context));
+  }
+
+  /** Stores a summary of a day. Rejects with `NOT_FOUND`. */
+  async addSummary(conversationId: string, summary: SummaryInput): Promise<ConversationSummary> {
+    const added = await asStorageErrors(() => addSummary(this.#context, conversationId, summary));
+    this.#announce("insert", added.id);
+    return added;
+  }
+
+  /** Summaries, newest date first, of one date the latest added first. */
+  summaries(filter: SummaryFilter = {}): Promise<ConversationSummary[]> {
+    return asStorageErrors(() => listSummaries(this.#context, filter));
+  }
+
+  /**
+   * Makes a conversation that shows the messages of another up to `atSeq`, and goes on from there by itself. They are
+   * the same records, not copies. Rejects with `NOT_FOUND`.
+   */
+  async fork(id: string, options: ForkOptions = {}): Promise<Conversation> {
+    expectId(id);
+    expectForkOptions(options);
+    const fork = await this.#atomically((executor) => forkConversation(this.#context, executor, id, options));
+    this.#announce("insert", fork.id);
+    return fork;
+  }
+
+  /** A whole conversation as JSON, what it shares with others included. Rejects with `NOT_FOUND`. */
+  async export(id: string): Promise<ConversationDocument> {
+    expectId(id);
+    return this.#atomically((executor) => exportConversation(this.#context, executor, id));
+  }
+
+  /**
+   * Stores an exported conversation under its own ids: what is there already stays as it is, so importing twice changes
+   * nothing. Rejects with TypeError or RangeError on junk, with `CONFLICT` if its ids are taken by something else.
+   */
+  async import(document: ConversationDocument): Promise<Conversation> {
+    const checked = checkDocument(this.#context, document);
+    const { conversation, isNew, stored } = await this.#atomically((executor) =>
+      importConversation(this.#context, executor, checked),
+    );
+    this.#announce("insert", ...(isNew ? [conversation.id] : []), ...stored);
+    return conversation;
+  }
+
+  async #remove(action: ChangeAction, id: string, work: (executor: Executor) => Promise<boolean>): Promise<boolean> {
+    expectId(id);
+    const isDone = await this.#atomically(work);
+    if (isDone) this.#announce(action, id);
+    return isDone;
+  }
+
+  #atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
+    return asStorageErrors(() => this.#context.executor.atomically(work));
+  }
+
+  #announce(action: ChangeAction, ...ids: string[]): void {
+    if (ids.length > 0) this.#context.announce({ project: this.#context.project, area: "conversations", action, ids });
+  }
+}
+
+function expectSeq(name: string, value: unknown): void {
+  if (value === Number.POSITIVE_INFINITY) return;
+  if (typeof value !== "number" || !Number.isSafeInteger(value)) {
+    throw new (typeof value === "number" ? RangeError : TypeError)(expectation(name, "a `seq`", value));
+  }
+}

@@ -1,0 +1,18 @@
+import type { SQL } from "drizzle-orm";
+import type { KeywordSearchRequest, SearchReader, SqlValue } from "../search/request.js";
+import type { Executor } from "./executor.js";
+import { all, toStatement } from "./statements.js";
+
+/** What a keyword search needs of the database, on what repositories run on. */
+export function searchReader(executor: Executor): SearchReader {
+  return {
+    all: async (sql, args) => (await executor.execute({ sql, args })).rows,
+    scan: async (sql, args) => (await executor.scan({ sql, args })).rows,
+  };
+}
+
+/** Conditions on the alias `m` of the searched table, as a keyword search takes them. */
+export function toWhere(conditions: readonly SQL[]): KeywordSearchRequest["where"] {
+  const { sql, args } = toStatement(all(conditions));
+  return { sql, args: args as SqlValue[] };
+}

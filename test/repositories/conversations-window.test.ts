@@ -1,0 +1,105 @@
+import { type MessageInput, openStorage } from "holdfast";
+import { expect, test } from "vitest";
+import { seededRandom } from "../support/random.js";
+
+async function conversationOf(messages: readonly MessageInput[]) {
+  const storage = await openStorage(":memory:");
+  const { id } = await storage.conversations.insert();
+  await storage.conversations.append(id, messages);
+  const window = async (options: object) => (await storage.conversations.window(id, options)).map(({ seq }) => seq);
+  return { storage, id, window, [Symbol.asyncDispose]: () => storage.close() };
+}
+
+const say = (role: MessageInput["role"], content: string, metadata = {}): MessageInput => ({ role, content, metadata });
+const call = (content = "") => say("assistant", content, { toolCalls: [{ id: "x" }] });
+
+test("is the newest run that fits every limit, in seq order", async () => {
+  await using one = await conversationOf(["aaaa", "bbbb", "cccc", "dddd"].map((text) => say("user", text)));
+  expect(await one.window({})).toEqual([1, 2, 3, 4]);
+  expect(await one.window({ lastMessages: 2 })).toEqual([3, 4]);
+  expect(await one.window({ maxChars: 11 })).toEqual([3, 4]);
+  expect(await one.window({ maxChars: 12 })).toEqual([2, 3, 4]);
+  expect(await one.window({ maxChars: 12, lastMessages: 1 })).toEqual([4]);
+  expect(await one.window({ maxChars: 3 })).toEqual([]);
+  expect(await one.window({ lastMessages: 0 })).toEqual([]);
+  expect(await one.window({ maxTokens: 10, countTokens: () => 5 })).toEqual([3, 4]);
+  expect(await one.window({ maxTokens: 10, countTokens: async () => 4 })).toEqual([3, 4]);
+  expect(await one.window({ maxTokens: 15 })).toEqual([2, 3, 4]);
+  await expect(one.window({ maxTokens: 1, countTokens: () => Number.NaN })).rejects.toThrow(TypeError);
+});
+
+test("stops at the first that does not fit, even if an older one would", async () => {
+  await using one = await conversationOf([say("user", "a"), say("user", "much too long"), say("user", "b")]);
+  expect(await one.window({ maxChars: 5 })).toEqual([3]);
+});
+
+test("keeps the leading system message, which counts", async () => {
+  await using one = await conversationOf([say("system", "ssss"), ...["a", "b", "c"].map((text) => say("user", text))]);
+  expect(await one.window({ lastMessages: 2 })).toEqual([1, 4]);
+  expect(await one.window({ lastMessages: 1 })).toEqual([1]);
+  expect(await one.window({ maxChars: 6 })).toEqual([1, 3, 4]);
+  expect(await one.window({ maxChars: 2 })).toEqual([1]);
+  expect(await one.window({})).toEqual([1, 2, 3, 4]);
+});
+
+test("takes a tool call with its results or not at all", async () => {
+  const messages = [say("user", "q"), call(), say("tool", "r1"), say("tool", "r2"), say("assistant", "done")];
+  await using one = await conversationOf(messages);
+  expect(await one.window({ lastMessages: 3 })).toEqual([5]);
+  expect(await one.window({ lastMessages: 4 })).toEqual([2, 3, 4, 5]);
+  await using open = await conversationOf(messages.slice(0, 4));
+  expect(await open.window({ lastMessages: 2 })).toEqual([]);
+  expect(await open.window({ lastMessages: 3 })).toEqual([2, 3, 4]);
+  await using alone = await conversationOf([
+    say("assistant", "no calls", { toolCalls: [] }),
+    say("tool", "r"),
+    say("tool", "s"),
+  ]);
+  expect(await alone.window({ lastMessages: 1 })).toEqual([3]);
+});
+
+test("reads only as far back as it reaches", async () => {
+  await using one = await conversationOf(Array.from({ length: 1_000 }, (_, i) => say("user", `turn ${i}`)));
+  const seen: number[] = [];
+  await one.storage.conversations.window(one.id, { maxTokens: 50, countTokens: ({ seq }) => seen.push(seq) && 10 });
+  expect(seen).toEqual([1_000, 999, 998, 997, 996, 995]);
+});
+
+test("random conversations agree with a plain model", async () => {
+  const random = seededRandom("windows");
+  for (let round = 0; round < 40; round++) {
+    const messages = Array.from({ length: 1 + random.below(250) }, (_, i) => {
+      const kind = random.below(8);
+      const text = "x".repeat(random.below(20));
+      if (i === 0 && kind < 4) return say("system", text);
+      return kind < 2 ? call(text) : kind < 5 ? say("tool", text) : say(kind < 7 ? "user" : "assistant", text);
+    });
+    await using one = await conversationOf(messages);
+    const limits = { lastMessages: 1 + random.below(260), maxChars: random.below(2_000) };
+    expect(await one.window(limits), `seed ${random.seed}, round ${round}`).toEqual(modelWindow(messages, limits));
+  }
+});
+
+function modelWindow(
+  messages: readonly MessageInput[],
+  { lastMessages, maxChars }: { lastMessages: number; maxChars: number },
+): number[] {
+  const groups: number[][] = [];
+  let isOpen = false;
+  for (const [i, { role, metadata }] of messages.entries()) {
+    if (role === "tool" && isOpen) groups.at(-1)!.push(i);
+    else groups.push([i]);
+    isOpen = role === "tool" ? isOpen : Array.isArray(metadata?.toolCalls);
+  }
+  const hasSystem = messages[0]!.role === "system";
+  if (hasSystem) groups.shift();
+  const kept: number[] = [];
+  const fits = (all: number[]) =>
+    all.length <= lastMessages && all.reduce((sum, i) => sum + messages[i]!.content.length, 0) <= maxChars;
+  const head = hasSystem ? [0] : [];
+  for (const group of groups.reverse()) {
+    if (!fits([...head, ...group, ...kept])) break;
+    kept.unshift(...group);
+  }
+  return [...head, ...kept].map((i) => i + 1);
+}
