@@ -8,7 +8,7 @@ export default defineConfig({
     // The package by its own name, from source; child processes get the built one.
     alias: [
       { find: /^holdfast$/, replacement: source("index.ts") },
-      { find: /^holdfast\/(\w+)$/, replacement: source("$1/index.ts") },
+      { find: /^holdfast\/([\w/]+)$/, replacement: source("$1/index.ts") },
     ],
   },
   test: {

@@ -19,6 +19,7 @@ import * as open from "./trials/open.js";
 import * as pointRead from "./trials/point-read.js";
 import * as search from "./trials/search.js";
 import * as stall from "./trials/stall.js";
+import * as stories from "./trials/stories.js";
 import * as writes from "./trials/writes.js";
 
 const TRIALS: Record<string, Trial> = {
@@ -32,6 +33,7 @@ const TRIALS: Record<string, Trial> = {
   ...memvid,
   ...graph,
   ...conversations,
+  ...stories,
 };
 const SELF = fileURLToPath(import.meta.url);
 

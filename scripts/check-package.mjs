@@ -8,6 +8,8 @@ import { insertConversation, insertMessage } from "holdfast/conversations";
 import { create, createStorage, FileLock } from "holdfast/memvid";
 import { status } from "holdfast/migrate";
 import { memories } from "holdfast/schema";
+import { openStories } from "holdfast/stories";
+import { storyBackendCases } from "holdfast/stories/testing";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-package-"));
 try {
@@ -38,6 +40,10 @@ try {
   await entries.close();
   const locked = await new FileLock(join(folder, "app.db")).withLock(() => "alone");
   if (locked !== "alone") throw new Error("the lock was not free");
+  for (const backend of ["libsql", "filesystem"]) {
+    const open = () => openStories({ backend, path: join(mkdtempSync(join(folder, "stories-")), "place") });
+    for (const { run } of storyBackendCases(async () => (await open()).backend)) await run();
+  }
   const runtime = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`;
   console.log(`holdfast works when installed, under ${runtime}`);
 } finally {

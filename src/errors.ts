@@ -36,6 +36,9 @@ export type StorageErrorCode =
   | "IN_USE"
   | "CYCLE"
   | "INVALID_IMPORT"
+  | "INVALID_STORY"
+  | "NO_SECRET"
+  | "WRONG_SECRET"
   | "SQL";
 
 export interface StorageErrorOptions {

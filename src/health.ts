@@ -17,6 +17,14 @@ import {
   messageRefs,
   messages,
   sessions,
+  stories,
+  storyContents,
+  storyPreferences,
+  storyRevisions,
+  storySearch,
+  storySecrets,
+  storySyncQueue,
+  storyTags,
 } from "./schema/index.js";
 
 export interface FileStats {
@@ -57,8 +65,16 @@ const TABLES = [
   graphLabels,
   graphEdges,
   graphVersions,
+  stories,
+  storyContents,
+  storyRevisions,
+  storyTags,
+  storySearch,
+  storyPreferences,
+  storySyncQueue,
+  storySecrets,
 ];
-const FTS_TABLES = ["memories_fts", "messages_fts"];
+const FTS_TABLES = ["memories_fts", "messages_fts", "story_search_fts"];
 
 export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
   const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;

@@ -85,3 +85,5 @@ export {
   type TransactionOptions,
 } from "./storage.js";
 export type { Logger, OwnMigrations, StorageOptions } from "./storage-options.js";
+export type { StoryOptions } from "./stories/options.js";
+export { StoryService } from "./stories/service.js";

@@ -4,6 +4,8 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ClientConfig } from "./client/index.js";
 import { expectation, expectDuration, expectInteger, expectOneOf } from "./options.js";
+import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "./stories/options.js";
+import { SecretBox } from "./stories/secret.js";
 
 /** Where messages for people go; `console` fits. */
 export interface Logger {
@@ -42,6 +44,9 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
    * @default 134217728
    */
   readonly graphCacheBytes?: number | undefined;
+  /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
+  readonly secret?: Uint8Array | string | undefined;
+  readonly stories?: StoryOptions | undefined;
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly logger?: Logger | undefined;
   /** The time in ms, for tests. @default Date.now */
@@ -57,6 +62,8 @@ export interface ResolvedStorageOptions {
   readonly schema: Record<string, unknown>;
   readonly maxContentChars: number;
   readonly graphCacheBytes: number;
+  readonly box: SecretBox;
+  readonly stories: ResolvedStoryOptions;
   readonly onError: ((error: unknown) => void) | undefined;
   readonly logger: Logger | undefined;
   readonly now: () => number;
@@ -83,6 +90,8 @@ export function resolveStorageOptions(
     schema = {},
     maxContentChars = 100_000,
     graphCacheBytes = 128 * 1024 * 1024,
+    secret = environment.HOLDFAST_SECRET,
+    stories = {},
     onError,
     logger,
     now = Date.now,
@@ -118,6 +127,8 @@ export function resolveStorageOptions(
     schema,
     maxContentChars,
     graphCacheBytes,
+    box: new SecretBox(secret || undefined),
+    stories: resolveStoryOptions(stories),
     onError,
     logger,
     now,

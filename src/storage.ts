@@ -41,6 +41,9 @@ import {
   resolveStorageOptions,
   type StorageOptions,
 } from "./storage-options.js";
+import { StoryHubs } from "./stories/hub.js";
+import { LibsqlBackend } from "./stories/libsql-backend.js";
+import { keepOpen, StoryService } from "./stories/service.js";
 import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
 
 /** The repositories of one project. */
@@ -49,6 +52,7 @@ export interface Repositories {
   readonly sessions: SessionRepository;
   readonly conversations: ConversationRepository;
   readonly graph: GraphRepository;
+  readonly stories: StoryService;
 }
 
 /** One project: nothing that is reached through it can read or change another one. */
@@ -122,6 +126,7 @@ export class Storage implements Repositories {
   readonly #events = new EventHub();
   readonly #context: ScopeContext = new AsyncLocalStorage();
   readonly #projects = new LRUCache<string, Project>({ max: 1000 });
+  readonly #storyHubs: StoryHubs;
   readonly #outer: Project;
   readonly #graphs: GraphCache;
   #openTransactions = 0;
@@ -137,6 +142,7 @@ export class Storage implements Repositories {
     this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
     if (client instanceof LocalClient) client.guard = (access) => this.#assertOutside(access);
     if (options.onError !== undefined) this.#events.on("error", options.onError);
+    this.#storyHubs = new StoryHubs(options.stories);
     this.#outer = this.project(DEFAULT_PROJECT);
   }
 
@@ -160,6 +166,11 @@ export class Storage implements Repositories {
     return this.#outer.graph;
   }
 
+  /** Of project `"default"`. */
+  get stories(): StoryService {
+    return this.#outer.stories;
+  }
+
   /** The project of this name, 1 to 200 characters, compared exactly; it need not have been used before. */
   project(name: string): Project {
     expectProject(name);
@@ -169,6 +180,7 @@ export class Storage implements Repositories {
     const project: Project = {
       name,
       ...repositoriesOf(context),
+      stories: this.#stories(context),
       transaction: (work, options) =>
         this.#transaction((scope) => work(this.#projectTransaction(scope, name)), options),
     };
@@ -265,6 +277,8 @@ export class Storage implements Repositories {
 
   /** Finishes running calls, rolls back open transactions and closes the file. Idempotent. */
   async close(): Promise<void> {
+    const flushing = this.#storyHubs.flush();
+    if (flushing !== undefined) await flushing;
     await this.client.close();
   }
 
@@ -314,6 +328,7 @@ export class Storage implements Repositories {
       throw toStorageError(error);
     }
     for (const change of scope.changes) this.#events.emit("change", change);
+    for (const task of scope.tasks) task();
     return result;
   }
 
@@ -324,7 +339,7 @@ export class Storage implements Repositories {
       let known = projects.get(name);
       if (known === undefined) {
         const context = this.#repositoryContext(name, scope, (change) => scope.announce(change));
-        known = repositoriesOf(context);
+        known = { ...repositoriesOf(context), stories: this.#stories(context, (task) => scope.afterCommit(task)) };
         projects.set(name, known);
       }
       return known;
@@ -364,6 +379,12 @@ export class Storage implements Repositories {
     return { project, executor, announce, now, maxContentChars, graphs: this.#graphs };
   }
 
+  #stories(context: RepositoryContext, afterCommit?: (task: () => void) => void): StoryService {
+    const { box, stories } = this.#options;
+    const backend = new LibsqlBackend({ ...context, box, historyLimit: stories.historyLimit });
+    return new StoryService(backend, {}, { hub: this.#storyHubs.get(context.project), afterCommit, close: keepOpen });
+  }
+
   /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */
   #assertOutside(access: Access): void {
     if (this.#openTransactions === 0 || TransactionScope.open(this.#context) === undefined) return;
@@ -392,7 +413,7 @@ export class Storage implements Repositories {
   }
 }
 
-function repositoriesOf(context: RepositoryContext): Repositories {
+function repositoriesOf(context: RepositoryContext): Omit<Repositories, "stories"> {
   return {
     memories: new MemoryRepository(context),
     sessions: new SessionRepository(context),

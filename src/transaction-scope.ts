@@ -20,6 +20,7 @@ export class TransactionScope implements Executor {
   readonly #context: ScopeContext;
   readonly #parent: TransactionScope | undefined;
   #changes: Change[] = [];
+  #tasks: (() => void)[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #pending = 0;
   #isEnded = false;
@@ -43,8 +44,17 @@ export class TransactionScope implements Executor {
     return this.#changes;
   }
 
+  /** What is to be done then besides. */
+  get tasks(): readonly (() => void)[] {
+    return this.#tasks;
+  }
+
   announce(change: Change): void {
     this.#changes.push(change);
+  }
+
+  afterCommit(task: () => void): void {
+    this.#tasks.push(task);
   }
 
   async execute(statement: Statement | InStatement): Promise<ResultSet> {
@@ -83,6 +93,7 @@ export class TransactionScope implements Executor {
       const scope = new TransactionScope(this.#transaction, this.#context, this);
       const result = await this.#inSavepoint(() => scope.run(() => work(scope)));
       this.#changes.push(...scope.#changes);
+      this.#tasks.push(...scope.#tasks);
       return result;
     });
   }

@@ -9,6 +9,8 @@ import {
 import { graphEdges, graphLabels, graphNodes, graphVersions } from "../schema/graph.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { sessions } from "../schema/sessions.js";
+import { stories } from "../schema/stories.js";
+import { clearStatements as clearStoryStatements } from "../stories/libsql-extras.js";
 import { asStorageErrors, type ChangeArea, type Executor } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";
 
@@ -30,6 +32,7 @@ export async function countProjects(executor: Executor): Promise<ProjectCount[]>
           select ${memories.project}, 1 as records from ${memories} where ${memories.deletedAt} is null
           union all select ${sessions.project}, 1 from ${sessions}
           union all select ${conversations.project}, ${visibleRecords} from ${conversations}
+          union all select ${stories.project}, 1 from ${stories} where ${stories.deletedAt} is null
           union all select ${graphNodes.project}, 1 from ${graphNodes}
           union all select ${graphEdges.project}, 1 from ${graphEdges}
         ) group by project having count > 0 order by count desc, project`),
@@ -63,6 +66,10 @@ export function purgeStatements(project: string): {
         statement: toStatement(sql`select ${graphNodes.id} from ${graphNodes} where ${graphNodes.project} = ${project}
           union all select ${graphEdges.id} from ${graphEdges} where ${graphEdges.project} = ${project}`),
       },
+      {
+        area: "stories",
+        statement: toStatement(sql`select ${stories.id} from ${stories} where ${stories.project} = ${project}`),
+      },
     ],
     statements: [
       toStatement(sql`delete from ${memoryEmbeddings} where ${memoryEmbeddings.project} = ${project}`),
@@ -76,6 +83,7 @@ export function purgeStatements(project: string): {
       toStatement(sql`delete from ${graphNodes} where ${graphNodes.project} = ${project}`),
       // Last, since the triggers of the others write it.
       toStatement(sql`delete from ${graphVersions} where ${graphVersions.project} = ${project}`),
+      ...clearStoryStatements(project),
     ],
   };
 }

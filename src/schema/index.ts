@@ -2,3 +2,13 @@ export { conversationSummaries, conversations, conversationTags, messageRefs, me
 export { graphEdges, graphLabels, graphNodes, graphVersions } from "./graph.js";
 export { memories, memoryEmbeddings } from "./memories.js";
 export { sessions } from "./sessions.js";
+export {
+  stories,
+  storyContents,
+  storyPreferences,
+  storyRevisions,
+  storySearch,
+  storySecrets,
+  storySyncQueue,
+  storyTags,
+} from "./stories.js";

@@ -261,7 +261,8 @@ describe("transaction", () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.project("p").transaction(async (tx) => {
-      expect(Object.keys(tx).sort()).toEqual(["conversations", "graph", "memories", "savepoint", "sessions"]);
+      const repositories = ["conversations", "graph", "memories", "sessions", "stories"];
+      expect(Object.keys(tx).sort()).toEqual([...repositories, "savepoint"].sort());
       await tx.memories.insert({ content: "x" });
       await tx.savepoint((sp) => sp.memories.insert({ content: "y" }));
     });

@@ -14,6 +14,7 @@ import {
 } from "holdfast";
 import { createClient, type PooledClient } from "holdfast/client";
 import { memories } from "holdfast/schema";
+import { defineBackend, openStories, type StoryMetadata, type StoryService } from "holdfast/stories";
 
 const local: PooledClient = createClient({ url: "file:a.db", readers: 2, durability: "relaxed" });
 const drop: Client = local;
@@ -72,3 +73,18 @@ await graph.addNode({ id: "a" });
 (await graph.toGraphology(MultiDirectedGraph)) satisfies MultiDirectedGraph;
 (await graph.findNodes()) satisfies Page<GraphNode>;
 graph.export() satisfies AsyncIterable<string>;
+const stories: StoryService = storage.project("p").stories;
+(await stories.saveStory("a", { n: 1 }, { expectedRevision: 0 })) satisfies StoryMetadata;
+(await stories.loadStory<{ n: number }>("a")) satisfies { n: number } | undefined;
+stories.on(
+  "story_saved",
+  ({ id, data, isNew }) => [id, data, isNew] satisfies [string, Record<string, unknown>, boolean],
+);
+// @ts-expect-error: an event that does not exist
+stories.on("saved", () => undefined);
+// @ts-expect-error: a story is an object
+stories.saveStory("a", "text");
+// @ts-expect-error: a backend by another name
+openStories({ backend: "mongo" });
+// @ts-expect-error: a backend has to do more than load
+defineBackend({ load: async () => undefined });

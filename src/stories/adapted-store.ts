@@ -1,0 +1,104 @@
+import type { DefinedBackend } from "./backend.js";
+import { RevisionConflictError } from "./errors.js";
+import type { LoadedStory, SavedStory, StoryStore } from "./store.js";
+import { type StoryData, type StoryDraft, type StoryMetadata, toJson } from "./story.js";
+
+/** Any backend as the service wants it. What the backend cannot do atomically is done by turns within this process. */
+export class AdaptedStore implements StoryStore {
+  readonly #backend: DefinedBackend;
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(backend: DefinedBackend) {
+    this.#backend = backend;
+  }
+
+  /** One after the other: on a backend that knows no transactions, what was saved before a failure is taken back. */
+  async saveTexts(drafts: readonly StoryDraft[]): Promise<SavedStory[]> {
+    if (drafts.length === 1) return [await this.#inTurn(drafts[0]!.key, () => this.#save(drafts[0]!))];
+    const done: SavedStory[] = [];
+    const undo: (() => Promise<unknown>)[] = [];
+    try {
+      for (const draft of drafts) {
+        const { key } = draft;
+        const before = await this.#backend.load(key);
+        const metadata = before === undefined ? undefined : await this.#backend.getMetadata(key);
+        done.push(await this.#inTurn(key, () => this.#save(draft)));
+        undo.push(async () =>
+          before === undefined || metadata === undefined
+            ? this.#backend.delete(key)
+            : this.#backend.save(key, before, { title: metadata.title, tags: metadata.tags }),
+        );
+      }
+    } catch (error) {
+      for (const step of undo.reverse()) await step();
+      throw error;
+    }
+    return done;
+  }
+
+  async loadText(key: string): Promise<LoadedStory | undefined> {
+    // Before the story: should it change between the two, the next check sees another version.
+    const version = await this.version(key);
+    if (version === undefined) return undefined;
+    const data = await this.#backend.load(key);
+    return data === undefined ? undefined : { text: toJson("data", data), version };
+  }
+
+  async version(key: string): Promise<string | undefined> {
+    const metadata = await this.#backend.getMetadata(key);
+    return metadata === undefined ? undefined : versionOf(metadata);
+  }
+
+  async restoreLast(key: string): Promise<SavedStory | undefined> {
+    const [last] = await this.#backend.revisions(key);
+    if (last === undefined) return undefined;
+    const data = await this.#backend.loadRevision(key, last.revision);
+    if (data === undefined) return undefined;
+    const metadata = await this.#inTurn(key, () => this.#saveIf(key, data, {}, 0));
+    return { metadata, version: versionOf(metadata), isNew: true };
+  }
+
+  async #save({ key, text, ownTitle, tags, expectedRevision }: StoryDraft): Promise<SavedStory> {
+    const data = JSON.parse(text) as StoryData;
+    const named = {
+      ...(ownTitle === undefined ? {} : { title: ownTitle }),
+      ...(tags === undefined ? {} : { tags }),
+    };
+    const isNew = !(await this.#backend.exists(key));
+    const metadata =
+      expectedRevision === undefined
+        ? await this.#backend.save(key, data, named)
+        : await this.#saveIf(key, data, named, expectedRevision);
+    return { metadata, version: versionOf(metadata), isNew };
+  }
+
+  async #saveIf(
+    key: string,
+    data: StoryData,
+    named: { title?: string; tags?: readonly string[] },
+    expectedRevision: number,
+  ): Promise<StoryMetadata> {
+    if (this.#backend.has("saveIf")) return this.#backend.saveIf(key, data, named, expectedRevision);
+    const actual = (await this.#backend.getMetadata(key))?.revision ?? 0;
+    if (actual !== expectedRevision) throw new RevisionConflictError(key, expectedRevision, actual);
+    return this.#backend.save(key, data, named);
+  }
+
+  #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work, work);
+    const settled = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turns.set(key, settled);
+    void settled.then(() => {
+      if (this.#turns.get(key) === settled) this.#turns.delete(key);
+    });
+    return turn;
+  }
+}
+
+/** The times as well: a backend may count from 1 again after a delete. Two such stories in one millisecond look alike. */
+function versionOf({ revision, createdAt, updatedAt, size }: StoryMetadata): string {
+  return `${revision}:${Number(createdAt)}:${Number(updatedAt)}:${size}`;
+}

@@ -1,0 +1,362 @@
+import { v7 as uuidv7 } from "uuid";
+import { expectation, expectDuration, expectInteger, expectOneOf } from "../options.js";
+import { expectFunction, expectId, expectKeys } from "../repositories/arguments.js";
+import { type Clock, systemClock } from "./clock.js";
+import { StoryService } from "./service.js";
+import { type StoryData, toDraft } from "./story.js";
+
+/** Both sides of a story that was changed by somebody else since the edit began. */
+export interface StoryConflict {
+  readonly id: string;
+  readonly local: StoryData;
+  /** Undefined where it was deleted. */
+  readonly remote: StoryData | undefined;
+  /** 0 where it was deleted. */
+  readonly remoteRevision: number;
+}
+
+/**
+ * What becomes of a conflict: the local story goes over the remote one (which stays in the history), the remote one
+ * stays and the edit is dropped, a third takes the place of both, or the local one is saved under an id of its own.
+ */
+export type ConflictResolution = "local" | "remote" | "keepBoth" | { readonly merged: StoryData };
+
+export interface AutosaveOptions {
+  readonly service: StoryService;
+  /** How often all that is dirty is saved once `start` was called, in ms. @default 30000 */
+  readonly interval?: number | undefined;
+  /** How long after the last edit a story is saved, in ms. @default 2000 */
+  readonly debounce?: number | undefined;
+  /** Failed attempts in all, after which the state is `error`. @default 3 */
+  readonly maxRetries?: number | undefined;
+  /** Without it, or where it gives nothing, a conflict leaves both sides as they are. */
+  readonly resolve?:
+    | ((conflict: StoryConflict) => ConflictResolution | undefined | Promise<ConflictResolution | undefined>)
+    | undefined;
+  /** @default the system's timers */
+  readonly clock?: Clock | undefined;
+}
+
+export type AutosaveState = "idle" | "saving" | "saved" | "error" | "paused";
+
+export interface AutosaveEvents {
+  /** `savedAs` is another id where both sides were kept. */
+  readonly saved: { readonly id: string; readonly revision: number; readonly savedAs: string };
+  readonly error: { readonly id: string; readonly error: unknown; readonly attempts: number };
+  readonly conflict: StoryConflict;
+}
+
+export interface AutosaveStats {
+  readonly saved: number;
+  readonly failed: number;
+  readonly conflicts: number;
+  /** Stories with edits that are not saved. */
+  readonly dirty: number;
+}
+
+interface Edit {
+  /** The story as text, so that later changes of the caller's object are not in it; undefined once saved. */
+  text: string | undefined;
+  /** The revision that the edit began from. */
+  base: Promise<number>;
+  state: "idle" | "saving" | "saved" | "error";
+  /** Timers leave it alone: nothing but a new edit or `saveNow` can help. */
+  isStuck: boolean;
+  timer: unknown;
+  running: Promise<boolean> | undefined;
+}
+
+type Listener = (payload: never) => unknown;
+
+const EVENTS: readonly (keyof AutosaveEvents)[] = ["saved", "error", "conflict"];
+/** Longest id that leaves room for what tells the copy apart. */
+const MAX_COPIED_ID_CHARS = 900;
+
+/**
+ * Saves stories while they are edited: some time after the last edit of each, and all of them every now and then.
+ *
+ * A story is saved with the revision that its edit began from, so another's change is a `conflict` and never
+ * overwritten. What could not be saved stays dirty. `close` of the service saves what is left.
+ */
+export class Autosave {
+  readonly #service: StoryService;
+  readonly #interval: number;
+  readonly #debounce: number;
+  readonly #maxRetries: number;
+  readonly #resolve: AutosaveOptions["resolve"];
+  readonly #clock: Clock;
+  readonly #edits = new Map<string, Edit>();
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #mode: "ready" | "started" | "paused" | "stopped" = "ready";
+  #wasStarted = false;
+  #intervalTimer: unknown;
+  #forgetService: (() => void) | undefined;
+  #counts = { saved: 0, failed: 0, conflicts: 0 };
+
+  /** Throws TypeError or RangeError on wrong options. */
+  constructor(options: AutosaveOptions) {
+    expectKeys("Autosave", options, ["service", "interval", "debounce", "maxRetries", "resolve", "clock"]);
+    const { service, interval = 30_000, debounce = 2_000, maxRetries = 3, resolve, clock = systemClock } = options;
+    if (!(service instanceof StoryService)) throw new TypeError(expectation("service", "a StoryService", service));
+    expectDuration("interval", interval);
+    expectDuration("debounce", debounce);
+    expectInteger("maxRetries", maxRetries, 1);
+    if (resolve !== undefined) expectFunction("resolve", resolve);
+    for (const name of ["setTimeout", "clearTimeout"] as const) expectFunction(`clock.${name}`, clock?.[name]);
+    this.#service = service;
+    this.#interval = interval;
+    this.#debounce = debounce;
+    this.#maxRetries = maxRetries;
+    this.#resolve = resolve;
+    this.#clock = clock;
+    this.#forgetService = service.onClose(async () => {
+      await this.saveAll();
+      this.stop();
+      this.#forgetService?.();
+    });
+  }
+
+  /**
+   * Takes an edited story, as it is now, to be saved `debounce` ms after the last edit.
+   *
+   * The edit began from `revision` where it is given, else from the one that is stored when the id is seen first, else
+   * from the one saved last from here.
+   */
+  markDirty(id: string, story: StoryData, options: { readonly revision?: number | undefined } = {}): void {
+    expectKeys("markDirty", options, ["revision"]);
+    const { text } = toDraft(id, story, {}, options.revision);
+    const known = this.#edits.get(id);
+    const base =
+      options.revision !== undefined ? Promise.resolve(options.revision) : (known?.base ?? this.#storedRevision(id));
+    // Whoever saves hears of it; until then it is nobody's rejection.
+    base.catch(() => undefined);
+    const edit: Edit = known ?? { text, base, state: "idle", isStuck: false, timer: undefined, running: undefined };
+    edit.text = text;
+    edit.base = base;
+    edit.isStuck = false;
+    if (edit.state !== "saving") edit.state = "idle";
+    this.#edits.set(id, edit);
+    this.#schedule(id, edit);
+  }
+
+  /** Saves a story now, paused or not. True if nothing of it is left to save; false, and `state` says why. */
+  async saveNow(id: string): Promise<boolean> {
+    expectId(id);
+    const edit = this.#edits.get(id);
+    if (edit === undefined) return true;
+    // An edit that came while it was being saved needs a turn of its own.
+    if (edit.running !== undefined) await edit.running;
+    if (edit.text === undefined) return true;
+    edit.running ??= this.#save(id, edit).finally(() => {
+      edit.running = undefined;
+      if (edit.text !== undefined) this.#schedule(id, edit);
+    });
+    return edit.running;
+  }
+
+  /** Saves all that is dirty; resolves to how many stories were saved and how many not. */
+  async saveAll(): Promise<{ saved: number; failed: number }> {
+    const dirty = [...this.#edits].filter(([, { text }]) => text !== undefined);
+    const results = await Promise.all(dirty.map(([id]) => this.saveNow(id)));
+    const saved = results.filter(Boolean).length;
+    return { saved, failed: results.length - saved };
+  }
+
+  /** Saves all that is dirty every `interval` ms from now on. */
+  start(): void {
+    this.#clearTimers();
+    this.#mode = "started";
+    this.#scheduleInterval();
+    this.#scheduleAll();
+  }
+
+  /** Saves nothing by itself any more; what is dirty stays so. */
+  stop(): void {
+    this.#mode = "stopped";
+    this.#clearTimers();
+  }
+
+  /** As `stop`, until `resume`. */
+  pause(): void {
+    if (this.#mode === "paused") return;
+    this.#wasStarted = this.#mode === "started";
+    this.#mode = "paused";
+    this.#clearTimers();
+  }
+
+  /** Goes on as before `pause`. */
+  resume(): void {
+    if (this.#mode !== "paused") return;
+    this.#mode = this.#wasStarted ? "started" : "ready";
+    if (this.#wasStarted) this.#scheduleInterval();
+    this.#scheduleAll();
+  }
+
+  state(id: string): AutosaveState {
+    expectId(id);
+    const state = this.#edits.get(id)?.state ?? "idle";
+    return this.#mode === "paused" && (state === "idle" || state === "saved") ? "paused" : state;
+  }
+
+  /** Whether a story has edits that are not saved; without an id, whether any has. */
+  isDirty(id?: string): boolean {
+    if (id === undefined) return [...this.#edits.values()].some(({ text }) => text !== undefined);
+    return this.#edits.get(id)?.text !== undefined;
+  }
+
+  stats(): AutosaveStats {
+    return { ...this.#counts, dirty: [...this.#edits.values()].filter(({ text }) => text !== undefined).length };
+  }
+
+  /** Listens; the function returned ends it. A listener that throws harms nobody. */
+  on<K extends keyof AutosaveEvents>(event: K, listener: (payload: AutosaveEvents[K]) => unknown): () => void {
+    expectOneOf("event", event, EVENTS);
+    expectFunction("listener", listener);
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners);
+    const own: Listener = (payload) => listener(payload);
+    listeners.add(own);
+    return () => void listeners.delete(own);
+  }
+
+  async #storedRevision(id: string): Promise<number> {
+    return (await this.#service.getMetadata(id))?.revision ?? 0;
+  }
+
+  async #save(id: string, edit: Edit): Promise<boolean> {
+    this.#clock.clearTimeout(edit.timer);
+    edit.state = "saving";
+    let failure: unknown;
+    for (let attempt = 1; attempt <= this.#maxRetries; attempt++) {
+      const { text } = edit;
+      if (text === undefined) return true;
+      try {
+        const local = JSON.parse(text) as StoryData;
+        const { revision } = await this.#service.saveStory(id, local, { expectedRevision: await edit.base });
+        return this.#settle(id, edit, text, revision);
+      } catch (error) {
+        failure = error;
+        if ((error as { code?: unknown }).code !== "CONFLICT") {
+          // The revision may not have been known at first for the very reason that made this fail.
+          edit.base = edit.base.catch(() => this.#storedRevision(id));
+          edit.base.catch(() => undefined);
+          continue;
+        }
+      }
+      try {
+        const isSettled = await this.#resolveConflict(id, edit, text);
+        if (isSettled !== undefined) return isSettled;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    return this.#fail(id, edit, failure, this.#maxRetries);
+  }
+
+  /** True or false once it is known what becomes of both sides; undefined where the remote side has moved on again. */
+  async #resolveConflict(id: string, edit: Edit, text: string): Promise<boolean | undefined> {
+    const { remote, remoteRevision } = await this.#loadRemote(id);
+    const conflict = () => ({
+      id,
+      local: JSON.parse(text) as StoryData,
+      remote: remote === undefined ? undefined : (structuredClone(remote) as StoryData),
+      remoteRevision,
+    });
+    this.#counts.conflicts++;
+    this.#emit("conflict", conflict);
+    const resolution = await this.#resolve?.(conflict());
+    if (resolution === undefined) {
+      edit.isStuck = true;
+      return this.#fail(id, edit, undefined, 0);
+    }
+    if (resolution === "remote") return this.#settle(id, edit, text, remoteRevision, id, true);
+    if (resolution === "keepBoth") {
+      const copyId = `${id.slice(0, MAX_COPIED_ID_CHARS).toWellFormed()}-conflict-${uuidv7()}`;
+      await this.#service.saveStory(copyId, conflict().local, { expectedRevision: 0 });
+      return this.#settle(id, edit, text, remoteRevision, copyId);
+    }
+    if (resolution !== "local" && typeof resolution !== "object") {
+      throw new TypeError(expectation("the resolution", '"local", "remote", "keepBoth" or { merged }', resolution));
+    }
+    const story = resolution === "local" ? conflict().local : resolution.merged;
+    try {
+      const { revision } = await this.#service.saveStory(id, story, { expectedRevision: remoteRevision });
+      return this.#settle(id, edit, text, revision);
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "CONFLICT") return undefined;
+      throw error;
+    }
+  }
+
+  /** The remote story with the revision that it is at. */
+  async #loadRemote(id: string): Promise<{ remote: StoryData | undefined; remoteRevision: number }> {
+    for (;;) {
+      const before = (await this.#service.getMetadata(id))?.revision ?? 0;
+      const remote = await this.#service.loadStory(id, { skipCache: true });
+      const after = (await this.#service.getMetadata(id))?.revision ?? 0;
+      if (before === after) return { remote, remoteRevision: after };
+    }
+  }
+
+  #settle(id: string, edit: Edit, text: string, revision: number, savedAs = id, isDropped = false): true {
+    edit.base = Promise.resolve(revision);
+    // An edit that came meanwhile is still to be saved, and goes on from here.
+    if (edit.text === text) edit.text = undefined;
+    edit.state = edit.text === undefined ? "saved" : "idle";
+    if (isDropped) return true;
+    this.#counts.saved++;
+    this.#emit("saved", () => ({ id, revision, savedAs }));
+    return true;
+  }
+
+  #fail(id: string, edit: Edit, error: unknown, attempts: number): false {
+    edit.state = "error";
+    this.#counts.failed++;
+    if (attempts > 0) this.#emit("error", () => ({ id, error, attempts }));
+    return false;
+  }
+
+  #schedule(id: string, edit: Edit): void {
+    this.#clock.clearTimeout(edit.timer);
+    // After `maxRetries` failures the interval tries again, or the next edit.
+    if (this.#isQuiet() || edit.text === undefined || edit.state === "error") return;
+    edit.timer = this.#clock.setTimeout(() => void this.#saveQuietly(id), this.#debounce);
+  }
+
+  #scheduleAll(): void {
+    for (const [id, edit] of this.#edits) this.#schedule(id, edit);
+  }
+
+  #scheduleInterval(): void {
+    this.#intervalTimer = this.#clock.setTimeout(() => {
+      this.#scheduleInterval();
+      for (const [id, edit] of this.#edits) if (edit.text !== undefined && !edit.isStuck) void this.#saveQuietly(id);
+    }, this.#interval);
+  }
+
+  async #saveQuietly(id: string): Promise<void> {
+    // Nobody waits for this one: what goes wrong is in the state and in an event.
+    await this.saveNow(id).catch(() => undefined);
+  }
+
+  #clearTimers(): void {
+    this.#clock.clearTimeout(this.#intervalTimer);
+    for (const { timer } of this.#edits.values()) this.#clock.clearTimeout(timer);
+  }
+
+  #isQuiet(): boolean {
+    return this.#mode === "paused" || this.#mode === "stopped";
+  }
+
+  #emit<K extends keyof AutosaveEvents>(event: K, payload: () => AutosaveEvents[K]): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        const answer = listener(payload() as never);
+        // One that throws has nobody to tell: what it was told of has happened all the same.
+        if (answer instanceof Promise) answer.catch(() => undefined);
+      } catch {
+        // As above.
+      }
+    }
+  }
+}

@@ -1,0 +1,407 @@
+import { resolve } from "node:path";
+import { v7 as uuidv7 } from "uuid";
+import { StorageError } from "../../errors.js";
+import { expectId, expectText } from "../../repositories/arguments.js";
+import { hashText } from "../../repositories/checksum.js";
+import { RevisionConflictError } from "../errors.js";
+import type { SecretBox } from "../secret.js";
+import { type LoadedStory, type SavedStory, type StoryCopy, TextBackend } from "../store.js";
+import {
+  type Preference,
+  type StoryDraft,
+  type StoryFilter,
+  type StoryMetadata,
+  type StoryMetadataInput,
+  type StoryRevision,
+  type SyncEntry,
+  type SyncEntryInput,
+  titleAfter,
+  titleIn,
+  toFilter,
+  toMetadataPatch,
+  toPreference,
+  toSyncEntry,
+} from "../story.js";
+import { StoryChange } from "./change.js";
+import { assertFolder, readText, readTextSync, toFileError } from "./files.js";
+import { FolderMap } from "./folder-map.js";
+import { StoryIndex } from "./index-file.js";
+import { toFileName } from "./names.js";
+import { readEntries } from "./rebuild.js";
+import { type IndexEntry, parseRecord, type StoryRecord, toEntry, toMetadata } from "./record.js";
+import { INDEX, StoryRoot, TOKEN } from "./root.js";
+
+export interface FilesystemOptions {
+  readonly root: string;
+  readonly project: string;
+  readonly historyLimit: number;
+  readonly box: SecretBox;
+  readonly now: () => number;
+}
+
+const TOKEN_NAME = "GitHub token";
+const DEFAULT_PROJECT = "default";
+
+/**
+ * Stories as files that people can read, in a folder that several processes may share.
+ *
+ * `stories/<id>.json`, `metadata/<id>.meta.json`, `revisions/<id>/<n>.json`, `.index.json`; ids are encoded as file
+ * names. Projects other than "default" have folders of their own below `projects/`.
+ */
+export class FilesystemBackend extends TextBackend {
+  readonly #options: FilesystemOptions;
+  #opened:
+    | { root: StoryRoot; index: StoryIndex; preferences: FolderMap<Preference>; queue: FolderMap<SyncEntry> }
+    | undefined;
+
+  /** @internal Use `openStories({ backend: "filesystem", path })`. */
+  constructor(options: FilesystemOptions) {
+    super();
+    this.#options = options;
+  }
+
+  async initialize(): Promise<void> {
+    if (this.#opened !== undefined) return;
+    const { root: path, project } = this.#options;
+    const folder = project === DEFAULT_PROJECT ? resolve(path) : resolve(path, "projects", toFileName(project));
+    const root = await StoryRoot.open(folder);
+    const preferences = new FolderMap<Preference>(root, "preferences");
+    const queue = new FolderMap<SyncEntry>(root, "queue");
+    this.#opened = { root, index: new StoryIndex(root.at(INDEX)), preferences, queue };
+    await this.#guarded(() => this.#refreshed());
+  }
+
+  /** Once what has been asked for is done. */
+  async close(): Promise<void> {
+    await this.#opened?.root.idle();
+    this.#opened = undefined;
+  }
+
+  saveTexts(drafts: readonly StoryDraft[]): Promise<SavedStory[]> {
+    return this.#changed(async (change) => {
+      const saved: SavedStory[] = [];
+      for (const draft of drafts) {
+        const { key, text, size, expectedRevision } = draft;
+        const known = change.known(key);
+        const live = known?.isDeleted === false ? known : undefined;
+        const actualRevision = live?.revision ?? 0;
+        if (expectedRevision !== undefined && expectedRevision !== actualRevision) {
+          throw new RevisionConflictError(key, expectedRevision, actualRevision);
+        }
+        const now = this.#options.now();
+        const record = change.put(known, {
+          id: key,
+          ...titleAfter(draft, live),
+          tags: draft.tags ?? live?.tags ?? [],
+          size,
+          revision: (known?.revision ?? 0) + 1,
+          createdAt: live?.createdAt ?? now,
+          updatedAt: now,
+          sum: hashText(text),
+          text,
+        });
+        saved.push({ metadata: toMetadata(record), version: versionOf(record), isNew: live === undefined });
+      }
+      return saved;
+    });
+  }
+
+  async loadText(key: string): Promise<LoadedStory | undefined> {
+    expectId(key);
+    return this.#guarded(async () => {
+      const found = await this.#read(key);
+      if (found !== "changed") return found;
+      // A change is under way, or was when its process ended: who has the lock sees it done.
+      return this.#root().locked(async () => {
+        const settled = await this.#read(key, true);
+        if (settled !== "changed") return settled;
+        throw new StorageError(
+          "CORRUPT",
+          `${this.#storyFile(key)} is not what was saved. It was left as it is: import it if it was edited by hand, or revert to an earlier revision`,
+        );
+      });
+    });
+  }
+
+  async version(key: string): Promise<string | undefined> {
+    expectId(key);
+    return this.#guarded(async () => {
+      const entry = (await this.#refreshed()).get(key);
+      return entry === undefined ? undefined : versionOf(entry);
+    });
+  }
+
+  delete(key: string): Promise<boolean> {
+    expectId(key);
+    return this.#changed(async (change) => {
+      const known = change.known(key);
+      if (known === undefined || known.isDeleted) return false;
+      change.remove(known, this.#options.now());
+      return true;
+    });
+  }
+
+  async list(filter?: StoryFilter): Promise<StoryMetadata[]> {
+    const { tags, limit, offset } = toFilter(filter);
+    return this.#guarded(async () => {
+      const wanted = new Set(tags);
+      const all = (await this.#refreshed()).sorted();
+      const matching = wanted.size === 0 ? all : all.filter((entry) => entry.tags.some((tag) => wanted.has(tag)));
+      return matching.slice(offset, offset + limit).map(toMetadata);
+    });
+  }
+
+  async getMetadata(key: string): Promise<StoryMetadata | undefined> {
+    expectId(key);
+    return this.#guarded(async () => {
+      const entry = (await this.#refreshed()).get(key);
+      return entry === undefined ? undefined : toMetadata(entry);
+    });
+  }
+
+  async updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
+    expectId(key);
+    const { title, tags } = toMetadataPatch(patch);
+    if (title === undefined && tags === undefined) return this.getMetadata(key);
+    return this.#changed(async (change) => {
+      const known = change.known(key);
+      if (known === undefined || known.isDeleted) return undefined;
+      const record = change.put(known, {
+        ...toEntry(known),
+        ...(title === undefined ? {} : { title, titleIsOwn: true }),
+        tags: tags ?? known.tags,
+        revision: known.revision + 1,
+        updatedAt: this.#options.now(),
+        text: undefined,
+      });
+      return toMetadata(record);
+    });
+  }
+
+  async getStorageUsage(): Promise<number> {
+    return this.#guarded(async () => {
+      let bytes = 0;
+      for (const { size } of (await this.#refreshed()).sorted()) bytes += size;
+      return bytes;
+    });
+  }
+
+  async clear(): Promise<void> {
+    await this.#guarded(() =>
+      this.#root().locked(async () => {
+        const index = await this.#refreshed(true);
+        // The count goes on, so that nothing new can pass for what was there.
+        await this.#root().clear(index.serialize([], index.sequence + 1));
+      }),
+    );
+  }
+
+  async revisions(key: string): Promise<StoryRevision[]> {
+    expectId(key);
+    return this.#guarded(async () => {
+      const history = this.#record(key)?.history ?? [];
+      return history.map(({ revision, size, createdAt }) => ({ revision, size, createdAt: new Date(createdAt) }));
+    });
+  }
+
+  async loadRevisionText(key: string, revision: number): Promise<string | undefined> {
+    expectId(key);
+    return this.#guarded(async () => {
+      const read = async () => {
+        const record = this.#record(key);
+        const sum = record?.history.find((one) => one.revision === revision)?.sum;
+        if (record === undefined || sum === undefined) return undefined;
+        return { text: await readText(this.#revisionPath(record, revision)), sum };
+      };
+      let found = await read();
+      if (found !== undefined && !isWhole(found)) found = await this.#root().locked(read);
+      if (found === undefined || isWhole(found)) return found?.text;
+      throw new StorageError(
+        "CORRUPT",
+        `Revision ${revision} of story ${JSON.stringify(key)} is not what was saved; it was left as it is`,
+      );
+    });
+  }
+
+  async restoreLast(key: string): Promise<SavedStory | undefined> {
+    expectId(key);
+    return this.#changed(async (change) => {
+      const known = change.known(key);
+      if (known === undefined) return undefined;
+      if (!known.isDeleted) throw new RevisionConflictError(key, 0, known.revision);
+      const text = await readText(this.#revisionPath(known, known.revision));
+      if (text === undefined) return undefined;
+      const record = change.put(known, {
+        ...toEntry(known),
+        revision: known.revision + 1,
+        updatedAt: this.#options.now(),
+        text,
+      });
+      return { metadata: toMetadata(record), version: versionOf(record), isNew: true };
+    });
+  }
+
+  async saveCopy({ metadata, text, history }: StoryCopy): Promise<void> {
+    const { id } = metadata;
+    await this.#changed(async (change) => {
+      let known = change.known(id);
+      const isFirst = known === undefined;
+      const common = {
+        id,
+        title: metadata.title,
+        titleIsOwn: metadata.title !== titleIn(JSON.parse(text)),
+        tags: metadata.tags,
+        createdAt: metadata.createdAt.getTime(),
+      };
+      for (const past of isFirst ? history : []) {
+        const times = { revision: past.revision, updatedAt: past.createdAt.getTime() };
+        const content = { size: Buffer.byteLength(past.text), sum: hashText(past.text), text: past.text };
+        known = change.put(known, { ...common, ...times, ...content });
+      }
+      const revision = isFirst ? metadata.revision : known!.revision + 1;
+      const content = { size: metadata.size, sum: hashText(text), text };
+      change.put(known, { ...common, ...content, revision, updatedAt: metadata.updatedAt.getTime() });
+    });
+  }
+
+  async savePreference(key: string, preference: { readonly value: unknown; readonly scope?: string }): Promise<void> {
+    const { json, scope } = toPreference(key, preference);
+    await this.#guarded(() => this.#open().preferences.set(key, { value: JSON.parse(json), scope }));
+  }
+
+  async loadPreference(key: string): Promise<Preference | undefined> {
+    return this.#guarded(() => this.#open().preferences.get(key));
+  }
+
+  async deletePreference(key: string): Promise<boolean> {
+    return this.#guarded(() => this.#open().preferences.delete(key));
+  }
+
+  async listPreferences(prefix = ""): Promise<string[]> {
+    expectText("prefix", prefix, 1000, 0);
+    const keys = (await this.#guarded(() => this.#open().preferences.all())).map(({ key }) => key);
+    // By code point, as SQLite sorts.
+    return keys.filter((key) => key.startsWith(prefix)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  }
+
+  async addToSyncQueue(input: SyncEntryInput): Promise<SyncEntry> {
+    const { entry } = toSyncEntry(input, this.#options.now, uuidv7);
+    await this.#guarded(() => this.#open().queue.set(entry.id, entry));
+    return entry;
+  }
+
+  async getSyncQueue(): Promise<SyncEntry[]> {
+    const items = await this.#guarded(() => this.#open().queue.all());
+    return items.map(({ value }) => ({ ...value, timestamp: new Date(value.timestamp) }));
+  }
+
+  async removeFromSyncQueue(id: string): Promise<boolean> {
+    return this.#guarded(() => this.#open().queue.delete(id));
+  }
+
+  async clearSyncQueue(): Promise<void> {
+    await this.#guarded(() => this.#open().queue.clear());
+  }
+
+  async saveGithubToken(token: unknown): Promise<void> {
+    const { box, project } = this.#options;
+    const sealed = Buffer.from(box.seal(project, TOKEN_NAME, token)).toString("base64");
+    await this.#guarded(() => this.#root().locked(() => this.#root().write(TOKEN, JSON.stringify({ sealed }))));
+  }
+
+  async loadGithubToken(): Promise<unknown> {
+    const { box, project } = this.#options;
+    const text = await this.#guarded(async () => readTextSync(this.#root().at(TOKEN)));
+    if (text === undefined) return undefined;
+    const { sealed } = JSON.parse(text) as { sealed: string };
+    return box.open(project, TOKEN_NAME, Buffer.from(sealed, "base64"));
+  }
+
+  async deleteGithubToken(): Promise<boolean> {
+    return this.#guarded(() => this.#root().locked(() => this.#root().remove(TOKEN)));
+  }
+
+  /** The index as it is now; made anew from the files where it is missing or damaged. */
+  async #refreshed(isLocked = false): Promise<StoryIndex> {
+    const { index, root } = this.#open();
+    if (index.refresh()) return index;
+    const rebuild = async () => {
+      if (index.refresh()) return;
+      const entries = await readEntries(root);
+      const sequence = Math.max(index.sequence, ...entries.map((entry) => entry.sequence));
+      await root.write(INDEX, index.serialize(entries, sequence));
+      if (!index.refresh()) throw new StorageError("IO", `${root.at(INDEX)} cannot be read back`);
+    };
+    await (isLocked ? rebuild() : root.locked(rebuild));
+    return index;
+  }
+
+  /** The story as its index entry says; `changed` where the file says otherwise. */
+  async #read(key: string, isLocked = false): Promise<LoadedStory | undefined | "changed"> {
+    const entry = (await this.#refreshed(isLocked)).get(key);
+    if (entry === undefined) return undefined;
+    assertFolder(this.#root().at("stories"));
+    const text = await readText(this.#storyFile(key));
+    if (text === undefined || hashText(text) !== entry.sum) return "changed";
+    return { text, version: versionOf(entry) };
+  }
+
+  /** Changes stories under the lock: all that `work` asks for, or nothing. */
+  #changed<T>(work: (change: StoryChange) => Promise<T>): Promise<T> {
+    return this.#guarded(() =>
+      this.#root().locked(async () => {
+        const index = await this.#refreshed(true);
+        const change = new StoryChange((key) => this.#record(key), index.sequence, this.#options.historyLimit);
+        const result = await work(change);
+        if (change.isEmpty) return result;
+        await this.#root().commit(change.toRootChange());
+        await this.#refreshed(true);
+        if (index.isLong) await this.#root().write(INDEX, index.serialize());
+        return result;
+      }),
+    );
+  }
+
+  #record(key: string): StoryRecord | undefined {
+    const { root } = this.#open();
+    assertFolder(root.at("metadata"));
+    const record = parseRecord(readTextSync(root.at("metadata", `${toFileName(key)}.meta.json`)));
+    return record?.id === key ? record : undefined;
+  }
+
+  #revisionPath(record: StoryRecord, revision: number): string {
+    if (revision === record.revision && !record.isDeleted) return this.#storyFile(record.id);
+    assertFolder(this.#root().at("revisions"));
+    assertFolder(this.#root().at("revisions", toFileName(record.id)));
+    return this.#root().at("revisions", toFileName(record.id), `${revision}.json`);
+  }
+
+  #storyFile(key: string): string {
+    return this.#root().at("stories", `${toFileName(key)}.json`);
+  }
+
+  #root(): StoryRoot {
+    return this.#open().root;
+  }
+
+  #open() {
+    if (this.#opened !== undefined) return this.#opened;
+    throw new StorageError("CLOSED", "These stories are closed, or not initialized yet: open them first");
+  }
+
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw toFileError(error);
+    }
+  }
+}
+
+function versionOf({ sequence, revision, sum }: IndexEntry): string {
+  return `${sequence}:${revision}:${sum}`;
+}
+
+function isWhole({ text, sum }: { text: string | undefined; sum: string }): boolean {
+  return text !== undefined && hashText(text) === sum;
+}

@@ -1,0 +1,186 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  type Stats,
+  writeSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
+import { promisify } from "node:util";
+import { StorageError, type StorageErrorCode } from "../../errors.js";
+
+const syncFile = promisify(fsync);
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
+/** A file up to this size is read at once: that takes less than handing it to another thread. */
+const READ_AT_ONCE_BYTES = 256 * 1024;
+
+const CODES: Readonly<Record<string, StorageErrorCode>> = {
+  ENOSPC: "FULL",
+  EDQUOT: "FULL",
+  EFBIG: "FULL",
+  EACCES: "CANNOT_OPEN",
+  EPERM: "CANNOT_OPEN",
+  EROFS: "READONLY",
+  ENOTDIR: "CANNOT_OPEN",
+  ELOOP: "CANNOT_OPEN",
+};
+
+/** What the file system threw, as a StorageError; everything else as it is. */
+export function toFileError(error: unknown): unknown {
+  const { code, message, path } = error as NodeJS.ErrnoException;
+  if (
+    !(error instanceof Error) ||
+    error instanceof StorageError ||
+    typeof code !== "string" ||
+    !/^E[A-Z]+$/.test(code)
+  ) {
+    return error;
+  }
+  if (code === "ELOOP") return leadsOut(path ?? "A file", error);
+  return new StorageError(CODES[code] ?? "IO", `${message}. Nothing that was acknowledged is lost`, { cause: error });
+}
+
+/** Makes a folder where there is none; throws `CANNOT_OPEN` where something else is in its place. */
+export function makeFolder(path: string): void {
+  if (isFolder(path)) return;
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  assertFolder(path);
+}
+
+/** Throws unless `path` is a folder itself: through a link, what is written would land elsewhere. */
+export function assertFolder(path: string): void {
+  if (isFolder(path)) return;
+  throw new StorageError("CANNOT_OPEN", `${path} is gone. Open the stories again`);
+}
+
+function isFolder(path: string): boolean {
+  const stats = lstat(path);
+  if (stats === undefined) return false;
+  if (stats.isSymbolicLink()) throw leadsOut(path);
+  if (stats.isDirectory()) return true;
+  throw new StorageError("CANNOT_OPEN", `${path} is no folder: move it away, or use another root`);
+}
+
+export function lstat(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+/** The names in a folder; none where there is no folder. */
+export function namesIn(folder: string): string[] {
+  return isFolder(folder) ? readdirSync(folder) : [];
+}
+
+/** The text of a file, undefined where there is none; never of what a link leads to. */
+export async function readText(path: string): Promise<string | undefined> {
+  const descriptor = openFile(path, O_RDONLY);
+  if (descriptor === undefined) return undefined;
+  try {
+    if (fstatSync(descriptor).size <= READ_AT_ONCE_BYTES) return readFileSync(descriptor, "utf8");
+  } finally {
+    closeSync(descriptor);
+  }
+  const file = await open(path, O_RDONLY | O_NOFOLLOW).catch(ifThere);
+  if (file === undefined) return undefined;
+  try {
+    return await file.readFile("utf8");
+  } finally {
+    await file.close();
+  }
+}
+
+/** The same at once, for files that are small. */
+export function readTextSync(path: string): string | undefined {
+  const descriptor = openFile(path, O_RDONLY);
+  if (descriptor === undefined) return undefined;
+  try {
+    return readFileSync(descriptor, "utf8");
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The text of a file from a position on, with its first bytes, and its size. */
+export function readTail(
+  path: string,
+  from: number,
+  headBytes: number,
+): { head: string; text: string; size: number } | undefined {
+  const descriptor = openFile(path, O_RDONLY);
+  if (descriptor === undefined) return undefined;
+  try {
+    // The size first: what is appended meanwhile is for the next time.
+    const { size } = fstatSync(descriptor);
+    const read = (start: number, length: number) => {
+      const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - start)));
+      let at = 0;
+      for (let got = 1; at < bytes.length && got > 0; at += got) {
+        got = readSync(descriptor, bytes, at, bytes.length - at, start + at);
+      }
+      return bytes.toString("utf8", 0, at);
+    };
+    return { head: read(0, headBytes), text: read(from, size - from), size };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Writes a file that must not exist yet; it is on disk when this resolves. */
+export async function writeNew(path: string, text: string): Promise<void> {
+  await writeAndSync(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), text);
+}
+
+/** Appends to a file, and waits for the disk. */
+export async function append(path: string, text: string): Promise<void> {
+  await writeAndSync(openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600), text);
+}
+
+/** Waits until the names in a folder are on disk. */
+export async function syncFolder(path: string): Promise<void> {
+  // Windows knows no such thing, and refuses.
+  if (process.platform === "win32") return;
+  const descriptor = openSync(path, O_RDONLY);
+  try {
+    await syncFile(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function writeAndSync(descriptor: number, text: string): Promise<void> {
+  try {
+    const bytes = Buffer.from(text, "utf8");
+    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+    await syncFile(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function openFile(path: string, flags: number): number | undefined {
+  try {
+    return openSync(path, flags | O_NOFOLLOW);
+  } catch (error) {
+    return ifThere(error as NodeJS.ErrnoException);
+  }
+}
+
+function ifThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
+}
+
+function leadsOut(path: string, cause?: unknown): StorageError {
+  return new StorageError(
+    "CANNOT_OPEN",
+    `${path} is a symbolic link, which is not followed: it may lead out. Remove it`,
+    {
+      cause,
+    },
+  );
+}

@@ -1,0 +1,81 @@
+import { StoryCache, type StoryCacheOptions, StoryCachePool } from "./cache.js";
+import { StoryEventHub, type StoryEvents } from "./events.js";
+
+/** What all handles on the stories of one project share, those inside of transactions too. */
+export class StoryHub {
+  readonly cache: StoryCache;
+  readonly events: StoryEventHub;
+  readonly counts = { saves: 0, loads: 0, deletes: 0, cacheHits: 0, cacheMisses: 0 };
+  readonly #flushes = new Set<() => Promise<void>>();
+  readonly #hubsInUse: Set<StoryHub>;
+
+  constructor(pool: StoryCachePool, project: string, events: boolean, hubsInUse = new Set<StoryHub>()) {
+    this.cache = new StoryCache(pool, project);
+    this.events = new StoryEventHub(events);
+    this.#hubsInUse = hubsInUse;
+  }
+
+  on<K extends keyof StoryEvents>(event: K, listener: (payload: StoryEvents[K]) => unknown): () => void {
+    const off = this.events.on(event, listener);
+    this.#noteUse();
+    return () => {
+      off();
+      this.#noteUse();
+    };
+  }
+
+  /** Has `flush` run before the stories are closed; the function returned takes it back. */
+  onClose(flush: () => Promise<void>): () => void {
+    this.#flushes.add(flush);
+    this.#noteUse();
+    return () => {
+      this.#flushes.delete(flush);
+      this.#noteUse();
+    };
+  }
+
+  get hasWork(): boolean {
+    return this.#flushes.size > 0;
+  }
+
+  async flush(): Promise<void> {
+    for (const flush of [...this.#flushes]) await flush();
+  }
+
+  #noteUse(): void {
+    if (this.#flushes.size > 0 || this.events.hasListeners) this.#hubsInUse.add(this);
+    else this.#hubsInUse.delete(this);
+  }
+}
+
+/** The hub of each project of a storage, kept as long as anybody holds it, listens to it or has work to flush. */
+export class StoryHubs {
+  readonly #pool: StoryCachePool;
+  readonly #events: boolean;
+  readonly #hubs = new Map<string, WeakRef<StoryHub>>();
+  readonly #inUse = new Set<StoryHub>();
+  #sweepAt = 1000;
+
+  constructor({ events, ...cache }: StoryCacheOptions & { readonly events: boolean }) {
+    this.#pool = new StoryCachePool(cache);
+    this.#events = events;
+  }
+
+  get(project: string): StoryHub {
+    const known = this.#hubs.get(project)?.deref();
+    if (known !== undefined) return known;
+    const hub = new StoryHub(this.#pool, project, this.#events, this.#inUse);
+    this.#hubs.set(project, new WeakRef(hub));
+    if (this.#hubs.size > this.#sweepAt) {
+      for (const [name, ref] of this.#hubs) if (ref.deref() === undefined) this.#hubs.delete(name);
+      this.#sweepAt = 1000 + 2 * this.#hubs.size;
+    }
+    return hub;
+  }
+
+  /** Saves what waits to be saved; undefined where nothing does. */
+  flush(): Promise<void> | undefined {
+    const due = [...this.#inUse].filter((hub) => hub.hasWork);
+    return due.length === 0 ? undefined : Promise.all(due.map((hub) => hub.flush())).then(() => undefined);
+  }
+}

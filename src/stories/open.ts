@@ -1,0 +1,62 @@
+import { expectation, expectOneOf } from "../options.js";
+import { expectKeys, expectProject } from "../repositories/arguments.js";
+import { openStorage } from "../storage.js";
+import type { StoryBackend } from "./backend.js";
+import { FilesystemBackend } from "./filesystem/backend.js";
+import { resolveStoryOptions, type StoryOptions } from "./options.js";
+import { SecretBox } from "./secret.js";
+import { StoryService } from "./service.js";
+
+export interface OpenStoriesOptions extends StoryOptions {
+  /** A built-in backend by name, or one of your own. @default "libsql" */
+  readonly backend?: "libsql" | "filesystem" | StoryBackend | undefined;
+  /** The database (a path, `:memory:` or a URL) or the folder. @default for libsql, where `openStorage` finds one */
+  readonly path?: string | undefined;
+  /** @default "default" */
+  readonly project?: string | undefined;
+  /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
+  readonly secret?: Uint8Array | string | undefined;
+  /** The time in ms, for tests. @default Date.now */
+  readonly now?: (() => number) | undefined;
+}
+
+const KEYS = ["backend", "path", "project", "secret", "now", "cacheSize", "cacheBytes", "events", "historyLimit"];
+
+/**
+ * Opens a service over a backend, which its `close` closes too. A backend of your own is initialized here.
+ *
+ * Rejects with TypeError on an unknown backend name, or one that lacks a required method; as `openStorage` does for a
+ * database; with `CANNOT_OPEN` where the folder cannot be used.
+ */
+export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
+  expectKeys("openStories", options, KEYS);
+  const { backend = "libsql", path, project = "default", secret = process.env.HOLDFAST_SECRET || undefined } = options;
+  const { now = Date.now, cacheSize, cacheBytes, events, historyLimit } = options;
+  const stories = resolveStoryOptions({ cacheSize, cacheBytes, events, historyLimit });
+  const service = { cacheSize: stories.cacheSize, cacheBytes: stories.cacheBytes, events: stories.events };
+  expectProject(project);
+  if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
+  if (typeof backend === "object" && backend !== null) return initialized(new StoryService(backend, service));
+  expectOneOf("backend", backend, ["libsql", "filesystem"]);
+  if (backend === "filesystem") {
+    if (path === undefined || path === "") throw new TypeError(expectation("path", "a folder", path));
+    const box = new SecretBox(secret);
+    const { historyLimit: limit } = stories;
+    return initialized(
+      new StoryService(new FilesystemBackend({ root: path, project, box, historyLimit: limit, now }), service),
+    );
+  }
+  const storage = await openStorage({ url: path, secret, now, stories });
+  const { backend: own } = storage.project(project).stories;
+  return new StoryService(own, service, { close: () => storage.close() });
+}
+
+async function initialized(service: StoryService): Promise<StoryService> {
+  try {
+    await service.initialize();
+    return service;
+  } catch (error) {
+    await service.close();
+    throw error;
+  }
+}

@@ -1,0 +1,433 @@
+import { StorageError } from "../errors.js";
+import { expectation } from "../options.js";
+import { expectFunction, expectId, expectKeys, expectObject } from "../repositories/arguments.js";
+import { AdaptedStore } from "./adapted-store.js";
+import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
+import { StoryCachePool } from "./cache.js";
+import { noStory } from "./errors.js";
+import type { StoryEvents } from "./events.js";
+import { StoryHub } from "./hub.js";
+import { LibsqlBackend } from "./libsql-backend.js";
+import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
+import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
+import { type SavedStory, type StoryStore, TextBackend } from "./store.js";
+import {
+  expectRevision,
+  type StoryData,
+  type StoryDraft,
+  type StoryFilter,
+  type StoryMetadata,
+  type StoryMetadataInput,
+  type StoryRevision,
+  toDraft,
+  toFilter,
+  toImport,
+  toMetadataPatch,
+} from "./story.js";
+
+export interface SaveStoryOptions {
+  readonly metadata?: StoryMetadataInput | undefined;
+  /** Saves only if the story is at this revision (0: does not exist); else rejects with `CONFLICT`. */
+  readonly expectedRevision?: number | undefined;
+  /** Leaves the story out of the cache. @default false */
+  readonly skipCache?: boolean | undefined;
+}
+
+export interface LoadStoryOptions {
+  /** Asks the backend whatever the cache holds, and leaves the cache as it is; counts as a miss. @default false */
+  readonly skipCache?: boolean | undefined;
+}
+
+export interface BatchSaveResult {
+  /** How many were stored. */
+  readonly saved: number;
+  readonly errors: Record<string, unknown>;
+}
+
+export interface BatchLoadResult {
+  readonly stories: Record<string, StoryData>;
+  /** A story that does not exist is a `NOT_FOUND` here. */
+  readonly errors: Record<string, unknown>;
+}
+
+/** Figures since the service was opened. */
+export interface StoryStatistics {
+  readonly saves: number;
+  /** How often the backend was asked for a story. */
+  readonly loads: number;
+  readonly deletes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  /** Hits of all loads, 0 to 1. */
+  readonly cacheHitRate: number;
+  /** Stories in memory now. */
+  readonly cacheSize: number;
+  readonly cacheMaxSize: number;
+  /** Bytes of the stories' JSON, history aside. */
+  readonly totalSizeBytes: number;
+}
+
+/** @internal How a service is part of something larger. */
+export interface StoryServiceSetup {
+  readonly hub?: StoryHub | undefined;
+  /** Inside a transaction: runs what must not be seen before COMMIT. Nothing is then cached. */
+  readonly afterCommit?: ((task: () => void) => void) | undefined;
+  readonly close?: (() => Promise<void>) | undefined;
+}
+
+/** Drafts in one transaction of a batch that need not be atomic. */
+const BATCH_CHUNK = 250;
+/** What a caller asked for that cannot be, which is an answer and no failure of the store. */
+const ANSWERS: readonly unknown[] = ["CONFLICT", "NOT_FOUND", "NOT_SUPPORTED", "WRONG_HANDLE", "CLOSED", "INVALID"];
+
+/** Stories as applications use them: a cache, events, statistics, batches and history on top of a backend. */
+export class StoryService {
+  /** The backend beneath. What is written through it directly is seen by the next load, but told by no event. */
+  readonly backend: DefinedBackend;
+  readonly #store: StoryStore;
+  readonly #hub: StoryHub;
+  readonly #afterCommit: StoryServiceSetup["afterCommit"];
+  readonly #close: () => Promise<void>;
+  #isClosed = false;
+
+  /** A service over a backend; `openStories` opens both. Throws TypeError where the backend lacks a required method. */
+  constructor(backend: StoryBackend, options: StoryServiceOptions = {}, setup?: StoryServiceSetup) {
+    const { events, ...cache } = resolveStoryOptions(options);
+    this.backend = defineBackend(backend);
+    this.#store = this.backend instanceof TextBackend ? this.backend : new AdaptedStore(this.backend);
+    this.#hub = setup?.hub ?? new StoryHub(new StoryCachePool(cache), "", events);
+    this.#afterCommit = setup?.afterCommit;
+    this.#close = setup?.close ?? (() => this.backend.close());
+  }
+
+  /** Makes the backend ready; `openStories` has done it. */
+  async initialize(): Promise<void> {
+    await this.#watch("initialize", undefined, () => this.backend.initialize());
+  }
+
+  /**
+   * Stores a story, in place of one of that id. Tags that are not named stay, and so does a title set beside the
+   * story, until a save brings another.
+   *
+   * Rejects with `CONFLICT` and `actualRevision`, and stores nothing, where `expectedRevision` is not that of the story.
+   */
+  async saveStory(id: string, data: StoryData, options: SaveStoryOptions = {}): Promise<StoryMetadata> {
+    expectKeys("saveStory", options, ["metadata", "expectedRevision", "skipCache"]);
+    const { metadata, expectedRevision, skipCache = false } = options;
+    const draft = toDraft(id, data, metadata, expectedRevision);
+    const [saved] = await this.#watch("saveStory", id, () => this.#store.saveTexts([draft]));
+    this.#noteSaved(draft, saved!, skipCache);
+    return saved!.metadata;
+  }
+
+  /** The story, the caller's own copy; undefined if there is none. */
+  async loadStory<T extends object = StoryData>(id: string, options: LoadStoryOptions = {}): Promise<T | undefined> {
+    expectId(id);
+    expectKeys("loadStory", options, ["skipCache"]);
+    this.#assertOpen();
+    let text: string | undefined;
+    try {
+      text = await this.#loadText(id, options.skipCache === true);
+    } catch (error) {
+      this.#noteFailure("loadStory", id, error);
+      throw error;
+    }
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  }
+
+  /** False if there is none. Its revisions stay, for `restore`. */
+  async deleteStory(id: string): Promise<boolean> {
+    expectId(id);
+    const isDeleted = await this.#watch("deleteStory", id, () => this.backend.delete(id));
+    if (!isDeleted) return false;
+    this.#after(({ cache, counts, events }) => {
+      cache.delete(id);
+      counts.deletes++;
+      events.emit("story_deleted", () => ({ id }));
+    });
+    return true;
+  }
+
+  /** The newest updated first. */
+  async listStories(filter: StoryFilter = {}): Promise<StoryMetadata[]> {
+    toFilter(filter);
+    return this.#watch("listStories", undefined, () => this.backend.list(filter));
+  }
+
+  async hasStory(id: string): Promise<boolean> {
+    expectId(id);
+    return this.#watch("hasStory", id, () => this.backend.exists(id));
+  }
+
+  async getMetadata(id: string): Promise<StoryMetadata | undefined> {
+    expectId(id);
+    return this.#watch("getMetadata", id, () => this.backend.getMetadata(id));
+  }
+
+  /** Changes title or tags, as a new revision of the same story. Undefined if there is none. */
+  async updateMetadata(id: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
+    expectId(id);
+    toMetadataPatch(patch);
+    const metadata = await this.#watch("updateMetadata", id, () => this.backend.updateMetadata(id, patch));
+    if (metadata === undefined) return undefined;
+    this.#after(({ cache, events }) => {
+      cache.delete(id);
+      events.emit("metadata_updated", () => ({ id, metadata: { ...metadata, tags: [...metadata.tags] } }));
+    });
+    return metadata;
+  }
+
+  /**
+   * The stories of a libSQL backend whose texts answer `text` best. Takes any text, as the search of memories; the
+   * first 200,000 characters of a story are searched. Rejects with `NOT_SUPPORTED` on other backends.
+   */
+  async searchStories(text: string, options: SearchStoriesOptions = {}): Promise<StorySearchResult[]> {
+    const { backend } = this;
+    if (backend instanceof LibsqlBackend) {
+      return this.#watch("searchStories", undefined, () => backend.searchStories(text, options));
+    }
+    throw new StorageError("NOT_SUPPORTED", "Only stories in a libSQL database can be searched: copy them to one");
+  }
+
+  /** The story as JSON text; undefined if there is none. */
+  async exportStory(id: string): Promise<string | undefined> {
+    expectId(id);
+    return this.#watch("exportStory", id, () => this.backend.export(id));
+  }
+
+  /** Stores a story, JSON text or an object, under its own `id` or a new one; resolves to the id. Junk is `INVALID`. */
+  async importStory(story: string | StoryData): Promise<string> {
+    const { id, data } = toImport(story);
+    await this.saveStory(id, data);
+    return id;
+  }
+
+  /**
+   * Stores several, by id. Each for itself: `errors` has those that were not stored. With `atomic`, all or none: the
+   * first error rejects.
+   */
+  async batchSave(
+    stories: Readonly<Record<string, StoryData>>,
+    options: { readonly atomic?: boolean | undefined } = {},
+  ): Promise<BatchSaveResult> {
+    expectObject("stories", stories);
+    expectKeys("batchSave", options, ["atomic"]);
+    const errors = new Map<string, unknown>();
+    const drafts: StoryDraft[] = [];
+    for (const [id, data] of Object.entries(stories)) {
+      try {
+        drafts.push(toDraft(id, data));
+      } catch (error) {
+        if (options.atomic === true) throw error;
+        errors.set(id, error);
+      }
+    }
+    if (options.atomic === true) {
+      return { saved: await this.#saveAll(drafts), errors: {} };
+    }
+    let saved = 0;
+    for (let at = 0; at < drafts.length; at += BATCH_CHUNK) {
+      saved += await this.#saveEach(drafts.slice(at, at + BATCH_CHUNK), errors);
+    }
+    return { saved, errors: Object.fromEntries(errors) };
+  }
+
+  async batchLoad(ids: readonly string[]): Promise<BatchLoadResult> {
+    if (!Array.isArray(ids)) throw new TypeError(expectation("ids", "an array", ids));
+    const stories = new Map<string, StoryData>();
+    const errors = new Map<string, unknown>();
+    for (const id of ids) {
+      try {
+        const story = await this.loadStory(id);
+        if (story === undefined) errors.set(id, noStory(id));
+        else stories.set(id, story);
+      } catch (error) {
+        errors.set(id, error);
+      }
+    }
+    return { stories: Object.fromEntries(stories), errors: Object.fromEntries(errors) };
+  }
+
+  /** Revisions that are kept, newest first, the present one included; a deleted story's too. */
+  async revisions(id: string): Promise<StoryRevision[]> {
+    expectId(id);
+    return this.#watch("revisions", id, () => this.backend.revisions(id));
+  }
+
+  /** The story as it was; undefined where that revision is not kept. */
+  async loadRevision<T extends object = StoryData>(id: string, revision: number): Promise<T | undefined> {
+    expectId(id);
+    expectRevision(revision);
+    return this.#watch("loadRevision", id, () => this.backend.loadRevision(id, revision)) as Promise<T | undefined>;
+  }
+
+  /** Saves a revision again, as a new one. Rejects with `NOT_FOUND` without the story or the revision. */
+  async revert(id: string, revision: number): Promise<StoryMetadata> {
+    const data = await this.loadRevision(id, revision);
+    if (!(await this.hasStory(id))) throw noStory(id);
+    if (data !== undefined) return this.saveStory(id, data);
+    throw new StorageError("NOT_FOUND", `Story ${JSON.stringify(id)} has no revision ${revision} any more`);
+  }
+
+  /**
+   * Undoes a delete: saves the last revision again, as a new one. A story that is there is left as it is. Rejects with
+   * `NOT_FOUND` where there is no history of it.
+   */
+  async restore(id: string): Promise<StoryMetadata> {
+    const present = await this.getMetadata(id);
+    if (present !== undefined) return present;
+    const restored = await this.#watch("restore", id, () => this.#store.restoreLast(id));
+    if (restored === undefined) throw noStory(id);
+    const text = (await this.#watch("restore", id, () => this.#store.loadText(id)))?.text;
+    if (text !== undefined) this.#noteSaved({ key: id, text }, restored, false);
+    return restored.metadata;
+  }
+
+  async getStatistics(): Promise<StoryStatistics> {
+    const totalSizeBytes = await this.#watch("getStatistics", undefined, () => this.backend.getStorageUsage());
+    const { counts, cache } = this.#hub;
+    const asked = counts.cacheHits + counts.cacheMisses;
+    return {
+      ...counts,
+      cacheHitRate: asked === 0 ? 0 : counts.cacheHits / asked,
+      cacheSize: cache.size,
+      cacheMaxSize: cache.maxSize,
+      totalSizeBytes,
+    };
+  }
+
+  /** Removes all stories with their history, and all that the backend keeps beside them, for good. */
+  async clear(): Promise<void> {
+    await this.#watch("clear", undefined, () => this.backend.clear());
+    this.#after(({ cache, events }) => {
+      cache.clear();
+      events.emit("storage_cleared", () => ({}));
+    });
+  }
+
+  /** Listens to what this process does; the function returned ends it. Events come soon after the fact, in order. */
+  on<K extends keyof StoryEvents>(event: K, listener: (payload: StoryEvents[K]) => unknown): () => void {
+    return this.#hub.on(event, listener);
+  }
+
+  /** @internal Has `flush` run before the service closes; the function returned takes it back. */
+  onClose(flush: () => Promise<void>): () => void {
+    expectFunction("flush", flush);
+    return this.#hub.onClose(flush);
+  }
+
+  /** Saves what an Autosave holds, then closes what this service has opened. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    await this.#hub.flush();
+    if (this.#close === keepOpen) return;
+    this.#isClosed = true;
+    this.#hub.cache.clear();
+    await this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #loadText(id: string, skipCache: boolean): Promise<string | undefined> {
+    const { cache, counts } = this.#hub;
+    const mayUseCache = this.#afterCommit === undefined && !skipCache;
+    const cached = mayUseCache ? cache.get(id) : undefined;
+    if (cached !== undefined) {
+      if ((await this.#store.version(id)) === cached.version) {
+        counts.cacheHits++;
+        this.#emit("story_loaded", () => ({ id, fromCache: true }));
+        return cached.text;
+      }
+      cache.delete(id);
+    }
+    const loaded = await this.#store.loadText(id);
+    this.#after(({ counts: shared }) => {
+      shared.cacheMisses++;
+      shared.loads++;
+    });
+    if (loaded === undefined) return undefined;
+    if (mayUseCache) cache.set(id, loaded);
+    this.#emit("story_loaded", () => ({ id, fromCache: false }));
+    return loaded.text;
+  }
+
+  async #saveAll(drafts: readonly StoryDraft[]): Promise<number> {
+    if (drafts.length === 0) return 0;
+    const saved = await this.#watch("batchSave", undefined, () => this.#store.saveTexts(drafts));
+    for (const [index, one] of saved.entries()) this.#noteSaved(drafts[index]!, one, false);
+    return saved.length;
+  }
+
+  /** Together, which is faster; one by one where that fails, to tell the good from the bad. */
+  async #saveEach(drafts: readonly StoryDraft[], errors: Map<string, unknown>): Promise<number> {
+    if (this.#store instanceof TextBackend) {
+      try {
+        return await this.#saveAll(drafts);
+      } catch (error) {
+        // Less may fit; whatever else it is, it would keep each of them waiting just as long.
+        if (!(error instanceof StorageError) || error.code !== "FULL") {
+          for (const { key } of drafts) errors.set(key, error);
+          return 0;
+        }
+      }
+    }
+    let saved = 0;
+    for (const draft of drafts) {
+      try {
+        const [one] = await this.#watch("batchSave", draft.key, () => this.#store.saveTexts([draft]));
+        this.#noteSaved(draft, one!, false);
+        saved++;
+      } catch (error) {
+        errors.set(draft.key, error);
+      }
+    }
+    return saved;
+  }
+
+  #noteSaved({ key: id, text }: Pick<StoryDraft, "key" | "text">, saved: SavedStory, skipCache: boolean): void {
+    const isInTransaction = this.#afterCommit !== undefined;
+    this.#after(({ cache, counts, events }) => {
+      counts.saves++;
+      if (skipCache || isInTransaction) cache.delete(id);
+      else cache.set(id, { text, version: saved.version });
+      const { isNew } = saved;
+      events.emit("story_saved", () => ({ id, data: JSON.parse(text) as StoryData, isNew }));
+      events.emit(isNew ? "story_created" : "story_updated", () => ({ id }));
+    });
+  }
+
+  #emit<K extends keyof StoryEvents>(event: K, payload: () => StoryEvents[K]): void {
+    this.#after(({ events }) => events.emit(event, payload));
+  }
+
+  /** Now, or once the transaction has committed. */
+  #after(task: (hub: StoryHub) => void): void {
+    if (this.#afterCommit === undefined) task(this.#hub);
+    else this.#afterCommit(() => task(this.#hub));
+  }
+
+  async #watch<T>(operation: string, key: string | undefined, work: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    try {
+      return await work();
+    } catch (error) {
+      this.#noteFailure(operation, key, error);
+      throw error;
+    }
+  }
+
+  #noteFailure(operation: string, key: string | undefined, error: unknown): void {
+    const isMisuse = error instanceof TypeError || error instanceof RangeError;
+    if (isMisuse || ANSWERS.includes((error as { code?: unknown } | undefined)?.code)) return;
+    this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new StorageError("CLOSED", "This story service is closed: open another one");
+  }
+}
+
+/** @internal For a service that owns nothing: its `close` flushes only, and it can be used on. */
+export async function keepOpen(): Promise<void> {}
