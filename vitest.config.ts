@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
 
+/** Runs on every target; the support helper `tempStorage` opens the one that the project names. */
+const ON_EVERY_TARGET = ["test/repositories/**/*.test.ts", "test/storage/{transactions,projects}.test.ts"];
+
 export default defineConfig({
   resolve: {
     // The package by its own name, from source; child processes get the built one.
@@ -12,7 +15,17 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    projects: [
+      { extends: true, test: { name: "file", include: ["test/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: { name: "server", include: ON_EVERY_TARGET, env: { HOLDFAST_TEST_TARGET: "server" } },
+      },
+      {
+        extends: true,
+        test: { name: "replica", include: ON_EVERY_TARGET, env: { HOLDFAST_TEST_TARGET: "replica" } },
+      },
+    ],
     // A process of its own per file: the native library, descriptors and `process.exit` of one file reach no other.
     pool: "forks",
     // Tests of what is freed ask for the garbage to be collected.

@@ -17,6 +17,7 @@ import * as list from "./trials/list.js";
 import * as memvid from "./trials/memvid.js";
 import * as open from "./trials/open.js";
 import * as pointRead from "./trials/point-read.js";
+import * as remote from "./trials/remote.js";
 import * as search from "./trials/search.js";
 import * as stall from "./trials/stall.js";
 import * as stories from "./trials/stories.js";
@@ -34,6 +35,7 @@ const TRIALS: Record<string, Trial> = {
   ...graph,
   ...conversations,
   ...stories,
+  ...remote,
 };
 const SELF = fileURLToPath(import.meta.url);
 

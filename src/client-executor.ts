@@ -1,6 +1,8 @@
 import type { Client, Transaction } from "@libsql/client";
 import { LocalClient } from "./client/local-client.js";
+import { ReplicaClient } from "./client/remote/replica-client.js";
 import type { Executor, Snapshot } from "./repositories/executor.js";
+import { hasMoved } from "./repositories/optimistic.js";
 import type { Statement } from "./repositories/statements.js";
 
 /** Runs the work of repositories on a client: each call its own transaction. */
@@ -20,7 +22,9 @@ export class ClientExecutor implements Executor {
   scan(statement: Statement) {
     const client = this.#client;
     return this.#watched(() =>
-      client instanceof LocalClient ? client.executeOffThread(statement) : client.execute(statement),
+      client instanceof LocalClient || client instanceof ReplicaClient
+        ? client.executeOffThread(statement)
+        : client.execute(statement),
     );
   }
 
@@ -57,7 +61,8 @@ export class ClientExecutor implements Executor {
     try {
       return await work();
     } catch (error) {
-      this.#onError(error);
+      // Somebody else was faster: the caller looks again, and nothing has failed.
+      if (!hasMoved(error)) this.#onError(error);
       throw error;
     }
   }

@@ -1,4 +1,5 @@
 import { LibsqlError } from "@libsql/client";
+import { UnavailableError } from "./client/remote/remote-error.js";
 
 /**
  * Machine-readable reasons of {@link StorageError}; part of the public API.
@@ -24,6 +25,7 @@ export type StorageErrorCode =
   | "TRANSACTION_CLOSED"
   | "ACQUIRE_TIMEOUT"
   | "UNAVAILABLE"
+  | "UNAUTHORIZED"
   | "NOT_SUPPORTED"
   | "MIGRATION_FAILED"
   | "MIGRATION_PENDING"
@@ -44,6 +46,7 @@ export type StorageErrorCode =
 export interface StorageErrorOptions {
   readonly cause?: unknown;
   readonly retryable?: boolean;
+  readonly outcome?: "unknown" | undefined;
   readonly table?: string | undefined;
   readonly columns?: readonly string[] | undefined;
   readonly line?: number | undefined;
@@ -55,6 +58,8 @@ export class StorageError extends Error {
   readonly code: StorageErrorCode;
   /** Whether the same call, unchanged, may succeed later. */
   readonly retryable: boolean;
+  /** `"unknown"` of a write to a server whose answer is missing: it may be stored, or not. Undefined otherwise. */
+  readonly outcome: "unknown" | undefined;
   /** The table of a failed constraint, where SQLite names it. */
   readonly table: string | undefined;
   /** The columns of a failed constraint, where SQLite names them. */
@@ -66,6 +71,7 @@ export class StorageError extends Error {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.retryable = options.retryable ?? false;
+    this.outcome = options.outcome;
     this.table = options.table;
     this.columns = options.columns;
     this.line = options.line;
@@ -84,11 +90,19 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
   SQLITE_IOERR: "IO",
   CLIENT_CLOSED: "CLOSED",
   TRANSACTION_CLOSED: "TRANSACTION_CLOSED",
+  TRANSACTION_TIMEOUT: "TRANSACTION_CLOSED",
   SAVEPOINT_CLOSED: "TRANSACTION_CLOSED",
   ACQUIRE_TIMEOUT: "ACQUIRE_TIMEOUT",
   WRONG_HANDLE: "WRONG_HANDLE",
   NOT_SUPPORTED: "NOT_SUPPORTED",
+  SYNC_NOT_SUPPORTED: "NOT_SUPPORTED",
+  ENCRYPTION_KEY_NOT_SUPPORTED: "NOT_SUPPORTED",
+  UNAVAILABLE: "UNAVAILABLE",
+  AUTH_FAILED: "UNAUTHORIZED",
 };
+
+/** What another attempt may get past. A server's time-out of a transaction has undone the whole of it. */
+const RETRYABLE = new Set(["SQLITE_BUSY", "SQLITE_LOCKED", "ACQUIRE_TIMEOUT", "TRANSACTION_TIMEOUT"]);
 
 const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   CONFLICT: "There is one already, perhaps deleted: choose another id, or replace it with put",
@@ -112,7 +126,12 @@ export function toStorageError(error: unknown): unknown {
   const code = BY_SQLITE_CODE[failure.code] ?? "SQL";
   const advice = ADVICE[code];
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
-  return new StorageError(code, message, { cause: failure, retryable: code === "BUSY" || code === "ACQUIRE_TIMEOUT" });
+  if (failure instanceof UnavailableError) {
+    const { outcome } = failure;
+    if (outcome === "unknown") return new StorageError(code, message, { cause: failure, outcome });
+    return new StorageError(code, message, { cause: failure, retryable: true });
+  }
+  return new StorageError(code, message, { cause: failure, retryable: RETRYABLE.has(failure.code) });
 }
 
 /** Drizzle wraps what the client throws, so it may sit further down the `cause` chain. */

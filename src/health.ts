@@ -79,14 +79,20 @@ const FTS_TABLES = ["memories_fts", "messages_fts", "story_search_fts"];
 export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
   const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   const isFile = path !== undefined && path !== ":memory:";
-  const ledger = await client.execute("select count(*) from sqlite_schema where name = '__drizzle_migrations'");
-  const applied =
-    Number(scalar(ledger)) > 0 ? scalar(await client.execute("select count(*) from __drizzle_migrations")) : 0;
+  const [freePages, ledger] = await client.batch(
+    [
+      "select freelist_count from pragma_freelist_count",
+      "select count(*) from sqlite_schema where name = '__drizzle_migrations'",
+    ],
+    "read",
+  );
+  const hasLedger = Number(scalar(ledger!)) > 0;
+  const applied = hasLedger ? scalar(await client.execute("select count(*) from __drizzle_migrations")) : 0;
   return {
     schemaVersion: Number(applied),
     fileBytes: isFile ? size(path) : 0,
     walBytes: isFile ? size(`${path}-wal`) : 0,
-    freePages: Number(scalar(await client.execute("select freelist_count from pragma_freelist_count"))),
+    freePages: Number(scalar(freePages!)),
   };
 }
 
@@ -115,15 +121,14 @@ export async function readHealth(client: Client, path: string, lastError: unknow
     Object.assign(health, { schemaVersion, walBytes, freePages });
   });
   await attempt(async () => {
-    for (const table of TABLES) {
-      const rows = Number(scalar(await client.execute(toStatement(sql`select count(*) from ${table}`))));
-      health.tables.push({ table: getTableName(table), rows });
+    const counts = TABLES.map((table) => toStatement(sql`select count(*) from ${table}`));
+    for (const [index, count] of (await client.batch(counts, "read")).entries()) {
+      health.tables.push({ table: getTableName(TABLES[index]!), rows: Number(scalar(count)) });
     }
   });
   const fts = await attempt(async () => {
-    for (const table of FTS_TABLES) {
-      await client.execute(`select rowid from ${table} where ${table} match 'holdfast' limit 1`);
-    }
+    const looks = FTS_TABLES.map((table) => `(select rowid from ${table} where ${table} match 'holdfast' limit 1)`);
+    await client.execute(`select ${looks.join(", ")}`);
   });
   return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure) };
 }

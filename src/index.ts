@@ -1,3 +1,4 @@
+export type { RemoteStats } from "./client/remote/remote-client.js";
 export type { StorageDatabase } from "./drizzle-scope.js";
 export { StorageError, type StorageErrorCode } from "./errors.js";
 export type { Direction } from "./graph/adjacency.js";

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ClientConfig } from "./client/index.js";
 import { expectation, expectDuration, expectInteger, expectOneOf } from "./options.js";
+import { redactor, takeToken } from "./secrets.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "./stories/options.js";
 import { SecretBox } from "./stories/secret.js";
 
@@ -47,6 +48,8 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
   readonly secret?: Uint8Array | string | undefined;
   readonly stories?: StoryOptions | undefined;
+  /** Longest wait for an answer of a server, in ms; then `UNAVAILABLE`. Files have no use for it. @default 30000 */
+  readonly requestTimeoutMs?: number | undefined;
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly logger?: Logger | undefined;
   /** The time in ms, for tests. @default Date.now */
@@ -64,6 +67,9 @@ export interface ResolvedStorageOptions {
   readonly graphCacheBytes: number;
   readonly box: SecretBox;
   readonly stories: ResolvedStoryOptions;
+  readonly requestTimeoutMs: number;
+  /** Takes tokens and keys out of a text. */
+  readonly redact: (text: string) => string;
   readonly onError: ((error: unknown) => void) | undefined;
   readonly logger: Logger | undefined;
   readonly now: () => number;
@@ -92,17 +98,20 @@ export function resolveStorageOptions(
     graphCacheBytes = 128 * 1024 * 1024,
     secret = environment.HOLDFAST_SECRET,
     stories = {},
+    requestTimeoutMs = 30_000,
     onError,
     logger,
     now = Date.now,
-    authToken = environment.HOLDFAST_AUTH_TOKEN,
+    authToken: givenToken = environment.HOLDFAST_AUTH_TOKEN,
     encryptionKey = environment.HOLDFAST_ENCRYPTION_KEY,
+    syncUrl: givenSyncUrl,
     ...client
   } = options;
   expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
   expectInteger("maxContentChars", maxContentChars, 1);
   if (graphCacheBytes !== Number.POSITIVE_INFINITY) expectInteger("graphCacheBytes", graphCacheBytes, 0);
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
+  expectDuration("requestTimeoutMs", requestTimeoutMs);
   for (const [name, value] of Object.entries({ onError, now })) {
     if (value !== undefined && typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
   }
@@ -114,12 +123,18 @@ export function resolveStorageOptions(
       throw new TypeError(expectation("migrations.table", "a table of its own", table));
     }
   }
+  // A token in a URL would be in every message that names the URL.
+  const address = takeToken(toUrl(url, dataDir, environment));
+  const primary = givenSyncUrl === undefined ? undefined : takeToken(givenSyncUrl);
+  const authToken = address.authToken ?? primary?.authToken ?? givenToken;
   const secrets = {
     ...(authToken === undefined ? {} : { authToken }),
     ...(encryptionKey === undefined ? {} : { encryptionKey }),
   };
   return {
-    client: { ...client, ...secrets, url: toUrl(url, dataDir, environment) },
+    client: { ...client, ...secrets, ...(primary === undefined ? {} : { syncUrl: primary.url }), url: address.url },
+    requestTimeoutMs,
+    redact: redactor([authToken, givenToken, encryptionKey, client.remoteEncryptionKey]),
     migrate,
     backupBeforeMigrate,
     migrateTimeoutMs,

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { closeSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Client, createClient as createStockClient, LibsqlError, type TransactionMode } from "@libsql/client";
+import { type Client, LibsqlError, type TransactionMode } from "@libsql/client";
 import { getTableName } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { LRUCache } from "lru-cache";
@@ -11,6 +11,9 @@ import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
 import type { ClientStats } from "./client/index.js";
 import { type Access, LocalClient } from "./client/local-client.js";
 import { openLocalClient } from "./client/open-local.js";
+import { openReplica, openServer } from "./client/remote/open-remote.js";
+import { RemoteClient, type RemoteStats } from "./client/remote/remote-client.js";
+import { ReplicaClient } from "./client/remote/replica-client.js";
 import { ClientExecutor } from "./client-executor.js";
 import { drizzleInScope, type StorageDatabase } from "./drizzle-scope.js";
 import { StorageError, toStorageError } from "./errors.js";
@@ -88,8 +91,10 @@ export interface TransactionOptions {
 }
 
 export interface StorageStats extends FileStats {
-  /** Of the pool; undefined for a remote database. */
+  /** Of the pool on the local file; undefined for a server. */
   readonly client: ClientStats | undefined;
+  /** Of the requests to a server; undefined for a file of one's own. */
+  readonly remote: RemoteStats | undefined;
 }
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL("../drizzle", import.meta.url));
@@ -140,7 +145,7 @@ export class Storage implements Repositories {
     this.#path = path;
     this.#graphs = new GraphCache(options.graphCacheBytes);
     this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
-    if (client instanceof LocalClient) client.guard = (access) => this.#assertOutside(access);
+    if (isGuarded(client)) client.guard = (access) => this.#assertOutside(access);
     if (options.onError !== undefined) this.#events.on("error", options.onError);
     this.#storyHubs = new StoryHubs(options.stories);
     this.#outer = this.project(DEFAULT_PROJECT);
@@ -198,14 +203,11 @@ export class Storage implements Repositories {
     expectProject(name);
     try {
       const { statements, selectIds } = purgeStatements(name);
-      const purged = await this.#executor.atomically(async (executor) => {
-        const found = await executor.batch(selectIds.map(({ statement }) => statement));
-        await executor.batch(statements);
-        return found.map(({ rows }, index) => ({
-          area: selectIds[index]!.area,
-          ids: rows.map((row) => row[0] as string),
-        }));
-      });
+      const results = await this.#executor.batch([...selectIds.map(({ statement }) => statement), ...statements]);
+      const purged = selectIds.map(({ area }, index) => ({
+        area,
+        ids: results[index]!.rows.map((row) => row[0] as string),
+      }));
       for (const { area, ids } of purged) {
         if (ids.length > 0) this.#events.emit("change", { project: name, area, action: "purge", ids });
       }
@@ -230,9 +232,12 @@ export class Storage implements Repositories {
   }
 
   async stats(): Promise<StorageStats> {
-    const client = this.client instanceof LocalClient ? this.client.stats() : undefined;
+    const { client: target } = this;
+    const client = target instanceof LocalClient || target instanceof ReplicaClient ? target.stats() : undefined;
+    const isRemote = target instanceof RemoteClient;
+    const remote = isRemote ? target.stats() : target instanceof ReplicaClient ? target.remoteStats() : undefined;
     try {
-      return { ...(await readFileStats(this.client, this.#path)), client };
+      return { ...(await readFileStats(target, this.#path)), client, remote };
     } catch (error) {
       throw toStorageError(error);
     }
@@ -424,10 +429,15 @@ function repositoriesOf(context: RepositoryContext): Omit<Repositories, "stories
 
 async function openClient(options: ResolvedStorageOptions): Promise<{ client: Client; path: string | undefined }> {
   const { url } = options.client;
+  const { client: config, requestTimeoutMs, redact } = options;
   let target: LocalTarget | undefined;
   try {
-    target = options.client.syncUrl ? undefined : parseLocalUrl(url);
-    if (target === undefined) return { client: createStockClient(options.client), path: undefined };
+    target = parseLocalUrl(url);
+    if (config.syncUrl) {
+      if (target !== undefined && !target.isMemory) makeFolderOf(target.path);
+      return await openReplica({ config, requestTimeoutMs, redact });
+    }
+    if (target === undefined) return { client: openServer({ config, requestTimeoutMs, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
     makeFolderOf(target.path);
     createPrivately(target.path);
@@ -435,6 +445,10 @@ async function openClient(options: ResolvedStorageOptions): Promise<{ client: Cl
   } catch (error) {
     throw asOpenError(error, target?.path ?? url);
   }
+}
+
+function isGuarded(client: Client): client is LocalClient | RemoteClient | ReplicaClient {
+  return client instanceof LocalClient || client instanceof RemoteClient || client instanceof ReplicaClient;
 }
 
 /** SQLite would make the file readable for everybody that the umask lets in. */

@@ -1,6 +1,6 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { InStatement, ResultSet, Transaction } from "@libsql/client";
+import { type InStatement, LibsqlBatchError, type ResultSet, type Transaction } from "@libsql/client";
 import { StorageError } from "./errors.js";
 import type { Change, Executor, Snapshot } from "./repositories/executor.js";
 import type { Statement } from "./repositories/statements.js";
@@ -19,6 +19,7 @@ export class TransactionScope implements Executor {
   readonly #transaction: Transaction;
   readonly #context: ScopeContext;
   readonly #parent: TransactionScope | undefined;
+  readonly #marks: Marks;
   #changes: Change[] = [];
   #tasks: (() => void)[] = [];
   #tail: Promise<unknown> = Promise.resolve();
@@ -29,6 +30,7 @@ export class TransactionScope implements Executor {
     this.#transaction = transaction;
     this.#context = context;
     this.#parent = parent;
+    this.#marks = parent === undefined ? new Marks(transaction) : parent.#marks;
   }
 
   /** The innermost scope of this context that has not ended: work may outlive the callback that began it. */
@@ -58,7 +60,7 @@ export class TransactionScope implements Executor {
   }
 
   async execute(statement: Statement | InStatement): Promise<ResultSet> {
-    return this.#alone(() => this.#transaction.execute(statement as InStatement));
+    return this.#alone(async () => (await this.#marks.send([statement]))[0] as ResultSet);
   }
 
   scan(statement: Statement): Promise<ResultSet> {
@@ -66,19 +68,19 @@ export class TransactionScope implements Executor {
   }
 
   async batch(statements: readonly (Statement | InStatement)[]): Promise<ResultSet[]> {
-    const run = () => this.#transaction.batch([...statements] as InStatement[]);
-    return this.#alone(() => (statements.length > 1 ? this.#inSavepoint(run) : run()));
+    const run = () => this.#marks.send(statements);
+    return this.#alone(() => (statements.length > 1 ? this.#marks.within(run) : run()));
   }
 
   async atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
     const inner: Executor = {
-      execute: (statement) => this.#transaction.execute(statement),
-      scan: (statement) => this.#transaction.execute(statement),
-      batch: (statements) => this.#transaction.batch([...statements]),
+      execute: async (statement) => (await this.#marks.send([statement]))[0] as ResultSet,
+      scan: async (statement) => (await this.#marks.send([statement]))[0] as ResultSet,
+      batch: (statements) => this.#marks.send(statements),
       atomically: (more) => more(inner),
       snapshot: async () => ({ executor: inner, isStable: true, close: () => undefined }),
     };
-    return this.#alone(() => this.#inSavepoint(() => work(inner)));
+    return this.#alone(() => this.#marks.within(() => work(inner)));
   }
 
   /** The transaction itself; what it writes meanwhile is seen. */
@@ -91,7 +93,7 @@ export class TransactionScope implements Executor {
   async savepoint<T>(work: (scope: TransactionScope) => Promise<T>): Promise<T> {
     return this.#alone(async () => {
       const scope = new TransactionScope(this.#transaction, this.#context, this);
-      const result = await this.#inSavepoint(() => scope.run(() => work(scope)));
+      const result = await this.#marks.within(() => scope.run(() => work(scope)));
       this.#changes.push(...scope.#changes);
       this.#tasks.push(...scope.#tasks);
       return result;
@@ -141,27 +143,73 @@ export class TransactionScope implements Executor {
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
+}
 
-  async #inSavepoint<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * The savepoints of one transaction. SAVEPOINT and RELEASE wait for the next statement and travel with it: to a
+ * server each request is a round trip. COMMIT releases what was left to be released.
+ */
+class Marks {
+  readonly #transaction: Transaction;
+  #due: string[] = [];
+
+  constructor(transaction: Transaction) {
+    this.#transaction = transaction;
+  }
+
+  /** Runs the statements, after the marks that are due; a failure is that of the statements, by their own numbers. */
+  async send(statements: readonly (Statement | InStatement)[]): Promise<ResultSet[]> {
+    const due = this.#due;
+    this.#due = [];
     const transaction = this.#transaction;
+    if (due.length === 0 && statements.length === 1) return [await transaction.execute(statements[0] as InStatement)];
+    try {
+      const results = await transaction.batch([...due, ...statements] as InStatement[]);
+      return results.slice(due.length);
+    } catch (error) {
+      if (due.length === 0 || !(error instanceof LibsqlBatchError)) throw error;
+      const { statementIndex, code, extendedCode, rawCode, cause } = error;
+      const text = error.message.startsWith(`${code}: `) ? error.message.slice(code.length + 2) : error.message;
+      const index = Math.max(0, statementIndex - due.length);
+      throw new LibsqlBatchError(text, index, code, extendedCode, rawCode, cause instanceof Error ? cause : error);
+    }
+  }
+
+  /** Runs `work` in a savepoint: what it wrote is undone when it fails. */
+  async within<T>(work: () => Promise<T>): Promise<T> {
     const name = `holdfast_scope_${++savepointCount}`;
-    await transaction.execute(`SAVEPOINT ${name}`);
+    const begin = `SAVEPOINT ${name}`;
+    this.#due.push(begin);
     let result: T;
     try {
       result = await work();
     } catch (error) {
-      try {
-        if (!transaction.closed) {
-          await transaction.execute(`ROLLBACK TO ${name}`);
-          await transaction.execute(`RELEASE ${name}`);
-        }
-      } catch {
-        // What could not be undone must not be committed, and the first error is the one to tell.
-        transaction.close();
-      }
+      await this.#undo(begin, name);
       throw error;
     }
-    await transaction.execute(`RELEASE ${name}`);
+    // Nothing was sent since it was asked for: there is nothing to keep or to undo.
+    if (!this.#forget(begin)) this.#due.push(`RELEASE ${name}`);
     return result;
+  }
+
+  async #undo(begin: string, name: string): Promise<void> {
+    if (this.#forget(begin)) return;
+    const transaction = this.#transaction;
+    try {
+      // What was to be released inside of it is undone with it.
+      this.#due = [];
+      if (!transaction.closed) await transaction.batch([`ROLLBACK TO ${name}`, `RELEASE ${name}`]);
+    } catch {
+      // What could not be undone must not be committed, and the first error is the one to tell.
+      transaction.close();
+    }
+  }
+
+  /** Takes back a mark that has not been sent, and all that came after it. */
+  #forget(begin: string): boolean {
+    const at = this.#due.indexOf(begin);
+    if (at < 0) return false;
+    this.#due.length = at;
+    return true;
   }
 }

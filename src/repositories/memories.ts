@@ -1,10 +1,11 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
-import { StorageError } from "../errors.js";
+import { StorageError, toStorageError } from "../errors.js";
 import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { searchScope, toSearchText } from "../search/terms.js";
 import { definedOnly, expectId, expectKeys, expectLimit, expectObject, toMillis, toSqlLimit } from "./arguments.js";
+import { hashText } from "./checksum.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
 import {
@@ -40,6 +41,7 @@ import {
   type SearchResult,
   searchMemories,
 } from "./memory-search.js";
+import { expectStill, hasMoved, withoutLock } from "./optimistic.js";
 import { all, list, prepareStatement, type Statement, set, toStatement } from "./statements.js";
 
 export interface ListMemoriesOptions extends MemoryFilter {
@@ -80,6 +82,9 @@ const isLive = sql`${m.deletedAt} is null`;
 const newestFirst = sql`${m.createdAt} desc, ${m.rowId} desc`;
 
 const selectOne = prepareStatement(sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
+const selectForUpdate = prepareStatement(
+  sql`select ${columns}, ${m.checksum} from ${memoriesWithVector} where ${isId}`,
+);
 const selectMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
   where ${m.project} = ${sql.placeholder("project")} and ${isLive}
   and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`);
@@ -95,7 +100,7 @@ const undelete = prepareStatement(
     set(m.deletedAt, null),
     set(m.updatedAt, sql.placeholder("now")),
     set(m.searchText, sql.placeholder("searchText")),
-  ])} where ${isId}`,
+  ])} where ${isId} and ${m.deletedAt} is not null and ${m.contentHash} = ${sql.placeholder("contentHash")}`,
 );
 const replaceRow = prepareStatement(
   sql`update ${m} set ${list([
@@ -152,16 +157,20 @@ export class MemoryRepository {
   async put(id: string, input: MemoryInput): Promise<Memory> {
     expectId(id);
     const draft = toDraft(this.#context, input, id);
-    const stored = await this.#atomically(async (executor) => {
+    const attempt = async (executor: Executor) => {
       const known = await this.#find(executor, id);
       if (known === undefined) {
         await executor.batch(insertStatements(this.#context, draft));
         return { action: "insert", draft } as const;
       }
-      const replacement: MemoryDraft = { ...draft, createdAt: known.createdAt.getTime() };
-      await executor.batch(this.#replaceStatements(replacement, true));
+      const createdAt = known.createdAt.getTime();
+      const replacement: MemoryDraft = { ...draft, createdAt };
+      const isStill = this.#isStill(id, sql`${m.createdAt} = ${createdAt}`);
+      await executor.batch([isStill, ...this.#replaceStatements(replacement, true)]);
       return { action: "update", draft: replacement } as const;
-    });
+    };
+    const isLost = (error: unknown) => hasMoved(error) || isIdTaken(error);
+    const stored = await asStorageErrors(() => withoutLock(this.#context.executor, attempt, isLost));
     this.#announce(stored.action, [id]);
     return draftToMemory(this.#context.project, stored.draft);
   }
@@ -185,10 +194,7 @@ export class MemoryRepository {
   async require(id: string): Promise<Memory> {
     const memory = await this.get(id);
     if (memory !== undefined) return memory;
-    throw new StorageError(
-      "NOT_FOUND",
-      `No memory ${JSON.stringify(id)} in project ${JSON.stringify(this.#context.project)}`,
-    );
+    throw this.#unknown(id);
   }
 
   /** The one memory whose id starts with `idPrefix`; undefined for less than 4 characters, none, or several. */
@@ -228,19 +234,24 @@ export class MemoryRepository {
     expectObject("patch", patch);
     // Checked before any work starts; what the patch leaves out comes from the row.
     toDraft(this.#context, { content: "-", ...definedOnly(patch) }, id);
-    const updated = await this.#atomically(async (executor) => {
-      const known = await this.#find(executor, id);
-      if (known === undefined || known.deletedAt !== null) return undefined;
+    const { project } = this.#context;
+    const attempt = async (executor: Executor) => {
+      const row = (await executor.execute(selectForUpdate({ project, id }))).rows[0];
+      const known = row === undefined ? undefined : toMemory(project, row);
+      if (row === undefined || known === undefined || known.deletedAt !== null) return undefined;
       const { embedding, embeddingModel, embeddingVersion, ...rest } = known;
       const changes = definedOnly(patch);
       // What is stored already may be longer than a limit that was lowered since.
       const unlimited = { ...this.#context, maxContentChars: Number.POSITIVE_INFINITY };
       const draft = toDraft(unlimited, { ...rest, ...changes }, id);
       const dropsVectors = draft.content !== known.content || changes.embedding === null;
-      await executor.batch(this.#replaceStatements(draft, dropsVectors));
+      const checksum = row[memoryColumns.length];
+      const isStill = this.#isStill(id, sql`${m.deletedAt} is null and ${m.checksum} = ${checksum}`);
+      await executor.batch([isStill, ...this.#replaceStatements(draft, dropsVectors)]);
       const kept = dropsVectors || draft.embedding !== undefined ? {} : { embedding, embeddingModel, embeddingVersion };
-      return { ...draftToMemory(this.#context.project, draft), ...kept };
-    });
+      return { ...draftToMemory(project, draft), ...kept };
+    };
+    const updated = await asStorageErrors(() => withoutLock(this.#context.executor, attempt, hasMoved));
     if (updated !== undefined) this.#announce("update", [id]);
     return updated;
   }
@@ -257,13 +268,17 @@ export class MemoryRepository {
   /** Undoes `delete`. False if there is no deleted memory of this id. */
   async restore(id: string): Promise<boolean> {
     expectId(id);
-    const isRestored = await this.#atomically(async (executor) => {
+    const { project, now } = this.#context;
+    const attempt = async (executor: Executor): Promise<boolean> => {
       const known = await this.#find(executor, id);
       if (known === undefined || known.deletedAt === null) return false;
-      const searchText = toSearchText(known.content, searchScope(this.#context.project));
-      await executor.execute(undelete({ project: this.#context.project, id, now: this.#context.now(), searchText }));
-      return true;
-    });
+      const searchText = toSearchText(known.content, searchScope(project));
+      const contentHash = hashText(known.content);
+      const { rowsAffected } = await executor.execute(undelete({ project, id, now: now(), searchText, contentHash }));
+      // Otherwise it has been changed, restored or purged meanwhile, which cannot happen with the lock held.
+      return rowsAffected > 0 || executor.atomically(attempt);
+    };
+    const isRestored = await asStorageErrors(() => attempt(this.#context.executor));
     if (isRestored) this.#announce("restore", [id]);
     return isRestored;
   }
@@ -349,21 +364,22 @@ export class MemoryRepository {
     // A moment stands after all memories of that millisecond.
     const isId = typeof around === "string";
     let position: SQL = sql`(${isId ? 0 : toMillis("around", around)}, ${Number.MAX_SAFE_INTEGER})`;
-    let own: Memory[] = [];
     if (isId) {
-      own = [await this.require(around)];
       position = sql`(select ${m.createdAt}, ${m.rowId} from ${m} where ${m.project} = ${project} and ${m.id} = ${around})`;
     }
     const beside = (comparison: SQL, order: SQL, limit: number) =>
       toStatement(sql`select ${columns} from ${memoriesWithVector} where ${m.project} = ${project} and ${isLive}
         and (${m.createdAt}, ${m.rowId}) ${comparison} ${position} order by ${order} limit ${limit}`);
-    const [older, newer] = await asStorageErrors(() =>
+    const [older, newer, center] = await asStorageErrors(() =>
       this.#context.executor.batch([
         beside(sql`<`, newestFirst, before),
         beside(sql`>`, sql`${m.createdAt}, ${m.rowId}`, after),
+        ...(isId ? [selectOne({ project, id: around })] : []),
       ]),
     );
     const record = (row: Row) => toMemory(project, row);
+    const own = (center?.rows ?? []).map(record).filter(({ deletedAt }) => deletedAt === null);
+    if (isId && own.length === 0) throw this.#unknown(around);
     return [...older!.rows.map(record).reverse(), ...own, ...newer!.rows.map(record)];
   }
 
@@ -439,11 +455,25 @@ export class MemoryRepository {
     );
   }
 
-  #atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
-    return asStorageErrors(() => this.#context.executor.atomically(work));
+  #unknown(id: string): StorageError {
+    const where = `in project ${JSON.stringify(this.#context.project)}`;
+    return new StorageError("NOT_FOUND", `No memory ${JSON.stringify(id)} ${where}`);
+  }
+
+  #isStill(id: string, condition: SQL): Statement {
+    const { project } = this.#context;
+    return expectStill(
+      sql`exists (select 1 from ${m} where ${m.project} = ${project} and ${m.id} = ${id} and ${condition})`,
+    );
   }
 
   #announce(action: ChangeAction, ids: readonly string[]): void {
     this.#context.announce({ project: this.#context.project, area: "memories", action, ids });
   }
+}
+
+/** Whether an insert failed since the id was there already. */
+function isIdTaken(error: unknown): boolean {
+  const known = toStorageError(error);
+  return known instanceof StorageError && known.code === "CONFLICT" && known.table === "memories";
 }

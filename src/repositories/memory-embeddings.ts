@@ -52,12 +52,9 @@ export async function storeEmbedding(
   expectId(id);
   expectKeys("setEmbedding", selector, ["model", "version"]);
   const embedding = { vector: toVector("vector", vector), ...modelOf(selector) };
-  const isStored = await context.executor.atomically(async (executor) => {
-    const live = sql`select count(*) from ${m} where ${m.project} = ${context.project} and ${m.id} = ${id} and ${m.deletedAt} is null`;
-    if (Number(scalar(await executor.execute(toStatement(live)))) === 0) return false;
-    await executor.batch(embeddingStatements(context, id, embedding));
-    return true;
-  });
+  const results = await context.executor.batch(embeddingStatements(context, id, embedding));
+  // The second inserts the vector, where there is such a memory.
+  const isStored = results[1]!.rowsAffected > 0;
   if (isStored) context.announce({ project: context.project, area: "memories", action: "update", ids: [id] });
   return isStored;
 }

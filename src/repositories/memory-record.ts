@@ -204,7 +204,7 @@ export function derivedColumns(
 
 const m = memories;
 const e = memoryEmbeddings;
-const isOwner = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
+const isOwner = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")} and ${m.deletedAt} is null`;
 
 const deleteEmbedding = prepareStatement(sql`delete from ${e} where ${e.model} = ${sql.placeholder("model")}
   and ${e.version} = ${sql.placeholder("version")} and ${e.dimensions} = ${sql.placeholder("dimensions")}
@@ -218,7 +218,7 @@ const pointToLatest = prepareStatement(sql`update ${m} set embedding_row_id =
   (select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId}) where ${isOwner}`);
 
 /**
- * The statements that store a vector of an existing memory, in place of an older one of its model and version. The
+ * The statements that store a vector of a memory that is there and not deleted, in place of an older one of its model and version. The
  * new row has the highest row id, so the vector stored last is known by it. One of another length stays, so that the
  * trigger on the table sees it and refuses the new one. With `contentHash`, nothing is stored once
  * the content has become another.

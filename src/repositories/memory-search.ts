@@ -110,11 +110,12 @@ export async function searchMemories(
   const usesKeywords = mode !== "vector";
   const usesVectors = embedding !== undefined && mode !== "keyword";
   const depth = usesKeywords && usesVectors ? Math.max(limit, FUSED_PLACES) : limit;
-  const words = usesKeywords ? await findWords(context, text, filter, depth) : [];
   const selector = { model: embeddingModel as string, version: embeddingVersion };
-  const near = usesVectors
-    ? await findNearest(context, toVector("embedding", embedding), { ...filter, ...selector }, depth)
-    : [];
+  // Side by side: to a server each waits for answers of its own.
+  const [words, near] = await Promise.all([
+    usesKeywords ? findWords(context, text, filter, depth) : [],
+    usesVectors ? findNearest(context, toVector("embedding", embedding), { ...filter, ...selector }, depth) : [],
+  ]);
   // Nothing was asked for in words, so the recent ones would only dilute what the vector finds.
   const asked = usesVectors ? words.filter(({ match }) => match !== "recent") : words;
   const hits = !usesVectors ? words : usesKeywords ? fuseHits(asked, near) : near;

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
-import { tempStorage } from "../support/storage.js";
+import { tempFileStorage, tempStorage } from "../support/storage.js";
 
 /** Every traversal that a query can answer as well, from every node. */
 async function answers(graph: GraphRepository, ids: readonly string[]): Promise<unknown[]> {
@@ -27,7 +27,8 @@ async function answers(graph: GraphRepository, ids: readonly string[]): Promise<
 
 test("the graph in memory answers as recursive queries do, with other handles writing in between", async () => {
   const random = seededRandom("graph cache");
-  await using temp = await tempStorage();
+  // Handles on a replica see each other's writes when they sync, so answers of two would be of two moments.
+  await using temp = await tempFileStorage();
   const { storage } = temp;
   await using other = await openStorage({ url: temp.db.url });
   await using uncached = await openStorage({ url: temp.db.url, graphCacheBytes: 0 });
@@ -112,7 +113,9 @@ test("SQL by hand is seen: through db, client, and a rebuilt file", async () => 
   expect(await reach()).toEqual(["a", "d"]);
   await storage.client.execute("update graph_nodes set id = 'z' where id = 'd'");
   expect(await reach()).toEqual(["a", "z"]);
-  await storage.client.execute("VACUUM");
+  // A server takes no VACUUM.
+  if (storage.client.protocol === "file" && process.env.HOLDFAST_TEST_TARGET === undefined)
+    await storage.client.execute("VACUUM");
   expect(await reach()).toEqual(["a", "z"]);
   expect(await storage.purgeProject("default")).toBe(5);
   expect(await rejection(reach())).toMatchObject({ code: "NOT_FOUND" });

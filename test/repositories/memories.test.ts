@@ -2,7 +2,7 @@ import { type MemoryInput, openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { tempStorage } from "../support/storage.js";
+import { tempFileStorage, tempStorage } from "../support/storage.js";
 
 const FULL: MemoryInput = {
   id: "m-1",
@@ -23,7 +23,7 @@ describe("storing", () => {
     const stored = await temp.storage.memories.insert(FULL);
     expect(stored).toEqual({ ...FULL, project: "default", updatedAt: new Date(1_800_000_000_000), deletedAt: null });
     await temp.storage.close();
-    await using again = await openStorage(temp.db.path);
+    await using again = await openStorage(temp.db.url);
     expect(await again.memories.get("m-1")).toEqual(stored);
   });
 
@@ -498,8 +498,33 @@ test("snippet options are checked before anything is searched", async () => {
   }
 });
 
-test("queries use an index and never sort or scan the table", async () => {
+test("changes of one record that are started together all take effect", async () => {
   await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  await Promise.all(Array.from({ length: 10 }, (_, i) => memories.put("a", { content: `put ${i}` })));
+  expect(await memories.count()).toBe(1);
+  const fields = Array.from({ length: 30 }, (_, i) => `field-${i}`);
+  const errors: unknown[] = [];
+  temp.storage.on("error", (error) => errors.push(error));
+  await Promise.all([
+    memories.update("a", { type: "tool" }),
+    memories.update("a", { source: "one" }),
+    memories.update("a", { sessionId: "s" }),
+    memories.update("a", { content: "new" }),
+    memories.setEmbedding("a", [1, 2], { model: "m" }),
+    ...fields.map((field) => memories.put(field, { content: field })),
+  ]);
+  expect(await memories.get("a")).toMatchObject({ type: "tool", source: "one", sessionId: "s", content: "new" });
+  const found = await Promise.all([memories.delete("a"), memories.delete("a")]);
+  expect(found.filter(Boolean)).toHaveLength(1);
+  const restored = await Promise.all([memories.restore("a"), memories.restore("a"), memories.restore("a")]);
+  expect(restored.filter(Boolean)).toHaveLength(1);
+  expect(errors).toEqual([]);
+});
+
+test("queries use an index and never sort or scan the table", async () => {
+  // The plans are SQLite's on any target; a server takes no ANALYZE.
+  await using temp = await tempFileStorage();
   await temp.storage.memories.insertMany(
     Array.from({ length: 200 }, (_, i) => ({ content: `x ${i}`, sessionId: "s" })),
   );

@@ -1,18 +1,57 @@
 import { openStorage, type Storage, type StorageOptions } from "holdfast";
-import { type TempDatabase, tempDatabase } from "./temp.js";
+import { startServer, type TestServer } from "./server.js";
+import { tempDatabase } from "./temp.js";
 
-/** A storage in a folder of its own; `await using` closes it and removes the folder. */
-export async function tempStorage(
-  options: StorageOptions = {},
-): Promise<AsyncDisposable & { storage: Storage; db: TempDatabase }> {
-  const db = await tempDatabase();
-  const storage = await openStorage({ url: db.url, ...options });
+/** Where the storages of `tempStorage` live; the vitest project says which (vitest.config.ts). */
+export type TestTarget = "file" | "server" | "replica";
+
+export const testTarget = (process.env.HOLDFAST_TEST_TARGET ?? "file") as TestTarget;
+
+export interface StorageHome {
+  readonly dir: string;
+  /** What `health()` calls it: the file, or the URL of a server. */
+  readonly path: string;
+  /** Opens the same database once more; for a replica, its primary. */
+  readonly url: string;
+}
+
+export interface TempStorage extends AsyncDisposable {
+  readonly storage: Storage;
+  readonly db: StorageHome;
+}
+
+/**
+ * A storage of its own for one test, on the target that the run is for: a file, a server, or an embedded replica of
+ * one. `await using` closes it and removes all that it has made. With a `url`, that is opened instead.
+ */
+export async function tempStorage(options: StorageOptions = {}): Promise<TempStorage> {
+  if (testTarget === "file" || options.url !== undefined) return tempFileStorage(options);
+  const server = await startServer();
+  const folder = await tempDatabase();
+  const isServer = testTarget === "server";
+  const place = isServer ? { url: server.url } : { url: folder.url, syncUrl: server.url };
+  const path = isServer ? server.url : folder.path;
+  return opened({ ...place, ...options }, { dir: folder.dir, path, url: server.url }, server, folder);
+}
+
+/** The same on a file always, for what only files can do. */
+export async function tempFileStorage(options: StorageOptions = {}): Promise<TempStorage> {
+  const folder = await tempDatabase();
+  return opened({ url: folder.url, ...options }, folder, folder);
+}
+
+async function opened(
+  options: StorageOptions,
+  db: StorageHome,
+  ...resources: readonly (AsyncDisposable | TestServer)[]
+): Promise<TempStorage> {
+  const storage = await openStorage(options);
   return {
     storage,
     db,
     async [Symbol.asyncDispose]() {
       await storage.close();
-      await db[Symbol.asyncDispose]();
+      for (const resource of resources) await resource[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,0 +1,95 @@
+import { chmodSync, existsSync, readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { type Client, LibsqlError } from "@libsql/client";
+import { resolveClientOptions } from "../../options.js";
+import { parseLocalUrl } from "../file-url.js";
+import type { ClientConfig } from "../index.js";
+import { LocalClient } from "../local-client.js";
+import { RemoteClient } from "./remote-client.js";
+import { ReplicaClient } from "./replica-client.js";
+import { ReplicaSync } from "./replica-sync.js";
+
+export interface RemoteTarget {
+  readonly config: ClientConfig;
+  /** Longest wait for an answer, in ms. */
+  readonly requestTimeoutMs: number;
+  /** Takes secrets out of a text. */
+  readonly redact: (text: string) => string;
+}
+
+/** Opens a client for a server. Throws LibsqlError on a bad URL; nothing is sent yet. */
+export function openServer({ config, requestTimeoutMs, redact }: RemoteTarget): Client {
+  const { acquireTimeoutMs } = resolveClientOptions(config);
+  if (config.encryptionKey !== undefined) {
+    throw new LibsqlError(
+      "`encryptionKey` is for local files. A server encrypts its own: use `remoteEncryptionKey` where it offers that",
+      "NOT_SUPPORTED",
+    );
+  }
+  return new RemoteClient({ config, requestTimeoutMs, acquireTimeoutMs, redact });
+}
+
+/**
+ * Opens an embedded replica: its file is fetched before anything is read.
+ *
+ * Rejects with UNAVAILABLE when the primary cannot be reached and there is no file from an earlier time.
+ */
+export async function openReplica(target: RemoteTarget): Promise<{ client: Client; path: string }> {
+  const { config, requestTimeoutMs, redact } = target;
+  const {
+    url,
+    syncUrl = "",
+    encryptionKey,
+    authToken,
+    remoteEncryptionKey,
+    syncInterval = 0,
+    readYourWrites = true,
+  } = config;
+  const options = resolveClientOptions(config);
+  const local = parseLocalUrl(url);
+  if (local === undefined || local.isMemory) {
+    throw new LibsqlError("An embedded replica is a file: give a `file:` URL beside `syncUrl`", "NOT_SUPPORTED");
+  }
+  if (config.offline === true) {
+    throw new LibsqlError(
+      "Writes are acknowledged by the primary, so there is no `offline` mode. Use a file without `syncUrl`, or leave `offline` out",
+      "NOT_SUPPORTED",
+    );
+  }
+  const { syncUrl: _, syncInterval: __, encryptionKey: ___, ...shared } = config;
+  const { path } = local;
+  const isNew = !existsSync(path);
+  const { acquireTimeoutMs } = options;
+  const primary = new RemoteClient({ config: { ...shared, url: syncUrl }, requestTimeoutMs, acquireTimeoutMs, redact });
+  const sync = new ReplicaSync({
+    path,
+    syncUrl: syncUrl.replace(/^libsql:/i, "https:"),
+    authToken,
+    encryptionKey,
+    remoteEncryptionKey,
+    timeoutMs: requestTimeoutMs,
+    probe: () => primary.ping(),
+    redact,
+  });
+  const openLocal = () => new LocalClient({ ...options, ...local, encryptionKey });
+  const syncIntervalMs = syncInterval * 1000;
+  const client = new ReplicaClient({ path, primary, sync, openLocal, readYourWrites, syncIntervalMs });
+  try {
+    await client.start();
+    if (isNew) makePrivate(path);
+    return { client, path };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/** SQLite has made the files readable for everybody that the umask lets in. */
+function makePrivate(path: string): void {
+  const name = basename(path);
+  for (const file of readdirSync(dirname(path))) {
+    const isOurs =
+      file === name || [`${name}-wal`, `${name}-shm`, `${name}-info`, `${name}-client_wal_index`].includes(file);
+    if (isOurs) chmodSync(join(dirname(path), file), 0o600);
+  }
+}

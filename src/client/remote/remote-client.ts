@@ -1,0 +1,325 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Client,
+  createClient as createStockClient,
+  type InArgs,
+  type InStatement,
+  LibsqlError,
+  type Replicated,
+  type ResultSet,
+  type TransactionMode,
+} from "@libsql/client";
+import { type BoundStatement, bindInput, type StatementInput } from "../bound-statement.js";
+import type { ClientConfig } from "../index.js";
+import type { Access } from "../local-client.js";
+import type { StatementKind } from "../sql.js";
+import { MAX_TIMER_MS } from "../write-lock.js";
+import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
+import { RemoteTransaction } from "./remote-transaction.js";
+import { acquireTimeout, Turns } from "./turns.js";
+import { WriteGroup } from "./write-group.js";
+
+export interface RemoteClientOptions {
+  readonly config: ClientConfig;
+  readonly requestTimeoutMs: number;
+  readonly acquireTimeoutMs: number;
+  /** Takes secrets out of a text. */
+  readonly redact: (text: string) => string;
+}
+
+/** Figures since the client was opened. */
+export interface RemoteStats {
+  /** Calls that were sent to the server, those of transactions included; each is one round trip. */
+  readonly requests: number;
+  /** Of those, the ones that got no answer. */
+  readonly unavailable: number;
+  /** Calls running, and calls waiting for a turn. */
+  readonly active: number;
+  readonly waiting: number;
+}
+
+/** Requests that the server is given at once, as in @libsql/client. */
+const DEFAULT_CONCURRENCY = 20;
+
+/**
+ * A client for a libSQL server: the one of @libsql/client, with a time limit on every request, errors that tell what
+ * became of a write, the checks and conversions of arguments that files have, and turns for transactions.
+ */
+export class RemoteClient implements Client {
+  readonly #stock: Client;
+  readonly #options: RemoteClientOptions;
+  /** Requests at a time. */
+  readonly #slots: Turns;
+  /**
+   * Who writes. The server has one writer, and takes the lock away from whoever holds it long while others wait there:
+   * so the writes of one client wait here, where waiting costs nobody the lock.
+   */
+  readonly #writers = new Turns(1);
+  readonly #group: WriteGroup;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #transactions = new Set<RemoteTransaction>();
+  #isClosed = false;
+  #requests = 0;
+  #unavailable = 0;
+  /** Asked before each call; what it throws rejects the call. Storage refuses its outer handle through it. */
+  guard: ((access: Access) => void) | undefined;
+
+  constructor(options: RemoteClientOptions) {
+    this.#options = options;
+    const { config, requestTimeoutMs } = options;
+    const { concurrency = DEFAULT_CONCURRENCY } = config;
+    this.#slots = new Turns(concurrency);
+    this.#group = new WriteGroup({
+      takeTurn: () => this.#takeWriterTurn(),
+      send: (statements) => this.#whileBusy(() => this.#callInSlot(true, () => this.#sendWrites(statements))),
+    });
+    const send = (config.fetch ?? fetch) as typeof fetch;
+    this.#stock = createStockClient({
+      ...config,
+      // Waiting is done here, where it can end: nothing that was given up may be sent later.
+      concurrency: Number.MAX_SAFE_INTEGER,
+      fetch: (request: Request) => {
+        const signal = requestTimeoutMs > MAX_TIMER_MS ? undefined : AbortSignal.timeout(requestTimeoutMs);
+        return send(request, signal === undefined ? {} : { signal });
+      },
+    });
+  }
+
+  get protocol(): string {
+    return this.#stock.protocol;
+  }
+
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  stats(): RemoteStats {
+    const active = this.#slots.activeCount + this.#transactions.size;
+    const waiting = this.#slots.waitingCount + this.#writers.waitingCount + this.#group.waitingCount;
+    return { requests: this.#requests, unavailable: this.#unavailable, active, waiting };
+  }
+
+  async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
+    const bound = this.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    const isWrite = !isRead(bound);
+    assertWhole(bound, ["begin", "commit", "rollback", "savepoint", "release", "rollbackTo"]);
+    this.assertUsable(isWrite ? "write" : "read");
+    if (!isWrite) return this.#call(false, () => this.#stock.execute(toStock(bound)));
+    // VACUUM and the like take no company.
+    const isAlone = bound.statement.kind !== "write" || !isDml(bound);
+    return isAlone ? this.#call(true, () => this.#stock.execute(toStock(bound))) : this.#track(this.#group.run(bound));
+  }
+
+  async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
+    assertMode(mode);
+    const bound = inputs.map((input) => this.bind(input));
+    const isWrite = mode !== "read" && !bound.every(isRead);
+    this.assertUsable(isWrite ? "write" : "read");
+    // `deferred` would ask for the lock after its first read, when another's commit can make that too late.
+    return this.#call(isWrite, () => this.#stock.batch(bound.map(toStock), isWrite ? "write" : "read"));
+  }
+
+  async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
+    const bound = inputs.map((input) => this.bind(input));
+    this.assertUsable("write");
+    return this.#call(true, () => this.#stock.migrate(bound.map(toStock)));
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
+    this.assertUsable("write");
+    return this.#call(true, () => this.#stock.executeMultiple(sql));
+  }
+
+  async transaction(mode: TransactionMode = "write"): Promise<RemoteTransaction> {
+    assertMode(mode);
+    this.assertUsable(mode === "read" ? "read" : "write");
+    const endTurn = mode === "read" ? () => undefined : await this.#takeWriterTurn();
+    try {
+      if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
+      const stock = await this.#stock.transaction(mode);
+      const transaction: RemoteTransaction = new RemoteTransaction(stock, mode, {
+        bind: (input) => this.bind(input),
+        send: (isWrite, work) => this.#send(isWrite, work),
+        begin: (attempt) => this.#whileBusy(attempt),
+        open: () => this.#stock.transaction(mode),
+        onEnd: () => {
+          this.#transactions.delete(transaction);
+          endTurn();
+        },
+      });
+      this.#transactions.add(transaction);
+      return transaction;
+    } catch (error) {
+      endTurn();
+      throw error;
+    }
+  }
+
+  async sync(): Promise<Replicated> {
+    throw new LibsqlError(
+      "A server has nothing to fetch: it is always up to date. sync() is for embedded replicas, `file:` with `syncUrl`",
+      "SYNC_NOT_SUPPORTED",
+    );
+  }
+
+  /** Resolves when the server answers; rejects with UNAVAILABLE when it does not in time. */
+  async ping(): Promise<void> {
+    await this.#call(false, () => this.#stock.execute("SELECT 1"));
+  }
+
+  /** Drops the connections; calls that run may fail. */
+  async reconnect(): Promise<void> {
+    await this.#stock.reconnect();
+    this.#isClosed = false;
+  }
+
+  /** `closed` is true at once; running calls finish, open transactions are rolled back. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const transaction of [...this.#transactions]) transaction.close();
+    await Promise.allSettled(this.#running);
+    if (!this.#stock.closed) this.#stock.close();
+  }
+
+  /** @internal Reads a statement and checks its arguments. */
+  bind(input: StatementInput): BoundStatement {
+    const bound = bindInput(input);
+    if (bound.statement.kind === "empty") throw new LibsqlError("The SQL holds no statement", "SQL_NO_STATEMENT");
+    assertWhole(bound, ["begin", "commit", "rollback"]);
+    return bound;
+  }
+
+  /** @internal Throws unless a call may be made here and now. */
+  assertUsable(access: Access): void {
+    if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
+    this.guard?.(access);
+  }
+
+  /** One request outside of a transaction: waits for its turns, and from then on no longer than the time for a call. */
+  #call<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
+    return this.#track(this.#callInTurn(isWrite, work));
+  }
+
+  /** Closing waits for it. */
+  #track<T>(call: Promise<T>): Promise<T> {
+    const done = () => this.#running.delete(call);
+    this.#running.add(call);
+    call.then(done, done);
+    return call;
+  }
+
+  async #callInTurn<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
+    const endWriterTurn = isWrite ? await this.#takeWriterTurn() : () => undefined;
+    try {
+      return await this.#whileBusy(() => this.#callInSlot(isWrite, work));
+    } finally {
+      endWriterTurn();
+    }
+  }
+
+  async #callInSlot<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
+    const { requestTimeoutMs } = this.#options;
+    const deadline = performance.now() + requestTimeoutMs;
+    const onTimeout = () => timedOut(requestTimeoutMs, false);
+    const endSlot = await this.#slots.take({ timeoutMs: requestTimeoutMs, onTimeout });
+    try {
+      return await this.#send(isWrite, work, deadline - performance.now());
+    } catch (error) {
+      // A connection kept from earlier that the server has left meanwhile: a read is asked again, on a new one.
+      if (isWrite || !isDropped(error)) throw error;
+      return await this.#send(isWrite, work, deadline - performance.now());
+    } finally {
+      endSlot();
+    }
+  }
+
+  /** Asks again while others have the server's write lock: it has waited itself, and done nothing. */
+  async #whileBusy<T>(attempt: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const isBusy = error instanceof LibsqlError && error.code === "SQLITE_BUSY";
+        if (!isBusy || this.#isClosed || performance.now() - start >= this.#options.acquireTimeoutMs) throw error;
+        await sleep(Math.random() * 50);
+      }
+    }
+  }
+
+  #takeWriterTurn(): Promise<() => void> {
+    const { acquireTimeoutMs: timeoutMs } = this.#options;
+    return this.#writers.take({ timeoutMs, onTimeout: () => acquireTimeout(timeoutMs) });
+  }
+
+  async #sendWrites(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
+    if (statements.length === 1) return [await this.#stock.execute(toStock(statements[0]!))];
+    return this.#stock.batch(statements.map(toStock), "write");
+  }
+
+  /** Sends one request, and waits for its answer no longer than `requestTimeoutMs`. */
+  async #send<T>(isWrite: boolean, work: () => Promise<T>, timeoutMs = this.#options.requestTimeoutMs): Promise<T> {
+    const { requestTimeoutMs, redact } = this.#options;
+    this.#requests++;
+    let isLate = false;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      if (timeoutMs > MAX_TIMER_MS) return;
+      timer = setTimeout(() => {
+        isLate = true;
+        reject(timedOut(requestTimeoutMs, isWrite));
+      }, timeoutMs);
+    });
+    const answer = work();
+    try {
+      return await Promise.race([answer, late]);
+    } catch (error) {
+      const known = isTimeout(error) ? timedOut(requestTimeoutMs, isWrite) : toRemoteError(error, { isWrite, redact });
+      if ((known as LibsqlError).code === "UNAVAILABLE") {
+        this.#unavailable++;
+        // A server that lets one wait for so long would let the next: those in line learn at once that nothing was sent.
+        if (isLate || isTimeout(error)) {
+          for (const line of [this.#writers, this.#group]) line.refuseAll(() => timedOut(requestTimeoutMs, false));
+        }
+      }
+      throw known;
+    } finally {
+      clearTimeout(timer);
+      // Whoever gave up waiting leaves the answer to nobody.
+      answer.catch(() => undefined);
+    }
+  }
+}
+
+function isRead({ statement }: BoundStatement): boolean {
+  if (statement.kind === "read") return true;
+  return statement.kind === "pragma" && statement.pragma?.value === undefined;
+}
+
+/** Whether it changes rows and no schema: such writes may share a transaction without knowing of each other. */
+function isDml({ statement }: BoundStatement): boolean {
+  return /^\s*(insert|update|delete|replace|with)\b/i.test(statement.sql);
+}
+
+/** Refuses what means nothing by itself: each call has a stream of its own. */
+function assertWhole({ statement }: BoundStatement, refused: readonly StatementKind[]): void {
+  if (!refused.includes(statement.kind)) return;
+  const word = statement.sql.trim().split(/\s/, 1)[0]?.toUpperCase();
+  throw new LibsqlError(`${word} by itself would reach a stream of its own. Use transaction()`, "NOT_SUPPORTED");
+}
+
+/** The checked arguments: whole numbers as INTEGER, which the protocol would send as REAL otherwise. */
+export function toStock({ statement, args }: BoundStatement): { sql: string; args: InArgs } {
+  return { sql: statement.sql, args: args as unknown as InArgs };
+}
+
+/** What the signal of `fetch` aborts with. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
+}
+
+function assertMode(mode: TransactionMode): void {
+  if (mode === "write" || mode === "read" || mode === "deferred") return;
+  throw new RangeError('Unknown transaction mode, supported values are "write", "read" and "deferred"');
+}

@@ -1,0 +1,168 @@
+import { LibsqlBatchError, LibsqlError } from "@libsql/client";
+
+/**
+ * What became of a write whose answer is missing: it is known that nothing was stored, or it is not known.
+ * Of a read it is always `notApplied`.
+ */
+export type Outcome = "notApplied" | "unknown";
+
+/** No answer from the server, or one that says that it cannot answer; the code is `UNAVAILABLE`. */
+export class UnavailableError extends LibsqlError {
+  readonly outcome: Outcome;
+
+  constructor(message: string, outcome: Outcome, cause?: Error) {
+    super(message, "UNAVAILABLE", undefined, undefined, cause);
+    this.outcome = outcome;
+  }
+}
+
+/** What the call was about to do, when it failed. */
+export interface CallContext {
+  /** Whether the server may have stored something by it: a statement of an open transaction has not. */
+  readonly isWrite: boolean;
+  readonly redact: (text: string) => string;
+}
+
+/** A connection that was never made, by the codes of Node and Bun: the server has not seen the request. */
+const NOT_SENT = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "ConnectionRefused",
+  "FailedToOpenSocket",
+  "DNSException",
+  "CERT_HAS_EXPIRED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+]);
+
+/** A connection that ended before its answer. */
+const DROPPED = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "ConnectionClosed"]);
+
+/** The protocol has no extended codes yet, but SQLite's text says which constraint it was. */
+const CONSTRAINTS: readonly (readonly [RegExp, string])[] = [
+  [/UNIQUE constraint failed/, "SQLITE_CONSTRAINT_UNIQUE"],
+  [/FOREIGN KEY constraint failed/, "SQLITE_CONSTRAINT_FOREIGNKEY"],
+  [/NOT NULL constraint failed/, "SQLITE_CONSTRAINT_NOTNULL"],
+  [/CHECK constraint failed/, "SQLITE_CONSTRAINT_CHECK"],
+];
+
+/** Whether the server has ended the transaction, or the stream that it lived in. */
+export function endsTransaction(error: unknown): boolean {
+  if (!(error instanceof LibsqlError)) return !(error instanceof TypeError || error instanceof RangeError);
+  // After a failure of the statement alone SQLite keeps the transaction; after all others it may not, and what
+  // follows would then be stored by itself.
+  return (
+    !["SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_READONLY", "SQLITE_RANGE", "SQLITE_TOOBIG"].some(
+      (code) => code === error.code,
+    ) && !/^(SQL|ARGS)_/.test(error.code)
+  );
+}
+
+/** What the stock client or `fetch` threw, as the LibsqlError that callers are promised; the token is taken out. */
+export function toRemoteError(error: unknown, { isWrite, redact }: CallContext): unknown {
+  if (!(error instanceof Error) || error instanceof UnavailableError) return error;
+  redactAll(error, redact);
+  if (error instanceof LibsqlError) {
+    // The stock client names the code twice in what fails in a transaction.
+    error.message = error.message.replace(`${error.code}: ${error.code}: `, `${error.code}: `);
+    if (error.code === "TRANSACTION_TIMEOUT") {
+      error.message +=
+        ". The server takes the lock from a transaction of more than 5 s while others wait for it; nothing of it was stored: keep it short, and run the whole again";
+    }
+    if (error.code === "SQLITE_CONSTRAINT" && error.extendedCode === undefined) return withExtendedCode(error);
+    return unavailableFrom(error, isWrite) ?? error;
+  }
+  // A wrong argument is told before anything is sent. `fetch failed` is a TypeError too, but has a cause.
+  const isMisuse = error.cause === undefined && (error instanceof TypeError || error instanceof RangeError);
+  if (isMisuse && (error as { code?: unknown }).code === undefined && error.message !== "fetch failed") return error;
+  const wasSent = !codesOf(error).some((code) => NOT_SENT.has(code));
+  return unavailable(`The server did not answer (${reasonOf(error)})`, isWrite && wasSent, error);
+}
+
+export function isDropped(error: unknown): boolean {
+  return error instanceof UnavailableError && codesOf(error.cause).some((code) => DROPPED.has(code));
+}
+
+/** Nothing came back within the time allowed. */
+export function timedOut(timeoutMs: number, mayBeStored: boolean): UnavailableError {
+  return unavailable(`The server did not answer within ${timeoutMs} ms (\`requestTimeoutMs\`)`, mayBeStored);
+}
+
+function unavailable(what: string, mayBeStored: boolean, cause?: Error): UnavailableError {
+  const advice = mayBeStored
+    ? "Whether the write was stored is unknown: look, or repeat it under the same id or `clientId`, which stores it at most once"
+    : "Nothing was stored: try again once it can be reached";
+  return new UnavailableError(`${what}. ${advice}`, mayBeStored ? "unknown" : "notApplied", cause);
+}
+
+/** Answers that are no verdict of SQLite on the statement. */
+function unavailableFrom(error: LibsqlError, isWrite: boolean): LibsqlError | undefined {
+  const { code, message } = error;
+  if (code === "SERVER_ERROR") {
+    const status = (error.cause as { status?: unknown } | undefined)?.status;
+    if (status === 401 || status === 403) {
+      return new LibsqlError(
+        `The server refuses the token (HTTP ${status}): check \`authToken\``,
+        "AUTH_FAILED",
+        undefined,
+        undefined,
+        error,
+      );
+    }
+    if (status === 429) return unavailable(message, false, error);
+    const wasRefused = typeof status === "number" && status >= 400 && status < 500;
+    return wasRefused ? undefined : unavailable(message, isWrite, error);
+  }
+  if (/^(HRANA_(PROTO|CLOSED|WEBSOCKET)_ERROR|INTERNAL_ERROR|UNKNOWN)$/.test(code))
+    return unavailable(message, isWrite, error);
+  return undefined;
+}
+
+function withExtendedCode(error: LibsqlError): LibsqlError {
+  const extended = CONSTRAINTS.find(([pattern]) => pattern.test(error.message))?.[1];
+  if (extended === undefined) return error;
+  const text = error.message.replace(/^SQLITE_CONSTRAINT: /, "");
+  const cause = error.cause instanceof Error ? error.cause : undefined;
+  if (error instanceof LibsqlBatchError) {
+    return new LibsqlBatchError(text, error.statementIndex, error.code, extended, error.rawCode, cause);
+  }
+  return new LibsqlError(text, error.code, extended, error.rawCode, cause);
+}
+
+function codesOf(error: unknown, depth = 0): string[] {
+  if (!(error instanceof Error) || depth > 5) return [];
+  const { code, errors } = error as { code?: unknown; errors?: unknown };
+  const all = Array.isArray(errors) ? errors.flatMap((one) => codesOf(one, depth + 1)) : [];
+  return [...(typeof code === "string" ? [code] : []), ...all, ...codesOf(error.cause, depth + 1)];
+}
+
+/** The innermost reason: `fetch failed` says nothing. */
+function reasonOf(error: Error): string {
+  let at = error;
+  while (at.cause instanceof Error) at = at.cause;
+  const text = at.message || codesOf(at)[0] || at.name;
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+/** In place, through the whole chain: a server, or a proxy before it, may quote what it was sent. */
+function redactAll(error: Error, redact: (text: string) => string, depth = 0): void {
+  if (depth > 8) return;
+  for (const key of ["message", "stack"] as const) {
+    const text = error[key];
+    if (typeof text !== "string") continue;
+    const safe = redact(text);
+    if (safe !== text) Object.defineProperty(error, key, { value: safe, configurable: true, writable: true });
+  }
+  const { cause, errors, proto } = error as { cause?: unknown; errors?: unknown; proto?: { message?: unknown } };
+  if (proto !== undefined && typeof proto.message === "string") proto.message = redact(proto.message);
+  for (const inner of [cause, ...(Array.isArray(errors) ? errors : [])]) {
+    if (inner instanceof Error) redactAll(inner, redact, depth + 1);
+  }
+}

@@ -1,0 +1,129 @@
+import {
+  type InArgs,
+  type InStatement,
+  LibsqlError,
+  type ResultSet,
+  type Transaction,
+  type TransactionMode,
+} from "@libsql/client";
+import type { BoundStatement, StatementInput } from "../bound-statement.js";
+import { splitScript } from "../sql.js";
+import { toStock } from "./remote-client.js";
+import { endsTransaction } from "./remote-error.js";
+
+export interface RemoteTransactionContext {
+  readonly bind: (input: StatementInput) => BoundStatement;
+  /** Sends one request; `isWrite` says whether something may have been stored when it is not answered. */
+  readonly send: <T>(isWrite: boolean, work: () => Promise<T>) => Promise<T>;
+  /** Runs what begins the transaction, again while others have the lock. */
+  readonly begin: <T>(attempt: () => Promise<T>) => Promise<T>;
+  /** Another transaction of the stock client: one that did not get the lock is closed. */
+  readonly open: () => Promise<Transaction>;
+  readonly onEnd: () => void;
+}
+
+/**
+ * An interactive transaction on a server; it begins with its first statement.
+ *
+ * Nothing is stored before COMMIT, so of all its requests that is the only one whose outcome can be unknown. Once one
+ * fails for another reason than its own SQL the server may have rolled back, and the handle is closed: what follows
+ * would be stored by itself.
+ */
+export class RemoteTransaction implements Transaction {
+  readonly mode: TransactionMode;
+  #stock: Transaction;
+  readonly #context: RemoteTransactionContext;
+  #isEnded = false;
+  #hasBegun = false;
+
+  constructor(stock: Transaction, mode: TransactionMode, context: RemoteTransactionContext) {
+    this.#stock = stock;
+    this.mode = mode;
+    this.#context = context;
+  }
+
+  get closed(): boolean {
+    return this.#isEnded;
+  }
+
+  async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
+    const bound = this.#bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    return this.#within(() => this.#stock.execute(toStock(bound)));
+  }
+
+  /** Runs all in order, in one request; the first that fails rejects, and those after it are not run. */
+  async batch(inputs: StatementInput[]): Promise<ResultSet[]> {
+    const bound = inputs.map((input) => this.#bind(input));
+    if (bound.length === 0) return [];
+    return this.#within(() => this.#stock.batch(bound.map(toStock)));
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    for (const part of splitScript(sql)) this.#bind(part.sql);
+    return this.#within(() => this.#stock.executeMultiple(sql));
+  }
+
+  async commit(): Promise<void> {
+    this.#assertActive();
+    try {
+      // Without a statement there was no BEGIN, and nothing is sent.
+      if (this.#hasBegun) await this.#context.send(this.mode !== "read", () => this.#stock.commit());
+    } finally {
+      this.#end();
+    }
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#isEnded) return;
+    try {
+      if (this.#hasBegun) await this.#context.send(false, () => this.#stock.rollback());
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** Rolls back, without waiting for it; nothing happens if the transaction has ended. */
+  close(): void {
+    this.#end();
+  }
+
+  /** The server takes writes in a transaction of mode `read` as well; a file does not. */
+  #bind(input: StatementInput): BoundStatement {
+    const bound = this.#context.bind(input);
+    const { kind, pragma } = bound.statement;
+    if (this.mode === "read" && (kind === "write" || pragma?.value !== undefined)) {
+      throw new LibsqlError("attempt to write in a transaction of mode read", "SQLITE_READONLY", undefined, 8);
+    }
+    return bound;
+  }
+
+  async #within<T>(work: () => Promise<T>): Promise<T> {
+    this.#assertActive();
+    const { send, begin, open } = this.#context;
+    const isFirst = !this.#hasBegun;
+    this.#hasBegun = true;
+    try {
+      // Only BEGIN IMMEDIATE asks for the lock before anything else has been done.
+      if (!isFirst || this.mode !== "write") return await send(false, work);
+      return await begin(async () => {
+        // Closed by BEGIN, which was refused the lock.
+        if (this.#stock.closed) this.#stock = await open();
+        return send(false, work);
+      });
+    } catch (error) {
+      if (endsTransaction(error)) this.#end();
+      throw error;
+    }
+  }
+
+  #assertActive(): void {
+    if (this.closed) throw new LibsqlError("The transaction is closed", "TRANSACTION_CLOSED");
+  }
+
+  #end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#stock.close();
+    this.#context.onEnd();
+  }
+}

@@ -1,0 +1,188 @@
+import { statSync } from "node:fs";
+import {
+  type Client,
+  type InArgs,
+  type InStatement,
+  LibsqlError,
+  type Replicated,
+  type ResultSet,
+  type Transaction,
+  type TransactionMode,
+} from "@libsql/client";
+import type { StatementInput } from "../bound-statement.js";
+import { type Access, LocalClient } from "../local-client.js";
+import type { ClientStats } from "../pooled-client.js";
+import { parseStatement } from "../sql.js";
+import type { RemoteClient, RemoteStats } from "./remote-client.js";
+import type { ReplicaSync } from "./replica-sync.js";
+
+export interface ReplicaClientOptions {
+  readonly path: string;
+  readonly primary: RemoteClient;
+  readonly sync: ReplicaSync;
+  /** Opens the file for reading. */
+  readonly openLocal: () => LocalClient;
+  /** Whether a read that follows a write of this client waits until the write is here. */
+  readonly readYourWrites: boolean;
+  /** Fetches by itself each so many ms; 0 for never. */
+  readonly syncIntervalMs: number;
+}
+
+/**
+ * An embedded replica: reads come from the local file, writes and their transactions go to the primary.
+ *
+ * The replication is libSQL's own. Its write path is not used, since it blocks the event loop for a round trip, knows
+ * no time limit, and loses the codes of errors; the primary's HTTP interface has none of these faults.
+ */
+export class ReplicaClient implements Client {
+  readonly protocol = "file";
+  readonly #options: ReplicaClientOptions;
+  readonly #primary: RemoteClient;
+  #local: LocalClient | undefined;
+  /** Whether the primary has, or may have, writes of this client that are not here yet. */
+  #isBehind = false;
+  #writeCount = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ReplicaClientOptions) {
+    this.#options = options;
+    this.#primary = options.primary;
+    if (options.syncIntervalMs > 0) {
+      // One that fails is made up for by the next.
+      this.#timer = setInterval(() => this.sync().catch(() => undefined), options.syncIntervalMs).unref();
+    }
+  }
+
+  /** Fetches for the first time; a file that has been fetched before will do when the primary cannot be reached. */
+  async start(): Promise<void> {
+    try {
+      await this.sync();
+    } catch (error) {
+      if ((error as LibsqlError).code !== "UNAVAILABLE" || !this.#hasFile()) throw error;
+    }
+  }
+
+  set guard(guard: ((access: Access) => void) | undefined) {
+    this.#primary.guard = guard;
+  }
+
+  get guard(): ((access: Access) => void) | undefined {
+    return this.#primary.guard;
+  }
+
+  get closed(): boolean {
+    return this.#primary.closed;
+  }
+
+  /** Of the readers of the local file, once it is there. */
+  stats(): ClientStats | undefined {
+    return this.#local?.stats();
+  }
+
+  remoteStats(): RemoteStats {
+    return this.#primary.stats();
+  }
+
+  async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
+    const statement = typeof input === "string" && args !== undefined ? { sql: input, args } : input;
+    if (!isRead(statement)) return this.#write(() => this.#primary.execute(statement));
+    const reader = await this.#reader();
+    return reader.execute(statement);
+  }
+
+  /** The same for a read that takes long: it leaves the event loop free. */
+  async executeOffThread(input: InStatement): Promise<ResultSet> {
+    const reader = await this.#reader();
+    return reader instanceof LocalClient ? reader.executeOffThread(input) : reader.execute(input);
+  }
+
+  async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
+    if (mode !== "read" && !inputs.every(isRead)) return this.#write(() => this.#primary.batch(inputs, mode));
+    const reader = await this.#reader();
+    return reader.batch(inputs, "read");
+  }
+
+  async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
+    return this.#write(() => this.#primary.migrate(inputs));
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    return this.#write(() => this.#primary.executeMultiple(sql));
+  }
+
+  async transaction(mode: TransactionMode = "write"): Promise<Transaction> {
+    if (mode === "read") return (await this.#reader()).transaction("read");
+    const transaction = await this.#primary.transaction(mode);
+    const commit = () => this.#write(() => transaction.commit());
+    return new Proxy(transaction, {
+      get: (target, key) => {
+        if (key === "commit") return commit;
+        const value = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  }
+
+  /** Fetches what the primary has. Rejects with UNAVAILABLE; the file then has what it had. */
+  async sync(): Promise<Replicated> {
+    this.#assertOpen();
+    const writes = this.#writeCount;
+    const replicated = await this.#options.sync.run();
+    if (writes === this.#writeCount) this.#isBehind = false;
+    return replicated;
+  }
+
+  async reconnect(): Promise<void> {
+    throw new LibsqlError("An embedded replica reconnects by itself: call sync()", "NOT_SUPPORTED");
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#primary.close();
+    await this.#options.sync.close();
+    await this.#local?.close();
+  }
+
+  /** Runs a write on the primary, and fetches what it has done. */
+  async #write<T>(work: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    const note = () => {
+      this.#writeCount++;
+      this.#isBehind = true;
+    };
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      // It may be stored all the same, or have failed by what another client wrote and this file does not show yet.
+      note();
+      throw error;
+    }
+    note();
+    // Stored is stored: when the fetch fails, it is made up for before the next read.
+    if (this.#options.readYourWrites) await this.sync().catch(() => undefined);
+    return result;
+  }
+
+  /** Who answers reads: the file, up to date with the writes of this client; the primary while there is no file. */
+  async #reader(): Promise<Client> {
+    this.#assertOpen();
+    this.guard?.("read");
+    if (this.#isBehind && this.#options.readYourWrites) await this.sync();
+    if (this.#local === undefined && this.#hasFile()) this.#local = this.#options.openLocal();
+    return this.#local ?? this.#primary;
+  }
+
+  #hasFile(): boolean {
+    return (statSync(this.#options.path, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  }
+
+  #assertOpen(): void {
+    if (this.closed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
+  }
+}
+
+function isRead(input: StatementInput): boolean {
+  const sql = typeof input === "string" ? input : Array.isArray(input) ? input[0] : input?.sql;
+  return typeof sql === "string" && parseStatement(sql).kind === "read";
+}

@@ -1,0 +1,108 @@
+import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client";
+import type { BoundStatement } from "../bound-statement.js";
+
+/** Most writes of one request. */
+const MAX_GROUP = 200;
+
+interface Write {
+  readonly bound: BoundStatement;
+  readonly resolve: (result: ResultSet) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface WriteGroupContext {
+  /** Waits for the turn as writer; resolves to what ends it. */
+  readonly takeTurn: () => Promise<() => void>;
+  /** Sends one statement, or several in one transaction. */
+  readonly send: (statements: readonly BoundStatement[]) => Promise<ResultSet[]>;
+}
+
+/**
+ * Single writes that wait at the same time travel in one request and share its transaction; each has its own result.
+ *
+ * The server has one writer: sent side by side they would compete for its lock, and some would not get it in time.
+ * One that fails by its own fault takes the transaction down, which stores nothing: the others are sent again.
+ */
+export class WriteGroup {
+  readonly #context: WriteGroupContext;
+  #waiting: Write[] = [];
+  #isRunning = false;
+
+  constructor(context: WriteGroupContext) {
+    this.#context = context;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  run(bound: BoundStatement): Promise<ResultSet> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ bound, resolve, reject });
+      if (!this.#isRunning) void this.#drain();
+    });
+  }
+
+  /** Refuses all that wait. */
+  refuseAll(error: () => Error): void {
+    for (const write of this.#waiting.splice(0)) write.reject(error());
+  }
+
+  async #drain(): Promise<void> {
+    this.#isRunning = true;
+    while (this.#waiting.length > 0) {
+      let endTurn: () => void;
+      try {
+        endTurn = await this.#context.takeTurn();
+      } catch (error) {
+        // Whoever came first has waited for too long; the others have not.
+        this.#waiting.shift()?.reject(error);
+        continue;
+      }
+      try {
+        await this.#store(this.#waiting.splice(0, MAX_GROUP));
+      } finally {
+        endTurn();
+      }
+    }
+    this.#isRunning = false;
+  }
+
+  async #store(group: readonly Write[]): Promise<void> {
+    let left = group;
+    while (left.length > 0) {
+      try {
+        const results = await this.#context.send(left.map(({ bound }) => bound));
+        for (const [index, write] of left.entries()) write.resolve(results[index] as ResultSet);
+        return;
+      } catch (error) {
+        const culprit = left.length === 1 ? 0 : culpritOf(error);
+        if (culprit !== undefined) {
+          left[culprit]!.reject(left.length === 1 ? error : asOwn(error));
+          left = left.filter((_, index) => index !== culprit);
+        } else if ((error as LibsqlError).code?.startsWith("SQL_") === true) {
+          // Refused before anything ran, without saying for which of them: each by itself then.
+          for (const write of left) await this.#store([write]);
+          return;
+        } else {
+          for (const write of left) write.reject(error);
+          return;
+        }
+      }
+    }
+  }
+}
+
+/** The statement by whose own fault the batch failed. */
+function culpritOf(error: unknown): number | undefined {
+  const isOwn =
+    error instanceof LibsqlBatchError && /^SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|RANGE)$/.test(error.code);
+  return isOwn ? error.statementIndex : undefined;
+}
+
+/** The failure as that of a call of its own, which knows nothing of a batch. */
+function asOwn(error: unknown): LibsqlError {
+  const { message, code, extendedCode, rawCode, cause } = error as LibsqlBatchError;
+  const text = message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
+  return new LibsqlError(text, code, extendedCode, rawCode, cause instanceof Error ? cause : undefined);
+}

@@ -1,0 +1,39 @@
+import { LibsqlBatchError } from "@libsql/client";
+import { type SQL, sql } from "drizzle-orm";
+import type { Executor } from "./executor.js";
+import { type Statement, toStatement } from "./statements.js";
+
+/**
+ * The first statement of a batch that was decided on by an earlier read: it fails unless `condition` still holds.
+ *
+ * Read and batch are two round trips to a server and hold no lock between them; a transaction would be three, and
+ * keep the lock for two.
+ */
+export function expectStill(condition: SQL): Statement {
+  return toStatement(sql`select case when ${condition} then 1 else json('has moved') end`);
+}
+
+/** Whether a batch failed by its `expectStill`. */
+export function hasMoved(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if (at instanceof LibsqlBatchError) return at.statementIndex === 0 && at.message.includes("malformed JSON");
+  }
+  return false;
+}
+
+/**
+ * Runs `attempt`, which reads and then writes. When somebody else has written in between it runs again with the lock
+ * held, where that cannot happen.
+ */
+export async function withoutLock<T>(
+  executor: Executor,
+  attempt: (executor: Executor) => Promise<T>,
+  isLost: (error: unknown) => boolean,
+): Promise<T> {
+  try {
+    return await attempt(executor);
+  } catch (error) {
+    if (!isLost(error)) throw error;
+    return executor.atomically(attempt);
+  }
+}

@@ -1,0 +1,5 @@
+// Starts a server, says its process id, and waits to be killed.
+import { startServer } from "../server.js";
+
+const { pid } = await startServer();
+process.stdout.write(`${pid}\n`);

@@ -1,0 +1,157 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { createRequire } from "node:module";
+import { connect, createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { tempDatabase } from "./temp.js";
+
+/** A libSQL server of a test's own, on the loopback. */
+export interface TestServer extends AsyncDisposable {
+  /** Where clients connect. */
+  readonly url: string;
+  /** Where read replicas connect. */
+  readonly grpcUrl: string;
+  readonly port: number;
+  readonly pid: number;
+  /** Ends it as `kill -9` does; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again on the same data and ports. */
+  restart(): Promise<void>;
+  /** What it has logged since it was started last. */
+  log(): string;
+}
+
+export interface ServerOptions {
+  /** The `grpcUrl` of a primary makes it a read replica, which forwards writes. */
+  readonly primaryGrpcUrl?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+// Install scripts are off, so the binary is taken from its platform's package, without the link to it.
+const packages = createRequire(import.meta.url);
+const binaryPackage = `@sqld/${process.platform}-${process.arch}`;
+const BINARY = join(dirname(packages.resolve(`${binaryPackage}/package.json`)), "sqld");
+
+// The server dies with the test process, however that ends: a killed one closes the shell's input, and the shell then
+// kills what it has started, by its own process id.
+const GUARD = `
+"$@" 2>&1 & server=$!
+echo "pid $server"
+exec 3<&0
+{ read -r _ <&3; kill -9 $server 2>/dev/null; } & guard=$!
+wait $server
+kill $guard 2>/dev/null
+`;
+
+/** Starts a server with an empty database; `await using` kills it and removes its data. */
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const folder = await tempDatabase();
+  const [port, grpcPort] = [await freePort(), await freePort()];
+  const role =
+    options.primaryGrpcUrl === undefined
+      ? ["--grpc-listen-addr", `127.0.0.1:${grpcPort}`]
+      : ["--primary-grpc-url", options.primaryGrpcUrl];
+  const args = [
+    ...["--db-path", join(folder.dir, "data"), "--http-listen-addr", `127.0.0.1:${port}`, "--no-welcome"],
+    ...role,
+    ...(options.args ?? []),
+  ];
+  let running = await launch(args, port, options.env);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    grpcUrl: `http://127.0.0.1:${grpcPort}`,
+    port,
+    get pid() {
+      return running.pid;
+    },
+    log: () => running.log(),
+    async kill() {
+      running.kill();
+      await running.exited;
+    },
+    async restart() {
+      await running.exited;
+      running = await launch(args, port, options.env);
+    },
+    async [Symbol.asyncDispose]() {
+      running.kill();
+      await running.exited;
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface Running {
+  readonly pid: number;
+  readonly exited: Promise<void>;
+  kill(): void;
+  log(): string;
+}
+
+async function launch(
+  args: readonly string[],
+  port: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  const shell = spawn("/bin/sh", ["-c", GUARD, "sh", BINARY, ...args], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, RUST_LOG: "info", NO_COLOR: "1", ...env },
+  });
+  shell.stdin.on("error", () => undefined);
+  let hasEnded = false;
+  const exited = new Promise<void>((resolve) =>
+    shell.once("close", () => {
+      hasEnded = true;
+      resolve();
+    }),
+  );
+  let log = "";
+  const pid = await new Promise<number>((resolve, reject) => {
+    let found: number | undefined;
+    createInterface({ input: shell.stdout }).on("line", async (line) => {
+      log += `${line}\n`;
+      if (line.startsWith("pid ")) found = Number(line.slice(4));
+      if (!line.includes("listening for incoming user HTTP connection") || found === undefined) return;
+      await accepts(port);
+      resolve(found);
+    });
+    exited.then(() => reject(new Error(`The server ended before it listened: ${log}`)));
+  });
+  return { pid, exited, log: () => log, kill: () => killOnce(shell, pid, () => hasEnded) };
+}
+
+function killOnce(shell: ChildProcess, pid: number, hasEnded: () => boolean): void {
+  // The shell waits for it, so while it has not ended the process id is the server's.
+  if (!hasEnded()) process.kill(pid, "SIGKILL");
+  shell.stdin?.destroy();
+}
+
+/** Resolves when a connection is taken; the server says that it listens before it does. */
+function accepts(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const attempt = () => {
+      const socket = connect(port, "127.0.0.1");
+      socket.once("connect", () => {
+        socket.destroy();
+        resolve();
+      });
+      socket.once("error", () => setImmediate(attempt));
+    };
+    attempt();
+  });
+}
+
+/** A port that nobody has, below those that outgoing connections are given. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + randomInt(22_000);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+}
