@@ -28,6 +28,8 @@ export default defineConfig({
     ],
     // A process of its own per file: the native library, descriptors and `process.exit` of one file reach no other.
     pool: "forks",
+    // Most of them wait, for child processes and the disk; one worker to a core, less one, would leave two cores idle.
+    maxWorkers: 3,
     // Tests of what is freed ask for the garbage to be collected.
     execArgv: ["--expose-gc"],
     testTimeout: 20_000,

@@ -1,4 +1,5 @@
 // Imports every entry of the installed package and stores, finds and re-reads one memory.
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +26,11 @@ try {
   if (turn?.message.conversationId !== id) throw new Error("the message was not found");
   const conflict = await storage.memories.insert({ id: "first", content: "again" }).catch((error) => error);
   if (!(conflict instanceof StorageError) || conflict.code !== "CONFLICT") throw new Error("no CONFLICT");
+  const checked = await storage.check({ deep: true });
+  if (!checked.ok) throw new Error(`a check found ${JSON.stringify(checked.findings)}`);
+  const copy = await openStorage(":memory:");
+  if ((await copy.import(storage.export())).inserted !== 1) throw new Error("the export was not imported");
+  await copy.close();
   await storage.close();
   const client = createClient({ url: `file:${join(folder, "app.db")}` });
   const { rows: counted } = await client.execute("select count(*) as count from memories");
@@ -44,6 +50,8 @@ try {
     const open = () => openStories({ backend, path: join(mkdtempSync(join(folder, "stories-")), "place") });
     for (const { run } of storyBackendCases(async () => (await open()).backend)) await run();
   }
+  const { stdout } = spawnSync("npx", ["holdfast", "stats", "--json", "--url", join(folder, "app.db")]);
+  if (JSON.parse(String(stdout)).projects[0].count !== 1) throw new Error("the command does not work");
   const runtime = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`;
   console.log(`holdfast works when installed, under ${runtime}`);
 } finally {

@@ -68,7 +68,8 @@ export class ClientExecutor implements Executor {
   }
 }
 
-function transactionExecutor(transaction: Transaction): Executor {
+/** What repositories run on within an open transaction; whoever opened it ends it. */
+export function transactionExecutor(transaction: Transaction): Executor {
   const executor: Executor = {
     execute: (statement) => transaction.execute(statement),
     scan: (statement) => transaction.execute(statement),

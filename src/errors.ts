@@ -41,6 +41,7 @@ export type StorageErrorCode =
   | "INVALID_STORY"
   | "NO_SECRET"
   | "WRONG_SECRET"
+  | "ABORTED"
   | "SQL";
 
 export interface StorageErrorOptions {
@@ -117,6 +118,11 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   CANNOT_OPEN: "Check that the folder exists and that this user may write to it",
 };
 
+/** The triggers of a full-text table that is gone fail every write to the table behind it. */
+const LOST_INDEX = /no such table: (?:main\.)?\w+_fts\b/;
+const LOST_INDEX_ADVICE =
+  "The full-text index has been dropped: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
+
 /** What the client threw, as the error that repositories and storage throw; programmer errors pass as they are. */
 export function toStorageError(error: unknown): unknown {
   const failure = libsqlErrorIn(error);
@@ -124,7 +130,7 @@ export function toStorageError(error: unknown): unknown {
   const constraint = constraintError(failure);
   if (constraint !== undefined) return constraint;
   const code = BY_SQLITE_CODE[failure.code] ?? "SQL";
-  const advice = ADVICE[code];
+  const advice = ADVICE[code] ?? (LOST_INDEX.test(failure.message) ? LOST_INDEX_ADVICE : undefined);
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
   if (failure instanceof UnavailableError) {
     const { outcome } = failure;

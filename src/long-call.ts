@@ -5,7 +5,7 @@ import { expectation } from "./options.js";
 export interface Progress {
   /** What it does now, as in `"copy"` or `"verify"`. */
   readonly phase: string;
-  /** Bytes done in this phase, and in all; `total` may be an estimate. */
+  /** Bytes or records done in this phase, and in all; `total` may be an estimate. */
   readonly done: number;
   readonly total: number;
 }

@@ -1,9 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { closeSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import type { Readable } from "node:stream";
 import { type Client, LibsqlError, type TransactionMode } from "@libsql/client";
-import { getTableName } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { LRUCache } from "lru-cache";
 import type { ConnectionPool } from "./client/connection-pool.js";
@@ -27,8 +26,17 @@ import {
   backUp,
   rotateBackups,
 } from "./maintenance/backup.js";
-import { migrate, restoreMissingObjects, verify } from "./migrate/index.js";
+import { type CheckOptions, checkStorage } from "./maintenance/check.js";
+import type { MaintenanceContext } from "./maintenance/context.js";
+import { type ExportOptions, exportStorage } from "./maintenance/export.js";
+import type { CheckResult, Finding } from "./maintenance/findings.js";
+import { type ImportOptions, type ImportResult, importStorage } from "./maintenance/import.js";
+import type { TextSource } from "./maintenance/lines.js";
+import { type PrunePolicy, type PruneResult, pruneStorage } from "./maintenance/prune.js";
+import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "./maintenance/reindex.js";
+import { type JournalOptions, migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { expectOneOf } from "./options.js";
+import { OWN_MIGRATIONS } from "./own-migrations.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
 import { ConversationRepository } from "./repositories/conversations.js";
 import type { Change, RepositoryContext } from "./repositories/executor.js";
@@ -97,7 +105,6 @@ export interface StorageStats extends FileStats {
   readonly remote: RemoteStats | undefined;
 }
 
-const MIGRATIONS_FOLDER = fileURLToPath(new URL("../drizzle", import.meta.url));
 const DEFAULT_PROJECT = "default";
 
 /**
@@ -271,6 +278,77 @@ export class Storage implements Repositories {
     return rotateBackups(this.#localPool("backups"), dir, { ...options, now: this.#options.now });
   }
 
+  /**
+   * Looks for damage: SQLite's own structures (all of them with `deep`), rows that refer to nothing, the state of the
+   * migrations, lost triggers, full-text indexes against their tables and, with `deep`, every record against its
+   * checksum. A file is read in a process of its own, since a damaged one can abort the one that reads it, and is not
+   * written to. Findings of severity `info` (size of the log, free space) leave it `ok`.
+   *
+   * Rejects with NOT_FOUND if the file is gone.
+   */
+  async check(options: CheckOptions = {}): Promise<CheckResult> {
+    return checkStorage(this.#maintenance, options);
+  }
+
+  /**
+   * Does about the findings of a check what loses nothing: makes lost triggers and full-text tables again, and fills
+   * full-text indexes anew. Other findings are `left`. Rejects with CORRUPT, and writes nothing, where the file is damaged.
+   */
+  async repair(findings: readonly Finding[], options: LongCallOptions = {}): Promise<RepairResult> {
+    this.#assertOutside("write");
+    return repairStorage(this.#maintenance, findings, options);
+  }
+
+  /**
+   * Makes the full-text indexes anew from the contents, lost ones included. Searches go on meanwhile; writers wait while
+   * an index is filled, which takes a second or two for 100,000 memories. An abort leaves the indexes as they were.
+   */
+  async reindex(options: LongCallOptions = {}): Promise<ReindexResult> {
+    this.#assertOutside("write");
+    return reindexStorage(this.#maintenance, options);
+  }
+
+  /**
+   * Removes records for good until `policy` is kept by every project and area: deleted ones first, then those changed
+   * longest ago. Only whole records go. Writers get their turn in between, and the space goes back to the file system.
+   *
+   * A record that is changed meanwhile stays. An abort rejects and leaves removed what is removed. Rejects with TypeError
+   * or RangeError before anything is removed, also where no limit is given.
+   *
+   * @example
+   * await storage.prune({ olderThan: new Date(Date.now() - 90 * 86_400_000), maxRows: 100_000, dryRun: true });
+   */
+  async prune(policy: PrunePolicy): Promise<PruneResult> {
+    this.#assertOutside("write");
+    return pruneStorage(this.#maintenance, policy);
+  }
+
+  /**
+   * Everything, or one project or area, as JSON Lines: a header with format, version and counts, then one line a record,
+   * deleted ones included. A stream of strings, each a whole line.
+   *
+   * All lines are of one moment: a read transaction is open until the stream ends, so read on, or destroy it. Only a page
+   * of records is in memory (all of them for a database in memory). Throws TypeError or RangeError on wrong options.
+   *
+   * @example
+   * await pipeline(storage.export({ project: "app" }), createWriteStream("app.jsonl"));
+   */
+  export(options: ExportOptions = {}): Readable {
+    this.#assertOutside("read");
+    return exportStorage(this.#maintenance, options);
+  }
+
+  /**
+   * Stores what `export` wrote, all of it or nothing. The text is read and checked before the write lock is taken.
+   *
+   * Rejects with INVALID_IMPORT, whose `lines` name every bad line and why (`line` is the first), and with CONFLICT for an
+   * id that the project has already, unless `onConflict` is "skip" or "replace".
+   */
+  async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
+    this.#assertOutside("write");
+    return importStorage(this.#maintenance, stream, options);
+  }
+
   /** Fetches what the primary has, where this is an embedded replica. */
   async sync(): Promise<void> {
     try {
@@ -302,6 +380,19 @@ export class Storage implements Repositories {
       "NOT_SUPPORTED",
       `${method}() copies a local file, and this database is elsewhere. Use the backups of its server, or back up an embedded replica's file from a storage opened on that file alone`,
     );
+  }
+
+  get #maintenance(): MaintenanceContext {
+    const announce = (change: Change) => this.#events.emit("change", change);
+    return {
+      client: this.client,
+      path: this.#path,
+      executor: this.#executor,
+      migrations: migrationSets(this.#options),
+      encryptionKey: this.#options.client.encryptionKey,
+      announce,
+      forProject: (project, executor) => this.#repositoryContext(project, executor, announce),
+    };
   }
 
   async #transaction<T>(work: (scope: TransactionScope) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
@@ -462,12 +553,10 @@ function createPrivately(path: string): void {
 
 async function bringUpToDate(client: Client, options: ResolvedStorageOptions, path: string | undefined): Promise<void> {
   if (options.migrate === "skip") return;
-  const { migrations, logger, migrateTimeoutMs } = options;
-  const ownTables = Object.values(tables).map((table) => getTableName(table));
-  const own = { folder: MIGRATIONS_FOLDER, ownTables };
+  const { logger, migrateTimeoutMs } = options;
   const isFile = path !== undefined && path !== ":memory:";
   const backupTo = isFile && options.backupBeforeMigrate ? join(dirname(path), "backups") : undefined;
-  for (const set of migrations === undefined ? [own] : [own, migrations]) {
+  for (const set of migrationSets(options)) {
     if (options.migrate === "verify") await verify(client, set);
     else {
       await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
@@ -475,6 +564,10 @@ async function bringUpToDate(client: Client, options: ResolvedStorageOptions, pa
       await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
     }
   }
+}
+
+function migrationSets({ migrations }: ResolvedStorageOptions): JournalOptions[] {
+  return migrations === undefined ? [OWN_MIGRATIONS] : [OWN_MIGRATIONS, migrations];
 }
 
 function asOpenError(error: unknown, path: string): unknown {

@@ -102,7 +102,7 @@ export async function embedMemories(
         memory.id,
         { vector: toVector("vector", vectors[index]), ...owner },
         // Whoever changed the content meanwhile is embedded in the next round.
-        hashText(memory.content),
+        { contentHash: hashText(memory.content) },
       ),
     );
     const results = await context.executor.batch(statements);

@@ -204,7 +204,8 @@ export function derivedColumns(
 
 const m = memories;
 const e = memoryEmbeddings;
-const isOwner = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")} and ${m.deletedAt} is null`;
+const isOwner = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}
+  and (${m.deletedAt} is null or ${sql.placeholder("includesDeleted")})`;
 
 const deleteEmbedding = prepareStatement(sql`delete from ${e} where ${e.model} = ${sql.placeholder("model")}
   and ${e.version} = ${sql.placeholder("version")} and ${e.dimensions} = ${sql.placeholder("dimensions")}
@@ -218,16 +219,16 @@ const pointToLatest = prepareStatement(sql`update ${m} set embedding_row_id =
   (select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId}) where ${isOwner}`);
 
 /**
- * The statements that store a vector of a memory that is there and not deleted, in place of an older one of its model and version. The
- * new row has the highest row id, so the vector stored last is known by it. One of another length stays, so that the
- * trigger on the table sees it and refuses the new one. With `contentHash`, nothing is stored once
- * the content has become another.
+ * The statements that store a vector of a memory that is there and not deleted (an import brings deleted ones too), in
+ * place of an older one of its model and version. The new row has the highest row id, so the vector stored last is known
+ * by it. One of another length stays, so that the trigger on the table sees it and refuses the new one. With
+ * `contentHash`, nothing is stored once the content has become another.
  */
 export function embeddingStatements(
   context: RepositoryContext,
   id: string,
   embedding: EmbeddingInput,
-  contentHash: string | null = null,
+  options: { readonly contentHash?: string; readonly includesDeleted?: boolean } = {},
 ): Statement[] {
   const { project } = context;
   const { vector, model, version } = embedding;
@@ -239,7 +240,8 @@ export function embeddingStatements(
     dimensions: vector.length,
     vector: new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength),
     now: context.now(),
-    contentHash,
+    contentHash: options.contentHash ?? null,
+    includesDeleted: options.includesDeleted === true ? 1 : 0,
     checksum: checksumOfVector([project, id, model, version], vector),
   };
   return [deleteEmbedding(values), insertEmbedding(values), pointToLatest(values)];

@@ -1,0 +1,45 @@
+import { InvalidArgumentError } from "commander";
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 7 * 86_400_000,
+};
+const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
+
+/** A whole number, as an option has it. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError("Expected a whole number, as in 1000.");
+  }
+  return value;
+}
+
+/** `500`, `10k`, `1.5GB`: bytes, in powers of a thousand. */
+export function parseBytes(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$/i.exec(text) ?? [];
+  if (number === undefined) throw new InvalidArgumentError("Expected bytes, as in 500000, 20MB or 1.5GB.");
+  return Math.round(Number(number) * UNIT_BYTES[unit!.toLowerCase()]!);
+}
+
+/** A time so long ago (`90d`, `12h`), or a date. */
+export function parseAge(text: string): Date {
+  const [, number, unit] = /^(\d+)([smhdw])$/i.exec(text) ?? [];
+  if (number !== undefined) return new Date(Date.now() - Number(number) * UNIT_MS[unit!.toLowerCase()]!);
+  const date = new Date(/^\d{4}-\d\d-\d\d/.test(text) ? text : Number.NaN);
+  if (Number.isNaN(date.getTime())) {
+    throw new InvalidArgumentError("Expected an age, as in 90d, 12h or 4w, or a date, as in 2026-01-31.");
+  }
+  return date;
+}
+
+/** Parses one of the words. */
+export function parseOneOf(words: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (!words.includes(text)) throw new InvalidArgumentError(`Expected one of ${words.join(", ")}.`);
+    return text;
+  };
+}

@@ -1,0 +1,31 @@
+import { dirname, join } from "node:path";
+import { migrate } from "../../migrate/index.js";
+import { OWN_MIGRATIONS } from "../../own-migrations.js";
+import type { CliCommand } from "../command.js";
+import { fileOf, withStorage } from "../target.js";
+
+export const migrateCommand: CliCommand = {
+  usage: "migrate",
+  summary: "apply pending migrations; makes the database where there is none",
+  example: "migrate --url ./data/app.db",
+  options(command) {
+    command.option("--allow-out-of-order", "also apply migrations that were merged late");
+  },
+  async run(context, { options }) {
+    const path = fileOf(context);
+    return withStorage(context, { migrate: "skip" }, async ({ client }) => {
+      const result = await migrate(client, {
+        ...OWN_MIGRATIONS,
+        allowOutOfOrder: options.allowOutOfOrder === true,
+        backupTo: path === undefined ? undefined : join(dirname(path), "backups"),
+        logger: { info: (message) => context.output.note(message) },
+      });
+      context.output.result({ ...result, from: result.from ?? null, to: result.to ?? null }, () => {
+        for (const tag of result.applied) context.output.line(`applied ${tag}`);
+        if (result.applied.length === 0) context.output.line(`up to date at ${result.to ?? "no migration"}`);
+        if (result.backup !== undefined) context.output.line(`backup ${result.backup}`);
+      });
+      return 0;
+    });
+  },
+};

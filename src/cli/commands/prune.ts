@@ -1,0 +1,44 @@
+import { InvalidArgumentError } from "commander";
+import { AREAS } from "../../maintenance/areas/all.js";
+import type { PrunePolicy } from "../../maintenance/prune.js";
+import { parseAge, parseBytes, parseCount, parseOneOf } from "../arguments.js";
+import type { CliCommand } from "../command.js";
+import { withExisting } from "../target.js";
+import { toSize } from "../text.js";
+
+export const pruneCommand: CliCommand = {
+  usage: "prune",
+  summary: "remove deleted, then the oldest records for good until limits are kept",
+  example: "prune --older-than 90d --max-rows 100000 --dry-run --url ./data/app.db",
+  options(command) {
+    command.option("--older-than <age>", "remove what was last changed before: 90d, 12h, 2026-01-31", parseAge);
+    command.option("--max-rows <n>", "most records of each project and area that stay", parseCount);
+    command.option("--max-bytes <n>", "most bytes of content of each project and area that stay", parseBytes);
+    command.option("--area <name>", "only this area", parseOneOf(AREAS.map(({ name }) => name)));
+    command.option("--dry-run", "tell what would go, and change nothing");
+  },
+  async run(context, { options }) {
+    const { olderThan, maxRows, maxBytes, area, dryRun } = options as PrunePolicy;
+    if (olderThan === undefined && maxRows === undefined && maxBytes === undefined) {
+      throw new InvalidArgumentError("Expected --older-than, --max-rows or --max-bytes.");
+    }
+    return withExisting(context, async (storage) => {
+      const result = await storage.prune({
+        olderThan,
+        maxRows,
+        maxBytes,
+        area,
+        dryRun: dryRun === true,
+        project: context.project,
+        ...context.longCall(),
+      });
+      const { output } = context;
+      output.result(result, () => {
+        const rows = result.removed.map((one) => [one.project, one.area, String(one.rows)]);
+        if (rows.length > 0) output.table(["project", "area", "rows"], rows);
+        output.line(`${result.dryRun ? "would remove" : "removed"} ${toSize(result.bytes)} of content`);
+      });
+      return 0;
+    });
+  },
+};

@@ -1,0 +1,22 @@
+import { StorageError } from "../../errors.js";
+import { restore } from "../../maintenance/restore.js";
+import type { CliCommand } from "../command.js";
+import { fileOf, urlOf } from "../target.js";
+
+export const restoreCommand: CliCommand = {
+  usage: "restore <backup>",
+  summary: "put a verified backup in the place of the database; the present one is put aside",
+  example: "restore ./backups/app.db --url ./data/app.db",
+  async run(context, { args }) {
+    const target = fileOf(context);
+    if (target === undefined) {
+      throw new StorageError("NOT_SUPPORTED", `${urlOf(context)} is not a file. Restore it where its server runs`);
+    }
+    const result = await restore(args[0]!, target, context.longCall());
+    context.output.result({ ...result, setAside: result.setAside ?? null }, () => {
+      context.output.line(`restored ${result.path}`);
+      if (result.setAside !== undefined) context.output.line(`the file that was there is ${result.setAside}`);
+    });
+    return 0;
+  },
+};

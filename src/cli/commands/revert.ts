@@ -1,0 +1,38 @@
+import { dirname, join } from "node:path";
+import { InvalidArgumentError, Option } from "commander";
+import { revert } from "../../migrate/index.js";
+import { OWN_MIGRATIONS } from "../../own-migrations.js";
+import { parseCount } from "../arguments.js";
+import type { CliCommand } from "../command.js";
+import { fileOf, requireFile, withStorage } from "../target.js";
+
+export const revertCommand: CliCommand = {
+  usage: "revert",
+  summary: "take migrations back by their down files, after a backup",
+  example: "revert --steps 1 --url ./data/app.db",
+  options(command) {
+    command.addOption(new Option("--steps <n>", "how many, the last one first").argParser(parseCount).conflicts("to"));
+    command.option("--to <tag>", "the migration that stays applied; all later ones are taken back");
+  },
+  async run(context, { options }) {
+    const { steps, to } = options as { steps?: number; to?: string };
+    if (steps === undefined && to === undefined) throw new InvalidArgumentError("Expected --steps or --to.");
+    requireFile(context);
+    const path = fileOf(context);
+    return withStorage(context, { migrate: "skip" }, async ({ client }) => {
+      const result = await revert(client, {
+        ...OWN_MIGRATIONS,
+        steps,
+        to,
+        backupTo: path === undefined ? undefined : join(dirname(path), "backups"),
+        logger: { info: (message) => context.output.note(message) },
+      });
+      context.output.result({ ...result, from: result.from ?? null, to: result.to ?? null }, () => {
+        for (const tag of result.reverted) context.output.line(`reverted ${tag}`);
+        context.output.line(`now at ${result.to ?? "no migration"}`);
+        if (result.backup !== undefined) context.output.line(`backup ${result.backup}`);
+      });
+      return 0;
+    });
+  },
+};

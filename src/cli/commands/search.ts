@@ -1,0 +1,34 @@
+import { parseCount } from "../arguments.js";
+import type { CliCommand } from "../command.js";
+import { withExisting } from "../target.js";
+
+export const searchCommand: CliCommand = {
+  usage: "search <text>",
+  summary: "search the memories of a project",
+  example: 'search "how do migrations lock?" --project my-agent --url ./data/app.db',
+  options(command) {
+    command.option("--limit <n>", "most results", parseCount, 10);
+    command.option("--type <type>", "only memories of this type");
+  },
+  run(context, { args, options }) {
+    const { limit, type } = options as { limit: number; type?: string };
+    return withExisting(context, async (storage) => {
+      const { memories } = context.project === undefined ? storage : storage.project(context.project);
+      const found = await memories.search(args[0]!, { limit, type });
+      const results = found.map(({ memory: { embedding: _, ...memory }, ...rest }) => ({ ...rest, memory }));
+      context.output.result({ query: args[0], results }, () => {
+        context.output.table(
+          ["match", "type", "created", "id", "snippet"],
+          results.map(({ match, memory, snippet }) => [
+            match,
+            memory.type,
+            memory.createdAt.toISOString().slice(0, 16),
+            memory.id,
+            snippet,
+          ]),
+        );
+      });
+      return 0;
+    });
+  },
+};

@@ -1,0 +1,29 @@
+import { status } from "../../migrate/index.js";
+import { OWN_MIGRATIONS } from "../../own-migrations.js";
+import type { CliCommand } from "../command.js";
+import { requireFile, withStorage } from "../target.js";
+
+export const statusCommand: CliCommand = {
+  usage: "status",
+  summary: "show which migrations are applied, pending, changed or unknown",
+  example: "status --url ./data/app.db",
+  async run(context) {
+    requireFile(context);
+    return withStorage(context, { migrate: "skip" }, async ({ client }) => {
+      const found = await status(client, OWN_MIGRATIONS);
+      const { applied, pending, changed, unknown } = found;
+      context.output.result(found, () => {
+        context.output.table(
+          ["state", "migration"],
+          [
+            ...applied.map((tag) => ["applied", tag]),
+            ...changed.map((tag) => ["changed", tag]),
+            ...pending.map((tag) => ["pending", tag]),
+            ...unknown.map(({ hash, when }) => ["unknown", `${hash} of ${new Date(when).toISOString()}`]),
+          ],
+        );
+      });
+      return 0;
+    });
+  },
+};

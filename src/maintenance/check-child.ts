@@ -1,0 +1,76 @@
+// The process in which a file is checked: whatever its bytes do to the reader, the one that asked lives on.
+import { bindInput } from "../client/bound-statement.js";
+import { Connection } from "../client/connection.js";
+import { retryWhileBusy } from "../client/write-lock.js";
+import type { JournalOptions } from "../migrate/index.js";
+import type { Reader } from "./areas/area.js";
+import type { Finding } from "./findings.js";
+import { inspect, type Phase, toFinding } from "./inspect.js";
+
+/** What the process is asked, as JSON in its first argument; the key of an encrypted file is in its environment. */
+export interface CheckOrder {
+  readonly path: string;
+  readonly deep: boolean;
+  readonly migrations: readonly JournalOptions[];
+  readonly phases: readonly Phase[];
+}
+
+/** What it answers, one line each. */
+export type CheckMessage =
+  | { readonly phase: Phase; readonly done: number; readonly total: number }
+  | { readonly finding: Finding }
+  | { readonly hasEnded: true };
+
+const BUSY_TIMEOUT_MS = 5000;
+
+const order = JSON.parse(process.argv[2]!) as CheckOrder;
+// Whoever asked has gone, or wants no answer any more.
+process.stdin.on("end", () => process.exit(1));
+process.stdin.on("error", () => process.exit(1));
+process.stdin.resume();
+
+try {
+  const connection = await open(order.path);
+  const found = inspect({
+    ...order,
+    snapshot: (work) => inSnapshot(connection, work),
+    onPhase: (phase, done, total) => say({ phase, done, total }),
+  });
+  for await (const finding of found) say({ finding });
+} catch (error) {
+  say({ finding: toFinding(error, "whether the file can be read") });
+}
+say({ hasEnded: true });
+// Without closing: the last one to close a database moves its log into it, and a damaged file is to stay as it is.
+process.stdout.write("", () => process.exit(0));
+
+function say(message: CheckMessage): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+async function open(path: string): Promise<Connection> {
+  const encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY;
+  const options = { statementCacheSize: 50, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
+  const connection = Connection.open(path, options, ["PRAGMA wal_autocheckpoint = 0"]);
+  await retryWhileBusy(
+    () => connection.query("SELECT count(*) FROM sqlite_schema"),
+    BUSY_TIMEOUT_MS,
+    () => undefined,
+  );
+  return connection;
+}
+
+async function inSnapshot<T>(connection: Connection, work: (reader: Reader) => Promise<T>): Promise<T> {
+  const reader: Reader = {
+    async execute(statement) {
+      const bound = bindInput(statement);
+      return connection.execute(bound.statement, bound.args, "number");
+    },
+  };
+  connection.exec("BEGIN");
+  try {
+    return await work(reader);
+  } finally {
+    connection.rollback();
+  }
+}

@@ -1,0 +1,200 @@
+import { spawn } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseLocalUrl } from "../client/file-url.js";
+import { transactionExecutor } from "../client-executor.js";
+import { StorageError } from "../errors.js";
+import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { expectation } from "../options.js";
+import { OWN_MIGRATIONS } from "../own-migrations.js";
+import { expectKeys, expectText } from "../repositories/arguments.js";
+import type { CheckMessage, CheckOrder } from "./check-child.js";
+import type { MaintenanceContext } from "./context.js";
+import { type CheckResult, type Finding, toResult } from "./findings.js";
+import { inspect, PHASES, type Phase } from "./inspect.js";
+
+export interface CheckOptions extends LongCallOptions {
+  /** Also checks indexes against their tables, and every record against its checksum. @default false */
+  readonly deep?: boolean | undefined;
+}
+
+/** What of a storage a check looks at. */
+export type CheckTarget = Pick<MaintenanceContext, "migrations" | "encryptionKey">;
+
+const MAX_PATH_CHARS = 4096;
+/** Past this, the log has not been moved into the file for long: a reader holds on to it, or nobody has checkpointed. */
+const LARGE_WAL_BYTES = 64 * 1024 * 1024;
+
+/** Checks an open storage; see `Storage.check`. */
+export async function checkStorage(context: MaintenanceContext, options: CheckOptions): Promise<CheckResult> {
+  const { path } = context;
+  if (path !== undefined && path !== ":memory:") return checkPath(path, context, options);
+  const { deep, onProgress, signal } = resolve(options);
+  const findings: Finding[] = [];
+  const found = inspect({
+    deep,
+    migrations: context.migrations,
+    // There is no file to damage behind a database in memory; a server does not let its own be looked into.
+    phases:
+      path === undefined ? PHASES.filter((phase) => !["integrity", "full text", "space"].includes(phase)) : PHASES,
+    async snapshot(work) {
+      signal?.throwIfAborted();
+      const transaction = await context.client.transaction("deferred");
+      try {
+        return await work(transactionExecutor(transaction));
+      } finally {
+        transaction.close();
+      }
+    },
+    onPhase: (phase, done, total) => onProgress?.({ phase, done, total }),
+  });
+  for await (const finding of found) findings.push(finding);
+  signal?.throwIfAborted();
+  return toResult(findings);
+}
+
+export interface CheckFileOptions extends CheckOptions {
+  /** @default the environment's HOLDFAST_ENCRYPTION_KEY */
+  readonly encryptionKey?: string | undefined;
+}
+
+/**
+ * Checks a database file without opening it as a storage, which a damaged one may refuse: in a process of its own, and
+ * without writing to it. `file` is a path or a `file:` URL.
+ *
+ * Rejects with NOT_FOUND where there is no file; whatever else is wrong with it is a finding.
+ */
+export async function checkFile(file: string, options: CheckFileOptions = {}): Promise<CheckResult> {
+  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = options;
+  expectText("file", file, MAX_PATH_CHARS);
+  if (encryptionKey !== undefined) expectText("encryptionKey", encryptionKey, MAX_PATH_CHARS);
+  const path = parseLocalUrl(/^file:/i.test(file) ? file : pathToFileURL(file).href)!.path;
+  return checkPath(path, { migrations: [OWN_MIGRATIONS], encryptionKey }, rest);
+}
+
+export async function checkPath(path: string, target: CheckTarget, options: CheckOptions): Promise<CheckResult> {
+  const { deep, onProgress, signal } = resolve(options);
+  const unreadable = whyUnreadable(path);
+  if (unreadable !== undefined) return toResult([unreadable]);
+  const findings: Finding[] = [];
+  for (let phases: readonly Phase[] = PHASES; phases.length > 0; ) {
+    const { hasEnded, last, reason } = await runChild(
+      { path, deep, migrations: target.migrations, phases },
+      { encryptionKey: target.encryptionKey, signal },
+      (message) => {
+        if ("finding" in message) findings.push(message.finding);
+        if ("phase" in message) onProgress?.(message);
+      },
+    );
+    if (hasEnded) break;
+    const what = last ?? "whether the file can be read";
+    const message = `The process that read the file ended while checking ${what} (${reason}). The file is damaged: copy it with its -wal, then restore a backup`;
+    findings.push({ code: "CORRUPT", severity: "error", message });
+    // What comes after it may be readable all the same.
+    phases = last === undefined ? [] : PHASES.slice(PHASES.indexOf(last) + 1);
+  }
+  return toResult([...findings, ...describeLog(path)]);
+}
+
+function resolve(options: CheckOptions): CheckOptions & { readonly deep: boolean } {
+  expectKeys("check", options, ["deep", "onProgress", "signal"]);
+  const { deep = false } = options;
+  if (typeof deep !== "boolean") throw new TypeError(expectation("deep", "a boolean", deep));
+  checkLongCall(options);
+  return { ...options, deep };
+}
+
+function whyUnreadable(path: string): Finding | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new StorageError("NOT_FOUND", `There is no file ${path}. Check the path`);
+  if (!stat.isFile()) return { code: "CANNOT_OPEN", severity: "error", message: `${path} is not a file` };
+  if (stat.size === 0 && (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) {
+    return { code: "NOT_A_DATABASE", severity: "error", message: `${path} is empty. Restore a backup` };
+  }
+  try {
+    accessSync(path, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return { code: "CANNOT_OPEN", severity: "error", message: `${path} cannot be read: ${(error as Error).message}` };
+  }
+}
+
+function describeLog(path: string): Finding[] {
+  const bytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (bytes === 0) return [];
+  const isLarge = bytes > LARGE_WAL_BYTES;
+  const advice = isLarge ? ". Look for a process that keeps a read transaction open" : "";
+  return [{ code: "WAL_SIZE", severity: isLarge ? "warning" : "info", message: `The log has ${bytes} bytes${advice}` }];
+}
+
+interface ChildEnd {
+  readonly hasEnded: boolean;
+  /** The phase it was in. */
+  readonly last: Phase | undefined;
+  readonly reason: string;
+}
+
+async function runChild(
+  order: CheckOrder,
+  { encryptionKey, signal }: { readonly encryptionKey: string | undefined; readonly signal: AbortSignal | undefined },
+  onMessage: (message: CheckMessage) => void,
+): Promise<ChildEnd> {
+  // Built, it is JavaScript; from source, it needs what runs the source.
+  const isSource = import.meta.url.endsWith(".ts");
+  const program = fileURLToPath(new URL(`./check-child.${isSource ? "ts" : "js"}`, import.meta.url));
+  const loader = isSource && process.versions.bun === undefined ? ["--import", import.meta.resolve("tsx")] : [];
+  const { HOLDFAST_ENCRYPTION_KEY: _, NODE_OPTIONS: __, ...environment } = process.env;
+  const child = spawn(process.execPath, [...loader, program, JSON.stringify(order)], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: {
+      ...environment,
+      // In Electron, the path is that of the app.
+      ELECTRON_RUN_AS_NODE: "1",
+      ...(encryptionKey === undefined ? {} : { HOLDFAST_ENCRYPTION_KEY: encryptionKey }),
+    },
+  });
+  const stop = () => child.kill("SIGKILL");
+  signal?.addEventListener("abort", stop);
+  let stderr = "";
+  child.stderr.on("data", (text) => {
+    stderr = (stderr + text).slice(0, 2000);
+  });
+  let last: Phase | undefined;
+  let hasEnded = false;
+  let failure: unknown;
+  const ended = new Promise<string>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, name) => resolve(name ?? `exit code ${code}`));
+  });
+  child.stdin.on("error", () => undefined);
+  createInterface({ input: child.stdout }).on("line", (text) => {
+    try {
+      const message = JSON.parse(text) as CheckMessage;
+      if ("phase" in message) last = message.phase;
+      if ("hasEnded" in message) hasEnded = true;
+      onMessage(message);
+    } catch (error) {
+      // A callback of the caller's that throws ends the check; so does a line that is cut.
+      failure ??= error;
+      stop();
+    }
+  });
+  try {
+    const reason = await ended;
+    signal?.throwIfAborted();
+    if (failure !== undefined && !(failure instanceof SyntaxError)) throw failure;
+    const words = stderr
+      .trim()
+      .split("\n")
+      .find((text) => /panicked|Error|error/.test(text))
+      ?.slice(0, 200);
+    if (!hasEnded && last === undefined && reason.startsWith("exit code")) {
+      throw new StorageError("IO", `The check could not be started: ${words ?? reason}`);
+    }
+    return { hasEnded, last, reason: words === undefined ? reason : `${reason}, ${words}` };
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    stop();
+  }
+}

@@ -1,0 +1,17 @@
+import type { Client } from "@libsql/client";
+import type { JournalOptions } from "../migrate/index.js";
+import type { Change, Executor, RepositoryContext } from "../repositories/executor.js";
+
+/** What maintenance works on: an open storage. */
+export interface MaintenanceContext {
+  readonly client: Client;
+  /** The file; `:memory:` for a database in memory, undefined for a remote one. */
+  readonly path: string | undefined;
+  readonly executor: Executor;
+  /** Ours and those of the caller, in the order of their application. */
+  readonly migrations: readonly JournalOptions[];
+  readonly encryptionKey: string | undefined;
+  readonly announce: (change: Change) => void;
+  /** What the repositories of a project would work with, on another executor. */
+  readonly forProject: (project: string, executor: Executor) => RepositoryContext;
+}

@@ -1,0 +1,111 @@
+import { Readable } from "node:stream";
+import type { Transaction } from "@libsql/client";
+import { sql } from "drizzle-orm";
+import { transactionExecutor } from "../client-executor.js";
+import { toStorageError } from "../errors.js";
+import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { expectKeys, expectProject } from "../repositories/arguments.js";
+import { type ChangeArea, scalar } from "../repositories/executor.js";
+import { toStatement } from "../repositories/statements.js";
+import { selectAreas } from "./areas/all.js";
+import type { Area, Reader } from "./areas/area.js";
+import type { MaintenanceContext } from "./context.js";
+
+/** The version of the format: a reader refuses a later one. */
+export const EXPORT_VERSION = 1;
+export const EXPORT_FORMAT = "holdfast";
+
+/** The first line of an export. */
+export interface ExportHeader {
+  readonly format: typeof EXPORT_FORMAT;
+  readonly version: number;
+  readonly exportedAt: string;
+  /** Lines that follow, by area. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface ExportOptions extends LongCallOptions {
+  /** @default all of them */
+  readonly project?: string | undefined;
+  /** @default all of them */
+  readonly area?: ChangeArea | undefined;
+}
+
+/**
+ * Everything of a storage as JSON Lines: a header, then one line a record, `{ area, project, record }`, deleted ones
+ * included. A stream of strings, each a line with its end.
+ *
+ * All of it is of one moment: a read transaction is open from the first line to the last, so read on, or destroy the
+ * stream. However much there is, only a page of it is in memory, but for a database that is in memory itself.
+ * Throws TypeError or RangeError on wrong options; the stream fails with StorageError, or with the reason of an abort.
+ */
+export function exportStorage(context: MaintenanceContext, options: ExportOptions = {}): Readable {
+  expectKeys("export", options, ["project", "area", "onProgress", "signal"]);
+  checkLongCall(options);
+  if (options.project !== undefined) expectProject(options.project);
+  const areas = selectAreas(options.area);
+  return Readable.from(exportLines(context, areas, options));
+}
+
+async function* exportLines(
+  context: MaintenanceContext,
+  areas: readonly Area[],
+  options: ExportOptions,
+): AsyncGenerator<string> {
+  options.signal?.throwIfAborted();
+  const transaction = await context.client.transaction("read").catch(rethrow);
+  const lines = linesOf(transaction, areas, options);
+  try {
+    // Its one connection must not wait for whoever reads the stream, who may wait for it.
+    if (context.path === ":memory:") {
+      const kept: string[] = [];
+      for await (const line of lines) kept.push(line);
+      transaction.close();
+      yield* kept;
+    } else yield* lines;
+  } catch (error) {
+    rethrow(error);
+  } finally {
+    transaction.close();
+  }
+}
+
+async function* linesOf(
+  transaction: Transaction,
+  areas: readonly Area[],
+  { project, onProgress, signal }: ExportOptions,
+): AsyncGenerator<string> {
+  const reader = transactionExecutor(transaction);
+  const counts = await count(reader, areas, project);
+  const header: ExportHeader = {
+    format: EXPORT_FORMAT,
+    version: EXPORT_VERSION,
+    exportedAt: new Date().toISOString(),
+    counts,
+  };
+  const total = Object.values(counts).reduce((sum, rows) => sum + rows, 0);
+  let done = 0;
+  onProgress?.({ phase: "records", done, total });
+  yield `${JSON.stringify(header)}\n`;
+  for (const area of areas) {
+    for await (const records of area.pages(reader, project)) {
+      signal?.throwIfAborted();
+      for (const one of records) yield `${JSON.stringify({ area: area.name, ...one })}\n`;
+      done += records.length;
+      onProgress?.({ phase: "records", done, total });
+    }
+  }
+}
+
+async function count(reader: Reader, areas: readonly Area[], project: string | undefined) {
+  const counts: Record<string, number> = {};
+  for (const { name, table } of areas) {
+    const where = project === undefined ? sql`` : sql` where project = ${project}`;
+    counts[name] = Number(scalar(await reader.execute(toStatement(sql`select count(*) from ${table}${where}`))));
+  }
+  return counts;
+}
+
+function rethrow(error: unknown): never {
+  throw toStorageError(error);
+}

@@ -1,0 +1,143 @@
+import { sql } from "drizzle-orm";
+import { quoteText } from "../client/quote.js";
+import { isFullText } from "../migrate/full-text.js";
+import { scalar } from "../repositories/executor.js";
+import { toStatement } from "../repositories/statements.js";
+import { FTS_TOKENIZER } from "../search/terms.js";
+import type { Reader } from "./areas/area.js";
+import { pagesByRowId } from "./areas/rows.js";
+
+/** A full-text table whose text is that of another table. */
+export interface ContentIndex {
+  readonly name: string;
+  readonly content: string;
+  readonly rowIdColumn: string;
+  readonly columns: readonly string[];
+}
+
+const TERMS_PER_PAGE = 5000;
+
+/** Those full-text tables of the schema whose terms are split as ours are. */
+export async function findContentIndexes(reader: Reader): Promise<ContentIndex[]> {
+  const { rows } = await reader.execute(toStatement(sql`select name, sql from sqlite_schema where type = 'table'`));
+  const tables = new Set(rows.map((row) => String(row[0])));
+  const indexes: ContentIndex[] = [];
+  for (const row of rows) {
+    const [name, text] = [String(row[0]), String(row[1])];
+    if (!isFullText(text) || optionOf(text, "tokenize") !== FTS_TOKENIZER) continue;
+    const content = optionOf(text, "content");
+    if (content === undefined || !tables.has(content)) continue;
+    const info = await reader.execute(toStatement(sql`select name from pragma_table_info(${name})`));
+    const columns = info.rows.map((column) => String(column[0]));
+    indexes.push({ name, content, rowIdColumn: optionOf(text, "content_rowid") ?? "rowid", columns });
+  }
+  return indexes;
+}
+
+/**
+ * What keeps a full-text index from being that of its table; undefined where nothing does.
+ *
+ * FTS5 can tell as well (`integrity-check` with rank 1), but only in a write transaction, which on a large file would
+ * keep every writer waiting. So the terms are counted here on both sides, in the snapshot of `reader`.
+ */
+export async function compareWithContent(reader: Reader, index: ContentIndex): Promise<string | undefined> {
+  const documents = sql.identifier(`${index.name}_docsize`);
+  const content = sql.identifier(index.content);
+  const rowId = sql.identifier(index.rowIdColumn);
+  const count = async (query: ReturnType<typeof sql>) => Number(scalar(await reader.execute(toStatement(query))));
+  const unindexed = await count(
+    sql`select count(*) from ${content} as c where not exists (select 1 from ${documents} as d where d.id = c.${rowId})`,
+  );
+  if (unindexed > 0) return `${unindexed} rows of ${index.content} are not in it`;
+  const gone = await count(
+    sql`select count(*) from ${documents} as d where not exists (select 1 from ${content} as c where c.${rowId} = d.id)`,
+  );
+  if (gone > 0) return `it holds ${gone} rows that ${index.content} has not`;
+  const [indexed, expected] = [await sumOfIndex(reader, index), await sumOfContent(reader, index)];
+  return indexed.equals(expected) ? undefined : `its words are not those of ${index.content}`;
+}
+
+async function sumOfIndex(reader: Reader, { name, columns }: ContentIndex): Promise<TermSum> {
+  const vocabulary = sql.identifier(`holdfast_check_${name}`);
+  await reader.execute(toStatement(sql`drop table if exists temp.${vocabulary}`));
+  await reader.execute(
+    toStatement(
+      sql`create virtual table temp.${vocabulary} using fts5vocab('main', ${sql.raw(quoteText(name))}, 'col')`,
+    ),
+  );
+  const sum = new TermSum();
+  for (let after = ""; ; ) {
+    const { rows } = await reader.execute(
+      toStatement(sql`select term, col, doc, cnt from temp.${vocabulary} where term > ${after}
+        order by term limit ${TERMS_PER_PAGE}`),
+    );
+    // The columns of the last term may go on behind the page, unless there is one column, or no page behind.
+    const isLast = rows.length < TERMS_PER_PAGE;
+    const end = rows.at(-1)?.[0];
+    for (const row of rows) {
+      if (!isLast && columns.length > 1 && row[0] === end) continue;
+      sum.add(columns.indexOf(String(row[1])), String(row[0]), Number(row[2]), Number(row[3]));
+      after = String(row[0]);
+    }
+    if (isLast) return sum;
+  }
+}
+
+async function sumOfContent(reader: Reader, { content, rowIdColumn, columns }: ContentIndex): Promise<TermSum> {
+  const rowId = sql.identifier(rowIdColumn);
+  const selected = sql.join([rowId, ...columns.map((column) => sql.identifier(column))], sql`, `);
+  const query = (after: number, limit: number) =>
+    sql`select ${selected} from ${sql.identifier(content)} where ${rowId} > ${after} order by ${rowId} limit ${limit}`;
+  const sum = new TermSum();
+  for await (const rows of pagesByRowId(reader, query)) {
+    for (const row of rows) {
+      for (let column = 0; column < columns.length; column++) {
+        for (const [term, count] of countTokens(String(row[column + 1] ?? ""))) sum.add(column, term, 1, count);
+      }
+    }
+  }
+  return sum;
+}
+
+/** As the tokenizer `ascii` splits: at ASCII that is neither letter nor digit; only ASCII letters lose their case. */
+function countTokens(text: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const [token] of text.matchAll(/[0-9A-Za-z\u0080-\u{10ffff}]+/gu)) {
+    const term = token.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+    counts.set(term, (counts.get(term) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/**
+ * Adds up how often which term occurs, and in how many rows, in any order and in no memory: two sums of 32 bits of
+ * hash times number, which are equal for equal terms and else, but for one case in 2^64, are not.
+ */
+class TermSum {
+  #occurrences = 0;
+  #documents = 0;
+
+  add(column: number, term: string, documents: number, occurrences: number): void {
+    this.#occurrences = (this.#occurrences + Math.imul(hash(term, 0x811c9dc5 + column), occurrences)) | 0;
+    this.#documents = (this.#documents + Math.imul(hash(term, 0x01234567 + column), documents)) | 0;
+  }
+
+  equals(other: TermSum): boolean {
+    return this.#occurrences === other.#occurrences && this.#documents === other.#documents;
+  }
+}
+
+/** FNV-1a over UTF-16 units, with its bits mixed at the end. */
+function hash(text: string, seed: number): number {
+  let value = seed;
+  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
+  value = Math.imul(value ^ (value >>> 16), 0x45d9f3b);
+  return value ^ (value >>> 15);
+}
+
+/** The value of an option of `CREATE VIRTUAL TABLE … USING fts5(…)`, without its quotes. */
+function optionOf(text: string, name: string): string | undefined {
+  const pattern = new RegExp(`[(,]\\s*${name}\\s*=\\s*(?:'([^']*)'|"([^"]*)"|\`([^\`]*)\`|(\\w+))`, "i");
+  const found = pattern.exec(text);
+  return found === null ? undefined : (found[1] ?? found[2] ?? found[3] ?? found[4]);
+}

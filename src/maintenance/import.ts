@@ -1,0 +1,342 @@
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { z } from "zod";
+import { transactionExecutor } from "../client-executor.js";
+import { StorageError, toStorageError } from "../errors.js";
+import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { expectOneOf } from "../options.js";
+import { expectKeys, expectProject } from "../repositories/arguments.js";
+import type { Change } from "../repositories/executor.js";
+import { AREAS } from "./areas/all.js";
+import type { Area } from "./areas/area.js";
+import type { MaintenanceContext } from "./context.js";
+import { EXPORT_FORMAT, EXPORT_VERSION } from "./export.js";
+import { numberedLines, type TextSource } from "./lines.js";
+
+export interface ImportOptions extends LongCallOptions {
+  /**
+   * What becomes of a record whose id the project has already, deleted or not: the one there stays (`skip`), makes way
+   * for the one imported (`replace`), or all of the import is refused with CONFLICT. @default "fail"
+   */
+  readonly onConflict?: "skip" | "replace" | "fail" | undefined;
+  /** Whether one bad line refuses all, or is left out and reported in the result. @default "fail" */
+  readonly onInvalid?: "fail" | "skip" | undefined;
+  /** Imports the records of this project only. @default all of them */
+  readonly project?: string | undefined;
+}
+
+/** A line that holds no record. */
+export interface InvalidLine {
+  /** From 1, which is the header. */
+  readonly line: number;
+  readonly message: string;
+}
+
+export interface ImportResult {
+  readonly inserted: number;
+  readonly replaced: number;
+  readonly skipped: number;
+  /** Lines left out; always empty without `onInvalid: "skip"`. */
+  readonly invalid: readonly InvalidLine[];
+}
+
+/** An import refused because of its text: `INVALID_IMPORT`. */
+export class ImportError extends StorageError {
+  /** All bad lines, in order; `line` is the first of them. */
+  readonly lines: readonly InvalidLine[];
+
+  constructor(lines: readonly InvalidLine[]) {
+    const [first] = lines as [InvalidLine, ...InvalidLine[]];
+    const shown = lines.slice(0, 3).map(({ line, message }) => `line ${line}: ${message}`);
+    const more = lines.length > 3 ? `; and ${lines.length - 3} more` : "";
+    super("INVALID_IMPORT", `Nothing was imported. ${shown.join("; ")}${more}. Mend the text, or export again`, {
+      line: first.line,
+    });
+    this.lines = lines;
+  }
+}
+
+const header = z.object({
+  format: z.literal(EXPORT_FORMAT),
+  version: z.number().int().positive(),
+  counts: z.record(z.string(), z.number().int().nonnegative()),
+});
+const line = z.strictObject({
+  area: z.enum(AREAS.map(({ name }) => name)),
+  project: z.string(),
+  record: z.unknown(),
+});
+
+/** Records that are looked up together. */
+const BATCH_RECORDS = 100;
+
+/**
+ * Stores what `exportStorage` wrote: all of it in one transaction, or nothing.
+ *
+ * The whole text is read and checked before the write lock is taken, so a slow stream keeps nobody waiting; meanwhile
+ * it is kept in a temporary file of this user's own. Rejects with INVALID_IMPORT, which names every bad line, with
+ * CONFLICT for a record that is there already (both with `line`), and with whatever a write rejects with.
+ */
+export async function importStorage(
+  context: MaintenanceContext,
+  source: TextSource,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  expectKeys("import", options, ["onConflict", "onInvalid", "project", "onProgress", "signal"]);
+  expectOneOf("onConflict", options.onConflict ?? "fail", ["skip", "replace", "fail"]);
+  expectOneOf("onInvalid", options.onInvalid ?? "fail", ["fail", "skip"]);
+  if (options.project !== undefined) expectProject(options.project);
+  if (typeof source !== "string" && !isIterable(source)) {
+    throw new TypeError("Expected `stream` to be a text, or a stream of strings or bytes");
+  }
+  checkLongCall(options);
+  const spool = await Spool.create();
+  try {
+    const { invalid, total } = await check(context, source, spool, options);
+    if (invalid.length > 0 && options.onInvalid !== "skip") throw new ImportError(invalid);
+    return { ...(await store(context, spool, total, options)), invalid };
+  } catch (error) {
+    throw toStorageError(error);
+  } finally {
+    await spool.remove();
+  }
+}
+
+interface ParsedLine {
+  readonly area: Area;
+  readonly project: string;
+  readonly record: unknown;
+}
+
+/** Reads everything once, keeps what is sound, and finds all that is not. */
+async function check(
+  context: MaintenanceContext,
+  source: TextSource,
+  spool: Spool,
+  { project: wanted, onProgress, signal }: ImportOptions,
+): Promise<{ invalid: InvalidLine[]; total: number }> {
+  const invalid: InvalidLine[] = [];
+  let counts: Record<string, number> | undefined;
+  const found: Record<string, number> = {};
+  let total = 0;
+  let last = 0;
+  for await (const [number, text] of numberedLines(source, signal)) {
+    signal?.throwIfAborted();
+    last = number;
+    try {
+      if (counts === undefined) {
+        if (number !== 1) throw new Error("the header was expected on line 1");
+        counts = readHeader(text);
+        continue;
+      }
+      const { area, project, record } = readLine(text);
+      found[area.name] = (found[area.name] ?? 0) + 1;
+      if (wanted !== undefined && project !== wanted) continue;
+      area.parse(context.forProject(project, context.executor), record);
+      await spool.add(`${number} ${text}\n`);
+      total++;
+    } catch (error) {
+      invalid.push({ line: number, message: describe(error) });
+      // Without a header, the rest could be anything.
+      if (counts === undefined) break;
+    }
+    // A stream that has everything at hand would keep the event loop to itself.
+    if (number % BATCH_RECORDS === 0) {
+      onProgress?.({ phase: "check", done: number, total: sum(counts) + 1 });
+      await nextTurn();
+    }
+  }
+  if (counts === undefined && invalid.length === 0) invalid.push({ line: 1, message: "the text is empty" });
+  const missing = Object.entries(counts ?? {}).filter(([area, count]) => count !== (found[area] ?? 0));
+  if (invalid.length === 0 && missing.length > 0) {
+    const list = missing.map(([area, count]) => `${count} ${area} and found ${found[area] ?? 0}`).join(", ");
+    invalid.push({ line: last + 1, message: `the text is not whole: its header promises ${list}` });
+  }
+  onProgress?.({ phase: "check", done: last, total: last });
+  return { invalid, total };
+}
+
+async function store(
+  context: MaintenanceContext,
+  spool: Spool,
+  total: number,
+  { onConflict = "fail", onProgress, signal }: ImportOptions,
+): Promise<Omit<ImportResult, "invalid">> {
+  const changes = new Changes();
+  const result = { inserted: 0, replaced: 0, skipped: 0 };
+  const transaction = await context.client.transaction("write");
+  try {
+    const executor = transactionExecutor(transaction);
+    let done = 0;
+    for await (const batch of batches(spool.lines())) {
+      signal?.throwIfAborted();
+      const { area, project } = batch[0]!;
+      const own = context.forProject(project, executor);
+      const records = batch.map(({ number, record }) => ({ number, ...area.parse(own, record) }));
+      const known = await area.existing(
+        executor,
+        project,
+        records.map(({ key }) => key),
+      );
+      for (const { number, id, key, statements, replacement } of records) {
+        const isKnown = known.has(key);
+        if (isKnown && onConflict === "fail") throw conflict(number, area, project, id);
+        if (isKnown && onConflict === "skip") {
+          result.skipped++;
+          continue;
+        }
+        await atLine(number, async () => {
+          if (isKnown && replacement === undefined) await area.remove(own, key);
+          await executor.batch((isKnown ? replacement : undefined) ?? statements);
+        });
+        known.add(key);
+        result[isKnown ? "replaced" : "inserted"]++;
+        changes.add(project, area, isKnown ? "update" : "insert", id);
+      }
+      done += batch.length;
+      onProgress?.({ phase: "store", done, total });
+      await nextTurn();
+    }
+    signal?.throwIfAborted();
+    await transaction.commit();
+  } finally {
+    transaction.close();
+  }
+  for (const change of changes.list()) context.announce(change);
+  return result;
+}
+
+function readHeader(text: string): Record<string, number> {
+  const value = JSON.parse(text) as unknown;
+  const { version, counts } = header.parse(value);
+  if (version > EXPORT_VERSION) {
+    throw new Error(`format version ${version} is newer than this code, which reads up to ${EXPORT_VERSION}`);
+  }
+  return counts;
+}
+
+function readLine(text: string): ParsedLine {
+  const { area, project, record } = line.parse(JSON.parse(text));
+  expectProject(project);
+  return { area: AREAS.find(({ name }) => name === area)!, project, record };
+}
+
+interface NumberedRecord extends ParsedLine {
+  readonly number: number;
+}
+
+/** Neighbours of one area and project, which can be looked up together. */
+async function* batches(lines: AsyncIterable<string>): AsyncGenerator<NumberedRecord[]> {
+  let batch: NumberedRecord[] = [];
+  for await (const text of lines) {
+    const space = text.indexOf(" ");
+    const next = { number: Number(text.slice(0, space)), ...readLine(text.slice(space + 1)) };
+    const [first] = batch;
+    const fits = first === undefined || (first.area === next.area && first.project === next.project);
+    if (!fits || batch.length === BATCH_RECORDS) {
+      yield batch;
+      batch = [];
+    }
+    batch.push(next);
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function atLine(number: number, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const failure = toStorageError(error);
+    if (!(failure instanceof StorageError)) throw failure;
+    throw new StorageError(failure.code, `Line ${number}: ${failure.message}. Nothing was imported`, {
+      cause: error,
+      line: number,
+      retryable: failure.retryable,
+    });
+  }
+}
+
+function conflict(number: number, area: Area, project: string, id: string): StorageError {
+  const where = `${area.name} of project ${JSON.stringify(project)}`;
+  return new StorageError(
+    "CONFLICT",
+    `Line ${number}: there is ${JSON.stringify(id)} in the ${where} already. Nothing was imported. Set \`onConflict\` to "skip" or "replace"`,
+    { line: number },
+  );
+}
+
+function describe(error: unknown): string {
+  if (error instanceof z.ZodError) {
+    const [issue] = error.issues;
+    const path = issue!.path.join(".");
+    return path === "" ? issue!.message : `${path}: ${issue!.message}`;
+  }
+  return error instanceof SyntaxError ? "it is not JSON" : (error as Error).message;
+}
+
+/** Ids of what was stored, told after the commit. */
+class Changes {
+  readonly #ids = new Map<string, { change: Omit<Change, "ids">; ids: string[] }>();
+
+  add(project: string, area: Area, action: Change["action"], id: string): void {
+    const key = JSON.stringify([project, area.name, action]);
+    const known = this.#ids.get(key) ?? { change: { project, area: area.name, action }, ids: [] };
+    known.ids.push(id);
+    this.#ids.set(key, known);
+  }
+
+  list(): Change[] {
+    return [...this.#ids.values()].map(({ change, ids }) => ({ ...change, ids }));
+  }
+}
+
+/** The sound lines, in a file that only this user can read. */
+class Spool {
+  readonly #folder: string;
+  readonly #file: Awaited<ReturnType<typeof open>>;
+  #pending: string[] = [];
+  #chars = 0;
+
+  private constructor(folder: string, file: Awaited<ReturnType<typeof open>>) {
+    this.#folder = folder;
+    this.#file = file;
+  }
+
+  static async create(): Promise<Spool> {
+    const folder = await mkdtemp(join(tmpdir(), "holdfast-import-"));
+    return new Spool(folder, await open(join(folder, "lines"), "wx+", 0o600));
+  }
+
+  async add(text: string): Promise<void> {
+    this.#pending.push(text);
+    this.#chars += text.length;
+    if (this.#chars > 1024 * 1024) await this.#flush();
+  }
+
+  async *lines(): AsyncGenerator<string> {
+    await this.#flush();
+    const stream = this.#file.createReadStream({ start: 0, autoClose: false });
+    for await (const [, text] of numberedLines(stream)) yield text;
+  }
+
+  async remove(): Promise<void> {
+    await this.#file.close();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #flush(): Promise<void> {
+    await this.#file.write(this.#pending.join(""));
+    this.#pending = [];
+    this.#chars = 0;
+  }
+}
+
+function isIterable(source: unknown): boolean {
+  return typeof source === "object" && source !== null && (Symbol.asyncIterator in source || Symbol.iterator in source);
+}
+
+function sum(counts: Record<string, number>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}

@@ -1,0 +1,192 @@
+import type { Client } from "@libsql/client";
+import { sql } from "drizzle-orm";
+import { StorageError, toStorageError } from "../errors.js";
+import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
+import { scalar } from "../repositories/executor.js";
+import { toStatement } from "../repositories/statements.js";
+import { AREAS } from "./areas/all.js";
+import type { Reader } from "./areas/area.js";
+import type { Finding, FindingCode } from "./findings.js";
+import { compareWithContent, findContentIndexes } from "./full-text-check.js";
+
+/** The steps of a check, in their order: whoever aborts in one of them can go on with the next. */
+export const PHASES = [
+  "integrity",
+  "foreign keys",
+  "migrations",
+  "triggers",
+  "full text",
+  "checksums",
+  "space",
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+export interface InspectOptions {
+  readonly deep: boolean;
+  readonly migrations: readonly JournalOptions[];
+  readonly phases: readonly Phase[];
+  /** Runs `work` on one snapshot of the database. */
+  readonly snapshot: <T>(work: (reader: Reader) => Promise<T>) => Promise<T>;
+  readonly onPhase: (phase: Phase, done: number, total: number) => void;
+}
+
+/** Lines of `integrity_check` that are shown, and records with a wrong checksum. */
+const MOST_SHOWN = 20;
+
+/** Checks a database that can be read from; yields what it finds as it finds it. Changes nothing. */
+export async function* inspect(options: InspectOptions): AsyncGenerator<Finding> {
+  for (const phase of options.phases) {
+    options.onPhase(phase, 0, 1);
+    try {
+      const findings = await options.snapshot((reader) => STEPS[phase](reader, options));
+      yield* findings;
+    } catch (error) {
+      yield toFinding(error, phase);
+    }
+    options.onPhase(phase, 1, 1);
+  }
+}
+
+/** What a failed question says about the file. */
+export function toFinding(error: unknown, phase: string): Finding {
+  const failure = toStorageError(error);
+  const code = failure instanceof StorageError ? failure.code : "SQL";
+  const message = `While checking ${phase}: ${(failure as Error).message}`;
+  if (code === "NOT_A_DATABASE" || code === "CANNOT_OPEN" || code === "CORRUPT") {
+    return { code, severity: "error", message };
+  }
+  // What is no damage of the file may be a server that does not answer such questions.
+  return { code: "NOT_CHECKED", severity: "warning", message };
+}
+
+type Step = (reader: Reader, options: InspectOptions) => Promise<Finding[]>;
+
+const STEPS: Readonly<Record<Phase, Step>> = {
+  async integrity(reader, { deep }) {
+    const pragma = deep ? "integrity_check" : "quick_check";
+    const { rows } = await reader.execute({ sql: `PRAGMA ${pragma}(${MOST_SHOWN})`, args: [] });
+    const lines = rows.map((row) => String(row[0]));
+    if (lines.join() === "ok") return [];
+    const message = `${pragma} reports: ${lines.join("; ")}. Restore a backup, or export what can still be read`;
+    return [{ code: "CORRUPT", severity: "error", message }];
+  },
+
+  async "foreign keys"(reader) {
+    const { rows } = await reader.execute({
+      sql: `select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2`,
+      args: [],
+    });
+    return rows.map((row) => ({
+      code: "FOREIGN_KEY",
+      severity: "error",
+      message: `${row[2]} rows of ${row[0]} refer to rows of ${row[1]} that are not there. \`PRAGMA foreign_key_check\` lists them; delete them, or restore what they refer to`,
+    }));
+  },
+
+  async migrations(reader, { migrations }) {
+    const findings: Finding[] = [];
+    for (const set of migrations) {
+      try {
+        await verify(asClient(reader), set);
+      } catch (error) {
+        if (!(error instanceof StorageError) || !MIGRATION_CODES.has(error.code)) throw error;
+        const severity = error.code === "MIGRATION_PENDING" ? "warning" : "error";
+        findings.push({ code: error.code as FindingCode, severity, message: error.message });
+      }
+    }
+    return findings;
+  },
+
+  async triggers(reader, { migrations }) {
+    const findings: Finding[] = [];
+    for (const set of migrations) {
+      for (const { type, name, table } of await findMissingObjects(asClient(reader), set)) {
+        const what = type === "trigger" ? `The trigger ${name} of ${table}` : `The full-text table ${name}`;
+        const message = `${what} is gone, so that what it keeps in step goes stale or fails. Repair makes it again`;
+        findings.push({ code: "OBJECT_MISSING", severity: "error", message, repair: "triggers" });
+      }
+    }
+    return findings;
+  },
+
+  async "full text"(reader) {
+    const findings: Finding[] = [];
+    for (const index of await findContentIndexes(reader)) {
+      const difference = await compareWithContent(reader, index);
+      if (difference === undefined) continue;
+      const message = `The full-text index ${index.name} is stale: ${difference}. Reindex to search all again`;
+      findings.push({ code: "INDEX_STALE", severity: "error", message, repair: "reindex" });
+    }
+    return findings;
+  },
+
+  async checksums(reader, { deep, onPhase }) {
+    if (!deep) return [];
+    const findings: Finding[] = [];
+    for (const area of AREAS) {
+      if (!(await hasTable(reader, area.name))) continue;
+      const total = Number(scalar(await reader.execute(toStatement(sql`select count(*) from ${area.table}`))));
+      let seen = 0;
+      let found = 0;
+      for await (const damaged of area.damaged(reader)) {
+        seen += damaged.read;
+        onPhase("checksums", seen, Math.max(seen, total));
+        for (const { project, id, part } of damaged.records) {
+          if (++found > MOST_SHOWN) continue;
+          const record = `${JSON.stringify(id)} of project ${JSON.stringify(project)} in ${area.name}`;
+          findings.push(
+            part === "search text"
+              ? {
+                  code: "INDEX_STALE",
+                  severity: "error",
+                  message: `The index terms of ${record} are not those of its content. Reindex to find it again`,
+                  repair: "reindex",
+                }
+              : {
+                  code: "CHECKSUM",
+                  severity: "error",
+                  message: `${record} is not what was stored: its ${part} does not fit. Compare it with a backup, then store it again`,
+                },
+          );
+        }
+      }
+      if (found > MOST_SHOWN) {
+        const message = `${found - MOST_SHOWN} more records of ${area.name} do not fit their checksums`;
+        findings.push({ code: "CHECKSUM", severity: "error", message });
+      }
+    }
+    return findings;
+  },
+
+  async space(reader) {
+    const { rows } = await reader.execute({
+      sql: "select freelist_count * page_size, auto_vacuum from pragma_freelist_count, pragma_page_size, pragma_auto_vacuum",
+      args: [],
+    });
+    const bytes = Number(rows[0]?.[0] ?? 0);
+    if (bytes === 0) return [];
+    const how =
+      Number(rows[0]![1]) === 2
+        ? "They are used for new rows; `prune` gives them back"
+        : "They are used for new rows; VACUUM, while nobody writes, gives them back";
+    return [{ code: "RECLAIMABLE", severity: "info", message: `${bytes} bytes of the file hold nothing. ${how}` }];
+  },
+};
+
+const MIGRATION_CODES: ReadonlySet<string> = new Set([
+  "MIGRATION_PENDING",
+  "MIGRATION_CHANGED",
+  "MIGRATION_UNKNOWN",
+  "FOREIGN_LEDGER",
+]);
+
+/** A client as far as reading the state of migrations needs one. */
+function asClient(reader: Reader): Client {
+  const execute = (statement: string) => reader.execute({ sql: statement, args: [] });
+  return { execute } as unknown as Client;
+}
+
+async function hasTable(reader: Reader, name: string): Promise<boolean> {
+  const query = sql`select count(*) from sqlite_schema where type = 'table' and name = ${name}`;
+  return Number(scalar(await reader.execute(toStatement(query)))) > 0;
+}

@@ -1,0 +1,90 @@
+import { Readable } from "node:stream";
+import { TextDecoder } from "node:util";
+import { StorageError } from "../errors.js";
+
+/** Longest line that is read, in characters: a file without line ends must not fill the memory. */
+const MAX_LINE_CHARS = 256 * 1024 * 1024;
+
+/** Anything that gives text or UTF-8 in pieces, or the whole text. */
+export type TextSource = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array> | string;
+
+/** The lines of a text without their ends, with their numbers from 1; blank ones are left out. */
+export async function* numberedLines(
+  source: TextSource,
+  signal?: AbortSignal | undefined,
+): AsyncGenerator<readonly [number: number, line: string]> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let number = 0;
+  let rest = "";
+  const decode = (piece: string | Uint8Array): string => {
+    if (typeof piece === "string") return piece;
+    if (!(piece instanceof Uint8Array)) throw new TypeError("Expected the stream to give strings or bytes");
+    return decodeWith(decoder, piece, number + 1);
+  };
+  for await (const piece of typeof source === "string" ? [source] : abortable(source, signal)) {
+    const lines = (rest + decode(piece)).split("\n");
+    rest = lines.pop()!;
+    if (rest.length > MAX_LINE_CHARS) throw tooLong(number + lines.length + 1);
+    for (const line of lines) {
+      number++;
+      const text = clean(line, number);
+      if (text !== "") yield [number, text];
+    }
+  }
+  rest += decodeWith(decoder, undefined, number + 1);
+  const last = clean(rest, number + 1);
+  if (last !== "") yield [number + 1, last];
+}
+
+function decodeWith(decoder: TextDecoder, piece: Uint8Array | undefined, line: number): string {
+  try {
+    return piece === undefined ? decoder.decode() : decoder.decode(piece, { stream: true });
+  } catch (cause) {
+    throw new StorageError("INVALID_IMPORT", `Line ${line} or one soon after it is not UTF-8. Export again`, {
+      cause,
+      line,
+    });
+  }
+}
+
+function clean(line: string, number: number): string {
+  const text = number === 1 ? line.replace(/^\uFEFF/, "") : line;
+  return text.trim();
+}
+
+function tooLong(line: number): StorageError {
+  return new StorageError("INVALID_IMPORT", `Line ${line} is longer than ${MAX_LINE_CHARS} characters`, { line });
+}
+
+/** The same pieces; an abort ends the wait for the next one, and the stream that gives none. */
+async function* abortable<T>(source: AsyncIterable<T> | Iterable<T>, signal: AbortSignal | undefined) {
+  if (signal === undefined) {
+    yield* source;
+    return;
+  }
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason);
+  });
+  // Nobody may be waiting at that moment.
+  aborted.catch(() => undefined);
+  signal.addEventListener("abort", onAbort);
+  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  let isDone = false;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const next = await Promise.race([iterator.next(), aborted]);
+      isDone = next.done === true;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    if (!isDone) {
+      // One that waits for its next piece would answer `return` only after it.
+      if (source instanceof Readable) source.destroy();
+      else void Promise.resolve(iterator.return?.()).catch(() => undefined);
+    }
+  }
+}

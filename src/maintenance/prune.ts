@@ -1,0 +1,223 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type SQL, sql } from "drizzle-orm";
+import { transactionExecutor } from "../client-executor.js";
+import { toStorageError } from "../errors.js";
+import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { expectation, expectInteger } from "../options.js";
+import { expectKeys, expectProject } from "../repositories/arguments.js";
+import type { ChangeArea } from "../repositories/executor.js";
+import { toStatement } from "../repositories/statements.js";
+import { AREAS, selectAreas } from "./areas/all.js";
+import type { Area } from "./areas/area.js";
+import type { MaintenanceContext } from "./context.js";
+import { reclaimSpace, STEP_MS } from "./space.js";
+
+/** What may stay. Each limit holds for every project and area by itself. */
+export interface PrunePolicy extends LongCallOptions {
+  /** @default all of them */
+  readonly project?: string | undefined;
+  /** @default memories, conversations and stories; sessions and the graph only where they are named */
+  readonly area?: ChangeArea | undefined;
+  /** Records last changed before this go. */
+  readonly olderThan?: Date | undefined;
+  /** Most records that stay, deleted ones included. */
+  readonly maxRows?: number | undefined;
+  /** Most bytes of content that stay, deleted records included. */
+  readonly maxBytes?: number | undefined;
+  /** Tells what would go, and changes nothing. @default false */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface PruneResult {
+  readonly removed: readonly { readonly project: string; readonly area: ChangeArea; readonly rows: number }[];
+  /** Of the contents that went. */
+  readonly bytes: number;
+  readonly dryRun: boolean;
+}
+
+/** A record that is to go, unless it is changed before its turn comes. */
+interface Candidate {
+  readonly project: string;
+  readonly rowId: number;
+  readonly key: string;
+  readonly id: string;
+  readonly updatedAt: number;
+  readonly bytes: number;
+}
+
+/**
+ * Removes records for good until the policy is kept: deleted ones first, then those that were changed longest ago.
+ *
+ * Works in short transactions, so that other writers get their turn within some 50 ms, and gives the space back to the
+ * file system likewise. A record that is changed meanwhile stays. An abort rejects, and leaves what is removed removed.
+ * Throws TypeError or RangeError before anything is removed, also where no limit is given.
+ */
+export async function pruneStorage(context: MaintenanceContext, policy: PrunePolicy): Promise<PruneResult> {
+  const limits = resolvePolicy(policy);
+  const { dryRun = false, signal, onProgress } = policy;
+  try {
+    const removed = new Map<string, { project: string; area: ChangeArea; rows: number }>();
+    let bytes = 0;
+    const plans = await plan(context, policy, limits);
+    const total = plans.reduce((sum, { candidates }) => sum + candidates.length, 0);
+    let done = 0;
+    for (const { area, candidates } of plans) {
+      const steps: AsyncIterable<readonly Candidate[]> | (readonly Candidate[])[] = dryRun
+        ? [candidates]
+        : removeInSteps(context, area, candidates, signal);
+      for await (const gone of steps) {
+        for (const { project, bytes: size } of gone) {
+          const key = JSON.stringify([project, area.name]);
+          const rows = (removed.get(key)?.rows ?? 0) + 1;
+          removed.set(key, { project, area: area.name, rows });
+          bytes += size;
+        }
+        done += gone.length;
+        onProgress?.({ phase: "remove", done, total });
+      }
+    }
+    if (!dryRun) await reclaimSpace(context, policy);
+    return { removed: [...removed.values()], bytes, dryRun };
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+interface Limits {
+  readonly olderThan: number;
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
+/** Past this, no limit is left open: 0 is older than everything, and the largest integer is never reached. */
+function resolvePolicy(policy: PrunePolicy): Limits {
+  expectKeys("prune", policy, [
+    "project",
+    "area",
+    "olderThan",
+    "maxRows",
+    "maxBytes",
+    "dryRun",
+    "onProgress",
+    "signal",
+  ]);
+  const { project, area, olderThan, maxRows, maxBytes, dryRun } = policy;
+  if (project !== undefined) expectProject(project);
+  selectAreas(area);
+  if (olderThan === undefined && maxRows === undefined && maxBytes === undefined) {
+    throw new TypeError("Expected `olderThan`, `maxRows` or `maxBytes`: without a limit there is nothing to prune");
+  }
+  if (olderThan !== undefined && !(olderThan instanceof Date)) {
+    throw new TypeError(expectation("olderThan", "a Date", olderThan));
+  }
+  if (olderThan !== undefined && Number.isNaN(olderThan.getTime())) {
+    throw new RangeError(expectation("olderThan", "a valid Date", olderThan));
+  }
+  if (dryRun !== undefined && typeof dryRun !== "boolean") {
+    throw new TypeError(expectation("dryRun", "a boolean", dryRun));
+  }
+  checkLongCall(policy);
+  const limit = (name: string, value: number | undefined): number => {
+    if (value === undefined || value === Number.POSITIVE_INFINITY) return Number.MAX_SAFE_INTEGER;
+    expectInteger(name, value, 0);
+    return value;
+  };
+  return {
+    olderThan: olderThan?.getTime() ?? -Number.MAX_SAFE_INTEGER,
+    maxRows: limit("maxRows", maxRows),
+    maxBytes: limit("maxBytes", maxBytes),
+  };
+}
+
+/** Who has to go. Ranking every record may take a while, so it is done off the main thread where it can be. */
+async function plan(context: MaintenanceContext, policy: PrunePolicy, limits: Limits) {
+  const areas = policy.area === undefined ? AREAS.filter((area) => area.isPrunedByDefault) : selectAreas(policy.area);
+  const plans: { area: Area; candidates: Candidate[] }[] = [];
+  for (const area of areas) {
+    policy.signal?.throwIfAborted();
+    const { rows } = await context.executor.scan(toStatement(selectCandidates(area.prunable(policy.project), limits)));
+    const candidates = rows.map((row) => ({
+      project: row[0] as string,
+      rowId: Number(row[1]),
+      key: row[2] as string,
+      id: row[3] as string,
+      updatedAt: Number(row[4]),
+      bytes: Number(row[5]),
+    }));
+    plans.push({ area, candidates });
+  }
+  return plans;
+}
+
+/** Those that are too old; then, of the others of a project, the first in order until what is left fits both limits. */
+function selectCandidates(records: SQL, { olderThan, maxRows, maxBytes }: Limits): SQL {
+  return sql`with records as materialized (${records}),
+    young as (select * from records where updated_at >= ${olderThan}),
+    ranked as (
+      select *, row_number() over gone as n, sum(bytes) over gone - bytes as bytes_before from young
+      window gone as (partition by project order by is_deleted desc, updated_at, row_id rows unbounded preceding)
+    ),
+    surplus as (
+      select project as owner, count(*) - ${maxRows} as surplus_rows, sum(bytes) - ${maxBytes} as surplus_bytes
+      from young group by project
+    )
+    select project, row_id, key, id, updated_at, bytes from (
+      select project, row_id, key, id, updated_at, bytes, is_deleted from records where updated_at < ${olderThan}
+      union all
+      select project, row_id, key, id, updated_at, bytes, is_deleted from ranked join surplus on owner = project
+        where n <= surplus_rows or bytes_before < surplus_bytes
+    ) order by project, is_deleted desc, updated_at, row_id`;
+}
+
+/** Records looked at in one statement. */
+const CHUNK_RECORDS = 10;
+
+/** Removes in transactions that end once they have held the write lock for a while; yields what each has removed. */
+async function* removeInSteps(
+  context: MaintenanceContext,
+  area: Area,
+  candidates: readonly Candidate[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly Candidate[]> {
+  for (let at = 0; at < candidates.length; ) {
+    signal?.throwIfAborted();
+    const gone: Candidate[] = [];
+    const transaction = await context.client.transaction("write");
+    const start = performance.now();
+    try {
+      const executor = transactionExecutor(transaction);
+      do {
+        const chunk = candidates.slice(at, at + CHUNK_RECORDS);
+        at += chunk.length;
+        const wanted = JSON.stringify(chunk.map(({ rowId }) => rowId));
+        const { rows } = await executor.execute(
+          toStatement(sql`select row_id, updated_at from (${area.prunable(undefined)})
+            where row_id in (select value from json_each(${wanted}))`),
+        );
+        const times = new Map(rows.map((row) => [Number(row[0]), Number(row[1])]));
+        const same = chunk.filter(({ rowId, updatedAt }) => times.get(rowId) === updatedAt);
+        for (const { project, key } of same) await area.remove(context.forProject(project, executor), key);
+        gone.push(...same);
+      } while (at < candidates.length && performance.now() - start < STEP_MS);
+      await transaction.commit();
+    } finally {
+      transaction.close();
+    }
+    for (const [project, ids] of idsByProject(gone)) {
+      context.announce({ project, area: area.name, action: "purge", ids });
+    }
+    yield gone;
+    // Whoever waits asks again after a few ms, and must not find the lock taken each time.
+    await sleep(Math.min(STEP_MS, performance.now() - start));
+  }
+}
+
+function idsByProject(candidates: readonly Candidate[]): Map<string, string[]> {
+  const ids = new Map<string, string[]>();
+  for (const { project, id } of candidates) {
+    const own = ids.get(project) ?? [];
+    own.push(id);
+    ids.set(project, own);
+  }
+  return ids;
+}

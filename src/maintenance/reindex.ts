@@ -1,0 +1,106 @@
+import { LocalClient } from "../client/local-client.js";
+import { quoteName } from "../client/quote.js";
+import { StorageError, toStorageError } from "../errors.js";
+import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { restoreMissingObjects } from "../migrate/index.js";
+import { lockedTurn } from "../migrate/lock.js";
+import { expectKeys } from "../repositories/arguments.js";
+import { AREAS } from "./areas/all.js";
+import type { MaintenanceContext } from "./context.js";
+import type { Finding, Repair } from "./findings.js";
+import { findContentIndexes } from "./full-text-check.js";
+
+export interface ReindexResult {
+  /** The full-text tables that were filled anew. */
+  readonly tables: string[];
+}
+
+export interface RepairResult {
+  readonly repaired: Finding[];
+  /** Those that no repair is known for. */
+  readonly left: Finding[];
+}
+
+const LOCK_TIMEOUT_MS = 60_000;
+
+/** Makes the full-text indexes anew from the contents; see `Storage.reindex`. */
+export async function reindexStorage(context: MaintenanceContext, options: LongCallOptions): Promise<ReindexResult> {
+  expectKeys("reindex", options, ["onProgress", "signal"]);
+  checkLongCall(options);
+  const { onProgress, signal } = options;
+  try {
+    await makeMissing(context);
+    for (const area of AREAS) {
+      for await (const seen of area.rederive(context.executor)) {
+        signal?.throwIfAborted();
+        onProgress?.({ phase: `terms of ${area.name}`, done: seen, total: seen });
+      }
+    }
+    const indexes = await findContentIndexes(context.executor);
+    for (const [index, { name }] of indexes.entries()) {
+      signal?.throwIfAborted();
+      onProgress?.({ phase: "full text", done: index, total: indexes.length });
+      await rebuild(context, name);
+    }
+    onProgress?.({ phase: "full text", done: indexes.length, total: indexes.length });
+    return { tables: indexes.map(({ name }) => name) };
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+/** Does about findings what loses nothing; see `Storage.repair`. */
+export async function repairStorage(
+  context: MaintenanceContext,
+  findings: readonly Finding[],
+  options: LongCallOptions,
+): Promise<RepairResult> {
+  if (!Array.isArray(findings)) throw new TypeError("Expected `findings` to be the findings of a check");
+  const known: readonly (Repair | undefined)[] = ["reindex", "triggers", undefined];
+  for (const finding of findings as readonly Finding[]) {
+    if (typeof finding !== "object" || finding === null || !known.includes(finding.repair)) {
+      throw new TypeError("Expected `findings` to be the findings of a check");
+    }
+  }
+  expectKeys("repair", options, ["onProgress", "signal"]);
+  checkLongCall(options);
+  const repaired = findings.filter(({ repair }) => repair !== undefined);
+  const left = findings.filter(({ repair }) => repair === undefined);
+  const damage = left.find(({ code }) => code === "CORRUPT" || code === "NOT_A_DATABASE");
+  if (damage !== undefined && repaired.length > 0) {
+    throw new StorageError(
+      "CORRUPT",
+      `Nothing is written to a damaged file: ${damage.message}. Restore a backup, then check again`,
+    );
+  }
+  try {
+    // What is missing is made and filled; a stale index needs more only where nothing was missing.
+    if (repaired.some(({ repair }) => repair === "triggers")) await makeMissing(context);
+    if (repaired.some(({ repair }) => repair === "reindex")) await reindexStorage(context, options);
+  } catch (error) {
+    throw toStorageError(error);
+  }
+  return { repaired, left };
+}
+
+async function makeMissing({ client, migrations }: MaintenanceContext): Promise<void> {
+  for (const set of migrations) await restoreMissingObjects(client, { ...set, lockTimeoutMs: LOCK_TIMEOUT_MS });
+}
+
+/** In one transaction, off the main thread: a search sees the old index or the new one. */
+async function rebuild({ client }: MaintenanceContext, name: string): Promise<void> {
+  const quoted = quoteName(name);
+  const statement = `INSERT INTO ${quoted}(${quoted}) VALUES('rebuild')`;
+  if (!(client instanceof LocalClient)) {
+    await client.execute(statement);
+    return;
+  }
+  const { pool } = client;
+  const wait = { lockTimeoutMs: LOCK_TIMEOUT_MS, logger: undefined, purpose: `rebuild ${name}` };
+  await lockedTurn(pool, [], wait, async (connection) => {
+    await connection.execOffThread(statement);
+    connection.exec("COMMIT");
+    pool.writer.countCommit();
+  });
+  pool.checkpointer?.afterCommit();
+}

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { LocalClient } from "../client/local-client.js";
+import type { LongCallOptions } from "../long-call.js";
+import { scalar } from "../repositories/executor.js";
+import type { MaintenanceContext } from "./context.js";
+
+/** How long a step holds the write lock before it commits: with the commit itself well below 50 ms. */
+export const STEP_MS = 15;
+
+const FIRST_PAGES = 32;
+const MOST_PAGES = 2048;
+
+/**
+ * Gives free pages of the file back to the file system, in steps that each hold the write lock for a few ms.
+ *
+ * A file that another tool made without incremental vacuum keeps them, for later rows.
+ */
+export async function reclaimSpace(
+  { client }: Pick<MaintenanceContext, "client">,
+  { onProgress, signal }: LongCallOptions,
+): Promise<void> {
+  if (!(client instanceof LocalClient)) return;
+  const read = async (pragma: string) => Number(scalar(await client.execute(`PRAGMA ${pragma}`)));
+  const incremental = 2;
+  if ((await read("auto_vacuum")) !== incremental) return;
+  const total = await read("freelist_count");
+  if (total === 0) return;
+  let pages = FIRST_PAGES;
+  for (let free = total; free > 0; ) {
+    signal?.throwIfAborted();
+    const start = performance.now();
+    await client.execute(`PRAGMA incremental_vacuum(${pages})`);
+    const tookMs = performance.now() - start;
+    const left = await read("freelist_count");
+    // Others may free pages as fast as these are given back: that is for another time.
+    if (left >= free) break;
+    free = left;
+    onProgress?.({ phase: "space", done: Math.max(0, total - free), total });
+    pages = tookMs > STEP_MS ? Math.max(1, pages >> 1) : Math.min(MOST_PAGES, tookMs < STEP_MS / 3 ? pages * 2 : pages);
+    await sleep(tookMs);
+  }
+  // The file shrinks when the log is moved into it.
+  await client.checkpoint();
+}

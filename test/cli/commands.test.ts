@@ -1,0 +1,276 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { openStorage, type Storage } from "holdfast";
+import { describe, expect, test } from "vitest";
+import { COMMANDS } from "../../src/cli/program.js";
+import { cliProgram, holdfast, holdfastInTerminal } from "../support/cli.js";
+import { openBeside } from "../support/clients.js";
+import { tempDatabase } from "../support/temp.js";
+
+const journal = new URL("../../drizzle/meta/_journal.json", import.meta.url);
+const { entries } = JSON.parse(readFileSync(journal, "utf8")) as { entries: { tag: string }[] };
+const LAST = entries.at(-1)!.tag;
+const HOSTILE = "walrus \u001b[31m\u001b[2Jred\u0007\r\nsecond line\ttab \u202egnp.exe \u009b1m end";
+
+async function filled(path: string, env: Record<string, string> = {}): Promise<void> {
+  const storage = await openStorage({ url: path, ...env });
+  await fill(storage);
+  await storage.close();
+}
+
+async function fill(storage: Storage): Promise<void> {
+  await storage.sessions.start("s1");
+  await storage.memories.insertMany([
+    { id: "plain", content: "A walrus lives in the pool", type: "decision" },
+    { id: "hostile", content: HOSTILE },
+  ]);
+  await storage.project("other").memories.insert({ id: "o1", content: "another walrus" });
+}
+
+test("the life of a database, command by command, in JSON", async () => {
+  await using db = await tempDatabase();
+  const json = async (...args: string[]) => {
+    const { code, stdout, stderr } = await holdfast([...args, "--json"], {
+      cwd: db.dir,
+      env: { HOLDFAST_URL: db.path },
+    });
+    expect({ args, code, stderr: code === 0 ? "" : stderr }).toEqual({ args, code: 0, stderr: "" });
+    return JSON.parse(stdout);
+  };
+  expect(await json("migrate")).toMatchObject({
+    applied: expect.arrayContaining([LAST]),
+    from: null,
+  });
+  expect(await json("migrate")).toMatchObject({ applied: [] });
+  expect(await json("status")).toMatchObject({ pending: [], changed: [], unknown: [] });
+  // By the command: this process would keep the file open until its garbage is collected, and so keep it from a restore.
+  await using source = await openStorage(":memory:");
+  await fill(source);
+  writeFileSync(`${db.dir}/source.jsonl`, await text(source.export()));
+  expect(await json("import", "source.jsonl")).toMatchObject({ inserted: 4 });
+  expect(await json("stats")).toMatchObject({
+    path: db.path,
+    projects: [
+      { project: "default", count: 3 },
+      { project: "other", count: 1 },
+    ],
+  });
+  expect((await json("stats", "--project", "other")).projects).toEqual([{ project: "other", count: 1 }]);
+  expect((await json("search", "walrus", "--type", "decision")).results).toMatchObject([{ memory: { id: "plain" } }]);
+  expect((await json("search", "walrus", "--project", "other")).results).toMatchObject([{ memory: { id: "o1" } }]);
+  expect(await json("check", "--deep")).toMatchObject({ ok: true });
+  expect(await json("backup", "copy.db")).toMatchObject({ path: `${db.dir}/copy.db` });
+  expect(await json("export", "--out", "all.jsonl")).toEqual({ path: `${db.dir}/all.jsonl`, records: 4 });
+  expect(await json("export", "--out", "one.jsonl", "--project", "other")).toMatchObject({ records: 1 });
+  expect(await json("prune", "--max-rows", "1", "--dry-run")).toMatchObject({ removed: [{ rows: 1 }], dryRun: true });
+  expect(await json("prune", "--max-rows", "1")).toMatchObject({ removed: [{ project: "default", rows: 1 }] });
+  expect(await json("prune", "--older-than", "90d", "--max-bytes", "1GB")).toMatchObject({ removed: [] });
+  expect(await json("import", "all.jsonl", "--on-conflict", "skip")).toMatchObject({ inserted: 1, skipped: 3 });
+  expect(await json("reindex")).toEqual({ tables: expect.arrayContaining(["memories_fts"]) });
+  expect(await json("restore", "copy.db")).toMatchObject({ path: db.path, setAside: expect.stringContaining(db.path) });
+  expect(await json("revert", "--steps", "1")).toMatchObject({ reverted: [LAST] });
+  expect(await json("status")).toMatchObject({ pending: [LAST] });
+  expect(await json("import", "all.jsonl", "--url", "fresh.db")).toMatchObject({ inserted: 4 });
+  const fresh = await holdfast(["export", "--url", "fresh.db"], { cwd: db.dir });
+  const lines = (text: string) => text.trim().split("\n").slice(1).sort();
+  expect(lines(fresh.stdout)).toEqual(lines(readFileSync(`${db.dir}/all.jsonl`, "utf8")));
+  const piped = await holdfast(["import", "-", "--url", "piped.db"], { cwd: db.dir, input: fresh.stdout });
+  expect(piped).toEqual({ code: 0, stdout: "inserted 4, replaced 0, skipped 0\n", stderr: "" });
+}, 90_000);
+
+describe("what only reads creates nothing", () => {
+  const reads = [
+    "status",
+    "check",
+    "stats",
+    "search x",
+    "export",
+    "backup copy.db",
+    "prune --max-rows 1",
+    "reindex",
+    "studio",
+  ];
+  test.each(reads)("%s of a missing file is NOT_FOUND", async (command) => {
+    await using db = await tempDatabase();
+    const result = await holdfast([...command.split(" "), "--url", "folder/none.db"], { cwd: db.dir });
+    expect(result).toMatchObject({ code: 1, stdout: "" });
+    expect(result.stderr).toMatch(/^holdfast: NOT_FOUND: .+none\.db.+\n$/);
+    expect(readdirSync(db.dir)).toEqual([]);
+  });
+
+  test("an import without its file makes no database", async () => {
+    await using db = await tempDatabase();
+    const missing = await holdfast(["import", "none.jsonl", "--url", "new.db"], { cwd: db.dir });
+    expect(missing).toMatchObject({ code: 1, stderr: expect.stringMatching(/^holdfast: NOT_FOUND: [^\n]+\n$/) });
+    expect(existsSync(`${db.dir}/new.db`)).toBe(false);
+  });
+});
+
+test.each([
+  [[], "Usage: holdfast"],
+  [["frobnicate"], "USAGE"],
+  [["check", "--bogus"], "USAGE"],
+  [["backup"], "USAGE"],
+  [["backup", "a", "b"], "USAGE"],
+  [["prune"], "--older-than"],
+  [["prune", "--max-rows", "1.5"], "whole number"],
+  [["prune", "--older-than", "soon"], "90d"],
+  [["prune", "--max-rows", "1", "--area", "planets"], "memories"],
+  [["revert"], "--steps"],
+  [["revert", "--steps", "1", "--to", "x"], "cannot be used"],
+  [["import", "x", "--on-conflict", "merge"], "replace"],
+  [["stats", "--encryption-key", "x"], "unknown option"],
+  [["stats", "--auth-token", "x"], "unknown option"],
+] as [string[], string][])("%j is wrong usage", async (args, hint) => {
+  await using db = await tempDatabase();
+  const { code, stdout, stderr } = await holdfast(args, { cwd: db.dir, env: { HOLDFAST_URL: db.path } });
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain(hint);
+  if (args.length > 0) expect(stderr).toMatch(/^holdfast: USAGE: [^\n]+ --help`\n$/);
+  expect(readdirSync(db.dir)).toEqual([]);
+});
+
+test("every command has help with an example that it would accept", async () => {
+  for (const { usage, example } of COMMANDS) {
+    const [name] = usage.split(" ") as [string];
+    const { code, stdout, stderr } = await holdfast([name, "--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(`$ holdfast ${example}`);
+    expect(example.startsWith(`${name} `)).toBe(true);
+    expect(stdout).toContain("--json");
+  }
+}, 60_000);
+
+test("check tells of damage by its exit code, and repairs what loses nothing", async () => {
+  await using db = await tempDatabase();
+  await filled(db.path);
+  {
+    using file = openBeside(db.path);
+    file.exec("DROP TRIGGER memories_fts_insert");
+    file.exec("UPDATE memories SET metadata = '{}x' WHERE id = 'o1'");
+  }
+  const found = await holdfast(["check", "--deep", "--json", "--url", db.path]);
+  expect(found.code).toBe(1);
+  expect(JSON.parse(found.stdout).findings.map(({ code }: { code: string }) => code)).toEqual(
+    expect.arrayContaining(["OBJECT_MISSING", "CHECKSUM"]),
+  );
+  expect((await holdfast(["check", "--url", db.path, "--repair"])).code).toBe(0);
+  const left = await holdfast(["check", "--url", db.path, "--deep", "--repair"]);
+  expect(left).toMatchObject({ code: 1, stdout: expect.stringMatching(/CHECKSUM.*"o1"/) });
+  const none = await holdfast(["check", "--url", `${db.dir}`]);
+  expect(none).toMatchObject({ code: 1, stdout: expect.stringContaining("CANNOT_OPEN") });
+});
+
+test("an encrypted file needs its key in the environment", async () => {
+  await using db = await tempDatabase();
+  await filled(db.path, { encryptionKey: "secret" });
+  const refused = await holdfast(["stats", "--url", db.path]);
+  expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^holdfast: NOT_A_DATABASE: /) });
+  const env = { HOLDFAST_ENCRYPTION_KEY: "secret" };
+  expect((await holdfast(["stats", "--url", db.path], { env })).code).toBe(0);
+  expect((await holdfast(["check", "--deep", "--url", db.path], { env })).stdout).toMatch(/^ok\n$/m);
+  const studio = await holdfast(["studio", "--url", db.path], { env });
+  expect(studio).toMatchObject({ code: 1, stderr: expect.stringMatching(/NOT_SUPPORTED/) });
+});
+
+test("nothing is overwritten, and nothing half written stays", async () => {
+  await using db = await tempDatabase();
+  await filled(db.path);
+  writeFileSync(`${db.dir}/taken`, "mine");
+  for (const args of [
+    ["export", "--out", `${db.dir}/taken`],
+    ["backup", `${db.dir}/taken`],
+  ]) {
+    const { code, stderr } = await holdfast([...args, "--url", db.path]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^holdfast: EXISTS: [^\n]+\n$/) });
+  }
+  expect(readFileSync(`${db.dir}/taken`, "utf8")).toBe("mine");
+  const nowhere = await holdfast(["export", "--out", `${db.dir}/no/where`, "--url", db.path]);
+  expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringMatching(/CANNOT_OPEN/) });
+  expect(readdirSync(db.dir).filter((name) => name.includes("partial"))).toEqual([]);
+});
+
+test("a bad import names the line in its error", async () => {
+  await using db = await tempDatabase();
+  const header = JSON.stringify({ format: "holdfast", version: 1, counts: { memories: 1 } });
+  writeFileSync(`${db.dir}/bad.jsonl`, `${header}\n{"area":"memories","project":"p","record":{}}\n`);
+  const { code, stderr } = await holdfast(["import", "bad.jsonl", "--url", db.path], { cwd: db.dir });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^holdfast: INVALID_IMPORT: .*line 2: .+\n$/);
+});
+
+describe("hostile contents", () => {
+  test("cannot command a terminal, nor break a line", async () => {
+    await using db = await tempDatabase();
+    await filled(db.path);
+    const { stdout } = await holdfastInTerminal(["search", "walrus", "--url", db.path], 70);
+    const lines = stdout.trimEnd().split("\r\n");
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatch(/^MATCH +TYPE +CREATED +ID +SNIPPET$/);
+    expect(stdout.replaceAll("\r\n", "")).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(70);
+    const plain = await holdfast(["search", "walrus", "--url", db.path]);
+    expect(plain.stdout.split("\n").filter((line) => line !== "")).toHaveLength(2);
+    expect(plain.stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+  });
+
+  test("are in JSON as they are", async () => {
+    await using db = await tempDatabase();
+    await filled(db.path);
+    const { stdout } = await holdfast(["search", "walrus red", "--json", "--url", db.path]);
+    const { results } = JSON.parse(stdout) as { results: { memory: { id: string; content: string } }[] };
+    expect(results.find(({ memory }) => memory.id === "hostile")?.memory.content).toBe(HOSTILE);
+  });
+});
+
+test("a terminal gets a progress bar and tables, JSON and pipes get neither", async () => {
+  await using db = await tempDatabase();
+  await filled(db.path);
+  const shown = await holdfastInTerminal(["check", "--deep", "--url", db.path]);
+  expect(shown.stdout).toMatch(/█+.* 100%/);
+  expect(shown.stdout).toMatch(/\bok\r\n/);
+  const json = await holdfastInTerminal(["stats", "--json", "--url", db.path]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ path: db.path });
+  const piped = await holdfast(["check", "--deep", "--url", db.path]);
+  expect(piped).toMatchObject({ code: 0, stderr: "" });
+});
+
+describe("a long command", () => {
+  /** An export that is much longer than a pipe, after its first bytes. */
+  async function startExport(path: string) {
+    const storage = await openStorage(path);
+    const content = "x".repeat(20_000);
+    await storage.memories.insertMany(Array.from({ length: 1500 }, () => ({ content })));
+    await storage.close();
+    const child = spawn(process.execPath, [cliProgram, "export", "--url", path], { stdio: ["ignore", "pipe", "pipe"] });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    await once(child.stdout, "readable");
+    return { child, closed: once(child, "close"), stderr: () => stderr };
+  }
+
+  test("ends in order at the first Ctrl-C", async () => {
+    await using db = await tempDatabase();
+    const { child, closed, stderr } = await startExport(db.path);
+    child.kill("SIGINT");
+    let bytes = 0;
+    child.stdout.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    expect((await closed)[0]).toBe(1);
+    expect(stderr()).toMatch(/^holdfast: ABORTED: [^\n]+\n$/);
+    expect(bytes).toBeLessThan(30_000_000);
+  });
+
+  test("whose reader goes away ends quietly", async () => {
+    await using db = await tempDatabase();
+    const { child, closed, stderr } = await startExport(db.path);
+    child.stdout.destroy();
+    expect((await closed)[0]).toBe(0);
+    expect(stderr()).toBe("");
+  });
+});

@@ -1,0 +1,48 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export const cliProgram = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** @default that of this repository, built */
+  readonly program?: string;
+}
+
+/** Runs the built `holdfast` to its end, with nothing of this process's own settings. */
+export function holdfast(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return runToEnd(process.execPath, [options.program ?? cliProgram, ...args], options);
+}
+
+/** The same in a real terminal of `columns`, which `script` of util-linux makes. */
+export function holdfastInTerminal(args: readonly string[], columns = 80): Promise<CliResult> {
+  const words = [process.execPath, cliProgram, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+  return runToEnd("script", ["-qec", `stty cols ${columns}; ${words.join(" ")}`, "/dev/null"], {});
+}
+
+function runToEnd(program: string, args: readonly string[], { cwd, env, input }: CliOptions): Promise<CliResult> {
+  return new Promise((resolve, reject) => {
+    const { HOLDFAST_URL: _, HOLDFAST_DATA_DIR: __, HOLDFAST_ENCRYPTION_KEY: ___, ...environment } = process.env;
+    const child = spawn(program, args, { cwd, env: { ...environment, ...env }, stdio: "pipe" });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, stdout, stderr }));
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input ?? "");
+  });
+}
