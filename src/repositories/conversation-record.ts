@@ -1,12 +1,12 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import { expectation, expectOneOf } from "../options.js";
 import { conversations, messages } from "../schema/conversations.js";
 import { searchScope, toSearchText } from "../search/terms.js";
 import { expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
 import { checksumOf } from "./checksum.js";
 import type { RepositoryContext } from "./executor.js";
+import { newId } from "./ids.js";
 import { parseList, parseObject } from "./json.js";
 import { list } from "./statements.js";
 
@@ -112,7 +112,7 @@ const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toConversationDraft(context: RepositoryContext, input: ConversationInput): ConversationDraft {
   expectKeys("a conversation", input, CONVERSATION_KEYS);
-  const { id = uuidv7(), title = null, tags = [], metadata = {}, createdAt = context.now() } = input;
+  const { id = newId(), title = null, tags = [], metadata = {}, createdAt = context.now() } = input;
   expectId(id);
   if (title !== null) expectText("title", title, MAX_TITLE_CHARS, 0);
   return {
@@ -127,7 +127,7 @@ export function toConversationDraft(context: RepositoryContext, input: Conversat
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toMessageDraft(context: RepositoryContext, input: MessageInput): MessageDraft {
   expectKeys("a message", input, MESSAGE_KEYS);
-  const { id = uuidv7(), role, content, metadata = {}, tags = [], clientId = null, createdAt = context.now() } = input;
+  const { id = newId(), role, content, metadata = {}, tags = [], clientId = null, createdAt = context.now() } = input;
   expectId(id);
   expectRole("role", role);
   expectText("content", content, MAX_MESSAGE_CHARS, 0);

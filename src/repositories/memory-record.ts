@@ -1,6 +1,5 @@
 import type { InValue, Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import { expectation } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { searchScope, toSearchText } from "../search/terms.js";
@@ -16,6 +15,7 @@ import {
 } from "./arguments.js";
 import { checksumOf, checksumOfVector, hashText } from "./checksum.js";
 import type { RepositoryContext } from "./executor.js";
+import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
 import { prepareInsert, prepareStatement, type Statement } from "./statements.js";
 
@@ -126,7 +126,7 @@ export function toDraft(context: RepositoryContext, input: MemoryInput, id = inp
   expectText("content", content, context.maxContentChars);
   const now = context.now();
   return {
-    id: id ?? uuidv7(),
+    id: id ?? newId(),
     sessionId,
     type,
     source,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import { stemmer } from "stemmer";
 import { baseForms } from "./base-forms.js";
 
@@ -88,9 +89,16 @@ export function toSearchText(text: string, scope: string): string {
  * Of a fixed width, so that no scope and term together read as another pair. Two projects may share a scope.
  */
 export function searchScope(project: string): string {
+  const known = scopes.get(project);
+  if (known !== undefined) return known;
   const number = createHash("sha1").update(project, "utf8").digest().readUInt32BE(0);
-  return (number % 36 ** SCOPE_CHARS).toString(36).padStart(SCOPE_CHARS, "0");
+  const scope = (number % 36 ** SCOPE_CHARS).toString(36).padStart(SCOPE_CHARS, "0");
+  scopes.set(project, scope);
+  return scope;
 }
+
+/** A hash costs as much as the index terms of a short text. */
+const scopes = new LRUCache<string, string>({ max: 1000 });
 
 /** Calls `visit` with each word of `text`, folded but with its case, as `termsOfWord` takes it. */
 export function eachWord(text: string, visit: (word: string) => void): void {
