@@ -1,48 +1,27 @@
-/** A story backend of one's own: twelve methods over a Map. It passes `storyBackendCases` of holdfast/stories/testing. */
+/** A story backend of one's own: twelve methods over a Map. Run by itself, it is put to the test. */
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import {
-  defineBackend,
-  type StoryBackend,
-  type StoryData,
-  type StoryFilter,
-  type StoryMetadata,
-  type StoryMetadataInput,
-} from "holdfast/stories";
+import type { StoryBackend, StoryData, StoryFilter, StoryMetadata, StoryMetadataInput } from "holdfast/stories";
 import { storyBackendCases } from "holdfast/stories/testing";
 
-interface Entry {
-  readonly json: string;
-  readonly metadata: StoryMetadata;
-  /** A title that was set beside the story. */
-  readonly ownTitle?: string | undefined;
-}
+type Entry = { readonly json: string; readonly ownTitle: string | undefined; readonly metadata: StoryMetadata };
 
 export class MemoryBackend implements StoryBackend {
+  /** The last is the newest. `ownTitle` was set beside the story, and lasts until a save brings another. */
   readonly #entries = new Map<string, Entry>();
 
   async initialize() {}
 
   async save(id: string, data: StoryData, { title, tags }: StoryMetadataInput = {}) {
-    const json = JSON.stringify(data);
-    const known = this.#entries.get(id);
-    const inner = data.metadata as { title?: string } | undefined;
-    const brought = title ?? inner?.title ?? (data.title as string | undefined);
-    const ownTitle = title ?? (brought === undefined ? known?.ownTitle : undefined);
-    const updatedAt = new Date();
-    const createdAt = known?.metadata.createdAt ?? updatedAt;
-    const revision = (known?.metadata.revision ?? 0) + 1;
-    const kept = { title: brought ?? ownTitle ?? "Untitled", tags: [...(tags ?? known?.metadata.tags ?? [])] };
-    return this.#put({
-      json,
-      ownTitle,
-      metadata: { id, ...kept, size: Buffer.byteLength(json), revision, createdAt, updatedAt },
-    });
+    const { metadata } = data as { metadata?: { title?: string } };
+    const brought = title ?? metadata?.title ?? (data.title as string | undefined);
+    const ownTitle = title ?? (brought === undefined ? this.#entries.get(id)?.ownTitle : undefined);
+    return this.#put(id, JSON.stringify(data), brought ?? ownTitle ?? "Untitled", ownTitle, tags);
   }
 
   async load(id: string) {
-    const entry = this.#entries.get(id);
-    return entry && (JSON.parse(entry.json) as StoryData);
+    const json = this.#entries.get(id)?.json;
+    return json === undefined ? undefined : (JSON.parse(json) as StoryData);
   }
 
   async delete(id: string) {
@@ -65,11 +44,7 @@ export class MemoryBackend implements StoryBackend {
 
   async updateMetadata(id: string, { title, tags }: StoryMetadataInput) {
     const entry = this.#entries.get(id);
-    if (entry === undefined) return undefined;
-    const { metadata } = entry;
-    const kept = { title: title ?? metadata.title, tags: [...(tags ?? metadata.tags)] };
-    const next = { ...metadata, ...kept, revision: metadata.revision + 1, updatedAt: new Date() };
-    return this.#put({ json: entry.json, ownTitle: title ?? entry.ownTitle, metadata: next });
+    return entry && this.#put(id, entry.json, title ?? entry.metadata.title, title ?? entry.ownTitle, tags);
   }
 
   async export(id: string) {
@@ -77,11 +52,10 @@ export class MemoryBackend implements StoryBackend {
   }
 
   async importData(story: string | StoryData) {
-    const data = (typeof story === "string" ? JSON.parse(story) : story) as StoryData;
+    const data = (typeof story === "string" ? JSON.parse(story) : story) as StoryData | null;
     if (typeof data !== "object" || data === null || Array.isArray(data)) throw new TypeError("Expected a story");
     const { id = randomUUID() } = data as { id?: string };
-    await this.save(id, data);
-    return id;
+    return (await this.save(id, data)).id;
   }
 
   async getStorageUsage() {
@@ -92,17 +66,19 @@ export class MemoryBackend implements StoryBackend {
     this.#entries.clear();
   }
 
-  /** The last of the Map is the newest. */
-  #put(entry: Entry): StoryMetadata {
-    this.#entries.delete(entry.metadata.id);
-    this.#entries.set(entry.metadata.id, entry);
-    return structuredClone(entry.metadata);
+  #put(id: string, json: string, title: string, ownTitle: string | undefined, newTags?: readonly string[]) {
+    const known = this.#entries.get(id)?.metadata;
+    const { createdAt = new Date(), revision = 0, tags = [] } = known ?? {};
+    const kept = { id, title, tags: [...(newTags ?? tags)], createdAt };
+    const metadata = { ...kept, size: Buffer.byteLength(json), revision: revision + 1, updatedAt: new Date() };
+    this.#entries.delete(id);
+    this.#entries.set(id, { json, ownTitle, metadata });
+    return structuredClone(metadata);
   }
 }
 
-// Run by itself, it is put to the test.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const { name, run } of storyBackendCases(async () => defineBackend(new MemoryBackend()))) {
+  for (const { name, run } of storyBackendCases(async () => new MemoryBackend())) {
     await run();
     console.log("ok", name);
   }
