@@ -1,7 +1,7 @@
 import type { DefinedBackend } from "./backend.js";
 import { RevisionConflictError } from "./errors.js";
 import type { LoadedStory, SavedStory, StoryStore } from "./store.js";
-import { type StoryData, type StoryDraft, type StoryMetadata, toJson } from "./story.js";
+import { type StoryData, type StoryDraft, type StoryMetadata, type StoryMetadataInput, toJson } from "./story.js";
 
 /** Any backend as the service wants it. What the backend cannot do atomically is done by turns within this process. */
 export class AdaptedStore implements StoryStore {
@@ -56,6 +56,14 @@ export class AdaptedStore implements StoryStore {
     if (data === undefined) return undefined;
     const metadata = await this.#inTurn(key, () => this.#saveIf(key, data, {}, 0));
     return { metadata, version: versionOf(metadata), isNew: true };
+  }
+
+  delete(key: string): Promise<boolean> {
+    return this.#inTurn(key, () => this.#backend.delete(key));
+  }
+
+  updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
+    return this.#inTurn(key, () => this.#backend.updateMetadata(key, patch));
   }
 
   async #save({ key, text, ownTitle, tags, expectedRevision }: StoryDraft): Promise<SavedStory> {

@@ -1,6 +1,6 @@
 import { StorageError } from "../errors.js";
 import { expectation } from "../options.js";
-import { expectFunction, expectId, expectKeys, expectObject } from "../repositories/arguments.js";
+import { expectFunction, expectId, expectKeys } from "../repositories/arguments.js";
 import { AdaptedStore } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { StoryCachePool } from "./cache.js";
@@ -12,6 +12,7 @@ import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
 import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
 import { type SavedStory, type StoryStore, TextBackend } from "./store.js";
 import {
+  expectPlainObject,
   expectRevision,
   type StoryData,
   type StoryDraft,
@@ -138,7 +139,7 @@ export class StoryService {
   /** False if there is none. Its revisions stay, for `restore`. */
   async deleteStory(id: string): Promise<boolean> {
     expectId(id);
-    const isDeleted = await this.#watch("deleteStory", id, () => this.backend.delete(id));
+    const isDeleted = await this.#watch("deleteStory", id, () => this.#store.delete(id));
     if (!isDeleted) return false;
     this.#after(({ cache, counts, events }) => {
       cache.delete(id);
@@ -168,7 +169,7 @@ export class StoryService {
   async updateMetadata(id: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
     expectId(id);
     toMetadataPatch(patch);
-    const metadata = await this.#watch("updateMetadata", id, () => this.backend.updateMetadata(id, patch));
+    const metadata = await this.#watch("updateMetadata", id, () => this.#store.updateMetadata(id, patch));
     if (metadata === undefined) return undefined;
     this.#after(({ cache, events }) => {
       cache.delete(id);
@@ -210,7 +211,7 @@ export class StoryService {
     stories: Readonly<Record<string, StoryData>>,
     options: { readonly atomic?: boolean | undefined } = {},
   ): Promise<BatchSaveResult> {
-    expectObject("stories", stories);
+    expectPlainObject("stories", stories);
     expectKeys("batchSave", options, ["atomic"]);
     const errors = new Map<string, unknown>();
     const drafts: StoryDraft[] = [];
@@ -419,7 +420,8 @@ export class StoryService {
   }
 
   #noteFailure(operation: string, key: string | undefined, error: unknown): void {
-    const isMisuse = error instanceof TypeError || error instanceof RangeError;
+    // Another's backend fails with these too: `fetch` that reaches nobody throws a TypeError.
+    const isMisuse = this.#store instanceof TextBackend && (error instanceof TypeError || error instanceof RangeError);
     if (isMisuse || ANSWERS.includes((error as { code?: unknown } | undefined)?.code)) return;
     this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
   }

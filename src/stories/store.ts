@@ -45,6 +45,9 @@ export interface StoryStore {
   version(key: string): Promise<string | undefined>;
   /** Stores the last revision of a deleted story again, with its tags. Undefined if there is none. */
   restoreLast(key: string): Promise<SavedStory | undefined>;
+  /** These two never come between the check of a conditional save and the save. */
+  delete(key: string): Promise<boolean>;
+  updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined>;
 }
 
 /** What the built-in backends have in common: they keep JSON text, and do all that a backend can do. */

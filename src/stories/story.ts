@@ -183,12 +183,16 @@ export function toJson(name: string, value: unknown): string {
   return text;
 }
 
+/** Throws TypeError on a Map, a Date and the like too: they have no keys, so all that they hold would be lost. */
+export function expectPlainObject(name: string, value: unknown): asserts value is Record<string, unknown> {
+  expectObject(name, value);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  throw new TypeError(expectation(name, "a plain object", value));
+}
+
 function toStoryJson(data: unknown): string {
-  expectObject("data", data);
-  const prototype = Object.getPrototypeOf(data);
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    throw new TypeError(expectation("data", "a plain object", data));
-  }
+  expectPlainObject("data", data);
   const text = toJson("data", data);
   if (!text.startsWith("{")) throw new TypeError(expectation("data", "a JSON object", data));
   if (text.length > MAX_STORY_CHARS) {

@@ -1,4 +1,4 @@
-import { openStories, RevisionConflictError, type StoryService } from "holdfast/stories";
+import { openStories, RevisionConflictError, type StoryData, type StoryService } from "holdfast/stories";
 import { describe, expect, test } from "vitest";
 import { MemoryBackend } from "../../examples/custom-backend.js";
 import { rejection } from "../support/clients.js";
@@ -332,6 +332,9 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(Object.keys(loaded.errors).sort()).toEqual(["", "none"]);
     expect(loaded.errors.none).toMatchObject({ code: "NOT_FOUND" });
     expect(await service.batchSave({})).toEqual({ saved: 0, errors: {} });
+    // It has no keys, so its stories would be lost without a word.
+    const map = new Map([["c", {}]]) as unknown as Record<string, StoryData>;
+    await expect(service.batchSave(map)).rejects.toThrow(/`stories` to be a plain object/);
   });
 
   test("an atomic batch stores all, or rejects and stores nothing", async () => {
@@ -399,6 +402,43 @@ test("a failure of the store is a storage_error with its operation and key; an a
   const { saved, errors } = await service.batchSave({ a: {}, b: {} });
   expect(saved).toBe(0);
   expect(Object.keys(errors)).toEqual(["a", "b"]);
+});
+
+test("a TypeError of another's backend is a storage_error too", async () => {
+  const unreachable = new (class extends MemoryBackend {
+    override async getMetadata(): Promise<never> {
+      throw new TypeError("fetch failed");
+    }
+  })();
+  await using service = await openStories({ backend: unreachable });
+  const events = recorded(service);
+  await expect(service.loadStory("a")).rejects.toThrow("fetch failed");
+  await delivered();
+  const error = new TypeError("fetch failed");
+  expect(events).toEqual([["storage_error", { operation: "loadStory", key: "a", error }]]);
+});
+
+test("no delete and no change of metadata comes between the check of a conditional save and the save", async () => {
+  let meanwhile: (() => Promise<unknown>) | undefined;
+  let running: Promise<unknown> | undefined;
+  const backend = new (class extends MemoryBackend {
+    override async save(...args: Parameters<MemoryBackend["save"]>) {
+      running = meanwhile?.();
+      await delivered();
+      return super.save(...args);
+    }
+  })();
+  await using service = await openStories({ backend });
+  const { revision } = await service.saveStory("a", { n: 1 });
+  meanwhile = () => service.updateMetadata("a", { title: "Set" });
+  expect(await service.saveStory("a", { n: 2 }, { expectedRevision: revision })).toMatchObject({
+    revision: revision + 1,
+  });
+  expect(await running).toMatchObject({ title: "Set", revision: revision + 2 });
+  meanwhile = () => service.deleteStory("a");
+  await service.saveStory("a", { n: 3 }, { expectedRevision: revision + 2 });
+  expect(await running).toBe(true);
+  expect(await service.hasStory("a")).toBe(false);
 });
 
 test("an atomic batch on a backend without transactions takes back what it has saved", async () => {
