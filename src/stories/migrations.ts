@@ -3,7 +3,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { StorageError } from "../errors.js";
 import { expectation } from "../options.js";
-import { expectFunction, expectId, expectKeys, expectText } from "../repositories/arguments.js";
+import { expectFunction, expectId, expectKeys, expectObject, expectText } from "../repositories/arguments.js";
 import { InvalidStoryError, noStory } from "./errors.js";
 import { syncFolder, toFileError } from "./filesystem/files.js";
 import { toFileName } from "./filesystem/names.js";
@@ -102,6 +102,7 @@ export class StoryMigrations {
 
   /** `metadata.version`, else what the shape of the story says: "0.9", "1.0" or "2.0". */
   detectVersion(story: StoryData): string {
+    expectObject("story", story);
     return detectVersion(story);
   }
 

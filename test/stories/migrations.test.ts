@@ -210,6 +210,7 @@ test("wrong options are refused; a backup without a folder for it too", async ()
   const { service, migrations } = temp;
   expect(() => new StoryMigrations({ service: {} as typeof service })).toThrow(TypeError);
   expect(() => new StoryMigrations({ service, backupDir: "" })).toThrow(TypeError);
+  expect(() => migrations.detectVersion(null as unknown as StoryData)).toThrow(/`story`/);
   expect(() => migrations.register("1.0", "1.0", (story) => story)).toThrow(RangeError);
   expect(() => migrations.register("1.0", "1.1", "x" as unknown as () => StoryData)).toThrow(TypeError);
   await expect(migrations.migrate("a", { to: "2.0" } as object)).rejects.toThrow(TypeError);
