@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fifo } from "../client/fifo.js";
 import { expectation, expectDuration } from "../options.js";
+import { expectKeys } from "../repositories/arguments.js";
 import { LockFile } from "./lock-file.js";
 import type { LockRecord } from "./lock-owner.js";
 
@@ -45,6 +46,7 @@ export class FileLock {
 
   /** Throws TypeError or RangeError on wrong arguments; touches no file yet. */
   constructor(path: string, options: FileLockOptions = {}) {
+    expectKeys("FileLock", options, ["staleMs"]);
     const { staleMs = 30_000 } = options;
     if (typeof path !== "string" || path === "" || path.includes("\0")) {
       throw new TypeError(expectation("path", "the path of a file", path));

@@ -39,6 +39,7 @@ const SUGGESTIONS: Partial<Readonly<Record<MemvidErrorCode, string>>> = {
   MV013: "Check the path, or make the memory with create(path).",
   MV014: "Give all embeddings of one model the same length; another model takes another name in embeddingIdentity.",
   MV015: "Check the embedder, or give the vector yourself as embedding or queryEmbedding.",
+  MV999: "The message says what is wrong, and the cause is what was thrown underneath.",
   NOT_SUPPORTED: "docs/memvid.md says what there is instead.",
 };
 

@@ -146,6 +146,7 @@ describe("a lock", () => {
     expect(() => new FileLock("a\0b")).toThrow(TypeError);
     expect(() => new FileLock(undefined as unknown as string)).toThrow(TypeError);
     expect(() => new FileLock(db.path, { staleMs: -1 })).toThrow(RangeError);
+    expect(() => new FileLock(db.path, { stale: 1 } as object)).toThrow(TypeError);
     const lock = new FileLock(db.path);
     await expect(lock.acquire(Number.NaN)).rejects.toThrow(RangeError);
     await expect(lock.acquire("5" as unknown as number)).rejects.toThrow(TypeError);

@@ -631,6 +631,7 @@ describe("what there is not", () => {
     });
     expect(formattedMessage).toMatch(/^\[MV013\] There is no file .*\n\nSuggestion: /);
     expect(JSON.parse(JSON.stringify(error))).toMatchObject({ code: "MV013", message: expect.any(String) });
-    expect(memvidModule.getErrorSuggestion("MV999")).toBeNull();
+    expect(memvidModule.getErrorSuggestion("MV002")).toBeNull();
+    await expect(open("")).rejects.toMatchObject({ code: "MV999", suggestion: expect.any(String) });
   });
 });
