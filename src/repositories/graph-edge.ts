@@ -179,11 +179,11 @@ function integerAndShift(weight: number): [integer: number, shift: number] | und
 /** The statement that changes an edge, if there is one; throws TypeError or RangeError. */
 export function updateEdgeStatement(context: RepositoryContext, id: string, patch: GraphEdgePatch): Statement {
   expectKeys("patch", patch, ["type", "weight", "data"]);
-  const { type = null, weight = null, data } = patch;
-  if (type !== null) expectWord("type", type);
-  if (weight !== null) expectWeight(weight);
+  const { type, weight, data } = patch;
+  if (type !== undefined) expectWord("type", type);
+  if (weight !== undefined) expectWeight(weight);
   const json = data === undefined ? null : toJsonText("data", data);
-  return updateRow({ project: context.project, id, type, weight, data: json });
+  return updateRow({ project: context.project, id, type: type ?? null, weight: weight ?? null, data: json });
 }
 
 /** An edge whose node is unknown has no row to refer to: SQLite then speaks of NULL. */

@@ -173,12 +173,12 @@ export function putNodeStatements(context: RepositoryContext, draft: NodeDraft):
 /** The statements that change a node, if there is one. */
 export function updateNodeStatements(context: RepositoryContext, id: string, patch: GraphNodePatch): Statement[] {
   expectKeys("patch", patch, ["kind", "name", "data", "labels"]);
-  const { kind = null, name = null, data, labels } = patch;
-  if (kind !== null) expectWord("kind", kind);
-  if (name !== null) expectWord("name", name, MAX_NODE_NAME_CHARS);
+  const { kind, name, data, labels } = patch;
+  if (kind !== undefined) expectWord("kind", kind);
+  if (name !== undefined) expectWord("name", name, MAX_NODE_NAME_CHARS);
   const { project } = context;
   const json = data === undefined ? null : toJsonText("data", data);
-  const update = updateRow({ project, id, kind, name, data: json, now: context.now() });
+  const update = updateRow({ project, id, kind: kind ?? null, name: name ?? null, data: json, now: context.now() });
   if (labels === undefined) return [update];
   return [update, deleteLabels({ project, id }), ...labelStatements(project, [{ id, labels: toLabels(labels) }])];
 }

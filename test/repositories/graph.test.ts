@@ -72,6 +72,22 @@ describe("nodes", () => {
     expect(await rejection(temp.storage.graph.addNode(input as GraphNodeInput))).toBeInstanceOf(type);
   });
 
+  // `null` in a patch was taken for "as it is", and the call said that it had changed the record.
+  test("null in a patch is refused, and changes nothing", async () => {
+    await using temp = await tempStorage();
+    const { graph } = temp.storage;
+    const before = await graph.addNode(node("a"));
+    const edge = await graph.addEdge({ from: "a", to: "a", type: "t" });
+    for (const key of ["kind", "name", "data", "labels"]) {
+      expect(await rejection(graph.updateNode("a", { [key]: null }))).toBeInstanceOf(TypeError);
+    }
+    for (const key of ["type", "weight", "data"]) {
+      expect(await rejection(graph.updateEdge(edge.id, { [key]: null }))).toBeInstanceOf(TypeError);
+    }
+    expect(await graph.getNode("a")).toEqual(before);
+    expect(await graph.getEdge(edge.id)).toEqual(edge);
+  });
+
   test("labels are added and removed, and an unknown node has none to add to", async () => {
     let now = 1000;
     await using temp = await tempStorage({ now: () => now });
