@@ -186,9 +186,16 @@ export function updateEdgeStatement(context: RepositoryContext, id: string, patc
   return updateRow({ project: context.project, id, type: type ?? null, weight: weight ?? null, data: json });
 }
 
-/** An edge whose node is unknown has no row to refer to: SQLite then speaks of NULL. */
+/** An edge whose node is unknown has no row to refer to: SQLite then speaks of NULL. One that is taken is named by its ends. */
 export function asEdgeError(error: unknown): unknown {
-  if (!(error instanceof StorageError) || error.code !== "INVALID" || error.table !== "graph_edges") return error;
+  if (!(error instanceof StorageError) || error.table !== "graph_edges") return error;
+  const { code, cause, table, columns } = error;
+  if (code === "CONFLICT" && columns?.includes("from_row") === true) {
+    const message =
+      "There is an edge of this type between these nodes already: update it, or add with `parallel: true`";
+    return new StorageError(code, message, { cause, table, columns });
+  }
+  if (code !== "INVALID") return error;
   const [column] = error.columns ?? [];
   if (column !== "from_row" && column !== "to_row") return error;
   const end = column === "from_row" ? "from" : "to";

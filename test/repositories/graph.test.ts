@@ -184,6 +184,9 @@ describe("edges", () => {
     expect(first).toMatchObject({ weight: 1, data: {} });
     const taken = { code: "CONFLICT", table: "graph_edges", columns: ["from_row", "to_row", "type", "copy"] };
     expect(await rejection(graph.addEdge({ from: "a", to: "b", type: "t" }))).toMatchObject(taken);
+    // It advised another id and `put`, of which neither helps.
+    const { message } = (await rejection(graph.addEdge({ from: "a", to: "b", type: "t" }))) as Error;
+    expect(message).toContain("`parallel: true`");
     await graph.addEdge({ from: "b", to: "a", type: "t" });
     await graph.addEdge({ from: "a", to: "b", type: "u" });
     const parallels = await graph.addEdges(
