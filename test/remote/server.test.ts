@@ -162,6 +162,29 @@ describe("a storage on a server", () => {
     expect((await rejection(openStorage({ url: server.url, readers: 0 }))).name).toBe("RangeError");
   });
 
+  test("goes on with a transaction one of whose statements names what is not there", async () => {
+    await using server = await startServer();
+    await using storage = await openStorage(server.url);
+    for (const mode of ["write", "read", "deferred"] as const) {
+      const transaction = await storage.client.transaction(mode);
+      if (mode !== "read") {
+        const sql = "insert into sessions (project, id, started_at, metadata) values ('p', ?, 0, '{}')";
+        await transaction.execute({ sql, args: [mode] });
+      }
+      for (const wrong of ["select * from nope", "select nope from sessions", "select nope(1)"]) {
+        expect((await rejection(transaction.execute(wrong))).message).toMatch(/no such/);
+      }
+      expect((await transaction.execute("select count(*) from sessions where project = 'p'")).rows[0]![0]).toBe(
+        mode === "deferred" ? 2 : 1,
+      );
+      await transaction.commit();
+    }
+    expect((await storage.client.execute("select id from sessions order by id")).rows.map((row) => row.id)).toEqual([
+      "deferred",
+      "write",
+    ]);
+  });
+
   test("refuses calls after close, which lets running ones finish and rolls back what is open", async () => {
     await using server = await startServer();
     const storage = await openStorage(server.url);

@@ -53,9 +53,14 @@ const CONSTRAINTS: readonly (readonly [RegExp, string])[] = [
   [/CHECK constraint failed/, "SQLITE_CONSTRAINT_CHECK"],
 ];
 
+/** SQLite's words for names in a statement that it does not know. */
+const NOT_PREPARED = /SQLite error: no such (table|column|function|collation sequence|module)\b/;
+
 /** Whether the server has ended the transaction, or the stream that it lived in. */
 export function endsTransaction(error: unknown): boolean {
   if (!(error instanceof LibsqlError)) return !(error instanceof TypeError || error instanceof RangeError);
+  // The server has no code for a statement that could not be prepared; nothing of it ran.
+  if (error.code === "SQLITE_UNKNOWN" && NOT_PREPARED.test(error.message)) return false;
   // After a failure of the statement alone SQLite keeps the transaction; after all others it may not, and what
   // follows would then be stored by itself.
   return (
