@@ -18,6 +18,13 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** A port of TCP. */
+export function parsePort(text: string): number {
+  const port = parseCount(text);
+  if (port < 1 || port > 65_535) throw new InvalidArgumentError("Expected a port, 1 to 65535.");
+  return port;
+}
+
 /** `500`, `10k`, `1.5GB`: bytes, in powers of a thousand. */
 export function parseBytes(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$/i.exec(text) ?? [];

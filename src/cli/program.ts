@@ -44,7 +44,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     exitCode = code;
   });
   try {
-    if (args.length === 0) {
+    if (args.every((arg) => arg === "--json")) {
       process.stderr.write(program.helpInformation());
       return USAGE;
     }
@@ -131,7 +131,11 @@ function report(error: unknown): number {
   if (error instanceof UsageError) {
     return fail("USAGE", `${error.message} See \`holdfast ${error.command} --help\``, USAGE);
   }
-  if (error instanceof StorageError) return fail(error.code, error.message, FAILED);
+  if (error instanceof StorageError) {
+    const { code, message } = error;
+    // The client's own errors begin with their code.
+    return fail(code, message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message, FAILED);
+  }
   // What the caller of an API would have got wrong, the user of a command has.
   if (error instanceof TypeError || error instanceof RangeError) return fail("USAGE", error.message, USAGE);
   const { code = "ERROR", message } = error as NodeJS.ErrnoException;

@@ -108,7 +108,8 @@ function resolve(options: CheckOptions): CheckOptions & { readonly deep: boolean
 function whyUnreadable(path: string): Finding | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new StorageError("NOT_FOUND", `There is no file ${path}. Check the path`);
-  if (!stat.isFile()) return { code: "CANNOT_OPEN", severity: "error", message: `${path} is not a file` };
+  if (!stat.isFile())
+    return { code: "CANNOT_OPEN", severity: "error", message: `${path} is not a file. Check the path` };
   if (stat.size === 0 && (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) {
     return { code: "NOT_A_DATABASE", severity: "error", message: `${path} is empty. Restore a backup` };
   }

@@ -10,7 +10,10 @@ export function resolveFile(option: string, value: string): string {
     throw new RangeError(expectation(option, "a path that is not empty, without NUL", value));
   }
   if (/^(libsql|https?|wss?):/i.test(value) || value === ":memory:") {
-    throw new StorageError("NOT_SUPPORTED", `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}`);
+    throw new StorageError(
+      "NOT_SUPPORTED",
+      `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}. Files are copied and restored where they are, a server's by its own means; export() and import() carry records anywhere`,
+    );
   }
   return /^file:/i.test(value) ? parseLocalUrl(value)!.path : resolve(value);
 }

@@ -87,14 +87,15 @@ export async function restore(backup: string, target: string, options: RestoreOp
 
 function assertBackup(from: string, to: string): void {
   const found = statSync(from, { throwIfNoEntry: false });
-  if (found === undefined) throw new StorageError("NOT_FOUND", `There is no backup at ${from}`);
-  if (!found.isFile()) throw new StorageError("CANNOT_OPEN", `The backup ${from} is not a file`);
-  if (found.size === 0) throw new StorageError("NOT_A_DATABASE", `The backup ${from} is empty`);
+  if (found === undefined) throw new StorageError("NOT_FOUND", `There is no backup at ${from}. Check the path`);
+  if (!found.isFile()) throw new StorageError("CANNOT_OPEN", `The backup ${from} is not a file. Name the file in it`);
+  if (found.size === 0) throw new StorageError("NOT_A_DATABASE", `The backup ${from} is empty. Take another one`);
   const present = statSync(to, { throwIfNoEntry: false });
   if (present?.ino === found.ino && present.dev === found.dev) {
     throw new RangeError(`Expected \`target\` to be another file than the backup, got ${to}`);
   }
-  if (present !== undefined && !present.isFile()) throw new StorageError("CANNOT_OPEN", `${to} is not a file`);
+  if (present !== undefined && !present.isFile())
+    throw new StorageError("CANNOT_OPEN", `${to} is not a file. Name the database file`);
 }
 
 /** With the log, if it has one: then it is no backup of ours but a copied pair, and the log holds its latest rows. */
@@ -171,10 +172,14 @@ async function lock(to: string, encryptionKey: string | undefined): Promise<Conn
   } catch (error) {
     connection?.close();
     if (isBusy(error)) {
-      throw new StorageError("IN_USE", `${to} is in use: another process holds its write lock`, {
-        cause: error,
-        retryable: true,
-      });
+      throw new StorageError(
+        "IN_USE",
+        `${to} is in use: another process holds its write lock. End it, then try again`,
+        {
+          cause: error,
+          retryable: true,
+        },
+      );
     }
     // A damaged file, or one with another key, is what one restores over: there is nothing to lock.
     return undefined;

@@ -39,7 +39,10 @@ export async function verify(client: Client, options: JournalOptions): Promise<v
   if (pending.length === 0) return;
   const some = pending.length > 3 ? `${pending.length} migrations, from ${pending[0]!.tag} on,` : listTags(pending);
   const are = pending.length === 1 ? "is" : "are";
-  throw new StorageError("MIGRATION_PENDING", `${some} ${are} not applied yet. Run migrate() or drizzle-kit migrate`);
+  throw new StorageError(
+    "MIGRATION_PENDING",
+    `${some} ${are} not applied yet. Run migrate(), \`holdfast migrate\` or drizzle-kit migrate`,
+  );
 }
 
 interface Source {

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { COMMANDS } from "../../src/cli/program.js";
 import { cliProgram, holdfast, holdfastInTerminal } from "../support/cli.js";
 import { openBeside } from "../support/clients.js";
+import { startServer } from "../support/server.js";
 import { tempDatabase } from "../support/temp.js";
 
 const journal = new URL("../../drizzle/meta/_journal.json", import.meta.url);
@@ -110,6 +111,7 @@ describe("what only reads creates nothing", () => {
 
 test.each([
   [[], "Usage: holdfast"],
+  [["--json"], "Usage: holdfast"],
   [["frobnicate"], "USAGE"],
   [["check", "--bogus"], "USAGE"],
   [["backup"], "USAGE"],
@@ -121,6 +123,7 @@ test.each([
   [["revert"], "--steps"],
   [["revert", "--steps", "1", "--to", "x"], "cannot be used"],
   [["import", "x", "--on-conflict", "merge"], "replace"],
+  [["studio", "--port", "65536"], "65535"],
   [["stats", "--encryption-key", "x"], "unknown option"],
   [["stats", "--auth-token", "x"], "unknown option"],
 ] as [string[], string][])("%j is wrong usage", async (args, hint) => {
@@ -128,7 +131,7 @@ test.each([
   const { code, stdout, stderr } = await holdfast(args, { cwd: db.dir, env: { HOLDFAST_URL: db.path } });
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toContain(hint);
-  if (args.length > 0) expect(stderr).toMatch(/^holdfast: USAGE: [^\n]+ --help`\n$/);
+  if (hint === "USAGE" || !hint.startsWith("Usage")) expect(stderr).toMatch(/^holdfast: USAGE: [^\n]+ --help`\n$/);
   expect(readdirSync(db.dir)).toEqual([]);
 });
 
@@ -161,6 +164,47 @@ test("check tells of damage by its exit code, and repairs what loses nothing", a
   expect(left).toMatchObject({ code: 1, stdout: expect.stringMatching(/CHECKSUM.*"o1"/) });
   const none = await holdfast(["check", "--url", `${db.dir}`]);
   expect(none).toMatchObject({ code: 1, stdout: expect.stringContaining("CANNOT_OPEN") });
+});
+
+describe("a server", () => {
+  test("answers what it can, and says what else to do where it cannot", async () => {
+    await using server = await startServer();
+    await using db = await tempDatabase();
+    writeFileSync(`${db.dir}/app.db`, "");
+    const run = (...args: string[]) => holdfast([...args, "--url", server.url], { cwd: db.dir });
+    const before = await run("check", "--json");
+    expect(before.code).toBe(1);
+    expect(JSON.parse(before.stdout).findings).toMatchObject([{ code: "MIGRATION_PENDING" }]);
+    expect(await run("stats")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/MIGRATION_PENDING: .*`holdfast migrate`/),
+    });
+    for (const args of [["migrate"], ["status"], ["check", "--deep"], ["stats"], ["search", "x"], ["export"]]) {
+      expect(await run(...args), args.join(" ")).toMatchObject({ code: 0 });
+    }
+    for (const args of [["prune", "--older-than", "90d"], ["reindex"], ["revert", "--steps", "1"]]) {
+      expect(await run(...args), args.join(" ")).toMatchObject({ code: 0 });
+    }
+    for (const [command, alternative] of [
+      [["backup", "copy.db"], "backups of its server"],
+      [["restore", "app.db"], "`import`"],
+      [["studio"], "console"],
+    ] as const) {
+      const { code, stdout, stderr } = await run(...command);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(/^holdfast: NOT_SUPPORTED: [^\n]+\n$/);
+      expect(stderr).toContain(alternative);
+    }
+    expect(readdirSync(db.dir)).toEqual(["app.db"]);
+  }, 60_000);
+
+  test("that is away is named once", async () => {
+    const { code, stderr } = await holdfast(["stats", "--url", "http://127.0.0.1:1"]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^holdfast: UNAVAILABLE: The server [^\n]+\n$/),
+    });
+  });
 });
 
 test("an encrypted file needs its key in the environment", async () => {

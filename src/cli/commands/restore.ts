@@ -10,7 +10,10 @@ export const restoreCommand: CliCommand = {
   async run(context, { args }) {
     const target = fileOf(context);
     if (target === undefined) {
-      throw new StorageError("NOT_SUPPORTED", `${urlOf(context)} is not a file. Restore it where its server runs`);
+      throw new StorageError(
+        "NOT_SUPPORTED",
+        `${urlOf(context)} is not a file. Restore it where its server runs, or \`export\` the backup and \`import\` it here`,
+      );
     }
     const result = await restore(args[0]!, target, context.longCall());
     context.output.result({ ...result, setAside: result.setAside ?? null }, () => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StorageError } from "../../errors.js";
-import { parseCount } from "../arguments.js";
+import { parsePort } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { fileOf, requireFile, urlOf } from "../target.js";
 
@@ -14,7 +14,7 @@ export const studioCommand: CliCommand = {
   summary: "look at the rows in Drizzle Studio, until Ctrl-C",
   example: "studio --port 4983 --url ./data/app.db",
   options(command) {
-    command.option("--port <n>", "of its API, on 127.0.0.1", parseCount, 4983);
+    command.option("--port <n>", "of its API, on 127.0.0.1", parsePort, 4983);
   },
   async run(context, { options }) {
     requireFile(context);
