@@ -108,6 +108,12 @@ export function resolveStorageOptions(
     ...client
   } = options;
   expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
+  if (typeof backupBeforeMigrate !== "boolean") {
+    throw new TypeError(expectation("backupBeforeMigrate", "a boolean", backupBeforeMigrate));
+  }
+  if (logger !== undefined && typeof logger?.info !== "function") {
+    throw new TypeError(expectation("logger", "an object like console", logger));
+  }
   expectInteger("maxContentChars", maxContentChars, 1);
   if (graphCacheBytes !== Number.POSITIVE_INFINITY) expectInteger("graphCacheBytes", graphCacheBytes, 0);
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
@@ -154,12 +160,26 @@ function toUrl(url: string | undefined, dataDir: string | undefined, environment
   if (url !== undefined) {
     if (typeof url !== "string") throw new TypeError(expectation("url", "a path or a URL", url));
     if (url === "") throw new RangeError(expectation("url", "a path or a URL", url));
-    return isUrl(url) ? url : fileUrl(url);
+    return isUrl(url) ? expectScheme("url", url) : fileUrl(url);
   }
-  if (dataDir !== undefined) return fileUrl(join(dataDir, "holdfast.db"));
+  if (dataDir !== undefined) {
+    if (typeof dataDir !== "string") throw new TypeError(expectation("dataDir", "a folder", dataDir));
+    if (dataDir === "") throw new RangeError(expectation("dataDir", "a folder", dataDir));
+    return fileUrl(join(dataDir, "holdfast.db"));
+  }
   const { HOLDFAST_URL: fromEnvironment, HOLDFAST_DATA_DIR: folder } = environment;
-  if (fromEnvironment) return isUrl(fromEnvironment) ? fromEnvironment : fileUrl(fromEnvironment);
+  if (fromEnvironment) {
+    return isUrl(fromEnvironment) ? expectScheme("HOLDFAST_URL", fromEnvironment) : fileUrl(fromEnvironment);
+  }
   return fileUrl(join(folder || platformDataDir(environment), "holdfast.db"));
+}
+
+function expectScheme(name: string, url: string): string {
+  if (url === ":memory:" || /^(file|libsql|https?|wss?):/i.test(url)) return url;
+  // Only the scheme: the rest may hold a token.
+  throw new RangeError(
+    expectation(name, "a path, or a file:, :memory:, libsql: or http(s): URL", `${url.split(":")[0]}:`),
+  );
 }
 
 /** A Windows drive is no scheme. */

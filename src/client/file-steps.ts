@@ -97,5 +97,9 @@ export function asFileError(error: unknown, what: string): unknown {
   if (!(error instanceof Error) || error instanceof StorageError) return error;
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === undefined || code === undefined) return error;
+  // A file where a folder is to be made.
+  if (code === "EEXIST" && syscall === "mkdir") {
+    return new StorageError("CANNOT_OPEN", `${what}: ${error.message}`, { cause: error });
+  }
   return new StorageError(BY_SYSTEM_CODE[code] ?? "IO", `${what}: ${error.message}`, { cause: error });
 }

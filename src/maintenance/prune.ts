@@ -4,7 +4,7 @@ import { transactionExecutor } from "../client-executor.js";
 import { toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectation, expectInteger } from "../options.js";
-import { expectKeys, expectProject } from "../repositories/arguments.js";
+import { expectKeys, expectProject, toMillis } from "../repositories/arguments.js";
 import type { ChangeArea } from "../repositories/executor.js";
 import { toStatement } from "../repositories/statements.js";
 import { AREAS, selectAreas } from "./areas/all.js";
@@ -18,8 +18,8 @@ export interface PrunePolicy extends LongCallOptions {
   readonly project?: string | undefined;
   /** @default memories, conversations and stories; sessions and the graph only where they are named */
   readonly area?: ChangeArea | undefined;
-  /** Records last changed before this go. */
-  readonly olderThan?: Date | undefined;
+  /** Records last changed before this go; a Date or integer milliseconds. */
+  readonly olderThan?: Date | number | undefined;
   /** Most records that stay, deleted ones included. */
   readonly maxRows?: number | undefined;
   /** Most bytes of content that stay, deleted records included. */
@@ -107,12 +107,7 @@ function resolvePolicy(policy: PrunePolicy): Limits {
   if (olderThan === undefined && maxRows === undefined && maxBytes === undefined) {
     throw new TypeError("Expected `olderThan`, `maxRows` or `maxBytes`: without a limit there is nothing to prune");
   }
-  if (olderThan !== undefined && !(olderThan instanceof Date)) {
-    throw new TypeError(expectation("olderThan", "a Date", olderThan));
-  }
-  if (olderThan !== undefined && Number.isNaN(olderThan.getTime())) {
-    throw new RangeError(expectation("olderThan", "a valid Date", olderThan));
-  }
+  const before = olderThan === undefined ? -Number.MAX_SAFE_INTEGER : toMillis("olderThan", olderThan);
   if (dryRun !== undefined && typeof dryRun !== "boolean") {
     throw new TypeError(expectation("dryRun", "a boolean", dryRun));
   }
@@ -123,7 +118,7 @@ function resolvePolicy(policy: PrunePolicy): Limits {
     return value;
   };
   return {
-    olderThan: olderThan?.getTime() ?? -Number.MAX_SAFE_INTEGER,
+    olderThan: before,
     maxRows: limit("maxRows", maxRows),
     maxBytes: limit("maxBytes", maxBytes),
   };

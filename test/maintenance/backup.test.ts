@@ -170,6 +170,14 @@ describe("a backup is refused", () => {
     expect(readdirSync(t.db.dir).sort()).toEqual(before);
   });
 
+  test("with CANNOT_OPEN below a file", async () => {
+    await using t = await tempStorage();
+    writeFileSync(join(t.db.dir, "file"), "x");
+    for (const below of ["file/copy.db", "file/deeper/copy.db"]) {
+      expect(await rejection(t.storage.backup(join(t.db.dir, below)))).toMatchObject({ code: "CANNOT_OPEN" });
+    }
+  });
+
   test("with EXISTS for the database itself", async () => {
     await using t = await tempStorage();
     expect(await rejection(t.storage.backup(t.db.path))).toMatchObject({ code: "EXISTS" });

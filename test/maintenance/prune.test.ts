@@ -130,11 +130,13 @@ describe("prune", () => {
         model.push({ id: `m${i}`, updatedAt: clock.now, bytes, isDeleted });
       }
       const policy: PrunePolicy = {
-        ...(random.below(2) === 0 ? {} : { olderThan: new Date(random.below(10)) }),
+        ...(random.below(2) === 0
+          ? {}
+          : { olderThan: random.below(2) === 0 ? random.below(10) : new Date(random.below(10)) }),
         ...(random.below(2) === 0 ? {} : { maxRows: random.below(12) }),
         maxBytes: random.below(200),
       };
-      const age = policy.olderThan?.getTime() ?? -1;
+      const age = Number(policy.olderThan ?? -1);
       const left = model
         .filter(({ updatedAt }) => updatedAt >= age)
         .sort((a, b) => Number(b.isDeleted) - Number(a.isDeleted) || a.updatedAt - b.updatedAt || order(a, b));
@@ -160,6 +162,7 @@ describe("prune", () => {
       [{ project: "default" }, TypeError],
       [{ olderThan: "90d" }, TypeError],
       [{ olderThan: new Date(Number.NaN) }, RangeError],
+      [{ olderThan: 1.5 }, RangeError],
       [{ maxRows: -1 }, RangeError],
       [{ maxRows: Number.NaN }, RangeError],
       [{ maxBytes: "5" }, TypeError],

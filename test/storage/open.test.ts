@@ -74,6 +74,11 @@ describe("openStorage", () => {
       { migrate: "maybe" },
       { url: ":memory:", readers: 0 },
       { maxContentChars: 0 },
+      "ftp://host/app.db",
+      { dataDir: "" },
+      { dataDir: 5 },
+      { url: ":memory:", backupBeforeMigrate: "no" },
+      { url: ":memory:", migrate: "skip", logger: 5 },
     ];
     for (const target of wrong) {
       const error = await rejection(openStorage(target as never));
