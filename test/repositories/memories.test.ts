@@ -553,7 +553,8 @@ test("queries use an index and never sort or scan the table", async () => {
   await temp.storage.sessions.list({ limit: 5 });
   expect(statements.length).toBeGreaterThanOrEqual(12);
   for (const sql of statements) {
-    const args = Array.from({ length: (sql.match(/\?/g) ?? []).length }, () => 1);
+    // The project that the rows are in: of one without rows SQLite knows, after ANALYZE, that sorting them costs nothing.
+    const args = Array.from({ length: (sql.match(/\?/g) ?? []).length }, () => "default");
     const { rows } = await client.execute({ sql: `EXPLAIN QUERY PLAN ${sql}`, args });
     const plan = rows.map((row) => row.detail).join("\n");
     expect(plan, sql).not.toMatch(/SCAN (memories|sessions|memory_embeddings|m)\b(?! USING)/);
