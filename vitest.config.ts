@@ -4,7 +4,11 @@ import { defineConfig } from "vitest/config";
 const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
 
 /** Runs on every target; the support helper `tempStorage` opens the one that the project names. */
-const ON_EVERY_TARGET = ["test/repositories/**/*.test.ts", "test/storage/{transactions,projects}.test.ts"];
+const ON_EVERY_TARGET = [
+  "test/repositories/**/*.test.ts",
+  "test/storage/{transactions,projects}.test.ts",
+  "test/stories/storage.test.ts",
+];
 
 export default defineConfig({
   resolve: {
@@ -19,11 +23,7 @@ export default defineConfig({
       { extends: true, test: { name: "file", include: ["test/**/*.test.ts"] } },
       {
         extends: true,
-        test: {
-          name: "server",
-          include: [...ON_EVERY_TARGET, "test/stories/storage.test.ts"],
-          env: { HOLDFAST_TEST_TARGET: "server" },
-        },
+        test: { name: "server", include: ON_EVERY_TARGET, env: { HOLDFAST_TEST_TARGET: "server" } },
       },
       {
         extends: true,

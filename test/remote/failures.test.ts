@@ -13,6 +13,8 @@ interface Setting extends AsyncDisposable {
 /** A server behind a proxy, and a storage that has been used once. */
 async function behindProxy(requestTimeoutMs = 1_000): Promise<Setting> {
   const server = await startServer();
+  // The migrations are none of what the short time limit is for.
+  await (await openStorage({ url: server.url })).close();
   const proxy = await startProxy(server.port);
   const storage = await openStorage({ url: proxy.url, requestTimeoutMs });
   await storage.memories.insert({ id: "before", content: "x" });
@@ -39,7 +41,7 @@ const UNKNOWN = { code: "UNAVAILABLE", retryable: false, outcome: "unknown" };
 
 describe("a server that does not answer", () => {
   test("fails each call within requestTimeoutMs: reads and statements of a transaction may be repeated, writes not blindly", async () => {
-    await using setting = await behindProxy(1_500);
+    await using setting = await behindProxy();
     const { storage, proxy } = setting;
     // It has no lock yet: the server would keep that for seconds.
     const open = await storage.client.transaction("deferred");
@@ -47,15 +49,15 @@ describe("a server that does not answer", () => {
     proxy.behave({ isSilent: true });
     const read = await timed(rejection(storage.memories.get("before")));
     expect(read.result).toMatchObject(KNOWN);
-    expect(read.ms).toBeLessThan(15_000);
+    expect(read.ms).toBeLessThan(2_000);
     const inTransaction = await timed(rejection(open.execute("SELECT 2")));
     expect(inTransaction.result).toMatchObject({ code: "UNAVAILABLE", outcome: "notApplied" });
-    expect(inTransaction.ms).toBeLessThan(15_000);
+    expect(inTransaction.ms).toBeLessThan(2_000);
     expect(open.closed).toBe(true);
     const write = await timed(rejection(storage.memories.insert({ id: "a", content: "x" })));
     expect(write.result).toMatchObject(UNKNOWN);
     expect(write.result.message).toMatch(/same id or `clientId`/);
-    expect(write.ms).toBeLessThan(15_000);
+    expect(write.ms).toBeLessThan(2_000);
     proxy.behave({});
     proxy.dropAll();
     expect(await storage.memories.get("a")).toBeUndefined();
@@ -64,7 +66,7 @@ describe("a server that does not answer", () => {
   });
 
   test("lets a call that waits for its turn to be sent fail in time as well, and never sends it", async () => {
-    await using setting = await behindProxy(1_500);
+    await using setting = await behindProxy();
     const { storage, proxy } = setting;
     proxy.behave({ isSilent: true });
     const insert = (i: number) => storage.memories.insert({ id: `n${i}`, content: "x" });
@@ -73,7 +75,7 @@ describe("a server that does not answer", () => {
     await sentOne;
     inserts.push(...Array.from({ length: 59 }, (_, i) => insert(i + 1)));
     const { result, ms } = await timed(Promise.allSettled(inserts));
-    expect(ms).toBeLessThan(20_000);
+    expect(ms).toBeLessThan(3_000);
     const errors = result.map((settled) => (settled as PromiseRejectedResult).reason as StorageError);
     expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(["UNAVAILABLE"]));
     const sent = errors.filter(({ outcome }) => outcome === "unknown").length;
@@ -87,7 +89,7 @@ describe("a server that does not answer", () => {
   });
 
   test("is reported as an error event and in health, which does not reject", async () => {
-    await using setting = await behindProxy(1_500);
+    await using setting = await behindProxy();
     const { storage, proxy } = setting;
     const errors: unknown[] = [];
     storage.on("error", (error) => errors.push(error));

@@ -43,13 +43,11 @@ test("a `maxChars` too small or fractional is refused", () => {
 });
 
 test("contents of 100,000 characters are read once, not once for every match", () => {
-  // A snippet that looked at each match with the whole text took minutes; one that does not takes milliseconds.
+  // A snippet that looked at each match with the whole text took minutes, far over the time limit of a test.
   for (const piece of ["word ", "数据库", "aB", "é "]) {
     const content = piece.repeat(100_000 / piece.length);
     for (const query of ["word", "数据", "zzz", "ab", "missing words in a question"]) {
-      const started = performance.now();
       expect(snippet(content, query).length).toBeLessThanOrEqual(300);
-      expect(performance.now() - started).toBeLessThan(5000);
     }
   }
 });

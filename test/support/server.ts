@@ -110,11 +110,15 @@ async function launch(
   let log = "";
   const pid = await new Promise<number>((resolve, reject) => {
     let found: number | undefined;
+    let isListening = false;
     createInterface({ input: shell.stdout }).on("line", async (line) => {
       log += `${line}\n`;
+      // On a busy machine the server may speak before the shell that has started it.
       if (line.startsWith("pid ")) found = Number(line.slice(4));
-      if (!line.includes("listening for incoming user HTTP connection") || found === undefined) return;
-      await accepts(port);
+      else if (line.includes("listening for incoming user HTTP connection")) isListening = true;
+      else return;
+      if (found === undefined || !isListening) return;
+      await accepts(port, () => hasEnded);
       resolve(found);
     });
     exited.then(() => reject(new Error(`The server ended before it listened: ${log}`)));
@@ -128,8 +132,8 @@ function killOnce(shell: ChildProcess, pid: number, hasEnded: () => boolean): vo
   shell.stdin?.destroy();
 }
 
-/** Resolves when a connection is taken; the server says that it listens before it does. */
-function accepts(port: number): Promise<void> {
+/** Resolves when a connection is taken, or the server has ended; it says that it listens before it does. */
+function accepts(port: number, hasEnded: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     const attempt = () => {
       const socket = connect(port, "127.0.0.1");
@@ -137,7 +141,7 @@ function accepts(port: number): Promise<void> {
         socket.destroy();
         resolve();
       });
-      socket.once("error", () => setImmediate(attempt));
+      socket.once("error", () => (hasEnded() ? resolve() : setImmediate(attempt)));
     };
     attempt();
   });
