@@ -26,6 +26,8 @@ export interface GraphPath {
   readonly weight: number;
 }
 
+/** Steps whose edges are read at once: a server limits an answer to 10 MB. */
+const STEPS_PER_READ = 10_000;
 /** Attempts to read the edges of a path before somebody changes the graph; the last one keeps writers out. */
 const MAX_ATTEMPTS = 5;
 
@@ -69,27 +71,35 @@ async function findPath(
   if (places === undefined) return undefined;
   const ids = idsOf(graph, places);
   if (ids.length === 1) return { ids, edges: [], weight: 0 };
-  const [versions, found] = await executor.batch([
-    graphs.versionStatement(project),
-    edgesAlong(project, ids, following),
-  ]);
-  if (versionIn(versions!) !== graph.version) return "changed";
   const edges = new Array<GraphEdge | undefined>(ids.length - 1).fill(undefined);
-  for (const row of found!.rows) {
-    const edge = toEdge(row);
-    const step = Number(row[6]);
-    const other = edges[step];
-    if (other === undefined || edge.weight < other.weight || (edge.weight === other.weight && isSmaller(edge, other))) {
-      edges[step] = edge;
+  for (let first = 0; first < edges.length; first += STEPS_PER_READ) {
+    const [versions, found] = await executor.batch([
+      graphs.versionStatement(project),
+      edgesAlong(project, ids, first, following),
+    ]);
+    if (versionIn(versions!) !== graph.version) return "changed";
+    for (const row of found!.rows) {
+      const edge = toEdge(row);
+      const step = Number(row[6]);
+      const other = edges[step];
+      const isLighter =
+        other === undefined || edge.weight < other.weight || (edge.weight === other.weight && isSmaller(edge, other));
+      if (isLighter) edges[step] = edge;
     }
   }
   const chosen = edges as GraphEdge[];
   return { ids, edges: chosen, weight: chosen.reduce((sum, { weight }) => sum + weight, 0) };
 }
 
-/** All edges that lead from one node of a path to the next, with the number of the step. */
-function edgesAlong(project: string, ids: readonly string[], { direction, types }: Following): Statement {
-  const steps = ids.slice(1).flatMap((id, step) => {
+/** All edges that lead from one node of a path to the next, with the number of the step, `STEPS_PER_READ` from `first` on. */
+function edgesAlong(
+  project: string,
+  ids: readonly string[],
+  first: number,
+  { direction, types }: Following,
+): Statement {
+  const steps = ids.slice(first + 1, first + 1 + STEPS_PER_READ).flatMap((id, index) => {
+    const step = first + index;
     const pairs: [string, string][] = [];
     if (direction !== "in") pairs.push([ids[step]!, id]);
     if (direction !== "out") pairs.push([id, ids[step]!]);

@@ -1,11 +1,13 @@
-import { type ConversationRepository, openStorage } from "holdfast";
+import type { ConversationRepository } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "../support/random.js";
+import { tempStorage, testTarget } from "../support/storage.js";
 
 async function open() {
-  const storage = await openStorage(":memory:");
+  const temp = await tempStorage();
+  const { storage } = temp;
   const rows = async (table: string) => (await storage.health()).tables.find((one) => one.table === table)!.rows;
-  return { storage, conversations: storage.conversations, rows, [Symbol.asyncDispose]: () => storage.close() };
+  return { ...temp, conversations: storage.conversations, rows };
 }
 
 const say = (content: string) => ({ role: "user" as const, content });
@@ -109,7 +111,7 @@ test("random forks, appends, deletions and purges agree with a plain model", asy
   const model = new Map<string, { turns: string[]; isDeleted: boolean }>();
   let counter = 0;
   const living = () => [...model].filter(([, { isDeleted }]) => !isDeleted).map(([id]) => id);
-  for (let step = 0; step < 400; step++) {
+  for (let step = 0; step < (testTarget === "file" ? 400 : 100); step++) {
     const ids = living();
     const action = ids.length < 2 ? 0 : random.below(12);
     const id = ids.length > 0 ? random.pick(ids) : "";

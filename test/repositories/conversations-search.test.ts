@@ -1,12 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { tempStorage } from "../support/storage.js";
 
 async function open() {
-  const storage = await openStorage(":memory:");
-  return { storage, conversations: storage.conversations, [Symbol.asyncDispose]: () => storage.close() };
+  const temp = await tempStorage();
+  return { ...temp, conversations: temp.storage.conversations };
 }
 
 const turns = (...contents: string[]) =>

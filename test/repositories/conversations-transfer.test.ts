@@ -1,12 +1,14 @@
-import { type ConversationDocument, openStorage } from "holdfast";
+import type { ConversationDocument } from "holdfast";
 import { describe, expect, test } from "vitest";
+import { tempStorage } from "../support/storage.js";
 
 async function open() {
-  const storage = await openStorage(":memory:");
+  const temp = await tempStorage();
+  const { storage } = temp;
   const rows = async () => Object.fromEntries((await storage.health()).tables.map(({ table, rows }) => [table, rows]));
   const { conversations } = storage.project("here");
   const there = storage.project("there").conversations;
-  return { storage, conversations, there, rows, [Symbol.asyncDispose]: () => storage.close() };
+  return { ...temp, conversations, there, rows };
 }
 
 const say = (content: string, more = {}) => ({ role: "user" as const, content, ...more });

@@ -1,13 +1,13 @@
-import { type Change, openStorage, type StorageError } from "holdfast";
+import type { Change, StorageError } from "holdfast";
 import { describe, expect, test } from "vitest";
-import { tempStorage } from "../support/storage.js";
+import { tempFileStorage, tempStorage } from "../support/storage.js";
 
 const roleOf = (i: number) => (i % 2 === 0 ? ("user" as const) : ("assistant" as const));
 const turns = (...contents: string[]) => contents.map((content, i) => ({ role: roleOf(i), content }));
 
 async function open(options = {}) {
-  const storage = await openStorage({ url: ":memory:", ...options });
-  return { storage, conversations: storage.conversations, [Symbol.asyncDispose]: () => storage.close() };
+  const temp = await tempStorage(options);
+  return { ...temp, conversations: temp.storage.conversations };
 }
 
 describe("a conversation", () => {
@@ -519,11 +519,20 @@ describe("projects, transactions and events", () => {
 });
 
 describe("plans", () => {
-  test("append, message, window, page and list read by index", async () => {
-    await using temp = await tempStorage();
+  test.each([
+    ["without statistics", false],
+    ["after ANALYZE", true],
+  ])("append, message, window, page and list read by index %s", async (_name, isAnalyzed) => {
+    await using temp = await tempFileStorage();
     const { storage } = temp;
     const { conversations } = storage;
+    await conversations.insertMany(Array.from({ length: 200 }, (_, i) => ({ title: `t ${i}`, createdAt: 1000 + i })));
     const { id } = await conversations.insert();
+    await conversations.append(
+      id,
+      Array.from({ length: 200 }, (_, i) => ({ role: roleOf(i), content: `m ${i}`, clientId: `c${i}` })),
+    );
+    if (isAnalyzed) await storage.client.execute("ANALYZE");
     const statements: string[] = [];
     const client = storage.client;
     const execute = client.execute.bind(client);

@@ -1,17 +1,27 @@
-import { type GraphEdgeInput, openStorage, type Storage } from "holdfast";
-import { describe, expect, test } from "vitest";
+import type { GraphEdgeInput, Project } from "holdfast";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compareCodePoints } from "../../src/graph/code-points.js";
 import { rejection } from "../support/clients.js";
 import { type Random, seededRandom } from "../support/random.js";
+import { type TempStorage, tempStorage } from "../support/storage.js";
 
 /** Ids whose order by code point is not that of JavaScript. */
 const IDS = ["10", "9", "A", "a", "b", "é", "\u{fffd}", "😀"];
 
-async function memory(
+let temp: TempStorage;
+beforeAll(async () => {
+  temp = await tempStorage();
+});
+afterAll(() => temp[Symbol.asyncDispose]());
+
+let graphs = 0;
+
+/** A graph of its own, in a project of its own. */
+async function graphOf(
   edges: readonly (readonly [string, string, number?])[],
   ids: readonly string[] = [],
-): Promise<Storage> {
-  const storage = await openStorage(":memory:");
+): Promise<Project> {
+  const storage = temp.storage.project(`graph ${++graphs}`);
   const all = [...new Set([...ids, ...edges.map(([from]) => from), ...edges.map(([, to]) => to)])];
   await storage.graph.addNodes(all.map((id) => ({ id, kind: "k", name: id })));
   await storage.graph.addEdges(edges.map(([from, to, weight]) => ({ from, to, type: "t", weight, parallel: true })));
@@ -65,7 +75,7 @@ describe("against a search through all paths", () => {
     const random = seededRandom("shortest paths");
     for (let round = 0; round < 30; round++) {
       const edges = randomEdges(random, 4 + random.below(22));
-      await using storage = await memory(edges, IDS);
+      const storage = await graphOf(edges, IDS);
       const a = random.pick(IDS);
       const b = random.pick(IDS);
       const paths = simplePaths(edges, a, b);
@@ -96,7 +106,7 @@ describe("against a search through all paths", () => {
     const random = seededRandom("cycles");
     for (let round = 0; round < 20; round++) {
       const edges = randomEdges(random, 4 + random.below(20));
-      await using storage = await memory(edges, IDS);
+      const storage = await graphOf(edges, IDS);
       const expected: string[][] = [];
       for (const start of IDS) {
         const closing = edges.filter(([, to]) => to === start).map(([from]) => from);
@@ -118,7 +128,7 @@ describe("against a search through all paths", () => {
   test("a pattern finds what a search through all pairs of edges finds", async () => {
     const random = seededRandom("match");
     for (let round = 0; round < 10; round++) {
-      await using storage = await memory(randomEdges(random, 12), IDS);
+      const storage = await graphOf(randomEdges(random, 12), IDS);
       const { items } = await storage.graph.edges({ limit: 100 });
       const directions = ["out", "in", "both"] as const;
       const [first, second] = [random.pick(directions), random.pick(directions)];
@@ -156,7 +166,7 @@ describe("against a search through all paths", () => {
 
 describe("small graphs with known answers", () => {
   test("a bfs goes level by level, by id, and ends where it is told", async () => {
-    await using storage = await memory([
+    const storage = await graphOf([
       ["s", "c"],
       ["s", "b"],
       ["b", "a"],
@@ -196,7 +206,7 @@ describe("small graphs with known answers", () => {
   });
 
   test("components, cycles, topological order and ranks", async () => {
-    await using storage = await memory(
+    const storage = await graphOf(
       [
         ["b", "a"],
         ["d", "c"],
@@ -230,7 +240,7 @@ describe("small graphs with known answers", () => {
       ["c", "a"],
       ["d", "c"],
     ];
-    await using storage = await memory(links, ["e"]);
+    const storage = await graphOf(links, ["e"]);
     const ranks = new Map((await storage.graph.pageRank()).map(({ id, score }) => [id, score]));
     const ids = ["a", "b", "c", "d", "e"];
     expect([...ranks.keys()]).toEqual(["c", "a", "b", "d", "e"]);
@@ -243,11 +253,11 @@ describe("small graphs with known answers", () => {
       );
       expect(ranks.get(id)).toBeCloseTo(0.15 / 5 + 0.85 * followed, 8);
     }
-    expect(await storage.project("empty").graph.pageRank()).toEqual([]);
+    expect(await temp.storage.project("empty").graph.pageRank()).toEqual([]);
   });
 
   test("a pattern binds by name, the same variable twice is one node, and an edge is used once", async () => {
-    await using storage = await memory([
+    const storage = await graphOf([
       ["a", "b"],
       ["b", "a"],
       ["c", "c"],
@@ -275,10 +285,10 @@ describe("small graphs with known answers", () => {
 });
 
 test("an unknown start is NOT_FOUND in every traversal, and wrong options are refused", async () => {
-  await using storage = await memory([["a", "b"]]);
+  const storage = await graphOf([["a", "b"]]);
   for (const bytes of [undefined, 0]) {
-    await using other = await openStorage({ url: ":memory:", graphCacheBytes: bytes });
-    for (const { graph } of [storage, other]) {
+    await using other = await tempStorage({ graphCacheBytes: bytes });
+    for (const { graph } of [storage, other.storage]) {
       for (const error of await rejections([
         graph.neighbors("x"),
         graph.degree("x"),
@@ -335,8 +345,8 @@ test("the same graph inserted in any order gives the same answers", async () => 
       .map(({ item }) => item);
   const answers: unknown[] = [];
   for (let round = 0; round < 3; round++) {
-    await using storage = await openStorage({ url: ":memory:", now: () => 0 });
-    const { graph } = storage;
+    await using own = await tempStorage({ now: () => 0 });
+    const { graph } = own.storage;
     for (const id of shuffled(IDS)) await graph.addNode({ id, kind: "k", name: id });
     for (const edge of shuffled(edges)) await graph.addEdge(edge as GraphEdgeInput);
     const lines: string[] = [];
@@ -360,8 +370,7 @@ test("the same graph inserted in any order gives the same answers", async () => 
 
 test("a chain of 100,000 nodes overflows no stack and lets timers fire", { timeout: 60_000 }, async () => {
   const count = 100_000;
-  await using storage = await openStorage(":memory:");
-  const { graph } = storage;
+  const { graph } = temp.storage.project("chain");
   await graph.addNodes(Array.from({ length: count }, (_, i) => ({ id: String(i), kind: "k", name: "n" })));
   const edges = Array.from({ length: count }, (_, i) => ({
     from: String(i),

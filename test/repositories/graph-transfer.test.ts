@@ -62,6 +62,7 @@ test("an export is imported as it was, from lines, text and streams, into anothe
     expect(await graph.import(source)).toEqual({ nodes: 700, edges: 1500 });
     expect(await linesOf(graph)).toEqual(lines);
   }
+  // One connection reads and writes there.
   await using memory = await openStorage(":memory:");
   await memory.graph.import(lines);
   await memory.project("b").graph.import(memory.graph.export());
