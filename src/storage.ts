@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { closeSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { type Client, LibsqlError, type TransactionMode } from "@libsql/client";
+import { type Client, LibsqlError, type Row, type TransactionMode } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { LRUCache } from "lru-cache";
 import type { ConnectionPool } from "./client/connection-pool.js";
@@ -12,6 +12,7 @@ import { type Access, LocalClient } from "./client/local-client.js";
 import { openLocalClient } from "./client/open-local.js";
 import { openReplica, openServer } from "./client/remote/open-remote.js";
 import { RemoteClient, type RemoteStats } from "./client/remote/remote-client.js";
+import { isAnswerTooLarge } from "./client/remote/remote-error.js";
 import { ReplicaClient } from "./client/remote/replica-client.js";
 import { ClientExecutor } from "./client-executor.js";
 import { drizzleInScope, type StorageDatabase } from "./drizzle-scope.js";
@@ -44,6 +45,7 @@ import { GraphRepository } from "./repositories/graph.js";
 import { GraphCache } from "./repositories/graph-cache.js";
 import { MemoryRepository } from "./repositories/memories.js";
 import { countProjects, type ProjectCount, purgeStatements } from "./repositories/projects.js";
+import { readAllOf } from "./repositories/read-all.js";
 import { SessionRepository } from "./repositories/sessions.js";
 import * as tables from "./schema/index.js";
 import {
@@ -210,10 +212,22 @@ export class Storage implements Repositories {
     expectProject(name);
     try {
       const { statements, selectIds } = purgeStatements(name);
-      const results = await this.#executor.batch([...selectIds.map(({ statement }) => statement), ...statements]);
+      const selects = selectIds.map(({ statement }) => statement);
+      const answers = await this.#executor
+        .batch([...selects, ...statements])
+        .then((results) => results.map(({ rows }) => rows as readonly Row[]))
+        .catch((error: unknown) => {
+          if (!isAnswerTooLarge(error)) throw error;
+          // Nothing was removed: the ids are too many for an answer.
+          return this.#executor.atomically(async (executor) => {
+            const ids = await readAllOf(executor, selects);
+            await executor.batch(statements);
+            return ids;
+          });
+        });
       const purged = selectIds.map(({ area }, index) => ({
         area,
-        ids: results[index]!.rows.map((row) => row[0] as string),
+        ids: answers[index]!.map((row) => row[0] as string),
       }));
       for (const { area, ids } of purged) {
         if (ids.length > 0) this.#events.emit("change", { project: name, area, action: "purge", ids });
@@ -496,7 +510,7 @@ export class Storage implements Repositories {
     const failure = toStorageError(error);
     if (
       !(failure instanceof StorageError) ||
-      ["CONFLICT", "NOT_FOUND", "WRONG_HANDLE", "CLOSED"].includes(failure.code)
+      ["CONFLICT", "NOT_FOUND", "WRONG_HANDLE", "CLOSED", "RESPONSE_TOO_LARGE"].includes(failure.code)
     )
       return;
     this.#lastError = failure;

@@ -6,6 +6,7 @@ import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectation, expectInteger } from "../options.js";
 import { expectKeys, expectProject, toMillis } from "../repositories/arguments.js";
 import type { ChangeArea } from "../repositories/executor.js";
+import { readAll } from "../repositories/read-all.js";
 import { toStatement } from "../repositories/statements.js";
 import { AREAS, selectAreas } from "./areas/all.js";
 import type { Area } from "./areas/area.js";
@@ -130,7 +131,8 @@ async function plan(context: MaintenanceContext, policy: PrunePolicy, limits: Li
   const plans: { area: Area; candidates: Candidate[] }[] = [];
   for (const area of areas) {
     policy.signal?.throwIfAborted();
-    const { rows } = await context.executor.scan(toStatement(selectCandidates(area.prunable(policy.project), limits)));
+    const query = toStatement(selectCandidates(area.prunable(policy.project), limits));
+    const rows = await readAll(context.executor, query, "scan");
     const candidates = rows.map((row) => ({
       project: row[0] as string,
       rowId: Number(row[1]),

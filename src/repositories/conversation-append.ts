@@ -10,7 +10,7 @@ import {
   toMessage,
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
-import { prepareStatement, type Statement } from "./statements.js";
+import { inParts, prepareStatement, type Statement } from "./statements.js";
 
 /** Rows and characters of one statement: enough for full speed, little enough to leave the event loop its turns. */
 const ROWS_PER_STATEMENT = 1_000;
@@ -120,13 +120,13 @@ function appendStatements(
   drafts: readonly MessageDraft[],
 ): Statement[] {
   const time = now();
-  return chunks(drafts).map((chunk) => {
+  return chunks(drafts).flatMap((chunk) => {
     const rows = chunk.map((draft) => {
       const { role, content, metadata, tags, clientId, createdAt } = draft;
       return [draft.id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, id, draft)];
     });
     const append = chunk.some(({ clientId }) => clientId !== null) ? appendNewRows : appendRows;
-    return append({ project, id, rows: JSON.stringify(rows), now: time });
+    return inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
   });
 }
 

@@ -11,6 +11,7 @@ import {
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
 import { parseList } from "./json.js";
+import { readAll } from "./read-all.js";
 import { all, prepareStatement, toStatement } from "./statements.js";
 
 /** The messages of a conversation that one of its ancestors, or it itself, has written. */
@@ -110,7 +111,8 @@ export async function readChain(
     if (roles !== undefined) conditions.push(sql`${m.role} in (select value from json_each(${JSON.stringify(roles)}))`);
     const direction = order === "first" ? sql`asc` : sql`desc`;
     const rest = limit === Number.POSITIVE_INFINITY ? -1 : limit - found.length;
-    const { rows } = await executor.execute(
+    const rows = await readAll(
+      executor,
       toStatement(sql`select ${messageColumns} from ${messagesWithOwner} where ${all(conditions)}
         order by ${m.seq} ${direction} limit ${rest}`),
     );

@@ -20,6 +20,7 @@ import {
   toTags,
 } from "./conversation-record.js";
 import type { RepositoryContext } from "./executor.js";
+import { readAll } from "./read-all.js";
 import { searchReader, toWhere } from "./search-reader.js";
 import { prepareStatement, set, toStatement } from "./statements.js";
 
@@ -171,7 +172,7 @@ function withinChain({ segments }: Chain): string {
  * A handle that may only read leaves them for the next.
  */
 async function indexWhatOthersWrote({ project, executor }: RepositoryContext): Promise<void> {
-  const { rows } = await executor.execute(selectUnindexed({ project }));
+  const rows = await readAll(executor, selectUnindexed({ project }));
   if (rows.length === 0) return;
   const scope = searchScope(project);
   const statements = rows.map((row) => {
@@ -200,7 +201,8 @@ async function fetchFound(
 ): Promise<Found[]> {
   if (hits.length === 0) return [];
   const fork = homeOf({ rowId: sql`${c.rowId}`, seq: sql`${m.seq}` });
-  const { rows } = await executor.execute(
+  const rows = await readAll(
+    executor,
     toStatement(sql`select ${messageColumns}, case when ${c.deletedAt} is null then null
         else (select id from ${c} as home where home.row_id = ${fork}) end
       from ${messagesWithOwner} where +${m.project} = ${project}

@@ -7,6 +7,7 @@ import { expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "./arg
 import { noConversation } from "./conversation-chain.js";
 import { MAX_MESSAGE_CHARS, MAX_TITLE_CHARS } from "./conversation-record.js";
 import type { RepositoryContext } from "./executor.js";
+import { readAll } from "./read-all.js";
 import { all, list, prepareStatement, toStatement } from "./statements.js";
 
 /** What was said in a conversation on one day. */
@@ -93,7 +94,8 @@ export async function listSummaries(
       sql`${s.conversationRowId} = (select row_id from ${c} where project = ${project} and id = ${conversationId})`,
     );
   }
-  const { rows } = await executor.execute(
+  const rows = await readAll(
+    executor,
     toStatement(sql`select ${summaryColumns} from ${s} cross join ${c} on ${c.rowId} = ${s.conversationRowId}
       where ${all(conditions)} order by ${s.date} desc, ${s.rowId} desc limit ${toSqlLimit(limit)}`),
   );

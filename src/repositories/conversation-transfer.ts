@@ -24,6 +24,7 @@ import { type MessageRef, type MessageRefInput, toRef } from "./conversation-ref
 import { refreshVisibility } from "./conversation-removal.js";
 import { type ConversationSummary, expectSummary, insertSummary, listSummaries } from "./conversation-summaries.js";
 import type { Executor, RepositoryContext } from "./executor.js";
+import { readAll } from "./read-all.js";
 import { list, prepareStatement, set } from "./statements.js";
 
 /** Times are ISO 8601 text, as JSON makes of Dates. */
@@ -93,7 +94,7 @@ export async function exportConversation(
   const conversation = (await findConversation(context, executor, id))!;
   const all = await readChain(context, executor, chain, { limit: Number.POSITIVE_INFINITY });
   const ids = JSON.stringify(all.map((message) => message.id));
-  const { rows } = await executor.execute(selectRefs({ project: context.project, ids }));
+  const rows = await readAll(executor, selectRefs({ project: context.project, ids }));
   const refs = rows.map((row) => toRef(row[0] as string, Array.from(row as ArrayLike<unknown>).slice(1)));
   const filter = { conversationId: id, limit: Number.POSITIVE_INFINITY };
   const summaries = await listSummaries({ ...context, executor }, filter);

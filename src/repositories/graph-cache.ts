@@ -3,11 +3,15 @@ import { LRUCache } from "lru-cache";
 import { Adjacency, type EdgesOfType, estimateBytes } from "../graph/adjacency.js";
 import { graphEdges, graphNodes, graphVersions } from "../schema/graph.js";
 import type { Executor } from "./executor.js";
+import { halvedUntilItFits } from "./read-all.js";
 import { prepareStatement, type Statement } from "./statements.js";
 
 /** Edges read at once. */
 const EDGES_PER_READ = 65_536;
-/** Reads in pieces between which the graph changed; then it is read in one piece. */
+/** Nodes read at once, and characters of all ids: a server takes 5 MB in a value, and each read makes one of its ids. */
+const NODES_PER_READ = 16_384;
+const ID_CHARS_PER_READ = 1_000_000;
+/** Reads in pieces between which the graph changed; then all are of one snapshot. */
 const MAX_TORN_READS = 3;
 
 const project = sql.placeholder("project");
@@ -24,7 +28,8 @@ const selectSize = prepareStatement(sql`select
   (select count(*) from ${e} where ${e.project} = ${project})`);
 // As one text: the binding takes about a microsecond for each value of a row. The order is that of an index.
 const selectNodes = prepareStatement(sql`select json_group_array(id), json_group_array(row_id) from
-  (select ${n.id} as id, ${n.rowId} as row_id from ${n} where ${n.project} = ${project} order by ${n.id})`);
+  (select ${n.id} as id, ${n.rowId} as row_id from ${n} where ${n.project} = ${project}
+    and ${n.id} > ${sql.placeholder("last")} order by ${n.id} limit ${sql.placeholder("limit")})`);
 const edgesOfTypes = (where: SQL) =>
   // 17 digits give back every bit of a number that is no integer.
   prepareStatement(sql`select ${e.type}, group_concat(${e.fromRow}), group_concat(${e.toRow}), max(${e.weight} <> 1),
@@ -124,8 +129,12 @@ export class GraphCache {
       const fits = estimateBytes(nodes!, edges!, idChars!) <= this.maxBytes;
       if (!fits && version !== undefined) this.#tooBig.set(project, version);
       if (!fits && !isRequired) return undefined;
-      const isWhole = edges! <= EDGES_PER_READ || attempt === MAX_TORN_READS;
-      const read = await (isWhole ? readWhole(executor, project) : readInPieces(executor, project, version));
+      const isSmall = edges! <= EDGES_PER_READ && idChars! <= ID_CHARS_PER_READ;
+      const read = await (isSmall
+        ? readWhole(executor, project)
+        : attempt < MAX_TORN_READS
+          ? readInPieces(executor, project, version)
+          : readSnapshot(executor, project));
       if (read === undefined) continue;
       const graph = toAdjacency(read);
       if (fits && read.version !== undefined) this.#graphs?.set(project, graph);
@@ -157,10 +166,22 @@ interface GraphRead {
 async function readWhole(executor: Executor, project: string): Promise<GraphRead> {
   const [versions, nodes, edges] = await executor.batch([
     selectVersion({ project }),
-    selectNodes({ project }),
+    selectNodes({ project, last: "", limit: -1 }),
     selectAllEdges({ project }),
   ]);
   return { version: versionIn(versions!), ...nodesIn(nodes!), edges: [...(edges!.rows as unknown as Rows["rows"])] };
+}
+
+/** While it is read, nothing changes; where there are no snapshots, in one piece. */
+async function readSnapshot(executor: Executor, project: string): Promise<GraphRead | undefined> {
+  const snapshot = await executor.snapshot();
+  try {
+    if (!snapshot.isStable) return await readWhole(executor, project);
+    const version = versionIn(await snapshot.executor.execute(selectVersion({ project })));
+    return await readInPieces(snapshot.executor, project, version);
+  } finally {
+    snapshot.close();
+  }
 }
 
 /** Other work of the event loop has its turns in between; undefined where the graph changed meanwhile. */
@@ -175,8 +196,19 @@ async function readInPieces(
     await new Promise((resolve) => setImmediate(resolve));
     return versionIn(versions!) === version ? (result as unknown as Rows) : undefined;
   };
-  const nodes = await read(selectNodes({ project }));
-  if (nodes === undefined) return undefined;
+  const ids: string[] = [];
+  const rowIds: number[] = [];
+  for (let isLast = false; !isLast; ) {
+    const last = ids.at(-1) ?? "";
+    const { found, asked } = await halvedUntilItFits(NODES_PER_READ, async (limit) => {
+      return { found: await read(selectNodes({ project, last, limit })), asked: limit };
+    });
+    if (found === undefined) return undefined;
+    const piece = nodesIn(found);
+    for (const id of piece.ids) ids.push(id);
+    for (const rowId of piece.rowIds) rowIds.push(rowId);
+    isLast = piece.ids.length < asked;
+  }
   const edges: ArrayLike<unknown>[] = [];
   for (let start: { type: string; row: number } | undefined = { type: "", row: 0 }; start !== undefined; ) {
     const from: { project: string; type: string; row: number } = { project, ...start };
@@ -193,7 +225,7 @@ async function readInPieces(
     edges.push(...piece.rows);
     start = next;
   }
-  return { version, ...nodesIn(nodes), edges };
+  return { version, ids, rowIds, edges };
 }
 
 function nodesIn({ rows }: Rows): { ids: string[]; rowIds: number[] } {

@@ -7,7 +7,7 @@ import type { RepositoryContext } from "./executor.js";
 import { expectWord } from "./graph-node.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
-import { list, prepareStatement, type Statement, set } from "./statements.js";
+import { inParts, list, prepareStatement, type Statement, set } from "./statements.js";
 
 /** An edge between two nodes of one project, or from a node to itself. */
 export interface GraphEdge {
@@ -133,7 +133,7 @@ export function insertEdges(context: RepositoryContext, drafts: readonly EdgeDra
   const statements: Statement[] = [];
   let rows: EdgeDraft[] = [];
   const flush = () => {
-    if (rows.length > 0) statements.push(insertStatement(context.project, rows));
+    if (rows.length > 0) statements.push(...inParts(rows, (part) => insertStatement(context.project, part)));
     rows = [];
   };
   for (const draft of drafts) {

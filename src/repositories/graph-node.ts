@@ -6,7 +6,7 @@ import { expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis 
 import type { RepositoryContext } from "./executor.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
-import { list, prepareStatement, type Statement, set } from "./statements.js";
+import { inParts, list, prepareStatement, type Statement, set } from "./statements.js";
 
 /** A node of a graph. */
 export interface GraphNode {
@@ -158,7 +158,7 @@ export function insertNodes(context: RepositoryContext, drafts: readonly NodeDra
     updatedAt,
   ]);
   return [
-    insertRows({ project: context.project, rows: JSON.stringify(rows) }),
+    ...inParts(rows, (part) => insertRows({ project: context.project, rows: JSON.stringify(part) })),
     ...labelStatements(context.project, drafts),
   ];
 }
@@ -185,5 +185,6 @@ export function updateNodeStatements(context: RepositoryContext, id: string, pat
 
 function labelStatements(project: string, drafts: readonly Pick<NodeDraft, "id" | "labels">[]): Statement[] {
   const pairs = drafts.flatMap(({ id, labels }) => labels.map((label) => [id, label]));
-  return pairs.length === 0 ? [] : [insertLabels({ project, pairs: JSON.stringify(pairs) })];
+  if (pairs.length === 0) return [];
+  return inParts(pairs, (part) => insertLabels({ project, pairs: JSON.stringify(part) }));
 }

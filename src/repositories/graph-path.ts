@@ -9,6 +9,7 @@ import { versionIn } from "./graph-cache.js";
 import { edgeColumns, type GraphEdge, toEdge } from "./graph-edge.js";
 import type { Following } from "./graph-queries.js";
 import { type FollowOptions, idsOf, placeOf, toFollowing } from "./graph-traversal.js";
+import { halvedUntilItFits } from "./read-all.js";
 import { type Statement, toStatement } from "./statements.js";
 
 export interface ShortestPathOptions extends FollowOptions {
@@ -26,7 +27,7 @@ export interface GraphPath {
   readonly weight: number;
 }
 
-/** Steps whose edges are read at once: a server limits an answer to 10 MB. */
+/** Steps whose edges are read at once, fewer where they carry much: a server limits an answer to 10 MB. */
 const STEPS_PER_READ = 10_000;
 /** Attempts to read the edges of a path before somebody changes the graph; the last one keeps writers out. */
 const MAX_ATTEMPTS = 5;
@@ -72,12 +73,17 @@ async function findPath(
   const ids = idsOf(graph, places);
   if (ids.length === 1) return { ids, edges: [], weight: 0 };
   const edges = new Array<GraphEdge | undefined>(ids.length - 1).fill(undefined);
-  for (let first = 0; first < edges.length; first += STEPS_PER_READ) {
-    const [versions, found] = await executor.batch([
-      graphs.versionStatement(project),
-      edgesAlong(project, ids, first, following),
-    ]);
+  for (let first = 0; first < edges.length; ) {
+    const { results, count } = await halvedUntilItFits(
+      Math.min(STEPS_PER_READ, edges.length - first),
+      async (steps) => {
+        const statements = [graphs.versionStatement(project), edgesAlong(project, ids, first, steps, following)];
+        return { results: await executor.batch(statements), count: steps };
+      },
+    );
+    const [versions, found] = results;
     if (versionIn(versions!) !== graph.version) return "changed";
+    first += count;
     for (const row of found!.rows) {
       const edge = toEdge(row);
       const step = Number(row[6]);
@@ -91,14 +97,15 @@ async function findPath(
   return { ids, edges: chosen, weight: chosen.reduce((sum, { weight }) => sum + weight, 0) };
 }
 
-/** All edges that lead from one node of a path to the next, with the number of the step, `STEPS_PER_READ` from `first` on. */
+/** All edges that lead from one node of a path to the next, with the number of the step, `count` from `first` on. */
 function edgesAlong(
   project: string,
   ids: readonly string[],
   first: number,
+  count: number,
   { direction, types }: Following,
 ): Statement {
-  const steps = ids.slice(first + 1, first + 1 + STEPS_PER_READ).flatMap((id, index) => {
+  const steps = ids.slice(first + 1, first + 1 + count).flatMap((id, index) => {
     const step = first + index;
     const pairs: [string, string][] = [];
     if (direction !== "in") pairs.push([ids[step]!, id]);

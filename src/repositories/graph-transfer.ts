@@ -17,6 +17,7 @@ import {
 } from "./graph-edge.js";
 import { type GraphNodeInput, type NodeDraft, nodeColumns, toNode, toNodeDraft } from "./graph-node.js";
 import { nodeStatements } from "./graph-records.js";
+import { readAll } from "./read-all.js";
 import { prepareStatement, type Statement } from "./statements.js";
 import { type LineSource, linesOf } from "./text-lines.js";
 
@@ -72,7 +73,7 @@ async function* pages(
   toLine: (row: ArrayLike<unknown>) => string,
 ): AsyncGenerator<string, void, undefined> {
   for (let after = ""; ; ) {
-    const { rows } = await asStorageErrors(() => executor.execute(select(after)));
+    const rows = await asStorageErrors(() => readAll(executor, select(after)));
     for (const row of rows) yield toLine(row);
     if (rows.length < PAGE_ROWS) return;
     after = rows.at(-1)![0] as string;

@@ -5,6 +5,7 @@ import { asStorageErrors, type RepositoryContext } from "./executor.js";
 import { edgeColumns, edgeOrder, edgesWithNodes, type GraphEdge, toEdge } from "./graph-edge.js";
 import { type GraphNode, nodeColumns, selectNodes, toNode } from "./graph-node.js";
 import { type BfsOptions, bfs } from "./graph-traversal.js";
+import { readAllOf } from "./read-all.js";
 import { prepareStatement } from "./statements.js";
 
 /** Some nodes of a graph, with the edges between them. */
@@ -69,12 +70,12 @@ export async function readSubgraph(
   }
   const json = { project: context.project, ids: JSON.stringify(ids) };
   const [nodes, edges] = await asStorageErrors(() =>
-    context.executor.batch([
+    readAllOf(context.executor, [
       selectNodes(json),
       selectEdgesAmong({ ...json, types: types === undefined ? null : JSON.stringify(types) }),
     ]),
   );
-  return { nodes: nodes!.rows.map((row) => toNode(row)), edges: edges!.rows.map(toEdge) };
+  return { nodes: nodes!.map((row) => toNode(row)), edges: edges!.map(toEdge) };
 }
 
 /** The whole graph as a graph of graphology's, with all but the ids as attributes. */
@@ -85,14 +86,14 @@ export async function toGraphology<G extends GraphologyLike>(
   expectFunction("Graph", Graph);
   const { project } = context;
   const [nodes, edges] = await asStorageErrors(() =>
-    context.executor.batch([selectAllNodes({ project }), selectAllEdges({ project })]),
+    readAllOf(context.executor, [selectAllNodes({ project }), selectAllEdges({ project })]),
   );
   const graph = new Graph({ type: "directed", multi: true, allowSelfLoops: true });
-  for (const row of nodes!.rows) {
+  for (const row of nodes!) {
     const { id, ...attributes } = toNode(row);
     graph.addNode(id, attributes);
   }
-  for (const row of edges!.rows) {
+  for (const row of edges!) {
     const { id, from, to, ...attributes } = toEdge(row);
     graph.addEdgeWithKey(id, from, to, attributes);
   }

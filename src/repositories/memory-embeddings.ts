@@ -12,6 +12,7 @@ import {
   toMemory,
   toModel,
 } from "./memory-record.js";
+import { halvedUntilItFits } from "./read-all.js";
 import { all, list, set, toStatement } from "./statements.js";
 
 /** Whose vectors: a model, and one version of it where that is named. */
@@ -86,7 +87,7 @@ export async function embedMemories(
   let embedded = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const batch = await unembedded(context, { model, version, limit: batchSize });
+    const batch = await halvedUntilItFits(batchSize, (limit) => unembedded(context, { model, version, limit }));
     if (batch.length === 0) break;
     const vectors = await embed(
       batch.map((memory) => memory.content),

@@ -14,6 +14,7 @@ import type { RepositoryContext } from "./executor.js";
 import { isOfModel } from "./memory-embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./memory-filter.js";
 import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./memory-record.js";
+import { readAll } from "./read-all.js";
 import { searchReader, toWhere } from "./search-reader.js";
 import { all, list, toStatement } from "./statements.js";
 
@@ -217,7 +218,8 @@ async function fetchRecords(context: RepositoryContext, rowIds: readonly number[
   if (rowIds.length === 0) return new Map();
   const { project, executor } = context;
   // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
-  const { rows } = await executor.execute(
+  const rows = await readAll(
+    executor,
     toStatement(sql`select ${list([...memoryColumns])} from ${memoriesWithVector} where +${m.project} = ${project}
       and +${m.deletedAt} is null and ${m.rowId} in (select value from json_each(${JSON.stringify(rowIds)}))`),
   );

@@ -1,13 +1,14 @@
 import type { SQL } from "drizzle-orm";
 import type { KeywordSearchRequest, SearchReader, SqlValue } from "../search/request.js";
 import type { Executor } from "./executor.js";
+import { readAll } from "./read-all.js";
 import { all, toStatement } from "./statements.js";
 
 /** What a keyword search needs of the database, on what repositories run on. */
 export function searchReader(executor: Executor): SearchReader {
   return {
-    all: async (sql, args) => (await executor.execute({ sql, args })).rows,
-    scan: async (sql, args) => (await executor.scan({ sql, args })).rows,
+    all: (sql, args) => readAll(executor, { sql, args }),
+    scan: (sql, args) => readAll(executor, { sql, args }, "scan"),
   };
 }
 

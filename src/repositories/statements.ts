@@ -22,6 +22,24 @@ export function prepareStatement(query: SQL): (values: Record<string, InValue>) 
   return (values) => ({ sql: text, args: fillPlaceholders(params, values) as InValue[] });
 }
 
+/** Most bytes of an argument: a server takes 5 MB. */
+const MAX_ARGUMENT_BYTES = 4_500_000;
+
+/** The statement for `rows`, or those for parts of them, in order, where it would have an argument too large for a server. */
+export function inParts<T>(rows: readonly T[], toOne: (rows: readonly T[]) => Statement): Statement[] {
+  const statement = toOne(rows);
+  if (rows.length < 2 || !statement.args.some(isTooLarge)) return [statement];
+  const half = rows.length >> 1;
+  return [...inParts(rows.slice(0, half), toOne), ...inParts(rows.slice(half), toOne)];
+}
+
+/** A character of UTF-16 has at most three bytes. */
+function isTooLarge(value: InValue): boolean {
+  return (
+    typeof value === "string" && value.length * 3 > MAX_ARGUMENT_BYTES && Buffer.byteLength(value) > MAX_ARGUMENT_BYTES
+  );
+}
+
 /** Compiles the INSERT of one row into the given columns; the values come in their order. */
 export function prepareInsert(table: SQLiteTable, columns: readonly AnyColumn[]): (values: InValue[]) => Statement {
   const names = columns.map((column) => `"${column.name}"`).join(", ");

@@ -9,6 +9,7 @@ import {
   type RepositoryContext,
   scalar,
 } from "../repositories/executor.js";
+import { readAll } from "../repositories/read-all.js";
 import { all, type Statement, toStatement } from "../repositories/statements.js";
 import { stories } from "../schema/stories.js";
 import { RevisionConflictError } from "./errors.js";
@@ -139,10 +140,9 @@ export class LibsqlBackend extends TextBackend {
     const { project } = this.#context;
     const conditions = [sql`${s.project} = ${project}`, sql`${s.deletedAt} is null`];
     if (tags.length > 0) conditions.push(statements.hasAnyTag(s.rowId, project, tags));
-    const { rows } = await this.#execute(
-      toStatement(sql`select ${statements.metadataColumns} from ${s} where ${all(conditions)}
-        order by ${s.updatedAt} desc, ${s.changeRowId} desc limit ${toSqlLimit(limit)} offset ${offset}`),
-    );
+    const query = toStatement(sql`select ${statements.metadataColumns} from ${s} where ${all(conditions)}
+      order by ${s.updatedAt} desc, ${s.changeRowId} desc limit ${toSqlLimit(limit)} offset ${offset}`);
+    const rows = await asStorageErrors(() => readAll(this.#context.executor, query));
     return rows.map(statements.toMetadata);
   }
 
@@ -182,9 +182,7 @@ export class LibsqlBackend extends TextBackend {
   async clear(): Promise<void> {
     const { project } = this.#context;
     const ids = await this.#atomically(async (executor) => {
-      const { rows } = await executor.execute(
-        toStatement(sql`select ${s.id} from ${s} where ${s.project} = ${project}`),
-      );
+      const rows = await readAll(executor, toStatement(sql`select ${s.id} from ${s} where ${s.project} = ${project}`));
       await executor.batch(clearStatements(project));
       return rows.map((row) => row[0] as string);
     });

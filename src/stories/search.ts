@@ -4,6 +4,7 @@ import { StorageError } from "../errors.js";
 import { expectation } from "../options.js";
 import { expectKeys, expectLimit } from "../repositories/arguments.js";
 import { asStorageErrors, type RepositoryContext } from "../repositories/executor.js";
+import { halvedUntilItFits, readAll } from "../repositories/read-all.js";
 import { searchReader, toWhere } from "../repositories/search-reader.js";
 import { list, prepareStatement, toStatement } from "../repositories/statements.js";
 import { stories, storyContents, storySearch } from "../schema/stories.js";
@@ -54,7 +55,7 @@ const selectUnindexed = prepareStatement(
   sql`select ${list([s.rowId, s.revision, s.title, s.tags, s.updatedAt, c.data])} from ${s}
     join ${c} on ${c.rowId} = ${s.contentRowId}
     where ${s.project} = ${sql.placeholder("project")} and ${s.deletedAt} is null and ${s.indexedRevision} < ${s.revision}
-    limit ${BATCH}`,
+    limit ${sql.placeholder("limit")}`,
 );
 const upsertText = prepareStatement(
   sql`insert into ${x} (row_id, project, content, search_text, updated_at) values (${sql.placeholder("rowId")},
@@ -95,7 +96,8 @@ export async function searchStories(
     });
     if (hits.length === 0) return [];
     // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
-    const { rows } = await executor.execute(
+    const rows = await readAll(
+      executor,
       toStatement(sql`select ${metadataColumns}, ${s.rowId}, ${x.content} from ${s} join ${x} on ${x.rowId} = ${s.rowId}
         where +${s.project} = ${project} and +${s.deletedAt} is null
         and ${s.rowId} in (select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`),
@@ -114,9 +116,9 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
   const scope = searchScope(project);
   try {
     // Looked at outside first: most searches find nothing to do, and need no write lock for it.
-    while ((await executor.execute(selectUnindexed({ project }))).rows.length > 0) {
+    while ((await executor.execute(selectUnindexed({ project, limit: 1 }))).rows.length > 0) {
       await executor.atomically(async (inner) => {
-        const { rows } = await inner.execute(selectUnindexed({ project }));
+        const { rows } = await halvedUntilItFits(BATCH, (limit) => inner.execute(selectUnindexed({ project, limit })));
         for (const row of rows) {
           const [rowId, revision, title, tags, updatedAt, data] = Array.from(row as ArrayLike<unknown>);
           const content = searchedText(title as string, tags as string, data as string);

@@ -256,8 +256,10 @@ export class RemoteClient implements Client {
   }
 
   async #sendWrites(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
-    if (statements.length === 1) return [await this.#stock.execute(toStock(statements[0]!))];
-    return this.#stock.batch(statements.map(toStock), "write");
+    const [first] = statements as [BoundStatement];
+    // By itself, a statement with RETURNING is stored even where its rows are then too many for an answer.
+    const isAlone = statements.length === 1 && !/\breturning\b/i.test(first.statement.sql);
+    return isAlone ? [await this.#stock.execute(toStock(first))] : this.#stock.batch(statements.map(toStock), "write");
   }
 
   /** Sends one request, and waits for its answer no longer than `requestTimeoutMs`. */
@@ -294,7 +296,7 @@ export class RemoteClient implements Client {
   }
 }
 
-function isRead({ statement }: BoundStatement): boolean {
+export function isRead({ statement }: BoundStatement): boolean {
   if (statement.kind === "read") return true;
   return statement.kind === "pragma" && statement.pragma?.value === undefined;
 }

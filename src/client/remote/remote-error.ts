@@ -53,12 +53,24 @@ const CONSTRAINTS: readonly (readonly [RegExp, string])[] = [
   [/CHECK constraint failed/, "SQLITE_CONSTRAINT_CHECK"],
 ];
 
+const ANSWER_ADVICE =
+  "A server limits an answer (its option `--max-response-size`, 10 MB), and all that it sends at a time (`--max-total-response-size`, 32 MB): ask for fewer at a time, or raise the limits. Of a write that was to answer so much, nothing was stored";
+const VALUE_ADVICE =
+  "A server takes 5 MB in a value and in a row, what is stored to search it included: store it in parts. Nothing was stored";
+
 /** SQLite's words for names in a statement that it does not know. */
 const NOT_PREPARED = /SQLite error: no such (table|column|function|collation sequence|module)\b/;
 
-/** Whether the server has ended the transaction, or the stream that it lived in. */
-export function endsTransaction(error: unknown): boolean {
+/** Whether a server refused to send so much at once; of a StorageError too. */
+export function isAnswerTooLarge(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === "RESPONSE_TOO_LARGE";
+}
+
+/** Whether the server has ended the transaction, or the stream that it lived in, or should: `isWrite` for what failed. */
+export function endsTransaction(error: unknown, isWrite: boolean): boolean {
   if (!(error instanceof LibsqlError)) return !(error instanceof TypeError || error instanceof RangeError);
+  // A write has done its work by then, which the caller, who sees it fail, must not commit.
+  if (isAnswerTooLarge(error)) return isWrite;
   // The server has no code for a statement that could not be prepared; nothing of it ran.
   if (error.code === "SQLITE_UNKNOWN" && NOT_PREPARED.test(error.message)) return false;
   // After a failure of the statement alone SQLite keeps the transaction; after all others it may not, and what
@@ -81,6 +93,8 @@ export function toRemoteError(error: unknown, { isWrite, redact }: CallContext):
       error.message +=
         ". The server takes the lock from a transaction of more than 5 s while others wait for it; nothing of it was stored: keep it short, and run the whole again";
     }
+    if (isAnswerTooLarge(error)) error.message += `. ${ANSWER_ADVICE}`;
+    if (/string or blob too big/.test(error.message)) return renamed(error, "SQLITE_TOOBIG", VALUE_ADVICE);
     if (error.code === "SQLITE_CONSTRAINT" && error.extendedCode === undefined) return withExtendedCode(error);
     return unavailableFrom(error, isWrite) ?? error;
   }
@@ -128,6 +142,13 @@ function unavailableFrom(error: LibsqlError, isWrite: boolean): LibsqlError | un
   if (/^(HRANA_(PROTO|CLOSED|WEBSOCKET)_ERROR|INTERNAL_ERROR|UNKNOWN)$/.test(code))
     return unavailable(message, isWrite, error);
   return undefined;
+}
+
+/** The same under a code that says more. */
+function renamed(error: LibsqlError, code: string, advice: string): LibsqlError {
+  const text = `${error.message.replace(`${error.code}: `, "")}. ${advice}`;
+  if (!(error instanceof LibsqlBatchError)) return new LibsqlError(text, code, undefined, undefined, error);
+  return new LibsqlBatchError(text, error.statementIndex, code, undefined, undefined, error);
 }
 
 function withExtendedCode(error: LibsqlError): LibsqlError {

@@ -8,7 +8,7 @@ import {
 } from "@libsql/client";
 import type { BoundStatement, StatementInput } from "../bound-statement.js";
 import { splitScript } from "../sql.js";
-import { toStock } from "./remote-client.js";
+import { isRead, toStock } from "./remote-client.js";
 import { endsTransaction } from "./remote-error.js";
 
 export interface RemoteTransactionContext {
@@ -48,19 +48,19 @@ export class RemoteTransaction implements Transaction {
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
     const bound = this.#bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
-    return this.#within(() => this.#stock.execute(toStock(bound)));
+    return this.#within([bound], () => this.#stock.execute(toStock(bound)));
   }
 
   /** Runs all in order, in one request; the first that fails rejects, and those after it are not run. */
   async batch(inputs: StatementInput[]): Promise<ResultSet[]> {
     const bound = inputs.map((input) => this.#bind(input));
     if (bound.length === 0) return [];
-    return this.#within(() => this.#stock.batch(bound.map(toStock)));
+    return this.#within(bound, () => this.#stock.batch(bound.map(toStock)));
   }
 
   async executeMultiple(sql: string): Promise<void> {
-    for (const part of splitScript(sql)) this.#bind(part.sql);
-    return this.#within(() => this.#stock.executeMultiple(sql));
+    const bound = splitScript(sql).map((part) => this.#bind(part.sql));
+    return this.#within(bound, () => this.#stock.executeMultiple(sql));
   }
 
   async commit(): Promise<void> {
@@ -97,21 +97,23 @@ export class RemoteTransaction implements Transaction {
     return bound;
   }
 
-  async #within<T>(work: () => Promise<T>): Promise<T> {
+  async #within<T>(bound: readonly BoundStatement[], work: () => Promise<T>): Promise<T> {
     this.#assertActive();
     const { send, begin, open } = this.#context;
     const isFirst = !this.#hasBegun;
     this.#hasBegun = true;
     try {
-      // Only BEGIN IMMEDIATE asks for the lock before anything else has been done.
-      if (!isFirst || this.mode !== "write") return await send(false, work);
-      return await begin(async () => {
-        // Closed by BEGIN, which was refused the lock.
+      if (!isFirst) return await send(false, work);
+      const first = async () => {
+        // Closed by a first request that failed: BEGIN was refused the lock, or the answer was too large.
         if (this.#stock.closed) this.#stock = await open();
         return send(false, work);
-      });
+      };
+      // Only BEGIN IMMEDIATE asks for the lock before anything else has been done.
+      return await (this.mode === "write" ? begin(first) : first());
     } catch (error) {
-      if (endsTransaction(error)) this.#end();
+      if (endsTransaction(error, bound.some(changesRows))) this.#end();
+      else if (this.#stock.closed) this.#hasBegun = false;
       throw error;
     }
   }
@@ -126,4 +128,8 @@ export class RemoteTransaction implements Transaction {
     this.#stock.close();
     this.#context.onEnd();
   }
+}
+
+function changesRows(bound: BoundStatement): boolean {
+  return !isRead(bound) && !["savepoint", "release", "rollbackTo"].includes(bound.statement.kind);
 }

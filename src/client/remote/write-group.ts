@@ -1,5 +1,6 @@
 import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client";
 import type { BoundStatement } from "../bound-statement.js";
+import { isAnswerTooLarge } from "./remote-error.js";
 
 /** Most writes of one request. */
 const MAX_GROUP = 200;
@@ -78,10 +79,10 @@ export class WriteGroup {
       } catch (error) {
         const culprit = left.length === 1 ? 0 : culpritOf(error);
         if (culprit !== undefined) {
-          left[culprit]!.reject(left.length === 1 ? error : asOwn(error));
+          left[culprit]!.reject(error instanceof LibsqlBatchError ? asOwn(error) : error);
           left = left.filter((_, index) => index !== culprit);
-        } else if ((error as LibsqlError).code?.startsWith("SQL_") === true) {
-          // Refused before anything ran, without saying for which of them: each by itself then.
+        } else if (isOfOne(error)) {
+          // Nothing was stored, and it is not said which of them it was: each by itself then.
           for (const write of left) await this.#store([write]);
           return;
         } else {
@@ -98,6 +99,11 @@ function culpritOf(error: unknown): number | undefined {
   const isOwn =
     error instanceof LibsqlBatchError && /^SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|RANGE)$/.test(error.code);
   return isOwn ? error.statementIndex : undefined;
+}
+
+/** Whether one statement is to blame: it was refused before anything ran, or its rows are too many for an answer. */
+function isOfOne(error: unknown): boolean {
+  return (error as LibsqlError).code?.startsWith("SQL_") === true || isAnswerTooLarge(error);
 }
 
 /** The failure as that of a call of its own, which knows nothing of a batch. */

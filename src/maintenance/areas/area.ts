@@ -1,9 +1,10 @@
 import type { SQL } from "drizzle-orm";
 import type { ChangeArea, Executor, RepositoryContext } from "../../repositories/executor.js";
+import type { RowReader } from "../../repositories/read-all.js";
 import type { Statement } from "../../repositories/statements.js";
 
-/** What reads; a check in a process of its own has no more than that. */
-export type Reader = Pick<Executor, "execute">;
+/** What reads; a check in a process of its own can do no more than execute. */
+export type Reader = RowReader;
 
 /** A record for an export, as a JSON value. */
 export interface OutgoingRecord {

@@ -13,6 +13,7 @@ import {
 } from "../../repositories/conversation-record.js";
 import { purgeConversation } from "../../repositories/conversation-removal.js";
 import { parseList, parseObject } from "../../repositories/json.js";
+import { readAll } from "../../repositories/read-all.js";
 import { list, prepareStatement, type Statement, set, toStatement } from "../../repositories/statements.js";
 import { conversationSummaries, conversations, messageRefs, messages } from "../../schema/conversations.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
@@ -265,7 +266,8 @@ function searchTextOf(row: Row): string {
 async function toLine(reader: Reader, row: Row): Promise<ConversationLine> {
   const rowId = Number(row[0]);
   const id = row[2] as string;
-  const summaries = await reader.execute(
+  const summaries = await readAll(
+    reader,
     toStatement(sql`select ${list([d.id, d.date, d.title, d.text, d.createdAt])} from ${d}
       where ${d.conversationRowId} = ${rowId} order by ${d.rowId}`),
   );
@@ -284,7 +286,7 @@ async function toLine(reader: Reader, row: Row): Promise<ConversationLine> {
     deletedAt: toOptionalTime(row[12]),
     purgedAt: toOptionalTime(row[13]),
     messages: await readMessages(reader, rowId),
-    summaries: summaries.rows.map((summary) => ({
+    summaries: summaries.map((summary) => ({
       id: summary[0] as string,
       date: summary[1] as string,
       title: summary[2] as string,
@@ -307,17 +309,17 @@ async function readMessages(reader: Reader, conversationRowId: number): Promise<
     m.createdAt,
     m.updatedAt,
   ]);
-  const { rows } = await reader.execute(
+  const rows = await readAll(
+    reader,
     toStatement(sql`select ${columns} from ${m} where ${m.conversationRowId} = ${conversationRowId} order by ${m.seq}`),
   );
   const refs = new Map<number, MessageLine["refs"]>();
-  const found = await reader.execute(
+  const found = await readAll(
+    reader,
     toStatement(sql`select ${list([r.messageRowId, r.kind, r.target, r.score, r.createdAt])} from ${m}
       join ${r} on ${r.messageRowId} = ${m.rowId} where ${m.conversationRowId} = ${conversationRowId} order by ${m.seq}, ${r.rowId}`),
   );
-  for (const [owner, kind, target, score, createdAt] of found.rows.map((row) =>
-    Array.from(row as ArrayLike<unknown>),
-  )) {
+  for (const [owner, kind, target, score, createdAt] of found.map((row) => Array.from(row as ArrayLike<unknown>))) {
     const own = refs.get(Number(owner)) ?? [];
     own.push({
       kind: kind as string,

@@ -6,6 +6,7 @@ import { checksumOf, checksumOfVector, hashText } from "../../repositories/check
 import type { RepositoryContext } from "../../repositories/executor.js";
 import { parseObject } from "../../repositories/json.js";
 import { derivedColumns, embeddingStatements, toDraft, toEmbedding } from "../../repositories/memory-record.js";
+import { readAll } from "../../repositories/read-all.js";
 import { list, prepareInsert, prepareStatement, set, toStatement } from "../../repositories/statements.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
@@ -235,7 +236,8 @@ function searchTextOf(row: Row): string {
 type Vector = MemoryLine["embeddings"][number];
 
 async function readVectors(reader: Reader, rowIds: readonly number[]): Promise<Map<number, Vector[]>> {
-  const { rows } = await reader.execute(
+  const rows = await readAll(
+    reader,
     toStatement(sql`select ${list([e.memoryRowId, e.model, e.version, e.vector, e.createdAt])} from ${e}
       where ${e.memoryRowId} in (select value from json_each(${JSON.stringify(rowIds)})) order by ${e.rowId}`),
   );

@@ -1,6 +1,7 @@
 import type { Row } from "@libsql/client";
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { z } from "zod";
+import { readAll } from "../../repositories/read-all.js";
 import { toStatement } from "../../repositories/statements.js";
 import type { Reader } from "./area.js";
 
@@ -13,7 +14,7 @@ export async function* pagesByRowId(
   query: (after: number, limit: number) => SQL,
 ): AsyncGenerator<readonly Row[]> {
   for (let after = 0; ; ) {
-    const { rows } = await reader.execute(toStatement(query(after, PAGE_ROWS)));
+    const rows = await readAll(reader, toStatement(query(after, PAGE_ROWS)));
     if (rows.length > 0) yield rows;
     if (rows.length < PAGE_ROWS) return;
     after = Number(rows.at(-1)![0]);

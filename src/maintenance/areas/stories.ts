@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { expectId, expectText } from "../../repositories/arguments.js";
 import { checksumOf, hashText } from "../../repositories/checksum.js";
+import { readAll } from "../../repositories/read-all.js";
 import { list, prepareInsert, prepareStatement, type Statement, toStatement } from "../../repositories/statements.js";
 import {
   stories,
@@ -121,7 +122,7 @@ export const storyArea: Area = {
       // One at a time: a story may be long, and has a history.
       for (const row of rows) yield [await toStoryLine(reader, row)];
     }
-    const all = async (query: ReturnType<typeof sql>) => (await reader.execute(toStatement(query))).rows;
+    const all = (query: ReturnType<typeof sql>) => readAll(reader, toStatement(query));
     const preferences = await all(
       sql`select ${list([p.project, p.key, p.value, p.scope, p.updatedAt])} from ${p}${whereProject(p.project, name)}`,
     );
@@ -287,7 +288,8 @@ function parseStory(name: string, story: z.infer<typeof storySchema>): IncomingR
 
 async function toStoryLine(reader: Reader, row: Row): Promise<OutgoingRecord> {
   const [name, storyId] = [row[1] as string, row[2] as string];
-  const { rows } = await reader.execute(
+  const rows = await readAll(
+    reader,
     toStatement(sql`select ${list([r.revision, r.contentRowId, c.data, r.createdAt])} from ${r}
       join ${c} on ${c.rowId} = ${r.contentRowId} where ${r.project} = ${name} and ${r.id} = ${storyId} order by ${r.revision}`),
   );

@@ -1,0 +1,81 @@
+import type { LibsqlError, Row } from "@libsql/client";
+import { isAnswerTooLarge } from "../client/remote/remote-error.js";
+import type { Executor } from "./executor.js";
+import type { Statement } from "./statements.js";
+
+/** What a SELECT is asked of; without `snapshot`, it shows one state of the database itself. */
+export type RowReader = Pick<Executor, "execute"> & Partial<Pick<Executor, "scan" | "snapshot">>;
+
+/** Rows of the first piece that is tried. */
+const FIRST_ROWS = 512;
+
+/**
+ * All rows of a SELECT, for what the library itself decides to read: a server limits an answer (10 MB), and what does
+ * not fit comes in pieces, of one snapshot. A call whose size its caller chose is not read so: the caller is told.
+ *
+ * Each piece runs the SELECT again and skips what has come, so its order has to be the same each time.
+ */
+export async function readAll(
+  reader: RowReader,
+  statement: Statement,
+  how: "execute" | "scan" = "execute",
+): Promise<readonly Row[]> {
+  const run = (from: RowReader, one: Statement) => (how === "scan" && from.scan ? from.scan(one) : from.execute(one));
+  try {
+    return (await run(reader, statement)).rows;
+  } catch (error) {
+    if (!isAnswerTooLarge(error)) throw error;
+  }
+  const snapshot = await reader.snapshot?.();
+  try {
+    return await readPieces(statement, (piece) => run(snapshot?.executor ?? reader, piece));
+  } finally {
+    snapshot?.close();
+  }
+}
+
+async function readPieces(
+  { sql, args }: Statement,
+  run: (piece: Statement) => Promise<{ readonly rows: readonly Row[] }>,
+): Promise<Row[]> {
+  const found: Row[] = [];
+  for (let size = FIRST_ROWS; ; ) {
+    const { rows, limit } = await halvedUntilItFits(size, async (count) => {
+      const piece = `select * from (${sql}) limit ? offset ?`;
+      return { ...(await run({ sql: piece, args: [...args, count, found.length] })), limit: count };
+    });
+    for (const row of rows) found.push(row);
+    if (rows.length < limit) return found;
+    // The large ones may be behind us.
+    size = Math.min(FIRST_ROWS, limit * 2);
+  }
+}
+
+/** The answers to several SELECTs about one state of the database. */
+export async function readAllOf(executor: Executor, statements: readonly Statement[]): Promise<(readonly Row[])[]> {
+  try {
+    return (await executor.batch(statements)).map(({ rows }) => rows);
+  } catch (error) {
+    if (!isAnswerTooLarge(error)) throw error;
+  }
+  const snapshot = await executor.snapshot();
+  try {
+    const answers: (readonly Row[])[] = [];
+    for (const statement of statements) answers.push(await readAll(snapshot.executor, statement));
+    return answers;
+  } finally {
+    snapshot.close();
+  }
+}
+
+/** What `read` gives for `size`, or for for a half, a quarter, … of it where a server finds the answer, or a value in it, too large. */
+export async function halvedUntilItFits<T>(size: number, read: (size: number) => Promise<T>): Promise<T> {
+  for (let count = size; ; count = Math.ceil(count / 2)) {
+    try {
+      return await read(count);
+    } catch (error) {
+      const isTooLarge = isAnswerTooLarge(error) || (error as LibsqlError).code === "SQLITE_TOOBIG";
+      if (count === 1 || !isTooLarge) throw error;
+    }
+  }
+}
