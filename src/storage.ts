@@ -392,7 +392,7 @@ export class Storage implements Repositories {
     }
     throw new StorageError(
       "NOT_SUPPORTED",
-      `${method}() copies a local file, and this database is elsewhere. Use the backups of its server, or back up an embedded replica's file from a storage opened on that file alone`,
+      `${method}() copies a local file, and this database is elsewhere. Use the backups of its server, or export(); an embedded replica's file can be copied once the replica is closed, from a storage opened on that file alone`,
     );
   }
 
