@@ -31,11 +31,14 @@ process.on("exit", () => {
 /**
  * Starts `test/support/children/<name>.mjs`, which imports the built package by its own name.
  *
- * `input` reaches the child as JSON in its first argument. Disposing kills it.
+ * `input` reaches the child as JSON in its first argument, `env` beside the environment of this process. Disposing kills it.
  */
-export function startChild(name: string, input: unknown = {}): Child {
+export function startChild(name: string, input: unknown = {}, env: Readonly<Record<string, string>> = {}): Child {
   const file = fileURLToPath(new URL(`./children/${name}.mjs`, import.meta.url));
-  const child = spawn(process.execPath, [file, JSON.stringify(input)], { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [file, JSON.stringify(input)], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
   running.add(child);
   const messages: unknown[] = [];
   const listeners = new Set<() => void>();
@@ -100,8 +103,12 @@ export function startChild(name: string, input: unknown = {}): Child {
 }
 
 /** Runs a child to its end and returns its last message; rejects when it fails. */
-export async function runChild<T = Record<string, unknown>>(name: string, input: unknown = {}): Promise<T> {
-  await using child = startChild(name, input);
+export async function runChild<T = Record<string, unknown>>(
+  name: string,
+  input: unknown = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<T> {
+  await using child = startChild(name, input, env);
   const { code, signal, stderr } = await child.exited;
   if (code !== 0) throw new Error(`${name} ended with ${signal ?? code}: ${stderr}`);
   return child.messages.at(-1) as T;

@@ -20,6 +20,7 @@ export interface RemoteTarget {
 /** Opens a client for a server. Throws LibsqlError on a bad URL; nothing is sent yet. */
 export function openServer({ config, requestTimeoutMs, redact }: RemoteTarget): Client {
   const { acquireTimeoutMs } = resolveClientOptions(config);
+  assertHttp("url", config.url);
   if (config.encryptionKey !== undefined) {
     throw new LibsqlError(
       "`encryptionKey` is for local files. A server encrypts its own: use `remoteEncryptionKey` where it offers that",
@@ -56,6 +57,7 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
       "NOT_SUPPORTED",
     );
   }
+  assertHttp("syncUrl", syncUrl);
   const { syncUrl: _, syncInterval: __, encryptionKey: ___, ...shared } = config;
   const { path } = local;
   const isNew = !existsSync(path);
@@ -63,7 +65,7 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
   const primary = new RemoteClient({ config: { ...shared, url: syncUrl }, requestTimeoutMs, acquireTimeoutMs, redact });
   const sync = new ReplicaSync({
     path,
-    syncUrl: syncUrl.replace(/^libsql:/i, "https:"),
+    syncUrl: toHttp(syncUrl),
     authToken,
     encryptionKey,
     remoteEncryptionKey,
@@ -82,6 +84,22 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
     await client.close();
     throw error;
   }
+}
+
+/** Over a WebSocket, a request could neither be given up in time nor be known not to have been sent. */
+function assertHttp(name: string, url: string): void {
+  if (/^(libsql|https?):/i.test(url)) return;
+  // Only the scheme: the rest may hold a token.
+  throw new LibsqlError(
+    `\`${name}\` has the scheme ${url.split(":")[0]}:, and servers are reached by HTTP: use libsql:// or https://, and http:// for one without TLS`,
+    "NOT_SUPPORTED",
+  );
+}
+
+/** With a scheme that the replication knows. As for @libsql/client, `tls=0` means that there is no TLS. */
+function toHttp(url: string): string {
+  const scheme = /[?&]tls=0(&|$)/.test(url) ? "http:" : "https:";
+  return url.replace(/^libsql:/i, scheme).replace(/\?.*$/, "");
 }
 
 /** SQLite has made the files readable for everybody that the umask lets in. */

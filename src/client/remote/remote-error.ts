@@ -35,12 +35,25 @@ const NOT_SENT = new Set([
   "ConnectionRefused",
   "FailedToOpenSocket",
   "DNSException",
+]);
+
+/** A certificate that was not accepted: nothing has been sent to such a server either. */
+const UNTRUSTED = new Set([
   "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "CERT_REJECTED",
+  "CERT_REVOKED",
+  "CERT_UNTRUSTED",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   "ERR_TLS_CERT_ALTNAME_INVALID",
 ]);
+
+/** What came instead of the beginning of a TLS connection is none: the server speaks plain HTTP. */
+const NO_TLS = "ERR_SSL_WRONG_VERSION_NUMBER";
 
 /** A connection that ended before its answer. */
 const DROPPED = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "ConnectionClosed"]);
@@ -101,7 +114,15 @@ export function toRemoteError(error: unknown, { isWrite, redact }: CallContext):
   // A wrong argument is told before anything is sent. `fetch failed` is a TypeError too, but has a cause.
   const isMisuse = error.cause === undefined && (error instanceof TypeError || error instanceof RangeError);
   if (isMisuse && (error as { code?: unknown }).code === undefined && error.message !== "fetch failed") return error;
-  const wasSent = !codesOf(error).some((code) => NOT_SENT.has(code));
+  const codes = codesOf(error);
+  if (codes.some((code) => UNTRUSTED.has(code))) {
+    const advice = "Let NODE_EXTRA_CA_CERTS name the file of its authority, or use the name that it is made out to";
+    return unavailable(`The server's certificate is not trusted (${reasonOf(error)}). ${advice}`, false, error);
+  }
+  if (codes.includes(NO_TLS)) {
+    return unavailable("The server speaks no TLS: use http://, or libsql:// with ?tls=0", false, error);
+  }
+  const wasSent = !codes.some((code) => NOT_SENT.has(code));
   return unavailable(`The server did not answer (${reasonOf(error)})`, isWrite && wasSent, error);
 }
 
