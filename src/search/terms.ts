@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { stemmer } from "stemmer";
+import { AsciiTerms } from "./ascii-terms.js";
 import { baseForms } from "./base-forms.js";
 
 /** The tokenizer of the full-text table: it splits on ASCII other than letters and digits, and keeps all else as it is. */
@@ -76,6 +77,7 @@ export function toTerms(text: string): string[] {
 
 /** The text to index for `text`: its terms, each behind the scope of its project, separated by spaces. */
 export function toSearchText(text: string, scope: string): string {
+  if (!NON_ASCII.test(text)) return asciiTerms.write(text, scope);
   let out = "";
   eachWord(text, (word) => {
     for (const term of termsOfWord(word)) out += out === "" ? scope + term : ` ${scope}${term}`;
@@ -177,6 +179,8 @@ class WordCache {
 }
 
 const cache = new WordCache();
+
+const asciiTerms = new AsciiTerms(alphabeticTerms);
 
 function computeTerms(word: string): string[] {
   if (!NON_ASCII.test(word)) return alphabeticTerms(word);
