@@ -66,7 +66,8 @@ export function toJsonText(name: string, value: unknown): string {
     throw new TypeError(expectation(name, "a JSON object", value), { cause });
   }
   if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
-  if (depthOf(text) > MAX_JSON_DEPTH) {
+  // Each level takes two brackets.
+  if (text.length > 2 * MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH) {
     throw new RangeError(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
   }
   return text;

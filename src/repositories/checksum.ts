@@ -1,8 +1,14 @@
-import { createHash } from "node:crypto";
+import crypto from "node:crypto";
+
+/** In hex. The form that makes no object takes half the time; Node has it from 20.12 on. */
+const sha256: (data: string | Uint8Array) => string =
+  typeof crypto.hash === "function"
+    ? (data) => crypto.hash("sha256", data, "hex")
+    : (data) => crypto.createHash("sha256").update(data).digest("hex");
 
 /** 128 bits of SHA-256, in hex: enough to tell damage and equal content, short enough for every row. */
 function digest(data: string | Uint8Array): string {
-  return createHash("sha256").update(data).digest("hex").slice(0, 32);
+  return sha256(data).slice(0, 32);
 }
 
 /** The hash by which equal content is found. */

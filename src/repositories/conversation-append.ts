@@ -1,3 +1,4 @@
+import type { ResultSet } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { conversations, messages } from "../schema/conversations.js";
 import { findChain, noConversation, withChain } from "./conversation-chain.js";
@@ -51,7 +52,7 @@ const values = (seq: SQL, row: SQL) => sql`${placeholder("project")}, owner.row_
  */
 const appendRows = prepareStatement(sql`with ${owner}
   insert into ${m} (${names}) select ${values(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
-  from owner cross join json_each(${placeholder("rows")}) as j where true returning id, seq`);
+  from owner cross join json_each(${placeholder("rows")}) as j where true returning seq`);
 
 /** The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id. */
 const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, fresh as materialized (
@@ -66,22 +67,55 @@ const selectByClientId = prepareStatement(sql`${withChain} select ${messageColum
     and ${m.clientId} in (select value from json_each(${placeholder("clientIds")}))
   join ${c} on ${c.rowId} = ${m.conversationRowId}`);
 
+interface Appended {
+  /** A record for each draft. */
+  readonly messages: Message[];
+  /** The ids of those that are new. */
+  readonly stored: string[];
+}
+
 /**
- * Stores drafts at the end of a conversation; resolves to a record for each, and the ids of those that are new. One
- * whose `clientId` is there already, or comes twice, is what was stored first. Rejects with `NOT_FOUND`.
+ * Stores drafts, one at least, at the end of a conversation. One whose `clientId` is there already, or comes twice, is what was stored
+ * first. Rejects with `NOT_FOUND`.
  */
-export async function appendMessages(
+export function appendMessages(
   context: RepositoryContext,
   executor: Executor,
   conversationId: string,
   drafts: readonly MessageDraft[],
-): Promise<{ messages: Message[]; stored: string[] }> {
+): Promise<Appended> {
+  const isRepeatable = drafts.some(({ clientId }) => clientId !== null);
+  return (isRepeatable ? appendNew : appendAll)(context, executor, conversationId, drafts);
+}
+
+/** Drafts without client ids: all of them are stored, one after the other, or none is. */
+async function appendAll(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<Appended> {
+  const results = await run(executor, appendStatements(appendRows, context, conversationId, drafts));
+  const seqs = results.flatMap(({ rows }) => rows.map((row) => Number(row[0])));
+  if (seqs.length === 0) throw noConversation(context, conversationId);
+  // SQLite promises no order of what a statement returns.
+  const first = seqs.reduce((least, seq) => Math.min(least, seq));
+  return {
+    messages: drafts.map((draft, place) => draftToMessage(conversationId, first + place, draft)),
+    stored: drafts.map(({ id }) => id),
+  };
+}
+
+async function appendNew(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<Appended> {
   const first = new Map<MessageDraft | string, MessageDraft>();
   for (const draft of drafts) if (!first.has(draft.clientId ?? draft)) first.set(draft.clientId ?? draft, draft);
   const distinct = [...first.values()];
-  const statements = appendStatements(context, conversationId, distinct);
-  // A single statement can share its commit with others that wait.
-  const results = statements.length === 1 ? [await executor.execute(statements[0]!)] : await executor.batch(statements);
+  const results = await run(executor, appendStatements(appendNewRows, context, conversationId, distinct));
   const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
   const stored = new Map<MessageDraft | string, Message>();
   for (const draft of distinct) {
@@ -100,6 +134,11 @@ export async function appendMessages(
   };
 }
 
+/** A single statement can share its commit with others that wait. */
+async function run(executor: Executor, statements: readonly Statement[]): Promise<readonly ResultSet[]> {
+  return statements.length === 1 ? [await executor.execute(statements[0]!)] : executor.batch(statements);
+}
+
 async function findByClientId(
   context: RepositoryContext,
   executor: Executor,
@@ -113,8 +152,9 @@ async function findByClientId(
   throw new Error(`${clientIds.length - rows.length} messages were neither stored nor found`);
 }
 
-/** The statements that append, in order; there is at least one. */
+/** The statements that append, in order. */
 function appendStatements(
+  append: typeof appendRows,
   { project, now }: RepositoryContext,
   id: string,
   drafts: readonly MessageDraft[],
@@ -125,7 +165,6 @@ function appendStatements(
       const { role, content, metadata, tags, clientId, createdAt } = draft;
       return [draft.id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, id, draft)];
     });
-    const append = chunk.some(({ clientId }) => clientId !== null) ? appendNewRows : appendRows;
     return inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
   });
 }
