@@ -2,7 +2,11 @@ import { matchExpression, type QueryTerm } from "./query.js";
 import { type Candidate, NEIGHBOUR_SPAN, type Ranked, type RankTerm, rank } from "./rank.js";
 import type { KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 
-/** Rows, best first by FTS5's ranking, that `rank` orders for good; bounds of rows grow with the limit asked for. */
+/**
+ * Rows, best first by FTS5's ranking, that `rank` orders for good, for each word of the query and in all; bounds of rows
+ * grow with the limit asked for. Of few words FTS5's order is nearly the final one; of many, rows that it puts far down rise.
+ */
+const CANDIDATES_PER_TERM = 40;
 const CANDIDATES = 200;
 /** The same where neighbours come along, six for each. */
 const CANDIDATES_IN_SEQUENCE = 100;
@@ -65,7 +69,7 @@ export async function findWords(
     rare.push(term);
   }
   const common = byRarity.slice(rare.length, rare.length + COMMON_TERMS);
-  const query = new CandidateQuery(request, byRarity[0]!);
+  const query = new CandidateQuery(request, byRarity[0]!, terms.length);
   if (rare.length > 0) query.addBest(rare);
   if (rows < enough && common.length > 0) {
     query.addLatest(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
@@ -89,7 +93,7 @@ export async function findPrefixes(
   prefixes: readonly QueryTerm[],
 ): Promise<Ranked[]> {
   const terms = [...prefixes].sort((a, b) => b.text.length - a.text.length).slice(0, COMMON_TERMS);
-  const query = new CandidateQuery(request, terms[0]!);
+  const query = new CandidateQuery(request, terms[0]!, terms.length);
   query.addLatest(terms, LATEST_ROWS);
   return rank(
     await query.read(reader, false),
@@ -108,9 +112,10 @@ class CandidateQuery {
 
   readonly #candidates: number;
 
-  constructor(request: KeywordSearchRequest, windowTerm: QueryTerm) {
+  constructor(request: KeywordSearchRequest, windowTerm: QueryTerm, termCount: number) {
     this.#request = request;
-    this.#candidates = request.target.sequence === undefined ? CANDIDATES : CANDIDATES_IN_SEQUENCE;
+    const most = request.target.sequence === undefined ? CANDIDATES : CANDIDATES_IN_SEQUENCE;
+    this.#candidates = Math.min(most, CANDIDATES_PER_TERM * termCount);
     this.#windowTerm = request.scope + windowTerm.text;
   }
 
