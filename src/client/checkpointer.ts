@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import type { Connection } from "./connection.js";
-import { isLogFilledTo } from "./wal-file.js";
+import { isLogFilledTo, isLogNearlyFull, lengthenLog } from "./wal-file.js";
 import { tryBeginImmediate } from "./write-lock.js";
 import type { WriterQueue } from "./writer-queue.js";
 
@@ -15,6 +15,8 @@ export interface CheckpointResult {
 export interface CheckpointerOptions {
   readonly path: string;
   readonly walBytes: number;
+  /** Whether each commit waits for the disk. */
+  readonly isDurable: boolean;
   readonly writer: WriterQueue;
   readonly open: () => Connection;
 }
@@ -27,6 +29,8 @@ const LOOK_EVERY_COMMITS = 64;
  * the next one writes over what is there, which costs half of growing the file.
  */
 const DUE_AT = 3 / 4;
+/** Twice what the commits between two looks add, where each changes a page or two. */
+const LENGTHEN_BYTES = 1 << 20;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 4000;
 
@@ -79,6 +83,7 @@ export class Checkpointer {
     if (!this.#isDue()) {
       this.#pauseMs = 0;
       this.#notBefore = 0;
+      if (this.#options.isDurable) this.#lengthen();
       return;
     }
     if (performance.now() >= this.#notBefore) this.#enqueue();
@@ -105,16 +110,31 @@ export class Checkpointer {
   }
 
   #enqueue(): void {
-    this.#isQueued = true;
     clearTimeout(this.#timer);
-    this.#options.writer
-      .turn((connection) => this.#runIfFree(connection), { first: true })
+    this.#enqueueTurn((connection) => this.#runIfFree(connection)).finally(() => this.#backOff());
+  }
+
+  async #enqueueTurn(work: (writer: Connection) => Promise<void>): Promise<void> {
+    this.#isQueued = true;
+    try {
+      await this.#options.writer.turn(work, { first: true });
+    } catch {
       // A checkpoint that fails loses nothing: the log stays, and the next commit tries again.
-      .catch(() => undefined)
-      .finally(() => {
-        this.#isQueued = false;
-        this.#backOff();
-      });
+    } finally {
+      this.#isQueued = false;
+    }
+  }
+
+  /** Makes room for commits to come, between two of them. */
+  #lengthen(): void {
+    const { path, walBytes } = this.#options;
+    const log = `${path}-wal`;
+    if (!isLogNearlyFull(log, LENGTHEN_BYTES / 2, walBytes)) return;
+    this.#enqueueTurn(async (connection) => {
+      if (!tryBeginImmediate(connection)) return;
+      lengthenLog(log, LENGTHEN_BYTES, walBytes);
+      connection.rollback();
+    });
   }
 
   /** Gives way to another process that holds the lock: it sees the size of the log as well. */

@@ -93,7 +93,9 @@ export class ConnectionPool {
     const openReader = () => this.#openReader();
     this.readers = new ReaderPool({ max, acquireTimeoutMs, idleTimeoutMs, open: openReader, describeHolders });
     const { walBytes } = options.checkpoint;
-    this.checkpointer = new Checkpointer({ path, walBytes, writer: this.writer, open: () => this.#open([]) });
+    const isDurable = options.durability === "full";
+    const open = () => this.#open([]);
+    this.checkpointer = new Checkpointer({ path, walBytes, isDurable, writer: this.writer, open });
   }
 
   /** Opens the writer at once where no waiting is needed, so that a bad path fails here and now. */

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
 // https://www.sqlite.org/fileformat2.html#the_write_ahead_log: all numbers are big-endian.
 const HEADER_BYTES = 32;
@@ -15,23 +15,52 @@ const SALT_BYTES = 8;
  * salt, in the header and in every frame, so the frame at that place is in use if its salt is the header's.
  */
 export function isLogFilledTo(path: string, bytes: number): boolean {
+  return withLog(path, "r", false, (file) => isFilledTo(file, bytes));
+}
+
+/** Whether less than `bytes` are left at the end of the log, and it may become longer than it is, up to `limit`. */
+export function isLogNearlyFull(path: string, bytes: number, limit: number): boolean {
+  return withLog(path, "r", false, (file) => {
+    const { size } = fstatSync(file);
+    return size < limit && isFilledTo(file, size - bytes);
+  });
+}
+
+/**
+ * Makes the log longer by `bytes` of zeros, or to `limit`. To be called with the write lock held, so that nobody writes
+ * there meanwhile; SQLite takes zeros for no frame.
+ *
+ * A commit that writes over a log costs half of one that makes the file longer: the file system has nothing to record.
+ */
+export function lengthenLog(path: string, bytes: number, limit: number): void {
+  withLog(path, "r+", undefined, (file) => {
+    const { size } = fstatSync(file);
+    const more = Math.min(bytes, limit - size);
+    if (more > 0) writeSync(file, Buffer.alloc(more), 0, more, size);
+  });
+}
+
+function withLog<T>(path: string, flags: "r" | "r+", otherwise: T, work: (file: number) => T): T {
   let file: number;
   try {
-    file = openSync(path, "r");
+    file = openSync(path, flags);
   } catch {
-    // There is no log yet, or none that this process may read: its own writes will say so.
-    return false;
+    // There is no log yet, or none that this process may use: its own writes will say so.
+    return otherwise;
   }
   try {
-    const header = Buffer.alloc(HEADER_BYTES);
-    if (readSync(file, header, 0, HEADER_BYTES, 0) < HEADER_BYTES) return false;
-    const frameBytes = FRAME_HEADER_BYTES + header.readUInt32BE(PAGE_SIZE_AT);
-    const frame = Math.max(0, Math.ceil((bytes - HEADER_BYTES) / frameBytes) - 1);
-    const salt = Buffer.alloc(SALT_BYTES);
-    const isWhole =
-      readSync(file, salt, 0, SALT_BYTES, HEADER_BYTES + frame * frameBytes + FRAME_SALT_AT) === SALT_BYTES;
-    return isWhole && header.compare(salt, 0, SALT_BYTES, HEADER_SALT_AT, HEADER_SALT_AT + SALT_BYTES) === 0;
+    return work(file);
   } finally {
     closeSync(file);
   }
+}
+
+function isFilledTo(file: number, bytes: number): boolean {
+  const header = Buffer.alloc(HEADER_BYTES);
+  if (readSync(file, header, 0, HEADER_BYTES, 0) < HEADER_BYTES) return false;
+  const frameBytes = FRAME_HEADER_BYTES + header.readUInt32BE(PAGE_SIZE_AT);
+  const frame = Math.max(0, Math.ceil((bytes - HEADER_BYTES) / frameBytes) - 1);
+  const salt = Buffer.alloc(SALT_BYTES);
+  const isWhole = readSync(file, salt, 0, SALT_BYTES, HEADER_BYTES + frame * frameBytes + FRAME_SALT_AT) === SALT_BYTES;
+  return isWhole && header.compare(salt, 0, SALT_BYTES, HEADER_SALT_AT, HEADER_SALT_AT + SALT_BYTES) === 0;
 }

@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { copyFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { column, openBeside, openTestClient } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
@@ -28,6 +29,26 @@ test("checkpoint() moves the whole log into the file, and the log starts anew", 
   expect([pragma.busy, pragma.log]).toEqual([0, pragma.checkpointed]);
   await client.executeMultiple("PRAGMA wal_checkpoint; SELECT 1");
   expect(await column(client, "SELECT count(*) FROM t")).toEqual([150]);
+});
+
+test("a log that durable commits fill is lengthened ahead of them, and read as if it were not", async () => {
+  await using db = await tempDatabase();
+  await using client = openTestClient(db.url, { checkpoint: { walBytes: LIMIT * 8 } });
+  await client.execute("CREATE TABLE t (a)");
+  const sizes = new Set<number>();
+  for (let i = 0; i < 300; i++) {
+    await client.execute("INSERT INTO t VALUES (1)");
+    sizes.add(walBytes(db.path));
+  }
+  // Written to the end by each commit, it would have had 300 sizes.
+  expect(sizes.size).toBeLessThan(150);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(LIMIT * 8);
+  // The files as a crash leaves them: the zeros at the end are no frames.
+  const copy = join(db.dir, "copy.db");
+  for (const suffix of ["", "-wal"]) copyFileSync(`${db.path}${suffix}`, `${copy}${suffix}`);
+  using file = openBeside(copy);
+  expect(file.all("SELECT count(*) FROM t")).toEqual([[300]]);
+  expect(file.all("PRAGMA integrity_check")).toEqual([["ok"]]);
 });
 
 test("of a database in memory there is nothing to checkpoint", async () => {
