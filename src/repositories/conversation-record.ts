@@ -150,6 +150,7 @@ export function expectRole(name: string, value: unknown): asserts value is Messa
 /** Distinct tags, in the order given. */
 export function toTags(name: string, value: unknown): string[] {
   if (!Array.isArray(value)) throw new TypeError(expectation(name, "an array of tags", value));
+  if (value.length === 0) return [];
   for (const tag of value) expectText(name, tag, MAX_NAME_CHARS);
   return [...new Set(value as string[])];
 }
