@@ -1,3 +1,10 @@
+/** The word of a rank, the most frequent being 1; of letters, as most words are. */
+export function wordOf(rank: number): string {
+  let letters = "";
+  for (let rest = rank; rest > 0; rest = Math.floor(rest / 26)) letters += String.fromCharCode(97 + (rest % 26));
+  return `w${letters}x`;
+}
+
 /** Words by Zipf's law, from a generator with a seed: the same text in every run. */
 export function textMaker(seed: number): () => string {
   let state = seed;
@@ -6,6 +13,6 @@ export function textMaker(seed: number): () => string {
     return state / 2 ** 32;
   };
   const VOCABULARY = 30_000;
-  const word = () => `w${Math.floor(VOCABULARY ** random())}x`;
+  const word = () => wordOf(Math.floor(VOCABULARY ** random()));
   return () => Array.from({ length: 22 }, word).join(" ");
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { MessageInput } from "../../src/repositories/conversation-record.js";
 import type { ConversationRepository } from "../../src/repositories/conversations.js";
 import { openStorage } from "../../src/storage.js";
-import { textMaker } from "../text.js";
+import { textMaker, wordOf } from "../text.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
 
 const PER_CONVERSATION = 50;
@@ -74,8 +74,9 @@ export const loadConversations: Trial = {
       const elapsed = await millis(async () => {
         for (const [number, batch] of batches.entries()) {
           await storage.transaction(async (tx) => {
-            for (let part = 0; part < 20; part++) {
-              const { id } = await tx.conversations.insert({ id: `c-${number}-${part}` });
+            const ids = Array.from({ length: 20 }, (_, part) => `c-${number}-${part}`);
+            await tx.conversations.insertMany(ids.map((id) => ({ id })));
+            for (const [part, id] of ids.entries()) {
               await tx.conversations.append(id, batch.slice(part * 50, part * 50 + 50));
             }
           });
@@ -156,9 +157,13 @@ export const conversationSearch: Trial = {
     (
       [
         ["a rare word", (i: number) => `turn${i * 13_337}`, {}],
-        ["selective words", (i: number) => `w${3000 + i * 37}x w${5000 + i * 11}x`, {}],
-        ["common words", (i: number) => `w${1 + (i % 3)}x w${4 + (i % 5)}x`, {}],
-        ["common, in one", (i: number) => `w${1 + (i % 3)}x w${4 + (i % 5)}x`, { conversationId: "conversation-7" }],
+        ["selective words", (i: number) => `${wordOf(3000 + i * 37)} ${wordOf(5000 + i * 11)}`, {}],
+        ["common words", (i: number) => `${wordOf(1 + (i % 3))} ${wordOf(4 + (i % 5))}`, {}],
+        [
+          "common, in one",
+          (i: number) => `${wordOf(1 + (i % 3))} ${wordOf(4 + (i % 5))}`,
+          { conversationId: "conversation-7" },
+        ],
       ] as const
     ).map(([name, text, options]) => [
       name,

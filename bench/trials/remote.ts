@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { openStorage, type Storage } from "../../src/storage.js";
 import { startServer } from "../../test/support/server.js";
+import { wordOf } from "../text.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
 
 const MEMORIES = 5_000;
@@ -8,7 +9,7 @@ const WORDS = 12;
 
 /** Text of a given memory: the same words in every run, each number in a few memories. */
 function textOf(index: number): string {
-  return Array.from({ length: WORDS }, (_, i) => `w${(index * (i + 7) * 31) % 1_999}x`).join(" ");
+  return Array.from({ length: WORDS }, (_, i) => wordOf((index * (i + 7) * 31) % 1_999)).join(" ");
 }
 
 async function fill(storage: Storage): Promise<void> {
@@ -81,6 +82,6 @@ export const remoteSearch: Trial = {
   title: `targets: memories.search for two words, ${MEMORIES} memories`,
   unit: "µs",
   ...onEachTarget(({ memories }) =>
-    meanMicros((i) => memories.search(`w${(i * 31) % 1_999}x w${(i * 17) % 1_999}x`), { count: 200 }),
+    meanMicros((i) => memories.search(`${wordOf((i * 31) % 1_999)} ${wordOf((i * 17) % 1_999)}`), { count: 200 }),
   ),
 };

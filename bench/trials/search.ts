@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Storage } from "../../src/storage.js";
 import { openStorage } from "../../src/storage.js";
-import { textMaker } from "../text.js";
+import { textMaker, wordOf } from "../text.js";
 import type { Trial, TrialContext } from "../trial.js";
 
 async function fill(storage: Storage, projects: number, memoriesEach: number): Promise<void> {
@@ -16,7 +16,7 @@ async function fill(storage: Storage, projects: number, memoriesEach: number): P
   }
 }
 
-/** The median of searches for words of the given ranks; `w1x` is in most memories. */
+/** The median of searches for words of the given ranks; the first is in most memories. */
 async function medianSearch({ folder }: TrialContext, projects: number, each: number, query: (i: number) => string) {
   await using storage = await openStorage({ url: join(folder, "search.db"), durability: "relaxed" });
   await fill(storage, projects, each);
@@ -30,8 +30,8 @@ async function medianSearch({ folder }: TrialContext, projects: number, each: nu
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 }
 
-const rare = (i: number) => `w${3000 + i * 37}x w${5000 + i * 11}x`;
-const common = (i: number) => `w${1 + (i % 3)}x w${4 + (i % 5)}x`;
+const rare = (i: number) => `${wordOf(3000 + i * 37)} ${wordOf(5000 + i * 11)}`;
+const common = (i: number) => `${wordOf(1 + (i % 3))} ${wordOf(4 + (i % 5))}`;
 
 export const searchLarge: Trial = {
   title: "search over 100,000 memories in one project, median",
