@@ -8,24 +8,14 @@
  * `evidence` names the turns that answer it. Evidence ids that no turn has are skipped, and so are questions left without any;
  * the unanswerable ones (category 5, whose evidence misleads on purpose) are counted apart.
  */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openStorage } from "../src/storage.js";
+import { LOCOMO, readLocomo, type Turn, turnsOf } from "./locomo.js";
 
 const LIMIT = 10;
 const UNANSWERABLE = 5;
-
-interface Turn {
-  readonly speaker: string;
-  readonly dia_id: string;
-  readonly text: string;
-}
-
-interface Conversation {
-  readonly conversation: Readonly<Record<string, unknown>>;
-  readonly qa: readonly { question: string; evidence?: readonly string[]; category: number }[];
-}
 
 class Tally {
   #questions = 0;
@@ -61,8 +51,8 @@ const { values } = parseArgs({
   },
 });
 if (values.data === undefined) throw new TypeError("Expected `--data` to name locomo-dev.json or its folder");
-const file = statSync(values.data).isDirectory() ? join(values.data, "locomo-dev.json") : values.data;
-const samples = JSON.parse(readFileSync(file, "utf8")) as Conversation[];
+const file = statSync(values.data).isDirectory() ? join(values.data, LOCOMO) : values.data;
+const samples = readLocomo(file);
 
 await using storage = await openStorage(":memory:");
 const answerable = new Tally();
@@ -70,10 +60,10 @@ const unanswerable = new Tally();
 const times: number[] = [];
 const store = values.as === "conversations" ? storeAsConversation : storeAsMemories;
 const finders: Finder[] = [];
-for (const [number, { conversation }] of samples.entries()) finders.push(await store(number, turns(conversation)));
-for (const [number, { conversation, qa }] of samples.entries()) {
-  const known = new Set(turns(conversation).map((turn) => idOf(number, turn)));
-  for (const { question, evidence = [], category } of qa) {
+for (const [number, sample] of samples.entries()) finders.push(await store(number, turnsOf(sample)));
+for (const [number, sample] of samples.entries()) {
+  const known = new Set(turnsOf(sample).map((turn) => idOf(number, turn)));
+  for (const { question, evidence = [], category } of sample.qa) {
     const wanted = new Set(evidence.map((id) => `${number}/${id}`).filter((id) => known.has(id)));
     if (wanted.size === 0) continue;
     const start = performance.now();
@@ -116,10 +106,4 @@ function idOf(number: number, { dia_id }: Turn): string {
 
 function textOf({ speaker, text }: Turn): string {
   return values.bare ? text : `${speaker}: ${text}`;
-}
-
-function turns(conversation: Conversation["conversation"]): Turn[] {
-  const sessions = Object.keys(conversation).flatMap((key) => /^session_(\d+)$/.exec(key)?.[1] ?? []);
-  const inOrder = sessions.map(Number).sort((a, b) => a - b);
-  return inOrder.flatMap((session) => (conversation[`session_${session}`] ?? []) as Turn[]);
 }

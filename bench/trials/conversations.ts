@@ -3,13 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MessageInput } from "../../src/repositories/conversation-record.js";
 import type { ConversationRepository } from "../../src/repositories/conversations.js";
-import { openStorage } from "../../src/storage.js";
+import { openStorage, type Storage } from "../../src/storage.js";
+import { LOCOMO, readLocomo, turnsOf } from "../locomo.js";
 import { textMaker, wordOf } from "../text.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
 
 const PER_CONVERSATION = 50;
 const SMALL = 10_000;
 const LARGE = 1_000_000;
+const LOADED = 100_000;
 const ROLES = ["user", "assistant"] as const;
 
 /** Each with a word of its own, so that some words are rare. */
@@ -61,53 +63,64 @@ const some = (index: number, count: number) => `conversation-${(index * 7919) % 
 /** Touches first what it is going to read, so that neither size is measured from a cold file. */
 const RUNS = { count: 400, warmup: 400 };
 
-export const loadConversations: Trial = {
-  title: "loading 100,000 messages in 2,000 conversations, full-text index included",
-  unit: "messages/s",
-  contenders: {
-    "batches of 1,000": async ({ folder }) => {
-      await using storage = await openStorage(join(folder, "load.db"));
-      const { conversations } = storage;
-      const text = textMaker(7);
-      // Texts are made beforehand: what is measured is the storing.
-      const batches = Array.from({ length: 100 }, (_, i) => turns(1000, text, i * 1000));
-      const elapsed = await millis(async () => {
-        for (const [number, batch] of batches.entries()) {
-          await storage.transaction(async (tx) => {
-            const ids = Array.from({ length: 20 }, (_, part) => `c-${number}-${part}`);
-            await tx.conversations.insertMany(ids.map((id) => ({ id })));
+/** Loads messages in 2,000 conversations of 50, or in one; texts are made beforehand: what is measured is the storing. */
+function loads(textOf: () => () => string): Trial["contenders"] {
+  const load = async (
+    { folder }: TrialContext,
+    work: (storage: Storage, messages: MessageInput[]) => Promise<void>,
+  ) => {
+    await using storage = await openStorage(join(folder, "load.db"));
+    const messages = turns(LOADED, textOf(), 0);
+    return (LOADED / (await millis(() => work(storage, messages)))) * 1000;
+  };
+  return {
+    "batches of 1,000": (context) =>
+      load(context, async (storage, messages) => {
+        for (let from = 0; from < LOADED; from += 1000) {
+          await storage.transaction(async ({ conversations }) => {
+            const ids = Array.from({ length: 1000 / PER_CONVERSATION }, (_, part) => `c-${from}-${part}`);
+            await conversations.insertMany(ids.map((id) => ({ id })));
             for (const [part, id] of ids.entries()) {
-              await tx.conversations.append(id, batch.slice(part * 50, part * 50 + 50));
+              const start = from + part * PER_CONVERSATION;
+              await conversations.append(id, messages.slice(start, start + PER_CONVERSATION));
             }
           });
         }
-      });
-      await conversations.list();
-      return (100_000 / elapsed) * 1000;
-    },
-    "a conversation at a time": async ({ folder }) => {
-      await using storage = await openStorage(join(folder, "load.db"));
-      const text = textMaker(7);
-      const batches = Array.from({ length: 2000 }, (_, i) => turns(50, text, i * 50));
-      const elapsed = await millis(async () => {
-        for (const batch of batches) {
-          const { id } = await storage.conversations.insert();
-          await storage.conversations.append(id, batch);
+      }),
+    "a conversation at a time": (context) =>
+      load(context, async ({ conversations }, messages) => {
+        for (let from = 0; from < LOADED; from += PER_CONVERSATION) {
+          const { id } = await conversations.insert();
+          await conversations.append(id, messages.slice(from, from + PER_CONVERSATION));
         }
-      });
-      return (100_000 / elapsed) * 1000;
-    },
-    "1,000 to one conversation": async ({ folder }) => {
-      await using storage = await openStorage(join(folder, "load.db"));
-      const text = textMaker(7);
-      const batches = Array.from({ length: 100 }, (_, i) => turns(1000, text, i * 1000));
-      const { id } = await storage.conversations.insert();
-      const elapsed = await millis(async () => {
-        for (const batch of batches) await storage.conversations.append(id, batch);
-      });
-      return (100_000 / elapsed) * 1000;
-    },
-  },
+      }),
+    "1,000 to one conversation": (context) =>
+      load(context, async ({ conversations }, messages) => {
+        const { id } = await conversations.insert();
+        for (let from = 0; from < LOADED; from += 1000) {
+          await conversations.append(id, messages.slice(from, from + 1000));
+        }
+      }),
+  };
+}
+
+export const loadConversations: Trial = {
+  title:
+    "loading 100,000 messages of 23 words of a vocabulary of 30,000 in 2,000 conversations, full-text index included",
+  unit: "messages/s",
+  contenders: loads(() => textMaker(7)),
+};
+
+export const loadConversationsReal: Trial = {
+  title: "the same with the messages of LoCoMo, over and over, each with a word of its own",
+  unit: "messages/s",
+  data: LOCOMO,
+  contenders: loads(() => {
+    const turns = readLocomo(join(process.env.HOLDFAST_TEST_DATA!, LOCOMO)).flatMap(turnsOf);
+    const texts = turns.map(({ speaker, text }) => `${speaker}: ${text}`);
+    let next = 0;
+    return () => texts[next++ % texts.length]!;
+  }),
 };
 
 export const conversationAppend: Trial = {
