@@ -69,7 +69,7 @@ export async function findWords(
     rare.push(term);
   }
   const common = byRarity.slice(rare.length, rare.length + COMMON_TERMS);
-  const query = new CandidateQuery(request, byRarity[0]!, terms.length);
+  const query = new CandidateQuery(request, byRarity[0]!, terms.length, options.isBroad === true);
   if (rare.length > 0) query.addBest(rare);
   if (rows < enough && common.length > 0) {
     query.addLatest(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
@@ -93,7 +93,7 @@ export async function findPrefixes(
   prefixes: readonly QueryTerm[],
 ): Promise<Ranked[]> {
   const terms = [...prefixes].sort((a, b) => b.text.length - a.text.length).slice(0, COMMON_TERMS);
-  const query = new CandidateQuery(request, terms[0]!, terms.length);
+  const query = new CandidateQuery(request, terms[0]!, terms.length, true);
   query.addLatest(terms, LATEST_ROWS);
   return rank(
     await query.read(reader, false),
@@ -111,9 +111,12 @@ class CandidateQuery {
   readonly #args: SqlValue[] = [];
 
   readonly #candidates: number;
+  readonly #isThorough: boolean;
 
-  constructor(request: KeywordSearchRequest, windowTerm: QueryTerm, termCount: number) {
+  /** `isThorough`: whether rows that the filter leaves out are told apart before the best are chosen, not after. */
+  constructor(request: KeywordSearchRequest, windowTerm: QueryTerm, termCount: number, isThorough: boolean) {
     this.#request = request;
+    this.#isThorough = isThorough;
     const most = request.target.sequence === undefined ? CANDIDATES : CANDIDATES_IN_SEQUENCE;
     this.#candidates = Math.min(most, CANDIDATES_PER_TERM * termCount);
     this.#windowTerm = request.scope + windowTerm.text;
@@ -122,19 +125,19 @@ class CandidateQuery {
   /** The best by FTS5's ranking of all rows with any of `terms`. */
   addBest(terms: readonly QueryTerm[]): void {
     const { fts } = this.#request.target;
-    this.#add(0, `${this.#matching("")} ORDER BY bm25(${fts}) LIMIT ${this.#atLeast(this.#candidates)}`, terms, "any");
+    const best = `ORDER BY bm25(${fts}) LIMIT`;
+    if (this.#isThorough) this.#add(0, `${this.#matching("")} ${best} ${this.#wanted}`, terms, "any");
+    else this.#add(0, this.#filtered(`${this.#entries("")} ${best} ${this.#chosenFirst}`), terms, "any");
   }
 
   /** The best by FTS5's ranking of the latest rows with any of `terms`. */
   addLatest(terms: readonly QueryTerm[], rowCount: number): void {
     const { fts } = this.#request.target;
-    const latest = `${this.#matching(`, bm25(${fts}) AS rank_value`)} ORDER BY ${fts}.rowid DESC LIMIT ${this.#atLeast(rowCount)}`;
-    this.#add(
-      0,
-      `SELECT row_id FROM (${latest}) ORDER BY rank_value LIMIT ${this.#atLeast(this.#candidates)}`,
-      terms,
-      "any",
-    );
+    const ranked = `, bm25(${fts}) AS rank_value`;
+    const latest = `ORDER BY ${fts}.rowid DESC LIMIT ${this.#atLeast(rowCount)}`;
+    const best = (rows: string, count: number) => `SELECT row_id FROM (${rows}) ORDER BY rank_value LIMIT ${count}`;
+    if (this.#isThorough) this.#add(0, best(`${this.#matching(ranked)} ${latest}`, this.#wanted), terms, "any");
+    else this.#add(0, this.#filtered(best(`${this.#entries(ranked)} ${latest}`, this.#chosenFirst)), terms, "any");
   }
 
   /** The latest rows with all of `terms`, or with the phrase they make. */
@@ -183,6 +186,29 @@ class CandidateQuery {
       ` CROSS JOIN ${target.table} m ON m.${target.rowId} = ${target.fts}.rowid` +
       ` WHERE ${target.fts} MATCH ? AND (${where.sql})`
     );
+  }
+
+  #entries(extraColumn: string): string {
+    const { fts } = this.#request.target;
+    return `SELECT ${fts}.rowid AS row_id${extraColumn} FROM ${fts} WHERE ${fts} MATCH ?`;
+  }
+
+  /** Those of the chosen entries that the filter leaves: of a thousand rows with a word, only these are looked up. */
+  #filtered(entries: string): string {
+    const { target, where } = this.#request;
+    return (
+      `SELECT m.${target.rowId} AS row_id FROM (${entries}) entry` +
+      ` CROSS JOIN ${target.table} m ON m.${target.rowId} = entry.row_id WHERE (${where.sql}) LIMIT ${this.#wanted}`
+    );
+  }
+
+  get #wanted(): number {
+    return this.#atLeast(this.#candidates);
+  }
+
+  /** Twice as many, since the filter may leave some out; where it leaves too few, the search is made again, thoroughly. */
+  get #chosenFirst(): number {
+    return Math.max(2 * this.#wanted, ENOUGH_ROWS);
   }
 
   #atLeast(rowCount: number): number {
