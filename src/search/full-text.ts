@@ -10,8 +10,8 @@ const CANDIDATES_PER_TERM = 40;
 const CANDIDATES = 200;
 /** The same where neighbours come along, six for each. */
 const CANDIDATES_IN_SEQUENCE = 100;
-/** Rows with the phrase and with all words that are added to them, the latest. */
-const WHOLE_MATCHES = 50;
+/** Rows with all words, the best, and with the phrase, the latest. */
+const WHOLE_ROWS = 50;
 /** Rows that the rarer words may have together to be ranked one and all; FTS5 ranks about 1,300 a millisecond. */
 const RANKED_ROWS = 2_000;
 /** Fewer rows than this from the rarer words, and the common ones are asked as well. */
@@ -70,17 +70,14 @@ export async function findWords(
   }
   const common = byRarity.slice(rare.length, rare.length + COMMON_TERMS);
   const query = new CandidateQuery(request, byRarity[0]!, terms.length, options.isBroad === true);
-  if (rare.length > 0) query.addBest(rare);
-  if (rows < enough && common.length > 0) {
-    query.addLatest(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
-  }
   const canBeWhole = terms.every((term) => term.rowCount > 0 || !term.isRequired);
-  if (canBeWhole && byRarity.length > 1)
-    query.addWhole(
-      byRarity.filter((term) => term.isRequired),
-      "all",
-    );
-  if (canBeWhole && phrase.length > 0) query.addWhole(phrase, "phrase");
+  const required = byRarity.filter((term) => term.isRequired);
+  if (canBeWhole && byRarity.length > 1 && required.length > 0) query.addAll(required);
+  if (canBeWhole && phrase.length > 0) query.addPhrase(phrase);
+  if (rare.length > 0) query.addAny(rare);
+  if (rows < enough && common.length > 0) {
+    query.addAny(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
+  }
   // A single word is looked for itself, never what stands beside it.
   const isInSequence = request.target.sequence !== undefined && terms.length > 1;
   return rank(await query.read(reader, isInSequence), terms, phrase, request.scope);
@@ -94,7 +91,7 @@ export async function findPrefixes(
 ): Promise<Ranked[]> {
   const terms = [...prefixes].sort((a, b) => b.text.length - a.text.length).slice(0, COMMON_TERMS);
   const query = new CandidateQuery(request, terms[0]!, terms.length, true);
-  query.addLatest(terms, LATEST_ROWS);
+  query.addAny(terms, LATEST_ROWS);
   return rank(
     await query.read(reader, false),
     terms.map((term) => ({ ...term, rowCount: 1 })),
@@ -103,15 +100,19 @@ export async function findPrefixes(
   );
 }
 
-/** One SELECT that unites several ways to find candidates, each filtered before its limit. */
+/** One SELECT that unites several ways to find candidates. */
 class CandidateQuery {
   readonly #request: KeywordSearchRequest;
   readonly #windowTerm: string;
-  readonly #parts: string[] = [];
-  readonly #args: SqlValue[] = [];
-
   readonly #candidates: number;
   readonly #isThorough: boolean;
+  readonly #parts: string[] = [];
+  readonly #args: SqlValue[] = [];
+  /** Tables that the parts read, and their arguments. */
+  readonly #tables: string[] = [];
+  readonly #tableArgs: SqlValue[] = [];
+  /** What MATCH is given to find rows with any word; as SQL. */
+  #anyWord = "?";
 
   /** `isThorough`: whether rows that the filter leaves out are told apart before the best are chosen, not after. */
   constructor(request: KeywordSearchRequest, windowTerm: QueryTerm, termCount: number, isThorough: boolean) {
@@ -122,41 +123,55 @@ class CandidateQuery {
     this.#windowTerm = request.scope + windowTerm.text;
   }
 
-  /** The best by FTS5's ranking of all rows with any of `terms`. */
-  addBest(terms: readonly QueryTerm[]): void {
-    const { fts } = this.#request.target;
-    const best = `ORDER BY bm25(${fts}) LIMIT`;
-    if (this.#isThorough) this.#add(0, `${this.#matching("")} ${best} ${this.#wanted}`, terms, "any");
-    else this.#add(0, this.#filtered(`${this.#entries("")} ${best} ${this.#chosenFirst}`), terms, "any");
+  /**
+   * The best by FTS5's ranking of the rows with all of `terms`, rarest first, or of the latest of them. They come before
+   * every row that lacks one, so where they are enough, `addAny` finds none: those would take longest to rank.
+   */
+  addAll(terms: readonly RankTerm[]): void {
+    const { limit } = this.#request;
+    const latest = terms[0]!.rowCount > RANKED_ROWS ? LATEST_ROWS : undefined;
+    const wanted = this.#atLeast(WHOLE_ROWS);
+    let isEnough = `(SELECT count(*) FROM whole) >= ${limit}`;
+    if (this.#isThorough) this.#tables.push(`whole AS MATERIALIZED (${this.#bestLeft("?", latest, wanted)})`);
+    else {
+      this.#tables.push(
+        `chosen AS MATERIALIZED (${this.#best("?", latest, this.#chosenFirst)})`,
+        `whole AS MATERIALIZED (${this.#left("SELECT row_id FROM chosen", wanted)})`,
+      );
+      // Then the filter may have left out better ones than any that lacks a word: so few that the search is made again.
+      isEnough += ` OR (SELECT count(*) FROM chosen) = ${this.#chosenFirst}`;
+    }
+    this.#tableArgs.push(expressionFor(this.#request, terms, "all"), ...this.#request.where.args);
+    this.#parts.push("SELECT row_id, 1 AS tier FROM whole");
+    // The empty phrase matches nothing.
+    this.#anyWord = `CASE WHEN ${isEnough} THEN '""' ELSE ? END`;
   }
 
-  /** The best by FTS5's ranking of the latest rows with any of `terms`. */
-  addLatest(terms: readonly QueryTerm[], rowCount: number): void {
-    const { fts } = this.#request.target;
-    const ranked = `, bm25(${fts}) AS rank_value`;
-    const latest = `ORDER BY ${fts}.rowid DESC LIMIT ${this.#atLeast(rowCount)}`;
-    const best = (rows: string, count: number) => `SELECT row_id FROM (${rows}) ORDER BY rank_value LIMIT ${count}`;
-    if (this.#isThorough) this.#add(0, best(`${this.#matching(ranked)} ${latest}`, this.#wanted), terms, "any");
-    else this.#add(0, this.#filtered(best(`${this.#entries(ranked)} ${latest}`, this.#chosenFirst)), terms, "any");
+  /** The latest rows with the phrase that `terms` make. */
+  addPhrase(terms: readonly QueryTerm[]): void {
+    this.#add(2, this.#matching("?") + this.#latest(WHOLE_ROWS), terms, "phrase");
   }
 
-  /** The latest rows with all of `terms`, or with the phrase they make. */
-  addWhole(terms: readonly QueryTerm[], how: "all" | "phrase"): void {
-    const { fts } = this.#request.target;
-    const sql = `${this.#matching("")} ORDER BY ${fts}.rowid DESC LIMIT ${this.#atLeast(WHOLE_MATCHES)}`;
-    this.#add(how === "phrase" ? 2 : 1, sql, terms, how);
+  /** The best by FTS5's ranking of the rows with any of `terms`, or of so many of the latest of them. */
+  addAny(terms: readonly QueryTerm[], latest?: number): void {
+    const sql = this.#isThorough
+      ? this.#bestLeft(this.#anyWord, latest, this.#wanted)
+      : this.#left(this.#best(this.#anyWord, latest, this.#chosenFirst), this.#wanted);
+    this.#add(0, sql, terms, "any");
   }
 
   /** The candidates with their terms; with `neighbours`, the rows around them as well. */
   async read(reader: SearchReader, neighbours: boolean): Promise<Candidate[]> {
     const { target, where } = this.#request;
     const { table, rowId, searchText, sequence } = target;
-    const found = `SELECT row_id, max(tier) AS tier FROM (${this.#parts.join(" UNION ALL ")}) GROUP BY row_id`;
+    const tables = this.#tables.length > 0 ? `WITH ${this.#tables.join(", ")} ` : "";
+    const found = `${tables}SELECT row_id, max(tier) AS tier FROM (${this.#parts.join(" UNION ALL ")}) GROUP BY row_id`;
+    const foundArgs = [...this.#tableArgs, ...this.#args];
     const window = `substr(m.${searchText}, max(1, instr(m.${searchText}, ?) - ${WINDOW_LEAD_CHARS}), ${WINDOW_CHARS})`;
     const text = `length(m.${searchText}), CASE WHEN length(m.${searchText}) <= ${WINDOW_CHARS} THEN m.${searchText} ELSE ${window} END`;
     if (!neighbours || sequence === undefined) {
       const sql = `SELECT m.${rowId}, c.tier, ${text} FROM (${found}) c CROSS JOIN ${table} m ON m.${rowId} = c.row_id`;
-      return (await reader.all(sql, [this.#windowTerm, ...this.#args])).map((row) => toCandidate(row));
+      return (await reader.all(sql, [this.#windowTerm, ...foundArgs])).map((row) => toCandidate(row));
     }
     const { group, position } = sequence;
     // A neighbour that the filter leaves out lends its words, and is no result itself.
@@ -168,7 +183,7 @@ class CandidateQuery {
         ` SELECT m.${rowId}, c.tier, ${text}, m.${group}, m.${position}, c.tier >= 0 OR (${where.sql})` +
         " FROM (SELECT row_id, max(tier) AS tier FROM (SELECT * FROM found UNION ALL SELECT * FROM beside) GROUP BY row_id) c" +
         ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
-      [...this.#args, this.#windowTerm, ...where.args],
+      [...foundArgs, this.#windowTerm, ...where.args],
     );
     return rows.map((row) => ({
       ...toCandidate(row),
@@ -179,26 +194,44 @@ class CandidateQuery {
   }
 
   // CROSS JOIN keeps SQLite from asking the index once for every row that the filter leaves.
-  #matching(extraColumn: string): string {
+  #matching(expression: string, extraColumn = ""): string {
     const { target, where } = this.#request;
     return (
       `SELECT m.${target.rowId} AS row_id${extraColumn} FROM ${target.fts}` +
       ` CROSS JOIN ${target.table} m ON m.${target.rowId} = ${target.fts}.rowid` +
-      ` WHERE ${target.fts} MATCH ? AND (${where.sql})`
+      ` WHERE ${target.fts} MATCH ${expression} AND (${where.sql})`
     );
   }
 
-  #entries(extraColumn: string): string {
+  /** The best of the rows that the filter leaves. */
+  #bestLeft(expression: string, latest: number | undefined, count: number): string {
+    const rows = this.#matching(expression, `, bm25(${this.#request.target.fts}) AS rank_value`);
+    return this.#ordered(rows, latest, count);
+  }
+
+  /** The best of all entries of the index, whatever the filter says. */
+  #best(expression: string, latest: number | undefined, count: number): string {
     const { fts } = this.#request.target;
-    return `SELECT ${fts}.rowid AS row_id${extraColumn} FROM ${fts} WHERE ${fts} MATCH ?`;
+    const entries = `SELECT ${fts}.rowid AS row_id, bm25(${fts}) AS rank_value FROM ${fts} WHERE ${fts} MATCH ${expression}`;
+    return this.#ordered(entries, latest, count);
+  }
+
+  // By a column of a subquery: SQLite takes twice as long to order a join by bm25() itself.
+  #ordered(rows: string, latest: number | undefined, count: number): string {
+    const chosen = latest === undefined ? rows : rows + this.#latest(latest);
+    return `SELECT row_id FROM (${chosen}) ORDER BY rank_value LIMIT ${count}`;
+  }
+
+  #latest(rowCount: number): string {
+    return ` ORDER BY ${this.#request.target.fts}.rowid DESC LIMIT ${this.#atLeast(rowCount)}`;
   }
 
   /** Those of the chosen entries that the filter leaves: of a thousand rows with a word, only these are looked up. */
-  #filtered(entries: string): string {
+  #left(entries: string, count: number): string {
     const { target, where } = this.#request;
     return (
       `SELECT m.${target.rowId} AS row_id FROM (${entries}) entry` +
-      ` CROSS JOIN ${target.table} m ON m.${target.rowId} = entry.row_id WHERE (${where.sql}) LIMIT ${this.#wanted}`
+      ` CROSS JOIN ${target.table} m ON m.${target.rowId} = entry.row_id WHERE (${where.sql}) LIMIT ${count}`
     );
   }
 

@@ -1,5 +1,5 @@
 import { planQuery, type QueryPlan } from "./query.js";
-import { eachOriginalWord, foldAccents, isUnsegmented, scriptRuns, termsOfWord } from "./terms.js";
+import { eachOriginalWord, foldAccents, isAscii, isUnsegmented, scriptRuns, termsOfWord } from "./terms.js";
 
 /** Matches looked at; the densest place among them is dense enough. */
 const MAX_MATCHES = 500;
@@ -83,8 +83,10 @@ function findWords(content: string, whole: ReadonlySet<string>, beginnings: read
     const first = matches[0];
     if (first !== undefined && (matches.length >= MAX_MATCHES || start > first.start + MAX_CHARS_AFTER_MATCH))
       return false;
-    if (!isUnsegmented(word)) {
-      const what = firstDefined(termsOfWord(foldAccents(word)), whatMatches);
+    // Of each word of each hit: to fold what has nothing to fold would take longer than all the rest.
+    const needsNoFolding = isAscii(word);
+    if (needsNoFolding || !isUnsegmented(word)) {
+      const what = firstDefined(termsOfWord(needsNoFolding ? word : foldAccents(word)), whatMatches);
       if (what !== undefined) matches.push({ start, end: start + word.length, what });
       return true;
     }

@@ -77,7 +77,7 @@ export function toTerms(text: string): string[] {
 
 /** The text to index for `text`: its terms, each behind the scope of its project, separated by spaces. */
 export function toSearchText(text: string, scope: string): string {
-  if (!NON_ASCII.test(text)) return asciiTerms.write(text, scope);
+  if (isAscii(text)) return asciiTerms.write(text, scope);
   let out = "";
   eachWord(text, (word) => {
     for (const term of termsOfWord(word)) out += out === "" ? scope + term : ` ${scope}${term}`;
@@ -104,23 +104,27 @@ const scopes = new LRUCache<string, string>({ max: 1000 });
 
 /** Calls `visit` with each word of `text`, folded but with its case, as `termsOfWord` takes it. */
 export function eachWord(text: string, visit: (word: string) => void): void {
-  const isAscii = !NON_ASCII.test(text);
-  const pattern = isAscii ? ASCII_WORD : WORD;
-  const folded = isAscii ? text : foldAccents(text);
-  // A regular expression of its own state for every call would cost more than the matching.
-  pattern.lastIndex = 0;
-  for (let match = pattern.exec(folded); match !== null; match = pattern.exec(folded)) {
-    const end = pattern.lastIndex;
-    visit(match[0]);
-    pattern.lastIndex = end;
-  }
+  eachOriginalWord(isAscii(text) ? text : foldAccents(text), (word) => {
+    visit(word);
+    return true;
+  });
 }
 
 /** Calls `visit` with each word of `text` as it is written and where it starts, until that returns false. */
 export function eachOriginalWord(text: string, visit: (word: string, start: number) => boolean): void {
-  for (const match of text.matchAll(NON_ASCII.test(text) ? WORD : ASCII_WORD)) {
+  const pattern = isAscii(text) ? ASCII_WORD : WORD;
+  // A regular expression of its own state for every call would cost more than the matching.
+  pattern.lastIndex = 0;
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    const end = pattern.lastIndex;
     if (!visit(match[0], match.index)) return;
+    pattern.lastIndex = end;
   }
+}
+
+/** Whether `text` is of ASCII characters only. */
+export function isAscii(text: string): boolean {
+  return !NON_ASCII.test(text);
 }
 
 /** `word` in pieces, alternately of scripts written without spaces and of others. */
@@ -183,7 +187,7 @@ const cache = new WordCache();
 const asciiTerms = new AsciiTerms(alphabeticTerms);
 
 function computeTerms(word: string): string[] {
-  if (!NON_ASCII.test(word)) return alphabeticTerms(word);
+  if (isAscii(word)) return alphabeticTerms(word);
   if (!UNSEGMENTED.test(word)) return alphabeticTerms(word.replace(/[’ʼ]/g, "'"));
   const terms: string[] = [];
   for (const run of scriptRuns(word)) {
@@ -212,7 +216,7 @@ function alphabeticTerms(word: string): string[] {
   const [, versionNumber] = VERSION_START.exec(bare) ?? [];
   if (versionNumber !== undefined) return [fold(bare), fold(versionNumber)];
   // Base64 and the like change case at every other letter: parts of such a word would be noise.
-  if (bare.length > MAX_TERM_CHARS || !HAS_INNER_CAPITAL.test(bare) || NON_ASCII.test(bare)) return [fold(bare)];
+  if (bare.length > MAX_TERM_CHARS || !HAS_INNER_CAPITAL.test(bare) || !isAscii(bare)) return [fold(bare)];
   const parts = (bare.match(CAMEL_PART) ?? []).filter((part) => part.length > 1);
   return [fold(bare), ...parts.map(fold)];
 }

@@ -125,6 +125,12 @@ describe("order", () => {
     expect((await rows.search("same")).map((hit) => hit.rowId)).toEqual([3, 2, 1]);
   });
 
+  test("more camelCase words than a query looks for find their rows", async () => {
+    const words = Array.from({ length: 80 }, (_, i) => `theVeryLongName${String.fromCharCode(65 + (i % 26))}x${i}`);
+    await using rows = await indexedRows(["nothing", words.join(" ")]);
+    expect(await rows.find(words.join(" "))).toEqual([words.join(" ")]);
+  });
+
   test("a rare word outweighs a common one", async () => {
     await using rows = await indexedRows([...Array.from({ length: 50 }, (_, i) => `common note ${i}`), "zebra"]);
     expect((await rows.find("common zebra"))[0]).toBe("zebra");
@@ -175,6 +181,21 @@ describe("walls", () => {
     rows.insert(["needle in a long and winding haystack"], { kind: "rare" });
     rows.insert(Array.from({ length: 1_000 }, () => "needle"));
     expect(await rows.find("needle", { kind: "rare", limit: 1 })).toHaveLength(1);
+  });
+
+  test("rows with all words come first, though the filter leaves out the best of those", async () => {
+    await using rows = await indexedRows(Array.from({ length: 1_000 }, (_, i) => (i < 100 ? "stone" : "nothing")));
+    // So long that the index has them after those with one of the words.
+    const long = (i: number) => `bridge ${Array.from({ length: 300 }, (_, j) => `w${i}x${j}`)} stone`;
+    rows.insert(Array.from({ length: 210 }, (_, i) => long(i)));
+    rows.insert([`${long(210)} and a little longer`], { kind: "rare" });
+    rows.insert(
+      Array.from({ length: 30 }, () => "bridge"),
+      { kind: "rare" },
+    );
+    const found = await rows.find("stone bridge", { kind: "rare" });
+    expect(found[0]).toContain("and a little longer");
+    expect(found).toHaveLength(10);
   });
 });
 
