@@ -17,8 +17,8 @@ export interface ReplicaSyncOptions {
   readonly redact: (text: string) => string;
 }
 
-const ATTEMPTS = 6;
-const FIRST_PAUSE_MS = 25;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
 
 interface Answer {
   readonly id: number;
@@ -114,19 +114,24 @@ export class ReplicaSync {
     return run;
   }
 
-  /** While the primary packs its log, it has neither the frames nor their snapshot for a moment. */
+  /**
+   * While the primary packs its log, it has neither the frames nor their snapshot for a moment, which under load lasts
+   * seconds: asked again as long as the call may take.
+   */
   async #fetch(): Promise<Replicated> {
-    for (let attempt = 1; ; attempt++) {
+    const end = performance.now() + this.#options.timeoutMs;
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       try {
-        return await this.#request();
+        return await this.#request(end - performance.now());
       } catch (error) {
-        if (attempt === ATTEMPTS || !(error as Error).message.includes("snapshot not found")) throw error;
-        await sleep(FIRST_PAUSE_MS * 2 ** attempt);
+        const isPacking = (error as Error).message.includes("snapshot not found");
+        if (!isPacking || performance.now() + pause >= end) throw error;
+        await sleep(pause);
       }
     }
   }
 
-  async #request(): Promise<Replicated> {
+  async #request(timeLeftMs: number): Promise<Replicated> {
     if (this.#isClosed) throw new UnavailableError("The replica is closed", "notApplied");
     const { timeoutMs, probe } = this.#options;
     if (this.#worker === undefined) await probe();
@@ -137,12 +142,12 @@ export class ReplicaSync {
     try {
       return await new Promise<Replicated>((resolve, reject) => {
         this.#waiting = { id, waiter: { resolve, reject } };
-        if (timeoutMs <= MAX_TIMER_MS) {
+        if (timeLeftMs <= MAX_TIMER_MS) {
           timer = setTimeout(() => {
             // The call itself cannot be interrupted: the next one gets another thread.
             this.#abandon(worker);
             reject(timedOut(timeoutMs, false));
-          }, timeoutMs);
+          }, timeLeftMs);
         }
         worker.postMessage(id);
       });
