@@ -11,7 +11,7 @@ import {
   toMessage,
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
-import { inParts, prepareStatement, type Statement } from "./statements.js";
+import { inParts, jsonRows, prepareStatement, type Statement } from "./statements.js";
 
 /** Rows and characters of one statement: enough for full speed, little enough to leave the event loop its turns. */
 const ROWS_PER_STATEMENT = 1_000;
@@ -52,7 +52,7 @@ const values = (seq: SQL, row: SQL) => sql`${placeholder("project")}, owner.row_
  */
 const appendRows = prepareStatement(sql`with ${owner}
   insert into ${m} (${names}) select ${values(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
-  from owner cross join json_each(${placeholder("rows")}) as j where true returning seq`);
+  from ${jsonRows("rows")} as j cross join owner where true returning seq`);
 
 /** The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id. */
 const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, fresh as materialized (

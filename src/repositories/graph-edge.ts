@@ -7,7 +7,7 @@ import type { RepositoryContext } from "./executor.js";
 import { expectWord } from "./graph-node.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
-import { inParts, list, prepareStatement, type Statement, set } from "./statements.js";
+import { inParts, jsonRows, list, prepareStatement, type Statement, set } from "./statements.js";
 
 /** An edge between two nodes of one project, or from a node to itself. */
 export interface GraphEdge {
@@ -98,7 +98,7 @@ export const selectEdge = prepareStatement(sql`select ${edgeColumns} from ${edge
 const nodeRow = (place: number): SQL =>
   sql`(select ${n.rowId} from ${n} where ${n.project} = ${project} and ${n.id} = edge.value ->> ${sql.raw(String(place))})`;
 const insertInto = sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)`;
-const draftRows = sql`from json_each(${sql.placeholder("rows")}) as edge`;
+const draftRows = sql`from ${jsonRows("rows")} as edge`;
 // Rows travel as JSON: one statement for many of them costs half of one statement each. SQLite reads decimals from JSON
 // not always to the last bit, so a weight comes as an integer and a power of two to divide by, or as an argument.
 const weightColumn = sql`coalesce(${sql.placeholder("weight")}, (edge.value ->> 4) * 1.0 / (1 << (edge.value ->> 5)))`;

@@ -6,7 +6,7 @@ import { expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis 
 import type { RepositoryContext } from "./executor.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
-import { inParts, list, prepareStatement, type Statement, set } from "./statements.js";
+import { inParts, jsonRows, list, prepareStatement, type Statement, set } from "./statements.js";
 
 /** A node of a graph. */
 export interface GraphNode {
@@ -126,14 +126,14 @@ export const selectNodes = prepareStatement(sql`select ${nodeColumns()} from ${n
 // Rows travel as JSON: one statement for many of them costs a third of one statement each.
 const insertRows = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
   select ${project}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-  from json_each(${sql.placeholder("rows")})`);
+  from ${jsonRows("rows")}`);
 const upsertRow = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
   values (${project}, ${sql.placeholder("id")}, ${sql.placeholder("kind")}, ${sql.placeholder("name")},
     ${sql.placeholder("data")}, ${sql.placeholder("createdAt")}, ${sql.placeholder("updatedAt")})
   on conflict (project, id) do update set kind = excluded.kind, name = excluded.name, data = excluded.data,
     updated_at = excluded.updated_at`);
 const insertLabels = prepareStatement(sql`insert into ${l} (project, node_row, label)
-  select ${project}, ${n.rowId}, pair.value ->> 1 from json_each(${sql.placeholder("pairs")}) as pair
+  select ${project}, ${n.rowId}, pair.value ->> 1 from ${jsonRows("pairs")} as pair
   cross join ${n} on ${n.project} = ${project} and ${n.id} = pair.value ->> 0`);
 const deleteLabels = prepareStatement(sql`delete from ${l}
   where ${l.nodeRow} = (select ${n.rowId} from ${n} where ${isNode})`);

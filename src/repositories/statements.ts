@@ -22,6 +22,16 @@ export function prepareStatement(query: SQL): (values: Record<string, InValue>) 
   return (values) => ({ sql: text, args: fillPlaceholders(params, values) as InValue[] });
 }
 
+/**
+ * The elements of a JSON array as a table with `key` and `value`, to read parts of each with `value ->> place`. A column
+ * of json_each itself is written out as text again wherever it is mentioned: this, first in its FROM, writes it once,
+ * which makes a bulk insert a tenth faster.
+ */
+export function jsonRows(name: string): SQL {
+  // The LIMIT keeps SQLite from seeing through the subquery.
+  return sql`(select key, value from json_each(${sql.placeholder(name)}) limit -1)`;
+}
+
 /** Most bytes of an argument: a server takes 5 MB. */
 const MAX_ARGUMENT_BYTES = 4_500_000;
 
