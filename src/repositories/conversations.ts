@@ -9,7 +9,7 @@ import {
   type ForkOptions,
   findConversation,
   forkConversation,
-  insertConversationStatement,
+  insertConversations,
 } from "./conversation-fork.js";
 import { type ListConversationsOptions, listConversations } from "./conversation-list.js";
 import {
@@ -97,8 +97,7 @@ export class ConversationRepository {
     const drafts = inputs.map((input) => toConversationDraft(this.#context, input));
     if (drafts.length === 0) return [];
     const time = new Date(this.#context.now());
-    const fixed = { ...this.#context, now: () => time.getTime() };
-    const statements = drafts.map((draft) => insertConversationStatement(fixed, draft));
+    const statements = insertConversations({ ...this.#context, now: () => time.getTime() }, drafts);
     await asStorageErrors(async () =>
       statements.length === 1
         ? this.#context.executor.execute(statements[0]!)

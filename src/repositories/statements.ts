@@ -35,10 +35,15 @@ export function jsonRows(name: string): SQL {
 /** Most bytes of an argument: a server takes 5 MB. */
 const MAX_ARGUMENT_BYTES = 4_500_000;
 
-/** The statement for `rows`, or those for parts of them, in order, where it would have an argument too large for a server. */
+/** Most rows of one statement of a batch: between two of them the event loop may have a turn. */
+const MAX_ROWS = 1_000;
+
+/** The statement for `rows`, or those for parts of them, in order: not of too many, and with no argument too large for a server. */
 export function inParts<T>(rows: readonly T[], toOne: (rows: readonly T[]) => Statement): Statement[] {
-  const statement = toOne(rows);
-  if (rows.length < 2 || !statement.args.some(isTooLarge)) return [statement];
+  if (rows.length <= MAX_ROWS) {
+    const statement = toOne(rows);
+    if (rows.length < 2 || !statement.args.some(isTooLarge)) return [statement];
+  }
   const half = rows.length >> 1;
   return [...inParts(rows.slice(0, half), toOne), ...inParts(rows.slice(half), toOne)];
 }
