@@ -23,6 +23,7 @@ export type {
   MessageInput,
   MessagePatch,
   MessageRole,
+  NewConversation,
 } from "./repositories/conversation-record.js";
 export type { MessageRef, MessageRefInput } from "./repositories/conversation-refs.js";
 export type { MessageSearchResult, SearchMessagesOptions } from "./repositories/conversation-search.js";

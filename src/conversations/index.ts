@@ -5,13 +5,13 @@ import { parseLocalUrl } from "../client/file-url.js";
 import { openLocalClient } from "../client/open-local.js";
 import { StorageError } from "../errors.js";
 import { backUpLocked } from "../migrate/backup.js";
-import type { Conversation, ConversationInput, Message, MessageInput } from "../repositories/conversation-record.js";
+import type { Conversation, Message, MessageInput, NewConversation } from "../repositories/conversation-record.js";
 import type { MessageRef, MessageRefInput } from "../repositories/conversation-refs.js";
 import type { ConversationRepository } from "../repositories/conversations.js";
 import { openStorage } from "../storage.js";
 import { resolveStorageOptions } from "../storage-options.js";
 
-export type { Conversation, ConversationInput, Message, MessageInput, MessageRef, MessageRefInput };
+export type { Conversation, Message, MessageInput, MessageRef, MessageRefInput, NewConversation };
 
 /** What has conversations: a storage, one project of it, or a transaction of either. */
 export interface HasConversations {
@@ -71,7 +71,7 @@ function dayAndTime(now: number): [string, string] {
 }
 
 /** `conversations.insert` as a function. */
-export function insertConversation(storage: HasConversations, input: ConversationInput = {}): Promise<Conversation> {
+export function insertConversation(storage: HasConversations, input: NewConversation = {}): Promise<Conversation> {
   return storage.conversations.insert(input);
 }
 

@@ -24,7 +24,7 @@ const placeholder = sql.placeholder;
 const owner = sql`owner as materialized (
     select ${c.rowId} as row_id, coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq}) as last_seq
     from ${c} where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null)`;
-const names = sql.join(
+export const messageColumnNames = sql.join(
   [
     m.project,
     m.conversationRowId,
@@ -42,7 +42,11 @@ const names = sql.join(
   ].map((column) => sql.identifier(column.name)),
   sql`, `,
 );
-const values = (seq: SQL, row: SQL) => sql`${placeholder("project")}, owner.row_id, ${seq}, ${row} ->> 0, ${row} ->> 1,
+/** What goes into them: of `owner`, a table with its row_id, and of a `row` of `toRow`. */
+export const messageValues = (
+  seq: SQL,
+  row: SQL,
+) => sql`${placeholder("project")}, owner.row_id, ${seq}, ${row} ->> 0, ${row} ->> 1,
   ${row} ->> 2, ${row} ->> 3, ${row} ->> 4, ${row} ->> 5, ${row} ->> 6, ${placeholder("now")}, (${row} ->> 7) || '.' || (${seq}), ${row} ->> 8`;
 
 /**
@@ -51,7 +55,7 @@ const values = (seq: SQL, row: SQL) => sql`${placeholder("project")}, owner.row_
  * statement also cost the index less than a statement each: at the end of every one FTS5 writes out what it has gathered.
  */
 const appendRows = prepareStatement(sql`with ${owner}
-  insert into ${m} (${names}) select ${values(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
+  insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
   from ${jsonRows("rows")} as j cross join owner where true returning seq`);
 
 /** The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id. */
@@ -59,7 +63,7 @@ const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, fresh as mate
     select j.value as value, row_number() over (order by j.key) as place from json_each(${placeholder("rows")}) as j
     where j.value ->> 5 is null or not exists (select 1 from chain cross join ${m}
       on ${m.conversationRowId} = chain.row_id and ${m.clientId} = j.value ->> 5 and ${m.seq} <= chain.up_to))
-  insert into ${m} (${names}) select ${values(sql`owner.last_seq + fresh.place`, sql`fresh.value`)}
+  insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + fresh.place`, sql`fresh.value`)}
   from owner cross join fresh where true returning id, seq`);
 
 const selectByClientId = prepareStatement(sql`${withChain} select ${messageColumns} from chain
@@ -112,9 +116,7 @@ async function appendNew(
   conversationId: string,
   drafts: readonly MessageDraft[],
 ): Promise<Appended> {
-  const first = new Map<MessageDraft | string, MessageDraft>();
-  for (const draft of drafts) if (!first.has(draft.clientId ?? draft)) first.set(draft.clientId ?? draft, draft);
-  const distinct = [...first.values()];
+  const distinct = withoutRepeated(drafts);
   const results = await run(executor, appendStatements(appendNewRows, context, conversationId, distinct));
   const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
   const stored = new Map<MessageDraft | string, Message>();
@@ -152,6 +154,19 @@ async function findByClientId(
   throw new Error(`${clientIds.length - rows.length} messages were neither stored nor found`);
 }
 
+/** Of drafts with the same client id, the first. */
+export function withoutRepeated(drafts: readonly MessageDraft[]): MessageDraft[] {
+  const first = new Map<MessageDraft | string, MessageDraft>();
+  for (const draft of drafts) if (!first.has(draft.clientId ?? draft)) first.set(draft.clientId ?? draft, draft);
+  return [...first.values()];
+}
+
+/** What a statement is given of a draft, in the places from which `messageValues` takes it. */
+export function toRow(project: string, conversationId: string, draft: MessageDraft): (string | number | null)[] {
+  const { id, role, content, metadata, tags, clientId, createdAt } = draft;
+  return [id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, conversationId, draft)];
+}
+
 /** The statements that append, in order. */
 function appendStatements(
   append: typeof appendRows,
@@ -161,10 +176,7 @@ function appendStatements(
 ): Statement[] {
   const time = now();
   return chunks(drafts).flatMap((chunk) => {
-    const rows = chunk.map((draft) => {
-      const { role, content, metadata, tags, clientId, createdAt } = draft;
-      return [draft.id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, id, draft)];
-    });
+    const rows = chunk.map((draft) => toRow(project, id, draft));
     return inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
   });
 }

@@ -12,7 +12,7 @@ import {
   toConversation,
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
-import { inParts, jsonRows, prepareInsert, prepareStatement, type Statement } from "./statements.js";
+import { prepareInsert, prepareStatement, type Statement } from "./statements.js";
 
 export interface ForkOptions {
   /** The last message to share; 0 for none. @default all there are */
@@ -47,11 +47,6 @@ const insertRow = prepareInsert(c, [
   c.createdAt,
   c.updatedAt,
 ]);
-/** Many that share nothing, each at a quarter of the cost of a statement of its own. */
-const insertRows = prepareStatement(sql`insert into ${c}
-  (project, id, title, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
-  select ${sql.placeholder("project")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${ALL_VISIBLE},
-    value ->> 4, ${sql.placeholder("now")} from ${jsonRows("rows")}`);
 const selectOne = prepareStatement(sql`select ${conversationColumns} from ${c}
   where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.purgedAt} is null`);
 
@@ -75,16 +70,6 @@ export function insertConversationStatement(
     createdAt,
     now(),
   ]);
-}
-
-/** The statements that store drafts as new conversations. */
-export function insertConversations(
-  { project, now }: RepositoryContext,
-  drafts: readonly ConversationDraft[],
-): Statement[] {
-  const time = now();
-  const rows = drafts.map(({ id, title, tags, metadata, createdAt }) => [id, title, tags, metadata, createdAt]);
-  return inParts(rows, (part) => insertRows({ project, rows: JSON.stringify(part), now: time }));
 }
 
 /** A conversation, deleted or not. */

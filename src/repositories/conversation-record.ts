@@ -59,6 +59,12 @@ export interface ConversationInput {
   readonly createdAt?: Date | number | undefined;
 }
 
+/** What a caller gives to make a conversation and, at once, the messages it begins with. */
+export interface NewConversation extends ConversationInput {
+  /** In order, stored as `append` would store them. @default [] */
+  readonly messages?: readonly MessageInput[] | undefined;
+}
+
 /** Fields to change; those left out, or undefined, stay. */
 export type ConversationPatch = Pick<ConversationInput, "title" | "tags" | "metadata">;
 
@@ -106,7 +112,7 @@ export const ROLES: readonly MessageRole[] = ["system", "user", "assistant", "to
 export const MAX_TITLE_CHARS = 1000;
 /** Most characters of a message or of a summary. */
 export const MAX_MESSAGE_CHARS = 1_000_000;
-const CONVERSATION_KEYS = ["id", "title", "tags", "metadata", "createdAt"];
+export const CONVERSATION_KEYS = ["id", "title", "tags", "metadata", "createdAt"];
 const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "createdAt"];
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */

@@ -4,17 +4,11 @@ import { conversations } from "../schema/conversations.js";
 import { definedOnly, expectId, expectKeys, expectLimit } from "./arguments.js";
 import { appendMessages } from "./conversation-append.js";
 import { findMessage, noConversation, readChain, requireChain } from "./conversation-chain.js";
-import {
-  expectForkOptions,
-  type ForkOptions,
-  findConversation,
-  forkConversation,
-  insertConversations,
-} from "./conversation-fork.js";
+import { expectForkOptions, type ForkOptions, findConversation, forkConversation } from "./conversation-fork.js";
+import { insertConversations, toNewDraft } from "./conversation-insert.js";
 import { type ListConversationsOptions, listConversations } from "./conversation-list.js";
 import {
   type Conversation,
-  type ConversationInput,
   type ConversationPatch,
   conversationColumns,
   expectRole,
@@ -22,6 +16,7 @@ import {
   type MessageInput,
   type MessagePatch,
   type MessageRole,
+  type NewConversation,
   toConversation,
   toConversationDraft,
   toMessageDraft,
@@ -85,16 +80,22 @@ export class ConversationRepository {
     this.#context = context;
   }
 
-  /** Makes a conversation. Rejects with `CONFLICT` if the project has its id already, for a message or deleted too. */
-  async insert(input: ConversationInput = {}): Promise<Conversation> {
+  /**
+   * Makes a conversation, with its first messages if there are any. Rejects with `CONFLICT` if the project has one of
+   * the ids already, for a conversation or a message, deleted ones included.
+   */
+  async insert(input: NewConversation = {}): Promise<Conversation> {
     const [conversation] = await this.insertMany([input]);
     return conversation!;
   }
 
-  /** Makes all of them, or none. */
-  async insertMany(inputs: readonly ConversationInput[]): Promise<Conversation[]> {
+  /**
+   * Makes all of them, with their messages, or none. What loads most in the least time: a thousand messages share a
+   * statement, whichever conversations they belong to.
+   */
+  async insertMany(inputs: readonly NewConversation[]): Promise<Conversation[]> {
     if (!Array.isArray(inputs)) throw new TypeError(expectation("inputs", "an array of conversations", inputs));
-    const drafts = inputs.map((input) => toConversationDraft(this.#context, input));
+    const drafts = inputs.map((input) => toNewDraft(this.#context, input));
     if (drafts.length === 0) return [];
     const time = new Date(this.#context.now());
     const statements = insertConversations({ ...this.#context, now: () => time.getTime() }, drafts);
@@ -103,14 +104,18 @@ export class ConversationRepository {
         ? this.#context.executor.execute(statements[0]!)
         : this.#context.executor.batch(statements),
     );
-    this.#announce("insert", ...drafts.map(({ id }) => id));
-    return drafts.map(({ id, title, tags, metadata, createdAt }) => ({
+    this.#announce(
+      "insert",
+      ...drafts.map(({ id }) => id),
+      ...drafts.flatMap(({ messages }) => messages.map(({ id }) => id)),
+    );
+    return drafts.map(({ id, title, tags, metadata, createdAt, messages }) => ({
       id,
       project: this.#context.project,
       title,
       tags: JSON.parse(tags) as string[],
       metadata: JSON.parse(metadata) as Record<string, unknown>,
-      messageCount: 0,
+      messageCount: messages.length,
       forkedFrom: null,
       createdAt: new Date(createdAt),
       updatedAt: time,

@@ -32,6 +32,8 @@ const CALLS: Readonly<Record<string, (storage: Storage) => Promise<unknown>>> = 
   "sessions.end": ({ sessions }) => sessions.end("s"),
   "sessions.get, list, latest, active": ({ sessions }) => sessions.active(),
   "conversations.insert": ({ conversations }) => conversations.insert({ id: "talk" }),
+  "conversations.insertMany, with messages": ({ conversations }) =>
+    conversations.insertMany(["a", "b"].map((content) => ({ messages: [{ role: "user", content }] }))),
   "conversations.append, one or many": ({ conversations }) =>
     conversations.append("talk", [
       { id: "turn", role: "user", content: "which region?" },

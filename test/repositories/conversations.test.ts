@@ -121,6 +121,79 @@ describe("a conversation", () => {
   });
 });
 
+describe("conversations stored with their messages", () => {
+  test("are as if the messages had been appended", async () => {
+    await using db = await open({ now: () => 5 });
+    const messages = [
+      { role: "system", content: "" },
+      { id: "call", role: "assistant", content: 'a walrus " and \\ and 数据', metadata: { toolCalls: [{ id: "x" }] } },
+      { role: "tool", content: "🎉\n", tags: ["t"], clientId: "k", createdAt: 7 },
+      { role: "tool", content: "repeated", clientId: "k" },
+    ] as const;
+    const stored = await db.conversations.insert({ id: "at once", title: "t", messages });
+    expect(stored).toMatchObject({ id: "at once", title: "t", messageCount: 3, updatedAt: new Date(5) });
+    expect(await db.conversations.get("at once")).toEqual(stored);
+    const other = db.storage.project("other").conversations;
+    await other.insert({ id: "at once", title: "t" });
+    await other.append("at once", messages);
+    const { items } = await db.conversations.messages("at once");
+    const appended = (await other.messages("at once")).items;
+    expect(items).toEqual(appended.map((message, i) => ({ ...message, id: items[i]!.id })));
+    expect(items.map(({ seq }) => seq)).toEqual([1, 2, 3]);
+    expect(await db.conversations.search("walrus")).toMatchObject([{ message: items[1] }]);
+    expect(await db.conversations.tags()).toEqual([{ tag: "t", count: 1 }]);
+    const again = await db.conversations.append("at once", { role: "user", content: "x", clientId: "k" });
+    expect(again).toEqual(items[2]);
+    expect(await db.conversations.append("at once", turns("next"))).toMatchObject([{ seq: 4 }]);
+    expect(await db.conversations.insert({ messages: [] })).toMatchObject({ messageCount: 0 });
+  });
+
+  test("in thousands get every message into its place", async () => {
+    await using db = await open();
+    const sizes = [0, 1, 700, 1, 1_600, 0, 3];
+    const inputs = sizes.map((size, c) => ({
+      id: `c${c}`,
+      messages: Array.from({ length: size }, (_, i) => ({ role: roleOf(i), content: `message ${i} of ${c}` })),
+    }));
+    const stored = await db.conversations.insertMany(inputs);
+    expect(stored.map(({ messageCount }) => messageCount)).toEqual(sizes);
+    for (const { id, messages } of inputs) {
+      const { items } = await db.conversations.messages(id, { limit: 2_000 });
+      expect(items.map(({ conversationId, seq, role, content }) => ({ conversationId, seq, role, content }))).toEqual(
+        messages.map((message, i) => ({ conversationId: id, seq: i + 1, ...message })),
+      );
+    }
+    expect(await db.conversations.search("1599")).toMatchObject([{ message: { conversationId: "c4", seq: 1_600 } }]);
+  });
+
+  test("are stored all or none, and told once they are", async () => {
+    await using db = await open();
+    const changes: Change[] = [];
+    db.storage.on("change", (change) => changes.push(change));
+    await db.conversations.insert({ id: "c", messages: [{ id: "m", ...turns("one")[0]! }] });
+    expect(changes).toMatchObject([{ area: "conversations", action: "insert", ids: ["c", "m"] }]);
+    const many = Array.from({ length: 1_500 }, (_, i) => ({ role: roleOf(i), content: "y" }));
+    const refused = (last: object) =>
+      db.conversations.insertMany([{ id: "new", messages: many }, last as { id: string }]).catch((error) => error);
+    const message = { role: "user", content: "z" };
+    for (const last of [
+      { id: "c" },
+      { messages: [{ ...message, id: "m" }] },
+      { messages: [{ ...message, id: "c" }] },
+      { id: "self", messages: [{ ...message, id: "self" }] },
+      { messages: [{ ...message, id: "new" }] },
+    ]) {
+      expect(await refused(last), JSON.stringify(last)).toMatchObject({ code: "CONFLICT" });
+    }
+    for (const last of [{ messages: "z" }, { messages: [null] }, { messages: [{ role: "user" }] }, { message }, null]) {
+      expect(await refused(last as object), JSON.stringify(last)).toBeInstanceOf(TypeError);
+    }
+    expect((await db.conversations.list()).items.map(({ id }) => id)).toEqual(["c"]);
+    expect(await db.conversations.message("m")).toMatchObject({ seq: 1, content: "one" });
+    expect(changes).toHaveLength(1);
+  });
+});
+
 describe("messages", () => {
   test("get the next seq, one by one and many at once, and come back as they were stored", async () => {
     await using db = await open({ now: () => 5 });
@@ -230,13 +303,14 @@ describe("messages", () => {
     await using db = await open();
     const { id } = await db.conversations.insert();
     const [message] = await db.conversations.append(id, turns("the draft mentions walruses"));
+    expect(await db.conversations.search("walruses")).toMatchObject([{ message }]);
     const changed = await db.conversations.updateMessage(message!.id, {
       content: "it mentions pelicans",
       metadata: { done: true },
     });
     expect(changed).toEqual({ ...message, content: "it mentions pelicans", metadata: { done: true } });
     expect(await db.conversations.message(message!.id)).toEqual(changed);
-    expect(await db.conversations.search("walrus")).toEqual([]);
+    expect(await db.conversations.search("walruses")).toEqual([]);
     expect(await db.conversations.search("pelican")).toHaveLength(1);
     expect(await db.conversations.updateMessage("none", { content: "" })).toBeUndefined();
     expect(await db.conversations.updateMessage(message!.id, { metadata: {} })).toMatchObject({
