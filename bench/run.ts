@@ -39,22 +39,29 @@ const TRIALS: Record<string, Trial> = {
 };
 const SELF = fileURLToPath(import.meta.url);
 
-if (process.argv[2] === "--run") await runOne(process.argv[3]!, process.argv[4]!);
-else runAll();
+if (process.argv[2] === "--run") await runOne(process.argv[3]!, process.argv[4]!, process.argv[5]!);
+else await withFolder(runAll);
 
 /** In the child: one contender of one trial, its figure on the last line. */
-async function runOne(name: string, contender: string): Promise<never> {
-  const folder = mkdtempSync(join(process.env.HOLDFAST_BENCH_DIR ?? tmpdir(), "holdfast-bench-"));
-  try {
-    const figure = await TRIALS[name]!.contenders[contender]!({ folder });
+async function runOne(name: string, contender: string, shared: string): Promise<never> {
+  await withFolder(async (folder) => {
+    const figure = await TRIALS[name]!.contenders[contender]!({ folder, shared });
     process.stdout.write(`${figure}\n`);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
   process.exit(0);
 }
 
-function runAll(): void {
+/** Gives `work` an empty folder, and removes it. */
+async function withFolder(work: (folder: string) => unknown): Promise<void> {
+  const folder = mkdtempSync(join(process.env.HOLDFAST_BENCH_DIR ?? tmpdir(), "holdfast-bench-"));
+  try {
+    await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function runAll(shared: string): void {
   const { values } = parseArgs({
     options: {
       rounds: { type: "string", default: "5" },
@@ -75,7 +82,7 @@ function runAll(): void {
     const figures = new Map(contenders.map((contender) => [contender, [] as number[]]));
     for (let round = 0; round < rounds; round++) {
       for (const contender of contenders) {
-        const output = execFileSync(process.execPath, ["--import", "tsx", SELF, "--run", name, contender], {
+        const output = execFileSync(process.execPath, ["--import", "tsx", SELF, "--run", name, contender, shared], {
           encoding: "utf8",
           env: { ...process.env, HOLDFAST_TEST_DATA: data },
         });

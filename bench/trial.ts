@@ -1,6 +1,9 @@
-/** What a contender is given: an empty folder of its own. */
+/** What a contender is given. */
 export interface TrialContext {
+  /** An empty folder of its own. */
   readonly folder: string;
+  /** A folder for what several contenders need; it goes when the run ends. */
+  readonly shared: string;
 }
 
 /** One thing to measure, done by each contender in its own way. */

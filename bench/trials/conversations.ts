@@ -1,9 +1,8 @@
-import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MessageInput } from "../../src/repositories/conversation-record.js";
 import type { ConversationRepository } from "../../src/repositories/conversations.js";
 import { openStorage, type Storage } from "../../src/storage.js";
+import { openFilled } from "../filled.js";
 import { LOCOMO, readLocomo, turnsOf } from "../locomo.js";
 import { textMaker, wordOf } from "../text.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
@@ -34,21 +33,9 @@ async function fill(conversations: ConversationRepository, messages: number): Pr
   }
 }
 
-/** A storage with such a log; the file is made once per machine, and copied. */
-async function openLog(context: TrialContext, messages: number) {
-  const made = join(process.env.HOLDFAST_BENCH_DIR ?? tmpdir(), `holdfast-bench-log-${messages}.db`);
-  if (!existsSync(made)) {
-    const storage = await openStorage({ url: join(context.folder, "filling.db"), durability: "relaxed" });
-    await fill(storage.conversations, messages);
-    rmSync(`${made}.partial`, { force: true });
-    await storage.client.execute({ sql: "VACUUM INTO ?", args: [`${made}.partial`] });
-    await storage.close();
-    renameSync(`${made}.partial`, made);
-  }
-  const path = join(context.folder, "log.db");
-  copyFileSync(made, path);
-  return openStorage({ url: path, durability: "relaxed" });
-}
+/** A storage with such a log. */
+const openLog = (context: TrialContext, messages: number) =>
+  openFilled(context, `log-${messages}`, ({ conversations }) => fill(conversations, messages));
 
 /** The same work on the small log and on the large one: the second figure must not be much more than the first. */
 function onBothSizes(

@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import type { Storage } from "../../src/storage.js";
-import { openStorage } from "../../src/storage.js";
+import { openFilled } from "../filled.js";
 import { textMaker, wordOf } from "../text.js";
 import type { Trial, TrialContext } from "../trial.js";
 
@@ -19,13 +18,19 @@ async function fill(storage: Storage, projects: number, memoriesEach: number): P
 /** Measured, after as many that compile the code: what a service that runs for minutes has. */
 const SEARCHES = 200;
 
-/** The median of searches for words of the given ranks; the first is in most memories. */
-async function medianSearch({ folder }: TrialContext, projects: number, each: number, query: (i: number) => string) {
-  await using storage = await openStorage({ url: join(folder, "search.db"), durability: "relaxed" });
-  await fill(storage, projects, each);
+/** How many projects there are, with how many memories each, and in how many of them in turn is searched. */
+interface Corpus {
+  readonly projects: number;
+  readonly each: number;
+  readonly searched: number;
+}
+
+/** The median of searches, in milliseconds. */
+async function medianSearch(context: TrialContext, { projects, each, searched }: Corpus, query: (i: number) => string) {
+  await using storage = await openFilled(context, `memories-${projects}-${each}`, (one) => fill(one, projects, each));
   const times: number[] = [];
   for (let i = 0; i < 2 * SEARCHES; i++) {
-    const { memories } = storage.project(`project-${i % projects}`);
+    const { memories } = storage.project(`project-${i % searched}`);
     const start = performance.now();
     await memories.search(query(i));
     if (i >= SEARCHES) times.push(performance.now() - start);
@@ -35,14 +40,20 @@ async function medianSearch({ folder }: TrialContext, projects: number, each: nu
 
 /** Of sixty pairs: still rarer words would be in no memory of a small project. */
 const rare = (i: number) => `${wordOf(3000 + (i % 60) * 37)} ${wordOf(5000 + (i % 60) * 11)}`;
+/** Of fifteen pairs; the word of rank 1 is in most memories. */
 const common = (i: number) => `${wordOf(1 + (i % 3))} ${wordOf(4 + (i % 5))}`;
+
+const LARGE = { projects: 1, each: 100_000, searched: 1 };
+const SMALL = { projects: 1000, each: 1000, searched: 1 };
+/** Every search in a project that was not read before: SQLite asks the operating system for each page. */
+const UNREAD = { ...SMALL, searched: SMALL.projects };
 
 export const searchLarge: Trial = {
   title: "search over 100,000 memories in one project, median",
   unit: "ms",
   contenders: {
-    "selective words": (context) => medianSearch(context, 1, 100_000, rare),
-    "common words": (context) => medianSearch(context, 1, 100_000, common),
+    "selective words": (context) => medianSearch(context, LARGE, rare),
+    "common words": (context) => medianSearch(context, LARGE, common),
   },
 };
 
@@ -50,7 +61,9 @@ export const searchSmallProject: Trial = {
   title: "search in one of 1,000 projects with 1,000 memories each, median",
   unit: "ms",
   contenders: {
-    "selective words": (context) => medianSearch(context, 1000, 1000, rare),
-    "common words": (context) => medianSearch(context, 1000, 1000, common),
+    "selective words": (context) => medianSearch(context, SMALL, rare),
+    "common words": (context) => medianSearch(context, SMALL, common),
+    "selective, each in another project": (context) => medianSearch(context, UNREAD, rare),
+    "common, each in another project": (context) => medianSearch(context, UNREAD, common),
   },
 };
