@@ -236,7 +236,13 @@ function nodesIn({ rows }: Rows): { ids: string[]; rowIds: number[] } {
 function toAdjacency(read: GraphRead): Adjacency {
   const placeOf = placesByRow(read.rowIds);
   const edges = read.edges.map((row): EdgesOfType => {
-    const places = (text: unknown) => Uint32Array.from(numbers(text), placeOf);
+    // A typed array's `from` takes five times as long.
+    const places = (text: unknown) => {
+      const list = numbers(text);
+      const all = new Uint32Array(list.length);
+      for (let index = 0; index < list.length; index++) all[index] = placeOf(list[index]!);
+      return all;
+    };
     const isWeighted = Number(row[3]) === 1;
     return {
       type: row[0] as string,
