@@ -114,5 +114,6 @@ test("two calls on one client at once: one applies, the other finds it done", as
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
   await using client = openTestClient(temp.url);
   const results = await Promise.all([migrate(client, { folder }), migrate(client, { folder })]);
-  expect(results.map(({ applied }) => applied.length)).toEqual([2, 0]);
+  // Whichever has read its folder first.
+  expect(results.map(({ applied }) => applied.length).sort()).toEqual([0, 2]);
 });
