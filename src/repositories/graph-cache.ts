@@ -84,17 +84,23 @@ export class GraphCache {
 
   /** The graph of a project as `executor` sees it now; undefined where a query has to answer. */
   async get(executor: Executor, project: string, demand: GraphDemand = {}): Promise<Adjacency | undefined> {
-    const version = versionIn(await executor.execute(selectVersion({ project })));
+    const isRequired = demand.isRequired === true;
+    const mayFit = this.#graphs !== undefined && demand.isSmall !== true && !this.#tooBig.has(project);
+    // Where it will be read, its size comes along.
+    const isUnread = this.#graphs?.has(project) !== true && (isRequired || mayFit);
+    const measured = isUnread ? await measure(executor, project) : undefined;
+    const version =
+      measured === undefined ? versionIn(await executor.execute(selectVersion({ project }))) : measured.version;
     const known = this.#graphs?.get(project);
     if (known !== undefined && known.version === version) return known;
-    if (demand.isRequired !== true) {
+    if (!isRequired) {
       if (this.#graphs === undefined || this.#tooBig.get(project) === version) return undefined;
       if (demand.isSmall === true && version !== undefined && this.#asked.get(project) !== version) {
         this.#asked.set(project, version);
         return undefined;
       }
     }
-    return this.#readOnce(executor, project, version, demand.isRequired === true);
+    return this.#readOnce(executor, project, version, isRequired, measured);
   }
 
   /** The same, whether it fits or not. */
@@ -108,11 +114,17 @@ export class GraphCache {
   }
 
   /** Callers that come while a version is being read share it. */
-  #readOnce(executor: Executor, project: string, version: number | undefined, isRequired: boolean) {
+  #readOnce(
+    executor: Executor,
+    project: string,
+    version: number | undefined,
+    isRequired: boolean,
+    measured: Measured | undefined,
+  ) {
     const key = JSON.stringify([project, version, isRequired]);
     const running = this.#reading.get(key);
     if (running !== undefined && running.executor === executor) return running.graph;
-    const graph = this.#read(executor, project, isRequired);
+    const graph = this.#read(executor, project, isRequired, measured);
     this.#reading.set(key, { executor, graph });
     const forget = () => {
       if (this.#reading.get(key)?.graph === graph) this.#reading.delete(key);
@@ -121,15 +133,19 @@ export class GraphCache {
     return graph;
   }
 
-  async #read(executor: Executor, project: string, isRequired: boolean): Promise<Adjacency | undefined> {
+  async #read(
+    executor: Executor,
+    project: string,
+    isRequired: boolean,
+    measured: Measured | undefined,
+  ): Promise<Adjacency | undefined> {
     for (let attempt = 0; ; attempt++) {
-      const [versions, sizes] = await executor.batch([selectVersion({ project }), selectSize({ project })]);
-      const version = versionIn(versions!);
-      const [nodes, idChars, edges] = Array.from(sizes!.rows[0] as unknown as ArrayLike<unknown>, Number);
-      const fits = estimateBytes(nodes!, edges!, idChars!) <= this.maxBytes;
+      const known = attempt === 0 ? measured : undefined;
+      const { version, nodes, idChars, edges } = known ?? (await measure(executor, project));
+      const fits = estimateBytes(nodes, edges, idChars) <= this.maxBytes;
       if (!fits && version !== undefined) this.#tooBig.set(project, version);
       if (!fits && !isRequired) return undefined;
-      const isSmall = edges! <= EDGES_PER_READ && idChars! <= ID_CHARS_PER_READ;
+      const isSmall = edges <= EDGES_PER_READ && idChars <= ID_CHARS_PER_READ;
       const read = await (isSmall
         ? readWhole(executor, project)
         : attempt < MAX_TORN_READS
@@ -153,6 +169,20 @@ export type Rows = { readonly rows: readonly ArrayLike<unknown>[] };
 /** The version in the answer to `versionStatement`. */
 export function versionIn({ rows }: Rows): number | undefined {
   return rows[0] === undefined ? undefined : Number(rows[0][0]);
+}
+
+/** How much there is of a version. */
+interface Measured {
+  readonly version: number | undefined;
+  readonly nodes: number;
+  readonly idChars: number;
+  readonly edges: number;
+}
+
+async function measure(executor: Executor, project: string): Promise<Measured> {
+  const [versions, sizes] = await executor.batch([selectVersion({ project }), selectSize({ project })]);
+  const [nodes, idChars, edges] = Array.from(sizes!.rows[0] as unknown as ArrayLike<unknown>, Number);
+  return { version: versionIn(versions!), nodes: nodes!, idChars: idChars!, edges: edges! };
 }
 
 /** A graph as it is read: nodes by id, edges by the row ids of their ends. */
