@@ -121,6 +121,9 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   CANNOT_OPEN: "Check that the folder exists and that this user may write to it",
 };
 
+const THREAD_CONFLICT_ADVICE =
+  "There is one already, perhaps deleted (restore brings it back) or kept for its forks: choose another id";
+
 /** The triggers of a full-text table that is gone fail every write to the table behind it. */
 const LOST_INDEX = /no such table: (?:main\.)?\w+_fts\b/;
 const LOST_INDEX_ADVICE =
@@ -172,7 +175,8 @@ function constraintError(failure: LibsqlError): StorageError | undefined {
   const isUnique = /_(UNIQUE|PRIMARYKEY|ROWID)$/.test(failure.extendedCode ?? "");
   const code = isForeign ? "FOREIGN_KEY" : isUnique ? "CONFLICT" : "INVALID";
   const details = table === undefined ? {} : { table, columns };
-  const advice = ADVICE[code];
+  const isThread = table === "conversations" || table === "messages";
+  const advice = code === "CONFLICT" && isThread ? THREAD_CONFLICT_ADVICE : ADVICE[code];
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
   return new StorageError(code, message, { cause: failure, ...details });
 }

@@ -190,6 +190,7 @@ async function store(
         await atLine(number, async () => {
           if (isKnown && replacement === undefined) await area.remove(own, key);
           await executor.batch((isKnown ? replacement : undefined) ?? statements);
+          if (isKnown) await area.settle?.(own, key);
         });
         known.add(key);
         result[isKnown ? "replaced" : "inserted"]++;

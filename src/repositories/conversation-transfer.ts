@@ -195,8 +195,14 @@ export async function importConversation(
   let chain = await findChain(context, executor, id);
   const isNew = chain === undefined || revived[0] !== undefined;
   let shared = 0;
-  if (chain !== undefined) shared = await countEqual(context, executor, chain, drafts);
-  else {
+  if (chain !== undefined) {
+    shared = await countEqual(context, executor, chain, drafts);
+    // Purged, it was only there for what its forks show of it, which may be more.
+    const [next] = isNew ? await readChain(context, executor, chain, { after: drafts.length, limit: 1 }) : [];
+    if (next !== undefined) {
+      throw conflict(`A fork of conversation ${JSON.stringify(id)} shows more messages of it than the document has`);
+    }
+  } else {
     const origin = await findOrigin(context, executor, drafts);
     await executor.execute(insertConversationStatement(context, draft, { ...origin, forkedFrom }));
     chain = await requireChain(context, executor, id);

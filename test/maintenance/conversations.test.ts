@@ -30,6 +30,12 @@ async function fill(storage: Storage): Promise<void> {
   }
 }
 
+async function textOf(lines: AsyncIterable<string>): Promise<string> {
+  let text = "";
+  for await (const line of lines) text += line.endsWith("\n") ? line : `${line}\n`;
+  return text;
+}
+
 const TABLES = {
   conversations: `select c.project, c.id, c.title, c.tags, c.metadata, p.id, c.prefix_seq, c.forked_from_id, c.forked_from_seq,
     c.visible_seq, c.created_at, c.updated_at, c.deleted_at, c.purged_at
@@ -64,6 +70,53 @@ test("an export of conversations, imported elsewhere, gives the same threads, fo
   const found = (storage: Storage) => storage.project("other").conversations.search("walrus", { limit: 50 });
   expect(await found(target.storage)).toEqual(await found(source.storage));
   expect(await target.storage.import(source.storage.export(), { onConflict: "skip" })).toMatchObject({ skipped: 14 });
+});
+
+test("an import that replaces puts every thread back as it was, forks and shells included", async () => {
+  await using temp = await tempStorage();
+  const { storage } = temp;
+  await fill(storage);
+  const before = await dump(storage);
+  const lines = await textOf(storage.export());
+  expect(await storage.import(lines, { onConflict: "replace" })).toMatchObject({ inserted: 0, replaced: 14 });
+  expect(await dump(storage)).toEqual(before);
+  for (const project of ["default", "other"]) {
+    const { conversations } = storage.project(project);
+    for (const { id } of (await conversations.list()).items) {
+      const [first] = (await conversations.messages(id, { limit: 1 })).items;
+      if (first !== undefined) await conversations.updateMessage(first.id, { content: "changed meanwhile" });
+      await conversations.append(id, { role: "user", content: "said meanwhile" });
+      await conversations.update(id, { title: "renamed meanwhile", tags: ["meanwhile"] });
+    }
+    const [newest] = (await conversations.list()).items;
+    await conversations.delete(newest!.id);
+  }
+  expect(await dump(storage)).not.toEqual(before);
+  expect(await storage.import(lines, { onConflict: "replace" })).toMatchObject({ inserted: 0, replaced: 14 });
+  expect(await dump(storage)).toEqual(before);
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+});
+
+test("an import cannot take from a fork what it shows, nor make a thread the fork of its own fork", async () => {
+  await using temp = await tempStorage();
+  const { storage } = temp;
+  const { conversations } = storage;
+  const turn = (id: string) => ({ id, role: "user" as const, content: id });
+  await conversations.insert({ id: "a", messages: [turn("1")] });
+  const early = await textOf(storage.export());
+  await conversations.append("a", [turn("2"), turn("3")]);
+  await conversations.fork("a", { id: "f", atSeq: 2 });
+  const before = await dump(storage);
+  const replace = { onConflict: "replace" } as const;
+  await expect(storage.import(early, replace)).rejects.toMatchObject({ code: "CONFLICT", line: 2 });
+  const [head, a, f] = (await textOf(storage.export())).trim().split("\n") as [string, string, string];
+  const looped = a.replace('"parentId":null', '"parentId":"f"');
+  expect(looped).not.toBe(a);
+  await expect(storage.import([head, looped, f].join("\n"), replace)).rejects.toMatchObject({ code: "CONFLICT" });
+  expect(await dump(storage)).toEqual(before);
+  await conversations.purge("f");
+  expect(await storage.import(early, replace)).toMatchObject({ replaced: 1 });
+  expect((await conversations.messages("a")).items.map(({ id }) => id)).toEqual(["1"]);
 });
 
 test("a check finds a message that was changed by hand, and an index that lacks one", async () => {

@@ -104,6 +104,24 @@ describe("export and import", () => {
     await expect(db.conversations.import(document)).rejects.toMatchObject({ code: "CONFLICT" });
   });
 
+  test("of a purged conversation bring it back, but never what only its forks show", async () => {
+    await using db = await open();
+    const { conversations } = db;
+    const turn = (id: string) => say(id, { id });
+    await conversations.insert({ id: "a", messages: [turn("1")] });
+    const early = await conversations.export("a");
+    await conversations.append("a", [turn("2"), turn("3")]);
+    const late = await conversations.export("a");
+    const fork = await conversations.fork("a", { atSeq: 2 });
+    await conversations.purge("a");
+    await expect(conversations.import(early)).rejects.toMatchObject({ code: "CONFLICT" });
+    expect(await conversations.get("a")).toBeUndefined();
+    await conversations.import(late);
+    const ids = async (id: string) => (await conversations.messages(id)).items.map((message) => message.id);
+    expect(await ids("a")).toEqual(["1", "2", "3"]);
+    expect(await ids(fork.id)).toEqual(["1", "2"]);
+  });
+
   test.each<[string, (document: ConversationDocument) => unknown]>([
     ["nothing", () => undefined],
     ["text", () => "{}"],

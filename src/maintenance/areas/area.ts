@@ -51,6 +51,8 @@ export interface Area {
   parse(context: RepositoryContext, record: unknown): IncomingRecord;
   /** Those of `keys` that the project has, deleted ones included. */
   existing(reader: Reader, project: string, keys: readonly string[]): Promise<Set<string>>;
+  /** Settles what a replacement means for other records, in the transaction of the context; throws what forbids it. */
+  settle?(context: RepositoryContext, key: string): Promise<void>;
   /** Removes a record for good, in the transaction of the context. */
   remove(context: RepositoryContext, key: string): Promise<void>;
   /**

@@ -1,17 +1,19 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { z } from "zod";
+import { StorageError } from "../../errors.js";
 import { expectId, expectText } from "../../repositories/arguments.js";
 import { checksumOf } from "../../repositories/checksum.js";
 import {
   checksumWithSeq,
   derivedOf,
   MAX_TITLE_CHARS,
+  messageCount,
   ROLES,
   toConversationDraft,
   toMessageDraft,
 } from "../../repositories/conversation-record.js";
-import { purgeConversation } from "../../repositories/conversation-removal.js";
+import { purgeConversation, refreshVisibility } from "../../repositories/conversation-removal.js";
 import { parseList, parseObject } from "../../repositories/json.js";
 import { readAll } from "../../repositories/read-all.js";
 import { list, prepareStatement, type Statement, set, toStatement } from "../../repositories/statements.js";
@@ -77,6 +79,38 @@ const insertConversation = prepareStatement(sql`insert into ${c} (project, id, t
     ${placeholder("prefixSeq")}, ${placeholder("forkedFromId")}, ${placeholder("forkedFromSeq")},
     ${placeholder("visibleSeq")}, ${placeholder("createdAt")}, ${placeholder("updatedAt")}, ${placeholder("deletedAt")},
     ${placeholder("purgedAt")})`);
+/** In its place, since forks refer to the row. */
+const replaceConversation = prepareStatement(
+  sql`update ${c} set ${list([
+    set(c.title, placeholder("title")),
+    set(c.tags, placeholder("tags")),
+    set(c.metadata, placeholder("metadata")),
+    set(
+      c.parentRowId,
+      sql`(select row_id from ${c} as parent where parent.project = ${placeholder("project")} and parent.id = ${placeholder("parentId")})`,
+    ),
+    set(c.prefixSeq, placeholder("prefixSeq")),
+    set(c.forkedFromId, placeholder("forkedFromId")),
+    set(c.forkedFromSeq, placeholder("forkedFromSeq")),
+    set(c.visibleSeq, placeholder("visibleSeq")),
+    set(c.createdAt, placeholder("createdAt")),
+    set(c.updatedAt, placeholder("updatedAt")),
+    set(c.deletedAt, placeholder("deletedAt")),
+    set(c.purgedAt, placeholder("purgedAt")),
+  ])} where ${isId}`,
+);
+const deleteRefs = prepareStatement(sql`delete from ${r} where ${r.messageRowId} in
+  (select ${m.rowId} from ${m} where ${m.conversationRowId} = ${ownRow})`);
+const deleteMessages = prepareStatement(sql`delete from ${m} where ${m.conversationRowId} = ${ownRow}`);
+const deleteSummaries = prepareStatement(sql`delete from ${d} where ${d.conversationRowId} = ${ownRow}`);
+/** A conversation's row, how many messages it shows, how many of them its forks need, and whether it descends from itself. */
+const selectPlace = prepareStatement(sql`with recursive line (row_id) as (
+    select parent_row_id from ${c} where ${isId}
+    union select ${c.parentRowId} from line join ${c} on ${c.rowId} = line.row_id)
+  select ${c.rowId}, ${messageCount},
+    (select max(fork.prefix_seq) from ${c} as fork where fork.parent_row_id = ${c.rowId}),
+    exists (select 1 from line where line.row_id = ${c.rowId})
+  from ${c} where ${isId}`);
 const insertMessage =
   prepareStatement(sql`insert into ${m} (project, conversation_row_id, seq, id, role, content, metadata,
     tags, client_id, created_at, updated_at, checksum, search_text)
@@ -139,24 +173,23 @@ export const conversationArea: Area = {
     if (parentId !== null) expectId(parentId, "parentId");
     else if (prefixSeq > 0) throw new TypeError("Expected `parentId`, since `prefixSeq` says that messages are shared");
     const updatedAt = Date.parse(line.updatedAt);
-    const statements: Statement[] = [
-      insertConversation({
-        project,
-        id,
-        title: draft.title,
-        tags: draft.tags,
-        metadata: draft.metadata,
-        parentId,
-        prefixSeq,
-        forkedFromId: line.forkedFromId,
-        forkedFromSeq: line.forkedFromSeq,
-        visibleSeq: line.visibleSeq,
-        createdAt,
-        updatedAt,
-        deletedAt: toOptionalMillis(line.deletedAt),
-        purgedAt: toOptionalMillis(line.purgedAt),
-      }),
-    ];
+    const values = {
+      project,
+      id,
+      title: draft.title,
+      tags: draft.tags,
+      metadata: draft.metadata,
+      parentId,
+      prefixSeq,
+      forkedFromId: line.forkedFromId,
+      forkedFromSeq: line.forkedFromSeq,
+      visibleSeq: line.visibleSeq,
+      createdAt,
+      updatedAt,
+      deletedAt: toOptionalMillis(line.deletedAt),
+      purgedAt: toOptionalMillis(line.purgedAt),
+    };
+    const statements: Statement[] = [];
     for (const [index, { refs, seq, updatedAt: changedAt, createdAt: saidAt, ...message }] of line.messages.entries()) {
       if (seq !== prefixSeq + 1 + index)
         throw new RangeError(`Expected \`seq\` to be ${prefixSeq + 1 + index}, got ${seq}`);
@@ -182,7 +215,14 @@ export const conversationArea: Area = {
       const summaryAt = Date.parse(writtenAt);
       statements.push(insertSummary({ project, id, summaryId, date, title: heading, text, createdAt: summaryAt }));
     }
-    return { id, key: id, statements: [...statements, storeTime({ project, id, updatedAt })] };
+    statements.push(storeTime({ project, id, updatedAt }));
+    const clear = [deleteRefs, deleteMessages, deleteSummaries].map((remove) => remove({ project, id }));
+    return {
+      id,
+      key: id,
+      statements: [insertConversation(values), ...statements],
+      replacement: [...clear, replaceConversation(values), ...statements],
+    };
   },
 
   async existing(reader, project, keys) {
@@ -191,6 +231,21 @@ export const conversationArea: Area = {
         and ${c.id} in (select value from json_each(${JSON.stringify(keys)}))`),
     );
     return new Set(rows.map((row) => row[0] as string));
+  },
+
+  async settle(context, id) {
+    const { project, executor } = context;
+    const [place] = (await executor.execute(selectPlace({ project, id }))).rows;
+    const [rowId, count, needed, isCircular] = Array.from(place as unknown as ArrayLike<unknown>, Number);
+    const name = `Conversation ${JSON.stringify(id)}`;
+    if (isCircular === 1) throw new StorageError("CONFLICT", `${name} would be a fork of its own fork`);
+    if (needed! > count!) {
+      throw new StorageError(
+        "CONFLICT",
+        `${name} has ${count} messages in the text, and a fork shows ${needed} of it: purge the fork first, or skip what is there`,
+      );
+    }
+    await refreshVisibility(context, executor, rowId!);
   },
 
   async remove(context, id) {
