@@ -101,6 +101,8 @@ describe("wrong arguments are named and nothing is stored", () => {
     ["metadata with a cycle", { content: "x", metadata: cycle() }, "TypeError", /`metadata`/],
     ["an embedding without a model", { content: "x", embedding: [1] }, "TypeError", /`embeddingModel`/],
     ["a model without an embedding", { content: "x", embeddingModel: "m" }, "TypeError", /`embedding`/],
+    ["null in a vector", { content: "x", embedding: [null], embeddingModel: "m" }, "TypeError", /numbers only.*null/],
+    ["text in a vector", { content: "x", embedding: ["1"], embeddingModel: "m" }, "TypeError", /numbers only/],
     ["NaN in a vector", { content: "x", embedding: [Number.NaN], embeddingModel: "m" }, "RangeError", /finite/],
     ["an invalid date", { content: "x", createdAt: new Date(Number.NaN) }, "RangeError", /`createdAt`/],
     ["a misspelt field", { content: "x", kontent: "y" }, "TypeError", /kontent/],
