@@ -113,7 +113,8 @@ function checkedBytes(value: Uint8Array, parameter: number | string): Uint8Array
   }
   // A view of a transferred buffer reads as empty. Making another of it throws the TypeError that says so.
   if (value.byteLength === 0) new Uint8Array(value.buffer);
-  return value;
+  // A copy: the statement may have to wait, and the caller may use the buffer again meanwhile.
+  return new Uint8Array(value);
 }
 
 function checkedText(value: string, parameter: number | string): string {

@@ -26,6 +26,16 @@ export function bindInput(input: StatementInput): BoundStatement {
   return { statement, args: bindArguments(statement, args) };
 }
 
+/** Refuses what would commit the transaction around a batch, and so store a part of it. */
+export function assertNoCommit(bound: BoundStatement): BoundStatement {
+  const { kind, sql } = bound.statement;
+  if (kind !== "commit") return bound;
+  throw new LibsqlError(
+    `${sql.trim().split(/\s/, 1)[0]?.toUpperCase()} in a batch would store a part of it; it is one transaction already. Leave it out`,
+    "NOT_SUPPORTED",
+  );
+}
+
 export function asBatchError<T>(index: number, run: () => T): T {
   try {
     return run();

@@ -6,7 +6,13 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client";
-import { type BoundStatement, bindInput, mayCreateTemporary, type StatementInput } from "./bound-statement.js";
+import {
+  assertNoCommit,
+  type BoundStatement,
+  bindInput,
+  mayCreateTemporary,
+  type StatementInput,
+} from "./bound-statement.js";
 import type { CheckpointResult } from "./checkpointer.js";
 import type { Connection } from "./connection.js";
 import { BEGIN_SNAPSHOT, ConnectionPool, type ConnectionPoolOptions } from "./connection-pool.js";
@@ -109,7 +115,7 @@ export class LocalClient implements PooledClient {
     this.#assertOpen();
     assertMode(mode);
     const pool = this.#pool;
-    const bound = inputs.map((input) => pool.bind(input));
+    const bound = inputs.map((input) => assertNoCommit(pool.bind(input)));
     const isRead = mode === "read" || bound.every(({ statement }) => statement.kind === "read");
     this.guard?.(isRead ? "read" : "write");
     const mayUseReader = isRead && pool.readers !== undefined && !pool.hasTemporaryTables;

@@ -220,8 +220,7 @@ export class WriterQueue {
       else await this.#runGroup(connection, task);
     }
     this.#isRunning = false;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#disarmTimer();
     this.#onDrained?.();
   }
 
@@ -240,6 +239,8 @@ export class WriterQueue {
   async #runTurn(connection: Connection): Promise<void> {
     const task = this.#tasks.shift() as TurnTask;
     this.#isInTurn = true;
+    // Left armed for nobody, it would keep the process alive behind a turn that is never given back.
+    if (this.#tasks.size === 0) this.#disarmTimer();
     this.#armTimer();
     await task.run(connection);
     this.#isInTurn = false;
@@ -341,6 +342,11 @@ export class WriterQueue {
     if (this.#timer !== undefined || oldest === undefined || acquireTimeoutMs === Number.POSITIVE_INFINITY) return;
     const left = oldest.enqueuedAt + acquireTimeoutMs - performance.now();
     this.#timer = setTimeout(() => this.#rejectExpired(), Math.min(Math.max(left, 1), MAX_TIMER_MS));
+  }
+
+  #disarmTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Outside of a turn, the head of the line has its own already: it waits for another process, with a time of its own. */

@@ -141,6 +141,31 @@ const differences: Difference[] = [
     stock: 0,
   },
   {
+    what: "COMMIT in a batch is refused",
+    why: "what follows could fail, and a batch is stored as a whole or not at all",
+    run: async (client) => {
+      await client.execute("CREATE TABLE t (a)");
+      const batch = client.batch(["INSERT INTO t VALUES (1)", "COMMIT", "INSERT INTO t VALUES (2)"], "write");
+      return [await outcome(batch), await value(client, "SELECT count(*) FROM t")];
+    },
+    holdfast: ["NOT_SUPPORTED", 0],
+    stock: ["TRANSACTION_CLOSED", 1],
+  },
+  {
+    what: "bytes are those that the call was given",
+    why: "a call may have to wait, and its caller may use the buffer again",
+    run: async (client) => {
+      await client.execute("CREATE TABLE t (a)");
+      const bytes = new Uint8Array([1]);
+      const stored = client.execute({ sql: "INSERT INTO t VALUES (?)", args: [bytes] });
+      bytes[0] = 9;
+      await stored;
+      return value(client, "SELECT hex(a) FROM t");
+    },
+    holdfast: "01",
+    stock: "09",
+  },
+  {
     what: "the busy time-out is 5 s by default",
     why: "a busy file is waited for",
     run: (client) => value(client, "PRAGMA busy_timeout"),

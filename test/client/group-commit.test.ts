@@ -157,3 +157,22 @@ test("a unique violation in a group leaves the file in one piece", async () => {
   const error = await rejection(client.execute(insert(9999, 0)));
   expect(error.extendedCode).toBe("SQLITE_CONSTRAINT_UNIQUE");
 });
+
+test.each(places)("bytes are stored as they were when they were given, on %s", async (place) => {
+  await using it = await open(place);
+  await it.client.execute("CREATE TABLE t (a, b)");
+  const bytes = new Uint8Array([1, 2]);
+  const work = [it.client.execute(insert(bytes)), it.client.batch([insert(bytes.buffer)], "write")];
+  bytes.fill(9);
+  await Promise.all(work);
+  const stored = await column(it.client, "SELECT hex(a) FROM t");
+  expect(stored).toEqual(["0102", "0102"]);
+});
+
+test.each(["COMMIT", "END TRANSACTION"])("a batch with %s is refused before any of it runs", async (control) => {
+  await using it = await open("file");
+  await it.client.execute("CREATE TABLE t (a, b)");
+  const error = await rejection(it.client.batch([insert(1), control, insert(2)], "write"));
+  expect(error).toMatchObject({ code: "NOT_SUPPORTED" });
+  expect(await column(it.client, "SELECT count(*) FROM t")).toEqual([0]);
+});

@@ -311,3 +311,10 @@ test("500 transactions of all modes leave no connection in use", async () => {
   expect(it.client.stats().pool).toMatchObject({ waiting: 0, destroyed: 0 });
   expect(it.client.stats().pool.opened).toBeLessThanOrEqual(it.client.stats().pool.max);
 });
+
+test("a write transaction that nobody ends does not keep the process alive", async () => {
+  await using db = await tempDatabase();
+  await using child = startChild("hold-writer", { url: db.url });
+  // The timer of whoever waits for a turn, 30 s, stayed armed after the turn was given.
+  expect(await child.exited).toMatchObject({ code: 0 });
+});

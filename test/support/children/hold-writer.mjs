@@ -1,0 +1,8 @@
+// Writes, then takes the writer and forgets it: only what keeps the process alive decides when it ends.
+import { createClient } from "holdfast/client";
+
+const { url } = JSON.parse(process.argv[2]);
+const client = createClient({ url });
+await client.execute("CREATE TABLE t (a)");
+await client.transaction("write");
+process.stdin.destroy();
