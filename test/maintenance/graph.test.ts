@@ -49,6 +49,25 @@ test("an import that replaces nodes keeps edges that it does not know of", async
   expect((await target.storage.graph.subgraph(["a", "b"])).edges).toHaveLength(3);
 });
 
+test("an import that replaces puts parallel edges back as they were", async () => {
+  await using target = await tempStorage();
+  const { storage } = target;
+  const { graph } = storage;
+  await graph.addNodes(["a", "b", "c"].map((id) => ({ id, kind: "k", name: id })));
+  for (const id of ["1", "2", "3"]) await graph.addEdge({ id, from: "a", to: "b", type: "t", parallel: true });
+  const edges = async () => (await graph.subgraph(["a", "b", "c"])).edges;
+  const before = [await edges(), await text(storage.export())] as const;
+  const replace = { onConflict: "replace" } as const;
+  expect(await storage.import(before[1], replace)).toMatchObject({ inserted: 0, replaced: 6 });
+  expect(await edges()).toEqual(before[0]);
+  await graph.deleteEdge("1");
+  await graph.addEdge({ id: "1", from: "b", to: "c", type: "u", weight: 2 });
+  expect(await storage.import(before[1], replace)).toMatchObject({ inserted: 0, replaced: 6 });
+  expect(await edges()).toEqual(before[0]);
+  expect(await graph.bfs("a")).toEqual(["a", "b"]);
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+});
+
 test("an edge whose nodes are missing refuses the import", async () => {
   await using source = await tempStorage();
   await fill(source.storage);

@@ -49,6 +49,14 @@ const insertLabels = prepareStatement(sql`insert into ${l} (project, node_row, l
 const insertEdge = prepareStatement(sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)
   values (${project}, ${placeholder("id")}, ${nodeRow("from")}, ${nodeRow("to")}, ${placeholder("type")},
     ${placeholder("copy")}, ${placeholder("weight")}, ${placeholder("data")})`);
+/** In its place, since the next of its like takes over the copy of one that goes; a new place gets a copy of its own. */
+const updateEdge = prepareStatement(sql`update ${e} set
+  copy = case when from_row = ${nodeRow("from")} and to_row = ${nodeRow("to")} and type = ${placeholder("type")} then copy
+    else (select coalesce(max(copy) + 1, 0) from ${e} as like_it where like_it.from_row = ${nodeRow("from")}
+      and like_it.to_row = ${nodeRow("to")} and like_it.type = ${placeholder("type")}) end,
+  from_row = ${nodeRow("from")}, to_row = ${nodeRow("to")}, type = ${placeholder("type")},
+  weight = ${placeholder("weight")}, data = ${placeholder("data")}
+  where project = ${project} and id = ${placeholder("id")}`);
 const deleteEdgesOf = prepareStatement(
   sql`delete from ${e} where ${e.fromRow} = ${nodeRow("id")} or ${e.toRow} = ${nodeRow("id")}`,
 );
@@ -129,7 +137,13 @@ export const graphArea: Area = {
     if ("edge" in line) {
       const { copy, ...input } = line.edge;
       const { parallel: _, ...draft } = toEdgeDraft(input);
-      return { id: draft.id, key: EDGE + draft.id, statements: [insertEdge({ project: name, ...draft, copy })] };
+      const values = { project: name, ...draft };
+      return {
+        id: draft.id,
+        key: EDGE + draft.id,
+        statements: [insertEdge({ ...values, copy })],
+        replacement: [updateEdge(values)],
+      };
     }
     const { createdAt, updatedAt, ...input } = line.node;
     const { labels: _, ...draft } = toNodeDraft(context, { ...input, createdAt: Date.parse(createdAt) });
