@@ -89,7 +89,7 @@ export async function rotateBackups(
     try {
       own = await claimFolder(folder, now);
       const made = await backUp(pool, join(own, file), rest);
-      const removed = await removeOldest(folder, file, keep);
+      const removed = await removeOldest(folder, file, keep, made.path);
       return { ...made, removed };
     } catch (error) {
       if (own !== undefined) await removeEmpty(own);
@@ -162,9 +162,10 @@ function taken(path: string): StorageError {
   );
 }
 
-/** A folder for this second; the next one where another backup has it. */
+/** A folder for this second, or for the next one after all that are there: their order is that of the backups. */
 async function claimFolder(folder: string, now: () => number): Promise<string> {
-  for (let time = now(); ; time += 1000) {
+  const last = (await claimed(folder)).map(timeOf).findLast((time) => !Number.isNaN(time)) ?? 0;
+  for (let time = Math.max(now(), last + 1000); ; time += 1000) {
     const [day, clock] = new Date(time).toISOString().replace(/[-:]/g, "").split(/[T.]/) as [string, string];
     await mkdir(join(folder, day), { recursive: true, mode: 0o700 });
     const own = join(folder, day, clock);
@@ -177,19 +178,28 @@ async function claimFolder(folder: string, now: () => number): Promise<string> {
   }
 }
 
-async function removeOldest(folder: string, file: string, keep: number): Promise<string[]> {
-  const backups: string[] = [];
-  for (const day of await foldersIn(folder, /^\d{8}$/)) {
-    for (const clock of await foldersIn(day, /^\d{6}$/)) {
-      if (existsSync(join(clock, file))) backups.push(join(clock, file));
-    }
-  }
-  const removed = keep === Number.POSITIVE_INFINITY ? [] : backups.sort().slice(0, -keep);
+async function removeOldest(folder: string, file: string, keep: number, newest: string): Promise<string[]> {
+  const backups = (await claimed(folder)).map((clock) => join(clock, file)).filter((path) => existsSync(path));
+  const removed = keep === Number.POSITIVE_INFINITY ? [] : backups.slice(0, -keep).filter((path) => path !== newest);
   for (const path of removed) {
     for (const one of [path, ...SIDE_FILES.map((suffix) => path + suffix)]) await rm(one, { force: true });
     await removeEmpty(dirname(path));
   }
   return removed;
+}
+
+/** The time that the folder of a backup is named after, in milliseconds; NaN where it is none. */
+function timeOf(path: string): number {
+  const [, ...parts] = /(\d{4})(\d\d)(\d\d).(\d\d)(\d\d)(\d\d)$/.exec(path) ?? [];
+  const [year, month, day, hour, minute, second] = parts;
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
+
+/** The folders of backups, oldest first. */
+async function claimed(folder: string): Promise<string[]> {
+  const clocks: string[] = [];
+  for (const day of await foldersIn(folder, /^\d{8}$/)) clocks.push(...(await foldersIn(day, /^\d{6}$/)));
+  return clocks.sort();
 }
 
 async function foldersIn(folder: string, pattern: RegExp): Promise<string[]> {

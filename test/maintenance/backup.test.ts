@@ -263,6 +263,20 @@ describe("rotating backups", () => {
     expect(existsSync(join(dir, "20250101", "000000", "other.db"))).toBe(true);
   });
 
+  test("the one just made stays, however many are made in a second and whatever the clock does", async () => {
+    let now = Date.UTC(2026, 1, 1);
+    await using t = await tempStorage({ now: () => now });
+    const dir = join(t.db.dir, "backups");
+    mkdirSync(join(dir, "99999999", "999999"), { recursive: true });
+    for (let round = 0; round < 5; round++) {
+      if (round === 3) now -= 3_600_000;
+      const { path, removed } = await t.storage.backups(dir, { keep: 1 });
+      expect(existsSync(path)).toBe(true);
+      expect(removed).toHaveLength(round === 0 ? 0 : 1);
+      expect(path).toBe(join(dir, "20260201", `00000${round}`, basename(t.db.path)));
+    }
+  });
+
   test("that are aborted leave everything as it was", async () => {
     await using t = await tempStorage();
     const dir = join(t.db.dir, "backups");
