@@ -67,6 +67,8 @@ export async function restore(backup: string, target: string, options: RestoreOp
       await syncToDisk(temporary, "r+");
       rest.signal?.throwIfAborted();
       const setAside = await withTargetLocked(to, encryptionKey, () => swap(temporary, to));
+      // What the check of a copy in WAL mode has left beside it.
+      await removeTemporary(temporary);
       return { path: to, setAside };
     } catch (error) {
       await removeTemporary(temporary);

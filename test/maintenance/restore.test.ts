@@ -60,6 +60,16 @@ describe("restoring", () => {
     expect(inDir(p.dir).filter((name) => name.includes("partial"))).toEqual([]);
   });
 
+  test("of a copy that is in WAL mode leaves nothing but the file", async () => {
+    await using p = await backedUp();
+    const copy = join(p.dir, "copies", "raw.db");
+    copyFileSync(p.path, copy);
+    const target = join(p.dir, "fresh", "new.db");
+    await restore(copy, target);
+    expect(readdirSync(join(p.dir, "fresh"))).toEqual(["new.db"]);
+    expect(await p.ids(target)).toEqual(["new", "old"]);
+  });
+
   test("makes the file and its folder where there are none", async () => {
     await using p = await backedUp();
     const target = join(p.dir, "a", "b", "new.db");
