@@ -82,7 +82,7 @@ export function resolveStorageOptions(
   target: string | StorageOptions | undefined,
   environment: Environment = process.env,
 ): ResolvedStorageOptions {
-  if (target !== undefined && typeof target !== "string" && (typeof target !== "object" || target === null)) {
+  if (target !== undefined && typeof target !== "string" && !isRecord(target)) {
     throw new TypeError(expectation("target", "a path, a URL or an object of options", target));
   }
   const options: StorageOptions = typeof target === "string" ? { url: target } : (target ?? {});
@@ -103,7 +103,7 @@ export function resolveStorageOptions(
     logger,
     now = Date.now,
     authToken: givenToken = environment.HOLDFAST_AUTH_TOKEN,
-    encryptionKey = environment.HOLDFAST_ENCRYPTION_KEY,
+    encryptionKey = environment.HOLDFAST_ENCRYPTION_KEY || undefined,
     syncUrl: givenSyncUrl,
     ...client
   } = options;
@@ -129,9 +129,16 @@ export function resolveStorageOptions(
       throw new TypeError(expectation("migrations.table", "a table of its own", table));
     }
   }
+  if (!isRecord(schema)) throw new TypeError(expectation("schema", "an object of tables", schema));
+  for (const [name, value] of Object.entries({ encryptionKey, authToken: givenToken, syncUrl: givenSyncUrl })) {
+    // The value may be a secret.
+    if (value !== undefined && typeof value !== "string") throw new TypeError(`Expected \`${name}\` to be a string`);
+  }
+  // An empty one would leave the file unencrypted without a word.
+  if (encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
   // A token in a URL would be in every message that names the URL.
   const address = takeToken(toUrl(url, dataDir, environment));
-  const primary = givenSyncUrl === undefined ? undefined : takeToken(givenSyncUrl);
+  const primary = givenSyncUrl === undefined ? undefined : takeToken(expectScheme("syncUrl", givenSyncUrl));
   const authToken = address.authToken ?? primary?.authToken ?? givenToken;
   const secrets = {
     ...(authToken === undefined ? {} : { authToken }),
@@ -159,7 +166,9 @@ export function resolveStorageOptions(
 function toUrl(url: string | undefined, dataDir: string | undefined, environment: Environment): string {
   if (url !== undefined) {
     if (typeof url !== "string") throw new TypeError(expectation("url", "a path or a URL", url));
-    if (url === "") throw new RangeError(expectation("url", "a path or a URL", url));
+    if (url === "" || /^file:(\/\/)?$/i.test(url) || url.includes("\0")) {
+      throw new RangeError(expectation("url", "a path or a URL", url));
+    }
     return isUrl(url) ? expectScheme("url", url) : fileUrl(url);
   }
   if (dataDir !== undefined) {
@@ -174,7 +183,14 @@ function toUrl(url: string | undefined, dataDir: string | undefined, environment
   return fileUrl(join(folder || platformDataDir(environment), "holdfast.db"));
 }
 
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function expectScheme(name: string, url: string): string {
+  if (/^\w+:\/\/[^/?#]*@/.test(url)) {
+    throw new RangeError(`Expected \`${name}\` to hold no user and no password: give a token as \`authToken\``);
+  }
   if (url === ":memory:" || /^(file|libsql|https?|wss?):/i.test(url)) return url;
   // Only the scheme: the rest may hold a token.
   throw new RangeError(

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { type Client, LibsqlError, type Row, type TransactionMode } from "@libsql/client";
@@ -546,6 +546,7 @@ async function openClient(options: ResolvedStorageOptions): Promise<{ client: Cl
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
     makeFolderOf(target.path);
     createPrivately(target.path);
+    await assertOurs(target, options);
     return { client: openLocalClient(options.client, target), path: target.path };
   } catch (error) {
     throw asOpenError(error, target?.path ?? url);
@@ -554,6 +555,40 @@ async function openClient(options: ResolvedStorageOptions): Promise<{ client: Cl
 
 function isGuarded(client: Client): client is LocalClient | RemoteClient | ReplicaClient {
   return client instanceof LocalClient || client instanceof RemoteClient || client instanceof ReplicaClient;
+}
+
+/** Looks at the ledger of a file that is not in WAL mode yet: one of another program's stays as it is, to the byte. */
+async function assertOurs(target: LocalTarget, options: ResolvedStorageOptions): Promise<void> {
+  if (options.migrate === "skip" || !hasRollbackJournal(target.path)) return;
+  try {
+    const client = openLocalClient(options.client, target, { keepsJournal: true });
+    try {
+      for (const set of migrationSets(options)) await verify(client, set);
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    // Whatever else there is, opening for good says it better, or gets past it.
+    if (error instanceof StorageError && UNTOUCHED.has(error.code)) throw error;
+  }
+}
+
+const UNTOUCHED = new Set(["FOREIGN_LEDGER", "MIGRATION_UNKNOWN", "MIGRATION_CHANGED"]);
+
+/** By the header, for which SQLite need not be asked: 2 in byte 18 stands for WAL. */
+function hasRollbackJournal(path: string): boolean {
+  const header = Buffer.alloc(20);
+  try {
+    const file = openSync(path, "r");
+    try {
+      readSync(file, header, 0, header.length, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return false;
+  }
+  return header.toString("latin1", 0, 15) === "SQLite format 3" && header[18] === 1;
 }
 
 /** SQLite would make the file readable for everybody that the umask lets in. */

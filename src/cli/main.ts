@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { runProgram } from "./program.js";
+import { asFileError } from "../client/file-steps.js";
+import { report, runProgram } from "./program.js";
 
-// A reader that has seen enough, as `head` has, is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
+// Output that cannot be written ends the command, whatever it is doing; to a reader that has seen enough, in silence.
+process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+  process.exit(report(error.code === "EPIPE" ? error : asFileError(error, "Cannot write the output"))),
+);
 
 process.exitCode = await runProgram(process.argv.slice(2));

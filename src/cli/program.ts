@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { StorageError } from "../errors.js";
+import { expectProject } from "../repositories/arguments.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { backupCommand } from "./commands/backup.js";
 import { checkCommand } from "./commands/check.js";
@@ -84,6 +85,7 @@ function addCommand(program: Command, definition: CliCommand, onExit: (code: num
     const { url, project, json } = program.opts<{ url?: string; project?: string; json?: boolean }>();
     const output = new Output(json === true);
     try {
+      if (project !== undefined) expectProject(project);
       const context: CommandContext = { url, project, output, longCall: () => longCall(output) };
       onExit((await definition.run(context, { args: command.args, options: command.opts() })) ?? 0);
     } catch (error) {
@@ -120,7 +122,7 @@ function longCall(output: Output) {
 }
 
 /** Says on one line what went wrong, with its code and the next step. */
-function report(error: unknown): number {
+export function report(error: unknown): number {
   // Whoever read the output has seen enough.
   if ((error as NodeJS.ErrnoException | undefined)?.code === "EPIPE") return 0;
   if (error instanceof CommanderError) {

@@ -43,6 +43,8 @@ export interface ConnectionPoolOptions extends ClientOptions {
   readonly encryptionKey: string | undefined;
   /** Makes a file that is still empty give back its free pages step by step. */
   readonly incrementalVacuum?: boolean;
+  /** Leaves the journal of a file as it is, for a look that must change nothing. */
+  readonly keepsJournal?: boolean;
 }
 
 /** Pages kept in memory, in KiB, as they are read: readers need many to search a large file. */
@@ -402,7 +404,12 @@ export class ConnectionPool {
   }
 
   #enableWal(connection: Connection): void {
-    if (this.options.isMemory || connection.query("PRAGMA journal_mode")[0]?.[0] === "wal") return;
+    if (
+      this.options.isMemory ||
+      this.options.keepsJournal === true ||
+      connection.query("PRAGMA journal_mode")[0]?.[0] === "wal"
+    )
+      return;
     try {
       connection.exec("PRAGMA journal_mode = WAL");
     } catch (error) {

@@ -4,7 +4,11 @@ import type { ClientConfig } from "./index.js";
 import { LocalClient } from "./local-client.js";
 
 /** A client for a storage's own file: a new one can give space back step by step. */
-export function openLocalClient(config: ClientConfig, target: LocalTarget): LocalClient {
-  const options = resolveClientOptions(config);
-  return new LocalClient({ ...options, ...target, encryptionKey: config.encryptionKey, incrementalVacuum: true });
+export function openLocalClient(
+  config: ClientConfig,
+  target: LocalTarget,
+  { keepsJournal = false }: { readonly keepsJournal?: boolean } = {},
+): LocalClient {
+  const options = { ...resolveClientOptions(config), ...target, encryptionKey: config.encryptionKey };
+  return new LocalClient({ ...options, incrementalVacuum: true, keepsJournal });
 }

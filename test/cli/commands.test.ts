@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { openStorage, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { COMMANDS } from "../../src/cli/program.js";
-import { cliProgram, holdfast, holdfastInTerminal } from "../support/cli.js";
+import { cliProgram, holdfast, holdfastInTerminal, holdfastToFullDisk } from "../support/cli.js";
 import { openBeside } from "../support/clients.js";
 import { startServer } from "../support/server.js";
 import { tempDatabase } from "../support/temp.js";
@@ -317,4 +317,21 @@ describe("a long command", () => {
     expect((await closed)[0]).toBe(0);
     expect(stderr()).toBe("");
   });
+});
+
+test.each([["export"], ["stats"], ["stats", "--json"]])(
+  "%s whose output finds the disk full says so on one line",
+  async (...args) => {
+    await using db = await tempDatabase();
+    await filled(db.path);
+    const { code, stderr } = await holdfastToFullDisk([...args, "--url", db.path]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^holdfast: FULL: Cannot write the output: [^\n]*\n$/);
+  },
+);
+
+test("a password in the URL is refused and not repeated, an empty project is no project", async () => {
+  const { code, stderr } = await holdfast(["stats", "--url", "http://user:PASSWORD@127.0.0.1:1"]);
+  expect([code, stderr]).toEqual([2, expect.not.stringContaining("PASSWORD")]);
+  expect(await holdfast(["stats", "--url", ":memory:", "--project", ""])).toMatchObject({ code: 2 });
 });

@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { resolveStorageOptions } from "../../src/storage-options.js";
 import { runChild } from "../support/child.js";
-import { rejection } from "../support/clients.js";
+import { openBeside, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 describe("openStorage", () => {
@@ -132,6 +132,40 @@ describe("openStorage", () => {
     expect(await storage.health()).toMatchObject({ ok: false });
     await using again = await openStorage(db.path);
     expect(await again.memories.count()).toBe(50);
+  });
+});
+
+test("a file whose ledger is another program's stays as it is, to the byte", async () => {
+  await using db = await tempDatabase();
+  {
+    using other = openBeside(db.path, []);
+    other.exec("PRAGMA journal_mode = DELETE; CREATE TABLE u (a)");
+    other.exec("CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric)");
+    other.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('abc', 1)");
+  }
+  const before = readFileSync(db.path);
+  for (const migrate of ["apply", "verify"] as const) {
+    expect(await rejection(openStorage({ url: db.url, migrate }))).toMatchObject({ code: "FOREIGN_LEDGER" });
+  }
+  expect(readFileSync(db.path).equals(before)).toBe(true);
+  expect(readdirSync(db.dir)).toEqual([basename(db.path)]);
+});
+
+describe("wrong options", () => {
+  test.each<[string, unknown]>([
+    ["a list", []],
+    ["NUL in the path", "/tmp/x\0.db"],
+    ["a file URL without a path", "file:"],
+    ["an empty encryption key", { url: ":memory:", encryptionKey: "" }],
+    ["an encryption key that is none", { url: ":memory:", encryptionKey: 5 }],
+    ["a token that is none", { url: "http://127.0.0.1:1", authToken: 5 }],
+    ["a schema that is none", { url: ":memory:", schema: 5 }],
+    ["a password in the URL", "http://user:PASSWORD@127.0.0.1:1"],
+    ["a password in the URL of the primary", { url: "file:/tmp/x.db", syncUrl: "libsql://user:PASSWORD@127.0.0.1:1" }],
+  ])("%s is refused before anything is opened, and not repeated where it is secret", async (_, target) => {
+    const error = await rejection(openStorage(target as string));
+    expect(error instanceof TypeError || error instanceof RangeError, String(error)).toBe(true);
+    expect(error.message).not.toContain("PASSWORD");
   });
 });
 

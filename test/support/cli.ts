@@ -28,6 +28,11 @@ export function holdfastInTerminal(args: readonly string[], columns = 80): Promi
   return runToEnd("script", ["-qec", `stty cols ${columns}; ${words.join(" ")}`, "/dev/null"], {});
 }
 
+/** The same with its standard output sent to a device that is always full. */
+export function holdfastToFullDisk(args: readonly string[]): Promise<CliResult> {
+  return runToEnd("sh", ["-c", 'exec "$@" > /dev/full', "sh", process.execPath, cliProgram, ...args], {});
+}
+
 function runToEnd(program: string, args: readonly string[], { cwd, env, input }: CliOptions): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const { HOLDFAST_URL: _, HOLDFAST_DATA_DIR: __, HOLDFAST_ENCRYPTION_KEY: ___, ...environment } = process.env;
