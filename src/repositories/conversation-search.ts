@@ -114,6 +114,9 @@ export async function searchMessages(
     scope: searchScope(project),
     where: toWhere([sql`${aliased.project} = ${project}`, ...conditions, ...scopeConditions(project, chain, tags)]),
     ...(chain === undefined || chain.segments.length > MAX_INDEXED_SEGMENTS ? {} : { within: withinChain(chain) }),
+    ...(chain === undefined || chain.segments.length === 1
+      ? {}
+      : { line: chain.segments.map(({ rowId, upTo }) => ({ group: rowId, upTo })) }),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
   const found = await fetchFound(context, hits, chain);

@@ -174,16 +174,22 @@ class CandidateQuery {
       return (await reader.all(sql, [this.#windowTerm, ...foundArgs])).map((row) => toCandidate(row));
     }
     const { group, position } = sequence;
+    const { line } = this.#request;
+    const sameLine =
+      line === undefined
+        ? ` CROSS JOIN ${table} n ON n.${group} = m.${group}`
+        : ` CROSS JOIN json_each(?) s CROSS JOIN ${table} n ON n.${group} = s.value ->> 0 AND n.${position} <= s.value ->> 1`;
+    const lineArgs = line === undefined ? [] : [JSON.stringify(line.map((part) => [part.group, part.upTo]))];
     // A neighbour that the filter leaves out lends its words, and is no result itself.
     const rows = await reader.all(
       `WITH found AS MATERIALIZED (${found}),` +
         ` beside AS (SELECT n.${rowId} AS row_id, -1 AS tier FROM found CROSS JOIN ${table} m ON m.${rowId} = found.row_id` +
-        ` CROSS JOIN ${table} n ON n.${group} = m.${group}` +
+        sameLine +
         ` AND n.${position} BETWEEN m.${position} - ${NEIGHBOUR_SPAN} AND m.${position} + ${NEIGHBOUR_SPAN})` +
-        ` SELECT m.${rowId}, c.tier, ${text}, m.${group}, m.${position}, c.tier >= 0 OR (${where.sql})` +
+        ` SELECT m.${rowId}, c.tier, ${text}, ${line === undefined ? `m.${group}` : "0"}, m.${position}, c.tier >= 0 OR (${where.sql})` +
         " FROM (SELECT row_id, max(tier) AS tier FROM (SELECT * FROM found UNION ALL SELECT * FROM beside) GROUP BY row_id) c" +
         ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
-      [...foundArgs, this.#windowTerm, ...where.args],
+      [...foundArgs, ...lineArgs, this.#windowTerm, ...where.args],
     );
     return rows.map((row) => ({
       ...toCandidate(row),

@@ -38,6 +38,11 @@ export interface KeywordSearchRequest {
   readonly where: { readonly sql: string; readonly args: readonly SqlValue[] };
   /** An FTS5 expression that every match must satisfy too, so that the index itself leaves out the others. */
   readonly within?: string;
+  /**
+   * Of what the rows belong to, what follows one another as if it were one: each with the last place that counts there.
+   * A fork goes on in this way where what it shares ends.
+   */
+  readonly line?: readonly { readonly group: number; readonly upTo: number }[];
   readonly limit: number;
 }
 

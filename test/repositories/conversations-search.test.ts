@@ -71,6 +71,33 @@ describe("search", () => {
     expect((await db.conversations.search("password"))[0]).not.toHaveProperty("before");
   });
 
+  test("finds in a fork the answer to a question that it shares, and not the answer given elsewhere", async () => {
+    await using db = await open();
+    const { conversations } = db;
+    const question = "Which region does the staging cluster run in?";
+    await conversations.insert({ id: "t", messages: [{ role: "user", content: question }] });
+    await conversations.append("t", { role: "assistant", content: "Ireland." });
+    await conversations.fork("t", { id: "f", atSeq: 1 });
+    await conversations.append("f", { role: "assistant", content: "Frankfurt." });
+    await conversations.fork("f", { id: "g" });
+    await conversations.append("g", { role: "user", content: "Thanks." });
+    const found = async (conversationId: string) =>
+      (await conversations.search(question, { conversationId })).map(({ message, match }) => [message.content, match]);
+    expect(await found("t")).toEqual([
+      [question, "keyword"],
+      ["Ireland.", "context"],
+    ]);
+    expect(await found("f")).toEqual([
+      [question, "keyword"],
+      ["Frankfurt.", "context"],
+    ]);
+    expect(await found("g")).toEqual([
+      [question, "keyword"],
+      ["Frankfurt.", "context"],
+      ["Thanks.", "context"],
+    ]);
+  });
+
   test("keeps to the conversation, roles, tags and times that it is given", async () => {
     await using db = await open();
     const one = await db.conversations.insert({ tags: ["release"] });
