@@ -138,7 +138,7 @@ export function resolveStorageOptions(
   if (encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
   // A token in a URL would be in every message that names the URL.
   const address = takeToken(toUrl(url, dataDir, environment));
-  const primary = givenSyncUrl === undefined ? undefined : takeToken(expectScheme("syncUrl", givenSyncUrl));
+  const primary = givenSyncUrl === undefined ? undefined : takeToken(expectNoPassword("syncUrl", givenSyncUrl));
   const authToken = address.authToken ?? primary?.authToken ?? givenToken;
   const secrets = {
     ...(authToken === undefined ? {} : { authToken }),
@@ -187,10 +187,13 @@ function isRecord(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+function expectNoPassword(name: string, url: string): string {
+  if (!/^\w+:\/\/[^/?#]*@/.test(url)) return url;
+  throw new RangeError(`Expected \`${name}\` to hold no user and no password: give a token as \`authToken\``);
+}
+
 function expectScheme(name: string, url: string): string {
-  if (/^\w+:\/\/[^/?#]*@/.test(url)) {
-    throw new RangeError(`Expected \`${name}\` to hold no user and no password: give a token as \`authToken\``);
-  }
+  expectNoPassword(name, url);
   if (url === ":memory:" || /^(file|libsql|https?|wss?):/i.test(url)) return url;
   // Only the scheme: the rest may hold a token.
   throw new RangeError(
