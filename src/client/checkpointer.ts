@@ -83,10 +83,12 @@ export class Checkpointer {
     if (!this.#isDue()) {
       this.#pauseMs = 0;
       this.#notBefore = 0;
-      if (this.#options.isDurable) this.#lengthen();
+      this.#lengthen(this.#options.walBytes);
       return;
     }
     if (performance.now() >= this.#notBefore) this.#enqueue();
+    // A reader keeps the log from starting anew, so it has to grow. What is too much, SQLite cuts off at the next start.
+    else this.#lengthen(Number.POSITIVE_INFINITY);
   }
 
   /** Checkpoints now; `writer` is the writer connection, in its turn and outside of a transaction. */
@@ -125,14 +127,14 @@ export class Checkpointer {
     }
   }
 
-  /** Makes room for commits to come, between two of them. */
-  #lengthen(): void {
-    const { path, walBytes } = this.#options;
+  /** Makes room for durable commits to come, between two of them. */
+  #lengthen(limit: number): void {
+    const { path, isDurable } = this.#options;
     const log = `${path}-wal`;
-    if (!isLogNearlyFull(log, LENGTHEN_BYTES / 2, walBytes)) return;
+    if (!isDurable || !isLogNearlyFull(log, LENGTHEN_BYTES / 2, limit)) return;
     this.#enqueueTurn(async (connection) => {
       if (!tryBeginImmediate(connection)) return;
-      lengthenLog(log, LENGTHEN_BYTES, walBytes);
+      lengthenLog(log, LENGTHEN_BYTES, limit);
       connection.rollback();
     });
   }

@@ -25,3 +25,20 @@ test("a log is filled to what its last frame of this generation reaches, whateve
   expect(isLogFilledTo(log, 32 + FRAME)).toBe(true);
   expect(isLogFilledTo(log, 33 + FRAME)).toBe(false);
 });
+
+test("durable commits find the log longer than they need, beside a pinned reader past its limit too", async () => {
+  await using db = await tempDatabase();
+  const log = `${db.path}-wal`;
+  const walBytes = 1 << 20;
+  await using client = openTestClient(db.url, { checkpoint: { walBytes } });
+  await client.execute("CREATE TABLE t (a)");
+  const reader = await client.transaction("read");
+  await reader.execute("SELECT count(*) FROM t");
+  const isAhead = () => {
+    const { size } = statSync(log);
+    return size > walBytes && !isLogFilledTo(log, size);
+  };
+  for (let i = 0; i < 2_000 && !isAhead(); i++) await client.execute("INSERT INTO t VALUES (zeroblob(3000))");
+  expect(isAhead()).toBe(true);
+  reader.close();
+});
