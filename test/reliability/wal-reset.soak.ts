@@ -26,17 +26,24 @@ test.each([
   expect(report).toMatchObject({ lost: 0, failures: [], integrity: "ok" });
 });
 
+/** It takes a checkpoint and a reset at the same moment: one round in a few goes well. */
+const CONTROL_ROUNDS = 6;
+
 test("control: stock writers beside a process that checkpoints without the lock do lose rows or break the file", async () => {
-  await using db = await tempDatabase();
   const forMs = Math.min(FOR_MS, 20_000);
   const autocheckpoint = ["PRAGMA wal_autocheckpoint = 20"];
-  const report = await runLoad(db.path, [
-    ...["a", "b", "c"].map((name) => stock(db.path, name, autocheckpoint, forMs)),
-    { program: "checkpoint-loop", input: { path: db.path, forMs } },
-  ]);
-  console.log(`control: ${describeLoad(report)}`);
+  let isHarmed = false;
+  for (let round = 0; round < CONTROL_ROUNDS && !isHarmed; round++) {
+    await using db = await tempDatabase();
+    const report = await runLoad(db.path, [
+      ...["a", "b", "c"].map((name) => stock(db.path, name, autocheckpoint, forMs)),
+      { program: "checkpoint-loop", input: { path: db.path, forMs } },
+    ]);
+    console.log(`control: ${describeLoad(report)}`);
+    isHarmed = report.lost !== 0 || report.integrity !== "ok" || report.failures.length > 0;
+  }
   // Should this fail one day, the bundled SQLite has been mended, and the rules for checkpoints can be eased.
-  expect(report.lost !== 0 || report.integrity !== "ok" || report.failures.length > 0).toBe(true);
+  expect(isHarmed).toBe(true);
 });
 
 // Measured, not promised: such a process checkpoints without the lock.
