@@ -1,16 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { closeSync, openSync, readSync } from "node:fs";
-import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { type Client, LibsqlError, type Row, type TransactionMode } from "@libsql/client";
+import type { Client, Row, TransactionMode } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { LRUCache } from "lru-cache";
 import type { ConnectionPool } from "./client/connection-pool.js";
-import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
 import type { ClientStats } from "./client/index.js";
 import { type Access, LocalClient } from "./client/local-client.js";
-import { openLocalClient } from "./client/open-local.js";
-import { openReplica, openServer } from "./client/remote/open-remote.js";
 import { RemoteClient, type RemoteStats } from "./client/remote/remote-client.js";
 import { isAnswerTooLarge } from "./client/remote/remote-error.js";
 import { ReplicaClient } from "./client/remote/replica-client.js";
@@ -35,9 +30,7 @@ import { type ImportOptions, type ImportResult, importStorage } from "./maintena
 import type { TextSource } from "./maintenance/lines.js";
 import { type PrunePolicy, type PruneResult, pruneStorage } from "./maintenance/prune.js";
 import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "./maintenance/reindex.js";
-import { type JournalOptions, migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { expectOneOf } from "./options.js";
-import { OWN_MIGRATIONS } from "./own-migrations.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
 import { ConversationRepository } from "./repositories/conversations.js";
 import type { Change, RepositoryContext } from "./repositories/executor.js";
@@ -48,12 +41,8 @@ import { countProjects, type ProjectCount, purgeStatements } from "./repositorie
 import { readAllOf } from "./repositories/read-all.js";
 import { SessionRepository } from "./repositories/sessions.js";
 import * as tables from "./schema/index.js";
-import {
-  makeFolderOf,
-  type ResolvedStorageOptions,
-  resolveStorageOptions,
-  type StorageOptions,
-} from "./storage-options.js";
+import { asOpenError, bringUpToDate, migrationSets, openClient } from "./storage-open.js";
+import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "./storage-options.js";
 import { StoryHubs } from "./stories/hub.js";
 import { LibsqlBackend } from "./stories/libsql-backend.js";
 import { keepOpen, StoryService } from "./stories/service.js";
@@ -118,9 +107,10 @@ const DEFAULT_PROJECT = "default";
  */
 export async function openStorage(target?: string | StorageOptions): Promise<Storage> {
   const options = resolveStorageOptions(target);
-  const { client, path } = await openClient(options);
+  const opened = await openClient(options);
+  const { client, path } = opened;
   try {
-    await bringUpToDate(client, options, path);
+    await bringUpToDate(opened, options);
     return new Storage(client, options, path);
   } catch (error) {
     await client.close();
@@ -532,102 +522,6 @@ function repositoriesOf(context: RepositoryContext): Omit<Repositories, "stories
   };
 }
 
-async function openClient(options: ResolvedStorageOptions): Promise<{ client: Client; path: string | undefined }> {
-  const { url } = options.client;
-  const { client: config, requestTimeoutMs, redact } = options;
-  let target: LocalTarget | undefined;
-  try {
-    target = parseLocalUrl(url);
-    if (config.syncUrl) {
-      if (target !== undefined && !target.isMemory) makeFolderOf(target.path);
-      return await openReplica({ config, requestTimeoutMs, redact });
-    }
-    if (target === undefined) return { client: openServer({ config, requestTimeoutMs, redact }), path: undefined };
-    if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
-    makeFolderOf(target.path);
-    createPrivately(target.path);
-    await assertOurs(target, options);
-    return { client: openLocalClient(options.client, target), path: target.path };
-  } catch (error) {
-    throw asOpenError(error, target?.path ?? url);
-  }
-}
-
 function isGuarded(client: Client): client is LocalClient | RemoteClient | ReplicaClient {
   return client instanceof LocalClient || client instanceof RemoteClient || client instanceof ReplicaClient;
-}
-
-/** Looks at the ledger of a file that is not in WAL mode yet: one of another program's stays as it is, to the byte. */
-async function assertOurs(target: LocalTarget, options: ResolvedStorageOptions): Promise<void> {
-  if (options.migrate === "skip" || !hasRollbackJournal(target.path)) return;
-  try {
-    const client = openLocalClient(options.client, target, { keepsJournal: true });
-    try {
-      for (const set of migrationSets(options)) await verify(client, set);
-    } finally {
-      await client.close();
-    }
-  } catch (error) {
-    // Whatever else there is, opening for good says it better, or gets past it.
-    if (error instanceof StorageError && UNTOUCHED.has(error.code)) throw error;
-  }
-}
-
-const UNTOUCHED = new Set(["FOREIGN_LEDGER", "MIGRATION_UNKNOWN", "MIGRATION_CHANGED"]);
-
-/** By the header, for which SQLite need not be asked: 2 in byte 18 stands for WAL. */
-function hasRollbackJournal(path: string): boolean {
-  const header = Buffer.alloc(20);
-  try {
-    const file = openSync(path, "r");
-    try {
-      readSync(file, header, 0, header.length, 0);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return false;
-  }
-  return header.toString("latin1", 0, 15) === "SQLite format 3" && header[18] === 1;
-}
-
-/** SQLite would make the file readable for everybody that the umask lets in. */
-function createPrivately(path: string): void {
-  try {
-    closeSync(openSync(path, "wx", 0o600));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-}
-
-async function bringUpToDate(client: Client, options: ResolvedStorageOptions, path: string | undefined): Promise<void> {
-  if (options.migrate === "skip") return;
-  const { logger, migrateTimeoutMs } = options;
-  const isFile = path !== undefined && path !== ":memory:";
-  const backupTo = isFile && options.backupBeforeMigrate ? join(dirname(path), "backups") : undefined;
-  for (const set of migrationSets(options)) {
-    if (options.migrate === "verify") await verify(client, set);
-    else {
-      await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
-      // Another migrator may have applied a rebuild that dropped triggers.
-      await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
-    }
-  }
-}
-
-function migrationSets({ migrations }: ResolvedStorageOptions): JournalOptions[] {
-  return migrations === undefined ? [OWN_MIGRATIONS] : [OWN_MIGRATIONS, migrations];
-}
-
-function asOpenError(error: unknown, path: string): unknown {
-  const failure = toStorageError(error);
-  if (failure instanceof StorageError) {
-    if (!["NOT_A_DATABASE", "CORRUPT", "CANNOT_OPEN", "IO", "READONLY", "FULL"].includes(failure.code)) return failure;
-    return new StorageError(failure.code, `Cannot open ${path}: ${failure.message}`, {
-      cause: failure.cause ?? failure,
-    });
-  }
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (error instanceof LibsqlError || code === undefined || error instanceof TypeError) return error;
-  return new StorageError("CANNOT_OPEN", `Cannot open ${path}: ${(error as Error).message}`, { cause: error });
 }
