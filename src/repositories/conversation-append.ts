@@ -13,10 +13,6 @@ import {
 import type { Executor, RepositoryContext } from "./executor.js";
 import { inParts, jsonRows, prepareStatement, type Statement } from "./statements.js";
 
-/** Rows and characters of one statement: enough for full speed, little enough to leave the event loop its turns. */
-const ROWS_PER_STATEMENT = 1_000;
-const CHARS_PER_STATEMENT = 4_000_000;
-
 const c = conversations;
 const m = messages;
 const placeholder = sql.placeholder;
@@ -175,23 +171,6 @@ function appendStatements(
   drafts: readonly MessageDraft[],
 ): Statement[] {
   const time = now();
-  return chunks(drafts).flatMap((chunk) => {
-    const rows = chunk.map((draft) => toRow(project, id, draft));
-    return inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
-  });
-}
-
-function chunks(drafts: readonly MessageDraft[]): MessageDraft[][] {
-  const all: MessageDraft[][] = [[]];
-  let chars = 0;
-  for (const draft of drafts) {
-    const size = draft.content.length + draft.metadata.length;
-    if (all.at(-1)!.length >= ROWS_PER_STATEMENT || (chars > 0 && chars + size > CHARS_PER_STATEMENT)) {
-      all.push([]);
-      chars = 0;
-    }
-    all.at(-1)!.push(draft);
-    chars += size;
-  }
-  return all;
+  const rows = drafts.map((draft) => toRow(project, id, draft));
+  return inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
 }

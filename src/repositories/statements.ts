@@ -24,8 +24,7 @@ export function prepareStatement(query: SQL): (values: Record<string, InValue>) 
 
 /**
  * The elements of a JSON array as a table with `key` and `value`, to read parts of each with `value ->> place`. A column
- * of json_each itself is written out as text again wherever it is mentioned: this, first in its FROM, writes it once,
- * which makes a bulk insert a tenth faster.
+ * of json_each itself is written out as text again wherever it is mentioned: this, first in its FROM, writes it once.
  */
 export function jsonRows(name: string): SQL {
   // The LIMIT keeps SQLite from seeing through the subquery.
@@ -35,17 +34,40 @@ export function jsonRows(name: string): SQL {
 /** Most bytes of an argument: a server takes 5 MB. */
 const MAX_ARGUMENT_BYTES = 4_500_000;
 
-/** Most rows of one statement of a batch: between two of them the event loop may have a turn. */
+/** Most rows and characters of one statement: enough for full speed, little enough to leave the event loop its turns. */
 const MAX_ROWS = 1_000;
+const MAX_CHARS = 4_000_000;
 
 /** The statement for `rows`, or those for parts of them, in order: not of too many, and with no argument too large for a server. */
-export function inParts<T>(rows: readonly T[], toOne: (rows: readonly T[]) => Statement): Statement[] {
-  if (rows.length <= MAX_ROWS) {
-    const statement = toOne(rows);
-    if (rows.length < 2 || !statement.args.some(isTooLarge)) return [statement];
+export function inParts<T extends object>(rows: readonly T[], toOne: (rows: readonly T[]) => Statement): Statement[] {
+  const parts: T[][] = [[]];
+  let chars = 0;
+  for (const row of rows) {
+    const size = charsOf(row);
+    const part = parts.at(-1)!;
+    if (part.length < MAX_ROWS && (part.length === 0 || chars + size <= MAX_CHARS)) {
+      part.push(row);
+      chars += size;
+    } else {
+      parts.push([row]);
+      chars = size;
+    }
   }
+  return parts.flatMap((part) => halvedToFit(part, toOne));
+}
+
+/** Counted before anything is rendered: a text of many long ones could be longer than a string can be. */
+function charsOf(row: object): number {
+  let chars = 0;
+  for (const value of Object.values(row)) if (typeof value === "string") chars += value.length;
+  return chars;
+}
+
+function halvedToFit<T>(rows: readonly T[], toOne: (rows: readonly T[]) => Statement): Statement[] {
+  const statement = toOne(rows);
+  if (rows.length < 2 || !statement.args.some(isTooLarge)) return [statement];
   const half = rows.length >> 1;
-  return [...inParts(rows.slice(0, half), toOne), ...inParts(rows.slice(half), toOne)];
+  return [...halvedToFit(rows.slice(0, half), toOne), ...halvedToFit(rows.slice(half), toOne)];
 }
 
 /** A character of UTF-16 has at most three bytes. */
