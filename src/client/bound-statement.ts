@@ -1,7 +1,7 @@
 import { type InArgs, type InStatement, LibsqlBatchError, LibsqlError } from "@libsql/client";
 import { bindArguments } from "./bind.js";
 import type { NativeValue } from "./native.js";
-import { type ParsedStatement, parseStatement } from "./sql.js";
+import { firstWord, type ParsedStatement, parseStatement } from "./sql.js";
 
 /** A statement with its checked arguments. */
 export interface BoundStatement {
@@ -28,10 +28,9 @@ export function bindInput(input: StatementInput): BoundStatement {
 
 /** Refuses what would commit the transaction around a batch, and so store a part of it. */
 export function assertNoCommit(bound: BoundStatement): BoundStatement {
-  const { kind, sql } = bound.statement;
-  if (kind !== "commit") return bound;
+  if (bound.statement.kind !== "commit") return bound;
   throw new LibsqlError(
-    `${sql.trim().split(/\s/, 1)[0]?.toUpperCase()} in a batch would store a part of it; it is one transaction already. Leave it out`,
+    `${firstWord(bound.statement)} in a batch would store a part of it; it is one transaction already. Leave it out`,
     "NOT_SUPPORTED",
   );
 }

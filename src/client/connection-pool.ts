@@ -257,7 +257,8 @@ export class ConnectionPool {
    * Who does not release it keeps everybody behind it waiting; the time-out's message says where it was taken.
    */
   async acquire(options: { readonly role?: ConnectionRole } = {}): Promise<Checkout> {
-    if (typeof options !== "object" || Object.keys(options).some((key) => key !== "role")) {
+    const isRecord = typeof options === "object" && options !== null && !Array.isArray(options);
+    if (!isRecord || Object.keys(options).some((key) => key !== "role")) {
       throw new TypeError(expectation("options", "an object with `role`", options));
     }
     const { role = "reader" } = options;

@@ -19,7 +19,7 @@ import {
   type StatementMethod,
 } from "./statement-cache.js";
 
-/** The call of a query that looks for a cheaper form of it: looking costs what the form saves in thirty calls. */
+/** The call of a query that looks for a cheaper form of it: looking costs many times what the form saves a call. */
 export const SINGLE_ROW_FROM = 20;
 
 export interface ConnectionOptions extends NativeOpenOptions {

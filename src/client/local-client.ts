@@ -20,7 +20,7 @@ import { turnWhenDue } from "./event-loop.js";
 import type { ClientStats, PooledClient } from "./pooled-client.js";
 import { StatementResult, singleRow } from "./rows.js";
 import { assertAllowed, isSetting, writesFile } from "./session-settings.js";
-import { type ParsedStatement, parseStatement, splitScript } from "./sql.js";
+import { firstWord, type ParsedStatement, parseStatement, splitScript } from "./sql.js";
 import { READONLY } from "./sqlite-error.js";
 import { Transaction } from "./transaction.js";
 import { retryWhileBusy } from "./write-lock.js";
@@ -81,7 +81,7 @@ export class LocalClient implements PooledClient {
         throw new LibsqlError("The SQL holds no statement", "SQL_NO_STATEMENT");
       default:
         throw new LibsqlError(
-          `${statement.sql.trim().split(/\s/, 1)[0]?.toUpperCase()} through execute() could reach any connection of the pool. Use transaction()`,
+          `${firstWord(statement)} through execute() could reach any connection of the pool. Use transaction()`,
           "NOT_SUPPORTED",
         );
     }

@@ -200,6 +200,12 @@ function parse(sql: string): ParsedStatement {
   };
 }
 
+/** What a statement begins with, for a message about it. */
+export function firstWord({ sql }: ParsedStatement): string {
+  const [first] = tokens(sql);
+  return first?.text.toUpperCase() ?? "";
+}
+
 function classify(all: readonly Token[]): { kind: StatementKind; savepoint: string | undefined } {
   const word = (index: number): string => all[index]?.text.toUpperCase() ?? "";
   const plain = (kind: StatementKind) => ({ kind, savepoint: undefined });

@@ -71,7 +71,7 @@ test("a checkout released twice throws, and refuses work after its release", asy
     expect((await rejection(checkout.execute("SELECT 1"))).code).toBe("CONNECTION_RELEASED");
     expect((await rejection(checkout.batch(["SELECT 1"]))).code).toBe("CONNECTION_RELEASED");
   }
-  for (const wrong of [{ role: "leader" }, "writer", 5, { rol: "writer" }, null]) {
+  for (const wrong of [{ role: "leader" }, "writer", 5, { rol: "writer" }, null, []]) {
     expect(await rejection(client.pool.acquire(wrong as never)), JSON.stringify(wrong)).toBeInstanceOf(TypeError);
   }
 });

@@ -12,7 +12,7 @@ import {
 import { type BoundStatement, bindInput, type StatementInput } from "../bound-statement.js";
 import type { ClientConfig } from "../index.js";
 import type { Access } from "../local-client.js";
-import type { StatementKind } from "../sql.js";
+import { firstWord, type StatementKind } from "../sql.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
 import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
 import { RemoteTransaction } from "./remote-transaction.js";
@@ -309,8 +309,10 @@ function isDml({ statement }: BoundStatement): boolean {
 /** Refuses what means nothing by itself: each call has a stream of its own. */
 function assertWhole({ statement }: BoundStatement, refused: readonly StatementKind[]): void {
   if (!refused.includes(statement.kind)) return;
-  const word = statement.sql.trim().split(/\s/, 1)[0]?.toUpperCase();
-  throw new LibsqlError(`${word} by itself would reach a stream of its own. Use transaction()`, "NOT_SUPPORTED");
+  throw new LibsqlError(
+    `${firstWord(statement)} by itself would reach a stream of its own. Use transaction()`,
+    "NOT_SUPPORTED",
+  );
 }
 
 /** The checked arguments: whole numbers as INTEGER, which the protocol would send as REAL otherwise. */
