@@ -15,11 +15,12 @@ type Value = string | number | Uint8Array | null;
 
 /**
  * Puts a few rows into every ordinary table, made from nothing but the schema: values by declared type, keys of rows
- * that exist for foreign keys, and what CHECKs and triggers refuse is tried again with other values.
+ * that exist for foreign keys, and what CHECKs and triggers refuse is tried again with other values. No value of a key
+ * comes twice, unless the schema lists it: a key of two columns may be taken back to a key of one.
  *
  * Resolves to the tables that took no row.
  */
-export async function fillTables(client: Client, random: () => number = Math.random): Promise<string[]> {
+export async function fillTables(client: Client, random: () => number): Promise<string[]> {
   const tables = await client.execute(
     "SELECT l.name, s.sql FROM pragma_table_list l JOIN sqlite_schema s ON s.name = l.name WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT GLOB '__*' AND l.name NOT GLOB 'sqlite_*' ORDER BY s.rowid",
   );
@@ -41,12 +42,13 @@ async function fillTable(client: Client, table: { name: string; sql: string }, r
   const names = columns.map(({ name }) => quote(name)).join(", ");
   const sql = `INSERT INTO ${quote(table.name)} (${names}) VALUES (${columns.map(() => "?").join(", ")})`;
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+  const first = Number((await client.execute(`SELECT count(*) FROM ${quote(table.name)}`)).rows[0]![0]);
   let stored = 0;
   for (let attempt = 0; attempt < TRIES && stored < 3; attempt++) {
     const args: Value[] = [];
     for (const column of columns) {
       const candidates =
-        column.parent === undefined ? valuesFor(column, attempt, literals) : await keysOf(client, column);
+        column.parent === undefined ? valuesFor(column, first + attempt, literals) : await keysOf(client, column);
       if (candidates.length === 0) return false;
       args.push(attempt < 3 ? candidates[0]! : pick(candidates));
     }
@@ -63,11 +65,15 @@ async function fillTable(client: Client, table: { name: string; sql: string }, r
 }
 
 function valuesFor({ type, isRequired, isKey }: Column, number: number, literals: readonly string[]): Value[] {
-  const none = isRequired || isKey ? [] : [null];
-  if (/INT/i.test(type)) return [number + 1, 0, 1, 2, 3, 4, ...none];
-  if (/REAL|FLOA|DOUB|NUMERIC/i.test(type)) return [number + 0.5, 0, 1, 0.25, ...none];
-  if (/BLOB/i.test(type)) return [new Uint8Array([number & 0xff, 1, 2, 3]), new Uint8Array(8), ...none];
-  return [`text ${number}`, ...literals, "{}", "[]", "", `id-${number}`, ...none];
+  const none = isRequired ? [] : [null];
+  if (/INT/i.test(type)) return isKey ? [number + 1] : [number + 1, 0, 1, 2, 3, 4, ...none];
+  if (/REAL|FLOA|DOUB|NUMERIC/i.test(type)) return isKey ? [number + 0.5] : [number + 0.5, 0, 1, 0.25, ...none];
+  if (/BLOB/i.test(type)) {
+    const bytes = new Uint8Array([number & 0xff, number >> 8, 2, 3]);
+    return isKey ? [bytes] : [bytes, new Uint8Array(8), ...none];
+  }
+  const texts = [`text ${number}`, `id-${number}`, ...literals];
+  return isKey ? texts : [...texts, "{}", "[]", "", ...none];
 }
 
 async function keysOf(client: Client, { parent, isRequired }: Column): Promise<Value[]> {

@@ -1,3 +1,5 @@
+import { mulberry32 } from "../../scripts/migrations/random.js";
+
 /** A seeded source of randomness, so that a failing run can be repeated. */
 export interface Random {
   readonly seed: number;
@@ -12,15 +14,7 @@ export interface Random {
 export function seededRandom(label: string): Random {
   const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 2 ** 31);
   console.log(`${label}: HOLDFAST_SEED=${seed}`);
-  // mulberry32
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = mulberry32(seed);
   const below = (limit: number) => Math.floor(next() * limit);
   return { seed, next, below, pick: (items) => items[below(items.length)]! };
 }
