@@ -237,22 +237,24 @@ test("a restore killed at any moment leaves one of the two files whole in its pl
   const { path: backup } = await storage.backup(join(temp.dir, "copy.db"));
   await storage.memories.insert({ id: "new", content: "x" });
   await storage.close();
-  let lasted = 0;
-  for (let delay = 0; ; delay += Math.max(1, lasted / 12)) {
-    await using child = startChild("restore", { backup, target: db.path });
+  /** Resolves to how long it ran, in ms: to its end, unless it is killed after `delay`. */
+  const restoreTo = async (target: string, delay?: number): Promise<number> => {
+    await using child = startChild("restore", { backup, target });
     await child.message<{ event: string }>(({ event }) => event === "begun");
     const start = performance.now();
-    const isOver = await Promise.race([
-      child.exited.then(() => true),
-      new Promise<false>((resolve) => setTimeout(() => resolve(false), delay)),
-    ]);
-    child.kill();
+    const timer = delay === undefined ? undefined : setTimeout(() => child.kill(), delay);
     await child.exited;
-    lasted = Math.max(lasted, performance.now() - start);
-    using file = openBeside(db.path);
+    clearTimeout(timer);
+    const lasted = performance.now() - start;
+    using file = openBeside(target);
     expect(file.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     expect([["new,old"], ["old"]]).toContainEqual(file.all("SELECT group_concat(id ORDER BY id) FROM memories")[0]);
-    if (isOver) break;
-  }
+    return lasted;
+  };
+  const other = join(temp.dir, "other.db");
+  copyFileSync(db.path, other);
+  const whole = await restoreTo(other);
+  const moments = 16;
+  for (let moment = 0; moment < moments; moment++) await restoreTo(db.path, (whole * moment) / moments);
   await made[Symbol.asyncDispose]();
 }, 60_000);
