@@ -79,7 +79,7 @@ test("the life of a database, command by command, in JSON", async () => {
   expect(lines(fresh.stdout)).toEqual(lines(readFileSync(`${db.dir}/all.jsonl`, "utf8")));
   const piped = await holdfast(["import", "-", "--url", "piped.db"], { cwd: db.dir, input: fresh.stdout });
   expect(piped).toEqual({ code: 0, stdout: "inserted 4, replaced 0, skipped 0\n", stderr: "" });
-}, 90_000);
+});
 
 describe("what only reads creates nothing", () => {
   const reads = [
@@ -144,7 +144,7 @@ test("every command has help with an example that it would accept", async () => 
     expect(example.startsWith(`${name} `)).toBe(true);
     expect(stdout).toContain("--json");
   }
-}, 60_000);
+});
 
 test("check tells of damage by its exit code, and repairs what loses nothing", async () => {
   await using db = await tempDatabase();
@@ -196,7 +196,7 @@ describe("a server", () => {
       expect(stderr).toContain(alternative);
     }
     expect(readdirSync(db.dir)).toEqual(["app.db"]);
-  }, 60_000);
+  });
 
   test("that is away is named once", async () => {
     const { code, stderr } = await holdfast(["stats", "--url", "http://127.0.0.1:1"]);

@@ -1,26 +1,17 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openStorage } from "holdfast";
 import { expect, test } from "vitest";
 import { cliProgram, holdfast } from "../support/cli.js";
+import { freePort } from "../support/server.js";
 import { tempDatabase } from "../support/temp.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const kit = `${root}node_modules/drizzle-kit/bin.cjs`;
 const run = promisify(execFile);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** Starts a process that serves Studio, and asks its API until the process is ended. */
 async function withStudio(
@@ -74,7 +65,7 @@ test("holdfast studio shows the rows of a file that is in use, to any page, and 
   expect(code).toBe(0);
   await storage.memories.insert({ id: "third", content: "and after it" });
   expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
-}, 60_000);
+});
 
 test("drizzle-kit studio shows them too, and its writes do not wait", async () => {
   await using db = await tempDatabase();
@@ -87,7 +78,7 @@ test("drizzle-kit studio shows them too, and its writes do not wait", async () =
       expect(JSON.stringify(await ask("update sessions set summary = null", "run"))).toMatch(/SQLITE_BUSY|locked/);
     });
   });
-}, 60_000);
+});
 
 test("drizzle-kit migrate, check and export work on a file that is in use", async () => {
   await using db = await tempDatabase();
@@ -101,7 +92,7 @@ test("drizzle-kit migrate, check and export work on a file that is in use", asyn
   await storage.memories.insert({ content: "and more" });
   expect(await storage.memories.count()).toBe(2);
   expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
-}, 60_000);
+});
 
 test("without drizzle-kit, holdfast studio says what to install", async () => {
   await using db = await tempDatabase();

@@ -136,7 +136,7 @@ test(`${CALLS} random calls on cached statements answer as on statements that ar
   const all = { sql: "SELECT * FROM t ORDER BY id", args: [] };
   expect(await ours(client, all)).toEqual(direct(all));
   fresh.close();
-}, 60_000);
+});
 
 /** The client's own checkpoint may hold the lock for a moment. */
 async function lockBetweenCheckpoints(locker: { exec(sql: string): void }): Promise<void> {

@@ -69,7 +69,7 @@ describe("close", () => {
 
   test("waits for a deferred transaction's attempt to take the lock to notice", async () => {
     await using db = await tempDatabase();
-    const client = createClient({ url: db.url, busyTimeoutMs: 5000 });
+    const client = createClient({ url: db.url, busyTimeoutMs: 60_000 });
     await client.execute("CREATE TABLE t (a)");
     using other = openBeside(db.path);
     other.exec("BEGIN IMMEDIATE");
@@ -79,7 +79,7 @@ describe("close", () => {
     const start = performance.now();
     await client.close();
     expect((await write).code).toBe("TRANSACTION_CLOSED");
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(performance.now() - start).toBeLessThan(20_000);
     other.exec("COMMIT");
   });
 

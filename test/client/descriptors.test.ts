@@ -58,6 +58,6 @@ test.skipIf(!existsSync(FOLDER))(
       await new Promise((resolve) => setTimeout(resolve, 20));
       return openIn(db.dir);
     };
-    await expect.poll(left, { timeout: 5000 }).toBe(0);
+    await expect.poll(left, { timeout: 30_000 }).toBe(0);
   },
 );

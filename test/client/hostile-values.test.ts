@@ -14,7 +14,7 @@ test("a value of any type, in any place, comes back as it was or is refused; the
     expect(counts.container).toBeGreaterThan(1000);
     expect(active).toBe(0);
   }
-}, 60_000);
+});
 
 describe("which values are refused", () => {
   const refused: [string, unknown, typeof TypeError | typeof RangeError][] = [
@@ -58,7 +58,7 @@ describe("which values are refused", () => {
 
 test("a child that is killed says so, and a test that ends takes its children with it", async () => {
   await using db = await tempDatabase();
-  const child = startChild("hold-lock", { url: db.url, forMs: 60_000 });
+  const child = startChild("hold-lock", { url: db.url });
   await child.message<{ locked?: boolean }>(({ locked }) => locked === true);
   await child[Symbol.asyncDispose]();
   expect((await child.exited).signal).toBe("SIGKILL");

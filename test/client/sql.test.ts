@@ -159,5 +159,5 @@ test("very many and very long statements are read in time that grows with their 
   expect(parseStatement(long).parameterCount).toBe(20_000);
   expect(splitScript("SELECT 1;".repeat(20_000))).toHaveLength(20_000);
   expect(parseStatement(`SELECT '${"'".repeat(100_000)}`).kind).toBe("read");
-  expect(performance.now() - start).toBeLessThan(3000);
+  expect(performance.now() - start).toBeLessThan(15_000);
 });

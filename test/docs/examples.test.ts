@@ -23,7 +23,6 @@ test.each(readdirSync(`${root}examples`).filter((file) => file.endsWith(".ts")))
     expect(stderr).toBe("");
     expect(stdout).not.toBe("");
   },
-  60_000,
 );
 
 test("examples/memvid.ts: three processes put into one memory, and all of it is found", async () => {

@@ -33,7 +33,7 @@ test("the example's tables live in one file with ours, and both sides' migrators
   expect((await storage.check()).findings).toContainEqual(
     expect.objectContaining({ code: "MIGRATION_PENDING", message: expect.stringContaining("0000_tasks") }),
   );
-}, 60_000);
+});
 
 test("drizzle-kit migrate first, and openStorage after it, end at the same file", async () => {
   await using db = await tempDatabase();
@@ -43,4 +43,4 @@ test("drizzle-kit migrate first, and openStorage after it, end at the same file"
   await using storage = await openStorage({ url: db.url, migrations });
   await storage.memories.insert({ content: "in the same file" });
   expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
-}, 60_000);
+});

@@ -138,7 +138,9 @@ describe("an export", () => {
     const controller = new AbortController();
     const aborted = text(source.storage.export({ signal: controller.signal, onProgress: () => controller.abort() }));
     expect((await rejection(aborted)).name).toBe("AbortError");
-    expect((await source.storage.stats()).client!.pool).toMatchObject({ active: 0 });
+    // The engine may be at a checkpoint of its own.
+    const active = async () => (await source.storage.stats()).client!.pool.active;
+    await expect.poll(active, { timeout: 10_000 }).toBe(0);
   });
 
   test("of a large storage keeps a page of it in memory", async () => {

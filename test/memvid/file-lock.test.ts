@@ -280,7 +280,7 @@ describe("an abandoned lock", () => {
   test("of another host is respected for `staleMs`, then taken over", async () => {
     await using db = await tempDatabase();
     const lock = new FileLock(db.path);
-    leaveLock(db.path, { host: "elsewhere", since: Date.now() - 29_000 });
+    leaveLock(db.path, { host: "elsewhere", since: Date.now() - 15_000 });
     expect(await lock.acquire(0)).toBe(false);
     leaveLock(db.path, { host: "elsewhere", since: Date.now() - 31_000 });
     expect(await lock.acquire(0)).toBe(true);
@@ -387,4 +387,4 @@ test("four processes pass 500 critical sections each, one at a time, though hold
   const lock = new FileLock(join(db.dir, "counter"));
   expect(await lock.acquire(0)).toBe(true);
   await lock.release();
-}, 120_000);
+});

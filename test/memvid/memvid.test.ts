@@ -588,7 +588,7 @@ describe("care of the file", () => {
 
   test("a file that another process writes to for too long is MV007", async () => {
     await using at = await tempMemvid();
-    await using holder = startChild("hold-lock", { url: `file:${at.path}`, forMs: 60_000 });
+    await using holder = startChild("hold-lock", { url: `file:${at.path}` });
     await holder.message(({ locked }: { locked?: boolean }) => locked === true);
     const mv = await open(at.path, "basic", { lockTimeoutMs: 30 });
     await expect(mv.put({ text: "x" })).rejects.toThrow(LockedError);

@@ -232,7 +232,7 @@ describe("a migration that rebuilds a table", () => {
     await drizzleKit(p.temp, "migrate");
     await p.expectWhole();
     await drizzleKit(p.temp, "check");
-  }, 30_000);
+  });
 
   test("is applied by ours alike, completed or not, and its generated way back keeps them too", async () => {
     for (const isCompleted of [true, false]) {
@@ -296,4 +296,4 @@ test("drizzle-kit passes by down files: migrate applies the forward ones, check 
   expect(await revert(client, { folder, steps: 1 })).toMatchObject({ reverted: [tag] });
   await drizzleKit(temp, "migrate");
   expect(await column(client, "SELECT count(*) FROM notes")).toEqual([0]);
-}, 30_000);
+});

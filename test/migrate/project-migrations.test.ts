@@ -46,7 +46,7 @@ describe("the project's own migrations", () => {
     using fresh = openBeside(temp.path);
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     expect(fresh.all("PRAGMA foreign_key_check")).toEqual([]);
-  }, 60_000);
+  });
 
   test("keep the rows of every table that is there before and after, whichever one is reverted and applied again", async () => {
     const random = seededRandom("rows kept");
@@ -65,7 +65,7 @@ describe("the project's own migrations", () => {
         expect({ tag, table, rows }).toEqual({ tag, table, rows: before[table] });
       }
     }
-  }, 60_000);
+  });
 
   test("are found in the package: a down file is no migration of the journal", () => {
     for (const { path } of journal) expect(readFileSync(path.replace(/sql$/, "down.sql"), "utf8")).toMatch(/\S/);

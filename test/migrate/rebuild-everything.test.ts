@@ -86,7 +86,6 @@ test.each(["ours", "drizzle-kit, completed", "drizzle-kit, as it is, then openSt
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     expect(fresh.all("PRAGMA foreign_key_check")).toEqual([]);
   },
-  30_000,
 );
 
 test("stock drizzle-kit refuses to rebuild a table that other triggers name, and leaves the file as it was", async () => {
@@ -107,7 +106,7 @@ test("stock drizzle-kit refuses to rebuild a table that other triggers name, and
   writeFileSync(journalPath, JSON.stringify(journal));
   await expect(drizzleKit(temp, "migrate")).rejects.toThrow();
   expect([await schemaText(client), await contents(client)]).toEqual(before);
-}, 30_000);
+});
 
 /** Every row of every table, as text. */
 async function contents(client: Client): Promise<Record<string, string>> {

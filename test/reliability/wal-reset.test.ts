@@ -17,4 +17,4 @@ test("three processes that write and checkpoint without a pause lose nothing (10
   console.log(describeLoad(report));
   expect(report).toMatchObject({ lost: 0, failures: [], integrity: "ok" });
   expect(sum(report.written)).toBeGreaterThan(1000);
-}, 60_000);
+});

@@ -227,8 +227,8 @@ describe("a read replica of the server", () => {
     await using storage = await openStorage(primary.url);
     await storage.memories.insert({ id: "a", content: "from the primary" });
     await using server = await startServer({ primaryGrpcUrl: primary.grpcUrl });
-    await using replica = await openStorage({ url: server.url, requestTimeoutMs: 3_000 });
-    await expect.poll(() => replica.memories.get("a")).toBeDefined();
+    await using replica = await openStorage({ url: server.url, requestTimeoutMs: 10_000 });
+    await expect.poll(() => replica.memories.get("a"), { timeout: 30_000 }).toBeDefined();
     await replica.memories.insert({ id: "b", content: "by way of the replica" });
     await replica.transaction(async (tx) => {
       await tx.memories.insert({ id: "c", content: "in a transaction" });
@@ -236,7 +236,7 @@ describe("a read replica of the server", () => {
     });
     expect(await storage.memories.getMany(["b", "c"])).toHaveLength(2);
     expect(await storage.sessions.get("s")).toBeDefined();
-    await expect.poll(() => replica.memories.search("transaction")).toHaveLength(1);
+    await expect.poll(() => replica.memories.search("transaction"), { timeout: 30_000 }).toHaveLength(1);
     await primary.kill();
     expect(await replica.memories.get("a")).toBeDefined();
     const error = await rejection(replica.memories.insert({ content: "nobody to take it" }));

@@ -241,5 +241,4 @@ test.skipIf(!existsSync(file))(
     expect(questions).toBeGreaterThan(700);
     expect(recall / questions).toBeGreaterThanOrEqual(0.7);
   },
-  120_000,
 );

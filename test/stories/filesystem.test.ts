@@ -136,7 +136,7 @@ describe("the index", () => {
     await service.batchSave(Object.fromEntries(Array.from({ length: 100 }, (_, k) => [`s${k}`, { k }])));
     expect(readFileSync(join(temp.path, ".index.json"), "utf8").trim().split("\n").length).toBeLessThan(250);
     expect(await (await temp.beside()).listStories()).toEqual(await service.listStories());
-  }, 60_000);
+  });
 
   test("counts on after clear and after it was lost, so that nothing new passes for what was there", async () => {
     await using temp = await tempStories("filesystem");

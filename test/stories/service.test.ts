@@ -568,5 +568,5 @@ describe.each(BUILT_IN)("history on %s", (kind) => {
       "story-9999",
       "story-9998",
     ]);
-  }, 60_000);
+  });
 });

@@ -34,6 +34,9 @@ const packages = createRequire(import.meta.url);
 const binaryPackage = `@sqld/${process.platform}-${process.arch}`;
 const BINARY = join(dirname(packages.resolve(`${binaryPackage}/package.json`)), "sqld");
 
+const PORT_RANGES = 8;
+const PORTS_EACH = 2_700;
+
 // The server dies with the test process, however that ends: a killed one closes the shell's input, and the shell then
 // kills what it has started, by its own process id.
 const GUARD = `
@@ -147,10 +150,14 @@ function accepts(port: number, hasEnded: () => boolean): Promise<void> {
   });
 }
 
-/** A port that nobody has, below those that outgoing connections are given. */
+/**
+ * A port that nobody has, below those that outgoing connections are given; each of the test runner's processes has a
+ * range of its own, so that none takes what another has just found free.
+ */
 export async function freePort(): Promise<number> {
+  const worker = Number(process.env.VITEST_POOL_ID ?? 0) % PORT_RANGES;
   for (;;) {
-    const port = 10_000 + randomInt(22_000);
+    const port = 10_000 + worker * PORTS_EACH + randomInt(PORTS_EACH);
     const isFree = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once("error", () => resolve(false));

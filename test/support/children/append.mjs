@@ -2,7 +2,8 @@
 import { openStorage } from "holdfast";
 
 const { path, id, writer, count, crashAfter } = JSON.parse(process.argv[2]);
-const storage = await openStorage(path);
+// Whoever holds the lock may be kept from the processor for seconds.
+const storage = await openStorage({ url: path, busyTimeoutMs: 60_000 });
 process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
 await new Promise((resolve) => process.stdin.once("data", resolve));
 const one = (n) => ({ role: "user", content: `${writer} says ${n}`, clientId: `${writer}-${n}` });

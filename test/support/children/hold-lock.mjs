@@ -1,11 +1,13 @@
-// Holds the write lock of `url` for `forMs`, then commits one row into `t` if it is told so.
+// Holds the write lock of `url` until it reads a line or is killed, then commits one row into `t` if it is told so.
+import { once } from "node:events";
 import { createClient } from "holdfast/client";
 
-const { url, forMs, insert } = JSON.parse(process.argv[2]);
+const { url, insert } = JSON.parse(process.argv[2]);
 const client = createClient({ url });
 const tx = await client.transaction("write");
 console.log(JSON.stringify({ locked: true }));
-await new Promise((resolve) => setTimeout(resolve, forMs));
+await once(process.stdin, "data");
+process.stdin.destroy();
 if (insert !== undefined) await tx.execute({ sql: "INSERT INTO t VALUES (?)", args: [insert] });
 await tx.commit();
 console.log(JSON.stringify({ released: true }));

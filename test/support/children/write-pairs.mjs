@@ -1,8 +1,9 @@
-// Writes pairs of rows, one transaction each, until it is killed or `forMs` have passed; says what was acknowledged.
+// Writes pairs of rows, one transaction each, until it is told to stop, killed or `forMs` have passed; says what was acknowledged.
 import { createClient } from "holdfast/client";
 
 const { url, name, forMs = 60_000, options = {}, reportEach = true } = JSON.parse(process.argv[2]);
-const client = createClient({ url, ...options });
+// Whoever holds the lock may be kept from the processor for seconds.
+const client = createClient({ url, busyTimeoutMs: 60_000, ...options });
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 await client.executeMultiple(`
   CREATE TABLE IF NOT EXISTS pairs (writer TEXT, n INTEGER, half INTEGER, pad BLOB DEFAULT (zeroblob(400)));
@@ -10,7 +11,10 @@ await client.executeMultiple(`
 `);
 say({ ready: true });
 const row = (n, half) => ({ sql: "INSERT INTO pairs (writer, n, half) VALUES (?, ?, ?)", args: [name, n, half] });
-const end = Date.now() + forMs;
+let end = Date.now() + forMs;
+process.stdin.once("data", () => {
+  end = 0;
+});
 let written = 0;
 const ways = [
   (n) => client.batch([row(n, 1), row(n, 2)], "write"),
@@ -40,3 +44,4 @@ while (Date.now() < end) {
 }
 say({ done: true, written, stats: client.stats() });
 await client.close();
+process.stdin.destroy();

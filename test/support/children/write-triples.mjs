@@ -3,7 +3,8 @@ import { createInterface } from "node:readline";
 import { openStorage } from "holdfast";
 
 const { path, writer } = JSON.parse(process.argv[2]);
-const storage = await openStorage(path);
+// Whoever holds the lock may be kept from the processor for seconds.
+const storage = await openStorage({ url: path, busyTimeoutMs: 60_000 });
 let isStopped = false;
 const orders = createInterface({ input: process.stdin });
 orders.once("line", () => {
