@@ -50,21 +50,14 @@ const MAX_JSON_DEPTH = 900;
 
 /** The JSON text of a plain object; throws TypeError or RangeError on what JSON cannot hold. */
 export function toJsonText(name: string, value: unknown): string {
-  expectObject(name, value);
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    throw new TypeError(expectation(name, "a plain object", value));
-  }
+  expectPlainObject(name, value);
   // The usual default: asking JSON would take most of the time of checking a record.
   if (Object.keys(value).length === 0 && !("toJSON" in value)) return "{}";
   let text: string | undefined;
   try {
-    text = JSON.stringify(value, (key, inner) => {
-      if (typeof inner !== "number" || Number.isFinite(inner)) return inner;
-      throw new RangeError(expectation(`${name}.${key}`, "a finite number", inner));
-    });
+    text = JSON.stringify(value, refuseLost(name));
   } catch (cause) {
-    if (cause instanceof RangeError && cause.message.startsWith("Expected")) throw cause;
+    if ((cause as Error).message.startsWith("Expected")) throw cause;
     throw new TypeError(expectation(name, "a JSON object", value), { cause });
   }
   if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
@@ -73,6 +66,31 @@ export function toJsonText(name: string, value: unknown): string {
     throw new RangeError(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
   }
   return text;
+}
+
+/**
+ * A replacer for JSON.stringify that throws on what JSON would quietly store as something else: NaN as null, a Map, a
+ * Set or an Error as `{}`. What is undefined or a function is left out, as JSON does.
+ */
+export function refuseLost(name: string): (key: string, inner: unknown) => unknown {
+  return (key, inner) => {
+    const path = () => (key === "" ? name : `${name}.${key}`);
+    if (typeof inner === "number" && !Number.isFinite(inner)) {
+      throw new RangeError(expectation(path(), "a finite number", inner));
+    }
+    if (typeof inner === "object" && inner !== null && !Array.isArray(inner) && Object.keys(inner).length === 0) {
+      expectPlainObject(path(), inner);
+    }
+    return inner;
+  };
+}
+
+/** Throws TypeError on a Map, a Date and the like too: they have no keys, so all that they hold would be lost. */
+export function expectPlainObject(name: string, value: unknown): asserts value is Record<string, unknown> {
+  expectObject(name, value);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  throw new TypeError(expectation(name, "a plain object", value));
 }
 
 /** How deep a JSON text is nested, brackets inside of strings aside. */

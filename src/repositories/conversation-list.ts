@@ -69,8 +69,9 @@ export async function listConversations(
   const column = orderBy === "createdAt" ? c.createdAt : c.updatedAt;
   const direction = order === "asc" ? sql`asc` : sql`desc`;
   const conditions = listConditions(project, options);
+  const list = `conversations ${orderBy} ${order}`;
   if (cursor !== undefined) {
-    const { key, rowId } = decodeCursor(cursor);
+    const { key, rowId } = decodeCursor(list, cursor);
     conditions.push(sql`(${column}, ${c.rowId}) ${order === "asc" ? sql`>` : sql`<`} (${key}, ${rowId})`);
   }
   const { rows } = await executor.execute(
@@ -79,6 +80,7 @@ export async function listConversations(
   );
   const key = orderBy === "createdAt" ? 8 : 9;
   return toPage(
+    list,
     rows,
     limit,
     (row) => toConversation(project, row),

@@ -221,7 +221,7 @@ export class ConversationRepository {
       for (const role of roles) expectRole("roles", role);
     }
     expectLimit(limit);
-    const from = cursor === undefined ? after : Math.max(after, decodeCursor(cursor).key);
+    const from = cursor === undefined ? after : Math.max(after, decodeCursor("messages", cursor).key);
     const { executor } = this.#context;
     const found = await asStorageErrors(async () => {
       const chain = await requireChain(this.#context, executor, id);
@@ -230,7 +230,7 @@ export class ConversationRepository {
     const items = found.slice(0, limit);
     const last = items.at(-1);
     const hasMore = found.length > limit && last !== undefined;
-    return { items, nextCursor: hasMore ? encodeCursor({ key: last.seq, rowId: 0 }) : undefined };
+    return { items, nextCursor: hasMore ? encodeCursor("messages", { key: last.seq, rowId: 0 }) : undefined };
   }
 
   /** One message, by its id. */

@@ -138,13 +138,14 @@ export async function findNodes(context: RepositoryContext, options: FindNodesOp
   expectLimit(limit);
   const nodes = sql.raw("n");
   const conditions = nodeConditions(context.project, filter, nodes);
-  if (cursor !== undefined) conditions.push(sql`n.id > ${decodeTexts(cursor, 1)[0]}`);
+  if (cursor !== undefined) conditions.push(sql`n.id > ${decodeTexts("nodes", cursor, 1)[0]}`);
   const { rows } = await run(
     context,
     toStatement(sql`select ${nodeColumns(nodes)} from ${n} as n where ${all(conditions)}
       order by n.id limit ${toSqlLimit(limit + 1)}`),
   );
   return toTextPage(
+    "nodes",
     rows.map((row) => toNode(row)),
     limit,
     ({ id }) => [id],
@@ -214,7 +215,7 @@ export async function listEdges(context: RepositoryContext, options: ListEdgesOp
     conditions.push(sql`e.type = ${type}`);
   }
   if (cursor !== undefined) {
-    const last = decodeTexts(cursor, 4);
+    const last = decodeTexts("edges", cursor, 4);
     // The first part again, for the index to start from.
     conditions.push(sql`f.id >= ${last[0]}`);
     conditions.push(sql`(${edgeOrder}) > (${last[0]}, ${last[1]}, ${last[2]}, ${last[3]})`);
@@ -224,7 +225,7 @@ export async function listEdges(context: RepositoryContext, options: ListEdgesOp
     toStatement(sql`select ${edgeColumns} from ${edgesWithNodes} where ${all(conditions)}
       order by ${edgeOrder} limit ${toSqlLimit(limit + 1)}`),
   );
-  return toTextPage(rows.map(toEdge), limit, (edge) => [edge.from, edge.to, edge.type, edge.id]);
+  return toTextPage("edges", rows.map(toEdge), limit, (edge) => [edge.from, edge.to, edge.type, edge.id]);
 }
 
 export async function updateEdge(
@@ -310,11 +311,16 @@ function announce({ project, announce }: RepositoryContext, action: ChangeAction
 }
 
 /** Splits off the surplus record that was read to know whether there is another page. */
-function toTextPage<T>(records: readonly T[], limit: number, position: (record: T) => readonly string[]): Page<T> {
+function toTextPage<T>(
+  list: string,
+  records: readonly T[],
+  limit: number,
+  position: (record: T) => readonly string[],
+): Page<T> {
   const items = records.slice(0, limit);
   const last = items.at(-1);
   const hasMore = records.length > limit && last !== undefined;
-  return { items, nextCursor: hasMore ? encodeTexts(position(last)) : undefined };
+  return { items, nextCursor: hasMore ? encodeTexts(list, position(last)) : undefined };
 }
 
 /** The record of a draft that has just been stored. */

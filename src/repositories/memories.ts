@@ -217,7 +217,7 @@ export class MemoryRepository {
     const { project } = this.#context;
     const conditions = filterConditions(project, filter);
     if (cursor !== undefined) {
-      const { key, rowId } = decodeCursor(cursor);
+      const { key, rowId } = decodeCursor("memories", cursor);
       conditions.push(sql`(${m.createdAt}, ${m.rowId}) < (${key}, ${rowId})`);
     }
     const { rows } = await this.#execute(
@@ -225,7 +225,7 @@ export class MemoryRepository {
         order by ${newestFirst} limit ${toSqlLimit(limit + 1)}`),
     );
     const record = (row: Row) => toMemory(project, row);
-    return toPage(rows, limit, record, (row) => ({ key: Number(row[7]), rowId: Number(row[0]) }));
+    return toPage("memories", rows, limit, record, (row) => ({ key: Number(row[7]), rowId: Number(row[0]) }));
   }
 
   /** Changes the fields given; undefined when unknown or deleted. New content without a vector drops the old ones. */

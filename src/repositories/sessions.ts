@@ -140,7 +140,7 @@ export class SessionRepository {
     if (since !== undefined) conditions.push(sql`${s.startedAt} >= ${toMillis("since", since)}`);
     if (until !== undefined) conditions.push(sql`${s.startedAt} <= ${toMillis("until", until)}`);
     if (cursor !== undefined) {
-      const { key, rowId } = decodeCursor(cursor);
+      const { key, rowId } = decodeCursor("sessions", cursor);
       conditions.push(sql`(${s.startedAt}, ${s.rowId}) < (${key}, ${rowId})`);
     }
     const { rows } = await this.#execute(
@@ -149,7 +149,7 @@ export class SessionRepository {
       ),
     );
     const record = (row: Row) => this.#toSession(row);
-    return toPage(rows, limit, record, (row) => ({ key: Number(row[2]), rowId: Number(row[0]) }));
+    return toPage("sessions", rows, limit, record, (row) => ({ key: Number(row[2]), rowId: Number(row[0]) }));
   }
 
   #toDraft(input: SessionInput): { statement: Statement; session: Session } {

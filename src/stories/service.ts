@@ -1,6 +1,6 @@
 import { StorageError } from "../errors.js";
 import { expectation } from "../options.js";
-import { expectFunction, expectId, expectKeys } from "../repositories/arguments.js";
+import { expectFunction, expectId, expectKeys, expectPlainObject } from "../repositories/arguments.js";
 import { AdaptedStore } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { StoryCachePool } from "./cache.js";
@@ -12,7 +12,6 @@ import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
 import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
 import { type SavedStory, type StoryStore, TextBackend } from "./store.js";
 import {
-  expectPlainObject,
   expectRevision,
   type StoryData,
   type StoryDraft,

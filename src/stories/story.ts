@@ -6,8 +6,10 @@ import {
   expectKeys,
   expectLimit,
   expectObject,
+  expectPlainObject,
   expectText,
   MAX_NAME_CHARS,
+  refuseLost,
   toMillis,
 } from "../repositories/arguments.js";
 
@@ -178,17 +180,9 @@ export function expectRevision(revision: unknown): asserts revision is number {
 export function toJson(name: string, value: unknown): string {
   const text = stringify(name, value);
   if (text === undefined) throw new TypeError(expectation(name, "a JSON value", value));
-  // Only a `null` may be what has become of NaN, and looking at each number costs more than all the rest.
-  if (text.includes("null")) stringify(name, value, refuseInfinite(name));
+  // Only these may be what has become of NaN or a Map, and looking at each value costs more than all the rest.
+  if (text.includes("null") || text.includes("{}")) stringify(name, value, refuseLost(name));
   return text;
-}
-
-/** Throws TypeError on a Map, a Date and the like too: they have no keys, so all that they hold would be lost. */
-export function expectPlainObject(name: string, value: unknown): asserts value is Record<string, unknown> {
-  expectObject(name, value);
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
-  throw new TypeError(expectation(name, "a plain object", value));
 }
 
 function toStoryJson(data: unknown): string {
@@ -205,16 +199,9 @@ function stringify(name: string, value: unknown, replacer?: (key: string, inner:
   try {
     return JSON.stringify(value, replacer) as string | undefined;
   } catch (cause) {
-    if (cause instanceof RangeError && cause.message.startsWith("Expected")) throw cause;
+    if ((cause as Error).message.startsWith("Expected")) throw cause;
     throw new TypeError(`${expectation(name, "a JSON value", value)}: ${(cause as Error).message}`, { cause });
   }
-}
-
-function refuseInfinite(name: string) {
-  return (key: string, inner: unknown) => {
-    if (typeof inner !== "number" || Number.isFinite(inner)) return inner;
-    throw new RangeError(expectation(key === "" ? name : `${name}.${key}`, "a finite number", inner));
-  };
 }
 
 export function toTags(tags: unknown): string[] {

@@ -506,6 +506,24 @@ describe("wrong arguments", () => {
   });
 });
 
+test("a cursor goes on in the list and the order that it came from only", async () => {
+  await using db = await open();
+  await db.conversations.insertMany([{ id: "a" }, { id: "b" }]);
+  const { nextCursor: cursor } = await db.conversations.list({ limit: 1 });
+  expect(cursor).toBeDefined();
+  expect((await db.conversations.list({ cursor })).items).toHaveLength(1);
+  for (const call of [
+    () => db.conversations.list({ cursor, order: "asc" }),
+    () => db.conversations.list({ cursor, orderBy: "createdAt" }),
+    () => db.conversations.messages("a", { cursor }),
+    () => db.storage.memories.list({ cursor }),
+    () => db.storage.sessions.list({ cursor }),
+    () => db.storage.graph.findNodes({ cursor }),
+  ]) {
+    await expect(call()).rejects.toThrow(/`cursor` to be the `nextCursor` of an earlier page in the same order/);
+  }
+});
+
 describe("projects, transactions and events", () => {
   test("the same ids live in two projects without seeing each other", async () => {
     await using db = await open();

@@ -95,6 +95,8 @@ describe("wrong arguments are named and nothing is stored", () => {
     ["metadata that is no object", { content: "x", metadata: [1] }, "TypeError", /`metadata`/],
     ["metadata that is a Map", { content: "x", metadata: new Map() }, "TypeError", /`metadata`/],
     ["metadata that is a Date", { content: "x", metadata: new Date(0) }, "TypeError", /`metadata`/],
+    ["a Map within metadata", { content: "x", metadata: { a: [new Map([[1, 2]])] } }, "TypeError", /`metadata\.0`/],
+    ["an Error within metadata", { content: "x", metadata: { a: new Error("x") } }, "TypeError", /`metadata\.a`/],
     ["NaN in metadata", { content: "x", metadata: { a: Number.NaN } }, "RangeError", /`metadata\.a`/],
     ["metadata that becomes a list", { content: "x", metadata: { toJSON: () => [1] } }, "TypeError", /`metadata`/],
     ["metadata nested too deep", { content: "x", metadata: nested(1100) }, "RangeError", /`metadata`.*900/],

@@ -366,6 +366,8 @@ describe.each(KINDS)("a service on %s", (kind) => {
       circular,
       { n: 1n },
       { n: Number.NaN },
+      { passages: [{ tags: new Set(["a"]) }] },
+      { at: { by: new Map([["a", 1]]) } },
     ]) {
       const error = await rejection(service.saveStory("a", data as unknown as Record<string, unknown>));
       expect(error instanceof TypeError || error instanceof RangeError, String(error)).toBe(true);
