@@ -16,8 +16,7 @@ const MAX_PATH = 32;
 
 /**
  * Whether a JSON document holds the value at a path. Keys are compared through json_each, since a path of SQLite's
- * could not name every key. Types must agree: 1 is not "1". Objects and lists are equal when their JSON texts are, the
- * order of keys included.
+ * could not name every key. Types must agree: 1 is not "1". Objects are equal whatever the order of their keys.
  */
 export function jsonEquals(document: SQL, path: readonly string[], name: string, given: unknown): SQL {
   // A Date, say, was stored as its JSON, and is compared as that.
@@ -33,11 +32,23 @@ export function jsonEquals(document: SQL, path: readonly string[], name: string,
     case "object": {
       if (value === null) return atPath(document, path, (entry) => sql`${entry}.type = 'null'`);
       const json = JSON.stringify(value);
-      return atPath(document, path, (entry) => sql`${entry}.type in ('object', 'array') and ${entry}.value = ${json}`);
+      return atPath(document, path, (entry) => {
+        // Whatever SQLite looks at first, a text that is no JSON does not fail.
+        const own = sql`(case when ${entry}.type in ('object', 'array') then ${entry}.value end)`;
+        // Another order of keys leaves the length as it is, and only then the trees are worth reading.
+        const isReordered = sql`length(${own}) = length(${json}) and ${leavesOf(own)} = ${leavesOf(sql`${json}`)}`;
+        return sql`(${own} = ${json} or ${isReordered})`;
+      });
     }
     default:
       throw new TypeError(`Expected \`${name}\` to be a JSON value, got ${typeof value}`);
   }
+}
+
+/** Everything in a JSON text with its path and type, as a text that does not depend on the order of keys. */
+function leavesOf(json: SQL): SQL {
+  return sql`(select json_group_array(json_array(fullkey, type, atom))
+    from (select fullkey, type, atom from json_tree(${json}) order by fullkey, type, atom))`;
 }
 
 /** Whether the value at a path of a JSON document is within bounds. */

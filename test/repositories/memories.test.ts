@@ -202,7 +202,27 @@ describe("finding by key and time", () => {
     expect(await ids({ metadata: { ok: true } })).toEqual(["a"]);
     expect(await ids({ metadata: { "a.b": 2, none: null } })).toEqual(["b"]);
     expect(await ids({ metadata: { deep: { x: [1] } } })).toEqual(["c"]);
+    expect(await ids({ metadata: { deep: { x: [2] } } })).toEqual([]);
     expect(await memories.count({ metadata: { missing: 1 } })).toBe(0);
+  });
+
+  test("by objects within metadata, whatever the order of their keys", async () => {
+    await using temp = await tempStorage();
+    const { memories } = temp.storage;
+    await memories.insert({ content: "x", metadata: { at: { line: 1, "a.b": [{ x: 1, y: 'q"' }, 2], none: null } } });
+    const count = (at: unknown) => memories.count({ metadata: { at } });
+    expect(await count({ line: 1, "a.b": [{ x: 1, y: 'q"' }, 2], none: null })).toBe(1);
+    expect(await count({ none: null, "a.b": [{ y: 'q"', x: 1 }, 2], line: 1 })).toBe(1);
+    for (const other of [
+      { none: null, "a.b": [2, { y: 'q"', x: 1 }], line: 1 },
+      { none: null, "a.b": [{ y: 'q"', x: 2 }, 1], line: 1 },
+      { none: null, "a.b": [{ x: 'q"', y: 1 }, 2], line: 1 },
+      { none: null, "a.c": [{ y: 'q"', x: 1 }, 2], line: 1 },
+      { line: null, "a.b": [{ x: 1, y: 'q"' }, 2], none: 1 },
+      { none: null, "a.b": [{ y: 'q"', x: 1 }, 2] },
+    ]) {
+      expect(await count(other), JSON.stringify(other)).toBe(0);
+    }
   });
 
   test("find takes an unambiguous prefix of four characters, with any characters in it", async () => {
