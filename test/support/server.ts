@@ -34,8 +34,8 @@ const packages = createRequire(import.meta.url);
 const binaryPackage = `@sqld/${process.platform}-${process.arch}`;
 const BINARY = join(dirname(packages.resolve(`${binaryPackage}/package.json`)), "sqld");
 
-const PORT_RANGES = 8;
-const PORTS_EACH = 2_700;
+const PORT_RANGES = 4;
+const PORTS_EACH = 5_500;
 
 // The server dies with the test process, however that ends: a killed one closes the shell's input, and the shell then
 // kills what it has started, by its own process id.
@@ -51,17 +51,19 @@ kill $guard 2>/dev/null
 /** Starts a server with an empty database; `await using` kills it and removes its data. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const folder = await tempDatabase();
-  const [port, grpcPort] = [await freePort(), await freePort()];
-  const role =
-    options.primaryGrpcUrl === undefined
-      ? ["--grpc-listen-addr", `127.0.0.1:${grpcPort}`]
-      : ["--primary-grpc-url", options.primaryGrpcUrl];
+  const port = await freePort();
+  const grpcPort = await freePort(port);
+  const isPrimary = options.primaryGrpcUrl === undefined;
+  const role = isPrimary
+    ? ["--grpc-listen-addr", `127.0.0.1:${grpcPort}`]
+    : ["--primary-grpc-url", options.primaryGrpcUrl];
+  const ports = isPrimary ? [port, grpcPort] : [port];
   const args = [
     ...["--db-path", join(folder.dir, "data"), "--http-listen-addr", `127.0.0.1:${port}`, "--no-welcome"],
     ...role,
     ...(options.args ?? []),
   ];
-  let running = await launch(args, port, options.env);
+  let running = await launch(args, ports, options.env);
   return {
     url: `http://127.0.0.1:${port}`,
     grpcUrl: `http://127.0.0.1:${grpcPort}`,
@@ -76,7 +78,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     },
     async restart() {
       await running.exited;
-      running = await launch(args, port, options.env);
+      running = await launch(args, ports, options.env);
     },
     async [Symbol.asyncDispose]() {
       running.kill();
@@ -95,7 +97,7 @@ interface Running {
 
 async function launch(
   args: readonly string[],
-  port: number,
+  ports: readonly number[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
   const shell = spawn("/bin/sh", ["-c", GUARD, "sh", BINARY, ...args], {
@@ -121,7 +123,7 @@ async function launch(
       else if (line.includes("listening for incoming user HTTP connection")) isListening = true;
       else return;
       if (found === undefined || !isListening) return;
-      await accepts(port, () => hasEnded);
+      for (const port of ports) await accepts(port, () => hasEnded);
       resolve(found);
     });
     exited.then(() => reject(new Error(`The server ended before it listened: ${log}`)));
@@ -152,9 +154,9 @@ function accepts(port: number, hasEnded: () => boolean): Promise<void> {
 
 /**
  * A port that nobody has, below those that outgoing connections are given; each of the test runner's processes has a
- * range of its own, so that none takes what another has just found free.
+ * range of its own, so that none takes what another has just found free. It is not `except`.
  */
-export async function freePort(): Promise<number> {
+export async function freePort(except?: number): Promise<number> {
   const worker = Number(process.env.VITEST_POOL_ID ?? 0) % PORT_RANGES;
   for (;;) {
     const port = 10_000 + worker * PORTS_EACH + randomInt(PORTS_EACH);
@@ -163,6 +165,6 @@ export async function freePort(): Promise<number> {
       server.once("error", () => resolve(false));
       server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
     });
-    if (isFree) return port;
+    if (isFree && port !== except) return port;
   }
 }
