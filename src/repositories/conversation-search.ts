@@ -102,17 +102,20 @@ export async function searchMessages(
   // Made of nothing, to have the options checked before any work starts.
   snippet("", plan, shape);
   if (conversationId !== undefined) expectId(conversationId, "conversationId");
-  const conditions = filterConditions(options);
+  const filter = filterConditions(options);
   const { project, executor } = context;
   const chain = conversationId === undefined ? undefined : await findChain(context, executor, conversationId);
   if (conversationId !== undefined && chain === undefined) return [];
   await indexWhatOthersWrote(context);
   const tags = options.tags === undefined ? [] : toTags("tags", options.tags);
+  const scope = [sql`${aliased.project} = ${project}`, chain === undefined ? VISIBLE : inChain(chain)];
+  const conditions = [...filter, ...tagConditions(project, chain, tags)];
   const hits = await keywordSearch(searchReader(executor), {
     target: TARGET,
     text,
     scope: searchScope(project),
-    where: toWhere([sql`${aliased.project} = ${project}`, ...conditions, ...scopeConditions(project, chain, tags)]),
+    where: toWhere([...scope, ...conditions]),
+    ...(conditions.length === 0 ? {} : { lenders: toWhere(scope) }),
     ...(chain === undefined || chain.segments.length > MAX_INDEXED_SEGMENTS ? {} : { within: withinChain(chain) }),
     ...(chain === undefined || chain.segments.length === 1
       ? {}
@@ -140,10 +143,9 @@ function filterConditions({ roles, since, until }: SearchMessagesOptions): SQL[]
   return conditions;
 }
 
-/** Which messages can be found at all, and which carry the tags, or are in a conversation that does. */
-function scopeConditions(project: string, chain: Chain | undefined, tags: readonly string[]): SQL[] {
-  const visible = sql`exists (select 1 from ${c} where ${c.rowId} = ${aliased.conversationRowId} and ${aliased.seq} <= ${c.visibleSeq})`;
-  const conditions = [chain === undefined ? visible : inChain(chain)];
+/** Which messages carry the tags, or are in a conversation that does. */
+function tagConditions(project: string, chain: Chain | undefined, tags: readonly string[]): SQL[] {
+  const conditions: SQL[] = [];
   for (const tag of tags) {
     if (chain?.tags.includes(tag)) continue;
     const carries = (conversationRowId: SQL, messageRowId: SQL) => sql`exists (select 1 from ${t}
@@ -156,6 +158,9 @@ function scopeConditions(project: string, chain: Chain | undefined, tags: readon
   }
   return conditions;
 }
+
+/** Which messages some conversation shows. */
+const VISIBLE = sql`exists (select 1 from ${c} where ${c.rowId} = ${aliased.conversationRowId} and ${aliased.seq} <= ${c.visibleSeq})`;
 
 function inChain({ segments }: Chain): SQL {
   const [own] = segments;

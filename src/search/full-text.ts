@@ -69,7 +69,8 @@ export async function findWords(
     rare.push(term);
   }
   const common = byRarity.slice(rare.length, rare.length + COMMON_TERMS);
-  const query = new CandidateQuery(request, byRarity[0]!, terms.length, options.isBroad === true);
+  const isThorough = options.isBroad === true || request.lenders !== undefined;
+  const query = new CandidateQuery(request, byRarity[0]!, terms.length, isThorough);
   const canBeWhole = terms.every((term) => term.rowCount > 0 || !term.isRequired);
   const required = byRarity.filter((term) => term.isRequired);
   if (canBeWhole && byRarity.length > 1 && required.length > 0) query.addAll(required);
@@ -108,6 +109,9 @@ class CandidateQuery {
   readonly #isThorough: boolean;
   readonly #parts: string[] = [];
   readonly #args: SqlValue[] = [];
+  /** The rows that lend their words, and the arguments of that. */
+  readonly #lending: string[] = [];
+  readonly #lendingArgs: SqlValue[] = [];
   /** Tables that the parts read, and their arguments. */
   readonly #tables: string[] = [];
   readonly #tableArgs: SqlValue[] = [];
@@ -158,6 +162,11 @@ class CandidateQuery {
       ? this.#bestLeft(this.#anyWord, latest, this.#wanted)
       : this.#left(this.#best(this.#anyWord, latest, this.#chosenFirst), this.#wanted);
     this.#add(0, sql, terms, "any");
+    const { lenders } = this.#request;
+    if (lenders === undefined) return;
+    const best = this.#best(this.#anyWord, latest, this.#chosenFirst);
+    this.#lending.push(`SELECT row_id, -1 AS tier FROM (${this.#left(best, this.#wanted, lenders)})`);
+    this.#lendingArgs.push(expressionFor(this.#request, terms, "any"), ...lenders.args);
   }
 
   /** The candidates with their terms; with `neighbours`, the rows around them as well. */
@@ -165,11 +174,13 @@ class CandidateQuery {
     const { target, where } = this.#request;
     const { table, rowId, searchText, sequence } = target;
     const tables = this.#tables.length > 0 ? `WITH ${this.#tables.join(", ")} ` : "";
-    const found = `${tables}SELECT row_id, max(tier) AS tier FROM (${this.#parts.join(" UNION ALL ")}) GROUP BY row_id`;
-    const foundArgs = [...this.#tableArgs, ...this.#args];
+    const isInSequence = neighbours && sequence !== undefined;
+    const parts = isInSequence ? [...this.#parts, ...this.#lending] : this.#parts;
+    const found = `${tables}SELECT row_id, max(tier) AS tier FROM (${parts.join(" UNION ALL ")}) GROUP BY row_id`;
+    const foundArgs = [...this.#tableArgs, ...this.#args, ...(isInSequence ? this.#lendingArgs : [])];
     const window = `substr(m.${searchText}, max(1, instr(m.${searchText}, ?) - ${WINDOW_LEAD_CHARS}), ${WINDOW_CHARS})`;
     const text = `length(m.${searchText}), CASE WHEN length(m.${searchText}) <= ${WINDOW_CHARS} THEN m.${searchText} ELSE ${window} END`;
-    if (!neighbours || sequence === undefined) {
+    if (!isInSequence) {
       const sql = `SELECT m.${rowId}, c.tier, ${text} FROM (${found}) c CROSS JOIN ${table} m ON m.${rowId} = c.row_id`;
       return (await reader.all(sql, [this.#windowTerm, ...foundArgs])).map((row) => toCandidate(row));
     }
@@ -233,8 +244,8 @@ class CandidateQuery {
   }
 
   /** Those of the chosen entries that the filter leaves: of a thousand rows with a word, only these are looked up. */
-  #left(entries: string, count: number): string {
-    const { target, where } = this.#request;
+  #left(entries: string, count: number, where = this.#request.where): string {
+    const { target } = this.#request;
     return (
       `SELECT m.${target.rowId} AS row_id FROM (${entries}) entry` +
       ` CROSS JOIN ${target.table} m ON m.${target.rowId} = entry.row_id WHERE (${where.sql}) LIMIT ${count}`

@@ -36,6 +36,8 @@ export interface KeywordSearchRequest {
   readonly scope: string;
   /** What a row must satisfy, on the alias `m` and with plain `?` arguments: its project, not deleted, the caller's filters. */
   readonly where: { readonly sql: string; readonly args: readonly SqlValue[] };
+  /** The same for rows that are no results but lend their words to those beside them, where a filter leaves them out. */
+  readonly lenders?: { readonly sql: string; readonly args: readonly SqlValue[] };
   /** An FTS5 expression that every match must satisfy too, so that the index itself leaves out the others. */
   readonly within?: string;
   /**

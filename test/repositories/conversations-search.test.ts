@@ -132,6 +132,39 @@ describe("search", () => {
     ]);
   });
 
+  test("finds an answer by a question that the filter leaves out", async () => {
+    await using db = await open();
+    const { conversations } = db;
+    const question = "Which region does the staging cluster run in?";
+    const dialogue = (answer: string, start: number) => [
+      { role: "user" as const, content: "hello", createdAt: start },
+      { role: "user" as const, content: question, createdAt: start + 1 },
+      { role: "assistant" as const, content: answer, createdAt: start + 2, tags: ["checked"] },
+    ];
+    await conversations.insert({ id: "a", messages: dialogue("Ireland.", 10) });
+    await conversations.insert({ id: "b", messages: dialogue("Ohio.", 20) });
+    await conversations.fork("b", { id: "c" });
+    await conversations.delete("a");
+    // Many that have the words, pass the filter and answer nothing.
+    const others = Array.from({ length: 300 }, (_, n) => ({
+      messages: [{ role: "assistant" as const, content: `The staging cluster ${n} was mentioned`, createdAt: 1 }],
+    }));
+    await conversations.insertMany(others);
+    const found = async (options: object) =>
+      (await conversations.search(question, { limit: 1000, ...options }))
+        .filter(({ match }) => match === "context")
+        .map(({ message }) => message.content);
+    for (const options of [{ roles: ["assistant"] }, { tags: ["checked"] }, { since: 22, until: 22 }]) {
+      expect(await found(options), JSON.stringify(options)).toEqual(["Ohio."]);
+      expect(await found({ ...options, conversationId: "c" })).toEqual(["Ohio."]);
+    }
+    expect(await found({ roles: ["tool"] })).toEqual([]);
+    expect((await conversations.search(question, { roles: ["user"] })).map(({ message }) => message.content)).toEqual([
+      question,
+      "hello",
+    ]);
+  });
+
   test("follows messages that somebody else writes, changes or removes", async () => {
     await using temp = await tempStorage();
     const { conversations, client } = temp.storage;
