@@ -56,10 +56,15 @@ describe("which values are refused", () => {
   });
 });
 
-test("a child that is killed says so, and a test that ends takes its children with it", async () => {
+test("a child that is killed says so, and one whose test is gone ends", async () => {
   await using db = await tempDatabase();
   const child = startChild("hold-lock", { url: db.url });
   await child.message<{ locked?: boolean }>(({ locked }) => locked === true);
   await child[Symbol.asyncDispose]();
   expect((await child.exited).signal).toBe("SIGKILL");
+  const orphan = startChild("hold-lock", { url: db.url });
+  await orphan.message<{ locked?: boolean }>(({ locked }) => locked === true);
+  // As the end of this process would do.
+  orphan.process.stdio[3]!.destroy();
+  expect((await orphan.exited).signal).toBe("SIGKILL");
 });

@@ -22,30 +22,27 @@ export interface Child extends AsyncDisposable {
   readonly exited: Promise<ChildExit>;
 }
 
-const running = new Set<ChildProcess>();
-// A test that dies takes its children with it.
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
+const GUARD = new URL("./children/guard.mjs", import.meta.url).href;
 
 /**
  * Starts `test/support/children/<name>.mjs`, which imports the built package by its own name.
  *
- * `input` reaches the child as JSON in its first argument, `env` beside the environment of this process. Disposing kills it.
+ * `input` reaches the child as JSON in its first argument, `env` beside the environment of this process. Disposing kills
+ * it, and so does the end of this process, whatever ends that.
  */
 export function startChild(name: string, input: unknown = {}, env: Readonly<Record<string, string>> = {}): Child {
   const file = fileURLToPath(new URL(`./children/${name}.mjs`, import.meta.url));
-  const child = spawn(process.execPath, [file, JSON.stringify(input)], {
-    stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+  const child = spawn(process.execPath, ["--import", GUARD, file, JSON.stringify(input)], {
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
+    env: { ...process.env, HOLDFAST_TEST_GUARD: String(process.pid), ...env },
   });
-  running.add(child);
   const messages: unknown[] = [];
   const listeners = new Set<() => void>();
   let stderr = "";
   child.stderr.on("data", (chunk) => {
     stderr += chunk;
   });
+  child.stdio[3]!.on("error", () => undefined);
   // A killed child takes no more orders.
   child.stdin.on("error", () => undefined);
   let hasEnded = false;
@@ -65,7 +62,6 @@ export function startChild(name: string, input: unknown = {}, env: Readonly<Reco
   const linesClosed = new Promise<void>((resolve) => lines.once("close", resolve));
   const exited = new Promise<ChildExit>((resolve) => {
     child.once("close", async (code, signal) => {
-      running.delete(child);
       await linesClosed;
       hasEnded = true;
       notify();
