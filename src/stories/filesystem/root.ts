@@ -128,6 +128,8 @@ export class StoryRoot {
       ])) as PromiseRejectedResult[]) {
         if (status === "rejected") throw reason;
       }
+      // The journal counts on the names of what is staged, and a loss of power may keep the later one of two.
+      await syncFolder(this.at(STAGE));
       renameSync(staged, this.at(JOURNAL));
     } catch (error) {
       for (const { from } of moves) rmSync(this.at(from), { force: true });
