@@ -1,4 +1,4 @@
-import { copyFileSync, statSync } from "node:fs";
+import { copyFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { column, openBeside, openTestClient } from "../support/clients.js";
@@ -85,6 +85,8 @@ test("the log grows while a reader is pinned, and shrinks within seconds after i
   for (let i = 0; i < 300; i++) await client.execute(row);
   expect(walBytes(db.path)).toBeGreaterThan(600_000);
   expect((await reader.execute("SELECT count(*) FROM t")).rows[0]![0]).toBe(1);
+  // Longer than until the look that follows the last commit.
+  await new Promise((resolve) => setTimeout(resolve, 300));
   reader.close();
   await expect.poll(() => walBytes(db.path), { timeout: 30_000, interval: 20 }).toBeLessThanOrEqual(LIMIT);
   expect(await column(client, "SELECT count(*) FROM t")).toEqual([301]);
@@ -100,6 +102,25 @@ test("the log shrinks as well when the pinned reader was another connection's", 
   expect(walBytes(db.path)).toBeGreaterThan(LIMIT);
   other.exec("COMMIT");
   await expect.poll(() => walBytes(db.path), { timeout: 30_000, interval: 20 }).toBeLessThanOrEqual(LIMIT);
+});
+
+test("the engine's own checkpoint gives way to another connection that holds the write lock", async () => {
+  await using db = await tempDatabase();
+  await using client = openTestClient(db.url, { durability: "relaxed", checkpoint: { walBytes: LIMIT } });
+  await client.execute("CREATE TABLE t (a)");
+  await client.checkpoint();
+  using other = openBeside(db.path, ["PRAGMA wal_autocheckpoint = 0"]);
+  // The second of two comes too soon for a look of its own, and leaves it to a timer.
+  for (let i = 0; i < 3; i++) await client.execute(row);
+  other.exec("BEGIN IMMEDIATE");
+  for (let i = 0; i < 300; i++) other.exec("INSERT INTO t VALUES (zeroblob(2000))");
+  other.exec("COMMIT; BEGIN IMMEDIATE");
+  const before = readFileSync(db.path);
+  // The look after the last commit finds the log past its limit.
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  expect(readFileSync(db.path).equals(before)).toBe(true);
+  other.exec("COMMIT");
+  await expect.poll(() => readFileSync(db.path).equals(before), { timeout: 30_000, interval: 20 }).toBe(false);
 });
 
 test("writes beside a pinned reader keep their speed", async () => {

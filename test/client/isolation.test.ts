@@ -18,7 +18,8 @@ test("a reader beside heavy writes of two processes never sees half a transactio
   const end = performance.now() + 1500;
   while (reads < 20 || performance.now() < end) {
     expect(await column(client, odd)).toEqual([0]);
-    const [first, second] = await client.batch([total, odd], "read");
+    const [first, second, third] = await client.batch([total, odd, total], "read");
+    expect(third!.rows[0]![0]).toBe(first!.rows[0]![0]);
     expect(second!.rows[0]![0]).toBe(0);
     // Later reads never see less.
     expect(first!.rows[0]![0]).toBeGreaterThanOrEqual(last);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, utim
 import { basename, join } from "node:path";
 import { openStorage, type Progress } from "holdfast";
 import { describe, expect, test } from "vitest";
+import { verifyDatabase } from "../../src/client/snapshot.js";
 import { startChild } from "../support/child.js";
 import { openBeside, rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
@@ -154,6 +155,26 @@ describe("a backup", () => {
 });
 
 describe("a backup is refused", () => {
+  test("with CORRUPT where the copy fails its check, and leaves nothing", async () => {
+    await using t = await tempStorage();
+    using beside = openBeside(t.db.path, ["CREATE TABLE n (a)", "INSERT INTO n VALUES (NULL)"]);
+    beside.exec(
+      "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = 'CREATE TABLE n (a NOT NULL)' WHERE name = 'n'; PRAGMA writable_schema = RESET",
+    );
+    const error = await rejection(t.storage.backup(join(t.db.dir, "copies", "copy.db")));
+    expect(error).toMatchObject({ code: "CORRUPT" });
+    expect(existsSync(join(t.db.dir, "copies"))).toBe(false);
+  });
+
+  test("with CORRUPT where the copy lacks rows", async () => {
+    await using t = await tempStorage();
+    await t.storage.memories.insert({ content: "one" });
+    const { path } = await t.storage.backup(join(t.db.dir, "copy.db"));
+    const file = { path, encryptionKey: undefined };
+    await verifyDatabase(file, undefined);
+    expect(await rejection(verifyDatabase(file, new Map([["memories", 2n]])))).toMatchObject({ code: "CORRUPT" });
+  });
+
   test.each([
     ["a file", (path: string) => writeFileSync(path, "theirs")],
     ["a folder", (path: string) => mkdirSync(path)],

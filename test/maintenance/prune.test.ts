@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { type Change, openStorage, type PrunePolicy, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { rejection } from "../support/clients.js";
+import { openBeside, rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
@@ -190,6 +190,22 @@ describe("prune", () => {
     expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
   });
 
+  test("leaves a record alone that is changed before its turn comes", async () => {
+    await using temp = await tempStorage();
+    const { storage } = temp;
+    await storage.memories.insertMany(
+      Array.from({ length: 3000 }, (_, i) => ({ id: `m${i}`, content: "x".repeat(300) })),
+    );
+    let changed: Promise<unknown> | undefined;
+    const onProgress = ({ phase }: { phase: string }) => {
+      if (phase === "remove") changed ??= storage.memories.update("m2999", { content: "changed meanwhile" });
+    };
+    const { removed } = await storage.prune({ maxRows: 0, onProgress });
+    await changed;
+    expect(removed).toEqual([{ project: "default", area: "memories", rows: 2999 }]);
+    expect((await storage.memories.require("m2999")).content).toBe("changed meanwhile");
+  });
+
   test("gives the space back, and another process's writes get their turn in between", async () => {
     await using db = await tempDatabase();
     const storage = await openStorage(db.path);
@@ -202,8 +218,19 @@ describe("prune", () => {
     const before = statSync(db.path).size;
     await using writer = startChild("wait-for-lock", { path: db.path });
     await writer.message(({ isReady }) => isReady === true);
-    const { removed } = await storage.prune({ maxRows: 100 });
+    const between: number[] = [];
+    const count = openBeside(db.path);
+    const onProgress = ({ phase }: { phase: string }) => {
+      if (phase === "remove") between.push(count.all("SELECT count(*) FROM waits")[0]![0] as number);
+    };
+    const { removed } = await storage.prune({ maxRows: 100, onProgress });
+    count[Symbol.dispose]();
     writer.send("stop");
+    const found = new Set(between).size;
+    console.log(`after ${between.length} steps another process had written in ${found} of the pauses`);
+    // Without a pause it still comes in between now and then: after 8 of 24 steps.
+    expect(between.length).toBeGreaterThan(5);
+    expect(found).toBeGreaterThan(between.length * 0.6);
     const waits = await writer.message<{ writes: number; medianMs: number; p95Ms: number; longestMs: number }>(
       ({ writes }: { writes?: number }) => writes !== undefined,
     );

@@ -41,6 +41,12 @@ async function backedUp(options: { encryptionKey?: string } = {}) {
   };
 }
 
+function damageLastPage(path: string): void {
+  const bytes = readFileSync(path);
+  bytes.fill(0xee, bytes.length - 4096);
+  writeFileSync(path, bytes);
+}
+
 /** What is there, but for what goes once the connections that this process has closed are collected. */
 const inDir = (dir: string) =>
   readdirSync(dir)
@@ -178,6 +184,41 @@ describe("restoring is refused, with nothing changed,", () => {
     await restore(p.backup, p.path);
   });
 
+  test("with IN_USE before anything is copied, and again when it is opened meanwhile", async () => {
+    await using p = await backedUp();
+    const phases: string[] = [];
+    let client: ReturnType<typeof createClient> | undefined = createClient({ url: `file:${p.path}` });
+    const onProgress = ({ phase }: { phase: string }) => {
+      phases.push(phase);
+      if (phase === "verify") client ??= createClient({ url: `file:${p.path}` });
+    };
+    expect(await rejection(restore(p.backup, p.path, { onProgress }))).toMatchObject({ code: "IN_USE" });
+    expect(phases).toEqual([]);
+    await client.close();
+    client = undefined;
+    expect(await rejection(restore(p.backup, p.path, { onProgress }))).toMatchObject({ code: "IN_USE" });
+    expect(phases).toContain("verify");
+    await (client as unknown as ReturnType<typeof createClient>).close();
+    expect(await p.ids(p.path)).toEqual(["new", "old"]);
+  });
+
+  test("with IN_USE while somebody who is not seen otherwise holds its write lock", async () => {
+    await using p = await backedUp();
+    using _ = openBeside(p.path, ["BEGIN IMMEDIATE"]);
+    expect(await rejection(restore(p.backup, p.path))).toMatchObject({ code: "IN_USE", retryable: true });
+  });
+
+  test("with IN_USE for a copied pair of file and log that another process writes to", async () => {
+    await using p = await backedUp();
+    const pair = join(p.dir, "copies", "pair.db");
+    copyFileSync(p.path, pair);
+    await using child = startChild("hold-open", { path: pair });
+    await child.message<{ open?: boolean }>(({ open }) => open === true);
+    using beside = openBeside(pair, ["PRAGMA wal_autocheckpoint = 0"]);
+    beside.exec("UPDATE memories SET source = 'x'");
+    expect(await rejection(restore(pair, p.path))).toMatchObject({ code: "IN_USE" });
+  });
+
   test("with NOT_FOUND without a backup", async () => {
     await using p = await backedUp();
     const error = await rejection(restore(join(p.dir, "none.db"), p.path));
@@ -188,6 +229,7 @@ describe("restoring is refused, with nothing changed,", () => {
   test.each([
     ["cut short", "CORRUPT", (path: string) => truncateSync(path, statSync(path).size - 4096 * 3)],
     ["empty", "NOT_A_DATABASE", (path: string) => truncateSync(path, 0)],
+    ["damaged in a page that opening does not read", "CORRUPT", (path: string) => damageLastPage(path)],
     ["no database", "NOT_A_DATABASE", (path: string) => writeFileSync(path, "x".repeat(10_000))],
   ])("for a backup that is %s: %s", async (_, code, damage) => {
     await using p = await backedUp();

@@ -21,11 +21,17 @@ interface Outcome {
 test("of six processes that migrate one new file at once, one applies and five find it done", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
-  const outcomes = await Promise.all(
-    Array.from({ length: 6 }, () => runChild<Outcome>("migrate", { url: temp.url, folder })),
-  );
-  expect(outcomes.map(({ applied }) => applied.length).sort()).toEqual([0, 0, 0, 0, 0, 2]);
   await using client = openTestClient(temp.url);
+  await client.execute("SELECT 1");
+  // All six have found the file new before the first of them can begin.
+  using beside = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  const children = Array.from({ length: 6 }, () => startChild("migrate", { url: temp.url, folder }));
+  const waiting = ({ message }: { message?: string }) => message?.startsWith("Waiting") === true;
+  await Promise.all(children.map((child) => child.message(waiting)));
+  beside.exec("COMMIT");
+  const outcomes = await Promise.all(children.map((child) => child.message<Outcome>(({ event }) => event === "done")));
+  for (const child of children) expect(await child.exited).toMatchObject({ code: 0 });
+  expect(outcomes.map(({ applied }) => applied.length).sort()).toEqual([0, 0, 0, 0, 0, 2]);
   expect(await column(client, "SELECT x FROM a")).toEqual([1]);
   expect(await column(client, "SELECT count(*) FROM __drizzle_migrations")).toEqual([2]);
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createClient } from "@libsql/client";
 import { describe, expect, test } from "vitest";
 import { MigrationError, migrate, revert, status } from "../../src/migrate/index.js";
-import { runChild, startChild } from "../support/child.js";
+import { startChild } from "../support/child.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { type MigrationSource, rebuild, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
@@ -217,6 +217,16 @@ describe("failing", () => {
     expect(await column(p.client, "SELECT count(*) FROM child JOIN a ON a.id = child.a")).toEqual([1]);
   });
 
+  test("a ledger that keeps its entry keeps the schema as well", async () => {
+    await using p = await migrated();
+    await p.client.execute(
+      "CREATE TRIGGER keep BEFORE DELETE ON __drizzle_migrations BEGIN SELECT RAISE(ABORT, 'kept'); END",
+    );
+    const before = await column(p.client, SCHEMA);
+    await rejection(revert(p.client, { folder: p.folder, steps: 1 }));
+    expect(await column(p.client, SCHEMA)).toEqual(before);
+  });
+
   test("a backup that fails keeps everything as it was", async () => {
     await using p = await migrated();
     const backupTo = join(p.temp.dir, "taken");
@@ -234,9 +244,14 @@ describe("beside other processes", () => {
   test("of four processes that revert at once, each migration is reverted by one of them", async () => {
     await using p = await migrated();
     const input = { url: p.temp.url, folder: p.folder, to: "0000_one" };
-    const outcomes = await Promise.all(
-      Array.from({ length: 4 }, () => runChild<{ reverted: string[]; to: string }>("revert", input)),
-    );
+    using beside = openBeside(p.temp.path, ["BEGIN IMMEDIATE"]);
+    const children = Array.from({ length: 4 }, () => startChild("revert", input));
+    const isWaiting = ({ message }: { message?: string }) => message?.startsWith("Waiting") === true;
+    await Promise.all(children.map((child) => child.message(isWaiting)));
+    beside.exec("COMMIT");
+    type Done = { event: string; reverted: string[]; to: string };
+    const outcomes = await Promise.all(children.map((child) => child.message<Done>(({ event }) => event === "done")));
+    for (const child of children) expect(await child.exited).toMatchObject({ code: 0 });
     expect(outcomes.flatMap(({ reverted }) => reverted).sort()).toEqual(["0001_two", "0002_three"]);
     expect(outcomes.map(({ to }) => to)).toEqual(Array(4).fill("0000_one"));
   });

@@ -1,5 +1,6 @@
 import { openStorage, type Storage, type StorageError } from "holdfast";
 import { describe, expect, test } from "vitest";
+import type { RemoteClient } from "../../src/client/remote/remote-client.js";
 import { rejection } from "../support/clients.js";
 import { startProxy, type TestProxy } from "../support/proxy.js";
 import { startServer, type TestServer } from "../support/server.js";
@@ -110,8 +111,11 @@ describe("a connection that drops", () => {
     await using setting = await behindProxy();
     const { storage, proxy } = setting;
     proxy.behave({ cutsAnswers: true });
+    const before = (storage.client as unknown as RemoteClient).stats().requests;
     const error = await rejection(storage.memories.insert({ id: "cut", content: "x" }));
     expect(error).toMatchObject(UNKNOWN);
+    // Sent again, it could be stored twice.
+    expect((storage.client as unknown as RemoteClient).stats().requests - before).toBe(1);
     expect(await rejection(storage.memories.count())).toMatchObject(KNOWN);
     proxy.behave({});
     // The server had it: the repeated call says so, and nothing is there twice.
@@ -150,6 +154,21 @@ describe("a connection that drops", () => {
     expect(error).toMatchObject(KNOWN);
     expect(error.message).toMatch(/Nothing was stored/);
     expect(await rejection(openStorage(setting.server.url))).toMatchObject(KNOWN);
+  });
+
+  test("and an answer of a gateway in between leaves the outcome of a write unknown as well", async () => {
+    await using setting = await behindProxy();
+    let isBroken = false;
+    const gateway = (async (request: Request, init?: RequestInit) => {
+      const answer = await fetch(request, init);
+      return isBroken ? new Response("bad gateway", { status: 502 }) : answer;
+    }) as typeof fetch;
+    await using storage = await openStorage({ url: setting.server.url, migrate: "skip", fetch: gateway });
+    await storage.memories.count();
+    isBroken = true;
+    expect(await rejection(storage.memories.insert({ id: "b", content: "x" }))).toMatchObject(UNKNOWN);
+    isBroken = false;
+    expect(await storage.memories.get("b")).toBeDefined();
   });
 
   test("is only slow when it is slow", async () => {

@@ -165,6 +165,21 @@ describe("search", () => {
     ]);
   });
 
+  test("spends its limit on the project's own messages", async () => {
+    await using temp = await tempStorage();
+    const own = temp.storage.conversations;
+    await own.append((await own.insert()).id, turns("the walrus of ours"));
+    const theirs = temp.storage.project("other").conversations;
+    await theirs.append((await theirs.insert()).id, turns(...Array.from({ length: 30 }, () => "a walrus of theirs")));
+    for (const text of ["", "alrus", "walr", "walrus"]) {
+      const found = await own.search(text, { limit: 1 });
+      expect(
+        found.map(({ message }) => message.content),
+        text,
+      ).toEqual(["the walrus of ours"]);
+    }
+  });
+
   test("follows messages that somebody else writes, changes or removes", async () => {
     await using temp = await tempStorage();
     const { conversations, client } = temp.storage;

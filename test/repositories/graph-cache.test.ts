@@ -167,6 +167,40 @@ test("a graph beyond graphCacheBytes is asked by query, and whole-graph calls st
   expect(await rejection(openStorage({ url: ":memory:", graphCacheBytes: "1" as never }))).toBeInstanceOf(TypeError);
 });
 
+test("a graph that changes while it is read in pieces is read again", { timeout: 60_000 }, async () => {
+  await using temp = await tempFileStorage({ durability: "relaxed" });
+  const { graph, client } = temp.storage;
+  await graph.addNodes(Array.from({ length: 400 }, (_, i) => ({ id: `n${i}`, kind: "k", name: "n" })));
+  await graph.addEdges(
+    Array.from({ length: 70_000 }, (_, i) => ({
+      from: `n${i % 400}`,
+      to: `n${(i * 7) % 400}`,
+      type: "a",
+      parallel: true,
+    })),
+  );
+  await graph.addNode({ id: "last", kind: "k", name: "n" });
+  // Between two pieces: one node goes that was read already, with an edge that comes in its place.
+  const batch = client.batch.bind(client);
+  let pieces = 0;
+  client.batch = (async (...args: Parameters<typeof batch>) => {
+    const result = await batch(...args);
+    if (++pieces === 3) {
+      await client.execute(
+        "insert into graph_nodes (project, id, kind, name, data, created_at, updated_at) values ('default', 'between', 'k', 'n', '{}', 0, 0)",
+      );
+      await client.execute(
+        "insert into graph_edges (project, id, from_row, to_row, type, copy, weight, data) select 'default', 'e-between', row_id, (select row_id from graph_nodes where id = 'last'), 'zz', 0, 1, '{}' from graph_nodes where id = 'between'",
+      );
+    }
+    return result;
+  }) as typeof batch;
+  const components = await graph.components();
+  client.batch = batch as typeof client.batch;
+  expect(pieces).toBeGreaterThan(3);
+  expect(components).toContainEqual(["between", "last"]);
+});
+
 test("a graph read in pieces is the graph that was read as a whole", { timeout: 60_000 }, async () => {
   const random = seededRandom("pieces");
   await using temp = await tempStorage({ durability: "relaxed" });

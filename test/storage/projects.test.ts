@@ -24,7 +24,7 @@ test("project B gets nothing of project A through any method, whatever the names
       embeddingModel: "m",
     };
     await memories.insert({ ...secret, metadata: { owner: name } });
-    await sessions.start("shared-session");
+    await sessions.start("shared-session", { metadata: { owner: name } });
   }
   for (const name of NAMES) {
     const { memories, sessions } = storage.project(name);
@@ -48,8 +48,9 @@ test("project B gets nothing of project A through any method, whatever the names
     expect(await memories.findDuplicates()).toEqual([]);
     expect(await memories.count()).toBe(1);
     expect((await memories.stats()).count).toBe(1);
+    expect((await sessions.getMany(["shared-session"])).map(({ metadata }) => metadata.owner)).toEqual([name]);
     expect((await sessions.list()).items).toHaveLength(1);
-    expect((await sessions.active())?.project).toBe(name);
+    expect((await sessions.active())?.metadata.owner).toBe(name);
   }
   const { memories } = storage.project("a");
   await memories.update("shared-id", { content: "changed" });

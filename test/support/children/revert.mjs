@@ -7,7 +7,10 @@ const tell = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const client = createClient({ url });
 try {
   const before = ({ pending }) => tell({ event: "begun", pending });
-  tell({ event: "done", ...(await revert(client, { ...options, before })) });
+  tell({
+    event: "done",
+    ...(await revert(client, { ...options, before, logger: { info: (message) => tell({ event: "log", message }) } })),
+  });
 } catch (error) {
   tell({ event: "failed", code: error.code, message: error.message });
   console.error(error);

@@ -1,0 +1,13 @@
+// Uses readers, the writer and the log, closes, and has nothing left to do.
+import { createClient } from "holdfast/client";
+
+const { url } = JSON.parse(process.argv[2]);
+const client = createClient({ url, idleTimeoutMs: 3_600_000, checkpoint: { walBytes: 65_536 } });
+await client.execute("CREATE TABLE t (a)");
+const reader = await client.transaction("read");
+for (let i = 0; i < 100; i++) await client.execute("INSERT INTO t VALUES (zeroblob(2000))");
+await new Promise((resolve) => setTimeout(resolve, 200));
+reader.close();
+await client.execute("INSERT INTO t VALUES (1)");
+await client.close();
+process.stdin.destroy();
