@@ -1,0 +1,143 @@
+import { readFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import { beforeEach, expect, test, vi } from "vitest";
+import { restore } from "../../src/maintenance/restore.js";
+import { openStories } from "../../src/stories/index.js";
+import { tempStorage } from "../support/storage.js";
+import { tempDatabase } from "../support/temp.js";
+
+// A killed process loses nothing that it has written; only a loss of power does, and no test can take that. So this one
+// looks at the order of what is asked of the file system: what has not been synced may be gone.
+
+const seen = vi.hoisted(() => ({
+  steps: [] as { readonly what: string; readonly path: string; readonly to?: string; readonly text?: string }[],
+  paths: new Map<number, string>(),
+}));
+
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof import("node:fs")>();
+  const { steps, paths } = seen;
+  const openSync = (path: string, ...rest: [number]) => {
+    const descriptor = real.openSync(path, ...rest);
+    paths.set(descriptor, path);
+    return descriptor;
+  };
+  const writeSync = (descriptor: number, ...rest: [Buffer, number]) => {
+    steps.push({ what: "write", path: paths.get(descriptor)! });
+    return real.writeSync(descriptor, ...rest);
+  };
+  const fsync = (descriptor: number, done: (error: Error | null) => void) => {
+    const path = paths.get(descriptor)!;
+    real.fsync(descriptor, (error) => {
+      steps.push({ what: "sync", path });
+      done(error);
+    });
+  };
+  const renameSync = (path: string, to: string) => {
+    steps.push({ what: "rename", path, to, text: real.readFileSync(path, "utf8") });
+    real.renameSync(path, to);
+  };
+  const rmSync = (path: string, options: object) => {
+    if (real.existsSync(path)) steps.push({ what: "rm", path });
+    real.rmSync(path, options);
+  };
+  return { ...real, openSync, writeSync, fsync, renameSync, rmSync };
+});
+
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  const { steps } = seen;
+  const open = async (path: string, ...rest: [string]) => {
+    const file = await real.open(path, ...rest);
+    const sync = file.sync.bind(file);
+    file.sync = async () => {
+      await sync();
+      steps.push({ what: "sync", path });
+    };
+    return file;
+  };
+  const moved = (what: "rename" | "link") => async (path: string, to: string) => {
+    await real[what](path, to);
+    steps.push({ what, path, to });
+  };
+  return { ...real, open, rename: moved("rename"), link: moved("link") };
+});
+
+beforeEach(() => {
+  seen.steps.length = 0;
+});
+
+/** Where the last step of a kind stands among all; -1 where there was none. */
+function last(what: string, path: string): number {
+  return seen.steps.findLastIndex((step) => step.what === what && (step.path === path || step.to === path));
+}
+
+test("a story's files and their names are on the disk before its journal counts, and before the journal goes", async () => {
+  await using temp = await tempDatabase();
+  const root = join(temp.dir, "stories");
+  const service = await openStories({ backend: "filesystem", path: root });
+  const changes: [string, () => Promise<unknown>][] = [
+    ["a first save", () => service.saveStory("a", { text: "one" })],
+    ["another save", () => service.saveStory("a", { text: "two" })],
+    ["tags", () => service.updateMetadata("a", { tags: ["x"] })],
+    ["a batch", () => service.batchSave({ b: { text: "b" }, c: { text: "c" } })],
+    ["a delete", () => service.deleteStory("a")],
+  ];
+  for (const [name, change] of changes) {
+    seen.steps.length = 0;
+    await change();
+    const { steps } = seen;
+    const decided = steps.findIndex(({ what, to }) => what === "rename" && basename(to!) === ".journal.json");
+    const finished = steps.findIndex(({ what, path }) => what === "rm" && basename(path) === ".journal.json");
+    expect(decided, name).toBeGreaterThan(-1);
+    expect(finished, name).toBeGreaterThan(decided);
+    const journal = steps[decided]!;
+    const { moves, removes } = JSON.parse(journal.text!) as {
+      moves: { from: string; to: string }[];
+      removes: string[];
+    };
+    expect(moves.length + removes.length, name).toBeGreaterThan(0);
+    const isSynced = (path: string, after: number, before: number) =>
+      steps.some(({ what, path: own }, at) => what === "sync" && own === path && at > after && at < before);
+    for (const path of [...moves.map(({ from }) => join(root, from)), journal.path]) {
+      const written = last("write", path);
+      expect(written, `${name}: ${path}`).toBeGreaterThan(-1);
+      expect(isSynced(path, written, decided), `${name}: content of ${relative(root, path)}`).toBe(true);
+      expect(isSynced(dirname(path), written, decided), `${name}: name of ${relative(root, path)}`).toBe(true);
+    }
+    const done = [
+      ...moves.map(({ from, to }) => [last("rename", join(root, from)), to] as const),
+      ...removes.map((path) => [last("rm", join(root, path)), path] as const),
+    ];
+    expect(
+      isSynced(root, decided, Math.min(...done.map(([at]) => at).filter((at) => at > -1))),
+      `${name}: journal`,
+    ).toBe(true);
+    for (const [at, path] of done)
+      expect(isSynced(dirname(join(root, path)), at, finished), `${name}: ${path}`).toBe(true);
+  }
+  await service.close();
+});
+
+test("a backup and a restored file are on the disk before they have their name, and their name before the call ends", async () => {
+  await using t = await tempStorage();
+  await t.storage.memories.insert({ content: "x" });
+  const placed = (to: string) => {
+    const at = seen.steps.findIndex((step) => (step.what === "link" || step.what === "rename") && step.to === to);
+    expect(at).toBeGreaterThan(-1);
+    const content = seen.steps.findIndex(({ what, path }) => what === "sync" && path === seen.steps[at]!.path);
+    expect(content).toBeGreaterThan(-1);
+    expect(content).toBeLessThan(at);
+    expect(last("sync", dirname(to))).toBeGreaterThan(at);
+  };
+  const copy = join(t.db.dir, "copies", "copy.db");
+  await t.storage.backup(copy);
+  placed(copy);
+  const target = join(t.db.dir, "restored", "test.db");
+  await restore(copy, target);
+  placed(target);
+  seen.steps.length = 0;
+  await restore(copy, target);
+  placed(target);
+  expect(readFileSync(target).equals(readFileSync(copy))).toBe(true);
+});
