@@ -34,6 +34,19 @@ describe("a lock", () => {
     expect(readdirSync(db.dir)).toEqual([]);
   });
 
+  test("whose succession somebody has claimed is left to them on release", async () => {
+    await using db = await tempDatabase();
+    const lock = new FileLock(db.path);
+    expect(await lock.acquire()).toBe(true);
+    const { token } = JSON.parse(readFileSync(`${db.path}.lock`, "utf8"));
+    // They took this process for ended, and are about to put their own record in its place.
+    const claim = JSON.stringify({ pid: process.pid, host: hostname(), since: Date.now(), token: tokenOf("b") });
+    writeFileSync(`${db.path}.lock.${token}.next`, claim);
+    await lock.release();
+    expect(existsSync(`${db.path}.lock`)).toBe(true);
+    expect(await new FileLock(db.path).acquire(30)).toBe(false);
+  });
+
   test("serves one object asked several times at once in turn", async () => {
     await using db = await tempDatabase();
     const lock = new FileLock(db.path);

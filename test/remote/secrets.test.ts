@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { openStorage, type Storage } from "holdfast";
 import { expect, test } from "vitest";
+import { redactor } from "../../src/secrets.js";
 import { rejection } from "../support/clients.js";
 import { startProxy } from "../support/proxy.js";
 import { startServer } from "../support/server.js";
@@ -100,6 +101,15 @@ test("a token that a server quotes, or that no header can carry, is in no error 
   for (const url of [`nonsense://host?authToken=${TOKEN}`, `http://host#x?authToken=${TOKEN}`, "libsql://"]) {
     expectNoToken(url, await rejection(openStorage({ url, authToken: TOKEN })));
   }
+});
+
+test("a token is taken out of a text in each of its spellings", () => {
+  const odd = 'to+ken/with="quotes"\\and more';
+  const redact = redactor([odd, undefined, ""]);
+  for (const spelling of [odd, encodeURIComponent(odd), JSON.stringify(odd).slice(1, -1)]) {
+    expect(redact(`before ${spelling} after, ${spelling}`)).toBe("before [redacted] after, [redacted]");
+  }
+  expect(redact("nothing of it")).toBe("nothing of it");
 });
 
 test("a token that the server refuses is UNAUTHORIZED", async () => {
