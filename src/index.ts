@@ -86,13 +86,11 @@ export type { LineSource } from "./repositories/text-lines.js";
 export {
   openStorage,
   type Project,
-  type ProjectTransaction,
-  type Repositories,
   Storage,
   type StorageStats,
-  type StorageTransaction,
   type TransactionOptions,
 } from "./storage.js";
 export type { Logger, OwnMigrations, StorageOptions } from "./storage-options.js";
+export type { ProjectTransaction, Repositories, StorageTransaction } from "./storage-transaction.js";
 export type { StoryOptions } from "./stories/options.js";
 export { StoryService } from "./stories/service.js";

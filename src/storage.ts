@@ -37,51 +37,30 @@ import type { Change, RepositoryContext } from "./repositories/executor.js";
 import { GraphRepository } from "./repositories/graph.js";
 import { GraphCache } from "./repositories/graph-cache.js";
 import { MemoryRepository } from "./repositories/memories.js";
-import { countProjects, type ProjectCount, purgeStatements } from "./repositories/projects.js";
+import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeStatements } from "./repositories/projects.js";
 import { readAllOf } from "./repositories/read-all.js";
 import { SessionRepository } from "./repositories/sessions.js";
 import * as tables from "./schema/index.js";
 import { asOpenError, bringUpToDate, migrationSets, openClient } from "./storage-open.js";
 import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "./storage-options.js";
+import {
+  type HandleParts,
+  type ProjectTransaction,
+  projectTransaction,
+  type Repositories,
+  type StorageTransaction,
+  storageTransaction,
+} from "./storage-transaction.js";
 import { StoryHubs } from "./stories/hub.js";
 import { LibsqlBackend } from "./stories/libsql-backend.js";
 import { keepOpen, StoryService } from "./stories/service.js";
 import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
-
-/** The repositories of one project. */
-export interface Repositories {
-  readonly memories: MemoryRepository;
-  readonly sessions: SessionRepository;
-  readonly conversations: ConversationRepository;
-  readonly graph: GraphRepository;
-  readonly stories: StoryService;
-}
 
 /** One project: nothing that is reached through it can read or change another one. */
 export interface Project extends Repositories {
   readonly name: string;
   /** As `Storage.transaction`, but its handle reaches this project only. */
   transaction<T>(work: (tx: ProjectTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
-}
-
-/** The repositories of one project inside a transaction. */
-export interface ProjectTransaction extends Repositories {
-  /** Runs `work` in a savepoint: its writes are undone if it throws, and the transaction lives on. */
-  savepoint<T>(work: (tx: ProjectTransaction) => Promise<T>): Promise<T>;
-}
-
-/** Everything of a storage inside a transaction; used after the callback's end it throws `TRANSACTION_CLOSED`. */
-export interface StorageTransaction extends Repositories {
-  project(name: string): Repositories;
-  /** Drizzle, inside the transaction. */
-  readonly db: StorageDatabase;
-  /**
-   * Runs `work` inside a savepoint: its writes are undone if it throws, and the outer transaction lives on.
-   *
-   * @example
-   * const saved = await tx.savepoint((inner) => inner.memories.insert(draft)).catch(() => undefined);
-   */
-  savepoint<T>(work: (tx: StorageTransaction) => Promise<T>): Promise<T>;
 }
 
 export interface TransactionOptions {
@@ -95,8 +74,6 @@ export interface StorageStats extends FileStats {
   /** Of the requests to a server; undefined for a file of one's own. */
   readonly remote: RemoteStats | undefined;
 }
-
-const DEFAULT_PROJECT = "default";
 
 /**
  * Opens a storage: makes the file and its folder where there is none, and brings its schema up to date.
@@ -133,6 +110,13 @@ export class Storage implements Repositories {
   readonly #storyHubs: StoryHubs;
   readonly #outer: Project;
   readonly #graphs: GraphCache;
+  readonly #handleParts: HandleParts = {
+    repositories: (project, scope) => {
+      const context = this.#repositoryContext(project, scope, (change) => scope.announce(change));
+      return { ...repositoriesOf(context), stories: this.#stories(context, (task) => scope.afterCommit(task)) };
+    },
+    db: (scope) => drizzleInScope(scope, { ...tables, ...this.#options.schema }),
+  };
   #openTransactions = 0;
   #lastError: unknown;
 
@@ -186,7 +170,7 @@ export class Storage implements Repositories {
       ...repositoriesOf(context),
       stories: this.#stories(context),
       transaction: (work, options) =>
-        this.#transaction((scope) => work(this.#projectTransaction(scope, name)), options),
+        this.#transaction((scope) => work(projectTransaction(this.#handleParts, scope, name)), options),
     };
     this.#projects.set(name, project);
     return project;
@@ -234,7 +218,7 @@ export class Storage implements Repositories {
    */
   async transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     expectFunction("work", work);
-    return this.#transaction((scope) => work(this.#storageTransaction(scope)), options);
+    return this.#transaction((scope) => work(storageTransaction(this.#handleParts, scope)), options);
   }
 
   /** Listens to changes of this process, after COMMIT, or to errors; the function returned ends it. */
@@ -430,44 +414,6 @@ export class Storage implements Repositories {
     for (const change of scope.changes) this.#events.emit("change", change);
     for (const task of scope.tasks) task();
     return result;
-  }
-
-  #storageTransaction(scope: TransactionScope): StorageTransaction {
-    const projects = new Map<string, Repositories>();
-    const project = (name: string): Repositories => {
-      expectProject(name);
-      let known = projects.get(name);
-      if (known === undefined) {
-        const context = this.#repositoryContext(name, scope, (change) => scope.announce(change));
-        known = { ...repositoriesOf(context), stories: this.#stories(context, (task) => scope.afterCommit(task)) };
-        projects.set(name, known);
-      }
-      return known;
-    };
-    const { schema } = this.#options;
-    let db: StorageDatabase | undefined;
-    return {
-      ...project(DEFAULT_PROJECT),
-      project,
-      get db() {
-        db ??= drizzleInScope(scope, { ...tables, ...schema });
-        return db;
-      },
-      savepoint: async (work) => {
-        expectFunction("work", work);
-        return scope.savepoint((inner) => work(this.#storageTransaction(inner)));
-      },
-    };
-  }
-
-  #projectTransaction(scope: TransactionScope, name: string): ProjectTransaction {
-    return {
-      ...this.#storageTransaction(scope).project(name),
-      savepoint: async (work) => {
-        expectFunction("work", work);
-        return scope.savepoint((inner) => work(this.#projectTransaction(inner, name)));
-      },
-    };
   }
 
   #repositoryContext(

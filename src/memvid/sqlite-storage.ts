@@ -3,7 +3,8 @@ import { StorageError } from "../errors.js";
 import { expectation, expectInteger } from "../options.js";
 import { expectFunction, expectKeys, expectObject } from "../repositories/arguments.js";
 import type { Memory, MemoryEntry, MemoryInput } from "../repositories/memory-record.js";
-import { openStorage, type Storage, type StorageTransaction } from "../storage.js";
+import { openStorage, type Storage } from "../storage.js";
+import type { StorageTransaction } from "../storage-transaction.js";
 import type { StorageInterface, StorageOptions, StorageStats } from "./storage-interface.js";
 
 /** What vectors without a named model are kept under. */

@@ -14,6 +14,9 @@ import { clearStatements as clearStoryStatements } from "../stories/libsql-extra
 import { asStorageErrors, type ChangeArea, type Executor } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";
 
+/** The project of whoever names none. */
+export const DEFAULT_PROJECT = "default";
+
 export interface ProjectCount {
   readonly project: string;
   /** Records of all kinds, deleted ones aside. */
