@@ -18,9 +18,10 @@ const GUARD = `SELECT json(CASE foreign_keys WHEN 0 THEN '1' ELSE 'foreign_keys 
  * Makes a migration that rebuilds tables safe for every migrator, stock `drizzle-kit migrate` included, and returns
  * what was added to its file.
  *
- * A column that the rebuild adds is not copied from the old table, which has none. Triggers, views and handwritten indexes that the rebuild loses are made again at its end, and full-text indexes of
- * the table are filled again; what mentions the table and would stop the RENAME is dropped before it. To be called
- * before the migration is applied anywhere: afterwards its text must not change.
+ * A column that the rebuild adds is not copied from the old table, which has none. Triggers, views and handwritten
+ * indexes that the rebuild loses are made again at its end, and full-text indexes of the table are filled again; what
+ * mentions the table and would stop the RENAME is dropped before it. To be called before the migration is applied
+ * anywhere: afterwards its text must not change.
  */
 export async function completeForward(folder: string, tag: string): Promise<string[]> {
   const { journal, migration } = find(folder, tag);

@@ -57,7 +57,7 @@ export function toJsonText(name: string, value: unknown): string {
   try {
     text = JSON.stringify(value, refuseLost(name));
   } catch (cause) {
-    if ((cause as Error).message.startsWith("Expected")) throw cause;
+    if (isExpectation(cause)) throw cause;
     throw new TypeError(expectation(name, "a JSON object", value), { cause });
   }
   if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
@@ -83,6 +83,11 @@ export function refuseLost(name: string): (key: string, inner: unknown) => unkno
     }
     return inner;
   };
+}
+
+/** Whether `refuseLost` threw it; a `toJSON` of the caller's may throw anything. */
+export function isExpectation(error: unknown): boolean {
+  return (error instanceof TypeError || error instanceof RangeError) && error.message.startsWith("Expected");
 }
 
 /** Throws TypeError on a Map, a Date and the like too: they have no keys, so all that they hold would be lost. */

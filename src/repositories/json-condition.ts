@@ -36,7 +36,7 @@ export function jsonEquals(document: SQL, path: readonly string[], name: string,
         // Whatever SQLite looks at first, a text that is no JSON does not fail.
         const own = sql`(case when ${entry}.type in ('object', 'array') then ${entry}.value end)`;
         // Another order of keys leaves the length as it is, and only then the trees are worth reading.
-        const isReordered = sql`length(${own}) = length(${json}) and ${leavesOf(own)} = ${leavesOf(sql`${json}`)}`;
+        const isReordered = sql`length(${own}) = length(${json}) and ${contentsOf(own)} = ${contentsOf(sql`${json}`)}`;
         return sql`(${own} = ${json} or ${isReordered})`;
       });
     }
@@ -46,7 +46,7 @@ export function jsonEquals(document: SQL, path: readonly string[], name: string,
 }
 
 /** Everything in a JSON text with its path and type, as a text that does not depend on the order of keys. */
-function leavesOf(json: SQL): SQL {
+function contentsOf(json: SQL): SQL {
   return sql`(select json_group_array(json_array(fullkey, type, atom))
     from (select fullkey, type, atom from json_tree(${json}) order by fullkey, type, atom))`;
 }

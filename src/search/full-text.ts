@@ -12,7 +12,7 @@ const CANDIDATES = 200;
 const CANDIDATES_IN_SEQUENCE = 100;
 /** Rows with all words, the best, and with the phrase, the latest. */
 const WHOLE_ROWS = 50;
-/** Rows that the rarer words may have together to be ranked one and all; FTS5 ranks about 1,300 a millisecond. */
+/** Rows that the rarer words may have together to be ranked one and all: ranking is what takes FTS5 longest. */
 const RANKED_ROWS = 2_000;
 /** Fewer rows than this from the rarer words, and the common ones are asked as well. */
 export const ENOUGH_ROWS = 200;
@@ -21,7 +21,7 @@ const LATEST_ROWS = 2_000;
 const LATEST_ROWS_BESIDE_RARE = 500;
 /** Common words asked for at most: each is read as far as the others. */
 const COMMON_TERMS = 8;
-/** Index entries read in all to learn how common words are; about 40,000 a millisecond. */
+/** Index entries read in all to learn how common words are: reading them takes far less than ranking. */
 const COUNTED_ENTRIES = 160_000;
 const MAX_COUNT = 20_000;
 /** Of a longer search text, a window around its first rare word is ranked, not the whole. */
@@ -49,8 +49,8 @@ export async function countRows(
 /**
  * Ranks the rows that have any of `terms`; one statement.
  *
- * Only the rarer terms select rows where that gives enough of them, unless all must (`isBroad`). A required term that no row has rules out the phrase, and
- * all words, so nobody looks for those.
+ * Only the rarer terms select rows where that gives enough of them, unless all must (`isBroad`). A required term that no
+ * row has rules out the phrase, and all words, so nobody looks for those.
  */
 export async function findWords(
   reader: SearchReader,

@@ -73,9 +73,10 @@ export interface RankTerm extends QueryTerm {
  * recall@10 / MRR@10 of bench/search-quality.ts on 783 questions of five LoCoMo conversations, each step on top of the last:
  * BM25 (1.2, 0.75) with stop words 0.526 / 0.385, without 0.601 / 0.446, irregular forms 0.607 / 0.461, these K1 and B
  * 0.631 / 0.503, share of words 0.630 / 0.507, tiers no change, feedback 0.643 / 0.516 (of fewer candidates, as now,
- * 0.641 / 0.517). The constants were chosen on those conversations, so expect a little less elsewhere; steps of less than a hundredth are within the noise. With neighbours
- * (`--as conversations`, all five in one log): 0.721 / 0.524, within the one conversation 0.742 / 0.538, without the
- * speakers' names 0.688 / 0.490. Halving is the plain choice; it was not tuned.
+ * 0.641 / 0.517). The constants were chosen on those conversations, so expect a little less elsewhere; steps of less
+ * than a hundredth are within the noise. With neighbours (`--as conversations`, all five in one log): 0.721 / 0.524,
+ * within the one conversation 0.742 / 0.538, without the speakers' names 0.688 / 0.490. Halving is the plain choice; it
+ * was not tuned.
  */
 export function rank(
   candidates: readonly Candidate[],

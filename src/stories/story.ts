@@ -8,6 +8,7 @@ import {
   expectObject,
   expectPlainObject,
   expectText,
+  isExpectation,
   MAX_NAME_CHARS,
   refuseLost,
   toMillis,
@@ -199,8 +200,9 @@ function stringify(name: string, value: unknown, replacer?: (key: string, inner:
   try {
     return JSON.stringify(value, replacer) as string | undefined;
   } catch (cause) {
-    if ((cause as Error).message.startsWith("Expected")) throw cause;
-    throw new TypeError(`${expectation(name, "a JSON value", value)}: ${(cause as Error).message}`, { cause });
+    if (isExpectation(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(`${expectation(name, "a JSON value", value)}: ${reason}`, { cause });
   }
 }
 

@@ -17,6 +17,10 @@ const FULL: MemoryInput = {
   createdAt: new Date(1_700_000_000_000),
 };
 
+const thrower = (thrown: unknown) => () => {
+  throw thrown;
+};
+
 describe("storing", () => {
   test("a memory with every field reads back as it was given, also after reopening", async () => {
     await using temp = await tempStorage({ now: () => 1_800_000_000_000 });
@@ -98,6 +102,18 @@ describe("wrong arguments are named and nothing is stored", () => {
     ["a Map within metadata", { content: "x", metadata: { a: [new Map([[1, 2]])] } }, "TypeError", /`metadata\.0`/],
     ["an Error within metadata", { content: "x", metadata: { a: new Error("x") } }, "TypeError", /`metadata\.a`/],
     ["NaN in metadata", { content: "x", metadata: { a: Number.NaN } }, "RangeError", /`metadata\.a`/],
+    [
+      "metadata that throws nothing",
+      { content: "x", metadata: { a: { toJSON: thrower(null) } } },
+      "TypeError",
+      /`metadata`/,
+    ],
+    [
+      "metadata that throws",
+      { content: "x", metadata: { a: { toJSON: thrower(new Error("Expected x")) } } },
+      "TypeError",
+      /`metadata`/,
+    ],
     ["metadata that becomes a list", { content: "x", metadata: { toJSON: () => [1] } }, "TypeError", /`metadata`/],
     ["metadata nested too deep", { content: "x", metadata: nested(1100) }, "RangeError", /`metadata`.*900/],
     ["metadata with a cycle", { content: "x", metadata: cycle() }, "TypeError", /`metadata`/],

@@ -79,7 +79,7 @@ export class RemoteClient implements Client {
       // Waiting is done here, where it can end: nothing that was given up may be sent later.
       concurrency: Number.MAX_SAFE_INTEGER,
       fetch: (request: Request) => {
-        // sqld packs answers in shreds of some 100 bytes, which Node takes 25 to 80 ms for each 100 kB to unpack.
+        // sqld packs answers in shreds of some 100 bytes, which Node is slow to unpack.
         request.headers.set("accept-encoding", "identity");
         const signal = requestTimeoutMs > MAX_TIMER_MS ? undefined : AbortSignal.timeout(requestTimeoutMs);
         return send(request, signal === undefined ? {} : { signal });
