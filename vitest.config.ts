@@ -20,7 +20,11 @@ export default defineConfig({
   },
   test: {
     projects: [
-      { extends: true, test: { name: "file", include: ["test/**/*.test.ts"] } },
+      {
+        extends: true,
+        // The table of what was tried and what was lost is printed once, at the end of the run.
+        test: { name: "file", include: ["test/**/*.test.ts"], globalSetup: ["test/support/reliability-table.ts"] },
+      },
       {
         extends: true,
         test: { name: "server", include: ON_EVERY_TARGET, env: { HOLDFAST_TEST_TARGET: "server" } },

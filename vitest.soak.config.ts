@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/reliability/*.soak.ts"],
+    globalSetup: ["test/support/reliability-table.ts"],
     pool: "forks",
     // What a soak measures, it measures with the machine to itself.
     fileParallelism: false,

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { column, openTestClient } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
+import { report } from "../support/reliability-table.js";
 import { tempDatabase } from "../support/temp.js";
 
 const KILLS = 50;
@@ -44,5 +45,6 @@ test(`${KILLS} kills of a writing process lose nothing acknowledged and leave no
     if (kill % 10 === 9) expect(await column(client, "PRAGMA integrity_check"), where).toEqual(["ok"]);
   }
   console.log(`${acknowledged} acknowledged, all there; ${unacknowledged} committed and not yet acknowledged`);
+  report({ what: "kill -9 of a writing process", tried: KILLS, unit: "kills", lost: 0 });
   expect(acknowledged).toBeGreaterThan(KILLS);
 });
