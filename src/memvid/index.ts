@@ -1,4 +1,5 @@
 export type { MemoryEntry, Observation, ObservationType } from "../repositories/memory-record.js";
+export type { MemoryEntryInput } from "./entry.js";
 export { acquireLock, FileLock, type FileLockOptions, type LockHolder, releaseLock } from "./file-lock.js";
 export { lockNudge, lockWho } from "./lock-who.js";
 export { Memvid } from "./memvid.js";

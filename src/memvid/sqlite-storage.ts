@@ -1,11 +1,13 @@
 import { sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
-import { expectation, expectInteger } from "../options.js";
-import { expectFunction, expectKeys, expectObject } from "../repositories/arguments.js";
-import type { Memory, MemoryEntry, MemoryInput } from "../repositories/memory-record.js";
+import { expectation, expectDuration, expectInteger } from "../options.js";
+import { expectFunction, expectKeys } from "../repositories/arguments.js";
+import type { MemoryEntry } from "../repositories/memory-record.js";
 import { openStorage, type Storage } from "../storage.js";
 import type { StorageTransaction } from "../storage-transaction.js";
+import { type EntryDraft, type MemoryEntryInput, toEntry, toEntryDraft, toEntryId } from "./entry.js";
 import type { StorageInterface, StorageOptions, StorageStats } from "./storage-interface.js";
+import { WriteQueue } from "./write-queue.js";
 
 /** What vectors without a named model are kept under. */
 export const DEFAULT_MODEL = "default";
@@ -28,17 +30,25 @@ export async function createStorage(options: StorageOptions): Promise<SQLiteStor
  * Built for callers that must not be brought down by their storage. Without `strict` no call rejects: `read` then gives
  * null, `search` nothing and `stats` zeros, wrong arguments included, and the failure is logged, given to `onError`,
  * counted in `stats().errors` and kept in `lastError`.
+ *
+ * An entry that was accepted is not lost: its text is repaired where the database cannot hold it, and its write waits in a
+ * queue while another process holds the file. A waiting write keeps the process alive; `process.exit()` and signals end it
+ * all the same, so `close` first.
  */
 export class SQLiteStorage implements StorageInterface {
   readonly #options: ResolvedOptions;
+  readonly #queue: WriteQueue<EntryDraft>;
   #storage: Promise<Storage> | undefined;
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
   #errors = 0;
   #lastError: unknown = null;
 
   /** @internal Use `createStorage`. */
   constructor(options: StorageOptions) {
     this.#options = resolveOptions(options);
+    const { busyTimeoutMs, strict } = this.#options;
+    const store = (batch: readonly EntryDraft[]) => this.#store(batch);
+    this.#queue = new WriteQueue({ store, closeTimeoutMs: busyTimeoutMs, retries: !strict });
   }
 
   /** The last failure that was not thrown to the caller, or null. */
@@ -53,26 +63,31 @@ export class SQLiteStorage implements StorageInterface {
     });
   }
 
-  /** Stores an entry, in place of the one with this id. */
-  write(id: string, entry: MemoryEntry): Promise<void> {
+  /** How many writes wait to be stored. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /**
+   * Stores an entry, in place of the one with this id; entries are stored in the order of the calls.
+   *
+   * Resolves once the entry is stored, or once its failure was reported: never before. Text that the database cannot hold
+   * is repaired (U+FFFD for NUL and lone surrogates), a content longer than `maxContentChars` is cut and marked by
+   * `metadata.truncated`, and an unknown type is kept in `metadata.type`, too.
+   */
+  write(id: string, entry: MemoryEntryInput): Promise<void> {
     return this.#attempt(undefined, async () => {
-      const input = toInput(id, entry);
-      const storage = await this.#open();
-      await storage.transaction(async (tx) => {
-        const stored = await tx.memories.put(id, input);
-        const { createdAt = stored.createdAt } = input;
-        // `put` keeps the time of what it replaces; an entry brings its own.
-        if (Number(stored.createdAt) !== Number(createdAt)) {
-          await tx.memories.update(id, { createdAt });
-        }
-        await assertFits(tx, this.#options.maxSize);
+      this.#assertOpen();
+      const draft = toEntryDraft(id, entry, this.#options.maxContentChars);
+      await this.#queue.add(draft).catch((error: unknown) => {
+        throw withId(error, draft.id);
       });
     });
   }
 
   read(id: string): Promise<MemoryEntry | null> {
     return this.#attempt(null, async () => {
-      const memory = await (await this.#open()).memories.get(id);
+      const memory = await (await this.#open()).memories.get(toEntryId(id));
       return memory === undefined ? null : toEntry(memory);
     });
   }
@@ -93,27 +108,60 @@ export class SQLiteStorage implements StorageInterface {
     return { ...found, errors: this.#errors, lastError: this.#lastError };
   }
 
+  /**
+   * Stores what waits and closes the file; while another process holds it, for `busyTimeoutMs` at most. What is then not
+   * stored is a failure of its write.
+   */
   close(): Promise<void> {
-    return this.#attempt(undefined, async () => {
-      this.#isClosed = true;
+    this.#closing ??= this.#attempt(undefined, async () => {
+      await this.#queue.close();
       const storage = this.#storage;
       this.#storage = undefined;
       // One that never opened has nothing to close.
       await (await storage?.catch(() => undefined))?.close();
     });
+    return this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  #open(): Promise<Storage> {
-    if (this.#isClosed) return Promise.reject(new StorageError("CLOSED", "The storage is closed. Create it again"));
-    this.#storage ??= openStorage({ url: this.#options.path }).catch((error: unknown) => {
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new StorageError("CLOSED", "The storage is closed. Create it again");
+  }
+
+  async #open(): Promise<Storage> {
+    this.#assertOpen();
+    return this.#openFile();
+  }
+
+  #openFile(): Promise<Storage> {
+    const { path: url, busyTimeoutMs } = this.#options;
+    // The content was cut already; what else is found in the file may be longer.
+    const maxContentChars = Number.MAX_SAFE_INTEGER;
+    this.#storage ??= openStorage({ url, busyTimeoutMs, maxContentChars }).catch((error: unknown) => {
       this.#storage = undefined;
       throw error;
     });
     return this.#storage;
+  }
+
+  /** Stores a batch in one transaction; resolves to the failure of each entry, or undefined. */
+  async #store(batch: readonly EntryDraft[]): Promise<unknown[]> {
+    const storage = await this.#openFile();
+    const { maxSize } = this.#options;
+    return storage.transaction(async (tx) => {
+      const failures: unknown[] = [];
+      for (const draft of batch) {
+        // One that fails must not take the others with it.
+        const failure = await tx
+          .savepoint((inner) => putEntry(inner, draft, maxSize))
+          .catch((error: unknown) => ({ error }));
+        failures.push(failure?.error);
+      }
+      return failures;
+    });
   }
 
   async #attempt<T>(fallback: T, work: () => Promise<T>): Promise<T> {
@@ -128,49 +176,77 @@ export class SQLiteStorage implements StorageInterface {
     }
   }
 
+  /** Loggers and listeners that fail must not bring the caller down; the failure is in `lastError` all the same. */
   #report(error: unknown): void {
     try {
       const { name, message } = error as Error;
       console.error(`holdfast: ${(error as StorageError).code ?? name}: ${message}`);
-      this.#options.onError?.(error);
-    } catch {
-      // A listener that fails must not bring down whom silence was promised to; the failure is in `lastError`.
-    }
+    } catch {}
+    try {
+      const told: unknown = this.#options.onError?.(error);
+      Promise.resolve(told).catch(() => undefined);
+    } catch {}
   }
 }
 
 interface ResolvedOptions {
   readonly path: string;
   readonly maxSize: number;
+  readonly maxContentChars: number;
+  readonly busyTimeoutMs: number;
   readonly strict: boolean;
   readonly onError: ((error: unknown) => void) | undefined;
 }
 
+const OPTION_KEYS = ["path", "maxSize", "compression", "maxContentChars", "busyTimeoutMs", "onError", "strict"];
+
 function resolveOptions(options: StorageOptions): ResolvedOptions {
-  expectKeys("createStorage", options, ["path", "maxSize", "compression", "onError", "strict"]);
+  expectKeys("createStorage", options, OPTION_KEYS);
   const { path, maxSize = Number.POSITIVE_INFINITY, compression = false, onError, strict = false } = options;
+  const { maxContentChars = 1_000_000, busyTimeoutMs = 5_000 } = options;
   if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
   if (maxSize !== Number.POSITIVE_INFINITY) expectInteger("maxSize", maxSize, 1);
+  if (maxContentChars !== Number.POSITIVE_INFINITY) expectInteger("maxContentChars", maxContentChars, 1);
+  expectDuration("busyTimeoutMs", busyTimeoutMs);
   for (const [name, value] of Object.entries({ compression, strict })) {
     if (typeof value !== "boolean") throw new TypeError(expectation(name, "true or false", value));
   }
   if (onError !== undefined) expectFunction("onError", onError);
-  return { path, maxSize, strict, onError };
+  return { path, maxSize, maxContentChars, busyTimeoutMs, strict, onError };
 }
 
-/** Throws TypeError on an entry that names another id; the rest is checked where memories are. */
-function toInput(id: string, entry: MemoryEntry): MemoryInput {
-  expectObject("entry", entry);
-  const { id: ownId = id, type, content, metadata, vector, createdAt } = entry;
-  if (ownId !== id)
-    throw new TypeError(expectation("entry.id", `the id it is written under, ${JSON.stringify(id)}`, ownId));
-  const embedding = vector === undefined || vector === null ? {} : { embedding: vector, embeddingModel: DEFAULT_MODEL };
-  return { type, content, metadata, ...(createdAt === undefined ? {} : { createdAt }), ...embedding };
+/** Stores one entry; `FULL`, which undoes it, when it does not fit. */
+async function putEntry(
+  tx: StorageTransaction,
+  { id, input, vector }: EntryDraft,
+  maxSize: number,
+): Promise<undefined> {
+  const put = (handle: StorageTransaction, model: string) =>
+    handle.memories.put(id, vector === undefined ? input : { ...input, embedding: vector, embeddingModel: model });
+  const stored = await (vector === undefined
+    ? put(tx, DEFAULT_MODEL)
+    : tx
+        .savepoint((inner) => put(inner, DEFAULT_MODEL))
+        .catch((error: unknown) => {
+          // All vectors of one model have one length: those of another length are of another model.
+          if (!isDimensionMismatch(error)) throw error;
+          return put(tx, `${DEFAULT_MODEL}-${vector.length}`);
+        }));
+  const createdAt = input.createdAt ?? stored.createdAt;
+  // `put` keeps the time of what it replaces; an entry brings its own.
+  if (Number(stored.createdAt) !== Number(createdAt)) await tx.memories.update(id, { createdAt });
+  await assertFits(tx, maxSize);
 }
 
-function toEntry({ id, type, content, metadata, embedding, createdAt }: Memory): MemoryEntry {
-  const vector = embedding === null ? {} : { vector: Array.from(embedding) };
-  return { id, type, content, metadata, createdAt, ...vector };
+function isDimensionMismatch(error: unknown): boolean {
+  return error instanceof StorageError && error.code === "DIMENSION_MISMATCH";
+}
+
+/** Says which entry a failure of the storage is about. */
+function withId(error: unknown, id: string): unknown {
+  if (!(error instanceof StorageError)) return error;
+  const { code, message, retryable } = error;
+  return new StorageError(code, `Entry ${JSON.stringify(id)} was not stored: ${message}`, { cause: error, retryable });
 }
 
 /** Rejects with `FULL`, which undoes the transaction, when the entries have more than `maxSize` bytes together. */

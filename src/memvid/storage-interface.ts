@@ -1,15 +1,19 @@
 import type { MemoryEntry } from "../repositories/memory-record.js";
+import type { MemoryEntryInput } from "./entry.js";
 
 /** A store of entries by id that can be searched. */
 export interface StorageInterface {
-  /** Stores `entry` under `id`, in place of the one there. */
-  write(id: string, entry: MemoryEntry): Promise<void>;
+  /**
+   * Stores `entry` under `id`, in place of the one there. Resolves once the entry is stored or, without `strict`, its
+   * failure was reported.
+   */
+  write(id: string, entry: MemoryEntryInput): Promise<void>;
   /** The entry of this id, or null. */
   read(id: string): Promise<MemoryEntry | null>;
   /** The entries that answer `query` best; takes any text. `limit` is 10 where it is left out. */
   search(query: string, limit?: number): Promise<MemoryEntry[]>;
   stats(): Promise<StorageStats>;
-  /** Finishes running calls and closes the file. Idempotent. */
+  /** Stores the waiting writes, finishes running calls and closes the file. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -20,6 +24,13 @@ export interface StorageOptions {
   readonly maxSize?: number | undefined;
   /** Accepted for compatibility; has no effect. */
   readonly compression?: boolean | undefined;
+  /** Most characters of a content that are kept; the rest of a longer one is cut off. @default 1000000 */
+  readonly maxContentChars?: number | undefined;
+  /**
+   * How long one attempt to write waits for another process, in ms. Without `strict` the write is then tried again, until
+   * it is stored; `close` goes on trying for this long. With `strict` the write rejects with `BUSY`. @default 5000
+   */
+  readonly busyTimeoutMs?: number | undefined;
   /** Told of every failure that is not thrown. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Whether failures are thrown, instead of logged and counted. @default false */

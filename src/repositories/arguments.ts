@@ -27,9 +27,14 @@ export function expectId(value: unknown, name = "id"): asserts value is string {
   expectText(name, value, MAX_ID_CHARS);
 }
 
+/** Whether the types of records may look like this. */
+export function isType(value: string): boolean {
+  return TYPE.test(value);
+}
+
 export function expectType(value: unknown): asserts value is string {
   if (typeof value !== "string") throw new TypeError(expectation("type", "a string", value));
-  if (!TYPE.test(value)) throw new RangeError(expectation("type", `text like ${TYPE}`, value));
+  if (!isType(value)) throw new RangeError(expectation("type", `text like ${TYPE}`, value));
 }
 
 export function expectObject(name: string, value: unknown): asserts value is Record<string, unknown> {

@@ -49,7 +49,8 @@ export interface MemoryEntry {
   readonly type: ObservationType;
   readonly content: string;
   readonly metadata: Record<string, unknown>;
-  readonly vector?: readonly number[] | Float32Array;
+  /** The values are float32: 0.1 comes back as 0.10000000149011612. */
+  readonly vector?: number[];
   readonly createdAt: Date;
 }
 

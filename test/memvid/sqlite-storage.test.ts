@@ -110,8 +110,8 @@ describe("a failure", () => {
       () => storage.write("", entry("")),
       () => storage.write("two", null as unknown as MemoryEntry),
       () => storage.write("two", entry("three")),
-      () => storage.write("two", entry("two", { content: "" })),
-      () => storage.write("two", entry("two", { type: "Not a type" })),
+      () => storage.write("two", entry("two", { content: 5 as unknown as string })),
+      () => storage.write("two", entry("two", { metadata: [] as unknown as Record<string, unknown> })),
       () => storage.write("two", entry("two", { createdAt: new Date(Number.NaN) })),
       () => storage.write("two", entry("two", { vector: [] })),
     ];
@@ -191,6 +191,8 @@ describe("a failure", () => {
       { compression: 1 },
       { strict: 1 },
       { onError: 1 },
+      { maxContentChars: 0 },
+      { busyTimeoutMs: -1 },
     ];
     for (const options of [...wrong, { maxsize: 1 }]) {
       const path = "path" in options || Object.keys(options).length === 0 ? {} : { path: db.path };

@@ -1,0 +1,77 @@
+/** Deepest nesting of metadata that is kept; SQLite reads no JSON much deeper than this. */
+const MAX_DEPTH = 500;
+
+/** `text` as the database can hold it: U+FFFD in place of each lone surrogate and NUL. */
+export function repairText(text: string): string {
+  const wellFormed = text.toWellFormed();
+  return wellFormed.includes("\0") ? wellFormed.replaceAll("\0", "\uFFFD") : wellFormed;
+}
+
+/** At most `maxChars` characters of `text`, without cutting a surrogate pair in two. */
+export function cutText(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text;
+  const splitsPair = /[\uD800-\uDBFF]/.test(text[maxChars - 1]!) && /[\uDC00-\uDFFF]/.test(text[maxChars]!);
+  return text.slice(0, splitsPair ? maxChars - 1 : maxChars);
+}
+
+/**
+ * A copy of a value that JSON can hold, with as much of the original as possible.
+ *
+ * Text is repaired, numbers that JSON lacks become null, BigInts text, Maps objects, Sets and typed arrays arrays, Errors
+ * their name and message. Functions and undefined are left out, as JSON does.
+ */
+export function repairJson(value: unknown): unknown {
+  return repairValue(value, []);
+}
+
+function copyProperties(entries: Iterable<[unknown, unknown]>, parents: readonly object[]): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  for (const [key, value] of entries) {
+    const repaired = repairValue(value, parents);
+    if (repaired === undefined) continue;
+    // A plain assignment to `__proto__` would be lost.
+    Object.defineProperty(copy, repairText(String(key)), {
+      value: repaired,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return copy;
+}
+
+function repairValue(given: unknown, parents: readonly object[]): unknown {
+  const value = toJsonValue(given);
+  if (typeof value === "string") return repairText(value);
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "boolean" || value === null) return value;
+  if (typeof value !== "object") return undefined;
+  if (parents.includes(value)) return "[circular]";
+  if (parents.length >= MAX_DEPTH) return "[nested too deeply]";
+  const inner = [...parents, value];
+  if (Array.isArray(value) || value instanceof Set || isTypedArray(value)) {
+    return Array.from(value as Iterable<unknown>, (one) => repairValue(one, inner) ?? null);
+  }
+  if (value instanceof Map) return copyProperties(value, inner);
+  if (value instanceof Error) {
+    const { name, message } = value;
+    return copyProperties(Object.entries({ ...value, name, message }), inner);
+  }
+  return copyProperties(Object.entries(value), inner);
+}
+
+function toJsonValue(value: unknown): unknown {
+  const convert = (value as { toJSON?: unknown } | null | undefined)?.toJSON;
+  if (typeof convert !== "function") return value;
+  try {
+    return convert.call(value);
+  } catch {
+    // The date that is none, for example: nothing of it could be kept.
+    return null;
+  }
+}
+
+function isTypedArray(value: object): boolean {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+}
