@@ -1,4 +1,8 @@
 import type { IntMode } from "@libsql/client";
+import { expectation } from "./expectation.js";
+import { expectKeys } from "./known-keys.js";
+
+export { expectation } from "./expectation.js";
 
 /** `"full"`: a commit survives power loss. `"relaxed"`: it survives a crash of the process; power loss may take the last ones. */
 export type Durability = "full" | "relaxed";
@@ -46,9 +50,7 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
     checkpoint = {},
     intMode = "number",
   } = config;
-  if (typeof checkpoint !== "object" || checkpoint === null) {
-    throw new TypeError(expectation("checkpoint", "an object", checkpoint));
-  }
+  expectKeys("checkpoint", checkpoint, ["walBytes"]);
   const { walBytes = 4 * 1024 * 1024 } = checkpoint;
   expectInteger("readers", readers, 1);
   expectInteger("statementCacheSize", statementCacheSize, 1);
@@ -88,14 +90,4 @@ export function expectOneOf(name: string, value: unknown, allowed: readonly stri
   if (typeof value === "string" && allowed.includes(value)) return;
   const list = allowed.map((one) => JSON.stringify(one)).join(" or ");
   throw new TypeError(expectation(name, list, value));
-}
-
-export function expectation(name: string, expected: string, value: unknown): string {
-  return `Expected \`${name}\` to be ${expected}, got ${describeValue(value)}`;
-}
-
-function describeValue(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (value === null || typeof value !== "object") return String(value);
-  return Array.isArray(value) ? "an array" : (value.constructor?.name ?? "an object");
 }

@@ -2,8 +2,10 @@ import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { ClientConfig } from "./client/index.js";
-import { expectation, expectDuration, expectInteger, expectOneOf } from "./options.js";
+import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./client/index.js";
+import { expectKeys } from "./known-keys.js";
+import { pathText, urlText } from "./locations.js";
+import { expectation, expectDuration, expectInteger, expectOneOf, resolveClientOptions } from "./options.js";
 import { redactor, takeToken } from "./secrets.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "./stories/options.js";
 import { SecretBox } from "./stories/secret.js";
@@ -19,16 +21,16 @@ export interface Logger {
 /** Migrations of the caller's own, which live in the same file with a ledger of their own. */
 export interface OwnMigrations {
   /** A folder that drizzle-kit generated. */
-  readonly folder: string;
+  readonly folder: string | URL;
   /** Their ledger table; another one than `__drizzle_migrations`. */
   readonly table: string;
 }
 
 export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /** A path, or a `file:`, `:memory:`, `libsql:` or `http(s):` URL. */
-  readonly url?: string | undefined;
+  readonly url?: string | URL | undefined;
   /** A folder for `holdfast.db`, where no `url` is given. @default the platform's data folder */
-  readonly dataDir?: string | undefined;
+  readonly dataDir?: string | URL | undefined;
   /** `apply` what is pending, only `verify` that nothing is, or `skip` both. @default "apply" */
   readonly migrate?: "apply" | "verify" | "skip" | undefined;
   /** Whether a file that holds rows is backed up, into `backups/` beside it, before a migration. @default true */
@@ -57,11 +59,11 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
 }
 
 export interface ResolvedStorageOptions {
-  readonly client: ClientConfig;
+  readonly client: SettledClientConfig;
   readonly migrate: "apply" | "verify" | "skip";
   readonly backupBeforeMigrate: boolean;
   readonly migrateTimeoutMs: number;
-  readonly migrations: OwnMigrations | undefined;
+  readonly migrations: { readonly folder: string; readonly table: string } | undefined;
   readonly schema: Record<string, unknown>;
   readonly maxContentChars: number;
   readonly graphCacheBytes: number;
@@ -75,17 +77,39 @@ export interface ResolvedStorageOptions {
   readonly now: () => number;
 }
 
+/** All names in StorageOptions; the compiler holds this list to it. */
+const KEYS: readonly string[] = Object.keys({
+  url: true,
+  dataDir: true,
+  migrate: true,
+  backupBeforeMigrate: true,
+  migrateTimeoutMs: true,
+  migrations: true,
+  schema: true,
+  maxContentChars: true,
+  graphCacheBytes: true,
+  secret: true,
+  stories: true,
+  requestTimeoutMs: true,
+  onError: true,
+  logger: true,
+  now: true,
+} satisfies Record<Exclude<keyof StorageOptions, Exclude<keyof ClientConfig, "url">>, true>);
+const ALL_KEYS = [...new Set([...KEYS, ...CLIENT_KEYS])];
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Fills in defaults and what the environment says; an option beats the environment. Throws on wrong values. */
 export function resolveStorageOptions(
-  target: string | StorageOptions | undefined,
+  target: string | URL | StorageOptions | undefined,
   environment: Environment = process.env,
 ): ResolvedStorageOptions {
   if (target !== undefined && typeof target !== "string" && !isRecord(target)) {
     throw new TypeError(expectation("target", "a path, a URL or an object of options", target));
   }
-  const options: StorageOptions = typeof target === "string" ? { url: target } : (target ?? {});
+  const location = urlText(target);
+  const options = (typeof location === "string" ? { url: location } : (target ?? {})) as StorageOptions;
+  expectKeys("openStorage", options, ALL_KEYS);
   const {
     url,
     dataDir,
@@ -121,29 +145,24 @@ export function resolveStorageOptions(
   for (const [name, value] of Object.entries({ onError, now })) {
     if (value !== undefined && typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
   }
-  if (migrations !== undefined) {
-    const { folder, table } = migrations;
-    if (typeof folder !== "string" || folder === "")
-      throw new TypeError(expectation("migrations.folder", "a folder", folder));
-    if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
-      throw new TypeError(expectation("migrations.table", "a table of its own", table));
-    }
-  }
   if (!isRecord(schema)) throw new TypeError(expectation("schema", "an object of tables", schema));
-  for (const [name, value] of Object.entries({ encryptionKey, authToken: givenToken, syncUrl: givenSyncUrl })) {
+  const syncUrl = urlText(givenSyncUrl);
+  for (const [name, value] of Object.entries({ encryptionKey, authToken: givenToken, syncUrl })) {
     // The value may be a secret.
     if (value !== undefined && typeof value !== "string") throw new TypeError(`Expected \`${name}\` to be a string`);
   }
   // An empty one would leave the file unencrypted without a word.
   if (encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
   // A token in a URL would be in every message that names the URL.
-  const address = takeToken(toUrl(url, dataDir, environment));
-  const primary = givenSyncUrl === undefined ? undefined : takeToken(expectNoPassword("syncUrl", givenSyncUrl));
+  const address = takeToken(toUrl(urlText(url), pathText("dataDir", dataDir), environment));
+  const primary = syncUrl === undefined ? undefined : takeToken(expectNoPassword("syncUrl", syncUrl as string));
   const authToken = address.authToken ?? primary?.authToken ?? givenToken;
   const secrets = {
     ...(authToken === undefined ? {} : { authToken }),
     ...(encryptionKey === undefined ? {} : { encryptionKey }),
   };
+  // What is wrong with them is told before there is a file.
+  resolveClientOptions(client);
   return {
     client: { ...client, ...secrets, ...(primary === undefined ? {} : { syncUrl: primary.url }), url: address.url },
     requestTimeoutMs,
@@ -151,7 +170,7 @@ export function resolveStorageOptions(
     migrate,
     backupBeforeMigrate,
     migrateTimeoutMs,
-    migrations,
+    migrations: migrations === undefined ? undefined : resolveOwnMigrations(migrations),
     schema,
     maxContentChars,
     graphCacheBytes,
@@ -163,7 +182,20 @@ export function resolveStorageOptions(
   };
 }
 
-function toUrl(url: string | undefined, dataDir: string | undefined, environment: Environment): string {
+function resolveOwnMigrations(migrations: OwnMigrations): { folder: string; table: string } {
+  expectKeys("migrations", migrations, ["folder", "table"]);
+  const folder = pathText("migrations.folder", migrations.folder);
+  const { table } = migrations;
+  if (typeof folder !== "string" || folder === "") {
+    throw new TypeError(expectation("migrations.folder", "a folder", folder));
+  }
+  if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
+    throw new TypeError(expectation("migrations.table", "a table of its own", table));
+  }
+  return { folder, table };
+}
+
+function toUrl(url: unknown, dataDir: unknown, environment: Environment): string {
   if (url !== undefined) {
     if (typeof url !== "string") throw new TypeError(expectation("url", "a path or a URL", url));
     if (url === "" || /^file:(\/\/)?$/i.test(url) || url.includes("\0")) {

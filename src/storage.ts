@@ -82,7 +82,7 @@ export interface StorageStats extends FileStats {
  * folder are tried in this order. Rejects with `NOT_A_DATABASE`, `CORRUPT` or `CANNOT_OPEN`, and leaves the file as it
  * is; with the `MIGRATION_*` codes where its schema does not fit; with TypeError or RangeError on wrong options.
  */
-export async function openStorage(target?: string | StorageOptions): Promise<Storage> {
+export async function openStorage(target?: string | URL | StorageOptions): Promise<Storage> {
   const options = resolveStorageOptions(target);
   const opened = await openClient(options);
   const { client, path } = opened;
@@ -251,7 +251,7 @@ export class Storage implements Repositories {
    * the same key. Rejects with EXISTS if `destination` is taken, NOT_FOUND if the database is gone, FULL, BUSY when
    * another process writes without pause for a minute, and NOT_SUPPORTED for a remote database.
    */
-  async backup(destination: string, options: LongCallOptions = {}): Promise<BackupResult> {
+  async backup(destination: string | URL, options: LongCallOptions = {}): Promise<BackupResult> {
     expectKeys("backup", options, ["onProgress", "signal"]);
     return backUp(this.#localPool("backup"), destination, options);
   }
@@ -261,7 +261,7 @@ export class Storage implements Repositories {
    *
    * Nothing else in `dir` is touched, and nothing at all before the new one is complete. Rejects as `backup` does.
    */
-  async backups(dir: string, options: BackupsOptions = {}): Promise<BackupsResult> {
+  async backups(dir: string | URL, options: BackupsOptions = {}): Promise<BackupsResult> {
     expectKeys("backups", options, ["keep", "onProgress", "signal"]);
     return rotateBackups(this.#localPool("backups"), dir, { ...options, now: this.#options.now });
   }

@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client";
-import { type ClientOptions, expectation } from "../options.js";
+import { expectKeys } from "../known-keys.js";
+import type { ClientOptions } from "../options.js";
 import {
   asBatchError,
   type BoundStatement,
@@ -257,10 +258,7 @@ export class ConnectionPool {
    * Who does not release it keeps everybody behind it waiting; the time-out's message says where it was taken.
    */
   async acquire(options: { readonly role?: ConnectionRole } = {}): Promise<Checkout> {
-    const isRecord = typeof options === "object" && options !== null && !Array.isArray(options);
-    if (!isRecord || Object.keys(options).some((key) => key !== "role")) {
-      throw new TypeError(expectation("options", "an object with `role`", options));
-    }
+    expectKeys("acquire", options, ["role"]);
     const { role = "reader" } = options;
     if (role !== "reader" && role !== "writer") {
       throw new TypeError(`Expected \`role\` to be "reader" or "writer", got ${JSON.stringify(role)}`);

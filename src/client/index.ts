@@ -1,4 +1,6 @@
 import { type Client, type Config, createClient as createStockClient } from "@libsql/client";
+import { expectKeys } from "../known-keys.js";
+import { urlText } from "../locations.js";
 import { type PoolConfig, resolveClientOptions } from "../options.js";
 import { parseLocalUrl } from "./file-url.js";
 import { LocalClient } from "./local-client.js";
@@ -14,8 +16,39 @@ export { StatementCache, type StatementCacheStats } from "./statement-cache.js";
 export { type Savepoint, Transaction, type TransactionState } from "./transaction.js";
 export type { WriteStats } from "./writer-queue.js";
 
-/** The configuration of @libsql/client, with the options of the pool. */
-export type ClientConfig = Config & PoolConfig;
+/** The configuration of @libsql/client, with the options of the pool; a URL may be a `URL` object. */
+export interface ClientConfig extends Omit<Config, "url" | "syncUrl">, PoolConfig {
+  readonly url: string | URL;
+  readonly syncUrl?: string | URL;
+}
+
+/** With its URLs as text. */
+export type SettledClientConfig = Config & PoolConfig;
+
+/** All names in a ClientConfig; the compiler holds this list to it. */
+export const CLIENT_KEYS: readonly string[] = Object.keys({
+  url: true,
+  authToken: true,
+  encryptionKey: true,
+  remoteEncryptionKey: true,
+  syncUrl: true,
+  syncInterval: true,
+  readYourWrites: true,
+  offline: true,
+  tls: true,
+  intMode: true,
+  fetch: true,
+  concurrency: true,
+  timeout: true,
+  readers: true,
+  acquireTimeoutMs: true,
+  busyTimeoutMs: true,
+  idleTimeoutMs: true,
+  statementCacheSize: true,
+  durability: true,
+  transactionTimeoutMs: true,
+  checkpoint: true,
+} satisfies Record<keyof ClientConfig, true>);
 
 type LocalConfig = ClientConfig & { readonly url: `file:${string}` | ":memory:"; readonly syncUrl?: never };
 
@@ -33,7 +66,15 @@ export function createClient(config: ClientConfig): Client {
   if (typeof config !== "object" || config === null) {
     throw new TypeError(`Expected client configuration as object, got ${config === null ? "null" : typeof config}`);
   }
-  const target = typeof config.url === "string" && !config.syncUrl ? parseLocalUrl(config.url) : undefined;
-  if (target === undefined) return createStockClient(config);
-  return new LocalClient({ ...resolveClientOptions(config), ...target, encryptionKey: config.encryptionKey });
+  expectKeys("createClient", config, CLIENT_KEYS);
+  const settled = withTextUrls(config);
+  const target = typeof settled.url === "string" && !settled.syncUrl ? parseLocalUrl(settled.url) : undefined;
+  if (target === undefined) return createStockClient(settled);
+  return new LocalClient({ ...resolveClientOptions(settled), ...target, encryptionKey: settled.encryptionKey });
+}
+
+function withTextUrls(config: ClientConfig): SettledClientConfig {
+  const { url, syncUrl } = config;
+  if (typeof url !== "object" && typeof syncUrl !== "object") return config as SettledClientConfig;
+  return { ...config, url: urlText(url), syncUrl: urlText(syncUrl) } as SettledClientConfig;
 }

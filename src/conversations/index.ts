@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { parseLocalUrl } from "../client/file-url.js";
 import { openLocalClient } from "../client/open-local.js";
 import { StorageError } from "../errors.js";
+import { resolveFile } from "../maintenance/paths.js";
 import { backUpLocked } from "../migrate/backup.js";
 import type { Conversation, Message, MessageInput, NewConversation } from "../repositories/conversation-record.js";
 import type { MessageRef, MessageRefInput } from "../repositories/conversation-refs.js";
@@ -19,12 +20,12 @@ export interface HasConversations {
 }
 
 /** Makes the database of a path or URL (by default where `openStorage` would) if it is missing; resolves to its schema version. */
-export async function initDb(path?: string): Promise<number> {
+export async function initDb(path?: string | URL): Promise<number> {
   return migrateDb(path);
 }
 
 /** Applies the migrations that are pending, making the file if it is missing; resolves to the schema version. */
-export async function migrateDb(path?: string): Promise<number> {
+export async function migrateDb(path?: string | URL): Promise<number> {
   const storage = await openStorage(path);
   try {
     return (await storage.stats()).schemaVersion;
@@ -38,7 +39,7 @@ export async function migrateDb(path?: string): Promise<number> {
  * write, and verified; resolves to the path. Rejects with `NOT_FOUND` where there is no such file, and with
  * `NOT_SUPPORTED` for what is no file.
  */
-export async function backupDb(path?: string, root?: string): Promise<string> {
+export async function backupDb(path?: string | URL, root?: string | URL): Promise<string> {
   const options = resolveStorageOptions(path);
   const target = parseLocalUrl(options.client.url);
   if (target === undefined || target.isMemory) {
@@ -47,7 +48,8 @@ export async function backupDb(path?: string, root?: string): Promise<string> {
   if (!existsSync(target.path)) {
     throw new StorageError("NOT_FOUND", `There is no database at ${target.path} to back up`);
   }
-  const folder = join(root ?? join(dirname(target.path), "backups"), ...dayAndTime(options.now()));
+  const rootFolder = root === undefined ? join(dirname(target.path), "backups") : resolveFile("root", root);
+  const folder = join(rootFolder, ...dayAndTime(options.now()));
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const client = openLocalClient(options.client, target);
   try {

@@ -45,7 +45,7 @@ const LONGEST_PAUSE_MS = 10;
 /** Copies the database of a pool to the file `destination`; see `Storage.backup`. */
 export async function backUp(
   pool: ConnectionPool,
-  destination: string,
+  destination: string | URL,
   options: LongCallOptions = {},
 ): Promise<BackupResult> {
   const path = resolveFile("destination", destination);
@@ -75,7 +75,7 @@ export async function backUp(
 /** Copies it to `dir/YYYYMMDD/HHMMSS/<file>`, and removes the oldest of those; see `Storage.backups`. */
 export async function rotateBackups(
   pool: ConnectionPool,
-  dir: string,
+  dir: string | URL,
   options: BackupsOptions & { readonly now: () => number },
 ): Promise<BackupsResult> {
   const folder = resolveFile("dir", dir);

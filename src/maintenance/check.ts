@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseLocalUrl } from "../client/file-url.js";
 import { transactionExecutor } from "../client-executor.js";
 import { StorageError } from "../errors.js";
+import { urlText } from "../locations.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectation } from "../options.js";
 import { OWN_MIGRATIONS } from "../own-migrations.js";
@@ -65,11 +66,13 @@ export interface CheckFileOptions extends CheckOptions {
  *
  * Rejects with NOT_FOUND where there is no file; whatever else is wrong with it is a finding.
  */
-export async function checkFile(file: string, options: CheckFileOptions = {}): Promise<CheckResult> {
+export async function checkFile(file: string | URL, options: CheckFileOptions = {}): Promise<CheckResult> {
+  expectKeys("checkFile", options, ["deep", "encryptionKey", "onProgress", "signal"]);
   const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = options;
-  expectText("file", file, MAX_PATH_CHARS);
+  const location = urlText(file);
+  expectText("file", location, MAX_PATH_CHARS);
   if (encryptionKey !== undefined) expectText("encryptionKey", encryptionKey, MAX_PATH_CHARS);
-  const path = parseLocalUrl(/^file:/i.test(file) ? file : pathToFileURL(file).href)!.path;
+  const path = parseLocalUrl(/^file:/i.test(location) ? location : pathToFileURL(location).href)!.path;
   return checkPath(path, { migrations: [OWN_MIGRATIONS], encryptionKey }, rest);
 }
 

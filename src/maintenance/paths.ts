@@ -1,10 +1,12 @@
 import { resolve } from "node:path";
 import { parseLocalUrl } from "../client/file-url.js";
 import { StorageError } from "../errors.js";
+import { urlText } from "../locations.js";
 import { expectation } from "../options.js";
 
 /** The absolute path of a file that is named by a path or a `file:` URL. Throws NOT_SUPPORTED for what is elsewhere. */
-export function resolveFile(option: string, value: string): string {
+export function resolveFile(option: string, location: string | URL): string {
+  const value = urlText(location);
   if (typeof value !== "string") throw new TypeError(expectation(option, "a path", value));
   if (value === "" || value.includes("\0")) {
     throw new RangeError(expectation(option, "a path that is not empty, without NUL", value));

@@ -16,6 +16,7 @@ import { verifyDatabase } from "../client/snapshot.js";
 import { isBusy } from "../client/sqlite-error.js";
 import { retryWhileBusy } from "../client/write-lock.js";
 import { StorageError, toStorageError } from "../errors.js";
+import { expectKeys } from "../known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectation } from "../options.js";
 import { assertNotInUse, SIDE_FILES } from "./in-use.js";
@@ -46,9 +47,14 @@ const LOCK_TIMEOUT_MS = 5000;
  * Rejects with NOT_FOUND without a backup, with CORRUPT or NOT_A_DATABASE for one that is no whole database (or has
  * another key), and with IN_USE while another process, or a client of this one that is not closed, has `target` open.
  */
-export async function restore(backup: string, target: string, options: RestoreOptions = {}): Promise<RestoreResult> {
+export async function restore(
+  backup: string | URL,
+  target: string | URL,
+  options: RestoreOptions = {},
+): Promise<RestoreResult> {
   const from = resolveFile("backup", backup);
   const to = resolveFile("target", target);
+  expectKeys("restore", options, ["encryptionKey", "onProgress", "signal"]);
   const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = options;
   checkLongCall(rest);
   if (encryptionKey !== undefined && typeof encryptionKey !== "string") {

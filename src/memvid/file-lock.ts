@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fifo } from "../client/fifo.js";
+import { pathText } from "../locations.js";
 import { expectation, expectDuration } from "../options.js";
 import { expectKeys } from "../repositories/arguments.js";
 import { LockFile } from "./lock-file.js";
@@ -45,9 +46,10 @@ export class FileLock {
   #releasing: Promise<void> | undefined;
 
   /** Throws TypeError or RangeError on wrong arguments; touches no file yet. */
-  constructor(path: string, options: FileLockOptions = {}) {
+  constructor(location: string | URL, options: FileLockOptions = {}) {
     expectKeys("FileLock", options, ["staleMs"]);
     const { staleMs = 30_000 } = options;
+    const path = pathText("path", location);
     if (typeof path !== "string" || path === "" || path.includes("\0")) {
       throw new TypeError(expectation("path", "the path of a file", path));
     }
@@ -156,7 +158,7 @@ export class FileLock {
 }
 
 /** A lock on `path`, held; null if it was not free within `timeoutMs`. To be given back with `releaseLock`. */
-export async function acquireLock(path: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<FileLock | null> {
+export async function acquireLock(path: string | URL, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<FileLock | null> {
   const lock = new FileLock(path);
   return (await lock.acquire(timeoutMs)) ? lock : null;
 }

@@ -65,6 +65,7 @@ const FIND_KEYS = [
   "asOfFrame",
   "asOfTs",
 ];
+const PUT_MANY_KEYS = ["embedder", "enableEmbedding", "embeddingModel", "compressionLevel", "enableEnrichment"];
 const TIMELINE_KEYS = ["limit", "since", "until", "reverse", "asOfFrame", "asOfTs"];
 const m = memories;
 
@@ -114,6 +115,7 @@ export class Memvid extends UnsupportedCalls {
   putMany(inputs: readonly PutManyInput[], options: PutManyOptions = {}): Promise<string[]> {
     return this.#write(async (storage) => {
       if (!Array.isArray(inputs)) throw new TypeError(expectation("inputs", "an array of documents", inputs));
+      expectKeys("putMany", options, PUT_MANY_KEYS);
       const { embedder } = options;
       if (options.enableEmbedding === true && embedder === undefined) {
         throw new NotSupportedError("enableEmbedding without an embedder: models are not downloaded, so this");

@@ -1,5 +1,6 @@
 import { open as openFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { pathText } from "../locations.js";
 import { expectation, expectDuration, expectOneOf } from "../options.js";
 import { expectKeys } from "../repositories/arguments.js";
 import { openStorage } from "../storage.js";
@@ -27,7 +28,7 @@ export type ApiKey = string | Record<string, string>;
  * @memvid/sdk would empty it: remove the file first to begin anew. `kind` is "basic"; others are `NOT_SUPPORTED`.
  */
 export function create(
-  path: string,
+  path: string | URL,
   kind?: string,
   apiKeyOrOptions?: ApiKey | UseOptions,
   options?: UseOptions,
@@ -37,7 +38,7 @@ export function create(
 
 /** Opens an existing memory; `MV013` when there is no such file. */
 export function open(
-  path: string,
+  path: string | URL,
   kind?: string,
   apiKeyOrOptions?: ApiKey | UseOptions,
   options?: UseOptions,
@@ -47,7 +48,7 @@ export function open(
 
 /** Opens a memory as `options.mode` says: "open" wants the file to be there, "auto" and "create" make one where not. */
 export const use = Object.assign(
-  (kind: string, path: string, apiKeyOrOptions?: ApiKey | UseOptions, options?: UseOptions): Promise<Memvid> =>
+  (kind: string, path: string | URL, apiKeyOrOptions?: ApiKey | UseOptions, options?: UseOptions): Promise<Memvid> =>
     openMemvid(path, kind, toUseOptions(apiKeyOrOptions, options)),
   {
     verify: verifyMemvid,
@@ -56,16 +57,16 @@ export const use = Object.assign(
 );
 
 /** `verify` of the memory at `path`. */
-export function verifyMemvid(path: string, options?: VerifyOptions): Promise<VerifyResult> {
+export function verifyMemvid(path: string | URL, options?: VerifyOptions): Promise<VerifyResult> {
   return onFile(path, (memvid) => memvid.verify(options));
 }
 
 /** `doctor` of the memory at `path`. */
-export function doctorMemvid(path: string, options?: DoctorOptions): Promise<DoctorResult> {
+export function doctorMemvid(path: string | URL, options?: DoctorOptions): Promise<DoctorResult> {
   return onFile(path, (memvid) => memvid.doctor(options));
 }
 
-async function onFile<T>(path: string, work: (memvid: Memvid) => Promise<T>): Promise<T> {
+async function onFile<T>(path: string | URL, work: (memvid: Memvid) => Promise<T>): Promise<T> {
   const memvid = await open(path);
   try {
     return await work(memvid);
@@ -74,8 +75,9 @@ async function onFile<T>(path: string, work: (memvid: Memvid) => Promise<T>): Pr
   }
 }
 
-async function openMemvid(path: string, kind = "basic", options: UseOptions = {}): Promise<Memvid> {
+async function openMemvid(location: string | URL, kind = "basic", options: UseOptions = {}): Promise<Memvid> {
   return asMemvidErrors(async () => {
+    const path = pathText("path", location);
     if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
     expectKeys("use", options, USE_KEYS);
     const { mode = "open", readOnly = false, lockTimeoutMs = 5_000, memoryId } = options;

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
+import { pathText } from "../locations.js";
 import { expectation, expectDuration, expectInteger } from "../options.js";
 import { expectFunction, expectKeys } from "../repositories/arguments.js";
 import type { MemoryEntry } from "../repositories/memory-record.js";
@@ -202,7 +203,8 @@ const OPTION_KEYS = ["path", "maxSize", "compression", "maxContentChars", "busyT
 
 function resolveOptions(options: StorageOptions): ResolvedOptions {
   expectKeys("createStorage", options, OPTION_KEYS);
-  const { path, maxSize = Number.POSITIVE_INFINITY, compression = false, onError, strict = false } = options;
+  const path = pathText("path", options.path);
+  const { maxSize = Number.POSITIVE_INFINITY, compression = false, onError, strict = false } = options;
   const { maxContentChars = 1_000_000, busyTimeoutMs = 5_000 } = options;
   if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
   if (maxSize !== Number.POSITIVE_INFINITY) expectInteger("maxSize", maxSize, 1);

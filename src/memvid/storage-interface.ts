@@ -19,7 +19,7 @@ export interface StorageInterface {
 
 export interface StorageOptions {
   /** The file; made with its folder where there is none, never wiped. */
-  readonly path: string;
+  readonly path: string | URL;
   /** Most bytes that all entries together may have, as `stats().bytes` counts them; a write beyond is refused with `FULL`. */
   readonly maxSize?: number | undefined;
   /** Accepted for compatibility; has no effect. */

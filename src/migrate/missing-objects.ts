@@ -25,7 +25,7 @@ export interface MissingObject {
  * another migrator drops triggers, and the full-text index then goes stale without an error. Changes nothing.
  */
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
-  const resolved = resolveJournalOptions(options);
+  const resolved = resolveJournalOptions("findMissingObjects", options);
   try {
     const { missing } = await compare(clientQuery(client), readJournal(resolved.folder), resolved);
     return missing.map(({ type, name, table }) => ({ type: type as MissingObject["type"], name, table }));
@@ -44,7 +44,7 @@ export async function restoreMissingObjects(
   client: Client,
   options: JournalOptions & Pick<MigrateOptions, "lockTimeoutMs" | "logger">,
 ): Promise<MissingObject[]> {
-  const resolved = resolveJournalOptions(options);
+  const resolved = resolveJournalOptions("restoreMissingObjects", options, ["lockTimeoutMs", "logger"]);
   const { lockTimeoutMs = 600_000, logger } = options;
   const journal = readJournal(resolved.folder);
   try {

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { expectKeys } from "../known-keys.js";
+import { pathText } from "../locations.js";
 import { expectation, expectDuration, expectInteger } from "../options.js";
 
 export const DEFAULT_TABLE = "__drizzle_migrations";
@@ -34,7 +35,7 @@ export interface MigrateOptions extends JournalOptions {
   /** Applies what was merged late, although younger migrations are applied already. @default false */
   readonly allowOutOfOrder?: boolean | undefined;
   /** A folder for a verified backup, made before the first change to a local file that holds any row. */
-  readonly backupTo?: string | undefined;
+  readonly backupTo?: string | URL | undefined;
   /** Longest wait for the write lock, while another process migrates, in ms. @default 600000 */
   readonly lockTimeoutMs?: number | undefined;
   readonly logger?: MigrationLogger | undefined;
@@ -71,10 +72,28 @@ export interface ResolvedMigrateOptions extends ResolvedJournalOptions {
   readonly before: (plan: MigrationPlan) => void | Promise<void>;
 }
 
-export function resolveJournalOptions(options: JournalOptions): ResolvedJournalOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(expectation("options", "an object with a `folder`", options));
-  }
+/** All names in these options; the compiler holds the lists to them. */
+const JOURNAL_KEYS = Object.keys({ folder: true, table: true, ownTables: true } satisfies Record<
+  keyof JournalOptions,
+  true
+>);
+const MIGRATE_KEYS = Object.keys({
+  to: true,
+  allowOutOfOrder: true,
+  backupTo: true,
+  lockTimeoutMs: true,
+  logger: true,
+  before: true,
+} satisfies Record<Exclude<keyof MigrateOptions, keyof JournalOptions>, true>);
+const REVERT_KEYS = [...MIGRATE_KEYS.filter((key) => key !== "allowOutOfOrder"), "steps"];
+
+/** `name` is the call's; `more` are the options that it has beyond those of every call. */
+export function resolveJournalOptions(
+  name: string,
+  options: JournalOptions,
+  more: readonly string[] = [],
+): ResolvedJournalOptions {
+  expectKeys(name, options, [...JOURNAL_KEYS, ...more]);
   const { folder, table = DEFAULT_TABLE, ownTables = [] } = options;
   expectName("table", table);
   if (/^sqlite_/i.test(table)) throw new RangeError(expectation("table", "a name that SQLite does not reserve", table));
@@ -83,13 +102,18 @@ export function resolveJournalOptions(options: JournalOptions): ResolvedJournalO
   return { folder: resolveFolder(folder), table, ownTables };
 }
 
-export function resolveMigrateOptions(options: MigrateOptions): ResolvedMigrateOptions {
-  const journal = resolveJournalOptions(options);
-  const { to, allowOutOfOrder = false, backupTo, lockTimeoutMs = 600_000, logger, before = () => undefined } = options;
+export function resolveMigrateOptions(
+  options: MigrateOptions,
+  name = "migrate",
+  keys: readonly string[] = MIGRATE_KEYS,
+): ResolvedMigrateOptions {
+  const journal = resolveJournalOptions(name, options, keys);
+  const { to, allowOutOfOrder = false, lockTimeoutMs = 600_000, logger, before = () => undefined } = options;
   if (to !== undefined) expectName("to", to);
   if (typeof allowOutOfOrder !== "boolean") {
     throw new TypeError(expectation("allowOutOfOrder", "a boolean", allowOutOfOrder));
   }
+  const backupTo = pathText("backupTo", options.backupTo);
   if (backupTo !== undefined) expectName("backupTo", backupTo);
   expectDuration("lockTimeoutMs", lockTimeoutMs);
   if (logger !== undefined && typeof logger?.info !== "function") {
@@ -105,7 +129,7 @@ export type ResolvedRevertOptions = Omit<ResolvedMigrateOptions, "allowOutOfOrde
 };
 
 export function resolveRevertOptions(options: RevertOptions): ResolvedRevertOptions {
-  const { allowOutOfOrder: _, ...resolved } = resolveMigrateOptions(options);
+  const { allowOutOfOrder: _, ...resolved } = resolveMigrateOptions(options, "revert", REVERT_KEYS);
   const { to, steps } = options;
   if ((to === undefined) === (steps === undefined)) {
     throw new TypeError("Expected either `to`, the migration that stays applied, or `steps`, how many to revert");
@@ -115,12 +139,12 @@ export function resolveRevertOptions(options: RevertOptions): ResolvedRevertOpti
 }
 
 export function resolveFolder(folder: string | URL): string {
-  if (folder instanceof URL) return fileURLToPath(folder);
-  expectName("folder", folder);
-  return resolve(folder);
+  const path = pathText("folder", folder);
+  expectName("folder", path);
+  return resolve(path);
 }
 
-function expectName(option: string, value: unknown): void {
+function expectName(option: string, value: unknown): asserts value is string {
   if (typeof value !== "string") throw new TypeError(expectation(option, "a string", value));
   if (value === "" || value.includes("\0")) {
     throw new RangeError(expectation(option, "a string that is not empty, without NUL", value));

@@ -18,7 +18,7 @@ export interface MigrationStatus {
 
 /** Compares folder and file; changes nothing, and takes no lock. */
 export async function status(client: Client, options: JournalOptions): Promise<MigrationStatus> {
-  const { comparison } = await readStanding(client, readJournalOf(options));
+  const { comparison } = await readStanding(client, readJournalOf("status", options));
   const tags = (migrations: Journal) => migrations.map(({ tag }) => tag);
   const { applied, pending, changed, unknown } = comparison;
   return { applied: tags(applied), pending: tags(pending), changed: tags(changed), unknown: [...unknown] };
@@ -30,7 +30,7 @@ export async function status(client: Client, options: JournalOptions): Promise<M
  * Rejects with FOREIGN_LEDGER, MIGRATION_UNKNOWN, MIGRATION_CHANGED or MIGRATION_PENDING, in this order.
  */
 export async function verify(client: Client, options: JournalOptions): Promise<void> {
-  const source = readJournalOf(options);
+  const source = readJournalOf("verify", options);
   const { comparison, hasOwnTables } = await readStanding(client, source);
   const { folder, table } = source.resolved;
   assertOurs(comparison, { folder, table, hasOwnTables });
@@ -50,8 +50,8 @@ interface Source {
   readonly journal: Journal;
 }
 
-function readJournalOf(options: JournalOptions): Source {
-  const resolved = resolveJournalOptions(options);
+function readJournalOf(name: string, options: JournalOptions): Source {
+  const resolved = resolveJournalOptions(name, options);
   return { resolved, journal: readJournal(resolved.folder) };
 }
 

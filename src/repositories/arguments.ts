@@ -1,5 +1,7 @@
 import { expectation, expectInteger } from "../options.js";
 
+export { expectKeys } from "../known-keys.js";
+
 /** Longest project or session name, in UTF-16 units. */
 export const MAX_NAME_CHARS = 200;
 const MAX_ID_CHARS = 1000;
@@ -133,14 +135,6 @@ export function expectLimit(value: unknown): asserts value is number {
 /** SQLite's way to say "no limit". */
 export function toSqlLimit(limit: number): number {
   return limit === Number.POSITIVE_INFINITY ? -1 : limit;
-}
-
-/** Throws unless all keys of an options object are known: a misspelt filter would silently widen the answer. */
-export function expectKeys(name: string, value: unknown, known: readonly string[]): void {
-  expectObject(name, value);
-  for (const key of Object.keys(value)) {
-    if (!known.includes(key)) throw new TypeError(`Unknown option \`${key}\` of ${name}; it has ${known.join(", ")}`);
-  }
 }
 
 /** A copy of a vector as float32; throws on anything but finite numbers, and on an empty one. */

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../schema/graph.js";
-import { expectFunction, expectId } from "./arguments.js";
+import { expectFunction, expectId, expectKeys } from "./arguments.js";
 import { asStorageErrors, type RepositoryContext } from "./executor.js";
 import { edgeColumns, edgeOrder, edgesWithNodes, type GraphEdge, toEdge } from "./graph-edge.js";
 import { type GraphNode, nodeColumns, selectNodes, toNode } from "./graph-node.js";
@@ -64,6 +64,7 @@ export async function readSubgraph(
     ids = selection as readonly string[];
     for (const id of ids) expectId(id);
   } else {
+    expectKeys("subgraph", selection, ["start", "depth", "direction", "types", "limit"]);
     const { start, ...options } = selection as SubgraphOptions;
     ids = await bfs(context, start, options);
     types = options.types;

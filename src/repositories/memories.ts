@@ -4,7 +4,7 @@ import { StorageError, toStorageError } from "../errors.js";
 import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { searchScope, toSearchText } from "../search/terms.js";
-import { definedOnly, expectId, expectKeys, expectLimit, expectObject, toMillis, toSqlLimit } from "./arguments.js";
+import { definedOnly, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
 import { hashText } from "./checksum.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
@@ -24,6 +24,7 @@ import {
   draftToMemory,
   embeddingStatements,
   insertStatements,
+  MEMORY_KEYS,
   type Memory,
   type MemoryDraft,
   type MemoryInput,
@@ -177,6 +178,7 @@ export class MemoryRepository {
 
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Memory | undefined> {
     expectId(id);
+    expectKeys("get", options, ["includeDeleted"]);
     const memory = await asStorageErrors(() => this.#find(this.#context.executor, id));
     return memory?.deletedAt === null || options.includeDeleted === true ? memory : undefined;
   }
@@ -231,7 +233,7 @@ export class MemoryRepository {
   /** Changes the fields given; undefined when unknown or deleted. New content without a vector drops the old ones. */
   async update(id: string, patch: MemoryPatch): Promise<Memory | undefined> {
     expectId(id);
-    expectObject("patch", patch);
+    expectKeys("a patch", patch, MEMORY_KEYS);
     // Checked before any work starts; what the patch leaves out comes from the row.
     toDraft(this.#context, { content: "-", ...definedOnly(patch) }, id);
     const { project } = this.#context;

@@ -99,7 +99,8 @@ export interface MemoryDraft {
   readonly embedding: EmbeddingInput | undefined;
 }
 
-const INPUT_KEYS = [
+/** The names in an input or a patch; a record of `get` may be given as either. */
+export const MEMORY_KEYS = [
   "id",
   "sessionId",
   "type",
@@ -110,17 +111,21 @@ const INPUT_KEYS = [
   "embeddingModel",
   "embeddingVersion",
   "createdAt",
+  "project",
+  "updatedAt",
+  "deletedAt",
 ];
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. Records of `get` are inputs as well. */
 export function toDraft(context: RepositoryContext, input: MemoryInput, id = input?.id): MemoryDraft {
-  expectKeys("a memory", input, [...INPUT_KEYS, "project", "updatedAt", "deletedAt"]);
+  expectKeys("a memory", input, MEMORY_KEYS);
   // Records are inputs too, but never a way into another project.
   const { project = context.project } = input as Partial<Memory>;
   if (project !== context.project)
     throw new TypeError(expectation("project", JSON.stringify(context.project), project));
   const { sessionId = null, type = "context", source = "unknown", content, metadata = {}, createdAt } = input;
   if (id !== undefined) expectId(id);
+  if (input.id !== undefined && input.id !== id) throw new TypeError(expectation("id", JSON.stringify(id), input.id));
   if (sessionId !== null) expectText("sessionId", sessionId, MAX_NAME_CHARS);
   expectType(type);
   expectText("source", source, 1000, 0);

@@ -68,6 +68,7 @@ export class SessionRepository {
 
   /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
   async start(id: string = uuidv7(), options: StartSessionOptions = {}): Promise<Session> {
+    expectKeys("start", options, ["metadata", "startedAt"]);
     const { statement, session } = this.#toDraft({ ...options, id });
     await this.#execute(statement);
     this.#announce("insert", session.id);

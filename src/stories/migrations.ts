@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { StorageError } from "../errors.js";
+import { pathText } from "../locations.js";
 import { expectation } from "../options.js";
 import { expectFunction, expectId, expectKeys, expectObject, expectText } from "../repositories/arguments.js";
 import { InvalidStoryError, noStory } from "./errors.js";
@@ -22,7 +23,7 @@ import {
 export interface StoryMigrationsOptions {
   readonly service: StoryService;
   /** A folder for the stories as they were; made when it is needed. Only `backup: false` works without. */
-  readonly backupDir?: string | undefined;
+  readonly backupDir?: string | URL | undefined;
 }
 
 export interface MigrateStoryOptions {
@@ -78,7 +79,8 @@ export class StoryMigrations {
 
   constructor(options: StoryMigrationsOptions) {
     expectKeys("StoryMigrations", options, ["service", "backupDir"]);
-    const { service, backupDir } = options;
+    const { service } = options;
+    const backupDir = pathText("backupDir", options.backupDir);
     if (!(service instanceof StoryService)) throw new TypeError(expectation("service", "a StoryService", service));
     if (backupDir !== undefined && (typeof backupDir !== "string" || backupDir === "")) {
       throw new TypeError(expectation("backupDir", "a folder", backupDir));

@@ -1,3 +1,4 @@
+import { pathText, urlText } from "../locations.js";
 import { expectation, expectOneOf } from "../options.js";
 import { expectKeys, expectProject } from "../repositories/arguments.js";
 import { openStorage } from "../storage.js";
@@ -11,7 +12,7 @@ export interface OpenStoriesOptions extends StoryOptions {
   /** A built-in backend by name, or one of your own. @default "libsql" */
   readonly backend?: "libsql" | "filesystem" | StoryBackend | undefined;
   /** The database (a path, `:memory:` or a URL) or the folder. @default for libsql, where `openStorage` finds one */
-  readonly path?: string | undefined;
+  readonly path?: string | URL | undefined;
   /** @default "default" */
   readonly project?: string | undefined;
   /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
@@ -30,11 +31,12 @@ const KEYS = ["backend", "path", "project", "secret", "now", "cacheSize", "cache
  */
 export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
   expectKeys("openStories", options, KEYS);
-  const { backend = "libsql", path, project = "default", secret = process.env.HOLDFAST_SECRET || undefined } = options;
+  const { backend = "libsql", project = "default", secret = process.env.HOLDFAST_SECRET || undefined } = options;
   const { now = Date.now, cacheSize, cacheBytes, events, historyLimit } = options;
   const stories = resolveStoryOptions({ cacheSize, cacheBytes, events, historyLimit });
   const service = { cacheSize: stories.cacheSize, cacheBytes: stories.cacheBytes, events: stories.events };
   expectProject(project);
+  const path = backend === "filesystem" ? pathText("path", options.path) : urlText(options.path);
   if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
   if (typeof backend === "object" && backend !== null) return initialized(new StoryService(backend, service));
   expectOneOf("backend", backend, ["libsql", "filesystem"]);

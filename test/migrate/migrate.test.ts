@@ -48,7 +48,7 @@ describe("applying", () => {
 
   test("the ledger is drizzle's: same table, hash of the whole file, `when` of the journal", async () => {
     await using p = await project([ONE]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     const { rows } = await p.client.execute("SELECT id, hash, created_at FROM __drizzle_migrations");
     expect(rows.map((row) => [row[0], row[1], row[2]])).toEqual([[null, sha256(ONE.sql), 1000]]);
     const sql = await column(p.client, "SELECT sql FROM sqlite_schema WHERE name = '__drizzle_migrations'");
@@ -60,20 +60,24 @@ describe("applying", () => {
   test("two folders share a file, each with a ledger of its own", async () => {
     await using p = await project([ONE]);
     const other = writeMigrations(p.temp.dir, [{ ...THREE, when: 500 }], "theirs");
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     expect((await migrate(p.client, { folder: other, table: "their migrations" })).applied).toEqual(["0002_three"]);
-    expect((await migrate(p.client, p)).applied).toEqual([]);
+    expect((await migrate(p.client, { folder: p.folder })).applied).toEqual([]);
   });
 
   test("`to` stops at a tag, and a tag that does not exist is NOT_FOUND", async () => {
     await using p = await project([ONE, TWO, THREE]);
-    expect(await migrate(p.client, { ...p, to: "0001_two" })).toMatchObject({ applied: ["0000_one", "0001_two"] });
-    expect(await migrate(p.client, { ...p, to: "0000_one" })).toEqual({
+    expect(await migrate(p.client, { folder: p.folder, to: "0001_two" })).toMatchObject({
+      applied: ["0000_one", "0001_two"],
+    });
+    expect(await migrate(p.client, { folder: p.folder, to: "0000_one" })).toEqual({
       applied: [],
       from: "0001_two",
       to: "0001_two",
     });
-    expect(await rejection(migrate(p.client, { ...p, to: "0003_gone" }))).toMatchObject({ code: "NOT_FOUND" });
+    expect(await rejection(migrate(p.client, { folder: p.folder, to: "0003_gone" }))).toMatchObject({
+      code: "NOT_FOUND",
+    });
   });
 
   test("every statement runs: without a breakpoint, after the last one, between comments, in a trigger's body", async () => {
@@ -92,7 +96,7 @@ INSERT INTO a VALUES (2);
 --> statement-breakpoint
 `;
     await using p = await project([{ tag: "0000_all", sql }]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     expect(await column(p.client, "SELECT x FROM b")).toEqual(["one; two", "three", "one; two", null]);
   });
 
@@ -105,13 +109,13 @@ INSERT INTO a VALUES (2);
       { tag: "0001_empty", sql: "" },
       { tag: "0002_empty", sql: "" },
     ]);
-    expect((await migrate(p.client, p)).applied).toHaveLength(3);
-    expect((await migrate(p.client, p)).applied).toEqual([]);
+    expect((await migrate(p.client, { folder: p.folder })).applied).toHaveLength(3);
+    expect((await migrate(p.client, { folder: p.folder })).applied).toEqual([]);
   });
 
   test("an empty journal applies nothing and makes no ledger", async () => {
     await using p = await project([]);
-    expect(await migrate(p.client, p)).toEqual({ applied: [], from: undefined, to: undefined });
+    expect(await migrate(p.client, { folder: p.folder })).toEqual({ applied: [], from: undefined, to: undefined });
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
 
@@ -119,26 +123,26 @@ INSERT INTO a VALUES (2);
     await using p = await project([
       { tag: "0000_off", sql: "PRAGMA foreign_keys=OFF;--> statement-breakpoint\nCREATE TABLE a (x);" },
     ]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     expect(await column(p.client, "PRAGMA foreign_keys")).toEqual([1]);
   });
 
   test("a setting that a migration makes ends with it", async () => {
     await using p = await project([{ tag: "0000_x", sql: "PRAGMA recursive_triggers = ON; CREATE TABLE a (x);" }]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     expect(await column(p.client, "PRAGMA recursive_triggers")).toEqual([0]);
   });
 
   test("reads of the client go on while a migration runs, and see the file as it was", async () => {
     await using p = await project([ONE, TWO]);
-    await migrate(p.client, { ...p, to: "0000_one" });
+    await migrate(p.client, { folder: p.folder, to: "0000_one" });
     p.write([ONE, { tag: "0001_fill", sql: "INSERT INTO a (x) VALUES (1), (2)" }]);
     const seen: unknown[] = [];
     // Called with the write lock held, in the midst of the run.
     const before = async () => {
       seen.push(...(await column(p.client, "SELECT count(*) FROM a")));
     };
-    expect((await migrate(p.client, { ...p, before })).applied).toEqual(["0001_fill"]);
+    expect((await migrate(p.client, { folder: p.folder, before })).applied).toEqual(["0001_fill"]);
     expect(seen).toEqual([0]);
     expect(await column(p.client, "SELECT count(*) FROM a")).toEqual([2]);
   });
@@ -153,7 +157,7 @@ INSERT INTO a VALUES (2);
       expect(await column(p.client, TABLES)).toEqual([]);
       throw new Error("not today");
     };
-    await expect(migrate(p.client, { ...p, before })).rejects.toThrow("not today");
+    await expect(migrate(p.client, { folder: p.folder, before })).rejects.toThrow("not today");
     expect(plans).toEqual([{ pending: ["0000_one", "0001_two"], backup: undefined }]);
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
@@ -166,9 +170,9 @@ describe("failing", () => {
       sql: "CREATE TABLE c (x);\n--> statement-breakpoint\n-- why\nINSERT INTO a (id)\n  VALUES (1);\n",
     };
     await using p = await project([ONE]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     p.write([ONE, TWO, bad]);
-    const error = await rejection(migrate(p.client, p));
+    const error = await rejection(migrate(p.client, { folder: p.folder }));
     expect(error).toMatchObject({ name: "StorageError", code: "MIGRATION_FAILED", retryable: false });
     expect(error.message).toContain("Migration 0002_bad failed at line 4, `INSERT INTO a (id) VALUES (1)`");
     expect(error.message).toContain("UNIQUE constraint failed: a.id");
@@ -179,12 +183,12 @@ describe("failing", () => {
     expect(await column(p.client, "SELECT count(*) FROM __drizzle_migrations")).toEqual([1]);
     expect(await column(p.client, "PRAGMA foreign_keys")).toEqual([1]);
     p.write([ONE, TWO]);
-    expect((await migrate(p.client, p)).applied).toEqual(["0001_two"]);
+    expect((await migrate(p.client, { folder: p.folder })).applied).toEqual(["0001_two"]);
   });
 
   test("a failing first run leaves an empty file", async () => {
     await using p = await project([ONE, { tag: "0001_bad", sql: "CREATE TABLE" }]);
-    expect(await rejection(migrate(p.client, p))).toMatchObject({ code: "MIGRATION_FAILED" });
+    expect(await rejection(migrate(p.client, { folder: p.folder }))).toMatchObject({ code: "MIGRATION_FAILED" });
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
 
@@ -204,7 +208,7 @@ describe("failing", () => {
     await using p = await project([ONE, { tag: "0001_bad", sql: `CREATE TABLE b (x);\n/* now */ ${statement};` }]);
     const logger = { info: () => expect.unreachable() };
     const before = () => expect.unreachable();
-    const error = await rejection(migrate(p.client, { ...p, logger, before }));
+    const error = await rejection(migrate(p.client, { folder: p.folder, logger, before }));
     expect(error).toMatchObject({ code: "MIGRATION_FAILED" });
     expect(error.message).toContain("Migration 0001_bad cannot run");
     expect(error.message).toContain(`at line 2, \`${statement}\``);
@@ -220,7 +224,7 @@ describe("failing", () => {
       ONE,
       { tag: "0001_bad", sql: "INSERT INTO a VALUES (1, 'x'); INSERT OR ROLLBACK INTO a VALUES (1, 'y');" },
     ]);
-    expect(await rejection(migrate(p.client, p))).toMatchObject({ code: "MIGRATION_FAILED" });
+    expect(await rejection(migrate(p.client, { folder: p.folder }))).toMatchObject({ code: "MIGRATION_FAILED" });
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
 });
@@ -228,9 +232,9 @@ describe("failing", () => {
 describe("refusing", () => {
   test("an edited migration is MIGRATION_CHANGED, and what is pending waits", async () => {
     await using p = await project([ONE]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     p.write([{ ...ONE, sql: `${ONE.sql}\n` }, TWO]);
-    expect(await rejection(migrate(p.client, p))).toMatchObject({
+    expect(await rejection(migrate(p.client, { folder: p.folder }))).toMatchObject({
       code: "MIGRATION_CHANGED",
       message: expect.stringContaining("0000_one"),
     });
@@ -239,11 +243,11 @@ describe("refusing", () => {
 
   test("a file ahead of the code is MIGRATION_UNKNOWN, and not a byte of it changes", async () => {
     await using p = await project([ONE, TWO]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     await p.client.checkpoint();
     const bytes = readFileSync(p.temp.path);
     p.write([ONE]);
-    expect(await rejection(migrate(p.client, p))).toMatchObject({
+    expect(await rejection(migrate(p.client, { folder: p.folder }))).toMatchObject({
       code: "MIGRATION_UNKNOWN",
       message: expect.stringContaining(sha256(TWO.sql).slice(0, 12)),
     });
@@ -252,30 +256,30 @@ describe("refusing", () => {
 
   test("one that was merged late is refused by name, or applied on demand", async () => {
     await using p = await project([ONE, { ...THREE, when: 3000 }]);
-    await migrate(p.client, p);
+    await migrate(p.client, { folder: p.folder });
     p.write([ONE, { ...TWO, when: 2000 }, { ...THREE, when: 3000 }]);
-    expect(await rejection(migrate(p.client, p))).toMatchObject({
+    expect(await rejection(migrate(p.client, { folder: p.folder }))).toMatchObject({
       code: "MIGRATION_OUT_OF_ORDER",
       message: expect.stringContaining("0001_two"),
     });
-    expect(await migrate(p.client, { ...p, allowOutOfOrder: true })).toEqual({
+    expect(await migrate(p.client, { folder: p.folder, allowOutOfOrder: true })).toEqual({
       applied: ["0001_two"],
       from: "0002_three",
       to: "0002_three",
     });
-    expect((await migrate(p.client, p)).applied).toEqual([]);
+    expect((await migrate(p.client, { folder: p.folder })).applied).toEqual([]);
   });
 
   test("a ledger of others is FOREIGN_LEDGER, with the way out for either side", async () => {
     await using p = await project([ONE]);
     const theirs = writeMigrations(p.temp.dir, [{ ...THREE, when: 77 }], "theirs");
     await migrate(p.client, { folder: theirs });
-    const error = await rejection(migrate(p.client, { ...p, ownTables: ["a"] }));
+    const error = await rejection(migrate(p.client, { folder: p.folder, ownTables: ["a"] }));
     expect(error).toMatchObject({ code: "FOREIGN_LEDGER" });
     expect(error.message).toContain("drizzle.config.ts");
     expect(error.message).toContain("`table`");
     expect(await column(p.client, TABLES)).toEqual(["b"]);
-    expect((await migrate(p.client, { ...p, ownTables: ["a"], table: "our_migrations" })).applied).toEqual([
+    expect((await migrate(p.client, { folder: p.folder, ownTables: ["a"], table: "our_migrations" })).applied).toEqual([
       "0000_one",
     ]);
   });
@@ -284,13 +288,15 @@ describe("refusing", () => {
     await using p = await project([ONE]);
     const theirs = writeMigrations(p.temp.dir, [{ tag: "0000_a", sql: "CREATE TABLE A (x);", when: 77 }], "theirs");
     await migrate(p.client, { folder: theirs });
-    expect(await rejection(migrate(p.client, { ...p, ownTables: ["a"] }))).toMatchObject({ code: "MIGRATION_UNKNOWN" });
+    expect(await rejection(migrate(p.client, { folder: p.folder, ownTables: ["a"] }))).toMatchObject({
+      code: "MIGRATION_UNKNOWN",
+    });
   });
 
   test("a table that is no ledger is INVALID", async () => {
     await using p = await project([ONE]);
     await p.client.execute("CREATE TABLE log (line)");
-    expect(await rejection(migrate(p.client, { ...p, table: "log" }))).toMatchObject({ code: "INVALID" });
+    expect(await rejection(migrate(p.client, { folder: p.folder, table: "log" }))).toMatchObject({ code: "INVALID" });
   });
 
   test.each([

@@ -51,13 +51,13 @@ describe("what a rebuild by stock drizzle-kit has lost", () => {
     expect(await column(p.client, TRIGGERS)).toEqual([]);
     expect(await p.found("cherry")).toEqual([]);
     const lost = ["notes_insert", "notes_delete"].map((name) => ({ type: "trigger", name, table: "notes" }));
-    expect(await findMissingObjects(p.client, p)).toEqual(lost);
-    expect(await restoreMissingObjects(p.client, p)).toEqual(lost);
+    expect(await findMissingObjects(p.client, { folder: p.folder })).toEqual(lost);
+    expect(await restoreMissingObjects(p.client, { folder: p.folder })).toEqual(lost);
     expect(await column(p.client, TRIGGERS)).toEqual(["notes_delete", "notes_insert"]);
     expect(await p.found("cherry")).toEqual([3]);
     expect(await p.found("apple")).toEqual([]);
     await p.client.execute("INSERT INTO notes_fts(notes_fts, rank) VALUES('integrity-check', 1)");
-    expect(await restoreMissingObjects(p.client, p)).toEqual([]);
+    expect(await restoreMissingObjects(p.client, { folder: p.folder })).toEqual([]);
     using fresh = openBeside(p.temp.path);
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
   });
@@ -80,7 +80,7 @@ describe("what a rebuild by stock drizzle-kit has lost", () => {
   test("is made again through a client without a pool", async () => {
     await using p = await losing();
     const stock = createClient({ url: p.temp.url });
-    expect(await restoreMissingObjects(stock, p)).toHaveLength(2);
+    expect(await restoreMissingObjects(stock, { folder: p.folder })).toHaveLength(2);
     stock.close();
     expect(await p.found("cherry")).toEqual([3]);
   });

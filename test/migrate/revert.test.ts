@@ -44,7 +44,10 @@ describe("reverting", () => {
     });
     expect(await column(p.client, SCHEMA)).toEqual(["CREATE TABLE a (id integer PRIMARY KEY, x text)"]);
     expect(await column(p.client, "SELECT x FROM a")).toEqual(["kept"]);
-    expect(await status(p.client, p)).toMatchObject({ applied: ["0000_one"], pending: ["0001_two", "0002_three"] });
+    expect(await status(p.client, { folder: p.folder })).toMatchObject({
+      applied: ["0000_one"],
+      pending: ["0001_two", "0002_three"],
+    });
     expect(await column(p.client, "PRAGMA foreign_keys")).toEqual([1]);
   });
 
@@ -66,7 +69,9 @@ describe("reverting", () => {
   test("to the migration at which the file stands does nothing", async () => {
     await using p = await migrated();
     using _ = openBeside(p.temp.path, ["BEGIN IMMEDIATE"]);
-    expect(await revert(p.client, { ...p, to: "0002_three", lockTimeoutMs: 0 })).toMatchObject({ reverted: [] });
+    expect(await revert(p.client, { folder: p.folder, to: "0002_three", lockTimeoutMs: 0 })).toMatchObject({
+      reverted: [],
+    });
   });
 
   test("a file with rows is backed up first, verified, as it was before", async () => {
@@ -201,7 +206,7 @@ describe("failing", () => {
     expect(error.message).toContain("no such table: none");
     expect(error.message).toContain("0002_three had been reverted before; the file stands at 0001_two");
     expect(error.cause).toMatchObject({ code: "SQLITE_ERROR" });
-    expect(await status(p.client, p)).toMatchObject({ applied: ["0000_one", "0001_two"] });
+    expect(await status(p.client, { folder: p.folder })).toMatchObject({ applied: ["0000_one", "0001_two"] });
     expect(await column(p.client, "SELECT y FROM a")).toEqual([null]);
   });
 
@@ -288,7 +293,7 @@ describe("beside other processes", () => {
       while (statSync(`${p.temp.path}-wal`).size < 4_000_000) await new Promise((resolve) => setTimeout(resolve, 5));
       child.kill();
       expect(await child.exited).toMatchObject({ signal: "SIGKILL" });
-      const { applied } = await status(p.client, p);
+      const { applied } = await status(p.client, { folder: p.folder });
       expect(applied).toHaveLength(stepsLeft);
       expect(await column(p.client, SCHEMA)).toEqual(schemaAt[stepsLeft - 1]);
       await p.client.execute("PRAGMA user_version = 2000");

@@ -3,14 +3,14 @@ import { basename, dirname, join } from "node:path";
 import { type Client, LibsqlError } from "@libsql/client";
 import { resolveClientOptions } from "../../options.js";
 import { parseLocalUrl } from "../file-url.js";
-import type { ClientConfig } from "../index.js";
+import type { SettledClientConfig } from "../index.js";
 import { LocalClient } from "../local-client.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
 import { ReplicaSync } from "./replica-sync.js";
 
 export interface RemoteTarget {
-  readonly config: ClientConfig;
+  readonly config: SettledClientConfig;
   /** Longest wait for an answer, in ms. */
   readonly requestTimeoutMs: number;
   /** Takes secrets out of a text. */

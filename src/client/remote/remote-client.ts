@@ -10,7 +10,7 @@ import {
   type TransactionMode,
 } from "@libsql/client";
 import { type BoundStatement, bindInput, type StatementInput } from "../bound-statement.js";
-import type { ClientConfig } from "../index.js";
+import type { SettledClientConfig } from "../index.js";
 import type { Access } from "../local-client.js";
 import { firstWord, type StatementKind } from "../sql.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
@@ -20,7 +20,7 @@ import { acquireTimeout, Turns } from "./turns.js";
 import { WriteGroup } from "./write-group.js";
 
 export interface RemoteClientOptions {
-  readonly config: ClientConfig;
+  readonly config: SettledClientConfig;
   readonly requestTimeoutMs: number;
   readonly acquireTimeoutMs: number;
   /** Takes secrets out of a text. */
