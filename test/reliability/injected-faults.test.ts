@@ -1,0 +1,93 @@
+import { afterAll, expect, test } from "vitest";
+import { startChild } from "../support/child.js";
+import { type Comparison, compareAfterwards, countWrong, Ledger, NOTHING_WRONG } from "../support/ledger.js";
+import { seededRandom } from "../support/random.js";
+import { report } from "../support/reliability-table.js";
+import { compileShim } from "../support/shim.js";
+import { rounds, SOAK_TIMEOUT_MS, soakMinutes } from "../support/soak.js";
+import { tempDatabase } from "../support/temp.js";
+
+// The n-th call to the file system fails, for every n in turn, while a change of each kind is made. What was acknowledged
+// is there afterwards, what was refused is not, and the same process goes on.
+
+const FAULTS = {
+  pwrite: ["EIO", "ENOSPC", "SHORT", "TORN", "EINTR"],
+  write: ["EIO", "ENOSPC", "SHORT", "TORN"],
+  fsync: ["EIO", "ENOSPC"],
+  ftruncate: ["EIO", "EINTR"],
+  rename: ["EIO", "ENOSPC"],
+  link: ["EIO", "ENOSPC"],
+  open: ["EMFILE", "EIO", "ENOSPC", "EINTR"],
+  unlink: ["EIO"],
+  mkdir: ["ENOSPC"],
+};
+const ALL_FAULTS = Object.entries(FAULTS).flatMap(([call, modes]) => modes.map((mode) => ({ calls: [call], mode })));
+const DATABASE_KINDS =
+  "insertMemory insertMemories updateMemory deleteOrRestoreMemory purgeMemory batch transaction startSession endSession insertConversation append appendMany appendShared updateMessage fork deleteOrRestoreConversation purgeConversation addGraph addEdge updateNode saveStory saveStories tagStory deleteStory checkpoint".split(
+    " ",
+  );
+
+interface Fired {
+  readonly fired?: number;
+  readonly what?: string;
+  readonly code?: string | null;
+  readonly isStorageError?: boolean;
+  readonly problem?: string;
+}
+
+const shim = compileShim();
+afterAll(() => shim?.[Symbol.dispose]());
+
+test.skipIf(shim === undefined).each([["every kind of write to the database", DATABASE_KINDS, 4]])(
+  "faults during %s: nothing acknowledged is lost, nothing refused is there, and the next call works",
+  async (what, all, shortRounds) => {
+    const random = seededRandom("injected faults");
+    let fired = 0;
+    let refused = 0;
+    const wrong: { seed: number; comparison: Comparison }[] = [];
+    const problems: string[] = [];
+    for (const round of rounds(shortRounds)) {
+      await using place = await tempDatabase();
+      const seed = random.below(2 ** 31);
+      // In a short run each kind has its turn once, in a long one the kinds of a round are random.
+      const kinds = all.filter((_, i) =>
+        soakMinutes === undefined ? i % shortRounds === round : random.below(4) === 0,
+      );
+      const stride = soakMinutes === undefined ? 11 : 3;
+      const input = { dir: place.dir, seed, kinds, faults: ALL_FAULTS, stride, isNew: true };
+      const ending = random.pick(["kill", "close"]);
+      await using child = startChild("faulty-writer", { ...input, ending }, shim!.environment(place.dir, {}));
+      const { code, signal, stderr } = await child.exited;
+      const where = `seed ${seed}, kinds ${kinds}`;
+      if (signal !== (ending === "kill" ? "SIGKILL" : null) || (ending === "close" && code !== 0)) {
+        problems.push(`${where}: ended with ${signal ?? code}: ${stderr}`);
+      }
+      const said = child.messages as Fired[];
+      const hits = said.filter((message) => message.fired !== undefined);
+      fired += hits.length;
+      refused += hits.filter((hit) => hit.code !== null).length;
+      problems.push(...said.flatMap(({ problem }) => (problem === undefined ? [] : [`${where}: ${problem}`])));
+      // What the bare client rejects with has the codes of @libsql/client.
+      const vague = hits.filter(
+        ({ code, isStorageError }) => code !== null && !isStorageError && !code?.startsWith("SQLITE_"),
+      );
+      problems.push(...vague.map((hit) => `${where}: ${hit.what} was told as ${hit.code}`));
+      const ledger = new Ledger();
+      ledger.add(child.messages);
+      const comparison = await compareAfterwards(place.dir, ledger);
+      if (countWrong(comparison) > 0) wrong.push({ seed, comparison });
+    }
+    const lost = wrong.reduce((sum, { comparison }) => sum + countWrong(comparison), 0);
+    report({
+      what: `faults during ${what}`,
+      tried: fired,
+      unit: "faults fired",
+      lost,
+      note: `${refused} calls refused`,
+    });
+    expect(wrong.map(({ comparison }) => comparison)).toEqual(wrong.map(() => NOTHING_WRONG));
+    expect(problems).toEqual([]);
+    expect(refused).toBeGreaterThan(10);
+  },
+  SOAK_TIMEOUT_MS,
+);

@@ -1,0 +1,45 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const SOURCE = fileURLToPath(new URL("./fault-shim.c", import.meta.url));
+
+/** The library that makes calls of a child to the file system fail, or that records them. */
+export interface Shim extends Disposable {
+  /** The environment of a child whose files in `folder` are to be met; see fault-shim.c. */
+  environment(folder: string, options: { readonly trace?: string }): Readonly<Record<string, string>>;
+}
+
+/** Compiles the shim; undefined, and a line that says so, where there is no C compiler or no LD_PRELOAD. */
+export function compileShim(): Shim | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-shim-"));
+  const library = join(folder, "fault-shim.so");
+  try {
+    if (process.platform !== "linux") throw new Error(`There is no LD_PRELOAD on ${process.platform}`);
+    execFileSync("cc", ["-O2", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl", "-lpthread"], { stdio: "pipe" });
+  } catch (error) {
+    rmSync(folder, { recursive: true });
+    console.warn(`Skipped, since the shim for faults cannot be compiled: ${(error as Error).message}`);
+    return undefined;
+  }
+  let controls = 0;
+  return {
+    environment(watched, { trace }) {
+      const control = join(folder, `control-${controls++}`);
+      const descriptor = openSync(control, "w");
+      ftruncateSync(descriptor, 4096);
+      closeSync(descriptor);
+      return {
+        LD_PRELOAD: library,
+        HOLDFAST_SHIM_FOLDER: watched,
+        HOLDFAST_SHIM_CONTROL: control,
+        ...(trace === undefined ? {} : { HOLDFAST_SHIM_TRACE: trace }),
+      };
+    },
+    [Symbol.dispose]() {
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
