@@ -1,12 +1,8 @@
 import { expectation } from "../options.js";
 import { expectId, expectObject, isType, toMillis, toVector } from "../repositories/arguments.js";
 import type { Memory, MemoryEntry, MemoryInput } from "../repositories/memory-record.js";
+import { MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { cutText, repairJson, repairText } from "./repair.js";
-
-/** The key of a memory's metadata that holds what a memory has no column for. */
-export const MARKS_KEY = "memvid";
-/** What a memory without any text holds: its content cannot be empty. */
-const NO_TEXT = " ";
 
 /** An entry as callers give it: vectors may be typed arrays as well. */
 export type MemoryEntryInput = Omit<MemoryEntry, "vector" | "metadata"> & {
@@ -20,16 +16,6 @@ export interface EntryDraft {
   readonly input: MemoryInput;
   readonly vector: Float32Array | undefined;
   readonly chars: number;
-}
-
-/** What a memory's metadata says about the entry beneath. */
-interface EntryMarks {
-  /** How much of the content is the entry's own text. */
-  readonly textChars: number;
-  /** The type as it was given, where types of memories cannot look like it. */
-  readonly type?: string;
-  /** What the caller keeps under this key. */
-  readonly given?: unknown;
 }
 
 /**
@@ -50,7 +36,7 @@ export function toEntryDraft(id: string, entry: MemoryEntryInput, maxContentChar
   if (cut.length < given.length) metadata.truncated = true;
   const content = repairText(cut);
   const type = toType(givenType);
-  const marks: { -readonly [K in keyof EntryMarks]: EntryMarks[K] } = { textChars: content.length };
+  const marks: { -readonly [K in keyof Marks]: Marks[K] } = { textChars: content.length };
   const hasOwnKey = Object.hasOwn(metadata, MARKS_KEY);
   if (hasOwnKey) marks.given = metadata[MARKS_KEY];
   if (type !== givenType) {
@@ -61,20 +47,25 @@ export function toEntryDraft(id: string, entry: MemoryEntryInput, maxContentChar
   const vector = entry.vector === undefined || entry.vector === null ? undefined : toVector("vector", entry.vector);
   return {
     id: ownId,
-    input: { type, content: content || NO_TEXT, metadata, createdAt: toDate(createdAt) },
+    input: { type, content: content || NO_TEXT, metadata, createdAt: toDate(createdAt), ...toSource(metadata.uri) },
     vector,
     chars: content.length + JSON.stringify(metadata).length + 4 * (vector?.length ?? 0),
   };
 }
 
-/** The entry that a memory is. */
-export function toEntry({ id, type, content, metadata, embedding, createdAt }: Memory): MemoryEntry {
+/** The entry that a memory is. One that was put as a frame has title, tags and the like in its metadata. */
+export function toEntry({ id, type, source, content, metadata, embedding, createdAt }: Memory): MemoryEntry {
   const vector = embedding === null ? {} : { vector: Array.from(embedding) };
-  const { [MARKS_KEY]: marks, ...own } = metadata;
-  if (!isMarks(marks)) return { id, type, content, metadata, createdAt, ...vector };
-  const text = content.slice(0, marks.textChars);
-  const given = "given" in marks ? { [MARKS_KEY]: marks.given } : {};
-  return { id, type: marks.type ?? type, content: text, metadata: { ...own, ...given }, createdAt, ...vector };
+  const [own, marks] = splitMetadata(metadata);
+  const text = content.slice(0, marks?.textChars);
+  const frame = marks?.title === undefined ? {} : frameMetadata(marks, source);
+  return { id, type: marks?.type ?? type, content: text, metadata: { ...frame, ...own }, createdAt, ...vector };
+}
+
+function frameMetadata(marks: Marks, uri: string): Record<string, unknown> {
+  const { title, label, labels = [], tags = [], kind, track } = marks;
+  const lists = { ...(labels.length > 0 && { labels }), ...(tags.length > 0 && { tags }) };
+  return { title, uri, ...(label && { label }), ...lists, ...(kind && { kind }), ...(track && { track }) };
 }
 
 /** An id as it is stored. */
@@ -84,16 +75,17 @@ export function toEntryId(id: unknown): string {
   return text;
 }
 
-function isMarks(value: unknown): value is EntryMarks {
-  return typeof value === "object" && value !== null && Number.isSafeInteger((value as Partial<EntryMarks>).textChars);
-}
-
 function toMetadata(value: unknown): Record<string, unknown> {
   if (value === undefined || value === null) return {};
   expectObject("metadata", value);
   const copy = repairJson(value);
   expectObject("metadata", copy);
   return copy;
+}
+
+/** An entry is found by its URI, as a frame is. */
+function toSource(uri: unknown): { source?: string } {
+  return typeof uri === "string" && uri.length > 0 && uri.length <= 1000 ? { source: uri } : {};
 }
 
 /** A type that memories can have; as much like the one given as they allow. */

@@ -1,18 +1,18 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { MemoryFilter } from "../repositories/memory-filter.js";
-import type { Memory } from "../repositories/memory-record.js";
+import { DEFAULT_PROJECT } from "../repositories/projects.js";
 import { all } from "../repositories/statements.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { fuse } from "../search/fuse.js";
 import { matchExpression, planQuery } from "../search/query.js";
 import { searchScope } from "../search/terms.js";
 import type { Storage } from "../storage.js";
-import { FRAME_PROJECT } from "./frame.js";
+import { NO_SOURCE } from "./frame.js";
 import { VecDimensionMismatchError } from "./memvid-error.js";
 
-/** A frame found, with how well it answers. */
+/** A frame found, by its row, with how well it answers. */
 export interface FrameHit {
-  readonly memory: Memory;
+  readonly rowId: number;
   readonly score: number;
 }
 
@@ -24,8 +24,10 @@ export interface FrameQuery {
   readonly model?: string | undefined;
   /** Only frames up to this time, in ms. */
   readonly until?: number | undefined;
-  /** What the database cannot filter by. */
-  readonly accepts?: ((memory: Memory) => boolean) | undefined;
+  /** Only frames whose URI starts with this. */
+  readonly scope?: string | undefined;
+  /** Only frames up to this row. */
+  readonly lastRowId?: number | undefined;
   /** How many of the best are wanted. */
   readonly depth: number;
 }
@@ -42,23 +44,43 @@ const RANKED = 200;
 const m = memories;
 const e = memoryEmbeddings;
 // The plus signs keep SQLite from walking all frames by an index: others name the rows.
-const isLive = sql`+${m.project} = ${FRAME_PROJECT} and +${m.deletedAt} is null`;
+const isLive = sql`+${m.project} = ${DEFAULT_PROJECT} and +${m.deletedAt} is null`;
 
-/** The frames that answer a query, best first, and how many there are. */
+/** The frames that answer a query, best first, and how many there are. Reads none of them. */
 export async function searchFrames(storage: Storage, query: FrameQuery): Promise<FrameHits> {
-  const { accepts, depth } = query;
-  if (accepts !== undefined) {
-    // What the database does not filter has to be read, to know how many there are.
+  const { scope = "", lastRowId, depth } = query;
+  if (scope !== "" || lastRowId !== undefined) {
+    // What the search does not filter by has to be ranked whole, to know how many there are.
     const { hits } = await rankFrames(storage, query, Number.POSITIVE_INFINITY);
-    const accepted = hits.filter(({ memory }) => accepts(memory));
+    const accepted = await within(storage, hits, scope, lastRowId ?? Number.MAX_SAFE_INTEGER);
     return { hits: accepted, total: accepted.length };
   }
   const first = await rankFrames(storage, query, RANKED);
   if (depth <= first.hits.length || first.hits.length >= first.total) return first;
   // To rank more is to rank otherwise: later pages go on behind what the earlier ones showed, each frame once.
-  const shown = new Set(first.hits.map(({ memory }) => memory.id));
+  const shown = new Set(first.hits.map(({ rowId }) => rowId));
   const all = await rankFrames(storage, query, Number.POSITIVE_INFINITY);
-  return { hits: [...first.hits, ...all.hits.filter(({ memory }) => !shown.has(memory.id))], total: first.total };
+  return { hits: [...first.hits, ...all.hits.filter(({ rowId }) => !shown.has(rowId))], total: first.total };
+}
+
+/** Those of the hits that are in a scope, and among the frames up to a row. */
+async function within(
+  storage: Storage,
+  hits: readonly FrameHit[],
+  scope: string,
+  lastRowId: number,
+): Promise<FrameHit[]> {
+  const uri = sql`case ${m.source} when ${NO_SOURCE} then 'mv2://frames/' || (${m.rowId} - 1) else ${m.source} end`;
+  const rows = await storage.db.all<{ rowId: number }>(
+    sql`select ${m.rowId} as "rowId" from ${m} where ${m.rowId} in ${rowsOf(hits)} and ${m.rowId} <= ${lastRowId}
+      and substr(${uri}, 1, length(${scope})) = ${scope}`,
+  );
+  const accepted = new Set(rows.map(({ rowId }) => rowId));
+  return hits.filter(({ rowId }) => accepted.has(rowId));
+}
+
+function rowsOf(hits: readonly FrameHit[]): SQL {
+  return sql`(select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`;
 }
 
 async function rankFrames(storage: Storage, query: FrameQuery, depth: number): Promise<FrameHits> {
@@ -80,27 +102,29 @@ async function findWords(
   dimensions: number,
   depth: number,
 ): Promise<FrameHits> {
-  const frames = storage.project(FRAME_PROJECT).memories;
+  const frames = storage.memories;
   const filter: MemoryFilter = until === undefined ? {} : { until };
   const plan = planQuery(text);
   if (plan.isRecent) {
     // Beside vectors, the recent ones would only dilute what those find.
     if (models.length > 0) return NOTHING;
-    const hits = await frames.search(text, { ...filter, limit: depth });
+    const hits = await frames.rank(text, { ...filter, limit: depth });
     return { hits, total: await frames.count(filter) };
   }
   const isOther = models.length === 0 ? sql`true` : sql`${m.rowId} not in (${embeddedBy(models, dimensions)})`;
   const conditions = [isLive, isOther, ...upTo(until)];
-  const match = matchExpression(plan.terms, searchScope(FRAME_PROJECT), "any");
+  const match = matchExpression(plan.terms, searchScope(DEFAULT_PROJECT), "any");
   const counted = plan.terms.length === 0 ? 0 : await countIndexed(storage, match, conditions);
   if (counted > 0) {
-    return { hits: await frames.search(text, { ...filter, limit: depth }), total: counted };
+    return { hits: await frames.rank(text, { ...filter, limit: depth }), total: counted };
   }
   // Beginnings and parts of words are not counted by the index; they are few, or the text says little.
-  const hits = await frames.search(text, { ...filter, limit: Number.POSITIVE_INFINITY });
-  const isEmbedded = ({ memory }: FrameHit) =>
-    memory.embeddingModel !== null && models.includes(memory.embeddingModel) && memory.embedding?.length === dimensions;
-  return { hits, total: hits.filter((hit) => !isEmbedded(hit)).length };
+  const hits = await frames.rank(text, { ...filter, limit: Number.POSITIVE_INFINITY });
+  if (models.length === 0) return { hits, total: hits.length };
+  const [row] = await storage.db.all<{ total: number }>(
+    sql`select count(*) as total from ${m} where ${m.rowId} in ${rowsOf(hits)} and ${isOther}`,
+  );
+  return { hits, total: row!.total };
 }
 
 async function findNear(
@@ -110,15 +134,16 @@ async function findNear(
   models: readonly string[],
   depth: number,
 ): Promise<FrameHits> {
-  const frames = storage.project(FRAME_PROJECT).memories;
   const filter: MemoryFilter = until === undefined ? {} : { until };
-  const lists = await Promise.all(models.map((model) => frames.nearest(vector, { ...filter, model, limit: depth })));
-  const best = new Map<string, FrameHit>();
+  const nearest = (embeddingModel: string) =>
+    storage.memories.rank("", { ...filter, mode: "vector", embedding: vector, embeddingModel, limit: depth });
+  const lists = await Promise.all(models.map(nearest));
+  const best = new Map<number, FrameHit>();
   for (const hit of lists.flat()) {
-    const known = best.get(hit.memory.id);
-    if (known === undefined || known.score < hit.score) best.set(hit.memory.id, hit);
+    const known = best.get(hit.rowId);
+    if (known === undefined || known.score < hit.score) best.set(hit.rowId, hit);
   }
-  const hits = [...best.values()].sort((a, b) => b.score - a.score || (a.memory.id < b.memory.id ? 1 : -1));
+  const hits = [...best.values()].sort((a, b) => b.score - a.score || b.rowId - a.rowId);
   const conditions = [isLive, ...upTo(until), sql`${m.rowId} in (${embeddedBy(models, vector.length)})`];
   const [row] = await storage.db.all<{ total: number }>(
     sql`select count(*) as total from ${m} where ${all(conditions)}`,
@@ -127,17 +152,15 @@ async function findNear(
 }
 
 function fuseHits(words: FrameHits, near: FrameHits): FrameHits {
-  const byId = new Map([...words.hits, ...near.hits].map(({ memory }) => [memory.id, memory]));
-  const fused = fuse([words, near].map(({ hits }) => hits.map(({ memory }) => memory.id)));
-  const hits = fused.map(({ id, score }) => ({ memory: byId.get(id)!, score }));
-  return { hits, total: words.total + near.total };
+  const fused = fuse([words, near].map(({ hits }) => hits.map(({ rowId }) => rowId)));
+  return { hits: fused.map(({ id, score }) => ({ rowId: id, score })), total: words.total + near.total };
 }
 
 /** The models that have vectors of this length; rejects with MV014 when there are only others. */
 async function modelsFor(storage: Storage, dimensions: number, model: string | undefined): Promise<string[]> {
   if (model !== undefined) return [model];
   const rows = await storage.db.all<{ model: string; dimensions: number }>(
-    sql`select distinct ${e.model}, ${e.dimensions} from ${e} where ${e.project} = ${FRAME_PROJECT}`,
+    sql`select distinct ${e.model}, ${e.dimensions} from ${e} where ${e.project} = ${DEFAULT_PROJECT}`,
   );
   const fitting = rows.filter((row) => row.dimensions === dimensions).map((row) => row.model);
   if (fitting.length > 0 || rows.length === 0) return [...new Set(fitting)];
@@ -146,7 +169,7 @@ async function modelsFor(storage: Storage, dimensions: number, model: string | u
 }
 
 function embeddedBy(models: readonly string[], dimensions: number): SQL {
-  return sql`select ${e.memoryRowId} from ${e} where ${e.project} = ${FRAME_PROJECT} and ${e.dimensions} = ${dimensions}
+  return sql`select ${e.memoryRowId} from ${e} where ${e.project} = ${DEFAULT_PROJECT} and ${e.dimensions} = ${dimensions}
     and ${e.model} in (select value from json_each(${JSON.stringify(models)}))`;
 }
 

@@ -1,25 +1,21 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import type { Memory } from "../repositories/memory-record.js";
+import { DEFAULT_PROJECT } from "../repositories/projects.js";
 import { memories } from "../schema/memories.js";
-import type { Project, Storage } from "../storage.js";
-import { FRAME_PROJECT, type FrameDraft, toFrameId, toMemoryId } from "./frame.js";
+import type { Storage } from "../storage.js";
+import { type FrameDraft, frameIdOfUri, fromRowId, NO_SOURCE, toRowId } from "./frame.js";
 import { FrameNotFoundError } from "./memvid-error.js";
 
 const m = memories;
 
-/** The memories that frames are. */
-export function frames(storage: Storage): Project["memories"] {
-  return storage.project(FRAME_PROJECT).memories;
-}
+/** Condition: the memories that frames are, which `createStorage` has as well. Those removed are among them. */
+export const isFrame = sql`${m.project} = ${DEFAULT_PROJECT}`;
 
-/** The frame number that is next; removed frames keep theirs. */
+/** The frame number that is next; removed frames keep theirs. A frame's number is that of its row, counted from 0. */
 export async function nextFrameId(storage: Pick<Storage, "db">): Promise<number> {
-  const [row] = await storage.db.all<{ id: string }>(
-    sql`select ${m.id} as id from ${m} where ${m.project} = ${FRAME_PROJECT}
-      and ${m.id} >= ${toMemoryId(0)} and ${m.id} <= '999999999999' and length(${m.id}) = 12 order by ${m.id} desc limit 1`,
-  );
-  return row === undefined ? 0 : Number(row.id) + 1;
+  const [row] = await storage.db.all<{ seq: number }>(sql`select seq from sqlite_sequence where name = 'memories'`);
+  return row?.seq ?? 0;
 }
 
 /** A frame to be stored, with the vector that an embedder made. */
@@ -90,19 +86,32 @@ async function store(storage: Storage, batch: readonly FrameToStore[]): Promise<
   if (batch.length === 0) return [];
   return storage.transaction(async (tx) => {
     const first = await nextFrameId(tx);
-    await tx
-      .project(FRAME_PROJECT)
-      .memories.insertMany(batch.map(({ draft, made }, i) => draft.toMemory(first + i, made)));
+    await tx.memories.insertMany(batch.map(({ draft, made }, i) => draft.toMemory(first + i, made)));
     return batch.map((_, index) => String(first + index));
   });
 }
 
 /** The memory of a frame; rejects with MV010. */
-export async function requireFrame(storage: Storage, frameId: number | string): Promise<Memory> {
-  const id = toFrameId(frameId);
-  const memory = await frames(storage).get(toMemoryId(id));
-  if (memory === undefined) throw missingFrame(id);
+export async function requireFrame(storage: Storage, frameId: number): Promise<Memory> {
+  const rowId = toRowId(frameId);
+  const memory = (await storage.memories.read([rowId])).get(rowId);
+  if (memory === undefined) throw missingFrame(frameId);
   return memory;
+}
+
+/** The number of the frame that was put last under a URI; undefined where there is none. */
+export async function findByUri(storage: Storage, uri: string): Promise<number | undefined> {
+  const find = async (condition: SQL) => {
+    const [row] = await storage.db.all<{ rowId: number }>(
+      sql`select ${m.rowId} as "rowId" from ${m} where ${isFrame} and ${m.deletedAt} is null and ${condition}
+        order by ${m.rowId} desc limit 1`,
+    );
+    return row === undefined ? undefined : fromRowId(row.rowId);
+  };
+  const named = await find(sql`${m.source} = ${uri}`);
+  const frameId = frameIdOfUri(uri);
+  if (named !== undefined || frameId === undefined) return named;
+  return find(sql`${m.source} = ${NO_SOURCE} and ${m.rowId} = ${toRowId(frameId)}`);
 }
 
 /** What to throw when there is no frame of this id. */

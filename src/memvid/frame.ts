@@ -3,17 +3,16 @@ import { basename, extname } from "node:path";
 import { expectation } from "../options.js";
 import { expectKeys, expectObject, expectText } from "../repositories/arguments.js";
 import type { Memory, MemoryInput } from "../repositories/memory-record.js";
+import { type FrameMarks, MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { NotSupportedError } from "./memvid-error.js";
 import type { FrameInfo, PutInput } from "./memvid-types.js";
 import { DEFAULT_MODEL } from "./sqlite-storage.js";
 import { toSeconds, toTimestampMs } from "./timestamp.js";
 
-/** The project that frames are kept in, as memories. */
-export const FRAME_PROJECT = "memvid";
-/** Digits of a frame's memory id: ids then sort as numbers do. */
-const ID_DIGITS = 12;
-/** The key of the memory's metadata that holds what makes it a frame. */
-const FRAME_KEY = "memvid";
+/** The source of memories that name none. */
+export const NO_SOURCE = "unknown";
+/** The URI of a frame that was given none. */
+const DEFAULT_URI = /^mv2:\/\/frames\/(\d{1,15})$/;
 const PUT_KEYS = [
   "title",
   "label",
@@ -38,18 +37,6 @@ const PUT_KEYS = [
 /** What the types of memories look like; labels that do are types too. */
 const TYPE = /^[a-z][a-z0-9_-]{0,31}$/;
 
-/** What a memory's metadata says about its frame. */
-interface FrameFields {
-  readonly title: string;
-  readonly label: string | null;
-  readonly labels: readonly string[];
-  readonly tags: readonly string[];
-  readonly kind: string | null;
-  readonly track: string | null;
-  /** How much of the content is the text itself; what follows is there to be found. */
-  readonly textChars: number;
-}
-
 /** A checked input, but for the frame id that it will get. */
 export interface FrameDraft {
   readonly text: string;
@@ -57,28 +44,31 @@ export interface FrameDraft {
   toMemory(frameId: number, embedding?: { readonly vector: readonly number[]; readonly model: string }): MemoryInput;
 }
 
-/** The id of the memory that holds a frame. */
-export function toMemoryId(frameId: number): string {
-  return String(frameId).padStart(ID_DIGITS, "0");
-}
-
 /** A frame id as a number; throws TypeError on what is none. */
 export function toFrameId(value: unknown): number {
-  const number = typeof value === "string" && /^\d{1,12}$/.test(value) ? Number(value) : value;
-  if (typeof number === "number" && Number.isSafeInteger(number) && number >= 0 && number < 10 ** ID_DIGITS)
-    return number;
+  const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
+  if (typeof number === "number" && Number.isSafeInteger(number) && number >= 0) return number;
   throw new TypeError(expectation("frameId", "a frame id", value));
 }
 
+/** Frames are numbered from 0, rows from 1. */
+export function toRowId(frameId: number): number {
+  return frameId + 1;
+}
+
+export function fromRowId(rowId: number): number {
+  return rowId - 1;
+}
+
 /** Checks what is put, reading its file where it names one; throws TypeError, RangeError or NotSupportedError. */
-export async function toDraft(input: PutInput): Promise<FrameDraft> {
+export async function toDraft(input: PutInput, boost?: number): Promise<FrameDraft> {
   expectKeys("put", input, PUT_KEYS);
   const { file, uri, tags = [], labels = [], metadata = {}, timestamp, embedding } = input;
   if (input.enableEmbedding === true && embedding === undefined) {
     throw new NotSupportedError("enableEmbedding without an embedding: models are not downloaded, so this");
   }
   const text = input.text ?? (await readText(file));
-  expectText("text", text, Number.POSITIVE_INFINITY);
+  expectText("text", text, Number.POSITIVE_INFINITY, 0);
   const named = file === undefined ? undefined : basename(file, extname(file));
   const title = input.title ?? named ?? "Untitled";
   const label = input.label ?? (file === undefined ? undefined : extname(file).slice(1) || undefined);
@@ -89,12 +79,12 @@ export async function toDraft(input: PutInput): Promise<FrameDraft> {
   expectStrings("tags", tags);
   expectStrings("labels", labels);
   expectObject("metadata", metadata);
-  if (FRAME_KEY in metadata) throw new TypeError(`Expected \`metadata\` to have no key "${FRAME_KEY}": it is taken`);
+  if (MARKS_KEY in metadata) throw new TypeError(`Expected \`metadata\` to have no key "${MARKS_KEY}": it is taken`);
   const createdAt = timestamp === undefined ? undefined : toTimestampMs(timestamp);
   const own = input.title === undefined && named === undefined ? [] : [title];
   const found = [...own, label, ...labels, ...tags, searchText, uri].filter((one) => one !== undefined && one !== "");
-  const content = found.length === 0 ? text : `${text}\n\n${found.join("\n")}`;
-  const fields: FrameFields = {
+  const content = (found.length === 0 ? text : `${text}\n\n${found.join("\n")}`) || NO_TEXT;
+  const marks: Marks = {
     title,
     label: label ?? null,
     labels,
@@ -102,6 +92,7 @@ export async function toDraft(input: PutInput): Promise<FrameDraft> {
     kind: kind ?? null,
     track: track ?? null,
     textChars: text.length,
+    ...(boost === undefined ? {} : { boost }),
   };
   return {
     text,
@@ -110,12 +101,11 @@ export async function toDraft(input: PutInput): Promise<FrameDraft> {
       const model = input.embeddingIdentity?.model ?? DEFAULT_MODEL;
       const vector = embedding === undefined ? made : { vector: embedding, model };
       return {
-        id: toMemoryId(frameId),
         type: label !== undefined && TYPE.test(label) ? label : "context",
         // The source is indexed, so that a frame is found by its URI at once.
         source: uri || defaultUri(frameId),
         content,
-        metadata: { ...metadata, [FRAME_KEY]: fields },
+        metadata: { ...metadata, [MARKS_KEY]: marks },
         createdAt,
         ...(vector === undefined ? {} : { embedding: vector.vector, embeddingModel: vector.model }),
       };
@@ -123,32 +113,59 @@ export async function toDraft(input: PutInput): Promise<FrameDraft> {
   };
 }
 
-/** What a frame says about itself. */
-export function toFrameInfo({ id, source, metadata, createdAt }: Memory): FrameInfo {
-  const { [FRAME_KEY]: fields, ...own } = metadata;
-  const { title, label, labels, tags, kind, track } = fieldsOf(fields);
+/** What a frame says about itself. A memory that was not put as a frame is one as well as it can be. */
+export function toFrameInfo(frameId: number, { type, source, metadata, createdAt }: Memory): FrameInfo {
+  const [own, marks] = splitMetadata(metadata);
+  const isFrame = marks?.title !== undefined;
+  const { title = "Untitled", label, labels = [], tags = [], kind, track } = isFrame ? marks : fieldsOf(own);
+  const first = isFrame ? label : (marks?.type ?? type);
   return {
-    id: Number(id),
-    uri: source,
+    id: frameId,
+    uri: toUri(frameId, source),
     title,
     timestamp: toSeconds(createdAt),
-    kind,
-    track,
+    kind: kind ?? null,
+    track: track ?? null,
     tags: [...tags],
-    labels: label === null ? [...labels] : [label, ...labels],
+    labels: first ? [first, ...labels] : [...labels],
+    parent_id: null,
+    chunk_index: null,
+    chunk_count: null,
+    role: "Document",
     metadata: own,
   };
 }
 
-/** The text of a frame, as it was put. */
-export function toText({ content, metadata }: Memory): string {
-  return content.slice(0, fieldsOf(metadata[FRAME_KEY]).textChars);
+/** The URI of a frame whose memory has this source. */
+export function toUri(frameId: number, source: string): string {
+  return source === NO_SOURCE ? defaultUri(frameId) : source;
 }
 
-/** Memories that somebody else stored in this project are frames as well as they can be. */
-function fieldsOf(value: unknown): FrameFields {
-  const nothing = { title: "Untitled", label: null, labels: [], tags: [], kind: null, track: null };
-  return { ...nothing, textChars: Number.POSITIVE_INFINITY, ...(value as Partial<FrameFields> | undefined) };
+/** The text of a frame, as it was put. */
+export function toText({ content, metadata }: Memory): string {
+  return content.slice(0, splitMetadata(metadata)[1]?.textChars);
+}
+
+/** The number in a URI that no one gave. */
+export function frameIdOfUri(uri: string): number | undefined {
+  const digits = DEFAULT_URI.exec(uri)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** What an entry's metadata has in common with a frame. */
+function fieldsOf(metadata: Record<string, unknown>): Partial<FrameMarks> {
+  const { title, labels, tags, kind, track } = metadata;
+  return {
+    ...(isText(title) ? { title } : {}),
+    ...(isText(kind) ? { kind } : {}),
+    ...(isText(track) ? { track } : {}),
+    ...(Array.isArray(labels) ? { labels: labels.filter(isText) } : {}),
+    ...(Array.isArray(tags) ? { tags: tags.filter(isText) } : {}),
+  };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 function defaultUri(frameId: number): string {

@@ -100,13 +100,15 @@ export interface FindHit {
   readonly score: number;
   /** 1 for the best hit of the first page. */
   readonly rank: number;
+  /** How many words of the frame match the query, title, tags and the like included. */
+  readonly matches: number;
   readonly tags: string[];
   readonly labels: string[];
   readonly track: string | null;
   /** Always empty. */
   readonly content_dates: string[];
-  /** In seconds since 1970, as all times here. (The SDK gives text in this one place.) */
-  readonly created_at: number;
+  /** ISO text, such as "2023-11-14T22:13:20Z"; all other times are seconds since 1970. */
+  readonly created_at: string;
 }
 
 export interface VecSearchResult {
@@ -155,6 +157,12 @@ export interface FrameInfo {
   readonly track: string | null;
   readonly tags: string[];
   readonly labels: string[];
+  /** Frames are never parts of others: these three are null. */
+  readonly parent_id: number | null;
+  readonly chunk_index: number | null;
+  readonly chunk_count: number | null;
+  /** Always "Document". */
+  readonly role: string;
   readonly metadata: Record<string, unknown>;
 }
 

@@ -5,13 +5,13 @@ import { expectKeys, expectText } from "../repositories/arguments.js";
 import type { Memory } from "../repositories/memory-record.js";
 import { all } from "../repositories/statements.js";
 import { memories } from "../schema/memories.js";
-import { snippet } from "../search/snippet.js";
+import { countMatches, snippet } from "../search/snippet.js";
 import type { Storage } from "../storage.js";
 import { embed, embedQuery } from "./embedder.js";
 import { checkFile, healFile } from "./file-care.js";
-import { FRAME_PROJECT, type FrameDraft, toDraft, toFrameId, toFrameInfo, toMemoryId, toText } from "./frame.js";
+import { type FrameDraft, fromRowId, toDraft, toFrameId, toFrameInfo, toRowId, toText, toUri } from "./frame.js";
 import { type FrameHits, type FrameQuery, searchFrames } from "./frame-search.js";
-import { FrameWriter, frames, missingFrame, nextFrameId, requireFrame } from "./frame-store.js";
+import { FrameWriter, findByUri, isFrame, missingFrame, nextFrameId, requireFrame } from "./frame-store.js";
 import { lockWho } from "./lock-who.js";
 import {
   asMemvidErrors,
@@ -40,7 +40,7 @@ import type {
   VerifyResult,
 } from "./memvid-types.js";
 import { DEFAULT_MODEL } from "./sqlite-storage.js";
-import { toSeconds } from "./timestamp.js";
+import { toIsoSeconds } from "./timestamp.js";
 import { UnsupportedCalls } from "./unsupported.js";
 
 const PREVIEW_CHARS = 120;
@@ -72,7 +72,8 @@ const m = memories;
 /**
  * A memory in the shape of @memvid/sdk, on one libSQL file that any number of processes may write.
  *
- * What is put is a frame: a memory of project `"memvid"`, numbered from 0 in the order of putting. A call that resolved is
+ * What is put is a frame: a memory of project `"default"`, as the entries of `createStorage` are, numbered from 0 in the order
+ * of putting. A call that resolved is
  * stored, sealed or not. Every call rejects with a MemvidError: `MV007` when another process kept the file, `MV012` on a
  * damaged one, `MV001` on a full disk, `MV999` on wrong arguments, whose TypeError or RangeError is the cause.
  */
@@ -160,29 +161,32 @@ export class Memvid extends UnsupportedCalls {
 
   /** The whole text of a frame. `MV010` when there is none, or it was removed. */
   view(frameId: number | string): Promise<string> {
-    return this.#run(async (storage) => toText(await requireFrame(storage, frameId)));
+    return this.#run(async (storage) => toText(await requireFrame(storage, toFrameId(frameId))));
   }
 
   /** The whole text of the frame put last under this URI. */
   viewByUri(uri: string): Promise<string> {
     return this.#run(async (storage) => {
       expectText("uri", uri, 1000);
-      const { items } = await frames(storage).list({ source: uri, limit: Number.POSITIVE_INFINITY });
-      const latest = items.reduce<Memory | undefined>((a, b) => (a === undefined || b.id > a.id ? b : a), undefined);
-      if (latest === undefined) throw new FrameNotFoundError(`There is no frame with uri ${JSON.stringify(uri)}`);
-      return toText(latest);
+      const frameId = await findByUri(storage, uri);
+      if (frameId === undefined) throw new FrameNotFoundError(`There is no frame with uri ${JSON.stringify(uri)}`);
+      return toText(await requireFrame(storage, frameId));
     });
   }
 
   getFrameInfo(frameId: number | string): Promise<FrameInfo> {
-    return this.#run(async (storage) => toFrameInfo(await requireFrame(storage, frameId)));
+    return this.#run(async (storage) => {
+      const id = toFrameId(frameId);
+      return toFrameInfo(id, await requireFrame(storage, id));
+    });
   }
 
   /** Hides a frame from every other call; its row stays. Resolves to the frame's number. */
   remove(frameId: number | string): Promise<number> {
     return this.#write(async (storage) => {
       const id = toFrameId(frameId);
-      if (!(await frames(storage).delete(toMemoryId(id)))) throw missingFrame(id);
+      const memory = await requireFrame(storage, id);
+      if (!(await storage.memories.delete(memory.id))) throw missingFrame(id);
       return id;
     });
   }
@@ -193,20 +197,20 @@ export class Memvid extends UnsupportedCalls {
       expectKeys("timeline", options, TIMELINE_KEYS);
       const { limit, since, until, reverse = false, asOfFrame, asOfTs } = options;
       if (limit !== undefined) expectInteger("limit", limit, 0);
-      const conditions = [sql`${m.project} = ${FRAME_PROJECT} and ${m.deletedAt} is null`];
+      const conditions = [sql`${isFrame} and ${m.deletedAt} is null`];
       if (since !== undefined) conditions.push(sql`${m.createdAt} >= ${startOf("since", since)}`);
       if (until !== undefined) conditions.push(sql`${m.createdAt} <= ${endOf("until", until)}`);
       if (asOfTs !== undefined) conditions.push(sql`${m.createdAt} <= ${endOf("asOfTs", asOfTs)}`);
-      if (asOfFrame !== undefined) conditions.push(sql`${m.id} <= ${toMemoryId(toFrameId(asOfFrame))}`);
+      if (asOfFrame !== undefined) conditions.push(sql`${m.rowId} <= ${toRowId(toFrameId(asOfFrame))}`);
       const order = reverse ? sql`${m.createdAt} desc, ${m.rowId} desc` : sql`${m.createdAt}, ${m.rowId}`;
-      const rows = await storage.db.all<{ id: string; uri: string; createdAt: number; preview: string }>(
-        sql`select ${m.id} as id, ${m.source} as uri, ${m.createdAt} as "createdAt",
+      const rows = await storage.db.all<{ rowId: number; uri: string; createdAt: number; preview: string }>(
+        sql`select ${m.rowId} as "rowId", ${m.source} as uri, ${m.createdAt} as "createdAt",
           substr(${m.content}, 1, min(${PREVIEW_CHARS}, coalesce(json_extract(${m.metadata}, '$.memvid.textChars'), ${PREVIEW_CHARS}))) as preview
           from ${m} where ${all(conditions)} order by ${order} limit ${limit ?? -1}`,
       );
-      return rows.map(({ id, uri, createdAt, preview }) => ({
-        frame_id: Number(id),
-        uri,
+      return rows.map(({ rowId, uri, createdAt, preview }) => ({
+        frame_id: fromRowId(rowId),
+        uri: toUri(fromRowId(rowId), uri),
         timestamp: Math.floor(createdAt / 1000),
         preview,
         child_frames: [],
@@ -216,17 +220,18 @@ export class Memvid extends UnsupportedCalls {
 
   stats(): Promise<StatsResult> {
     return this.#run(async (storage) => {
-      const [{ count, bytes, embeddings }, { fileBytes, walBytes }, { fts }, next] = await Promise.all([
-        frames(storage).stats(),
+      const [{ count, bytes, embeddings }, { fileBytes, walBytes }, { fts }, next, [frames]] = await Promise.all([
+        storage.memories.stats(),
         storage.stats(),
         storage.health(),
         nextFrameId(storage),
+        storage.db.all<{ count: number }>(sql`select count(*) as count from ${m} where ${isFrame}`),
       ]);
       const [most] = embeddings;
       const size = fileBytes + walBytes;
       const average = count === 0 ? 0 : Math.round(bytes / count);
       return {
-        frame_count: next,
+        frame_count: frames!.count,
         active_frame_count: count,
         seq_no: next,
         size_bytes: size,
@@ -315,32 +320,29 @@ export class Memvid extends UnsupportedCalls {
     expectInteger("snippetChars", snippetChars, 10);
     if (options.aclContext !== undefined) throw new NotSupportedError("aclContext");
     const offset = toOffset(cursor);
-    const lastId = asOfFrame === undefined ? undefined : toMemoryId(toFrameId(asOfFrame));
     if (scope !== undefined) expectText("scope", scope, 1000, 0);
-    const isFiltered = lastId !== undefined || (scope !== undefined && scope !== "");
-    const accepts = ({ id, source }: Memory) =>
-      (lastId === undefined || id <= lastId) && source.startsWith(scope ?? "");
     const { hits, total }: FrameHits = await searchFrames(storage, {
       ...query,
       text,
       until: asOfTs === undefined ? undefined : endOf("asOfTs", asOfTs),
-      accepts: isFiltered ? accepts : undefined,
+      scope,
+      lastRowId: asOfFrame === undefined ? undefined : toRowId(toFrameId(asOfFrame)),
       depth: offset + k,
     });
-    const page = hits.slice(offset, offset + k).map(({ memory, score }, index): FindHit => {
-      const { id, uri, title, tags, labels, track } = toFrameInfo(memory);
-      const shown = snippet(toText(memory), text, { maxChars: snippetChars, open: "", close: "" });
-      const found = { frame_id: id, uri, title, snippet: shown, score, rank: offset + index + 1 };
-      return { ...found, tags, labels, track, content_dates: [], created_at: toSeconds(memory.createdAt) };
+    const shown = hits.slice(offset, offset + k);
+    const memories = await storage.memories.read(shown.map(({ rowId }) => rowId));
+    const page = shown.flatMap(({ rowId, score }, index): FindHit | [] => {
+      const memory = memories.get(rowId);
+      return memory === undefined ? [] : toHit(rowId, memory, text, { score, rank: offset + index + 1, snippetChars });
     });
-    const next = offset + page.length;
+    const next = offset + shown.length;
     return {
       query: text,
       engine: "holdfast",
       hits: page,
       total_hits: total,
       context: page.map((hit) => `### [${hit.rank}] ${hit.uri} — ${hit.title}\n${hit.snippet}`).join("\n\n"),
-      next_cursor: page.length > 0 && next < Math.min(total, Math.max(hits.length, next + 1)) ? String(next) : null,
+      next_cursor: shown.length > 0 && next < Math.min(total, Math.max(hits.length, next + 1)) ? String(next) : null,
       took_ms: Math.round(performance.now() - started),
     };
   }
@@ -365,6 +367,19 @@ export class Memvid extends UnsupportedCalls {
     running.then(forget, forget);
     return running;
   }
+}
+
+function toHit(
+  rowId: number,
+  memory: Memory,
+  query: string,
+  { score, rank, snippetChars }: { score: number; rank: number; snippetChars: number },
+): FindHit {
+  const { id, uri, title, tags, labels, track } = toFrameInfo(fromRowId(rowId), memory);
+  const text = toText(memory);
+  const shown = snippet(text, query, { maxChars: snippetChars, open: "", close: "" });
+  const found = { frame_id: id, uri, title, snippet: shown, score, rank, matches: countMatches(memory.content, query) };
+  return { ...found, tags, labels, track, content_dates: [], created_at: toIsoSeconds(memory.createdAt) };
 }
 
 function toMode(mode: unknown = "lex"): "lex" | "sem" | "auto" {

@@ -14,6 +14,11 @@ export function toSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
 
+/** ISO text of whole seconds, as the SDK gives it in hits. */
+export function toIsoSeconds(date: Date): string {
+  return date.toISOString().replace(/\.\d{3}Z$/, "Z");
+}
+
 function parse(value: unknown): number {
   if (typeof value !== "string") return Number.NaN;
   const text = value.trim();

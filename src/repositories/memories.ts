@@ -38,6 +38,9 @@ import {
   type NearestOptions,
   type NearMemory,
   nearestMemories,
+  type RankedRow,
+  rankMemories,
+  readRows,
   type SearchOptions,
   type SearchResult,
   searchMemories,
@@ -392,6 +395,16 @@ export class MemoryRepository {
    */
   search(text: string, options: SearchOptions = {}): Promise<SearchResult[]> {
     return asStorageErrors(() => searchMemories(this.#context, text, options));
+  }
+
+  /** @internal What `search` finds, by row and without the records, which `read` gives. */
+  rank(text: string, options: SearchOptions): Promise<RankedRow[]> {
+    return asStorageErrors(() => rankMemories(this.#context, text, options));
+  }
+
+  /** @internal The memories of these rows that are there and not deleted, by row. */
+  read(rowIds: readonly number[]): Promise<Map<number, Memory>> {
+    return asStorageErrors(() => readRows(this.#context, rowIds));
   }
 
   /** The memories whose vectors of `model` are nearest by cosine distance, exactly; rejects with `DIMENSION_MISMATCH`. */

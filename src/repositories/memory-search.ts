@@ -59,7 +59,8 @@ export interface NearMemory {
   readonly score: number;
 }
 
-interface Hit {
+/** A row that a search found. */
+export interface RankedRow {
   readonly rowId: number;
   readonly score: number;
   readonly match: SearchMatch;
@@ -76,6 +77,7 @@ const TARGET: SearchTarget = {
   fts: "memories_fts",
   recentOrder: "m.created_at DESC, m.row_id DESC",
 };
+const NOTHING = planQuery("");
 /** Places of each list that take part in a fusion; below them a place adds next to nothing. */
 const FUSED_PLACES = 100;
 
@@ -84,6 +86,26 @@ export async function searchMemories(
   text: string,
   options: SearchOptions,
 ): Promise<SearchResult[]> {
+  const hits = await rankMemories(context, text, options);
+  const records = await readRows(
+    context,
+    hits.map(({ rowId }) => rowId),
+  );
+  const plan = planQuery(text);
+  return hits.flatMap(({ rowId, score, match }) => {
+    const memory = records.get(rowId);
+    return memory === undefined
+      ? []
+      : { memory, score, match, snippet: snippet(memory.content, plan, options.snippet) };
+  });
+}
+
+/** The rows of what a search finds, best first, without their records. */
+export async function rankMemories(
+  context: RepositoryContext,
+  text: string,
+  options: SearchOptions,
+): Promise<RankedRow[]> {
   if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   const known = ["limit", "embedding", "embeddingModel", "embeddingVersion", "mode", "snippet"];
   expectKeys("search", options, [...FILTER_KEYS, ...known]);
@@ -99,9 +121,8 @@ export async function searchMemories(
   expectLimit(limit);
   expectOneOf("mode", mode, ["auto", "keyword", "vector", "hybrid"]);
   expectKeys("snippet", shape, ["maxChars", "open", "close"]);
-  const plan = planQuery(text);
   // Made of nothing, to have the options checked before any work starts.
-  snippet("", plan, shape);
+  snippet("", NOTHING, shape);
   if (embedding === undefined && (mode === "vector" || mode === "hybrid")) {
     throw new TypeError(expectation("embedding", `a vector for mode "${mode}"`, embedding));
   }
@@ -120,14 +141,7 @@ export async function searchMemories(
   // Nothing was asked for in words, so the recent ones would only dilute what the vector finds.
   const asked = usesVectors ? words.filter(({ match }) => match !== "recent") : words;
   const hits = !usesVectors ? words : usesKeywords ? fuseHits(asked, near) : near;
-  const records = await fetchRecords(
-    context,
-    hits.slice(0, limit).map(({ rowId }) => rowId),
-  );
-  return hits.slice(0, limit).flatMap(({ rowId, score, match }) => {
-    const memory = records.get(rowId);
-    return memory === undefined ? [] : { memory, score, match, snippet: snippet(memory.content, plan, shape) };
-  });
+  return hits.slice(0, limit);
 }
 
 export async function nearestMemories(
@@ -139,7 +153,7 @@ export async function nearestMemories(
   const { limit = 10, ...selector } = options;
   expectLimit(limit);
   const hits = await findNearest(context, toVector("embedding", embedding), selector, limit);
-  const records = await fetchRecords(
+  const records = await readRows(
     context,
     hits.map(({ rowId }) => rowId),
   );
@@ -149,7 +163,12 @@ export async function nearestMemories(
   });
 }
 
-function findWords(context: RepositoryContext, text: string, filter: MemoryFilter, limit: number): Promise<Hit[]> {
+function findWords(
+  context: RepositoryContext,
+  text: string,
+  filter: MemoryFilter,
+  limit: number,
+): Promise<RankedRow[]> {
   const { project, executor } = context;
   return keywordSearch(searchReader(executor), {
     target: TARGET,
@@ -166,7 +185,7 @@ async function findNearest(
   vector: Float32Array,
   options: Omit<NearestOptions, "limit">,
   limit: number,
-): Promise<Hit[]> {
+): Promise<RankedRow[]> {
   const { model, version, ...filter } = options;
   const { project, executor } = context;
   const isOwn = isOfModel(project, { model, version });
@@ -204,7 +223,7 @@ async function assertDimensions(
   );
 }
 
-function fuseHits(words: readonly Hit[], near: readonly Hit[]): Hit[] {
+function fuseHits(words: readonly RankedRow[], near: readonly RankedRow[]): RankedRow[] {
   const byWord = new Map(words.map((hit) => [hit.rowId, hit]));
   const byVector = new Set(near.map((hit) => hit.rowId));
   const fused = fuse([words.map(({ rowId }) => rowId), near.map(({ rowId }) => rowId)]);
@@ -214,7 +233,8 @@ function fuseHits(words: readonly Hit[], near: readonly Hit[]): Hit[] {
   });
 }
 
-async function fetchRecords(context: RepositoryContext, rowIds: readonly number[]): Promise<Map<number, Memory>> {
+/** The records of rows that are there still. */
+export async function readRows(context: RepositoryContext, rowIds: readonly number[]): Promise<Map<number, Memory>> {
   if (rowIds.length === 0) return new Map();
   const { project, executor } = context;
   // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.

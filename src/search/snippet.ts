@@ -53,6 +53,11 @@ export function snippet(content: string, query: string | QueryPlan, options: Sni
   return out + content.slice(at, end) + (end < content.length ? ELLIPSIS : "");
 }
 
+/** How many places of `content` match `query`; the first 500 are counted, and those near the first. */
+export function countMatches(content: string, query: string | QueryPlan): number {
+  return findMatches(content, typeof query === "string" ? planQuery(query) : query).length;
+}
+
 function resolveSnippetOptions(options: SnippetOptions): Required<SnippetOptions> {
   const { maxChars = 300, open = "<mark>", close = "</mark>" } = options;
   if (!Number.isInteger(maxChars) || maxChars < 10) {
