@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { type Timer, unrefTimer } from "../timers.js";
 import type { Connection } from "./connection.js";
 import { isLogFilledTo, isLogNearlyFull, lengthenLog } from "./wal-file.js";
 import { tryBeginImmediate } from "./write-lock.js";
@@ -48,8 +49,8 @@ export class Checkpointer {
   #isQueued = false;
   #pauseMs = 0;
   #notBefore = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #lookTimer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
+  #lookTimer: Timer | undefined;
   #lookedAt = 0;
   #commitsUnseen = 0;
   #isClosed = false;
@@ -59,7 +60,7 @@ export class Checkpointer {
   }
 
   #isDue(): boolean {
-    return isLogFilledTo(`${this.#options.path}-wal`, this.#options.walBytes * DUE_AT);
+    return quietly(() => isLogFilledTo(`${this.#options.path}-wal`, this.#options.walBytes * DUE_AT));
   }
 
   /** To be called after each commit: whoever sees the log past its limit takes the next turn as writer. */
@@ -69,8 +70,7 @@ export class Checkpointer {
     if (isDue) this.#look();
     else if (this.#lookTimer === undefined) {
       // The last of many commits is not followed by another that would look.
-      this.#lookTimer = setTimeout(() => this.#look(), LOOK_EVERY_MS);
-      this.#lookTimer.unref();
+      this.#lookTimer = unrefTimer(setTimeout(() => this.#look(), LOOK_EVERY_MS));
     }
   }
 
@@ -131,7 +131,7 @@ export class Checkpointer {
   #lengthen(limit: number): void {
     const { path, isDurable } = this.#options;
     const log = `${path}-wal`;
-    if (!isDurable || !isLogNearlyFull(log, LENGTHEN_BYTES / 2, limit)) return;
+    if (!isDurable || !quietly(() => isLogNearlyFull(log, LENGTHEN_BYTES / 2, limit))) return;
     this.#enqueueTurn(async (connection) => {
       if (!tryBeginImmediate(connection)) return;
       lengthenLog(log, LENGTHEN_BYTES, limit);
@@ -164,8 +164,17 @@ export class Checkpointer {
     if (this.#isClosed || !this.#isDue()) return;
     this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
     this.#notBefore = performance.now() + this.#pauseMs;
-    this.#timer = setTimeout(() => this.#look(), this.#pauseMs + 1);
-    this.#timer.unref();
+    this.#timer = unrefTimer(setTimeout(() => this.#look(), this.#pauseMs + 1));
+  }
+}
+
+/** Asked by timers and after commits that are stored: a log that cannot be read must neither fail them nor end the process. */
+function quietly(look: () => boolean): boolean {
+  try {
+    return look();
+  } catch {
+    // The next commit that writes to the log reports what is wrong with it.
+    return false;
   }
 }
 

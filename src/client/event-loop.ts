@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { afterTurn } from "../timers.js";
 
 /** Longest time for which calls that follow one another keep timers and sockets waiting. */
 const SLICE_MS = 10;
@@ -14,7 +15,7 @@ let sliceStart: number | undefined;
 export function turnWhenDue(): Promise<void> | undefined {
   if (sliceStart === undefined) {
     sliceStart = performance.now();
-    setImmediate(endSlice);
+    afterTurn(endSlice);
     return undefined;
   }
   return performance.now() - sliceStart < SLICE_MS ? undefined : nextTurn();

@@ -1,4 +1,5 @@
 import { LibsqlError } from "@libsql/client";
+import { type Timer, unrefTimer } from "../timers.js";
 import type { Connection } from "./connection.js";
 import { Fifo } from "./fifo.js";
 import { MAX_TIMER_MS } from "./write-lock.js";
@@ -15,7 +16,7 @@ export interface ReaderPoolOptions {
 interface Waiter {
   readonly resolve: (connection: Connection) => void;
   readonly reject: (error: unknown) => void;
-  readonly timer: NodeJS.Timeout | undefined;
+  readonly timer: Timer | undefined;
 }
 
 /**
@@ -30,7 +31,7 @@ export class ReaderPool {
   readonly #idle: Connection[] = [];
   readonly #checkedOut = new Set<Connection>();
   readonly #waiters = new Fifo<Waiter>();
-  #sweep: NodeJS.Timeout | undefined;
+  #sweep: Timer | undefined;
   #isClosed = false;
   #opened = 0;
   #destroyed = 0;
@@ -195,8 +196,9 @@ export class ReaderPool {
   #startSweep(): void {
     const { idleTimeoutMs } = this.#options;
     if (this.#sweep !== undefined || idleTimeoutMs === Number.POSITIVE_INFINITY) return;
-    this.#sweep = setInterval(() => this.#closeUnused(), Math.min(Math.max(idleTimeoutMs, 1), MAX_TIMER_MS));
-    this.#sweep.unref();
+    this.#sweep = unrefTimer(
+      setInterval(() => this.#closeUnused(), Math.min(Math.max(idleTimeoutMs, 1), MAX_TIMER_MS)),
+    );
   }
 
   #closeUnused(): void {

@@ -6,6 +6,7 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client";
+import type { Timer } from "../timers.js";
 import { asBatchError, type BoundStatement, mayCreateTemporary, type StatementInput } from "./bound-statement.js";
 import { type Connection, rollBackAfter } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";
@@ -41,7 +42,7 @@ export class Transaction implements LibsqlTransaction {
   readonly #heldBack = new Map<string, (() => void)[]>();
   /** Names whose next savepoint has been woken and is about to open. */
   readonly #claimed = new Set<string>();
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #timer: Timer | undefined;
   #state: TransactionState = "active";
   #whyClosed = "";
   #savepointCount = 0;

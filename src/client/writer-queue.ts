@@ -1,4 +1,5 @@
 import { type IntMode, LibsqlError, type ResultSet } from "@libsql/client";
+import type { Timer } from "../timers.js";
 import type { Connection } from "./connection.js";
 import { turnWhenDue } from "./event-loop.js";
 import { Fifo } from "./fifo.js";
@@ -70,7 +71,7 @@ export class WriterQueue {
   #isInTurn = false;
   #isClosed = false;
   #damage: LibsqlError | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #onDrained: (() => void) | undefined;
   #commits = 0;
   #grouped = 0;

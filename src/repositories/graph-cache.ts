@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type SQL, sql } from "drizzle-orm";
 import { LRUCache } from "lru-cache";
 import { Adjacency, type EdgesOfType, estimateBytes } from "../graph/adjacency.js";
@@ -223,7 +224,7 @@ async function readInPieces(
   const check = selectVersion({ project });
   const read = async (statement: Statement): Promise<Rows | undefined> => {
     const [versions, result] = await executor.batch([check, statement]);
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     return versionIn(versions!) === version ? (result as unknown as Rows) : undefined;
   };
   const ids: string[] = [];

@@ -1,3 +1,5 @@
+import { type Timer, unrefTimer } from "../timers.js";
+
 /** Timers, for tests that turn the clock themselves. */
 export interface Clock {
   setTimeout(task: () => void, delayMs: number): unknown;
@@ -6,10 +8,6 @@ export interface Clock {
 
 /** The global timers, looked up at each call, and none that keeps the process alive. */
 export const systemClock: Clock = {
-  setTimeout: (task, delayMs) => {
-    const timer = setTimeout(task, delayMs);
-    timer.unref?.();
-    return timer;
-  },
-  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  setTimeout: (task, delayMs) => unrefTimer(setTimeout(task, delayMs)),
+  clearTimeout: (timer) => clearTimeout(timer as Timer),
 };

@@ -9,6 +9,7 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client";
+import type { Timer } from "../../timers.js";
 import { type BoundStatement, bindInput, type StatementInput } from "../bound-statement.js";
 import type { SettledClientConfig } from "../index.js";
 import type { Access } from "../local-client.js";
@@ -267,7 +268,7 @@ export class RemoteClient implements Client {
     const { requestTimeoutMs, redact } = this.#options;
     this.#requests++;
     let isLate = false;
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     const late = new Promise<never>((_, reject) => {
       if (timeoutMs > MAX_TIMER_MS) return;
       timer = setTimeout(() => {

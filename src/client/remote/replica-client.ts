@@ -9,6 +9,7 @@ import {
   type Transaction,
   type TransactionMode,
 } from "@libsql/client";
+import { type Timer, unrefTimer } from "../../timers.js";
 import type { StatementInput } from "../bound-statement.js";
 import { type Access, LocalClient } from "../local-client.js";
 import type { ClientStats } from "../pooled-client.js";
@@ -42,14 +43,14 @@ export class ReplicaClient implements Client {
   /** Whether the primary has, or may have, writes of this client that are not here yet. */
   #isBehind = false;
   #writeCount = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(options: ReplicaClientOptions) {
     this.#options = options;
     this.#primary = options.primary;
     if (options.syncIntervalMs > 0) {
       // One that fails is made up for by the next.
-      this.#timer = setInterval(() => this.sync().catch(() => undefined), options.syncIntervalMs).unref();
+      this.#timer = unrefTimer(setInterval(() => this.sync().catch(() => undefined), options.syncIntervalMs));
     }
   }
 

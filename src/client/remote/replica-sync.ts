@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { Replicated } from "@libsql/client";
+import type { Timer } from "../../timers.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
 import { timedOut, UnavailableError } from "./remote-error.js";
 
@@ -137,7 +138,7 @@ export class ReplicaSync {
     if (this.#worker === undefined) await probe();
     const id = ++this.#count;
     const worker = this.#open();
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     worker.ref();
     try {
       return await new Promise<Replicated>((resolve, reject) => {

@@ -1,4 +1,5 @@
 import { LibsqlError } from "@libsql/client";
+import type { Timer } from "../../timers.js";
 import { Fifo } from "../fifo.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
 
@@ -34,7 +35,7 @@ export class Turns {
   /** Resolves, once it is this call's turn, to what ends the turn; calling that twice is harmless. */
   take({ timeoutMs, onTimeout }: TurnOptions): Promise<() => void> {
     return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
+      let timer: Timer | undefined;
       const waiter: Waiter = {
         admit: () => {
           clearTimeout(timer);
