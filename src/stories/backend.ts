@@ -1,5 +1,6 @@
 import { StorageError } from "../errors.js";
 import { expectObject } from "../repositories/arguments.js";
+import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import type {
   Preference,
   StoryData,
@@ -64,6 +65,9 @@ export interface StoryBackend {
   revisions?(key: string): Promise<StoryRevision[]>;
   loadRevision?(key: string, revision: number): Promise<StoryData | undefined>;
 
+  /** Copies that another program has put beside the stories, such as the "conflicted copy" of a sync service. */
+  conflicts?(): Promise<StoryConflictFile[]>;
+
   close?(): Promise<void>;
 }
 
@@ -106,6 +110,7 @@ const OPTIONAL = {
   saveIf: "conditional saves",
   revisions: "history",
   loadRevision: "history",
+  conflicts: "conflicted copies",
 } as const;
 
 const METHODS: readonly string[] = [...REQUIRED, ...Object.keys(OPTIONAL)];

@@ -44,6 +44,11 @@ export class StoryEventHub {
     return [...this.#listeners.values()].some((listeners) => listeners.size > 0);
   }
 
+  /** Whether an event reaches a listener now. */
+  isHeard(event: keyof StoryEvents): boolean {
+    return this.#isEnabled && (this.#listeners.get(event)?.size ?? 0) > 0;
+  }
+
   on<K extends keyof StoryEvents>(event: K, listener: (payload: StoryEvents[K]) => unknown): () => void {
     expectOneOf("event", event, EVENTS);
     expectFunction("listener", listener);

@@ -12,6 +12,7 @@ export type { Clock } from "./clock.js";
 export { type CopyStoriesOptions, type CopyStoriesResult, copyStories } from "./copy.js";
 export { InvalidStoryError, RevisionConflictError } from "./errors.js";
 export type { StoryEvents } from "./events.js";
+export type { ConflictSource, StoryConflictFile } from "./filesystem/conflict-files.js";
 export {
   type MigrateAllOptions,
   type MigrateAllResult,

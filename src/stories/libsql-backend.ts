@@ -13,6 +13,7 @@ import { readAll } from "../repositories/read-all.js";
 import { all, type Statement, toStatement } from "../repositories/statements.js";
 import { stories } from "../schema/stories.js";
 import { RevisionConflictError } from "./errors.js";
+import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import { clearStatements, LibsqlExtras } from "./libsql-extras.js";
 import * as statements from "./libsql-statements.js";
 import { type SearchStoriesOptions, type StorySearchResult, searchStories } from "./search.js";
@@ -244,6 +245,11 @@ export class LibsqlBackend extends TextBackend {
       return isFirst || known.isDeleted;
     });
     this.#announce(isNew ? "insert" : "update", [id]);
+  }
+
+  /** A database has no files beside its stories. */
+  async conflicts(): Promise<StoryConflictFile[]> {
+    return [];
   }
 
   searchStories(text: string, options?: SearchStoriesOptions): Promise<StorySearchResult[]> {

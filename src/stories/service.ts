@@ -6,6 +6,8 @@ import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend
 import { StoryCachePool } from "./cache.js";
 import { noStory } from "./errors.js";
 import type { StoryEvents } from "./events.js";
+import { FilesystemBackend } from "./filesystem/backend.js";
+import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import { StoryHub } from "./hub.js";
 import { LibsqlBackend } from "./libsql-backend.js";
 import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
@@ -98,6 +100,13 @@ export class StoryService {
     this.#hub = setup?.hub ?? new StoryHub(new StoryCachePool(cache), "", events);
     this.#afterCommit = setup?.afterCommit;
     this.#close = setup?.close ?? (() => this.backend.close());
+    if (this.backend instanceof FilesystemBackend) {
+      this.backend.onProblem((operation, key, error) => {
+        if (!this.#hub.events.isHeard("storage_error")) return false;
+        this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
+        return true;
+      });
+    }
   }
 
   /** Makes the backend ready; `openStories` has done it. */
@@ -281,6 +290,14 @@ export class StoryService {
     const text = (await this.#watch("restore", id, () => this.#store.loadText(id)))?.text;
     if (text !== undefined) this.#noteSaved({ key: id, text }, restored, false);
     return restored.metadata;
+  }
+
+  /**
+   * Files that sync services and version control have put beside a story because two sides had changed it. Read what
+   * they hold from `path`, save what you want to keep, and remove them. A database has none.
+   */
+  async conflicts(): Promise<StoryConflictFile[]> {
+    return this.#watch("conflicts", undefined, () => this.backend.conflicts());
   }
 
   async getStatistics(): Promise<StoryStatistics> {

@@ -1,5 +1,6 @@
 import type { BackendMethod, DefinedBackend } from "./backend.js";
 import { isBackendMethod, markDefined } from "./backend.js";
+import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import {
   expectRevision,
   type Preference,
@@ -28,6 +29,9 @@ export interface LoadedStory {
   readonly version: string;
 }
 
+/** Hears of a problem; true where it could pass it on. */
+export type ProblemListener = (operation: string, key: string | undefined, error: unknown) => boolean;
+
 /** A story with all that is known of it, to be stored as it was elsewhere. */
 export interface StoryCopy {
   readonly metadata: StoryMetadata;
@@ -52,8 +56,22 @@ export interface StoryStore {
 
 /** What the built-in backends have in common: they keep JSON text, and do all that a backend can do. */
 export abstract class TextBackend implements DefinedBackend, StoryStore {
+  readonly #listeners = new Set<ProblemListener>();
+
   constructor() {
     markDefined(this);
+  }
+
+  /** Has `listener` hear of problems that no call can reject with. */
+  onProblem(listener: ProblemListener): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Whether anybody was told. */
+  protected reportProblem(operation: string, key: string | undefined, error: unknown): boolean {
+    let isHeard = false;
+    for (const listener of this.#listeners) isHeard = listener(operation, key, error) || isHeard;
+    return isHeard;
   }
 
   has(method: BackendMethod): boolean {
@@ -86,6 +104,7 @@ export abstract class TextBackend implements DefinedBackend, StoryStore {
   abstract saveGithubToken(token: unknown): Promise<void>;
   abstract loadGithubToken(): Promise<unknown>;
   abstract deleteGithubToken(): Promise<boolean>;
+  abstract conflicts(): Promise<StoryConflictFile[]>;
   abstract close(): Promise<void>;
 
   async save(key: string, data: StoryData, metadata?: StoryMetadataInput): Promise<StoryMetadata> {

@@ -49,6 +49,8 @@ export interface StoryRevision {
   readonly revision: number;
   readonly size: number;
   readonly createdAt: Date;
+  /** `"outside"`: another program made it, by changing the file of the story. */
+  readonly source?: "outside" | undefined;
 }
 
 export interface Preference {

@@ -79,7 +79,9 @@ test("stories are files that people can read, below the root and nowhere else", 
     [
       ".index.json",
       "metadata/%2e%2e%2fb.meta.json",
+      "metadata/%2e%2e%2fb.text.json",
       "metadata/a.meta.json",
+      "metadata/a.text.json",
       "metadata/gone.meta.json",
       "revisions/%2e%2e%2fb/1.json",
       "revisions/a/1.json",
@@ -180,13 +182,13 @@ describe("damage", () => {
     expect(await temp.service.loadStory("hand")).toEqual({ title: "By hand" });
   });
 
-  test("a story file that is not what was saved is CORRUPT and left as it is; a revert mends it", async () => {
+  test("a story file that is not JSON any more is CORRUPT and left as it is; a revert mends it", async () => {
     await using temp = await tempStories("filesystem", { cacheSize: 0 });
     await fill(temp.service);
     const file = join(temp.path, "stories/a.json");
-    writeFileSync(file, '{"title":"edited"}');
+    writeFileSync(file, '{"title":"edited"');
     expect(await rejection(temp.service.loadStory("a"))).toMatchObject({ code: "CORRUPT" });
-    expect(readFileSync(file, "utf8")).toBe('{"title":"edited"}');
+    expect(readFileSync(file, "utf8")).toBe('{"title":"edited"');
     await temp.service.revert("a", 1);
     expect(await temp.service.loadStory("a")).toEqual({ title: "A", n: 1 });
     rmSync(file);

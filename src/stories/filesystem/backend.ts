@@ -22,13 +22,15 @@ import {
   toPreference,
   toSyncEntry,
 } from "../story.js";
-import { StoryChange } from "./change.js";
-import { assertFolder, readText, readTextSync, toFileError } from "./files.js";
+import { copyPath, StoryChange } from "./change.js";
+import type { StoryConflictFile } from "./conflict-files.js";
+import { assertFolder, lstat, readText, readTextSync, toFileError } from "./files.js";
 import { FolderMap } from "./folder-map.js";
-import { StoryIndex } from "./index-file.js";
+import { line, StoryIndex } from "./index-file.js";
 import { toFileName } from "./names.js";
-import { readEntries } from "./rebuild.js";
-import { type IndexEntry, parseRecord, type StoryRecord, toEntry, toMetadata } from "./record.js";
+import { OutsideChanges } from "./outside.js";
+import { readEntries, readRecord } from "./rebuild.js";
+import { type IndexEntry, type StoryRecord, toEntry, toMetadata } from "./record.js";
 import { INDEX, StoryRoot, TOKEN } from "./root.js";
 
 export interface FilesystemOptions {
@@ -37,6 +39,16 @@ export interface FilesystemOptions {
   readonly historyLimit: number;
   readonly box: SecretBox;
   readonly now: () => number;
+}
+
+/** How often a story is read again that another program changes while it is read. */
+const MAX_READS = 10;
+interface Opened {
+  readonly root: StoryRoot;
+  readonly index: StoryIndex;
+  readonly outside: OutsideChanges;
+  readonly preferences: FolderMap<Preference>;
+  readonly queue: FolderMap<SyncEntry>;
 }
 
 const TOKEN_NAME = "GitHub token";
@@ -50,9 +62,7 @@ const DEFAULT_PROJECT = "default";
  */
 export class FilesystemBackend extends TextBackend {
   readonly #options: FilesystemOptions;
-  #opened:
-    | { root: StoryRoot; index: StoryIndex; preferences: FolderMap<Preference>; queue: FolderMap<SyncEntry> }
-    | undefined;
+  #opened: Opened | undefined;
 
   /** @internal Use `openStories({ backend: "filesystem", path })`. */
   constructor(options: FilesystemOptions) {
@@ -67,7 +77,9 @@ export class FilesystemBackend extends TextBackend {
     const root = await StoryRoot.open(folder);
     const preferences = new FolderMap<Preference>(root, "preferences");
     const queue = new FolderMap<SyncEntry>(root, "queue");
-    this.#opened = { root, index: new StoryIndex(root.at(INDEX)), preferences, queue };
+    const index = new StoryIndex(root.at(INDEX));
+    const outside = new OutsideChanges(root, index, (key, error) => this.reportProblem("outside", key, error));
+    this.#opened = { root, index, outside, preferences, queue };
     await this.#guarded(() => this.#refreshed());
   }
 
@@ -78,7 +90,8 @@ export class FilesystemBackend extends TextBackend {
   }
 
   saveTexts(drafts: readonly StoryDraft[]): Promise<SavedStory[]> {
-    return this.#changed(async (change) => {
+    const keys = drafts.map(({ key }) => key);
+    return this.#changed(keys, async (change) => {
       const saved: SavedStory[] = [];
       for (const draft of drafts) {
         const { key, text, size, expectedRevision } = draft;
@@ -88,6 +101,9 @@ export class FilesystemBackend extends TextBackend {
         if (expectedRevision !== undefined && expectedRevision !== actualRevision) {
           throw new RevisionConflictError(key, expectedRevision, actualRevision);
         }
+        // It was edited, and what is in it cannot be told from what the caller has seen.
+        if (expectedRevision !== undefined && live !== undefined) this.#assertStory(key);
+        this.#open().outside.setAside(change, toFileName(key));
         const now = this.#options.now();
         const record = change.put(known, {
           id: key,
@@ -108,34 +124,56 @@ export class FilesystemBackend extends TextBackend {
 
   async loadText(key: string): Promise<LoadedStory | undefined> {
     expectId(key);
+    const name = toFileName(key);
     return this.#guarded(async () => {
-      const found = await this.#read(key);
-      if (found !== "changed") return found;
-      // A change is under way, or was when its process ended: who has the lock sees it done.
-      return this.#root().locked(async () => {
-        const settled = await this.#read(key, true);
-        if (settled !== "changed") return settled;
-        throw new StorageError(
-          "CORRUPT",
-          `${this.#storyFile(key)} is not what was saved. It was left as it is: import it if it was edited by hand, or revert to an earlier revision`,
-        );
-      });
+      for (let attempt = 1; ; attempt++) {
+        const entry = (await this.#refreshed()).get(key);
+        assertFolder(this.#root().at("stories"));
+        if (entry === undefined && lstat(this.#storyFile(key)) === undefined) return undefined;
+        const text = entry === undefined ? undefined : await readText(this.#storyFile(key));
+        if (entry !== undefined && text !== undefined && hashText(text) === entry.sum) {
+          return { text, version: versionOf(entry) };
+        }
+        // Another program has changed it, or a change of this library is under way: the lock's owner sees it done.
+        await this.#settle([name]);
+        const settled = (await this.#refreshed()).get(key);
+        const problem = this.#open().outside.problem(name);
+        if (problem !== undefined) {
+          if (settled !== undefined) throw problem;
+          this.#open().outside.tell([name]);
+          return undefined;
+        }
+        if (attempt === MAX_READS) {
+          throw new StorageError(
+            "BUSY",
+            `${this.#storyFile(key)} changes again and again while it is read: try later`,
+            {
+              retryable: true,
+            },
+          );
+        }
+      }
     });
   }
 
   async version(key: string): Promise<string | undefined> {
     expectId(key);
     return this.#guarded(async () => {
-      const entry = (await this.#refreshed()).get(key);
-      return entry === undefined ? undefined : versionOf(entry);
+      const entry = await this.#current(key);
+      if (entry === undefined) return undefined;
+      // A story that cannot be read must not be taken for the one that is in a cache.
+      return this.#open().outside.problem(toFileName(key)) === undefined
+        ? versionOf(entry)
+        : `${versionOf(entry)}:changed`;
     });
   }
 
   delete(key: string): Promise<boolean> {
     expectId(key);
-    return this.#changed(async (change) => {
+    return this.#changed([key], async (change) => {
       const known = change.known(key);
       if (known === undefined || known.isDeleted) return false;
+      this.#open().outside.setAside(change, toFileName(key));
       change.remove(known, this.#options.now());
       return true;
     });
@@ -145,7 +183,7 @@ export class FilesystemBackend extends TextBackend {
     const { tags, limit, offset } = toFilter(filter);
     return this.#guarded(async () => {
       const wanted = new Set(tags);
-      const all = (await this.#refreshed()).sorted();
+      const all = (await this.#scanned()).sorted();
       const matching = wanted.size === 0 ? all : all.filter((entry) => entry.tags.some((tag) => wanted.has(tag)));
       return matching.slice(offset, offset + limit).map(toMetadata);
     });
@@ -154,7 +192,7 @@ export class FilesystemBackend extends TextBackend {
   async getMetadata(key: string): Promise<StoryMetadata | undefined> {
     expectId(key);
     return this.#guarded(async () => {
-      const entry = (await this.#refreshed()).get(key);
+      const entry = await this.#current(key);
       return entry === undefined ? undefined : toMetadata(entry);
     });
   }
@@ -163,7 +201,7 @@ export class FilesystemBackend extends TextBackend {
     expectId(key);
     const { title, tags } = toMetadataPatch(patch);
     if (title === undefined && tags === undefined) return this.getMetadata(key);
-    return this.#changed(async (change) => {
+    return this.#changed([key], async (change) => {
       const known = change.known(key);
       if (known === undefined || known.isDeleted) return undefined;
       const record = change.put(known, {
@@ -181,7 +219,7 @@ export class FilesystemBackend extends TextBackend {
   async getStorageUsage(): Promise<number> {
     return this.#guarded(async () => {
       let bytes = 0;
-      for (const { size } of (await this.#refreshed()).sorted()) bytes += size;
+      for (const { size } of (await this.#scanned()).sorted()) bytes += size;
       return bytes;
     });
   }
@@ -199,19 +237,24 @@ export class FilesystemBackend extends TextBackend {
   async revisions(key: string): Promise<StoryRevision[]> {
     expectId(key);
     return this.#guarded(async () => {
+      await this.#current(key);
       const history = this.#record(key)?.history ?? [];
-      return history.map(({ revision, size, createdAt }) => ({ revision, size, createdAt: new Date(createdAt) }));
+      return history.map(({ revision, size, createdAt, source }) => {
+        const from = source === undefined ? {} : { source };
+        return { revision, size, createdAt: new Date(createdAt), ...from };
+      });
     });
   }
 
   async loadRevisionText(key: string, revision: number): Promise<string | undefined> {
     expectId(key);
     return this.#guarded(async () => {
+      await this.#current(key);
       const read = async () => {
         const record = this.#record(key);
         const sum = record?.history.find((one) => one.revision === revision)?.sum;
         if (record === undefined || sum === undefined) return undefined;
-        return { text: await readText(this.#revisionPath(record, revision)), sum };
+        return { text: await this.#readRevision(record, revision), sum };
       };
       let found = await read();
       if (found !== undefined && !isWhole(found)) found = await this.#root().locked(read);
@@ -225,12 +268,13 @@ export class FilesystemBackend extends TextBackend {
 
   async restoreLast(key: string): Promise<SavedStory | undefined> {
     expectId(key);
-    return this.#changed(async (change) => {
+    return this.#changed([key], async (change) => {
       const known = change.known(key);
       if (known === undefined) return undefined;
       if (!known.isDeleted) throw new RevisionConflictError(key, 0, known.revision);
-      const text = await readText(this.#revisionPath(known, known.revision));
+      const text = await this.#readRevision(known, known.revision);
       if (text === undefined) return undefined;
+      this.#open().outside.setAside(change, toFileName(key));
       const record = change.put(known, {
         ...toEntry(known),
         revision: known.revision + 1,
@@ -243,8 +287,9 @@ export class FilesystemBackend extends TextBackend {
 
   async saveCopy({ metadata, text, history }: StoryCopy): Promise<void> {
     const { id } = metadata;
-    await this.#changed(async (change) => {
+    await this.#changed([id], async (change) => {
       let known = change.known(id);
+      this.#open().outside.setAside(change, toFileName(id));
       const isFirst = known === undefined;
       const common = {
         id,
@@ -321,13 +366,20 @@ export class FilesystemBackend extends TextBackend {
     return this.#guarded(() => this.#root().locked(() => this.#root().remove(TOKEN)));
   }
 
-  /** The index as it is now; made anew from the files where it is missing or damaged. */
+  async conflicts(): Promise<StoryConflictFile[]> {
+    return this.#guarded(async () => {
+      await this.#refreshed();
+      return this.#open().outside.conflicts();
+    });
+  }
+
+  /** The index as it is now; rebuilt from the files where it is missing or damaged. */
   async #refreshed(isLocked = false): Promise<StoryIndex> {
     const { index, root } = this.#open();
     if (index.refresh()) return index;
     const rebuild = async () => {
       if (index.refresh()) return;
-      const entries = await readEntries(root);
+      const entries = readEntries(root);
       const sequence = Math.max(index.sequence, ...entries.map((entry) => entry.sequence));
       await root.write(INDEX, index.serialize(entries, sequence));
       if (!index.refresh()) throw new StorageError("IO", `${root.at(INDEX)} cannot be read back`);
@@ -336,44 +388,108 @@ export class FilesystemBackend extends TextBackend {
     return index;
   }
 
-  /** The story as its index entry says; `changed` where the file says otherwise. */
-  async #read(key: string, isLocked = false): Promise<LoadedStory | undefined | "changed"> {
-    const entry = (await this.#refreshed(isLocked)).get(key);
-    if (entry === undefined) return undefined;
+  /** The entry of a story, a change by another program taken in. */
+  async #current(key: string): Promise<IndexEntry | undefined> {
+    const index = await this.#refreshed();
+    const name = toFileName(key);
     assertFolder(this.#root().at("stories"));
-    const text = await readText(this.#storyFile(key));
-    if (text === undefined || hashText(text) !== entry.sum) return "changed";
-    return { text, version: versionOf(entry) };
+    if ((await this.#open().outside.look(name)) === "suspect") await this.#settle([name]);
+    return index.get(key);
   }
 
-  /** Changes stories under the lock: all that `work` asks for, or nothing. */
-  #changed<T>(work: (change: StoryChange) => Promise<T>): Promise<T> {
+  /** The index, with all changes by other programs that a look at the folder shows. */
+  async #scanned(): Promise<StoryIndex> {
+    const index = await this.#refreshed();
+    const { outside, root } = this.#open();
+    const { suspects, touched } = await outside.scan();
+    if (suspects.length > 0) await this.#settle(suspects);
+    outside.tell(suspects);
+    // Files that were copied or checked out again have new times. Once the index has them, no process reads them again.
+    if (touched.length > 0) {
+      await root.locked(async () => {
+        await this.#refreshed(true);
+        const entries = touched.flatMap((name) => index.named(name) ?? []);
+        const lines = entries.map((entry) => line({ ...entry, file: outside.stampOf(toFileName(entry.id)) }));
+        await root.extendIndex(lines.join(""));
+      });
+      await this.#refreshed();
+    }
+    return index;
+  }
+
+  /** Takes in what other programs have made of these files. */
+  async #settle(names: readonly string[]): Promise<void> {
+    await this.#root().locked(() => this.#takeIn(names));
+  }
+
+  /** The same; only under the lock. */
+  async #takeIn(names: readonly string[]): Promise<void> {
+    await this.#refreshed(true);
+    const change = this.#change();
+    for (const name of names) await this.#open().outside.takeIn(change, name, this.#options.now());
+    await this.#commit(change);
+  }
+
+  /** Changes stories under the lock: all that `work` asks for, or nothing. Changes by other programs come before it. */
+  #changed<T>(keys: readonly string[], work: (change: StoryChange) => Promise<T>): Promise<T> {
     return this.#guarded(() =>
       this.#root().locked(async () => {
-        const index = await this.#refreshed(true);
-        const change = new StoryChange((key) => this.#record(key), index.sequence, this.#options.historyLimit);
+        await this.#takeIn(keys.map(toFileName));
+        const change = this.#change();
         const result = await work(change);
-        if (change.isEmpty) return result;
-        await this.#root().commit(change.toRootChange());
-        await this.#refreshed(true);
-        if (index.isLong) await this.#root().write(INDEX, index.serialize());
+        await this.#commit(change);
         return result;
       }),
     );
   }
 
+  #change(): StoryChange {
+    const { index, outside } = this.#open();
+    return new StoryChange({
+      recordOf: (name) => this.#recordNamed(name),
+      placeOf: (name, known) => outside.placeOf(name, known),
+      stampOf: (name) => outside.stampOf(name),
+      sequence: index.sequence,
+      historyLimit: this.#options.historyLimit,
+    });
+  }
+
+  async #commit(change: StoryChange): Promise<void> {
+    if (change.isEmpty) return;
+    const { root, index } = this.#open();
+    await root.commit(change.toRootChange());
+    await this.#refreshed(true);
+    if (index.isLong) await root.write(INDEX, index.serialize());
+  }
+
+  #assertStory(key: string): void {
+    const problem = this.#open().outside.problem(toFileName(key));
+    if (problem !== undefined && lstat(this.#storyFile(key)) !== undefined) throw problem;
+  }
+
   #record(key: string): StoryRecord | undefined {
-    const { root } = this.#open();
-    assertFolder(root.at("metadata"));
-    const record = parseRecord(readTextSync(root.at("metadata", `${toFileName(key)}.meta.json`)));
+    const record = this.#recordNamed(toFileName(key));
     return record?.id === key ? record : undefined;
   }
 
-  #revisionPath(record: StoryRecord, revision: number): string {
-    if (revision === record.revision && !record.isDeleted) return this.#storyFile(record.id);
-    assertFolder(this.#root().at("revisions"));
-    assertFolder(this.#root().at("revisions", toFileName(record.id)));
-    return this.#root().at("revisions", toFileName(record.id), `${revision}.json`);
+  #recordNamed(name: string): StoryRecord | undefined {
+    const { root, index } = this.#open();
+    assertFolder(root.at("metadata"));
+    return readRecord(root, name, index.named(name));
+  }
+
+  /** The text of a revision; that of the present one from its copy where the story's file is not what was saved. */
+  async #readRevision(record: StoryRecord, revision: number): Promise<string | undefined> {
+    const { root } = this.#open();
+    const name = toFileName(record.id);
+    if (revision === record.revision && !record.isDeleted) {
+      const text = await readText(this.#storyFile(record.id));
+      if (isWhole({ text, sum: record.sum })) return text;
+      return (await readText(root.at(copyPath(name)))) ?? text;
+    }
+    assertFolder(root.at("revisions"));
+    assertFolder(root.at("revisions", name));
+    return readText(root.at("revisions", name, `${revision}.json`));
   }
 
   #storyFile(key: string): string {

@@ -1,3 +1,4 @@
+import type { FileStamp } from "./files.js";
 import { line } from "./index-file.js";
 import { toFileName } from "./names.js";
 import { type IndexEntry, type StoryRecord, serializeRecord, toEntry } from "./record.js";
@@ -6,12 +7,27 @@ import type { RootChange } from "./root.js";
 /** What a story is to become; the text where it changes. */
 export interface Next extends Omit<IndexEntry, "sequence" | "isDeleted"> {
   readonly text: string | undefined;
+  /** Another program has put the text into the story's file already. */
+  readonly source?: "outside" | undefined;
+}
+
+/** Where the present text of a story is found when it becomes a past one; undefined where it is lost. */
+export type TextPlace = "copy" | "story" | undefined;
+
+/** What a change has to know of the folder. */
+export interface ChangeContext {
+  /** The record of a story, deleted ones too. */
+  readonly recordOf: (name: string) => StoryRecord | undefined;
+  readonly placeOf: (name: string, known: StoryRecord) => TextPlace;
+  /** The state in which the file of a story was last looked at; undefined where there was none. */
+  readonly stampOf: (name: string) => FileStamp | undefined;
+  readonly sequence: number;
+  readonly historyLimit: number;
 }
 
 /** Changes of stories that are to happen together. */
 export class StoryChange {
-  readonly #recordOf: (key: string) => StoryRecord | undefined;
-  readonly #historyLimit: number;
+  readonly #context: ChangeContext;
   readonly #records = new Map<string, StoryRecord>();
   /** Texts by the file that gets them. */
   readonly #texts = new Map<string, string>();
@@ -19,10 +35,9 @@ export class StoryChange {
   readonly #removes = new Set<string>();
   #sequence: number;
 
-  constructor(recordOf: (key: string) => StoryRecord | undefined, sequence: number, historyLimit: number) {
-    this.#recordOf = recordOf;
-    this.#sequence = sequence;
-    this.#historyLimit = historyLimit;
+  constructor(context: ChangeContext) {
+    this.#context = context;
+    this.#sequence = context.sequence;
   }
 
   get isEmpty(): boolean {
@@ -31,26 +46,51 @@ export class StoryChange {
 
   /** What is known of a story, changes of this very one included; deleted ones too. */
   known(key: string): StoryRecord | undefined {
-    return this.#records.get(key) ?? this.#recordOf(key);
+    return this.named(toFileName(key));
   }
 
-  put(known: StoryRecord | undefined, { text, ...next }: Next): StoryRecord {
+  named(name: string): StoryRecord | undefined {
+    return this.#records.get(name) ?? this.#context.recordOf(name);
+  }
+
+  put(
+    known: StoryRecord | undefined,
+    { text, source, ...next }: Next,
+    place?: { readonly of: TextPlace },
+  ): StoryRecord {
     const name = toFileName(next.id);
-    if (known?.isDeleted === false) this.#keep(known, name);
-    if (text !== undefined) this.#texts.set(`stories/${name}.json`, text);
-    this.#removes.delete(`stories/${name}.json`);
+    const past = known === undefined ? [] : this.#past(known, name, place);
+    if (text !== undefined) {
+      // A copy and not a link: a program that writes into the story's file must not change the copy too.
+      this.#texts.set(copyPath(name), text);
+      if (source === undefined) this.#texts.set(storyPath(name), text);
+    }
+    this.#removes.delete(storyPath(name));
     const { revision, size, updatedAt, sum } = next;
-    const all = [{ revision, size, createdAt: updatedAt, sum }, ...(known?.history ?? [])];
-    const history = all.slice(0, this.#historyLimit);
-    for (const past of all.slice(this.#historyLimit)) this.#dropRevision(name, past.revision);
-    return this.#note({ ...next, sequence: ++this.#sequence, isDeleted: false, history });
+    const present = { revision, size, createdAt: updatedAt, sum, ...(source === undefined ? {} : { source }) };
+    const all = [present, ...past];
+    const history = all.slice(0, this.#context.historyLimit);
+    for (const { revision: old } of all.slice(this.#context.historyLimit)) this.#dropRevision(name, old);
+    const isCopied = text !== undefined || known?.isCopied === true;
+    return this.#note({ ...next, sequence: ++this.#sequence, isDeleted: false, isCopied, history });
   }
 
   remove(known: StoryRecord, now: number): void {
     const name = toFileName(known.id);
-    this.#keep(known, name);
-    this.#removes.add(`stories/${name}.json`);
-    this.#note({ ...known, updatedAt: now, sequence: ++this.#sequence, isDeleted: true });
+    const history = this.#past(known, name);
+    this.#removes.add(storyPath(name));
+    this.#removes.add(copyPath(name));
+    this.#note({ ...known, updatedAt: now, sequence: ++this.#sequence, isDeleted: true, isCopied: false, history });
+  }
+
+  /** Has the index say what the record says; files of stories stay as they are. */
+  renew(record: StoryRecord): void {
+    this.#note({ ...record, sequence: ++this.#sequence });
+  }
+
+  /** Leaves a file that takes the place of a story's, and is none, under another name beside it. */
+  setAside(name: string, as: string): void {
+    this.#keeps.push({ from: storyPath(name), to: `stories/${as}` });
   }
 
   toRootChange(): RootChange {
@@ -59,23 +99,37 @@ export class StoryChange {
       path: `metadata/${toFileName(record.id)}.meta.json`,
       text: serializeRecord(record),
     }));
-    const stories = [...this.#texts].map(([path, text]) => ({ path, text }));
-    const indexLines = records.map((record) => line(toEntry(record))).join("");
-    return { writes: [...stories, ...metadata], keeps: this.#keeps, removes: [...this.#removes], indexLines };
+    const texts = [...this.#texts].map(([path, text]) => ({ path, text }));
+    const replaced = [...this.#texts.keys(), ...this.#removes].filter((path) => path.startsWith("stories/"));
+    return {
+      writes: [...texts, ...metadata],
+      keeps: this.#keeps,
+      removes: [...this.#removes],
+      found: Object.fromEntries(replaced.map((path) => [path, this.#context.stampOf(nameOf(path)) ?? null])),
+      indexLines: (written) => records.map((record) => this.#lineOf(record, written)).join(""),
+    };
   }
 
-  /** The present file of a story becomes that of its revision too. */
-  #keep(known: StoryRecord, name: string): void {
-    const from = `stories/${name}.json`;
-    const to = `revisions/${name}/${known.revision}.json`;
-    const text = this.#texts.get(from);
+  #lineOf(record: StoryRecord, written: ReadonlyMap<string, FileStamp>): string {
+    const name = toFileName(record.id);
+    return line({ ...toEntry(record), file: written.get(storyPath(name)) ?? this.#context.stampOf(name) });
+  }
+
+  /** The history of a story whose present text becomes a past one, which gets a file of its own. */
+  #past(known: StoryRecord, name: string, place = { of: this.#context.placeOf(name, known) }): StoryRecord["history"] {
+    if (known.isDeleted || known.isRebuilt === true) return known.history;
+    const to = revisionPath(name, known.revision);
+    const text = this.#texts.get(copyPath(name));
     // A text of this very change is in no file yet.
-    if (text === undefined) this.#keeps.push({ from, to });
-    else this.#texts.set(to, text);
+    if (text !== undefined) this.#texts.set(to, text);
+    else if (place.of === "copy") this.#keeps.push({ from: copyPath(name), to });
+    else if (place.of === "story") this.#keeps.push({ from: storyPath(name), to });
+    else return known.history.filter(({ revision }) => revision !== known.revision);
+    return known.history;
   }
 
   #dropRevision(name: string, revision: number): void {
-    const path = `revisions/${name}/${revision}.json`;
+    const path = revisionPath(name, revision);
     const kept = this.#keeps.findIndex(({ to }) => to === path);
     if (kept >= 0) this.#keeps.splice(kept, 1);
     this.#texts.delete(path);
@@ -83,7 +137,24 @@ export class StoryChange {
   }
 
   #note(record: StoryRecord): StoryRecord {
-    this.#records.set(record.id, record);
+    this.#records.set(toFileName(record.id), record);
     return record;
   }
+}
+
+function storyPath(name: string): string {
+  return `stories/${name}.json`;
+}
+
+/** The present text as it was saved, whatever becomes of the story's file. */
+export function copyPath(name: string): string {
+  return `metadata/${name}.text.json`;
+}
+
+function nameOf(path: string): string {
+  return path.slice("stories/".length, -".json".length);
+}
+
+function revisionPath(name: string, revision: number): string {
+  return `revisions/${name}/${revision}.json`;
 }

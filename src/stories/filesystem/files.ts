@@ -72,6 +72,17 @@ export function lstat(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
+/** What tells one state of a file from another without reading it: inode, size and time of the last change. */
+export type FileStamp = readonly [inode: number, size: number, mtimeMs: number];
+
+export function stampOf({ ino, size, mtimeMs }: Stats): FileStamp {
+  return [ino, size, mtimeMs];
+}
+
+export function isStamp(stamp: FileStamp | undefined, { ino, size, mtimeMs }: Stats): boolean {
+  return stamp !== undefined && stamp[0] === ino && stamp[1] === size && stamp[2] === mtimeMs;
+}
+
 /** The names in a folder; none where there is no folder. */
 export function namesIn(folder: string): string[] {
   return isFolder(folder) ? readdirSync(folder) : [];
@@ -82,14 +93,14 @@ export async function readText(path: string): Promise<string | undefined> {
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
-    if (fstatSync(descriptor).size <= READ_AT_ONCE_BYTES) return readFileSync(descriptor, "utf8");
+    if (fstatSync(descriptor).size <= READ_AT_ONCE_BYTES) return withoutMark(readFileSync(descriptor, "utf8"));
   } finally {
     closeSync(descriptor);
   }
   const file = await open(path, O_RDONLY | O_NOFOLLOW).catch(ifThere);
   if (file === undefined) return undefined;
   try {
-    return await file.readFile("utf8");
+    return withoutMark(await file.readFile("utf8"));
   } finally {
     await file.close();
   }
@@ -133,19 +144,40 @@ export function readTail(
 
 /** Writes a file that must not exist yet; it is on disk when this resolves. */
 export async function writeNew(path: string, text: string): Promise<void> {
-  await writeAndSync(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), text);
+  await startWriting(path, text).synced;
+}
+
+/** The same in two steps: the text is in the file when this returns, and on the disk once `synced` resolves. */
+export function startWriting(path: string, text: string): { stamp: FileStamp; synced: Promise<void> } {
+  const descriptor = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    writeAll(descriptor, text);
+    return { stamp: stampOf(fstatSync(descriptor)), synced: syncAndClose(descriptor) };
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
 /** Appends to a file, and waits for the disk. */
 export async function append(path: string, text: string): Promise<void> {
-  await writeAndSync(openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600), text);
+  const descriptor = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+  try {
+    writeAll(descriptor, text);
+    await syncFile(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Waits until the names in a folder are on disk. */
 export async function syncFolder(path: string): Promise<void> {
   // Windows knows no such thing, and refuses.
   if (process.platform === "win32") return;
-  const descriptor = openSync(path, O_RDONLY);
+  await syncAndClose(openSync(path, O_RDONLY));
+}
+
+async function syncAndClose(descriptor: number): Promise<void> {
   try {
     await syncFile(descriptor);
   } finally {
@@ -153,14 +185,14 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-async function writeAndSync(descriptor: number, text: string): Promise<void> {
-  try {
-    const bytes = Buffer.from(text, "utf8");
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-    await syncFile(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+function writeAll(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text, "utf8");
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+}
+
+/** Without the byte order mark, which editors on Windows put first and JSON does not allow. */
+function withoutMark(text: string): string {
+  return text.startsWith("\u{FEFF}") ? text.slice(1) : text;
 }
 
 function openFile(path: string, flags: number): number | undefined {

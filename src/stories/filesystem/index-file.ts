@@ -1,8 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { hashText } from "../../repositories/checksum.js";
-import { readTail } from "./files.js";
+import { type FileStamp, readTail } from "./files.js";
+import { toFileName } from "./names.js";
 import type { IndexEntry } from "./record.js";
+
+/** What the index knows of a story, and of its file as it was written. */
+export interface IndexedEntry extends IndexEntry {
+  readonly file?: FileStamp | undefined;
+}
 
 /** Lines beyond twice the stories before the file is written anew. */
 const SPARE_LINES = 1_000;
@@ -15,7 +21,8 @@ const SUM_CHARS = 8;
  */
 export class StoryIndex {
   readonly #path: string;
-  #entries = new Map<string, IndexEntry>();
+  /** By file name. */
+  #entries = new Map<string, IndexedEntry>();
   #sorted: readonly IndexEntry[] | undefined;
   #identity = "";
   /** The first line, which tells this file from one made anew, whose inode may be the same. */
@@ -38,12 +45,17 @@ export class StoryIndex {
     return this.#lineCount > SPARE_LINES + 2 * this.#entries.size;
   }
 
-  get(id: string): IndexEntry | undefined {
-    return this.#entries.get(id);
+  get(id: string): IndexedEntry | undefined {
+    return this.#entries.get(toFileName(id));
   }
 
-  get size(): number {
-    return this.#entries.size;
+  /** The entry of the story that has this file name. */
+  named(name: string): IndexedEntry | undefined {
+    return this.#entries.get(name);
+  }
+
+  names(): Iterable<string> {
+    return this.#entries.keys();
   }
 
   /** The newest updated first. */
@@ -99,8 +111,9 @@ export class StoryIndex {
       this.#lineCount++;
       this.#sequence = Math.max(this.#sequence, entry.sequence);
       if (entry.id === undefined) continue;
-      if (entry.isDeleted) this.#entries.delete(entry.id);
-      else this.#entries.set(entry.id, entry as IndexEntry);
+      const name = toFileName(entry.id);
+      if (entry.isDeleted) this.#entries.delete(name);
+      else this.#entries.set(name, entry as IndexedEntry);
     }
     this.#sorted = undefined;
     return true;
@@ -108,7 +121,7 @@ export class StoryIndex {
 }
 
 /** A line of the index; one without an id only says how far the changes are counted. */
-export function line(entry: IndexEntry | { readonly sequence: number; readonly made: string }): string {
+export function line(entry: IndexedEntry | { readonly sequence: number; readonly made: string }): string {
   const json = JSON.stringify(entry);
   return `["${hashText(json).slice(0, SUM_CHARS)}",${json}]\n`;
 }

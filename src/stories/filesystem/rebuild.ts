@@ -1,101 +1,81 @@
 import { statSync } from "node:fs";
 import { hashText } from "../../repositories/checksum.js";
-import { type StoryData, titleAfter, titleIn } from "../story.js";
-import { namesIn, readText, readTextSync } from "./files.js";
+import { titleAfter, titleIn } from "../story.js";
+import { lstat, namesIn, readTextSync } from "./files.js";
 import { fromFileName, toFileName } from "./names.js";
-import {
-  type IndexEntry,
-  parseRecord,
-  type RevisionRecord,
-  type StoryRecord,
-  serializeRecord,
-  toEntry,
-} from "./record.js";
+import { type IndexEntry, parseRecord, type RevisionRecord, type StoryRecord, toEntry } from "./record.js";
 import type { StoryRoot } from "./root.js";
+import { parseStory } from "./story-text.js";
 
-const STORY = ".json";
 const METADATA = ".meta.json";
 
-/**
- * The entries of all stories, from their metadata; only under the lock. A story whose metadata is missing or damaged
- * gets new: its JSON and its earlier revisions say all but tags and exact times.
- */
-export async function readEntries(root: StoryRoot): Promise<IndexEntry[]> {
-  const records = new Map<string, StoryRecord>();
+/** The entries of all stories that have metadata; only under the lock. The others are found by the next look at them. */
+export function readEntries(root: StoryRoot): IndexEntry[] {
+  const entries: IndexEntry[] = [];
   for (const file of namesIn(root.at("metadata"))) {
     if (!file.endsWith(METADATA)) continue;
-    const record = parseRecord(readTextSync(root.at("metadata", file)));
-    const name = file.slice(0, -METADATA.length);
-    if (record !== undefined && toFileName(record.id) === name) records.set(name, record);
+    const record = readMetadata(root, file.slice(0, -METADATA.length));
+    if (record?.isDeleted === false) entries.push(toEntry(record));
   }
-  let sequence = Math.max(0, ...[...records.values()].map((record) => record.sequence));
-  for (const file of namesIn(root.at("stories"))) {
-    const name = file.slice(0, -STORY.length);
-    if (!file.endsWith(STORY) || records.has(name)) continue;
-    const record = await adopt(root, name, sequence + 1);
-    if (record === undefined) continue;
-    sequence++;
-    records.set(name, record);
-    await root.write(`metadata/${name}${METADATA}`, serializeRecord(record));
-  }
-  return [...records.values()].filter((record) => !record.isDeleted).map(toEntry);
+  return entries;
 }
 
-/** The record of a story file without one; undefined where it is no story, or nothing says of which id. */
-async function adopt(root: StoryRoot, name: string, sequence: number): Promise<StoryRecord | undefined> {
-  const path = root.at("stories", `${name}${STORY}`);
-  const text = await readText(path);
-  const data = parse(text);
-  if (text === undefined || data === undefined) return undefined;
+/**
+ * What is known of a story, a deleted one too. Where its metadata is missing or damaged, the index and the revisions
+ * say all but what they do not hold: tags and exact times.
+ */
+export function readRecord(root: StoryRoot, name: string, entry: IndexEntry | undefined): StoryRecord | undefined {
+  const record = readMetadata(root, name);
+  if (record !== undefined) return record;
+  const past = readRevisions(root, name);
+  const history = past.map(({ text, ...revision }) => revision);
+  if (entry !== undefined) {
+    const { revision, size, updatedAt, sum } = entry;
+    const present = { revision, size, createdAt: updatedAt, sum };
+    const isKept = history[0]?.revision === revision;
+    return { ...toEntry(entry), history: isKept ? history : [present, ...history] };
+  }
+  const [last] = past;
+  const data = last === undefined ? undefined : parseStory(last.text);
+  if (last === undefined || data === undefined || typeof data === "string") return undefined;
   const id = idOf(name, data);
   if (id === undefined) return undefined;
-  const history = await readHistory(root, name);
-  const revision = (history[0]?.revision ?? 0) + 1;
-  const size = Buffer.byteLength(text);
-  const sum = hashText(text);
-  const updatedAt = Math.trunc(statSync(path).mtimeMs);
-  const createdAt = history.at(-1)?.createdAt ?? updatedAt;
-  const title = titleAfter({ ownTitle: undefined, dataTitle: titleIn(data) }, undefined);
-  const present = { revision, size, createdAt: updatedAt, sum };
-  const times = { createdAt: Math.min(createdAt, updatedAt), updatedAt };
   return {
     id,
-    ...title,
+    ...titleAfter({ ownTitle: undefined, dataTitle: titleIn(data) }, undefined),
     tags: [],
-    size,
-    revision,
-    ...times,
-    sequence,
-    sum,
-    isDeleted: false,
-    history: [present, ...history],
+    size: last.size,
+    revision: last.revision,
+    createdAt: Math.min(...history.map(({ createdAt }) => createdAt)),
+    updatedAt: last.createdAt,
+    sequence: 0,
+    sum: last.sum,
+    isDeleted: lstat(root.at("stories", `${name}.json`)) === undefined,
+    history,
+    isRebuilt: true,
   };
 }
 
-function parse(text: string | undefined): StoryData | undefined {
-  try {
-    const data: unknown = JSON.parse(text ?? "");
-    return typeof data === "object" && data !== null && !Array.isArray(data) ? (data as StoryData) : undefined;
-  } catch {
-    // Not a story; whatever it is, it stays where it is.
-    return undefined;
-  }
-}
-
-function idOf(name: string, data: StoryData): string | undefined {
-  const { id } = data;
+/** The id of a story by its file name; of one whose id is too long for a name, by what it says itself. */
+export function idOf(name: string, { id }: { readonly id?: unknown }): string | undefined {
   return fromFileName(name) ?? (typeof id === "string" && toFileName(id) === name ? id : undefined);
 }
 
-async function readHistory(root: StoryRoot, name: string): Promise<RevisionRecord[]> {
-  const history: RevisionRecord[] = [];
+function readMetadata(root: StoryRoot, name: string): StoryRecord | undefined {
+  const record = parseRecord(readTextSync(root.at("metadata", `${name}${METADATA}`)));
+  return record !== undefined && toFileName(record.id) === name ? record : undefined;
+}
+
+/** Newest first. */
+function readRevisions(root: StoryRoot, name: string): (RevisionRecord & { readonly text: string })[] {
+  const revisions: (RevisionRecord & { readonly text: string })[] = [];
   for (const file of namesIn(root.at("revisions", name))) {
     const revision = Number(/^([1-9]\d{0,14})\.json$/.exec(file)?.[1]);
     const path = root.at("revisions", name, file);
-    const text = Number.isNaN(revision) ? undefined : await readText(path);
+    const text = Number.isNaN(revision) ? undefined : readTextSync(path);
     if (text === undefined) continue;
     const createdAt = Math.trunc(statSync(path).mtimeMs);
-    history.push({ revision, size: Buffer.byteLength(text), createdAt, sum: hashText(text) });
+    revisions.push({ revision, size: Buffer.byteLength(text), createdAt, sum: hashText(text), text });
   }
-  return history.sort((a, b) => b.revision - a.revision);
+  return revisions.sort((a, b) => b.revision - a.revision);
 }

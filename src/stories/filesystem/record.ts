@@ -8,6 +8,8 @@ export interface RevisionRecord {
   readonly createdAt: number;
   /** Of its JSON. */
   readonly sum: string;
+  /** Another program made it, by changing the file. */
+  readonly source?: "outside" | undefined;
 }
 
 /** What the index knows of each story. */
@@ -31,6 +33,10 @@ export interface IndexEntry {
 export interface StoryRecord extends IndexEntry {
   /** Newest first, the present one included. */
   readonly history: readonly RevisionRecord[];
+  /** The present text is in a file beside the metadata too. Older versions of this library leave this out. */
+  readonly isCopied?: boolean;
+  /** Put together from the revisions, all of which have their files. */
+  readonly isRebuilt?: true;
 }
 
 export function toMetadata({ id, title, tags, size, revision, createdAt, updatedAt }: IndexEntry): StoryMetadata {
@@ -38,8 +44,9 @@ export function toMetadata({ id, title, tags, size, revision, createdAt, updated
   return { id, title, tags: [...tags], size, revision, ...times };
 }
 
-export function toEntry({ history, ...entry }: StoryRecord): IndexEntry {
-  return entry;
+export function toEntry(record: IndexEntry): IndexEntry {
+  const { id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt, sequence, sum, isDeleted } = record;
+  return { id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt, sequence, sum, isDeleted };
 }
 
 /** The text of a metadata file, with a checksum over all of it. */

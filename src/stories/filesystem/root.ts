@@ -1,15 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { linkSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { stamp } from "../../client/file-steps.js";
 import { StorageError } from "../../errors.js";
 import { FileLock } from "../../memvid/file-lock.js";
+import { asideName } from "./conflict-files.js";
 import {
   append,
   assertFolder,
+  type FileStamp,
+  isStamp,
   lstat,
   makeFolder,
   namesIn,
   readTextSync,
+  startWriting,
   syncFolder,
   toFileError,
   writeNew,
@@ -22,8 +27,10 @@ export interface RootChange {
   /** Files that stay as they are now, under another name as well. */
   readonly keeps: readonly { readonly from: string; readonly to: string }[];
   readonly removes: readonly string[];
-  /** Lines for the index. */
-  readonly indexLines: string;
+  /** The state of each file that another program may change: one found in another state is put aside, not replaced. */
+  readonly found: Readonly<Record<string, FileStamp | null>>;
+  /** Lines for the index, made when the stamps of the files written are known. */
+  readonly indexLines: (written: ReadonlyMap<string, FileStamp>) => string;
 }
 
 /** A change as the journal has it: all that is left to do is to move files. */
@@ -31,6 +38,9 @@ interface Journal {
   readonly keeps: readonly { readonly from: string; readonly to: string }[];
   readonly moves: readonly { readonly from: string; readonly to: string }[];
   readonly removes: readonly string[];
+  readonly found?: Readonly<Record<string, FileStamp | null>>;
+  /** Tells the files that are put aside from those of other changes. */
+  readonly aside?: string;
   readonly indexLines: string;
   /** Removes all there is before; the lines are then the whole index. */
   readonly isClear?: boolean;
@@ -42,6 +52,8 @@ export const TOKEN = "token.json";
 const JOURNAL = ".journal.json";
 const STAGE = ".tmp";
 const LOCK_TIMEOUT_MS = 30_000;
+/** Files of a change that are open at once: a process may be allowed no more than 256. */
+const SYNCS_AT_ONCE = 32;
 /** How long this process keeps the lock while it has more to do, so that others get their turn. */
 const HOLD_MS = 50;
 const LOCK_CANDIDATE = /^\.write\.lock\.[0-9a-f]+\.new$/;
@@ -99,20 +111,38 @@ export class StoryRoot {
   }
 
   /** Makes a change; only under the lock. Rejects where nothing of it has happened. */
-  async commit({ writes, keeps, removes, indexLines }: RootChange): Promise<void> {
+  async commit({ writes, keeps, removes, found, indexLines }: RootChange): Promise<void> {
     const moves = writes.map(({ path }) => ({ from: `${STAGE}/${this.#stageName()}`, to: path }));
-    await this.#decide({ keeps, moves, removes, indexLines }, writes);
+    const aside = `${stamp(new Date())}-${randomUUID().slice(0, 8)}`;
+    await this.#decide(
+      writes,
+      (written) => ({
+        keeps,
+        moves,
+        removes,
+        found,
+        aside,
+        indexLines: indexLines(written),
+      }),
+      { keeps, moves },
+    );
   }
 
   /** Removes everything; only under the lock. */
   async clear(indexLines: string): Promise<void> {
-    await this.#decide({ keeps: [], moves: [], removes: [], indexLines, isClear: true }, []);
+    const nothing = { keeps: [], moves: [], removes: [] };
+    await this.#decide([], () => ({ ...nothing, indexLines, isClear: true }), nothing);
   }
 
-  async #decide(journal: Journal, writes: RootChange["writes"]): Promise<void> {
-    const { keeps, moves } = journal;
+  async #decide(
+    writes: RootChange["writes"],
+    toJournal: (written: ReadonlyMap<string, FileStamp>) => Journal,
+    { keeps, moves }: Pick<Journal, "keeps" | "moves">,
+  ): Promise<void> {
     for (const folder of [...FOLDERS, STAGE]) assertFolder(this.at(folder));
     const staged = this.at(STAGE, this.#stageName());
+    let syncing: Promise<void>[] = [];
+    let journal: Journal;
     try {
       for (const { to } of moves) makeFolder(dirname(this.at(to)));
       for (const { to } of keeps) {
@@ -120,18 +150,25 @@ export class StoryRoot {
         // Left over from a folder that was put together by hand: no metadata names it.
         rmSync(this.at(to), { force: true });
       }
-      const staging = writes.map(({ text }, i) => writeNew(this.at(moves[i]!.from), text));
-      // All of it is settled before any of it is taken back.
-      for (const { status, reason } of (await Promise.allSettled([
-        ...staging,
-        writeNew(staged, JSON.stringify(journal)),
-      ])) as PromiseRejectedResult[]) {
-        if (status === "rejected") throw reason;
+      const written = new Map<string, FileStamp>();
+      for (const [index, { path, text }] of writes.entries()) {
+        if (syncing.length === SYNCS_AT_ONCE) {
+          await Promise.all(syncing);
+          syncing = [];
+        }
+        const { stamp: own, synced } = startWriting(this.at(moves[index]!.from), text);
+        written.set(path, own);
+        syncing.push(synced);
       }
+      journal = toJournal(written);
+      syncing.push(writeNew(staged, JSON.stringify(journal)));
+      await Promise.all(syncing);
       // The journal counts on the names of what is staged, and a loss of power may keep the later one of two.
       await syncFolder(this.at(STAGE));
       renameSync(staged, this.at(JOURNAL));
     } catch (error) {
+      // All of it is settled before any of it is taken back.
+      await Promise.allSettled(syncing);
       for (const { from } of moves) rmSync(this.at(from), { force: true });
       rmSync(staged, { force: true });
       throw error;
@@ -204,7 +241,8 @@ export class StoryRoot {
   }
 
   /** Any number of times with the same outcome. */
-  async #finish({ keeps, moves, removes, indexLines, isClear }: Journal): Promise<void> {
+  async #finish(journal: Journal): Promise<void> {
+    const { keeps, moves, removes, indexLines, isClear } = journal;
     if (isClear === true) {
       await this.#empty(indexLines);
       rmSync(this.at(JOURNAL), { force: true });
@@ -223,18 +261,31 @@ export class StoryRoot {
     }
     for (const { from, to } of moves) {
       touch(to);
-      if (lstat(this.at(from)) !== undefined) renameSync(this.at(from), this.at(to));
+      if (lstat(this.at(from)) === undefined) continue;
+      this.#putAside(journal, to);
+      renameSync(this.at(from), this.at(to));
     }
     for (const path of removes) {
       touch(path);
+      this.#putAside(journal, path);
       rmSync(this.at(path), { force: true });
     }
-    await Promise.all([...[...folders].map(syncFolder), this.#extendIndex(indexLines)]);
+    await Promise.all([...[...folders].map(syncFolder), this.extendIndex(indexLines)]);
     rmSync(this.at(JOURNAL), { force: true });
   }
 
-  /** One that is not there is made from the files by whoever reads it next. */
-  async #extendIndex(lines: string): Promise<void> {
+  /** Keeps a file that another program has put in place since the change was made up, under a name beside it. */
+  #putAside({ found, aside }: Journal, path: string): void {
+    const expected = found?.[path];
+    if (expected === undefined || aside === undefined) return;
+    const stats = lstat(this.at(path));
+    if (stats?.isFile() !== true || isStamp(expected ?? undefined, stats)) return;
+    const to = this.at(asideName(path, aside));
+    if (lstat(to) === undefined) linkSync(this.at(path), to);
+  }
+
+  /** Adds lines to the index; only under the lock. The next reader rebuilds one that is not there from the files. */
+  async extendIndex(lines: string): Promise<void> {
     if (lstat(this.at(INDEX))?.isFile() !== true) return;
     await append(this.at(INDEX), lines).catch(() => this.#dropIndex());
   }

@@ -95,6 +95,14 @@ export const optionalCases: readonly BackendCase[] = [
       assert.ok(!(await backend.loadGithubToken()), "a deleted token is gone");
     },
   ),
+  group("conflicted copies are a list, and none of them is a story", ["conflicts"], async (backend) => {
+    await backend.save("a", { n: 1 }, {});
+    for (const { path, name } of await backend.conflicts()) assert.ok(typeof path === "string" && name !== "");
+    assert.deepEqual(
+      (await backend.list({})).map(({ id }) => id),
+      ["a"],
+    );
+  }),
   group("saveIf saves only what is at the expected revision", ["saveIf"], async (backend) => {
     const conflict = async (key: string, expected: number) => {
       const error = await rejection(backend.saveIf(key, { lost: true }, {}, expected), `saveIf at ${expected}`);

@@ -1,0 +1,73 @@
+import { fromFileName } from "./names.js";
+
+/** A file beside a story's that another program made because two sides had changed the story. */
+export interface StoryConflictFile {
+  /** The id of the story; undefined where the name does not tell. */
+  readonly id: string | undefined;
+  readonly path: string;
+  /** The name of the file. */
+  readonly name: string;
+  /** What made it. `holdfast` is what was found in a story's place and was no story, or came in the middle of a save. */
+  readonly source: ConflictSource;
+  readonly size: number;
+  readonly modifiedAt: Date;
+}
+
+export type ConflictSource =
+  | "dropbox"
+  | "onedrive"
+  | "syncthing"
+  | "nextcloud"
+  | "google-drive"
+  | "icloud"
+  | "git"
+  | "holdfast";
+
+const ASIDE = ".outside-conflict-";
+
+/** How programs name a copy; the first group is the name of the story's file without `.json`. */
+const SURE: readonly (readonly [ConflictSource, RegExp])[] = [
+  ["holdfast", /^(.+)\.outside-conflict-[0-9a-f-]+\.json$/],
+  ["syncthing", /^(.+)\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]+)?\.json$/],
+  // "q (Ann's conflicted copy 2026-11-30).json", "q (conflicted copy 2026-11-30 101500).json", "q (Case Conflict 1).json".
+  ["dropbox", /^(.+?) ?\([^()]*(?:conflicted copy|(?:case|sync|encoding|white ?space) conflict)[^()]*\)\.json$/i],
+  ["git", /^(.+)_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+\.json$/],
+  ["git", /^(.+)\.json\.(?:BACKUP|BASE|LOCAL|REMOTE)\.\d+\.json$/],
+  ["git", /^(.+)\.json(?:\.orig|\.mine|\.r\d+|~.+)$/],
+];
+/** Names that a file may have for another reason: they count where there is a story of the first group. */
+const LIKELY: readonly (readonly [ConflictSource, RegExp])[] = [
+  ["nextcloud", /^(.+)_conflict-\d{8}-\d{6}\.json$/],
+  ["google-drive", /^(.+?) ?(?:\[conflict[^\]]*\]|\(\d+\))\.json$/i],
+  ["icloud", /^(.+) \d+\.json$/],
+];
+/** The name of a computer, as OneDrive puts it after the name of the file; in lower case it may be a story's own. */
+const COMPUTER = /^(?=.*[A-Z])[A-Za-z0-9][A-Za-z0-9' _-]*$/;
+
+/** Of which story a file of this name is a copy; undefined for other names. `isStory` knows the names of the stories. */
+export function parseConflictName(
+  file: string,
+  isStory: (name: string) => boolean,
+): { readonly id: string | undefined; readonly source: ConflictSource } | undefined {
+  for (const [source, pattern] of SURE) {
+    const base = pattern.exec(file)?.[1];
+    if (base !== undefined) return { id: fromFileName(base), source };
+  }
+  for (const [source, pattern] of LIKELY) {
+    const base = pattern.exec(file)?.[1];
+    if (base !== undefined && isStory(base)) return { id: fromFileName(base), source };
+  }
+  if (!file.endsWith(".json")) return undefined;
+  for (let at = file.lastIndexOf("-"); at > 0; at = file.lastIndexOf("-", at - 1)) {
+    const base = file.slice(0, at);
+    if (isStory(base) && COMPUTER.test(file.slice(at + 1, -".json".length))) {
+      return { id: fromFileName(base), source: "onedrive" };
+    }
+  }
+  return undefined;
+}
+
+/** The path at which a file found in place of a story's is kept; `mark` is made of digits, `-` and a to f. */
+export function asideName(path: string, mark: string): string {
+  return `${path.replace(/\.json$/, "")}${ASIDE}${mark}.json`;
+}
