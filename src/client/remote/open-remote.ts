@@ -1,5 +1,4 @@
-import { chmodSync, existsSync, readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync } from "node:fs";
 import { type Client, LibsqlError } from "@libsql/client";
 import { resolveClientOptions } from "../../options.js";
 import { parseLocalUrl } from "../file-url.js";
@@ -7,6 +6,8 @@ import type { SettledClientConfig } from "../index.js";
 import { LocalClient } from "../local-client.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
+import { makePrivate } from "./replica-files.js";
+import { ReplicaRelay } from "./replica-relay.js";
 import { ReplicaSync } from "./replica-sync.js";
 
 export interface RemoteTarget {
@@ -63,16 +64,10 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
   const isNew = !existsSync(path);
   const { acquireTimeoutMs } = options;
   const primary = new RemoteClient({ config: { ...shared, url: syncUrl }, requestTimeoutMs, acquireTimeoutMs, redact });
-  const sync = new ReplicaSync({
-    path,
-    syncUrl: toHttp(syncUrl),
-    authToken,
-    encryptionKey,
-    remoteEncryptionKey,
-    timeoutMs: requestTimeoutMs,
-    probe: () => primary.ping(),
-    redact,
-  });
+  const timeoutMs = requestTimeoutMs;
+  const send = (config.fetch ?? fetch) as typeof fetch;
+  const relay = new ReplicaRelay({ url: toHttp(syncUrl), authToken, timeoutMs, fetch: send, redact });
+  const sync = new ReplicaSync({ path, relay, encryptionKey, remoteEncryptionKey, timeoutMs, redact });
   const openLocal = () => new LocalClient({ ...options, ...local, encryptionKey });
   const syncIntervalMs = syncInterval * 1000;
   const client = new ReplicaClient({ path, primary, sync, openLocal, readYourWrites, syncIntervalMs });
@@ -100,14 +95,4 @@ function assertHttp(name: string, url: string): void {
 function toHttp(url: string): string {
   const scheme = /[?&]tls=0(&|$)/.test(url) ? "http:" : "https:";
   return url.replace(/^libsql:/i, scheme).replace(/\?.*$/, "");
-}
-
-/** SQLite has made the files readable for everybody that the umask lets in. */
-function makePrivate(path: string): void {
-  const name = basename(path);
-  for (const file of readdirSync(dirname(path))) {
-    const isOurs =
-      file === name || [`${name}-wal`, `${name}-shm`, `${name}-info`, `${name}-client_wal_index`].includes(file);
-    if (isOurs) chmodSync(join(dirname(path), file), 0o600);
-  }
 }

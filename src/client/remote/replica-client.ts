@@ -56,10 +56,13 @@ export class ReplicaClient implements Client {
 
   /** Fetches for the first time; a file that has been fetched before will do when the primary cannot be reached. */
   async start(): Promise<void> {
+    const { sync } = this.#options;
     try {
       await this.sync();
     } catch (error) {
-      if ((error as LibsqlError).code !== "UNAVAILABLE" || !this.#hasFile()) throw error;
+      if ((error as LibsqlError).code !== "UNAVAILABLE") throw error;
+      // A large file on a slow line: it goes on for as long as data comes in.
+      if (!sync.isComplete) await sync.runPatiently();
     }
   }
 
@@ -170,7 +173,9 @@ export class ReplicaClient implements Client {
     this.#assertOpen();
     this.guard?.("read");
     if (this.#isBehind && this.#options.readYourWrites) await this.sync();
-    if (this.#local === undefined && this.#hasFile()) this.#local = this.#options.openLocal();
+    const { sync, openLocal } = this.#options;
+    if (sync.unusable !== undefined) return this.#primary;
+    if (this.#local === undefined && sync.isComplete && this.#hasFile()) this.#local = openLocal();
     return this.#local ?? this.#primary;
   }
 

@@ -1,88 +1,92 @@
-import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
-import type { Replicated } from "@libsql/client";
+import type { Worker } from "node:worker_threads";
+import { LibsqlError, type Replicated } from "@libsql/client";
 import type { Timer } from "../../timers.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
 import { timedOut, UnavailableError } from "./remote-error.js";
+import { replicaUnusable } from "./replica-files.js";
+import type { ReplicaRelay } from "./replica-relay.js";
+import { startReplicaThread, type ThreadAnswer } from "./replica-thread.js";
 
 export interface ReplicaSyncOptions {
   readonly path: string;
-  readonly syncUrl: string;
-  readonly authToken: string | undefined;
+  readonly relay: ReplicaRelay;
   readonly encryptionKey: string | undefined;
   readonly remoteEncryptionKey: string | undefined;
   readonly timeoutMs: number;
-  /** Rejects when the primary cannot be reached, within its own time: asked before the call that blocks. */
-  readonly probe: () => Promise<unknown>;
   readonly redact: (text: string) => string;
 }
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 
-interface Answer {
-  readonly id: number;
-  readonly replicated?: Replicated;
-  readonly message?: string;
-}
-
 interface Waiter {
+  readonly id: number;
   readonly resolve: (replicated: Replicated) => void;
   readonly reject: (error: Error) => void;
 }
 
 /**
- * What runs on the thread. As text, since it is the same from source and from the build.
- *
- * The library opens a replica by a network call that blocks. Fetching has a form that does not: with it the thread,
- * and so the process, can end at any time.
- */
-const THREAD = `
-const { parentPort, workerData } = require("node:worker_threads");
-const Database = require(workerData.library);
-const { sync } = require(workerData.asyncLibrary).prototype;
-let database;
-let running = Promise.resolve();
-parentPort.on("message", (id) => {
-  running = running.then(async () => {
-    if (id === 0) {
-      database?.close();
-      parentPort.close();
-      return;
-    }
-    try {
-      database ??= new Database(workerData.path, workerData.options);
-      const { frame_no, frames_synced } = (await sync.call({ db: database.db })) ?? {};
-      parentPort.postMessage({ id, replicated: { frame_no, frames_synced } });
-    } catch (error) {
-      parentPort.postMessage({ id, message: String(error.message) });
-    }
-  });
-});
-`;
-
-/**
- * Fetches the primary's frames into the file of an embedded replica, on a thread of its own.
+ * Fetches the primary's frames into the file of an embedded replica, on one thread.
  *
  * A call that comes while one runs waits for the next one, which all such calls share: the one that runs may have
- * asked the primary before the caller's write was there.
+ * asked the primary before the caller's write was there. A fetch cannot be interrupted, so one that takes longer than
+ * its callers wait goes on, and the next begins when it has ended: two at a time would corrupt the file.
  */
 export class ReplicaSync {
   readonly #options: ReplicaSyncOptions;
   #worker: Worker | undefined;
-  #waiting: { id: number; waiter: Waiter } | undefined;
+  #waiter: Waiter | undefined;
   #running: Promise<Replicated> | undefined;
   #next: Promise<Replicated> | undefined;
   #count = 0;
+  #callers = 0;
   #isClosed = false;
+  #isComplete = false;
+  #unusable: LibsqlError | undefined;
 
   constructor(options: ReplicaSyncOptions) {
     this.#options = options;
   }
 
-  /** Resolves when everything that the primary had at the time of the call is here; rejects with UNAVAILABLE. */
-  run(): Promise<Replicated> {
+  /** Whether the file has held all that the primary had at some time; before that it answers no reads. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Why the file cannot go on as a replica. */
+  get unusable(): LibsqlError | undefined {
+    return this.#unusable;
+  }
+
+  /**
+   * Resolves when everything that the primary had at the time of the call is here; rejects with UNAVAILABLE, after
+   * `timeoutMs` at the latest, and with REPLICA_UNUSABLE.
+   */
+  async run(): Promise<Replicated> {
+    return this.#within(this.#request(), this.#options.timeoutMs);
+  }
+
+  /** The same, for as long as data comes in: the primary may be silent for `timeoutMs`, and not longer. */
+  async runPatiently(): Promise<Replicated> {
+    return this.#within(this.#request(), Number.POSITIVE_INFINITY);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#options.relay.interrupt();
+    await this.#running?.catch(() => undefined);
+    const worker = this.#worker;
+    if (worker !== undefined) {
+      const ended = new Promise((resolve) => worker.once("exit", resolve));
+      worker.ref();
+      worker.postMessage(null);
+      await ended;
+    }
+    this.#options.relay.close();
+  }
+
+  #request(): Promise<Replicated> {
     if (this.#running === undefined) return this.#start();
     this.#next ??= this.#running
       .catch(() => undefined)
@@ -93,16 +97,21 @@ export class ReplicaSync {
     return this.#next;
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    await this.#running?.catch(() => undefined);
-    if (this.#worker !== worker) return;
-    const ended = new Promise((resolve) => worker.once("exit", resolve));
-    worker.ref();
-    worker.postMessage(0);
-    await ended;
+  /** Waits for the fetch no longer than `ms`; the fetch itself goes on. */
+  async #within(fetch: Promise<Replicated>, ms: number): Promise<Replicated> {
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      if (ms <= MAX_TIMER_MS) timer = setTimeout(() => reject(timedOut(ms, false)), ms);
+    });
+    this.#callers++;
+    this.#worker?.ref();
+    try {
+      return await Promise.race([fetch, late]);
+    } finally {
+      clearTimeout(timer);
+      this.#callers--;
+      if (this.#callers === 0) this.#worker?.unref();
+    }
   }
 
   #start(): Promise<Replicated> {
@@ -117,13 +126,13 @@ export class ReplicaSync {
 
   /**
    * While the primary packs its log, it has neither the frames nor their snapshot for a moment, which under load lasts
-   * seconds: asked again as long as the call may take.
+   * seconds: asked again as long as a call may take.
    */
   async #fetch(): Promise<Replicated> {
     const end = performance.now() + this.#options.timeoutMs;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       try {
-        return await this.#request(end - performance.now());
+        return await this.#ask();
       } catch (error) {
         const isPacking = (error as Error).message.includes("snapshot not found");
         if (!isPacking || performance.now() + pause >= end) throw error;
@@ -132,70 +141,77 @@ export class ReplicaSync {
     }
   }
 
-  async #request(timeLeftMs: number): Promise<Replicated> {
+  async #ask(): Promise<Replicated> {
     if (this.#isClosed) throw new UnavailableError("The replica is closed", "notApplied");
-    const { timeoutMs, probe } = this.#options;
-    if (this.#worker === undefined) await probe();
+    if (this.#unusable !== undefined) throw this.#unusable;
+    const { timeoutMs, relay } = this.#options;
+    const syncUrl = await relay.listen();
+    relay.takeFailure();
+    const worker = this.#open(syncUrl);
     const id = ++this.#count;
-    const worker = this.#open();
-    let timer: Timer | undefined;
-    worker.ref();
     try {
       return await new Promise<Replicated>((resolve, reject) => {
-        this.#waiting = { id, waiter: { resolve, reject } };
-        if (timeLeftMs <= MAX_TIMER_MS) {
-          timer = setTimeout(() => {
-            // The call itself cannot be interrupted: the next one gets another thread.
-            this.#abandon(worker);
-            reject(timedOut(timeoutMs, false));
-          }, timeLeftMs);
-        }
-        worker.postMessage(id);
+        this.#waiter = { id, resolve, reject };
+        worker.postMessage({ id, waitMs: timeoutMs });
       });
     } finally {
-      clearTimeout(timer);
-      this.#waiting = undefined;
-      worker.unref();
+      this.#waiter = undefined;
     }
   }
 
-  #open(): Worker {
+  #open(syncUrl: string): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const { path, timeoutMs, redact, probe, ...options } = this.#options;
-    // The library of @libsql/client: two copies of SQLite on one file drop each other's locks.
-    const { resolve } = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));
-    const [library, asyncLibrary] = [resolve("libsql"), resolve("libsql/promise")];
-    const worker = new Worker(THREAD, { eval: true, workerData: { library, asyncLibrary, path, options } });
-    worker.on("message", ({ id, replicated, message }: Answer) => {
-      if (this.#waiting?.id !== id) return;
-      const { waiter } = this.#waiting;
-      if (replicated !== undefined) waiter.resolve(replicated as Replicated);
-      else waiter.reject(syncFailed(redact(message ?? "")));
-    });
+    const { path, relay, encryptionKey, remoteEncryptionKey, redact } = this.#options;
+    const options = { syncUrl, authToken: relay.token, encryptionKey, remoteEncryptionKey };
+    const worker = startReplicaThread({ path, options });
+    worker.on("message", (answer: ThreadAnswer) => this.#take(answer));
     const fail = (error: Error) => {
-      this.#abandon(worker);
-      this.#waiting?.waiter.reject(syncFailed(redact(error.message)));
+      if (this.#worker === worker) this.#worker = undefined;
+      this.#waiter?.reject(syncFailed(redact(error.message)));
     };
     worker.on("error", fail);
-    worker.on("exit", () => {
-      if (this.#worker === worker) fail(new Error("its thread has ended"));
-    });
+    worker.on("exit", () => fail(new Error("its thread has ended")));
+    if (this.#callers === 0) worker.unref();
     this.#worker = worker;
     return worker;
   }
 
-  #abandon(worker: Worker): void {
-    if (this.#worker === worker) this.#worker = undefined;
-    worker.unref();
-    // It ends when its call returns: the library does not survive that the thread goes away first.
-    worker.postMessage(0);
+  #take({ id, replicated, isComplete, message, unusable, isBusy }: ThreadAnswer): void {
+    if (this.#waiter?.id !== id) return;
+    const { resolve, reject } = this.#waiter;
+    if (isComplete !== undefined) {
+      this.#isComplete = isComplete;
+      return;
+    }
+    if (replicated !== undefined) {
+      this.#isComplete = true;
+      resolve(replicated);
+      return;
+    }
+    const { path, relay, redact, timeoutMs } = this.#options;
+    const failure = relay.takeFailure();
+    const text = redact(message ?? "");
+    if (unusable !== undefined) {
+      this.#unusable = replicaUnusable(path, unusable);
+      reject(this.#unusable);
+    } else if (isBusy === true) {
+      const reason = `another process fetched into the same file for more than ${timeoutMs} ms`;
+      reject(syncFailed(reason));
+    } else if (failure instanceof LibsqlError && !(failure instanceof UnavailableError)) reject(failure);
+    else if (failure !== undefined) reject(syncFailed(failure.message, failure));
+    else if (PERMANENT.test(text)) reject(replicaUnusable(path, { reason: `it cannot be fetched into (${text})` }));
+    else reject(syncFailed(text));
   }
 }
 
-function syncFailed(reason: string): UnavailableError {
-  const text = reason.split("\n", 1)[0] ?? "";
+/** What SQLite and libSQL say of files that no later call will find better. */
+const PERMANENT = /wal_index|Invalid meta file|disk image is malformed|file is not a database/i;
+
+function syncFailed(reason: string, cause?: Error): UnavailableError {
+  const text = (reason.split("\n", 1)[0] ?? "").replace(/^UNAVAILABLE: /, "").replace(/\. Nothing was stored.*$/, "");
   return new UnavailableError(
     `The replica could not fetch from its primary (${text}). It still has what it fetched before: try again`,
     "notApplied",
+    cause,
   );
 }
