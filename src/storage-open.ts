@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Client, LibsqlError } from "@libsql/client";
 import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
+import type { LocalClient } from "./client/local-client.js";
 import { openLocalClient } from "./client/open-local.js";
 import { openReplica, openServer } from "./client/remote/open-remote.js";
 import { StorageError, toStorageError } from "./errors.js";
@@ -30,56 +31,41 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
     if (target === undefined) return { client: openServer({ config, requestTimeoutMs, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
     makeFolderOf(target.path);
-    createPrivately(target.path);
-    await assertOurs(target, options);
-    return { client: openLocalClient(options.client, target), path: target.path };
+    return { client: await openFile(target, options), path: target.path };
   } catch (error) {
     throw asOpenError(error, target?.path ?? url);
   }
 }
 
-/** Looks at the ledger of a file that is not in WAL mode yet: one of another program's stays as it is, to the byte. */
-async function assertOurs(target: LocalTarget, options: ResolvedStorageOptions): Promise<void> {
-  if (options.migrate === "skip" || !hasRollbackJournal(target.path)) return;
+/** Opens a file. One of another program's stays as it is, to the byte: it is looked at before it enters WAL mode. */
+async function openFile(target: LocalTarget, options: ResolvedStorageOptions): Promise<LocalClient> {
+  const client = openLocalClient(options.client, target, { keepsJournal: true });
   try {
-    const client = openLocalClient(options.client, target, { keepsJournal: true });
-    try {
-      for (const set of migrationSets(options)) await verify(client, set);
-    } finally {
-      await client.close();
-    }
+    await assertOurs(client, target, options);
+    await client.enterWal();
+    return client;
   } catch (error) {
-    // Whatever else there is, opening for good says it better, or gets past it.
-    if (error instanceof StorageError && UNTOUCHED.has(error.code)) throw error;
+    await client.close();
+    throw error;
   }
 }
 
-const UNTOUCHED = new Set(["FOREIGN_LEDGER", "MIGRATION_UNKNOWN", "MIGRATION_CHANGED"]);
-
-/** By the header, for which SQLite need not be asked: 2 in byte 18 stands for WAL. */
-function hasRollbackJournal(path: string): boolean {
-  const header = Buffer.alloc(20);
+/** Refuses a file by its ledger, unless it is in WAL mode already: then opening it for good changes nothing either. */
+async function assertOurs(client: LocalClient, target: LocalTarget, options: ResolvedStorageOptions): Promise<void> {
+  const isEmpty = (statSync(target.path, { throwIfNoEntry: false })?.size ?? 0) === 0;
+  if (options.migrate === "skip" || isEmpty) return;
   try {
-    const file = openSync(path, "r");
-    try {
-      readSync(file, header, 0, header.length, 0);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return false;
-  }
-  return header.toString("latin1", 0, 15) === "SQLite format 3" && header[18] === 1;
-}
-
-/** SQLite would make the file readable for everybody that the umask lets in. */
-function createPrivately(path: string): void {
-  try {
-    closeSync(openSync(path, "wx", 0o600));
+    const { rows } = await client.execute("PRAGMA journal_mode");
+    if (rows[0]?.[0] === "wal") return;
+    for (const set of migrationSets(options)) await verify(client, set);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    // Opening for good reports other failures better, or gets past them.
+    const failure = toStorageError(error);
+    if (failure instanceof StorageError && UNTOUCHED.has(failure.code)) throw failure;
   }
 }
+
+const UNTOUCHED = new Set(["FOREIGN_LEDGER", "MIGRATION_UNKNOWN", "MIGRATION_CHANGED", "BUSY"]);
 
 /** Applies or checks the migrations, as the options say. */
 export async function bringUpToDate({ client, path }: OpenTarget, options: ResolvedStorageOptions): Promise<void> {

@@ -1,7 +1,6 @@
-import { statSync } from "node:fs";
 import { type Timer, unrefTimer } from "../timers.js";
 import type { Connection } from "./connection.js";
-import { isLogFilledTo, isLogNearlyFull, lengthenLog } from "./wal-file.js";
+import { LogGauge } from "./wal-file.js";
 import { tryBeginImmediate } from "./write-lock.js";
 import type { WriterQueue } from "./writer-queue.js";
 
@@ -19,10 +18,11 @@ export interface CheckpointerOptions {
   /** Whether each commit waits for the disk. */
   readonly isDurable: boolean;
   readonly writer: WriterQueue;
-  readonly open: () => Connection;
+  /** Opens a connection, with `setup` on it. */
+  readonly open: (setup: readonly string[]) => Connection;
 }
 
-/** How often it is looked how full the log is: opening and reading it costs about a tenth of a durable commit. */
+/** How often the checkpointer looks how full the log is. */
 const LOOK_EVERY_MS = 50;
 const LOOK_EVERY_COMMITS = 64;
 /**
@@ -32,6 +32,12 @@ const LOOK_EVERY_COMMITS = 64;
 const DUE_AT = 3 / 4;
 /** Twice what the commits between two looks add, where each changes a page or two. */
 const LENGTHEN_BYTES = 1 << 20;
+/** Less is not worth a transaction. */
+const LENGTHEN_LEAST_BYTES = LENGTHEN_BYTES / 16;
+/** Frames have headers, and a table of its own takes pages as well. */
+const ZEROS_PER_BYTE = 0.95;
+/** KiB that its connection keeps in memory: pages that a transaction changes beyond them go to the log at once. */
+const SETUP = ["PRAGMA cache_size = -40", "PRAGMA wal_autocheckpoint = 0"];
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 4000;
 
@@ -45,6 +51,7 @@ const LONGEST_PAUSE_MS = 4000;
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
+  readonly #log: LogGauge;
   #connection: Connection | undefined;
   #isQueued = false;
   #pauseMs = 0;
@@ -57,10 +64,11 @@ export class Checkpointer {
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
+    this.#log = new LogGauge(options.path);
   }
 
   #isDue(): boolean {
-    return quietly(() => isLogFilledTo(`${this.#options.path}-wal`, this.#options.walBytes * DUE_AT));
+    return this.#log.used() >= this.#options.walBytes * DUE_AT;
   }
 
   /** To be called after each commit: whoever sees the log past its limit takes the next turn as writer. */
@@ -99,8 +107,7 @@ export class Checkpointer {
 
   /** Leaves the file complete without its log, if nobody is writing; part of closing. */
   async runLast(writer: Connection): Promise<void> {
-    const isEmpty = (statSync(`${this.#options.path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0;
-    if (!isEmpty && tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+    if (this.#log.size() > 0 && tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
   }
 
   close(): void {
@@ -127,16 +134,37 @@ export class Checkpointer {
     }
   }
 
-  /** Makes room for durable commits to come, between two of them. */
+  /**
+   * Makes room for durable commits to come, between two of them: a commit that writes over a log costs half of one that
+   * makes the file longer, which the file system has to record.
+   *
+   * SQLite itself makes it longer, by a transaction that is too large for its cache and is rolled back. (Not the
+   * writer's connection, whose prepared statements a table that comes and goes would make invalid.)
+   */
   #lengthen(limit: number): void {
-    const { path, isDurable } = this.#options;
-    const log = `${path}-wal`;
-    if (!isDurable || !quietly(() => isLogNearlyFull(log, LENGTHEN_BYTES / 2, limit))) return;
-    this.#enqueueTurn(async (connection) => {
-      if (!tryBeginImmediate(connection)) return;
-      lengthenLog(log, LENGTHEN_BYTES, limit);
-      connection.rollback();
+    if (!this.#options.isDurable) return;
+    const size = this.#log.size();
+    const used = this.#log.used();
+    const target = Math.min(size + LENGTHEN_BYTES, limit);
+    if (size === 0 || target - size < LENGTHEN_LEAST_BYTES || used + LENGTHEN_BYTES / 2 < size) return;
+    // On this thread: it takes a few milliseconds, and nothing that waits for its turn sees any of them pass.
+    this.#enqueueTurn(async () => {
+      const connection = this.#open();
+      const zeros = `zeroblob(${Math.round((target - used) * ZEROS_PER_BYTE)})`;
+      const table = "holdfast_room_in_the_log";
+      try {
+        connection.exec(
+          `BEGIN IMMEDIATE; CREATE TABLE ${table} (zeros); INSERT INTO ${table} VALUES (${zeros}); ROLLBACK`,
+        );
+      } finally {
+        connection.rollback();
+      }
     });
+  }
+
+  #open(): Connection {
+    this.#connection ??= this.#options.open(SETUP);
+    return this.#connection;
   }
 
   /** Gives way to another process that holds the lock: it sees the size of the log as well. */
@@ -145,12 +173,12 @@ export class Checkpointer {
   }
 
   async #checkpointLocked(writer: Connection): Promise<CheckpointResult> {
-    this.#connection ??= this.#options.open();
+    const connection = this.#open();
     const passive = "PRAGMA wal_checkpoint(PASSIVE)";
     try {
-      await this.#connection.execOffThread(passive);
+      await connection.execOffThread(passive);
       // The same again tells how far it came; there is nothing left to copy.
-      const [, logFrames, checkpointedFrames] = this.#connection.query(passive)[0]!.map(Number);
+      const [, logFrames, checkpointedFrames] = connection.query(passive)[0]!.map(Number);
       writer.rollback();
       if (logFrames === checkpointedFrames && tryBeginImmediate(writer)) resetLog(writer);
       return { logFrames: logFrames!, checkpointedFrames: checkpointedFrames! };
@@ -165,16 +193,6 @@ export class Checkpointer {
     this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
     this.#notBefore = performance.now() + this.#pauseMs;
     this.#timer = unrefTimer(setTimeout(() => this.#look(), this.#pauseMs + 1));
-  }
-}
-
-/** Asked by timers and after commits that are stored: a log that cannot be read must neither fail them nor end the process. */
-function quietly(look: () => boolean): boolean {
-  try {
-    return look();
-  } catch {
-    // The next commit that writes to the log reports what is wrong with it.
-    return false;
   }
 }
 

@@ -15,6 +15,7 @@ import { Checkpointer } from "./checkpointer.js";
 import { Connection, rollBackAfter } from "./connection.js";
 import { Holders } from "./holders.js";
 import type { NativeValue } from "./native.js";
+import { createPrivately } from "./new-file.js";
 import { noteOpen } from "./open-files.js";
 import { ReaderPool } from "./reader-pool.js";
 import { singleRow } from "./rows.js";
@@ -22,6 +23,7 @@ import { assertAllowedWithin, isSetting, SessionSettings } from "./session-setti
 import type { ParsedStatement, Pragma } from "./sql.js";
 import { CANTOPEN, isBusy, primaryCode, READONLY } from "./sqlite-error.js";
 import { type StatementCacheStats, sumStatementStats } from "./statement-cache.js";
+import { SEES_FILL } from "./wal-file.js";
 import { retryWhileBusy } from "./write-lock.js";
 import { WriterQueue, type WriteStats } from "./writer-queue.js";
 
@@ -44,7 +46,7 @@ export interface ConnectionPoolOptions extends ClientOptions {
   readonly encryptionKey: string | undefined;
   /** Makes a file that is still empty give back its free pages step by step. */
   readonly incrementalVacuum?: boolean;
-  /** Leaves the journal of a file as it is, for a look that must change nothing. */
+  /** Leaves the journal of a file as it is until `enterWal`, for a look that must change nothing. */
   readonly keepsJournal?: boolean;
 }
 
@@ -70,6 +72,7 @@ export class ConnectionPool {
   hasTemporaryTables = false;
   /** The figures of connections that are closed. */
   #closedStatements: StatementCacheStats = sumStatementStats([]);
+  #keepsJournal: boolean;
   readonly #checkouts = new Set<HeldConnection>();
   readonly #waitingReads = new Set<Promise<unknown>>();
   /** Asked before a connection is checked out; what it throws rejects the call. */
@@ -80,6 +83,7 @@ export class ConnectionPool {
   constructor(options: ConnectionPoolOptions) {
     this.options = options;
     this.busyTimeoutMs = options.busyTimeoutMs;
+    this.#keepsJournal = options.keepsJournal === true;
     const { acquireTimeoutMs, idleTimeoutMs, readers: max, isMemory, path, intMode } = options;
     const describeHolders = () => this.holders.describe();
     this.writer = new WriterQueue({
@@ -97,19 +101,34 @@ export class ConnectionPool {
     this.readers = new ReaderPool({ max, acquireTimeoutMs, idleTimeoutMs, open: openReader, describeHolders });
     const { walBytes } = options.checkpoint;
     const isDurable = options.durability === "full";
-    const open = () => this.#open([]);
+    const open = (setup: readonly string[]) => this.#open(setup);
     this.checkpointer = new Checkpointer({ path, walBytes, isDurable, writer: this.writer, open });
   }
 
   /** Opens the writer at once where no waiting is needed, so that a bad path fails here and now. */
   openEagerly(): void {
+    const { isMemory, path } = this.options;
+    const noteMade = isMemory ? () => undefined : createPrivately(path);
     try {
       this.writer.adopt(this.#openWriterOnce());
     } catch (error) {
       // Busy, or damaged: the first call opens again, waits where waiting helps, and reports the rest.
       if (primaryCode(error) === CANTOPEN) throw error;
     }
-    if (!this.options.isMemory) this.#noteClosed = noteOpen(this.options.path);
+    noteMade();
+    if (!isMemory) this.#noteClosed = noteOpen(path);
+  }
+
+  /** Puts a file that was opened with `keepsJournal` into WAL mode, and has it so from now on. */
+  async enterWal(): Promise<void> {
+    this.#keepsJournal = false;
+    const enter = (connection: Connection) =>
+      retryWhileBusy(
+        () => this.#enableWal(connection),
+        this.busyTimeoutMs,
+        () => this.writer.countBusyRetry(),
+      );
+    await this.writer.turn(enter);
   }
 
   /** Runs a read on the shared reader; on `:memory:`, and where temporary tables may be meant, on the writer. */
@@ -394,7 +413,7 @@ export class ConnectionPool {
     const setup = [
       synchronous,
       "PRAGMA wal_autocheckpoint = 0",
-      `PRAGMA journal_size_limit = ${checkpoint.walBytes}`,
+      `PRAGMA journal_size_limit = ${SEES_FILL ? checkpoint.walBytes : 0}`,
       WRITER_CACHE,
     ];
     const isNew =
@@ -403,11 +422,7 @@ export class ConnectionPool {
   }
 
   #enableWal(connection: Connection): void {
-    if (
-      this.options.isMemory ||
-      this.options.keepsJournal === true ||
-      connection.query("PRAGMA journal_mode")[0]?.[0] === "wal"
-    )
+    if (this.options.isMemory || this.#keepsJournal || connection.query("PRAGMA journal_mode")[0]?.[0] === "wal")
       return;
     try {
       connection.exec("PRAGMA journal_mode = WAL");

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
 import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
@@ -8,7 +9,8 @@ export const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 /** A half-made file that nobody has written to for this long was left by a killed process. */
 const STALE_MS = 24 * 60 * 60 * 1000;
 
-let count = 0;
+/** Threads of one process, and copies of the package in it, must not arrive at the same name. */
+let count = randomInt(2 ** 40);
 
 /** The name under which a file is made before it gets the name `path`; in the same folder, hidden. */
 export function temporaryName(path: string): string {

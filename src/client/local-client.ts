@@ -31,7 +31,7 @@ export type Access = "read" | "write";
 /** A client for a local file or `:memory:`, over a pool of its own. */
 export class LocalClient implements PooledClient {
   readonly protocol = "file";
-  readonly #options: ConnectionPoolOptions;
+  #options: ConnectionPoolOptions;
   #pool: ConnectionPool;
   #isClosed = false;
   /** Counts calls of `close` and `reconnect`: the last one decides. */
@@ -181,6 +181,12 @@ export class LocalClient implements PooledClient {
   async sync(): Promise<Replicated> {
     this.#assertOpen();
     throw new LibsqlError("sync() needs an embedded replica: open the client with `syncUrl`", "SYNC_NOT_SUPPORTED");
+  }
+
+  /** Puts a file that was opened with `keepsJournal` into WAL mode. */
+  async enterWal(): Promise<void> {
+    this.#options = { ...this.#options, keepsJournal: false };
+    await this.#pool.enterWal();
   }
 
   /** Closes, then opens again; an in-memory database starts empty. A `close` meanwhile has the last word. */

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { link, open, rename, rm } from "node:fs/promises";
+import { link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Connection, rollBackAfter } from "../client/connection.js";
 import {
@@ -12,6 +12,7 @@ import {
   syncToDisk,
   temporaryName,
 } from "../client/file-steps.js";
+import { type CopyProgress, copyInOtherProcess } from "../client/other-process.js";
 import { verifyDatabase } from "../client/snapshot.js";
 import { isBusy } from "../client/sqlite-error.js";
 import { retryWhileBusy } from "../client/write-lock.js";
@@ -33,7 +34,6 @@ export interface RestoreResult {
   readonly setAside: string | undefined;
 }
 
-const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Nobody has the file open by then: only a process that came just now can hold its lock. */
 const LOCK_TIMEOUT_MS = 5000;
 
@@ -70,7 +70,6 @@ export async function restore(
       await copyWhole(from, temporary, rest);
       await foldLog(temporary, encryptionKey);
       await verifyDatabase({ path: temporary, encryptionKey }, undefined, rest);
-      await syncToDisk(temporary, "r+");
       rest.signal?.throwIfAborted();
       const setAside = await withTargetLocked(to, encryptionKey, () => swap(temporary, to));
       // What the check of a copy in WAL mode has left beside it.
@@ -107,36 +106,14 @@ function assertBackup(from: string, to: string): void {
 }
 
 /** With the log, if it has one: then it is no backup of ours but a copied pair, and the log holds its latest rows. */
-async function copyWhole(from: string, temporary: string, options: LongCallOptions): Promise<void> {
+async function copyWhole(from: string, temporary: string, { signal, onProgress }: LongCallOptions): Promise<void> {
   const hasLog = (statSync(`${from}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
   if (hasLog) await assertNotInUse(from);
-  await copyFile(from, temporary, options);
-  if (hasLog) await copyFile(`${from}-wal`, `${temporary}-wal`, {});
-}
-
-async function copyFile(from: string, to: string, { onProgress, signal }: LongCallOptions): Promise<void> {
-  const source = await open(from, "r");
-  try {
-    const { size: total } = await source.stat();
-    const destination = await open(to, "wx", 0o600);
-    try {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      let done = 0;
-      for (;;) {
-        signal?.throwIfAborted();
-        const { bytesRead } = await source.read(chunk, 0, CHUNK_BYTES, done);
-        if (bytesRead === 0) break;
-        await destination.writeFile(chunk.subarray(0, bytesRead));
-        done += bytesRead;
-        onProgress?.({ phase: "copy", done, total });
-      }
-      await destination.sync();
-    } finally {
-      await destination.close();
-    }
-  } finally {
-    await source.close();
-  }
+  const tell = onProgress && ((progress: CopyProgress) => onProgress({ phase: "copy", ...progress }));
+  await copyInOtherProcess(from, temporary, { signal, onProgress: tell });
+  if (hasLog) await copyInOtherProcess(`${from}-wal`, `${temporary}-wal`, { signal });
+  // Before SQLite opens it: nothing else can have a file of this name open.
+  await syncToDisk(temporary, "r+");
 }
 
 /** Leaves the copy without a log, so that it is one file. */

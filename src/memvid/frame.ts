@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
+import { isOpenHere } from "../client/open-files.js";
 import { expectation } from "../options.js";
 import { expectKeys, expectObject, expectText } from "../repositories/arguments.js";
 import type { Memory, MemoryInput } from "../repositories/memory-record.js";
@@ -176,6 +177,8 @@ async function readText(file: unknown): Promise<string> {
   if (typeof file !== "string" || file === "") {
     throw new TypeError("Expected `text` or `file` to be given to put");
   }
+  // Reading a file closes it, and with that this process would lose its locks on its own database.
+  if (isOpenHere(file)) throw notText(file);
   const bytes = await readFile(file);
   let text: string;
   try {

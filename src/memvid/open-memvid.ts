@@ -1,5 +1,7 @@
-import { open as openFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { readStartInOtherProcess } from "../client/other-process.js";
+import { StorageError } from "../errors.js";
 import { pathText } from "../locations.js";
 import { expectation, expectDuration, expectOneOf } from "../options.js";
 import { expectKeys } from "../repositories/arguments.js";
@@ -87,36 +89,25 @@ async function openMemvid(location: string | URL, kind = "basic", options: UseOp
     if (memoryId !== undefined) throw new NotSupportedError("A cloud memory (memoryId)");
     // The folder that the program is in may be another one when a sealed memory is opened again.
     const file = resolve(path);
-    const isThere = await assertOurs(file);
-    if (!isThere && mode === "open") {
+    if (mode === "open" && !existsSync(file)) {
       throw new FileNotFoundError(`There is no file ${path}`, { path });
     }
     const maxContentChars = Number.MAX_SAFE_INTEGER;
     const memvid = new Memvid(path, readOnly, () =>
-      openStorage({ url: file, busyTimeoutMs: lockTimeoutMs, maxContentChars }),
+      openStorage({ url: file, busyTimeoutMs: lockTimeoutMs, maxContentChars }).catch((error) => explain(error, file)),
     );
     return memvid.opened();
   });
 }
 
-/** Whether there is a file; rejects with MV012 when it is one of @memvid/sdk itself, whose format is another. */
-async function assertOurs(file: string): Promise<boolean> {
-  let handle: Awaited<ReturnType<typeof openFile>>;
-  try {
-    handle = await openFile(file, "r");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
-  try {
-    const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
-    if (buffer.toString("latin1") !== "MV2\0") return true;
-    throw new CorruptFileError(
-      `${file} is a file of @memvid/sdk, which only that can read. Put its texts into a new one`,
-    );
-  } finally {
-    await handle.close();
-  }
+/** Says of a file that is not a database when it is one of @memvid/sdk itself, whose format is another (MV012). */
+async function explain(error: unknown, file: string): Promise<never> {
+  // Only now: SQLite has refused it, and it may be a database all the same, encrypted and open with its key.
+  const isDatabase = !(error instanceof StorageError && error.code === "NOT_A_DATABASE");
+  if (isDatabase || (await readStartInOtherProcess(file, 4)) !== "MV2\0") throw error;
+  throw new CorruptFileError(
+    `${file} is a file of @memvid/sdk, which only that can read. Put its texts into a new one`,
+  );
 }
 
 /** The third argument is a key or the options; then the options come fourth. */

@@ -1,4 +1,5 @@
 import { createReadStream, statSync } from "node:fs";
+import { isOpenHere } from "../../client/open-files.js";
 import { StorageError } from "../../errors.js";
 import type { ImportOptions } from "../../maintenance/import.js";
 import { parseOneOf } from "../arguments.js";
@@ -23,6 +24,10 @@ export const importCommand: CliCommand = {
     if (file !== "-") requireText(file);
     const { output } = context;
     return withStorage(context, { logger: silentLogger }, async (storage) => {
+      if (isOpenHere(file)) {
+        // Reading it closes it, and with that this process would lose its locks on it.
+        throw new StorageError("INVALID_IMPORT", `${file} is the database itself. Name a file that export wrote`);
+      }
       const result = await storage.import(file === "-" ? process.stdin : createReadStream(file), {
         onConflict: options.onConflict as ImportOptions["onConflict"],
         onInvalid: options.skipInvalid === true ? "skip" : "fail",

@@ -1,0 +1,118 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+
+// CommonJS, for `node -e`; as text, so that a bundle has it. Errors go back with what the file system said of them.
+const PRELUDE = `
+const fs = require("node:fs");
+const order = JSON.parse(process.env.HOLDFAST_ORDER);
+const say = (value) => fs.writeSync(1, JSON.stringify(value) + "\\n");
+process.on("uncaughtException", ({ message, code, syscall }) => {
+  say({ failure: { message, code, syscall } });
+  process.exit(1);
+});
+`;
+
+const COPY = `
+const source = fs.openSync(order.from, "r");
+const total = fs.fstatSync(source).size;
+const destination = fs.openSync(order.to, "wx", 0o600);
+const chunk = Buffer.allocUnsafe(4 * 1024 * 1024);
+let done = 0;
+for (let read; (read = fs.readSync(source, chunk, 0, chunk.length, done)) > 0; ) {
+  for (let at = 0; at < read; ) at += fs.writeSync(destination, chunk, at, read - at);
+  done += read;
+  say({ done, total });
+}
+`;
+
+const READ_START = `
+const file = fs.openSync(order.path, "r");
+const start = Buffer.alloc(order.bytes);
+say({ start: start.toString("latin1", 0, fs.readSync(file, start, 0, order.bytes, 0)) });
+`;
+
+export interface CopyProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface CopyOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+}
+
+/**
+ * Copies a file to a new one, byte by byte, in another process; `to` is not synced yet.
+ *
+ * When a process closes a file, by whatever descriptor, it loses all of its locks on that file. This one may have
+ * `from` open as a database, in any of its threads, and SQLite does not notice that its locks are gone.
+ */
+export async function copyInOtherProcess(from: string, to: string, options: CopyOptions = {}): Promise<void> {
+  const onMessage = (message: object) => options.onProgress?.(message as CopyProgress);
+  await runScript(COPY, { from, to }, onMessage, options.signal);
+}
+
+/** The first bytes of a file that may be a database, as latin1; read in another process for the same reason. */
+export async function readStartInOtherProcess(path: string, bytes: number): Promise<string> {
+  let found = "";
+  await runScript(READ_START, { path, bytes }, (message) => {
+    found = (message as { start: string }).start;
+  });
+  return found;
+}
+
+interface Failure {
+  readonly failure: { readonly message: string; readonly code?: string; readonly syscall?: string };
+}
+
+async function runScript(
+  script: string,
+  order: object,
+  onMessage: (message: object) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const { NODE_OPTIONS: _, ...environment } = process.env;
+  const child = spawn(process.execPath, ["-e", PRELUDE + script], {
+    stdio: ["ignore", "pipe", "pipe"],
+    // In Electron, and in a program that Bun has compiled, the path is that of the app.
+    env: { ...environment, ELECTRON_RUN_AS_NODE: "1", BUN_BE_BUN: "1", HOLDFAST_ORDER: JSON.stringify(order) },
+  });
+  const stop = () => child.kill("SIGKILL");
+  signal?.addEventListener("abort", stop);
+  let failure: unknown;
+  let stderr = "";
+  child.stderr.on("data", (text) => {
+    stderr = (stderr + text).slice(0, 1000);
+  });
+  const lines = createInterface({ input: child.stdout });
+  const linesClosed = new Promise<void>((resolve) => lines.once("close", resolve));
+  lines.on("line", (line) => {
+    try {
+      const message = JSON.parse(line) as object;
+      if ("failure" in message) failure ??= asError(message as Failure);
+      else onMessage(message);
+    } catch (error) {
+      // A callback of the caller's that throws ends the work.
+      failure ??= error;
+      stop();
+    }
+  });
+  try {
+    const end = await new Promise<number | string>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, name) => resolve(name ?? code ?? 0));
+    });
+    await linesClosed;
+    signal?.throwIfAborted();
+    if (failure !== undefined) throw failure;
+    if (end !== 0) throw new Error(`Another process, started to read the file, ended with ${end}: ${stderr.trim()}`);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    stop();
+  }
+}
+
+function asError({ failure: { message, ...details } }: Failure): Error {
+  return Object.assign(new Error(message), details);
+}
