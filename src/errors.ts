@@ -1,5 +1,6 @@
 import { LibsqlError } from "@libsql/client";
 import { UnavailableError } from "./client/remote/remote-error.js";
+import { showsIndexDamage } from "./client/sqlite-error.js";
 
 /**
  * Machine-readable reasons of {@link StorageError}; part of the public API.
@@ -131,6 +132,12 @@ const LOST_INDEX = /no such table: (?:main\.)?\w+_fts\b/;
 const LOST_INDEX_ADVICE =
   "The full-text index has been dropped: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
 
+const DAMAGED_INDEX_ADVICE =
+  "A full-text index is damaged, the records are not: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
+
+const REMOTE_DAMAGE_ADVICE =
+  "A full-text index on the server is damaged, which storage.reindex() or `holdfast reindex` mends, or else the database itself: restore that on the server";
+
 /** What the client threw, as the error that repositories and storage throw; programmer errors pass as they are. */
 export function toStorageError(error: unknown): unknown {
   const failure = libsqlErrorIn(error);
@@ -138,7 +145,7 @@ export function toStorageError(error: unknown): unknown {
   const constraint = constraintError(failure);
   if (constraint !== undefined) return constraint;
   const code = BY_SQLITE_CODE[failure.code] ?? "SQL";
-  const advice = ADVICE[code] ?? (LOST_INDEX.test(failure.message) ? LOST_INDEX_ADVICE : undefined);
+  const advice = adviceFor(code, failure);
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
   if (failure instanceof UnavailableError) {
     const { outcome } = failure;
@@ -146,6 +153,19 @@ export function toStorageError(error: unknown): unknown {
     return new StorageError(code, message, { cause: failure, retryable: true });
   }
   return new StorageError(code, message, { cause: failure, retryable: RETRYABLE.has(failure.code) });
+}
+
+function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undefined {
+  if (showsIndexDamage(failure)) return DAMAGED_INDEX_ADVICE;
+  if (code === "CORRUPT" && failure.rawCode === undefined) return REMOTE_DAMAGE_ADVICE;
+  return ADVICE[code] ?? (LOST_INDEX.test(failure.message) ? LOST_INDEX_ADVICE : undefined);
+}
+
+/** Whether what is damaged may be a full-text index alone, which can be made again; a server does not tell them apart. */
+export function mayBeIndexDamage(error: unknown): boolean {
+  const failure = libsqlErrorIn(error instanceof StorageError ? error.cause : error);
+  if (failure === undefined) return false;
+  return showsIndexDamage(failure) || (failure.code === "SQLITE_CORRUPT" && failure.rawCode === undefined);
 }
 
 /** Drizzle wraps what the client throws, so it may sit further down the `cause` chain. */

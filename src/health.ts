@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import type { Client } from "@libsql/client";
+import type { Client, Row } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
 import { toStorageError } from "./errors.js";
 import { scalar } from "./repositories/executor.js";
@@ -74,7 +74,11 @@ const TABLES = [
   storySyncQueue,
   storySecrets,
 ];
-const FTS_TABLES = ["memories_fts", "messages_fts", "story_search_fts"];
+const FTS_TABLES = [
+  { index: "memories_fts", table: memories },
+  { index: "messages_fts", table: messages },
+  { index: "story_search_fts", table: storySearch },
+];
 
 export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
   const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
@@ -127,10 +131,23 @@ export async function readHealth(client: Client, path: string, lastError: unknow
     }
   });
   const fts = await attempt(async () => {
-    const looks = FTS_TABLES.map((table) => `(select rowid from ${table} where ${table} match 'holdfast' limit 1)`);
+    const looks = FTS_TABLES.map(({ index }) => `(select rowid from ${index} where ${index} match 'holdfast' limit 1)`);
     await client.execute(`select ${looks.join(", ")}`);
+    const stale = await client.execute(
+      `select ${FTS_TABLES.map(({ index, table }) => isStale(index, table)).join(", ")}`,
+    );
+    const names = FTS_TABLES.filter((_, at) => Number((stale.rows[0] as Row)[at]) > 0).map(({ index }) => index);
+    if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
   });
   return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure) };
+}
+
+/** What can be told at once: rows that an index lacks or has too many, and terms of rows that have none. */
+function isStale(index: string, table: typeof memories | typeof messages | typeof storySearch): string {
+  const name = getTableName(table);
+  return `((select count(*) from ${name}) <> (select count(*) from ${index}_docsize) or exists (
+    select 1 from ${name} as unindexed join ${index}_docsize as size on size.id = unindexed.row_id
+    where unindexed.search_text is null and substr(size.sz, 1, 1) <> x'00'))`;
 }
 
 function describe(error: unknown): string {

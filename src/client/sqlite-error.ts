@@ -40,6 +40,8 @@ export const CANTOPEN = 14;
 export const NOTADB = 26;
 /** What FTS5 reports when its index and its content disagree: the file itself is sound, and a rebuild mends it. */
 const CORRUPT_VTAB = 267;
+/** The same of an index that cannot even be opened. */
+const UNUSABLE_INDEX = /vtable constructor failed/;
 
 interface NativeError extends Error {
   readonly code: string;
@@ -91,7 +93,13 @@ export function isBusy(error: unknown): boolean {
 export function showsDamage(error: unknown): boolean {
   const code = primaryCode(error);
   if (code === NOTADB) return true;
-  return code === CORRUPT && (error as NativeError).rawCode !== CORRUPT_VTAB;
+  return code === CORRUPT && !showsIndexDamage(error);
+}
+
+/** Whether the error shows a full-text index that is damaged, in a file that is sound. */
+export function showsIndexDamage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (error as NativeError).rawCode === CORRUPT_VTAB || UNUSABLE_INDEX.test(error.message);
 }
 
 /** Whether the connection must be checked before it serves anybody else. */

@@ -1,5 +1,6 @@
 import type { Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
+import { quoteName } from "../client/quote.js";
 import { StorageError, toStorageError } from "../errors.js";
 import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
 import { scalar } from "../repositories/executor.js";
@@ -64,11 +65,14 @@ type Step = (reader: Reader, options: InspectOptions) => Promise<Finding[]>;
 const STEPS: Readonly<Record<Phase, Step>> = {
   async integrity(reader, { deep }) {
     const pragma = deep ? "integrity_check" : "quick_check";
-    const { rows } = await reader.execute({ sql: `PRAGMA ${pragma}(${MOST_SHOWN})`, args: [] });
-    const lines = rows.map((row) => String(row[0]));
+    const lines = await checkPages(reader, pragma);
     if (lines.join() === "ok") return [];
-    const message = `${pragma} reports: ${lines.join("; ")}. Restore a backup, or export what can still be read`;
-    return [{ code: "CORRUPT", severity: "error", message }];
+    const indexes = lines.flatMap((line) => MALFORMED_INDEX.exec(line)?.[1] ?? []);
+    const findings = indexes.map((index) => staleIndex(index, "FTS5 finds it malformed"));
+    if (indexes.length === lines.length) return findings;
+    const others = lines.filter((line) => !MALFORMED_INDEX.test(line)).join("; ");
+    const message = `${pragma} reports: ${others}. Restore a backup, or export what can still be read`;
+    return [{ code: "CORRUPT", severity: "error", message }, ...findings];
   },
 
   async "foreign keys"(reader) {
@@ -113,9 +117,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     const findings: Finding[] = [];
     for (const index of await findContentIndexes(reader)) {
       const difference = await compareWithContent(reader, index);
-      if (difference === undefined) continue;
-      const message = `The full-text index ${index.name} is stale: ${difference}. Reindex to search all again`;
-      findings.push({ code: "INDEX_STALE", severity: "error", message, repair: "reindex" });
+      if (difference !== undefined) findings.push(staleIndex(index.name, difference));
     }
     return findings;
   },
@@ -172,6 +174,37 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     return [{ code: "RECLAIMABLE", severity: "info", message: `${bytes} bytes of the file hold nothing. ${how}` }];
   },
 };
+
+/** What SQLite's own check says of an index, where all else of the file may be sound. */
+const MALFORMED_INDEX = /malformed inverted index for FTS5 table (?:main\.)?(\S+)/;
+const UNUSABLE_INDEX = /vtable constructor failed: (\S+)/;
+
+/** What the pragma reports; where an index keeps it from running, of one table after the other. */
+async function checkPages(reader: Reader, pragma: string): Promise<string[]> {
+  const ask = async (argument: string | number) => {
+    const { rows } = await reader.execute({ sql: `PRAGMA ${pragma}(${argument})`, args: [] });
+    return rows.map((row) => String(row[0]));
+  };
+  try {
+    return await ask(MOST_SHOWN);
+  } catch (error) {
+    const name = UNUSABLE_INDEX.exec((error as Error).message)?.[1];
+    if (name === undefined) throw error;
+    const tables = "select name from sqlite_schema where type = 'table' and rootpage > 0";
+    const lines = [`malformed inverted index for FTS5 table ${name}`];
+    for (const [table] of (await reader.execute({ sql: tables, args: [] })).rows.map(
+      (row) => [String(row[0])] as const,
+    )) {
+      lines.push(...(await ask(quoteName(table))).filter((line) => line !== "ok"));
+    }
+    return lines;
+  }
+}
+
+function staleIndex(name: string, difference: string): Finding {
+  const message = `The full-text index ${name} is stale: ${difference}. Reindex to search all again`;
+  return { code: "INDEX_STALE", severity: "error", message, repair: "reindex" };
+}
 
 const MIGRATION_CODES: ReadonlySet<string> = new Set([
   "MIGRATION_PENDING",

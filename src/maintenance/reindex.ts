@@ -1,6 +1,6 @@
 import { LocalClient } from "../client/local-client.js";
 import { quoteName } from "../client/quote.js";
-import { StorageError, toStorageError } from "../errors.js";
+import { mayBeIndexDamage, StorageError, toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { restoreMissingObjects } from "../migrate/index.js";
 import { lockedTurn } from "../migrate/lock.js";
@@ -30,19 +30,32 @@ export async function reindexStorage(context: MaintenanceContext, options: LongC
   const { onProgress, signal } = options;
   try {
     await makeMissing(context);
-    for (const area of AREAS) {
-      for await (const seen of area.rederive(context.executor)) {
-        signal?.throwIfAborted();
-        onProgress?.({ phase: `terms of ${area.name}`, done: seen, total: seen });
-      }
-    }
     const indexes = await findContentIndexes(context.executor);
-    for (const [index, { name }] of indexes.entries()) {
-      signal?.throwIfAborted();
-      onProgress?.({ phase: "full text", done: index, total: indexes.length });
-      await rebuild(context, name);
+    const rebuildAll = async () => {
+      for (const [index, { name }] of indexes.entries()) {
+        signal?.throwIfAborted();
+        onProgress?.({ phase: "full text", done: index, total: indexes.length });
+        await rebuild(context, name);
+      }
+      onProgress?.({ phase: "full text", done: indexes.length, total: indexes.length });
+    };
+    const rederiveAll = async () => {
+      for (const area of AREAS) {
+        for await (const seen of area.rederive(context.executor)) {
+          signal?.throwIfAborted();
+          onProgress?.({ phase: `terms of ${area.name}`, done: seen, total: seen });
+        }
+      }
+    };
+    try {
+      await rederiveAll();
+    } catch (error) {
+      if (!mayBeIndexDamage(error)) throw error;
+      // The old terms of a row are taken out of the index, which has to hold them.
+      await rebuildAll();
+      await rederiveAll();
     }
-    onProgress?.({ phase: "full text", done: indexes.length, total: indexes.length });
+    await rebuildAll();
     return { tables: indexes.map(({ name }) => name) };
   } catch (error) {
     throw toStorageError(error);
@@ -87,18 +100,38 @@ async function makeMissing({ client, migrations }: MaintenanceContext): Promise<
   for (const set of migrations) await restoreMissingObjects(client, { ...set, lockTimeoutMs: LOCK_TIMEOUT_MS });
 }
 
-/** In one transaction, off the main thread: a search sees the old index or the new one. */
-async function rebuild({ client }: MaintenanceContext, name: string): Promise<void> {
+/** What is left of an index that cannot be read is replaced by an empty one; then it is filled. */
+async function rebuild(context: MaintenanceContext, name: string): Promise<void> {
   const quoted = quoteName(name);
-  const statement = `INSERT INTO ${quoted}(${quoted}) VALUES('rebuild')`;
+  const fill = `INSERT INTO ${quoted}(${quoted}) VALUES('rebuild')`;
+  try {
+    await runOffThread(context, name, [fill]);
+  } catch (error) {
+    if (!mayBeIndexDamage(error)) throw error;
+    const shadow = (part: string) => quoteName(`${name}_${part}`);
+    await runOffThread(context, name, [
+      ...["data", "idx", "docsize"].map((part) => `DELETE FROM ${shadow(part)}`),
+      // As FTS5 makes a new one: no totals, no segments.
+      `INSERT INTO ${shadow("data")} (id, block) VALUES (1, x''), (10, x'00000000000000')`,
+      fill,
+    ]);
+  }
+}
+
+/** In one transaction, off the main thread: a search sees the old index or the new one. */
+async function runOffThread(
+  { client }: MaintenanceContext,
+  name: string,
+  statements: readonly string[],
+): Promise<void> {
   if (!(client instanceof LocalClient)) {
-    await client.execute(statement);
+    await client.batch([...statements], "write");
     return;
   }
   const { pool } = client;
   const wait = { lockTimeoutMs: LOCK_TIMEOUT_MS, logger: undefined, purpose: `rebuild ${name}` };
   await lockedTurn(pool, [], wait, async (connection) => {
-    await connection.execOffThread(statement);
+    for (const statement of statements) await connection.execOffThread(statement);
     connection.exec("COMMIT");
     pool.writer.countCommit();
   });

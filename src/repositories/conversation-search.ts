@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
-import { StorageError, toStorageError } from "../errors.js";
+import { mayBeIndexDamage, StorageError, toStorageError } from "../errors.js";
 import { expectation, expectInteger } from "../options.js";
 import { conversations, conversationTags, messages } from "../schema/conversations.js";
 import { keywordSearch } from "../search/keyword-search.js";
@@ -191,6 +191,8 @@ async function indexWhatOthersWrote({ project, executor }: RepositoryContext): P
     await executor.batch(statements);
   } catch (error) {
     const failure = toStorageError(error);
+    // A damaged index is told by `health` and `check`; the search reads the rows instead.
+    if (mayBeIndexDamage(error)) return;
     if (!(failure instanceof StorageError) || !["READONLY", "BUSY"].includes(failure.code)) throw error;
   }
 }

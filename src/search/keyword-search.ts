@@ -1,3 +1,4 @@
+import { mayBeIndexDamage } from "../errors.js";
 import { countRows, ENOUGH_ROWS, findPrefixes, findWords } from "./full-text.js";
 import { asPrefixes, planQuery, type QueryPlan } from "./query.js";
 import { type RankTerm, toHit } from "./rank.js";
@@ -19,7 +20,7 @@ export type {
  * Whole words first; where none occurs, beginnings of words; then any part of the content. Work is bounded: words that most
  * rows have select no rows beside rarer ones, they only rank them, and by themselves they find among the latest rows.
  * Takes two statements when a word is found and three when not (four when `where` leaves out all rows with its words).
- * Without the full-text table it scans the rows instead, to the same end.
+ * Without the full-text table, or with a damaged one, it scans the rows instead, to the same end.
  */
 export async function keywordSearch(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
   const plan = planQuery(request.text);
@@ -45,7 +46,7 @@ async function findByWords(
   try {
     return await findByIndex(reader, request, plan);
   } catch (error) {
-    if (!isIndexMissing(error, request.target.fts)) throw error;
+    if (!isIndexMissing(error, request.target.fts) && !mayBeIndexDamage(error)) throw error;
     return scanForWords(reader, request, plan);
   }
 }
