@@ -5,7 +5,6 @@ import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { searchScope, toSearchText } from "../search/terms.js";
 import { definedOnly, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
-import { hashText } from "./checksum.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
 import {
@@ -104,7 +103,7 @@ const undelete = prepareStatement(
     set(m.deletedAt, null),
     set(m.updatedAt, sql.placeholder("now")),
     set(m.searchText, sql.placeholder("searchText")),
-  ])} where ${isId} and ${m.deletedAt} is not null and ${m.contentHash} = ${sql.placeholder("contentHash")}`,
+  ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
 );
 const replaceRow = prepareStatement(
   sql`update ${m} set ${list([
@@ -274,14 +273,15 @@ export class MemoryRepository {
   async restore(id: string): Promise<boolean> {
     expectId(id);
     const { project, now } = this.#context;
-    const attempt = async (executor: Executor): Promise<boolean> => {
+    const attempt = async (executor: Executor, isLocked = false): Promise<boolean> => {
       const known = await this.#find(executor, id);
       if (known === undefined || known.deletedAt === null) return false;
       const searchText = toSearchText(known.content, searchScope(project));
-      const contentHash = hashText(known.content);
-      const { rowsAffected } = await executor.execute(undelete({ project, id, now: now(), searchText, contentHash }));
-      // Otherwise it has been changed, restored or purged meanwhile, which cannot happen with the lock held.
-      return rowsAffected > 0 || executor.atomically(attempt);
+      // Its content as it is now, which need not be what was stored: other programs may have changed it.
+      const content = isLocked ? null : known.content;
+      const { rowsAffected } = await executor.execute(undelete({ project, id, now: now(), searchText, content }));
+      // Otherwise it has been changed, restored or purged since it was read, which cannot happen with the lock held.
+      return rowsAffected > 0 || (!isLocked && executor.atomically((locked) => attempt(locked, true)));
     };
     const isRestored = await asStorageErrors(() => attempt(this.#context.executor));
     if (isRestored) this.#announce("restore", [id]);

@@ -2,7 +2,6 @@ import { type SQL, sql } from "drizzle-orm";
 import { expectation, expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { expectId, expectKeys, expectLimit, toSqlLimit, toVector } from "./arguments.js";
-import { hashText } from "./checksum.js";
 import { type RepositoryContext, scalar } from "./executor.js";
 import {
   embeddingStatements,
@@ -67,11 +66,17 @@ export async function unembedded(
   expectKeys("unembedded", options, ["model", "version", "limit"]);
   const { limit = 50 } = options;
   expectLimit(limit);
-  const { rows } = await context.executor.execute(
-    toStatement(sql`select ${list([...memoryColumns])} from ${memoriesWithVector}
-      where ${isUnembedded(context.project, options)} order by ${m.createdAt}, ${m.rowId} limit ${toSqlLimit(limit)}`),
-  );
+  const rows = await selectUnembedded(context, options, limit);
   return rows.map((row) => toMemory(context.project, row));
+}
+
+/** The rows of `unembedded`, each with the stored hash of its content at its end. */
+async function selectUnembedded(context: RepositoryContext, selector: EmbeddingSelector, limit: number) {
+  const { rows } = await context.executor.execute(
+    toStatement(sql`select ${list([...memoryColumns, m.contentHash])} from ${memoriesWithVector}
+      where ${isUnembedded(context.project, selector)} order by ${m.createdAt}, ${m.rowId} limit ${toSqlLimit(limit)}`),
+  );
+  return rows;
 }
 
 export async function embedMemories(
@@ -87,8 +92,9 @@ export async function embedMemories(
   let embedded = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const batch = await halvedUntilItFits(batchSize, (limit) => unembedded(context, { model, version, limit }));
-    if (batch.length === 0) break;
+    const rows = await halvedUntilItFits(batchSize, (limit) => selectUnembedded(context, { model, version }, limit));
+    if (rows.length === 0) break;
+    const batch = rows.map((row) => toMemory(context.project, row));
     const vectors = await embed(
       batch.map((memory) => memory.content),
       { signal },
@@ -102,8 +108,9 @@ export async function embedMemories(
         context,
         memory.id,
         { vector: toVector("vector", vectors[index]), ...owner },
-        // Whoever changed the content meanwhile is embedded in the next round.
-        { contentHash: hashText(memory.content) },
+        // A memory that has been changed since is embedded in the next round. By the hash as it is stored: that of a
+        // content which another program has changed does not fit, and would never be found.
+        { contentHash: rows[index]![memoryColumns.length] as string },
       ),
     );
     const results = await context.executor.batch(statements);

@@ -75,9 +75,12 @@ async function copyOne(source: DefinedBackend, target: DefinedBackend, id: strin
   await verify(target, copy);
 }
 
+/** Times that a story which is changed all the while is read. */
+const MAX_READS = 50;
+
 /** A story as it is at one moment: read again if it was changed meanwhile. */
 async function read(source: DefinedBackend, id: string): Promise<StoryCopy> {
-  for (;;) {
+  for (let attempt = 1; attempt <= MAX_READS; attempt++) {
     const metadata = await source.getMetadata(id);
     const data = await source.load(id);
     if (metadata === undefined || data === undefined) throw noStory(id);
@@ -85,6 +88,11 @@ async function read(source: DefinedBackend, id: string): Promise<StoryCopy> {
     const after = await source.getMetadata(id);
     if (after?.revision === metadata.revision) return { metadata, text: toJson("data", data), history };
   }
+  throw new StorageError(
+    "BUSY",
+    `Story ${JSON.stringify(id)} was changed each of ${MAX_READS} times that it was read to be copied: copy it when it is at rest`,
+    { retryable: true },
+  );
 }
 
 async function readHistory(source: DefinedBackend, { id, revision: present }: StoryMetadata) {

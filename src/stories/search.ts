@@ -117,7 +117,7 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
   try {
     // Looked at outside first: most searches find nothing to do, and need no write lock for it.
     while ((await executor.execute(selectUnindexed({ project, limit: 1 }))).rows.length > 0) {
-      await executor.atomically(async (inner) => {
+      const count = await executor.atomically(async (inner) => {
         const { rows } = await halvedUntilItFits(BATCH, (limit) => inner.execute(selectUnindexed({ project, limit })));
         for (const row of rows) {
           const [rowId, revision, title, tags, updatedAt, data] = Array.from(row as ArrayLike<unknown>);
@@ -126,7 +126,10 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
           await inner.execute(upsertText({ ...values, content, searchText: toSearchText(content, scope) }));
           await inner.execute(noteIndexed(values));
         }
+        return rows.length;
       });
+      // A read replica may go on showing what is indexed by now.
+      if (count === 0) return;
     }
   } catch (error) {
     // Where nothing can be written, what was indexed before can still be searched.
