@@ -1,3 +1,4 @@
+import { callSafely } from "./callbacks.js";
 import type { Change } from "./repositories/executor.js";
 
 /** What a storage tells: changes of this process after COMMIT, and failures that no caller may have seen. */
@@ -24,14 +25,13 @@ export class EventHub {
 
   emit<K extends keyof StorageEvents>(event: K, value: StorageEvents[K]): void {
     for (const listener of [...this.#listeners(event)]) {
-      // A listener for errors that throws has nobody left to tell.
-      const fail = (error: unknown) => event !== "error" && this.emit("error", error);
-      try {
-        const answer: unknown = listener(value);
-        if (answer instanceof Promise) answer.catch(fail);
-      } catch (error) {
-        fail(error);
-      }
+      callSafely(
+        () => listener(value),
+        (error) => {
+          // There is no one to tell that a listener for errors has failed.
+          if (event !== "error") this.emit("error", error);
+        },
+      );
     }
   }
 

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { callSafely, type GuardedLogger, guardClock, guardLogger } from "./callbacks.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./client/index.js";
 import { expectKeys } from "./known-keys.js";
 import { pathText, urlText } from "./locations.js";
@@ -73,7 +74,9 @@ export interface ResolvedStorageOptions {
   /** Takes tokens and keys out of a text. */
   readonly redact: (text: string) => string;
   readonly onError: ((error: unknown) => void) | undefined;
-  readonly logger: Logger | undefined;
+  /** Never throws: `onError` is told. */
+  readonly logger: GuardedLogger | undefined;
+  /** Gives whole milliseconds, or throws TypeError. */
   readonly now: () => number;
 }
 
@@ -177,8 +180,16 @@ export function resolveStorageOptions(
     box: new SecretBox(secret || undefined),
     stories: resolveStoryOptions(stories),
     onError,
-    logger,
-    now,
+    logger:
+      logger === undefined
+        ? undefined
+        : guardLogger(logger, (error) =>
+            callSafely(
+              () => onError?.(error),
+              () => undefined,
+            ),
+          ),
+    now: guardClock(now),
   };
 }
 

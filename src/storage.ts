@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { Client, Row, TransactionMode } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { LRUCache } from "lru-cache";
+import { callSafely, guardProgress } from "./callbacks.js";
 import type { ConnectionPool } from "./client/connection-pool.js";
 import type { ClientStats } from "./client/index.js";
 import { type Access, LocalClient } from "./client/local-client.js";
@@ -253,7 +254,7 @@ export class Storage implements Repositories {
    */
   async backup(destination: string | URL, options: LongCallOptions = {}): Promise<BackupResult> {
     expectKeys("backup", options, ["onProgress", "signal"]);
-    return backUp(this.#localPool("backup"), destination, options);
+    return backUp(this.#localPool("backup"), destination, this.#guarded(options));
   }
 
   /**
@@ -263,7 +264,7 @@ export class Storage implements Repositories {
    */
   async backups(dir: string | URL, options: BackupsOptions = {}): Promise<BackupsResult> {
     expectKeys("backups", options, ["keep", "onProgress", "signal"]);
-    return rotateBackups(this.#localPool("backups"), dir, { ...options, now: this.#options.now });
+    return rotateBackups(this.#localPool("backups"), dir, { ...this.#guarded(options), now: this.#options.now });
   }
 
   /**
@@ -275,7 +276,7 @@ export class Storage implements Repositories {
    * Rejects with NOT_FOUND if the file is gone.
    */
   async check(options: CheckOptions = {}): Promise<CheckResult> {
-    return checkStorage(this.#maintenance, options);
+    return checkStorage(this.#maintenance, this.#guarded(options));
   }
 
   /**
@@ -284,7 +285,7 @@ export class Storage implements Repositories {
    */
   async repair(findings: readonly Finding[], options: LongCallOptions = {}): Promise<RepairResult> {
     this.#assertOutside("write");
-    return repairStorage(this.#maintenance, findings, options);
+    return repairStorage(this.#maintenance, findings, this.#guarded(options));
   }
 
   /**
@@ -293,7 +294,7 @@ export class Storage implements Repositories {
    */
   async reindex(options: LongCallOptions = {}): Promise<ReindexResult> {
     this.#assertOutside("write");
-    return reindexStorage(this.#maintenance, options);
+    return reindexStorage(this.#maintenance, this.#guarded(options));
   }
 
   /**
@@ -308,7 +309,7 @@ export class Storage implements Repositories {
    */
   async prune(policy: PrunePolicy): Promise<PruneResult> {
     this.#assertOutside("write");
-    return pruneStorage(this.#maintenance, policy);
+    return pruneStorage(this.#maintenance, this.#guarded(policy));
   }
 
   /**
@@ -323,7 +324,7 @@ export class Storage implements Repositories {
    */
   export(options: ExportOptions = {}): Readable {
     this.#assertOutside("read");
-    return exportStorage(this.#maintenance, options);
+    return exportStorage(this.#maintenance, this.#guarded(options));
   }
 
   /**
@@ -334,7 +335,7 @@ export class Storage implements Repositories {
    */
   async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
     this.#assertOutside("write");
-    return importStorage(this.#maintenance, stream, options);
+    return importStorage(this.#maintenance, stream, this.#guarded(options));
   }
 
   /** Fetches what the primary has, where this is an embedded replica. */
@@ -412,7 +413,8 @@ export class Storage implements Repositories {
       throw toStorageError(error);
     }
     for (const change of scope.changes) this.#events.emit("change", change);
-    for (const task of scope.tasks) task();
+    // The transaction is stored: what fails in a task must not tell its caller otherwise.
+    for (const task of scope.tasks) callSafely(task, (error) => this.#events.emit("error", error));
     return result;
   }
 
@@ -442,6 +444,11 @@ export class Storage implements Repositories {
     );
   }
 
+  /** Options of a long call: an `onProgress` that rejects is an `error` event, and ends the call at its next step. */
+  #guarded<T extends object>(options: T): T {
+    return guardProgress(options, (error) => this.#events.emit("error", error));
+  }
+
   #noteError(error: unknown): void {
     const failure = toStorageError(error);
     if (
@@ -450,11 +457,7 @@ export class Storage implements Repositories {
     )
       return;
     this.#lastError = failure;
-    try {
-      this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
-    } catch {
-      // A logger that fails must not take the place of the failure it was told of.
-    }
+    this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
     this.#events.emit("error", failure);
   }
 }

@@ -197,8 +197,16 @@ export class ReaderPool {
     const { idleTimeoutMs } = this.#options;
     if (this.#sweep !== undefined || idleTimeoutMs === Number.POSITIVE_INFINITY) return;
     this.#sweep = unrefTimer(
-      setInterval(() => this.#closeUnused(), Math.min(Math.max(idleTimeoutMs, 1), MAX_TIMER_MS)),
+      setInterval(() => this.#sweepQuietly(), Math.min(Math.max(idleTimeoutMs, 1), MAX_TIMER_MS)),
     );
+  }
+
+  #sweepQuietly(): void {
+    try {
+      this.#closeUnused();
+    } catch {
+      // The connection that could not be closed is out of the pool; an error of a timer would end the process.
+    }
   }
 
   #closeUnused(): void {

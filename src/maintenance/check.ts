@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { guardProgress } from "../callbacks.js";
 import { parseLocalUrl } from "../client/file-url.js";
 import { transactionExecutor } from "../client-executor.js";
 import { StorageError } from "../errors.js";
@@ -68,7 +69,7 @@ export interface CheckFileOptions extends CheckOptions {
  */
 export async function checkFile(file: string | URL, options: CheckFileOptions = {}): Promise<CheckResult> {
   expectKeys("checkFile", options, ["deep", "encryptionKey", "onProgress", "signal"]);
-  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = options;
+  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);
   const location = urlText(file);
   expectText("file", location, MAX_PATH_CHARS);
   if (encryptionKey !== undefined) expectText("encryptionKey", encryptionKey, MAX_PATH_CHARS);

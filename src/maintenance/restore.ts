@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { guardProgress } from "../callbacks.js";
 import { Connection, rollBackAfter } from "../client/connection.js";
 import {
   asFileError,
@@ -55,7 +56,7 @@ export async function restore(
   const from = resolveFile("backup", backup);
   const to = resolveFile("target", target);
   expectKeys("restore", options, ["encryptionKey", "onProgress", "signal"]);
-  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = options;
+  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);
   checkLongCall(rest);
   if (encryptionKey !== undefined && typeof encryptionKey !== "string") {
     throw new TypeError(expectation("encryptionKey", "a string", encryptionKey));

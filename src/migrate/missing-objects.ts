@@ -8,7 +8,7 @@ import { type Journal, type Migration, readJournal } from "./journal.js";
 import { clientQuery, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "./lost-objects.js";
-import { type JournalOptions, type MigrateOptions, resolveJournalOptions } from "./options.js";
+import { guardMigrationLogger, type JournalOptions, type MigrateOptions, resolveJournalOptions } from "./options.js";
 import { probes } from "./run-script.js";
 import { readScript, type Script } from "./script.js";
 
@@ -45,7 +45,8 @@ export async function restoreMissingObjects(
   options: JournalOptions & Pick<MigrateOptions, "lockTimeoutMs" | "logger">,
 ): Promise<MissingObject[]> {
   const resolved = resolveJournalOptions("restoreMissingObjects", options, ["lockTimeoutMs", "logger"]);
-  const { lockTimeoutMs = 600_000, logger } = options;
+  const { lockTimeoutMs = 600_000 } = options;
+  const logger = guardMigrationLogger(options.logger);
   const journal = readJournal(resolved.folder);
   try {
     const found = await compare(clientQuery(client), journal, resolved);

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { guardLogger } from "../callbacks.js";
 import { expectKeys } from "../known-keys.js";
 import { pathText } from "../locations.js";
 import { expectation, expectDuration, expectInteger } from "../options.js";
@@ -68,6 +69,7 @@ export interface ResolvedMigrateOptions extends ResolvedJournalOptions {
   readonly allowOutOfOrder: boolean;
   readonly backupTo: string | undefined;
   readonly lockTimeoutMs: number;
+  /** Never throws. */
   readonly logger: MigrationLogger | undefined;
   readonly before: (plan: MigrationPlan) => void | Promise<void>;
 }
@@ -121,7 +123,15 @@ export function resolveMigrateOptions(
   }
   if (typeof before !== "function") throw new TypeError(expectation("before", "a function", before));
   const backupFolder = backupTo === undefined ? undefined : resolve(backupTo);
-  return { ...journal, to, allowOutOfOrder, backupTo: backupFolder, lockTimeoutMs, logger, before };
+  return {
+    ...journal,
+    to,
+    allowOutOfOrder,
+    backupTo: backupFolder,
+    lockTimeoutMs,
+    logger: guardMigrationLogger(logger),
+    before,
+  };
 }
 
 export type ResolvedRevertOptions = Omit<ResolvedMigrateOptions, "allowOutOfOrder"> & {
@@ -136,6 +146,11 @@ export function resolveRevertOptions(options: RevertOptions): ResolvedRevertOpti
   }
   if (steps !== undefined && steps !== Number.POSITIVE_INFINITY) expectInteger("steps", steps, 1);
   return { ...resolved, steps };
+}
+
+/** A migration does not fail, or stay half reported, because of a log. */
+export function guardMigrationLogger(logger: MigrationLogger | undefined): MigrationLogger | undefined {
+  return logger === undefined ? undefined : guardLogger(logger, () => undefined);
 }
 
 export function resolveFolder(folder: string | URL): string {

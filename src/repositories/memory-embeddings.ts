@@ -1,7 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
+import { guardProgress } from "../callbacks.js";
 import { expectation, expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
-import { expectId, expectKeys, expectLimit, toSqlLimit, toVector } from "./arguments.js";
+import { expectFunction, expectId, expectKeys, expectLimit, toSqlLimit, toVector } from "./arguments.js";
 import { type RepositoryContext, scalar } from "./executor.js";
 import {
   embeddingStatements,
@@ -84,10 +85,11 @@ export async function embedMemories(
   embed: ReembedFunction,
   options: ReembedOptions,
 ): Promise<ReembedResult> {
-  if (typeof embed !== "function") throw new TypeError(expectation("embed", "a function", embed));
+  expectFunction("embed", embed);
   expectKeys("reembed", options, ["model", "version", "batchSize", "onProgress", "signal"]);
-  const { batchSize = 64, onProgress, signal, model, version } = options;
+  const { batchSize = 64, onProgress, signal, model, version } = guardProgress(options);
   expectInteger("batchSize", batchSize, 1);
+  if (onProgress !== undefined) expectFunction("onProgress", onProgress);
   const owner = modelOf(options);
   let embedded = 0;
   for (;;) {

@@ -1,3 +1,4 @@
+import { guardProgress } from "../callbacks.js";
 import { StorageError } from "../errors.js";
 import { expectation } from "../options.js";
 import { expectFunction, expectId, expectKeys } from "../repositories/arguments.js";
@@ -35,7 +36,7 @@ export async function copyStories(
   options: CopyStoriesOptions = {},
 ): Promise<CopyStoriesResult> {
   expectKeys("copyStories", options, ["ids", "onProgress"]);
-  const { ids, onProgress } = options;
+  const { ids, onProgress } = guardProgress(options);
   if (onProgress !== undefined) expectFunction("onProgress", onProgress);
   const source = backendOf(from);
   const target = backendOf(to);

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { guardProgress } from "../callbacks.js";
 import { StorageError } from "../errors.js";
 import { pathText } from "../locations.js";
 import { expectation } from "../options.js";
@@ -147,7 +148,7 @@ export class StoryMigrations {
   /** Each story by itself: `errors` has those that stayed as they were. */
   async migrateAll(options: MigrateAllOptions = {}): Promise<MigrateAllResult> {
     expectKeys("migrateAll", options, [...KEYS, "onProgress"]);
-    const { onProgress, ...rest } = options;
+    const { onProgress, ...rest } = guardProgress(options);
     if (onProgress !== undefined) expectFunction("onProgress", onProgress);
     const stories = await this.#service.listStories();
     const errors = new Map<string, unknown>();
