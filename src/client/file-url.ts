@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { LibsqlError } from "@libsql/client";
+import { realPath } from "./real-path.js";
 
 const URL_FORM = /^file:(?:\/\/(?<authority>[^/?#]*))?(?<path>[^?#]*)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?$/su;
 
@@ -12,9 +13,16 @@ export interface LocalTarget {
 /**
  * The target of a local URL, or undefined for every other URL; by the rules of @libsql/client.
  *
- * The path is made absolute, so that connections opened later find the same file after a change of directory.
+ * The path is made absolute and its symbolic links are resolved, once: connections opened later find the same file
+ * after a change of directory, and checkpoints, sizes and backups mean the file that SQLite works on.
  */
 export function parseLocalUrl(url: string): LocalTarget | undefined {
+  const target = readLocalUrl(url);
+  return target === undefined || target.isMemory ? target : { ...target, path: realPath(target.path) };
+}
+
+/** The same with the path as it was given, made absolute: for a file that is to be made under that very name. */
+export function readLocalUrl(url: string): LocalTarget | undefined {
   if (url === ":memory:") return { path: "file::memory:", isMemory: true };
   if (!/^file:/i.test(url)) return undefined;
   const groups = URL_FORM.exec(`file:${url.slice(5)}`)?.groups;

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { parseLocalUrl } from "../client/file-url.js";
+import { readLocalUrl } from "../client/file-url.js";
+import { realPath } from "../client/real-path.js";
 import { StorageError } from "../errors.js";
 import { urlText } from "../locations.js";
 import { expectation } from "../options.js";
@@ -17,5 +18,10 @@ export function resolveFile(option: string, location: string | URL): string {
       `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}. Files are copied and restored where they are, a server's by its own means; export() and import() carry records anywhere`,
     );
   }
-  return /^file:/i.test(value) ? parseLocalUrl(value)!.path : resolve(value);
+  return /^file:/i.test(value) ? readLocalUrl(value)!.path : resolve(value);
+}
+
+/** The same for a database: the file itself, where the path is a symbolic link. */
+export function resolveDatabase(option: string, location: string | URL): string {
+  return realPath(resolveFile(option, location));
 }

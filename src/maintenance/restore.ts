@@ -22,7 +22,7 @@ import { expectKeys } from "../known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectation } from "../options.js";
 import { assertNotInUse, SIDE_FILES } from "./in-use.js";
-import { resolveFile } from "./paths.js";
+import { resolveDatabase } from "./paths.js";
 
 export interface RestoreOptions extends LongCallOptions {
   /** Of the backup, and so of what is restored. @default the environment's HOLDFAST_ENCRYPTION_KEY */
@@ -53,8 +53,8 @@ export async function restore(
   target: string | URL,
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
-  const from = resolveFile("backup", backup);
-  const to = resolveFile("target", target);
+  const from = resolveDatabase("backup", backup);
+  const to = resolveDatabase("target", target);
   expectKeys("restore", options, ["encryptionKey", "onProgress", "signal"]);
   const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);
   checkLongCall(rest);
