@@ -1,7 +1,10 @@
 import { v7 as uuidv7 } from "uuid";
 import { expectation, expectDuration, expectInteger, expectOneOf } from "../options.js";
 import { expectFunction, expectId, expectKeys } from "../repositories/arguments.js";
+import { type Timer, unrefTimer } from "../timers.js";
 import { type Clock, systemClock } from "./clock.js";
+import { forgetAtEnd, saveAtEnd } from "./process-end.js";
+import { onRejection } from "./promises.js";
 import { StoryService } from "./service.js";
 import { type StoryData, toDraft } from "./story.js";
 
@@ -25,7 +28,7 @@ export interface AutosaveOptions {
   readonly service: StoryService;
   /** How often all that is dirty is saved once `start` was called, in ms. @default 30000 */
   readonly interval?: number | undefined;
-  /** How long after the last edit a story is saved, in ms. @default 2000 */
+  /** How long after the last edit a story is saved, in ms; `Infinity` leaves it to `interval`, `saveNow` and the end. @default 2000 */
   readonly debounce?: number | undefined;
   /** Failed attempts in all, after which the state is `error`. @default 3 */
   readonly maxRetries?: number | undefined;
@@ -64,11 +67,26 @@ interface Edit {
   isStuck: boolean;
   timer: unknown;
   running: Promise<boolean> | undefined;
+  /** It was discarded while it was being saved: the next edit begins from what is stored then. */
+  isDiscarded: boolean;
+  /** The text that the end of the process has tried to save. */
+  textAtEnd: string | undefined;
 }
 
 type Listener = (payload: never) => unknown;
 
 const EVENTS: readonly (keyof AutosaveEvents)[] = ["saved", "error", "conflict"];
+/** The longest that a timer can be set to. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const NO_EDIT = {
+  text: undefined,
+  state: "idle",
+  isStuck: false,
+  timer: undefined,
+  running: undefined,
+  isDiscarded: false,
+  textAtEnd: undefined,
+} as const;
 /** Longest id that leaves room for what tells the copy apart. */
 const MAX_COPIED_ID_CHARS = 900;
 
@@ -76,7 +94,8 @@ const MAX_COPIED_ID_CHARS = 900;
  * Saves stories while they are edited: some time after the last edit of each, and all of them every now and then.
  *
  * A story is saved with the revision that its edit began from, so another's change is a `conflict` and never
- * overwritten. What could not be saved stays dirty. `close` of the service saves what is left.
+ * overwritten. What could not be saved stays dirty. `close` of the service and the natural end of the process save the
+ * remaining edits; a signal and `process.exit()` do not, so handle SIGTERM and SIGINT by closing the service.
  */
 export class Autosave {
   readonly #service: StoryService;
@@ -113,6 +132,7 @@ export class Autosave {
       await this.saveAll();
       this.stop();
       this.#forgetService?.();
+      forgetAtEnd(this);
     });
   }
 
@@ -130,13 +150,32 @@ export class Autosave {
       options.revision !== undefined ? Promise.resolve(options.revision) : (known?.base ?? this.#storedRevision(id));
     // Whoever saves hears of it; until then it is nobody's rejection.
     base.catch(() => undefined);
-    const edit: Edit = known ?? { text, base, state: "idle", isStuck: false, timer: undefined, running: undefined };
+    const edit: Edit = known ?? { ...NO_EDIT, base };
     edit.text = text;
     edit.base = base;
     edit.isStuck = false;
+    edit.isDiscarded = false;
     if (edit.state !== "saving") edit.state = "idle";
     this.#edits.set(id, edit);
+    saveAtEnd(this);
     this.#schedule(id, edit);
+  }
+
+  /**
+   * Drops the edits of a story that are not saved; false if there are none. A save that is under way is not called back.
+   * The next edit begins from what is stored then.
+   */
+  discard(id: string): boolean {
+    expectId(id);
+    const edit = this.#edits.get(id);
+    if (edit === undefined) return false;
+    this.#clearTimer(edit.timer);
+    const isDirty = edit.text !== undefined;
+    edit.text = undefined;
+    edit.isDiscarded = true;
+    if (edit.running === undefined) this.#edits.delete(id);
+    if (!this.isDirty()) forgetAtEnd(this);
+    return isDirty;
   }
 
   /** Saves a story now, paused or not. True if nothing of it is left to save; false, and `state` says why. */
@@ -150,14 +189,15 @@ export class Autosave {
     edit.running ??= this.#save(id, edit).finally(() => {
       edit.running = undefined;
       if (edit.text !== undefined) this.#schedule(id, edit);
+      else if (edit.isDiscarded) this.#edits.delete(id);
+      if (!this.isDirty()) forgetAtEnd(this);
     });
     return edit.running;
   }
 
   /** Saves all that is dirty; resolves to how many stories were saved and how many not. */
   async saveAll(): Promise<{ saved: number; failed: number }> {
-    const dirty = [...this.#edits].filter(([, { text }]) => text !== undefined);
-    const results = await Promise.all(dirty.map(([id]) => this.saveNow(id)));
+    const results = await Promise.all(this.dirty().map((id) => this.saveNow(id)));
     const saved = results.filter(Boolean).length;
     return { saved, failed: results.length - saved };
   }
@@ -204,8 +244,21 @@ export class Autosave {
     return this.#edits.get(id)?.text !== undefined;
   }
 
+  /** The ids of the stories with edits that are not saved. */
+  dirty(): string[] {
+    return [...this.#edits].filter(([, { text }]) => text !== undefined).map(([id]) => id);
+  }
+
   stats(): AutosaveStats {
-    return { ...this.#counts, dirty: [...this.#edits.values()].filter(({ text }) => text !== undefined).length };
+    return { ...this.#counts, dirty: this.dirty().length };
+  }
+
+  /** @internal Saves what is dirty and was not tried before at the end of the process; resolves to the ids not saved. */
+  async saveAtEnd(): Promise<string[]> {
+    const due = [...this.#edits].filter(([, edit]) => edit.text !== undefined && edit.textAtEnd !== edit.text);
+    for (const [, edit] of due) edit.textAtEnd = edit.text;
+    const saved = await Promise.all(due.map(([id]) => this.saveNow(id).catch(() => false)));
+    return due.flatMap(([id], index) => (saved[index] === true ? [] : id));
   }
 
   /** Listens; the function returned ends it. A listener that throws harms nobody. */
@@ -224,7 +277,7 @@ export class Autosave {
   }
 
   async #save(id: string, edit: Edit): Promise<boolean> {
-    this.#clock.clearTimeout(edit.timer);
+    this.#clearTimer(edit.timer);
     edit.state = "saving";
     let failure: unknown;
     for (let attempt = 1; attempt <= this.#maxRetries; attempt++) {
@@ -309,7 +362,12 @@ export class Autosave {
     return true;
   }
 
-  #fail(id: string, edit: Edit, error: unknown, attempts: number): false {
+  #fail(id: string, edit: Edit, error: unknown, attempts: number): boolean {
+    // It was discarded meanwhile: nothing is left to save.
+    if (edit.text === undefined) {
+      edit.state = "idle";
+      return true;
+    }
     edit.state = "error";
     this.#counts.failed++;
     if (attempts > 0) this.#emit("error", () => ({ id, error, attempts }));
@@ -317,10 +375,10 @@ export class Autosave {
   }
 
   #schedule(id: string, edit: Edit): void {
-    this.#clock.clearTimeout(edit.timer);
+    this.#clearTimer(edit.timer);
     // After `maxRetries` failures the interval tries again, or the next edit.
     if (this.#isQuiet() || edit.text === undefined || edit.state === "error") return;
-    edit.timer = this.#clock.setTimeout(() => void this.#saveQuietly(id), this.#debounce);
+    edit.timer = this.#setTimer(this.#debounce, [id], () => void this.#saveQuietly(id));
   }
 
   #scheduleAll(): void {
@@ -328,10 +386,32 @@ export class Autosave {
   }
 
   #scheduleInterval(): void {
-    this.#intervalTimer = this.#clock.setTimeout(() => {
+    this.#intervalTimer = this.#setTimer(this.#interval, this.dirty(), () => {
       this.#scheduleInterval();
       for (const [id, edit] of this.#edits) if (edit.text !== undefined && !edit.isStuck) void this.#saveQuietly(id);
-    }, this.#interval);
+    });
+    // Edits keep the process alive by their own timers; the interval alone must not.
+    if (this.#intervalTimer !== undefined) unrefTimer(this.#intervalTimer as Timer);
+  }
+
+  /** A clock that throws is told as an error of the stories that wait for it: a timer has no caller to reject. */
+  #setTimer(delayMs: number, ids: readonly string[], task: () => void): unknown {
+    if (delayMs > MAX_TIMER_MS) return undefined;
+    try {
+      return this.#clock.setTimeout(task, delayMs);
+    } catch (error) {
+      for (const id of ids) this.#emit("error", () => ({ id, error, attempts: 0 }));
+      return undefined;
+    }
+  }
+
+  #clearTimer(timer: unknown): void {
+    if (timer === undefined) return;
+    try {
+      this.#clock.clearTimeout(timer);
+    } catch {
+      // The task looks for itself whether there is anything to do.
+    }
   }
 
   async #saveQuietly(id: string): Promise<void> {
@@ -340,8 +420,8 @@ export class Autosave {
   }
 
   #clearTimers(): void {
-    this.#clock.clearTimeout(this.#intervalTimer);
-    for (const { timer } of this.#edits.values()) this.#clock.clearTimeout(timer);
+    this.#clearTimer(this.#intervalTimer);
+    for (const { timer } of this.#edits.values()) this.#clearTimer(timer);
   }
 
   #isQuiet(): boolean {
@@ -351,9 +431,8 @@ export class Autosave {
   #emit<K extends keyof AutosaveEvents>(event: K, payload: () => AutosaveEvents[K]): void {
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {
       try {
-        const answer = listener(payload() as never);
         // One that throws has nobody to tell: what it was told of has happened all the same.
-        if (answer instanceof Promise) answer.catch(() => undefined);
+        onRejection(listener(payload() as never), () => undefined);
       } catch {
         // As above.
       }

@@ -1,5 +1,6 @@
 import { expectOneOf } from "../options.js";
 import { expectFunction } from "../repositories/arguments.js";
+import { onRejection } from "./promises.js";
 import type { StoryData, StoryMetadata } from "./story.js";
 
 /** What a service tells, after the fact. Data is the listener's own copy. */
@@ -81,8 +82,7 @@ export class StoryEventHub {
       if (event !== "storage_error") this.emit("storage_error", () => ({ operation: `listener of ${event}`, error }));
     };
     try {
-      const answer = listener(payload as never);
-      if (answer instanceof Promise) answer.catch(fail);
+      onRejection(listener(payload as never), fail);
     } catch (error) {
       fail(error);
     }

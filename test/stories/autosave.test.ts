@@ -56,7 +56,7 @@ class FailingBackend extends MemoryBackend {
 function autosaveOf(temp: TempStories, options: Partial<AutosaveOptions> = {}) {
   const clock = new FakeClock();
   const autosave = new Autosave({ service: temp.service, clock, ...options });
-  const events: unknown[] = [];
+  const events: [string, unknown][] = [];
   autosave.on("saved", (event) => events.push(["saved", event]));
   autosave.on("error", (event) => events.push(["error", event]));
   autosave.on("conflict", (event) => events.push(["conflict", event]));
@@ -323,10 +323,91 @@ test("without a clock the system's timers are used", async () => {
   const autosave = new Autosave({ service: temp.service, debounce: 5 });
   const saved = new Promise((resolve) => autosave.on("saved", resolve));
   autosave.markDirty("a", {});
-  // The timer alone keeps no process alive; this one waits.
-  const alive = setInterval(() => undefined, 1_000);
   expect(await saved).toEqual({ id: "a", revision: 1, savedAs: "a" });
-  clearInterval(alive);
+});
+
+test("dirty names the stories with edits that are not saved, and discard drops them", async () => {
+  await using temp = await tempStories("libsql");
+  const { autosave, clock, events } = autosaveOf(temp);
+  await temp.service.saveStory("a", { n: 0 });
+  expect(autosave.dirty()).toEqual([]);
+  expect(autosave.discard("a")).toBe(false);
+  autosave.markDirty("a", { n: 1 });
+  autosave.markDirty("b", { n: 1 });
+  expect(autosave.dirty()).toEqual(["a", "b"]);
+  expect(autosave.discard("a")).toBe(true);
+  expect([autosave.dirty(), autosave.isDirty("a"), autosave.state("a")]).toEqual([["b"], false, "idle"]);
+  await clock.advance(10_000);
+  expect(await temp.service.loadStory("a")).toEqual({ n: 0 });
+  expect(events).toEqual([["saved", { id: "b", revision: 1, savedAs: "b" }]]);
+  expect(autosave.dirty()).toEqual([]);
+});
+
+test("after a discard the next edit begins from what is stored then", async () => {
+  await using temp = await tempStories("libsql");
+  const { autosave, events } = autosaveOf(temp);
+  await temp.service.saveStory("a", { n: 0 });
+  autosave.markDirty("a", { n: "lost" }, { revision: 1 });
+  await temp.service.saveStory("a", { n: "remote" });
+  expect(await autosave.saveNow("a")).toBe(false);
+  expect(autosave.discard("a")).toBe(true);
+  autosave.markDirty("a", { n: 3 });
+  expect(await autosave.saveNow("a")).toBe(true);
+  expect(events).toMatchObject([
+    ["conflict", { id: "a" }],
+    ["saved", { id: "a", revision: 3 }],
+  ]);
+});
+
+test("an edit that is discarded while it is being saved leaves nothing to save, however the save ends", async () => {
+  const backend = new FailingBackend();
+  await using service = await openStories({ backend });
+  await using temp = await tempStories("custom");
+  const { autosave, events } = autosaveOf({ ...temp, service }, { maxRetries: 1 });
+  for (const failures of [0, 1]) {
+    backend.failures = failures;
+    autosave.markDirty("a", { failures });
+    const saving = autosave.saveNow("a");
+    expect(autosave.discard("a")).toBe(true);
+    await saving;
+    expect([autosave.dirty(), autosave.state("a")]).toEqual([[], "idle"]);
+  }
+  expect(events.filter(([name]) => name === "error")).toEqual([]);
+  autosave.markDirty("a", { n: 3 });
+  expect(await autosave.saveNow("a")).toBe(true);
+  expect(await service.loadStory("a")).toEqual({ n: 3 });
+});
+
+test("an infinite debounce waits for the interval, and timers may be numbers", async () => {
+  await using temp = await tempStories("libsql");
+  const { autosave, clock } = autosaveOf(temp, { debounce: Number.POSITIVE_INFINITY, interval: 1_000 });
+  autosave.start();
+  autosave.markDirty("a", { n: 1 });
+  await clock.advance(999);
+  expect(autosave.isDirty("a")).toBe(true);
+  await clock.advance(1);
+  expect(autosave.isDirty("a")).toBe(false);
+  autosave.stop();
+});
+
+test("a clock that throws is an error of the story that waits for it, which stays dirty", async () => {
+  await using temp = await tempStories("libsql");
+  const broken = {
+    setTimeout: () => {
+      throw new Error("no timers");
+    },
+    clearTimeout: () => {
+      throw new Error("none to clear");
+    },
+  };
+  const { autosave, events } = autosaveOf(temp, { clock: broken });
+  autosave.markDirty("a", { n: 1 });
+  autosave.start();
+  expect(events[0]).toEqual(["error", { id: "a", error: new Error("no timers"), attempts: 0 }]);
+  expect(autosave.isDirty("a")).toBe(true);
+  expect(await autosave.saveNow("a")).toBe(true);
+  autosave.discard("a");
+  autosave.stop();
 });
 
 test("a listener that throws harms nobody", async () => {
