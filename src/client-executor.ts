@@ -15,6 +15,10 @@ export class ClientExecutor implements Executor {
     this.#onError = onError;
   }
 
+  get mayLag(): boolean {
+    return !(this.#client instanceof LocalClient);
+  }
+
   execute(statement: Statement) {
     return this.#watched(() => this.#client.execute(statement));
   }

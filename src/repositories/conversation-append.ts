@@ -146,6 +146,10 @@ async function findByClientId(
   const { project } = context;
   const { rows } = await executor.execute(selectByClientId({ project, id, clientIds: JSON.stringify(clientIds) }));
   if (rows.length === clientIds.length) return rows.map(toMessage);
+  // They are stored, so what was read is old: a transaction reads what the primary has.
+  if (executor.mayLag === true) {
+    return executor.atomically((current) => findByClientId(context, current, id, clientIds));
+  }
   if ((await findChain(context, executor, id)) === undefined) throw noConversation(context, id);
   throw new Error(`${clientIds.length - rows.length} messages were neither stored nor found`);
 }

@@ -5,6 +5,11 @@ import type { Statement } from "./statements.js";
 
 /** What repositories run on: the client of a storage, or one transaction of it. Rejects with StorageError. */
 export interface Executor {
+  /**
+   * Whether a read may miss what is stored: an embedded replica is as old as its last fetch, and a server may be a read
+   * replica. Not within a transaction.
+   */
+  readonly mayLag?: boolean;
   execute(statement: Statement): Promise<ResultSet>;
   /** Runs one SELECT that may read very much; where it can, without keeping the event loop. */
   scan(statement: Statement): Promise<ResultSet>;

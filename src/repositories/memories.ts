@@ -275,7 +275,10 @@ export class MemoryRepository {
     const { project, now } = this.#context;
     const attempt = async (executor: Executor, isLocked = false): Promise<boolean> => {
       const known = await this.#find(executor, id);
-      if (known === undefined || known.deletedAt === null) return false;
+      if (known === undefined || known.deletedAt === null) {
+        // What was read may be old.
+        return !isLocked && executor.mayLag === true && executor.atomically((locked) => attempt(locked, true));
+      }
       const searchText = toSearchText(known.content, searchScope(project));
       // Its content as it is now, which need not be what was stored: other programs may have changed it.
       const content = isLocked ? null : known.content;

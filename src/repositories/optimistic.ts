@@ -22,8 +22,8 @@ export function hasMoved(error: unknown): boolean {
 }
 
 /**
- * Runs `attempt`, which reads and then writes. When somebody else has written in between it runs again with the lock
- * held, where that cannot happen.
+ * Runs `attempt`, which reads and then writes. When another client has written in between it runs again with the lock
+ * held, where that cannot happen. So it does when it has found nothing, and what it read may have been old.
  */
 export async function withoutLock<T>(
   executor: Executor,
@@ -31,9 +31,10 @@ export async function withoutLock<T>(
   isLost: (error: unknown) => boolean,
 ): Promise<T> {
   try {
-    return await attempt(executor);
+    const result = await attempt(executor);
+    if (result !== undefined || executor.mayLag !== true) return result;
   } catch (error) {
     if (!isLost(error)) throw error;
-    return executor.atomically(attempt);
   }
+  return executor.atomically(attempt);
 }

@@ -126,3 +126,16 @@ describe("an embedded replica", () => {
     await expect.poll(() => replica.memories.get("a"), { timeout: 30_000 }).toBeDefined();
   });
 });
+
+test("an embedded replica changes what another client has stored since its last fetch", async () => {
+  await using server = await startServer();
+  await using folder = await tempDatabase();
+  await using replica = await openStorage({ url: folder.url, syncUrl: server.url });
+  await using other = await openStorage(server.url);
+  await other.memories.insertMany(["a", "b"].map((id) => ({ id, content: "x" })));
+  await other.memories.delete("b");
+  expect(await replica.memories.get("a")).toBeUndefined();
+  expect(await replica.memories.update("a", { content: "y" })).toMatchObject({ content: "y" });
+  await other.memories.delete("a");
+  expect(await replica.memories.restore("a")).toBe(true);
+});

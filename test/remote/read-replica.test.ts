@@ -105,3 +105,71 @@ test("a read replica that is restarted without its primary answers once that is 
   const write = () => storage.memories.put("after", { content: "x" }).catch(() => undefined);
   await expect.poll(write, RECOVERY).toMatchObject({ id: "after" });
 });
+
+test("a write through a read replica fails with the code, table and columns of the primary, and alone", async () => {
+  await using setting = await replicated();
+  const { storage, primary } = setting;
+  await using direct = await openStorage(primary.url);
+  const ids = ["a", "b", "before", "c", "d"];
+  const settled = await Promise.allSettled(ids.map((id) => storage.memories.insert({ id, content: "x" })));
+  expect(settled.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled", "fulfilled"]);
+  expect((settled[2] as PromiseRejectedResult).reason).toMatchObject({
+    code: "CONFLICT",
+    table: "memories",
+    columns: ["project", "id"],
+  });
+  await direct.client.execute(
+    "CREATE TABLE rules (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, n INT CHECK (n > 0), up INT REFERENCES rules)",
+  );
+  await direct.client.execute("INSERT INTO rules VALUES (1, 'x', 1, NULL)");
+  const failures = [
+    "INSERT INTO rules VALUES (1, 'y', 1, NULL)",
+    "INSERT INTO rules VALUES (2, 'x', 1, NULL)",
+    "INSERT INTO rules VALUES (2, NULL, 1, NULL)",
+    "INSERT INTO rules VALUES (2, 'y', 0, NULL)",
+    "INSERT INTO rules VALUES (2, 'y', 1, 9)",
+    "INSERT INTO rules VALUES ('text', 'y', 1, NULL)",
+    "INSERT INTO nowhere VALUES (1)",
+    "INSERT INTO rules (unheard) VALUES (1)",
+    "UPDATE rules SET name = json('{')",
+  ];
+  const told = (error: unknown) => {
+    const { code, extendedCode, message } = error as { code: string; extendedCode?: string; message: string };
+    return { code, extendedCode, message };
+  };
+  for (const sql of failures) {
+    const expected = told(await rejection(direct.client.execute(sql)));
+    expect(told(await rejection(storage.client.execute(sql))), sql).toEqual(expected);
+    const inBatch = ["SELECT 1", sql];
+    const ofBatch = await rejection(direct.client.batch(inBatch, "write"));
+    const throughReplica = await rejection(storage.client.batch(inBatch, "write"));
+    expect(told(throughReplica), sql).toEqual(told(ofBatch));
+    expect(throughReplica, sql).toMatchObject({ statementIndex: 1 });
+  }
+  // The transaction survives what ends no transaction on the primary.
+  await storage.transaction(async (tx) => {
+    await tx.memories.insert({ id: "kept", content: "x" });
+    expect(await rejection(tx.memories.insert({ id: "before", content: "x" }))).toMatchObject({ code: "CONFLICT" });
+    await tx.memories.insert({ id: "kept-2", content: "x" });
+  });
+  expect(await direct.memories.getMany(["kept", "kept-2"])).toHaveLength(2);
+});
+
+// The read before a write came from the replica, which had not got the row yet.
+test("a write right after another one through a read replica is decided by what the primary has", async () => {
+  await using setting = await replicated();
+  const { storage } = setting;
+  const thread = await storage.conversations.insert({ id: "thread" });
+  for (let i = 0; i < 10; i++) {
+    const id = `m${i}`;
+    await storage.memories.insert({ id, content: "first" });
+    expect(await storage.memories.update(id, { content: "second" }), id).toMatchObject({ content: "second" });
+    expect(await storage.memories.delete(id), id).toBe(true);
+    expect(await storage.memories.restore(id), id).toBe(true);
+    const message = { role: "user", content: id, clientId: id } as const;
+    const first = await storage.conversations.append(thread.id, message);
+    expect(await storage.conversations.append(thread.id, message)).toEqual(first);
+  }
+  expect(await storage.memories.update("unknown", { content: "x" })).toBeUndefined();
+  expect(await storage.memories.restore("unknown")).toBe(false);
+});

@@ -74,6 +74,21 @@ const VALUE_ADVICE =
 /** SQLite's words for names in a statement that it does not know. */
 const NOT_PREPARED = /SQLite error: no such (table|column|function|collation sequence|module)\b/;
 
+const PROXIED = /error executing a request on the primary: (.*)$/s;
+/** The triggers of our tables raise two of them. */
+const PROXIED_CODES: readonly (readonly [RegExp, string])[] = [
+  [/constraint failed|^(ID_TAKEN|DIMENSION_MISMATCH)\b/, "SQLITE_CONSTRAINT"],
+  [/^database (table )?is locked/, "SQLITE_BUSY"],
+  [/^database or disk is full/, "SQLITE_FULL"],
+  [/^database disk image is malformed/, "SQLITE_CORRUPT"],
+  [/^attempt to write a readonly database/, "SQLITE_READONLY"],
+  [/^datatype mismatch/, "SQLITE_MISMATCH"],
+  [/^string or blob too big/, "SQLITE_TOOBIG"],
+  [/^disk I\/O error/, "SQLITE_IOERR"],
+  [/timed[- ]out/i, "TRANSACTION_TIMEOUT"],
+  [/too large/i, "RESPONSE_TOO_LARGE"],
+];
+
 /** Whether a server refused to send so much at once; of a StorageError too. */
 export function isAnswerTooLarge(error: unknown): boolean {
   return error instanceof Error && (error as { code?: unknown }).code === "RESPONSE_TOO_LARGE";
@@ -96,9 +111,10 @@ export function endsTransaction(error: unknown, isWrite: boolean): boolean {
 }
 
 /** What the stock client or `fetch` threw, as the LibsqlError that callers are promised; the token is taken out. */
-export function toRemoteError(error: unknown, { isWrite, redact }: CallContext): unknown {
-  if (!(error instanceof Error) || error instanceof UnavailableError) return error;
-  redactAll(error, redact);
+export function toRemoteError(thrown: unknown, { isWrite, redact }: CallContext): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof UnavailableError) return thrown;
+  redactAll(thrown, redact);
+  const error = thrown instanceof LibsqlError ? asOfPrimary(thrown) : thrown;
   if (error instanceof LibsqlError) {
     // The stock client names the code twice in what fails in a transaction.
     error.message = error.message.replace(`${error.code}: ${error.code}: `, `${error.code}: `);
@@ -140,6 +156,19 @@ function unavailable(what: string, mayBeStored: boolean, cause?: Error): Unavail
     ? "Whether the write was stored is unknown: look, or repeat it under the same id or `clientId`, which stores it at most once"
     : "Nothing was stored: try again once it can be reached";
   return new UnavailableError(`${what}. ${advice}`, mayBeStored ? "unknown" : "notApplied", cause);
+}
+
+/** A read replica passes on a statement's failure on the primary as text only: this is what the primary would say. */
+function asOfPrimary(error: LibsqlError): LibsqlError {
+  const text = error.code === "PROXY_ERROR" ? PROXIED.exec(error.message)?.[1] : undefined;
+  if (text === undefined) return error;
+  const message = `SQLite error: ${text}`;
+  const isUnprepared = NOT_PREPARED.test(message);
+  const code = isUnprepared
+    ? "SQLITE_UNKNOWN"
+    : (PROXIED_CODES.find(([pattern]) => pattern.test(text))?.[1] ?? "SQLITE_ERROR");
+  if (!(error instanceof LibsqlBatchError)) return new LibsqlError(message, code, undefined, undefined, error);
+  return new LibsqlBatchError(message, error.statementIndex, code, undefined, undefined, error);
 }
 
 /** Answers that are no verdict of SQLite on the statement. */
