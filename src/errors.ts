@@ -119,7 +119,8 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   TRANSACTION_CLOSED: "Begin another one",
   BUSY: "Another process kept the write lock: try again, or raise `busyTimeoutMs`",
   FULL: "The disk is full: make room and try again; nothing was stored",
-  CORRUPT: "The file is damaged and was left as it is: copy it with its -wal, then restore a backup",
+  CORRUPT:
+    "The file is damaged and was left as it is: copy it with its -wal, then restore a backup, or save what can be read with salvage() or `holdfast salvage`",
   NOT_A_DATABASE: "The file is not a database, or its encryption key is another one; it was left as it is",
   CANNOT_OPEN: "Check that the folder exists and that this user may write to it",
 };

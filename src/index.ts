@@ -13,6 +13,8 @@ export type { TextSource } from "./maintenance/lines.js";
 export type { PrunePolicy, PruneResult } from "./maintenance/prune.js";
 export type { ReindexResult, RepairResult } from "./maintenance/reindex.js";
 export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
+export { type SalvagedArea, type SalvageOptions, type SalvageResult, salvage } from "./maintenance/salvage.js";
+export type { SalvagedTable } from "./maintenance/salvage-child.js";
 export type { ForkOptions } from "./repositories/conversation-fork.js";
 export type { ListConversationsOptions } from "./repositories/conversation-list.js";
 export type {

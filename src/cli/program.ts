@@ -12,6 +12,7 @@ import { pruneCommand } from "./commands/prune.js";
 import { reindexCommand } from "./commands/reindex.js";
 import { restoreCommand } from "./commands/restore.js";
 import { revertCommand } from "./commands/revert.js";
+import { salvageCommand } from "./commands/salvage.js";
 import { searchCommand } from "./commands/search.js";
 import { statsCommand } from "./commands/stats.js";
 import { statusCommand } from "./commands/status.js";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly CliCommand[] = [
   checkCommand,
   backupCommand,
   restoreCommand,
+  salvageCommand,
   statsCommand,
   searchCommand,
   exportCommand,

@@ -171,7 +171,7 @@ export class WriterQueue {
   noteError(error: unknown): void {
     if (!showsDamage(error) || this.#damage !== undefined) return;
     this.#damage = new LibsqlError(
-      "The database file is damaged, so nothing more is written to it. Copy the file with its -wal, then restore a backup",
+      "The database file is damaged, so nothing more is written to it. Copy the file with its -wal, then restore a backup, or save what can be read with `holdfast salvage`",
       "SQLITE_CORRUPT",
       "SQLITE_CORRUPT",
       11,

@@ -1,7 +1,5 @@
-import { spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { guardProgress } from "../callbacks.js";
 import { parseLocalUrl } from "../client/file-url.js";
 import { transactionExecutor } from "../client-executor.js";
@@ -15,6 +13,7 @@ import type { CheckMessage, CheckOrder } from "./check-child.js";
 import type { MaintenanceContext } from "./context.js";
 import { type CheckResult, type Finding, toResult } from "./findings.js";
 import { inspect, PHASES, type Phase } from "./inspect.js";
+import { type ChildOptions, runReadingChild } from "./reading-child.js";
 
 export interface CheckOptions extends LongCallOptions {
   /** Also checks indexes against their tables, and every record against its checksum. @default false */
@@ -93,7 +92,7 @@ export async function checkPath(path: string, target: CheckTarget, options: Chec
     );
     if (hasEnded) break;
     const what = last ?? "whether the file can be read";
-    const message = `The process that read the file ended while checking ${what} (${reason}). The file is damaged: copy it with its -wal, then restore a backup`;
+    const message = `The process that read the file ended while checking ${what} (${reason}). The file is damaged: copy it with its -wal, then restore a backup, or save what can be read with \`holdfast salvage\``;
     findings.push({ code: "CORRUPT", severity: "error", message });
     // What comes after it may be readable all the same.
     phases = last === undefined ? [] : PHASES.slice(PHASES.indexOf(last) + 1);
@@ -142,64 +141,18 @@ interface ChildEnd {
 
 async function runChild(
   order: CheckOrder,
-  { encryptionKey, signal }: { readonly encryptionKey: string | undefined; readonly signal: AbortSignal | undefined },
+  options: ChildOptions,
   onMessage: (message: CheckMessage) => void,
 ): Promise<ChildEnd> {
-  // Built, it is JavaScript; from source, it needs what runs the source.
-  const isSource = import.meta.url.endsWith(".ts");
-  const program = fileURLToPath(new URL(`./check-child.${isSource ? "ts" : "js"}`, import.meta.url));
-  const loader = isSource && process.versions.bun === undefined ? ["--import", import.meta.resolve("tsx")] : [];
-  const { HOLDFAST_ENCRYPTION_KEY: _, NODE_OPTIONS: __, ...environment } = process.env;
-  const child = spawn(process.execPath, [...loader, program, JSON.stringify(order)], {
-    stdio: ["pipe", "pipe", "pipe"],
-    env: {
-      ...environment,
-      // In Electron, the path is that of the app.
-      ELECTRON_RUN_AS_NODE: "1",
-      ...(encryptionKey === undefined ? {} : { HOLDFAST_ENCRYPTION_KEY: encryptionKey }),
-    },
-  });
-  const stop = () => child.kill("SIGKILL");
-  signal?.addEventListener("abort", stop);
-  let stderr = "";
-  child.stderr.on("data", (text) => {
-    stderr = (stderr + text).slice(0, 2000);
-  });
   let last: Phase | undefined;
   let hasEnded = false;
-  let failure: unknown;
-  const ended = new Promise<string>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code, name) => resolve(name ?? `exit code ${code}`));
+  const { reason, hasExited } = await runReadingChild<CheckMessage>("check-child", order, options, (message) => {
+    if ("phase" in message) last = message.phase;
+    if ("hasEnded" in message) hasEnded = true;
+    onMessage(message);
   });
-  child.stdin.on("error", () => undefined);
-  createInterface({ input: child.stdout }).on("line", (text) => {
-    try {
-      const message = JSON.parse(text) as CheckMessage;
-      if ("phase" in message) last = message.phase;
-      if ("hasEnded" in message) hasEnded = true;
-      onMessage(message);
-    } catch (error) {
-      // A callback of the caller's that throws ends the check; so does a line that is cut.
-      failure ??= error;
-      stop();
-    }
-  });
-  try {
-    const reason = await ended;
-    signal?.throwIfAborted();
-    if (failure !== undefined && !(failure instanceof SyntaxError)) throw failure;
-    const words = stderr
-      .trim()
-      .split("\n")
-      .find((text) => /panicked|Error|error/.test(text))
-      ?.slice(0, 200);
-    if (!hasEnded && last === undefined && reason.startsWith("exit code")) {
-      throw new StorageError("IO", `The check could not be started: ${words ?? reason}`);
-    }
-    return { hasEnded, last, reason: words === undefined ? reason : `${reason}, ${words}` };
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    stop();
+  if (!hasEnded && last === undefined && hasExited) {
+    throw new StorageError("IO", `The check could not be started: ${reason}`);
   }
+  return { hasEnded, last, reason };
 }

@@ -71,7 +71,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     const findings = indexes.map((index) => staleIndex(index, "FTS5 finds it malformed"));
     if (indexes.length === lines.length) return findings;
     const others = lines.filter((line) => !MALFORMED_INDEX.test(line)).join("; ");
-    const message = `${pragma} reports: ${others}. Restore a backup, or export what can still be read`;
+    const message = `${pragma} reports: ${others}. Restore a backup, or save what can be read with \`holdfast salvage\``;
     return [{ code: "CORRUPT", severity: "error", message }, ...findings];
   },
 

@@ -27,39 +27,46 @@ const LOCK_TIMEOUT_MS = 60_000;
 export async function reindexStorage(context: MaintenanceContext, options: LongCallOptions): Promise<ReindexResult> {
   expectKeys("reindex", options, ["onProgress", "signal"]);
   checkLongCall(options);
-  const { onProgress, signal } = options;
   try {
     await makeMissing(context);
-    const indexes = await findContentIndexes(context.executor);
-    const rebuildAll = async () => {
-      for (const [index, { name }] of indexes.entries()) {
-        signal?.throwIfAborted();
-        onProgress?.({ phase: "full text", done: index, total: indexes.length });
-        await rebuild(context, name);
-      }
-      onProgress?.({ phase: "full text", done: indexes.length, total: indexes.length });
-    };
-    const rederiveAll = async () => {
-      for (const area of AREAS) {
-        for await (const seen of area.rederive(context.executor)) {
-          signal?.throwIfAborted();
-          onProgress?.({ phase: `terms of ${area.name}`, done: seen, total: seen });
-        }
-      }
-    };
-    try {
-      await rederiveAll();
-    } catch (error) {
-      if (!mayBeIndexDamage(error)) throw error;
-      // The old terms of a row are taken out of the index, which has to hold them.
-      await rebuildAll();
-      await rederiveAll();
-    }
-    await rebuildAll();
-    return { tables: indexes.map(({ name }) => name) };
+    return await reindexTables(context, options);
   } catch (error) {
     throw toStorageError(error);
   }
+}
+
+/** The same where no table can be missing. */
+export async function reindexTables(
+  context: Pick<MaintenanceContext, "client" | "executor">,
+  { onProgress, signal }: LongCallOptions,
+): Promise<ReindexResult> {
+  const indexes = await findContentIndexes(context.executor);
+  const rebuildAll = async () => {
+    for (const [index, { name }] of indexes.entries()) {
+      signal?.throwIfAborted();
+      onProgress?.({ phase: "full text", done: index, total: indexes.length });
+      await rebuild(context, name);
+    }
+    onProgress?.({ phase: "full text", done: indexes.length, total: indexes.length });
+  };
+  const rederiveAll = async () => {
+    for (const area of AREAS) {
+      for await (const seen of area.rederive(context.executor)) {
+        signal?.throwIfAborted();
+        onProgress?.({ phase: `terms of ${area.name}`, done: seen, total: seen });
+      }
+    }
+  };
+  try {
+    await rederiveAll();
+  } catch (error) {
+    if (!mayBeIndexDamage(error)) throw error;
+    // The old terms of a row are taken out of the index, which has to hold them.
+    await rebuildAll();
+    await rederiveAll();
+  }
+  await rebuildAll();
+  return { tables: indexes.map(({ name }) => name) };
 }
 
 /** Does about findings what loses nothing; see `Storage.repair`. */
@@ -83,7 +90,7 @@ export async function repairStorage(
   if (damage !== undefined && repaired.length > 0) {
     throw new StorageError(
       "CORRUPT",
-      `Nothing is written to a damaged file: ${damage.message}. Restore a backup, then check again`,
+      `Nothing is written to a damaged file: ${damage.message}. Restore a backup or salvage it, then check again`,
     );
   }
   try {
@@ -101,7 +108,7 @@ async function makeMissing({ client, migrations }: MaintenanceContext): Promise<
 }
 
 /** What is left of an index that cannot be read is replaced by an empty one; then it is filled. */
-async function rebuild(context: MaintenanceContext, name: string): Promise<void> {
+async function rebuild(context: Pick<MaintenanceContext, "client">, name: string): Promise<void> {
   const quoted = quoteName(name);
   const fill = `INSERT INTO ${quoted}(${quoted}) VALUES('rebuild')`;
   try {
@@ -120,7 +127,7 @@ async function rebuild(context: MaintenanceContext, name: string): Promise<void>
 
 /** In one transaction, off the main thread: a search sees the old index or the new one. */
 async function runOffThread(
-  { client }: MaintenanceContext,
+  { client }: Pick<MaintenanceContext, "client">,
   name: string,
   statements: readonly string[],
 ): Promise<void> {

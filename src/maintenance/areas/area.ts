@@ -29,6 +29,9 @@ export interface DamagedRecord {
   readonly id: string;
   /** What does not fit: "checksum", "vector", "search text". */
   readonly part: string;
+  /** The row that holds it. */
+  readonly table: string;
+  readonly rowId: number;
 }
 
 /** What a page of a check has found. */

@@ -311,7 +311,7 @@ function partsThatDoNotFit(row: Row): DamagedRecord[] {
   // Null is a mark that the next search makes the terms.
   const isStale = row[13] !== null && row[13] !== searchTextOf(row);
   const part = expected !== row[12] ? "checksum" : isStale ? "search text" : undefined;
-  return part === undefined ? [] : [{ project, id, part }];
+  return part === undefined ? [] : [{ project, id, part, table: "messages", rowId: Number(row[0]) }];
 }
 
 function searchTextOf(row: Row): string {

@@ -216,7 +216,7 @@ function partsThatDoNotFit(row: Row): DamagedRecord[] {
         : searchTextOf(row) !== row[11]
           ? "search text"
           : undefined;
-  return part === undefined ? [] : [{ project, id, part }];
+  return part === undefined ? [] : [{ project, id, part, table: "memories", rowId: Number(row[0]) }];
 }
 
 function vectorThatDoesNotFit(row: Row): DamagedRecord[] {
@@ -226,7 +226,9 @@ function vectorThatDoesNotFit(row: Row): DamagedRecord[] {
     vector instanceof ArrayBuffer &&
     vector.byteLength % 4 === 0 &&
     checksumOfVector([project, id, model, version], new Float32Array(vector)) === row[6];
-  return isSound ? [] : [{ project, id, part: `vector of ${model}` }];
+  return isSound
+    ? []
+    : [{ project, id, part: `vector of ${model}`, table: "memory_embeddings", rowId: Number(row[0]) }];
 }
 
 function searchTextOf(row: Row): string {

@@ -15,7 +15,7 @@ import {
   storySyncQueue,
   storyTags,
 } from "../../schema/stories.js";
-import type { Area, IncomingRecord, OutgoingRecord, Reader } from "./area.js";
+import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "./area.js";
 import { inOrderOfRows, pagesByRowId, time, toOptionalMillis, toOptionalTime, toTime, whereProject } from "./rows.js";
 
 const s = stories;
@@ -225,7 +225,7 @@ export const storyArea: Area = {
         const values = Array.from({ length: 10 }, (_, at) => row[at + 1]);
         return checksumOf(values as (string | number | null)[]) !== row[11];
       });
-      const records = wrong.map((row) => ({ project: row[1] as string, id: row[2] as string, part: "checksum" }));
+      const records = wrong.map((row) => damaged(row, "checksum", "stories"));
       yield { read: rows.length, records };
     }
     const revisions = (after: number, limit: number) =>
@@ -236,7 +236,7 @@ export const storyArea: Area = {
       const part = (row: Row) => `content of revision ${row[3]}`;
       yield {
         read: 0,
-        records: wrong.map((row) => ({ project: row[1] as string, id: row[2] as string, part: part(row) })),
+        records: wrong.map((row) => damaged(row, part(row), "story_revisions")),
       };
     }
   },
@@ -244,6 +244,10 @@ export const storyArea: Area = {
   /** What the search knows it makes by itself. */
   async *rederive() {},
 };
+
+function damaged(row: Row, part: string, table: string): DamagedRecord {
+  return { project: row[1] as string, id: row[2] as string, part, table, rowId: Number(row[0]) };
+}
 
 /** Stories, preferences, entries and secrets may have the same ids. */
 function keyOf(kind: Kind, name: string): string {

@@ -1,0 +1,80 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** How a process that reads a file for this one ended. */
+export interface ChildEnd {
+  /** Its exit code or signal, with what it said of it. */
+  readonly reason: string;
+  /** Whether it ended by an exit code, and so by itself. */
+  readonly hasExited: boolean;
+}
+
+export interface ChildOptions {
+  readonly encryptionKey: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Runs `name` of this folder in a process of its own, since a damaged file can abort the one that reads it. The order
+ * reaches it as JSON in its first argument, the key of an encrypted file by the environment; its answers are lines of
+ * JSON. Rejects with the signal's reason, and with what `onMessage` throws; the process is gone by then.
+ */
+export async function runReadingChild<Message>(
+  name: string,
+  order: unknown,
+  { encryptionKey, signal }: ChildOptions,
+  onMessage: (message: Message) => void,
+): Promise<ChildEnd> {
+  // Built, it is JavaScript; from source, it needs what runs the source.
+  const isSource = import.meta.url.endsWith(".ts");
+  const program = fileURLToPath(new URL(`./${name}.${isSource ? "ts" : "js"}`, import.meta.url));
+  const loader = isSource && process.versions.bun === undefined ? ["--import", import.meta.resolve("tsx")] : [];
+  const { HOLDFAST_ENCRYPTION_KEY: _, NODE_OPTIONS: __, ...environment } = process.env;
+  const child = spawn(process.execPath, [...loader, program, JSON.stringify(order)], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: {
+      ...environment,
+      // In Electron, the path is that of the app.
+      ELECTRON_RUN_AS_NODE: "1",
+      ...(encryptionKey === undefined ? {} : { HOLDFAST_ENCRYPTION_KEY: encryptionKey }),
+    },
+  });
+  const stop = () => child.kill("SIGKILL");
+  signal?.addEventListener("abort", stop);
+  let stderr = "";
+  child.stderr.on("data", (text) => {
+    stderr = (stderr + text).slice(0, 2000);
+  });
+  let failure: unknown;
+  const ended = new Promise<ChildEnd>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, killedBy) => {
+      resolve({ reason: killedBy ?? `exit code ${code}`, hasExited: killedBy === null });
+    });
+  });
+  child.stdin.on("error", () => undefined);
+  createInterface({ input: child.stdout }).on("line", (text) => {
+    try {
+      onMessage(JSON.parse(text) as Message);
+    } catch (error) {
+      // A callback of the caller's that throws ends the call; so does a line that is cut.
+      failure ??= error;
+      stop();
+    }
+  });
+  try {
+    const { reason, hasExited } = await ended;
+    signal?.throwIfAborted();
+    if (failure !== undefined && !(failure instanceof SyntaxError)) throw failure;
+    const words = stderr
+      .trim()
+      .split("\n")
+      .find((text) => /panicked|Error|error/.test(text))
+      ?.slice(0, 200);
+    return { reason: words === undefined ? reason : `${reason}, ${words}`, hasExited };
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    stop();
+  }
+}

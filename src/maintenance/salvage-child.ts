@@ -1,0 +1,178 @@
+// The process in which a damaged file is read and a new one written: nothing of this is open in the one that asked.
+import { copyFileSync, existsSync } from "node:fs";
+import { Connection } from "../client/connection.js";
+import { removeTemporary } from "../client/file-steps.js";
+import { openLocalClient } from "../client/open-local.js";
+import { quoteName } from "../client/quote.js";
+import { ClientExecutor } from "../client-executor.js";
+import { StorageError, toStorageError } from "../errors.js";
+import { migrate } from "../migrate/index.js";
+import { readJournal } from "../migrate/journal.js";
+import { compareWithLedger } from "../migrate/plan.js";
+import { OWN_MIGRATIONS } from "../own-migrations.js";
+import { reindexTables } from "./reindex.js";
+import { Copier, type CopyResult } from "./salvage/copy.js";
+import { mend } from "./salvage/mend.js";
+import { openEncryptedPages, openFilePages, type Pages } from "./salvage/pages.js";
+import { readSchema, type SchemaObject } from "./salvage/schema.js";
+import { Trees } from "./salvage/trees.js";
+
+/** What the process is asked, as JSON in its first argument; the key of an encrypted file is in its environment. */
+export interface SalvageOrder {
+  readonly source: string;
+  /** The new file; there is none yet. */
+  readonly target: string;
+}
+
+export interface SalvagedTable {
+  readonly table: string;
+  /** Rows of the new file. */
+  readonly saved: number;
+  /** Rows that the old one is known to have had besides: at least so many. */
+  readonly lost: number;
+}
+
+/** What it answers, one line each. */
+export type SalvageMessage =
+  | { readonly phase: string; readonly done: number; readonly total: number }
+  | {
+      readonly tables: readonly SalvagedTable[];
+      readonly notSaved: readonly { readonly name: string; readonly reason: string }[];
+    }
+  | { readonly error: { readonly code: string; readonly message: string } };
+
+const order = JSON.parse(process.argv[2]!) as SalvageOrder;
+const encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY;
+// Whoever asked has gone, or wants no answer any more.
+process.stdin.on("end", () => process.exit(1));
+process.stdin.on("error", () => process.exit(1));
+process.stdin.resume();
+
+try {
+  await salvage();
+} catch (error) {
+  const failure = toStorageError(error);
+  const code = failure instanceof StorageError ? failure.code : "IO";
+  say({ error: { code, message: (failure as Error).message } });
+}
+process.stdout.write("", () => process.exit(0));
+
+function say(message: SalvageMessage): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+async function salvage(): Promise<void> {
+  const { pages, discard } = await openPages();
+  try {
+    const trees = new Trees(pages);
+    trees.skipFreePages();
+    const { objects, isWhole } = readSchema(trees);
+    const own = OWN_MIGRATIONS.ownTables ?? [];
+    if (objects.length === 0 && [...trees.strayLeaves()].length === 0) {
+      throw new StorageError("NOT_A_DATABASE", `${order.source} holds no page of a database`);
+    }
+    const hasOwn = !isWhole || objects.some(({ type, name }) => type === "table" && own.includes(name));
+    if (hasOwn) await makeTables(trees, objects);
+    const copied = copyRows(trees, objects, hasOwn ? own : []);
+    if (hasOwn) await settle(copied);
+    say({ tables: countTables(copied, hasOwn), notSaved: copied.notSaved });
+  } finally {
+    pages.close();
+    await discard();
+  }
+}
+
+async function openPages(): Promise<{ pages: Pages; discard: () => Promise<void> }> {
+  const { source, target } = order;
+  if (encryptionKey === undefined) return { pages: openFilePages(source), discard: async () => undefined };
+  const copy = `${target}.source`;
+  const discard = () => removeTemporary(copy);
+  try {
+    copyFileSync(source, copy);
+    if (existsSync(`${source}-wal`)) copyFileSync(`${source}-wal`, `${copy}-wal`);
+    return { pages: openEncryptedPages(copy, encryptionKey), discard };
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+}
+
+/** In the version of the file, so that what later migrations do to rows is done to these as well. */
+async function makeTables(trees: Trees, objects: readonly SchemaObject[]): Promise<void> {
+  const ledger = objects.find(({ type, name }) => type === "table" && name === "__drizzle_migrations");
+  const rows = [];
+  for (const { values } of ledger === undefined ? [] : trees.rows(ledger.root, () => undefined)) {
+    const [, hash, when] = values ?? [];
+    if (typeof hash === "string") rows.push({ hash, when: Number(when) });
+  }
+  const { last, unknown } = compareWithLedger(readJournal(OWN_MIGRATIONS.folder), rows);
+  if (unknown.length > 0) {
+    throw new StorageError(
+      "MIGRATION_UNKNOWN",
+      `${order.source} was written by a newer version of Holdfast. Salvage it with that version`,
+    );
+  }
+  await withTarget((client) => migrate(client, { ...OWN_MIGRATIONS, ...(last === undefined ? {} : { to: last.tag }) }));
+}
+
+function copyRows(trees: Trees, objects: readonly SchemaObject[], own: readonly string[]): CopyResult {
+  const options = { statementCacheSize: 100, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
+  const connection = Connection.open(order.target, options, [
+    "PRAGMA synchronous = OFF",
+    "PRAGMA foreign_keys = OFF",
+    "PRAGMA journal_mode = WAL",
+  ]);
+  try {
+    const report = (rows: number) => say({ phase: "copy", done: rows, total: rows });
+    const result = new Copier(trees, objects, connection, report).copy(own);
+    const done = result.tables.reduce((sum, { saved }) => sum + saved.size, 0);
+    report(done);
+    return result;
+  } finally {
+    connection.close();
+  }
+}
+
+async function settle({ conversationIds }: CopyResult): Promise<void> {
+  await withTarget(async (client) => {
+    await migrate(client, OWN_MIGRATIONS);
+    const executor = new ClientExecutor(client, () => undefined);
+    await client.execute("PRAGMA foreign_keys = OFF");
+    say({ phase: "verify", done: 0, total: 1 });
+    await mend(executor, conversationIds);
+    say({ phase: "verify", done: 1, total: 1 });
+    say({ phase: "full text", done: 0, total: 1 });
+    await reindexTables({ client, executor }, {});
+    say({ phase: "full text", done: 1, total: 1 });
+  });
+}
+
+function countTables({ tables }: CopyResult, hasOwn: boolean): SalvagedTable[] {
+  const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
+  const connection = Connection.open(order.target, options, []);
+  try {
+    // One file, complete by itself.
+    connection.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    return tables
+      .filter(({ isOwn }) => hasOwn || !isOwn)
+      .map(({ name, known, rowIdsGiven }) => {
+        const saved = Number(connection.query(`SELECT count(*) FROM ${quoteName(name)}`)[0]![0]);
+        return { table: name, saved, lost: Math.max(0, Math.max(known.size, rowIdsGiven) - saved) };
+      });
+  } finally {
+    connection.close();
+  }
+}
+
+async function withTarget<T>(work: (client: ReturnType<typeof openLocalClient>) => Promise<T>): Promise<T> {
+  const config = { url: `file:${order.target}`, durability: "relaxed" as const };
+  const client = openLocalClient(
+    { ...config, ...(encryptionKey === undefined ? {} : { encryptionKey }) },
+    { path: order.target, isMemory: false },
+  );
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}

@@ -1,0 +1,163 @@
+import { existsSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { guardProgress } from "../callbacks.js";
+import {
+  asFileError,
+  makeFolder,
+  placeFile,
+  removeStale,
+  removeTemporary,
+  syncToDisk,
+  temporaryName,
+} from "../client/file-steps.js";
+import { StorageError, type StorageErrorCode } from "../errors.js";
+import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { expectation } from "../options.js";
+import { expectKeys } from "../repositories/arguments.js";
+import type { ChangeArea } from "../repositories/executor.js";
+import { assertNotInUse, SIDE_FILES } from "./in-use.js";
+import { resolveFile } from "./paths.js";
+import { runReadingChild } from "./reading-child.js";
+import type { SalvagedTable, SalvageMessage } from "./salvage-child.js";
+
+export interface SalvageOptions extends LongCallOptions {
+  /** Of the source, and so of the new file. @default the environment's HOLDFAST_ENCRYPTION_KEY */
+  readonly encryptionKey?: string | undefined;
+}
+
+export interface SalvagedArea {
+  readonly area: ChangeArea;
+  /** Records in the new file. */
+  readonly saved: number;
+  /**
+   * Records that the file is known to have had and that are not in the new one, as its trees and indexes tell. Where
+   * those are damaged too, every row id that was given and not found counts, and a deleted record can be among them.
+   */
+  readonly lost: number;
+}
+
+export interface SalvageResult {
+  readonly path: string;
+  /**
+   * Records by area, deleted ones included: memories, sessions, conversations with their messages, nodes and edges,
+   * stories with preferences, entries of the sync queue and secrets.
+   */
+  readonly areas: readonly SalvagedArea[];
+  /** Rows of every table that was copied: those of the areas and their parts, and the caller's own. */
+  readonly tables: readonly SalvagedTable[];
+  /** Tables, indexes, views and triggers of the caller's own that are not in the new file. */
+  readonly notSaved: readonly { readonly name: string; readonly reason: string }[];
+}
+
+const RECORD_TABLES: Readonly<Record<ChangeArea, readonly string[]>> = {
+  memories: ["memories"],
+  sessions: ["sessions"],
+  conversations: ["conversations", "messages"],
+  graph: ["graph_nodes", "graph_edges"],
+  stories: ["stories", "story_preferences", "story_sync_queue", "story_secrets"],
+};
+
+/**
+ * Copies what can be read of a damaged database into the new file `destination`, and tells what it got.
+ *
+ * The file is read page by page in a process of its own, so that neither a damaged tree nor text that is not UTF-8 ends
+ * the reading; rows whose tree is damaged are found by their pages. A record that fails its checksum is lost. A story
+ * falls back to its newest whole revision, a conversation closes around lost messages, and what refers to a lost record
+ * goes with it. The caller's own tables are copied with their indexes, views and triggers. Indexes are made again.
+ *
+ * The source is left as it is, to the byte. `destination` appears by its name once it is complete. Rejects with
+ * NOT_FOUND without a source, EXISTS if `destination` is taken, IN_USE while the source is open anywhere, and
+ * NOT_A_DATABASE where nothing of it can be read: another key, or page 1 of an encrypted file is gone.
+ */
+export async function salvage(path: string, destination: string, options: SalvageOptions = {}): Promise<SalvageResult> {
+  const source = resolveFile("path", path);
+  const target = resolveFile("destination", destination);
+  expectKeys("salvage", options, ["encryptionKey", "onProgress", "signal"]);
+  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);
+  checkLongCall(rest);
+  if (encryptionKey !== undefined && typeof encryptionKey !== "string") {
+    throw new TypeError(expectation("encryptionKey", "a string", encryptionKey));
+  }
+  try {
+    assertSource(source);
+    assertFree(target);
+    await assertNotInUse(source);
+    const removeFolder = await makeFolder(dirname(target));
+    const temporary = temporaryName(target);
+    try {
+      await removeStale(target);
+      const found = await run(source, temporary, encryptionKey || undefined, rest);
+      await syncToDisk(temporary, "r+");
+      rest.signal?.throwIfAborted();
+      assertFree(target);
+      if (!(await placeFile(temporary, target))) throw taken(target);
+      await syncToDisk(dirname(target), "r");
+      await removeTemporary(temporary);
+      return { path: target, areas: toAreas(found.tables), ...found };
+    } catch (error) {
+      await removeTemporary(temporary);
+      await removeTemporary(`${temporary}.source`);
+      await removeFolder();
+      throw error;
+    }
+  } catch (error) {
+    throw asFileError(error, `Cannot salvage ${source}`);
+  }
+}
+
+async function run(
+  source: string,
+  temporary: string,
+  encryptionKey: string | undefined,
+  { onProgress, signal }: LongCallOptions,
+): Promise<Pick<SalvageResult, "tables" | "notSaved">> {
+  // Private from the start: SQLite takes an empty file as it is.
+  await (await open(temporary, "wx", 0o600)).close();
+  let result: Pick<SalvageResult, "tables" | "notSaved"> | undefined;
+  const order = { source, target: temporary };
+  const { reason } = await runReadingChild<SalvageMessage>(
+    "salvage-child",
+    order,
+    { encryptionKey, signal },
+    (message) => {
+      if ("phase" in message) onProgress?.(message);
+      else if ("tables" in message) result = message;
+      else throw new StorageError(message.error.code as StorageErrorCode, explain(message.error, source));
+    },
+  );
+  if (result !== undefined) return result;
+  throw new StorageError("CORRUPT", `Nothing was salvaged from ${source}: the process that read it ended (${reason})`);
+}
+
+function explain({ code, message }: { readonly code: string; readonly message: string }, source: string): string {
+  if (code !== "NOT_A_DATABASE") return message;
+  return `Nothing can be read of ${source}: it is not a database, its encryption key is another one, or the first page of an encrypted file is lost. Restore a backup`;
+}
+
+function toAreas(tables: readonly SalvagedTable[]): SalvagedArea[] {
+  return (Object.keys(RECORD_TABLES) as ChangeArea[]).map((area) => {
+    const own = tables.filter(({ table }) => RECORD_TABLES[area].includes(table));
+    const sum = (count: (table: SalvagedTable) => number) => own.reduce((total, table) => total + count(table), 0);
+    return { area, saved: sum(({ saved }) => saved), lost: sum(({ lost }) => lost) };
+  });
+}
+
+function assertSource(source: string): void {
+  const found = statSync(source, { throwIfNoEntry: false });
+  if (found === undefined) throw new StorageError("NOT_FOUND", `There is no file ${source}. Check the path`);
+  if (!found.isFile()) throw new StorageError("CANNOT_OPEN", `${source} is not a file. Name the database file`);
+  const log = statSync(`${source}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (found.size === 0 && log === 0) {
+    throw new StorageError("NOT_A_DATABASE", `${source} is empty. Restore a backup`);
+  }
+}
+
+function assertFree(target: string): void {
+  const found = [target, ...SIDE_FILES.map((suffix) => target + suffix)].find((file) => existsSync(file));
+  if (found !== undefined) throw taken(found);
+}
+
+function taken(path: string): StorageError {
+  return new StorageError("EXISTS", `${path} exists already, and nothing is overwritten. Name another file`);
+}

@@ -1,0 +1,101 @@
+import { sql } from "drizzle-orm";
+import type { Executor } from "../../repositories/executor.js";
+import { readAll } from "../../repositories/read-all.js";
+import { type Statement, toStatement } from "../../repositories/statements.js";
+import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
+import { runAll } from "./run-all.js";
+
+interface Thread {
+  readonly rowId: number;
+  readonly parent: number | undefined;
+  readonly prefix: number;
+  readonly forkedFromSeq: number | null;
+  readonly visible: number;
+  /** Of its own messages, in order, as they were. */
+  readonly seqs: number[];
+  readonly messageRows: number[];
+  /** Settled by `settle`: how many messages it shares now, and with whom. */
+  settled: { readonly parent: number | undefined; readonly prefix: number } | undefined;
+}
+
+/** Numbers the messages of each conversation without gaps again, and its forks by what is left of what they share. */
+export async function mendConversations(executor: Executor): Promise<void> {
+  const threads = await readThreads(executor);
+  const statements: Statement[] = [];
+  for (const thread of threads.values()) statements.push(...renumber(thread, threads));
+  await runAll(executor, statements);
+}
+
+async function readThreads(executor: Executor): Promise<Map<number, Thread>> {
+  const rows = await readAll(
+    executor,
+    toStatement(sql`select row_id, parent_row_id, prefix_seq, forked_from_seq, visible_seq from ${conversations}`),
+  );
+  const threads = new Map<number, Thread>();
+  for (const row of rows) {
+    const [rowId, prefix, visible] = [Number(row[0]), Number(row[2]), Number(row[4])];
+    const parent = row[1] === null ? undefined : Number(row[1]);
+    const forkedFromSeq = row[3] === null ? null : Number(row[3]);
+    const thread = { rowId, parent, prefix, forkedFromSeq, visible, seqs: [], messageRows: [], settled: undefined };
+    threads.set(rowId, thread);
+  }
+  const all = await readAll(
+    executor,
+    toStatement(sql`select conversation_row_id, row_id, seq from ${messages} order by conversation_row_id, seq`),
+  );
+  for (const row of all) {
+    const thread = threads.get(Number(row[0]));
+    thread?.messageRows.push(Number(row[1]));
+    thread?.seqs.push(Number(row[2]));
+  }
+  return threads;
+}
+
+/** How many of the messages up to `seq` that a conversation showed are left. */
+function left(thread: Thread, seq: number, threads: ReadonlyMap<number, Thread>): number {
+  const { prefix } = settle(thread, threads);
+  const parent = thread.parent === undefined ? undefined : threads.get(thread.parent);
+  if (seq <= thread.prefix) return parent === undefined ? 0 : left(parent, seq, threads);
+  return prefix + thread.seqs.filter((own) => own <= seq).length;
+}
+
+/** A parent always owns the last message that is shared, so where that one is lost, an ancestor may become the parent. */
+function settle(thread: Thread, threads: ReadonlyMap<number, Thread>): NonNullable<Thread["settled"]> {
+  if (thread.settled !== undefined) return thread.settled;
+  // A circle can only come from damage; it ends here.
+  thread.settled = { parent: undefined, prefix: 0 };
+  let parent = thread.parent === undefined ? undefined : threads.get(thread.parent);
+  const prefix = parent === undefined ? 0 : left(parent, thread.prefix, threads);
+  while (parent !== undefined && prefix <= settle(parent, threads).prefix) {
+    const next: number | undefined = settle(parent, threads).parent;
+    parent = next === undefined ? undefined : threads.get(next);
+  }
+  thread.settled = { parent: parent?.rowId, prefix: parent === undefined ? 0 : prefix };
+  return thread.settled;
+}
+
+function renumber(thread: Thread, threads: ReadonlyMap<number, Thread>): Statement[] {
+  const { parent, prefix } = settle(thread, threads);
+  const statements: Statement[] = [];
+  if (parent !== thread.parent || prefix !== thread.prefix) {
+    const { rowId, visible } = thread;
+    const forkedFromSeq = thread.forkedFromSeq === null ? null : Math.min(thread.forkedFromSeq, prefix);
+    const visibleSeq = visible === ALL_VISIBLE ? visible : left(thread, visible, threads);
+    statements.push(
+      toStatement(sql`update ${conversations} set parent_row_id = ${parent ?? null}, prefix_seq = ${prefix},
+        forked_from_seq = ${forkedFromSeq}, visible_seq = ${visibleSeq} where row_id = ${rowId}`),
+    );
+  }
+  // In their order: each new number is free by then.
+  for (const [index, seq] of thread.seqs.entries()) {
+    const next = prefix + 1 + index;
+    if (seq === next) continue;
+    // The checksum ends with the seq that it is for.
+    statements.push(
+      toStatement(sql`update ${messages} set seq = ${next},
+        checksum = substr(checksum, 1, instr(checksum, '.')) || ${String(next)}
+        where row_id = ${thread.messageRows[index]!}`),
+    );
+  }
+  return statements;
+}

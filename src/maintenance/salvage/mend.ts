@@ -1,0 +1,154 @@
+import { getTableColumns, type SQL, sql } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { quoteName } from "../../client/quote.js";
+import { checksumOf } from "../../repositories/checksum.js";
+import { checksumWithSeq } from "../../repositories/conversation-record.js";
+import type { Executor } from "../../repositories/executor.js";
+import { readAll } from "../../repositories/read-all.js";
+import { type Statement, toStatement } from "../../repositories/statements.js";
+import { ALL_VISIBLE } from "../../schema/conversations.js";
+import {
+  conversationSummaries,
+  conversations,
+  graphEdges,
+  graphLabels,
+  graphNodes,
+  memories,
+  memoryEmbeddings,
+  messageRefs,
+  messages,
+  sessions,
+  stories,
+  storyPreferences,
+  storyRevisions,
+  storySecrets,
+  storySyncQueue,
+} from "../../schema/index.js";
+import { AREAS } from "../areas/all.js";
+import { mendConversations } from "./mend-conversations.js";
+import { mendStories } from "./mend-stories.js";
+import { runAll } from "./run-all.js";
+
+const TABLES = [
+  sessions,
+  memories,
+  memoryEmbeddings,
+  conversations,
+  messages,
+  messageRefs,
+  conversationSummaries,
+  graphNodes,
+  stories,
+  storyRevisions,
+  storyPreferences,
+  storySecrets,
+];
+
+export type ConversationIds = ReadonlyMap<bigint, { readonly project: string; readonly id: string }>;
+
+/**
+ * Makes the copied rows a sound database again: what does not fit its checksum goes, and so does what refers to a row
+ * that is lost; conversations and stories are closed around what is missing.
+ */
+export async function mend(executor: Executor, conversationIds: ConversationIds): Promise<void> {
+  await removeUnreadable(executor);
+  await remakeConversations(executor, conversationIds);
+  await removeDamaged(executor);
+  await run(executor, [
+    sql`delete from ${memoryEmbeddings} where memory_row_id not in (select row_id from ${memories})`,
+    sql`update ${memories} set embedding_row_id = (select max(e.row_id) from ${memoryEmbeddings} as e
+      where e.memory_row_id = memories.row_id)
+      where embedding_row_id is not null and embedding_row_id not in (select row_id from ${memoryEmbeddings})`,
+    sql`delete from ${messageRefs} where message_row_id not in (select row_id from ${messages})`,
+    sql`delete from ${conversationSummaries} where conversation_row_id not in (select row_id from ${conversations})`,
+    sql`delete from ${graphLabels} where not exists
+      (select 1 from ${graphNodes} as n where n.row_id = node_row and n.project = graph_labels.project)`,
+    sql`delete from ${graphEdges} where
+      not exists (select 1 from ${graphNodes} as n where n.row_id = from_row and n.project = graph_edges.project) or
+      not exists (select 1 from ${graphNodes} as n where n.row_id = to_row and n.project = graph_edges.project)`,
+  ]);
+  await mendConversations(executor);
+  await mendStories(executor);
+}
+
+async function run(executor: Executor, queries: readonly ReturnType<typeof sql>[]): Promise<void> {
+  await runAll(
+    executor,
+    queries.map((query) => toStatement(query)),
+  );
+}
+
+/** Messages whose conversation is lost get it back, under the id that its index knows or under a new one. */
+async function remakeConversations(executor: Executor, ids: ConversationIds): Promise<void> {
+  const rows = await readAll(
+    executor,
+    toStatement(sql`select conversation_row_id, project, min(created_at), max(updated_at) from ${messages}
+      where conversation_row_id not in (select row_id from ${conversations}) group by 1`),
+  );
+  for (const row of rows) {
+    const rowId = Number(row[0]);
+    const known = ids.get(BigInt(rowId));
+    const project = known?.project ?? (row[1] as string);
+    const id = known?.id ?? `salvaged-${rowId}`;
+    await run(executor, [
+      sql`insert into ${conversations} (row_id, project, id, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
+        values (${rowId}, ${project}, ${id}, '[]', '{}', 0, ${ALL_VISIBLE}, ${Number(row[2])}, ${Number(row[3])})`,
+    ]);
+    // The id is part of what the checksums of the messages are of: without it, nothing can be told by them.
+    if (known === undefined) await renewChecksums(executor, rowId, id);
+  }
+}
+
+async function renewChecksums(executor: Executor, conversationRowId: number, conversationId: string): Promise<void> {
+  const rows = await readAll(
+    executor,
+    toStatement(sql`select row_id, seq, project, id, role, content, metadata, tags, client_id, created_at from ${messages}
+      where conversation_row_id = ${conversationRowId}`),
+  );
+  const statements = rows.map((row) => {
+    const [project, ...rest] = Array.from({ length: 7 }, (_, at) => row[at + 2] as string | null);
+    const checksum = checksumWithSeq(checksumOf([project!, conversationId, ...rest, Number(row[9])]), Number(row[1]));
+    return toStatement(sql`update ${messages} set checksum = ${checksum} where row_id = ${Number(row[0])}`);
+  });
+  await runAll(executor, statements);
+}
+
+/** Removes what fails its checksum. Stories are not: an older revision may take the place of the last one. */
+async function removeDamaged(executor: Executor): Promise<void> {
+  const gone: Statement[] = [];
+  for (const area of AREAS.filter(({ name }) => name !== "stories")) {
+    for await (const { records } of area.damaged(executor)) {
+      for (const { table, rowId, part } of records) {
+        if (part === "search text") continue;
+        gone.push(toStatement(sql`delete from ${sql.raw(quoteName(table))} where row_id = ${rowId}`));
+      }
+    }
+  }
+  await runAll(executor, gone);
+}
+
+const JSON_COLUMNS: readonly (readonly [table: SQLiteTable, column: string])[] = [
+  [sessions, "metadata"],
+  [graphNodes, "data"],
+  [graphEdges, "data"],
+  [storyPreferences, "value"],
+  [storySyncQueue, "data"],
+];
+/** Farther from 1970 than this, in ms, there is no Date. */
+const LAST_TIME = 8_640_000_000_000_000;
+
+/** Records without a checksum go where they could not be read again: damaged JSON, and times that are none. */
+async function removeUnreadable(executor: Executor): Promise<void> {
+  const isTime = (column: SQL) => sql`${column} between ${-LAST_TIME} and ${LAST_TIME}`;
+  await run(executor, [
+    ...JSON_COLUMNS.map(([table, column]) => sql`delete from ${table} where not json_valid(${sql.identifier(column)})`),
+    // A conversation is more than these.
+    sql`update ${conversations} set metadata = '{}' where not json_valid(metadata)`,
+    sql`update ${conversations} set tags = '[]' where not json_valid(tags)`,
+    ...TABLES.flatMap((table) =>
+      Object.values(getTableColumns(table))
+        .filter(({ name }) => name.endsWith("_at"))
+        .map(({ name }) => sql`delete from ${table} where not ${isTime(sql.identifier(name).getSQL())}`),
+    ),
+  ]);
+}

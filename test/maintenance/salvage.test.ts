@@ -1,0 +1,405 @@
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkFile, openStorage, type SalvageResult, type StorageOptions, salvage } from "holdfast";
+import { createClient } from "holdfast/client";
+import { describe, expect, test } from "vitest";
+import { startChild } from "../support/child.js";
+import { holdfast } from "../support/cli.js";
+import { rejection } from "../support/clients.js";
+import { seededRandom } from "../support/random.js";
+import { type TempDatabase, tempDatabase } from "../support/temp.js";
+
+const PAGE = 4096;
+
+const sound = new Map<string | undefined, Promise<Buffer>>();
+
+/** Some of everything, in a file without a log that no process has open. */
+async function filled(db: TempDatabase, encryptionKey?: string): Promise<void> {
+  if (!sound.has(encryptionKey)) sound.set(encryptionKey, fill(encryptionKey));
+  writeFileSync(db.path, await sound.get(encryptionKey)!);
+}
+
+async function fill(encryptionKey: string | undefined): Promise<Buffer> {
+  await using db = await tempDatabase();
+  await write(db.path, encryptionKey === undefined ? {} : { encryptionKey });
+  return readFileSync(db.path);
+}
+
+async function write(path: string, options: Omit<StorageOptions, "url">): Promise<void> {
+  await using storage = await openStorage({ ...options, url: path });
+  await storage.sessions.start("s1");
+  await storage.memories.insertMany(
+    Array.from({ length: 300 }, (_, i) => ({
+      id: `m${i}`,
+      // Every 50th is longer than its page.
+      content: `memory ${i} of the zebra `.repeat(i % 50 === 0 ? 400 : 5),
+      metadata: { i },
+      ...(i % 20 === 0 ? { embedding: [1, 2, i], embeddingModel: "toy" } : {}),
+    })),
+  );
+  await storage.memories.delete("m5");
+  for (let c = 0; c < 10; c++) {
+    const messages = Array.from({ length: 30 }, (_, i) => ({
+      id: `c${c}-${i}`,
+      role: "user" as const,
+      content: `message ${i} of ${c} ${"about giraffes ".repeat(20)}`,
+    }));
+    await storage.conversations.insert({ id: `c${c}`, title: `title ${c}`, tags: ["animal"], messages });
+  }
+  await storage.conversations.fork("c4", { atSeq: 20, id: "fork" });
+  await storage.conversations.append("fork", { id: "own", role: "user", content: "of the fork" });
+  await storage.graph.addNodes(Array.from({ length: 200 }, (_, i) => ({ id: `n${i}`, kind: "k", name: `node ${i}` })));
+  await storage.graph.addEdges(
+    Array.from({ length: 199 }, (_, i) => ({ id: `e${i}`, from: `n${i}`, to: `n${i + 1}`, type: "next" })),
+  );
+  for (let i = 0; i < 20; i++) {
+    await storage.stories.saveStory(`story${i}`, { title: `Story ${i}`, body: "first ".repeat(100) });
+    await storage.stories.saveStory(
+      `story${i}`,
+      { title: `Story ${i}`, body: "second ".repeat(100) },
+      { metadata: { tags: ["t"] } },
+    );
+  }
+}
+
+const TOTALS = { memories: 300, sessions: 1, conversations: 11 + 301, graph: 399, stories: 20 };
+
+/** Root and leaves of tables and indexes while the file is still whole; of a copy, so that nothing has the file open. */
+async function pagesOf(path: string, encryptionKey?: string): Promise<Map<string, number[]>> {
+  await using copy = await tempDatabase();
+  copyFileSync(path, copy.path);
+  const client = createClient({ url: copy.url, ...(encryptionKey === undefined ? {} : { encryptionKey }) });
+  const { rows } = await client.execute("select name, pageno, pagetype from dbstat order by name, path");
+  await client.close();
+  const pages = new Map<string, number[]>();
+  for (const { name, pageno, pagetype } of rows) {
+    if (pagetype === "overflow") continue;
+    pages.set(name as string, [...(pages.get(name as string) ?? []), Number(pageno)]);
+  }
+  return pages;
+}
+
+function damage(path: string, change: (bytes: Buffer) => Buffer | undefined): string {
+  const bytes = readFileSync(path);
+  writeFileSync(path, change(bytes) ?? bytes);
+  return hashOf(path);
+}
+
+function zero(bytes: Buffer, page: number): undefined {
+  bytes.fill(0, (page - 1) * PAGE, page * PAGE);
+}
+
+const hashOf = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+const countsOf = ({ areas }: SalvageResult, what: "saved" | "lost") =>
+  Object.fromEntries(areas.map((area) => [area.area, area[what]]));
+
+/** What every salvage has to keep: the source, a sound result, and no record that is not what was stored. */
+async function salvaged(
+  db: TempDatabase,
+  { encryptionKey, isTransferred = true }: { encryptionKey?: string; isTransferred?: boolean } = {},
+): Promise<SalvageResult> {
+  const before = readdirSync(db.dir).map((name) => [name, hashOf(join(db.dir, name))]);
+  const path = join(db.dir, "out", "salvaged.db");
+  const result = await salvage(db.path, path, { encryptionKey });
+  expect(
+    readdirSync(db.dir)
+      .filter((name) => name !== "out")
+      .map((name) => [name, hashOf(join(db.dir, name))]),
+  ).toEqual(before);
+  expect(readdirSync(join(db.dir, "out"))).toEqual(["salvaged.db"]);
+  expect(result.path).toBe(path);
+  expect(await checkFile(path, { deep: true, encryptionKey })).toMatchObject({ ok: true });
+  await using storage = await openStorage({ url: path, ...(encryptionKey === undefined ? {} : { encryptionKey }) });
+  const memories = await storage.memories.list({ limit: 1000 });
+  for (const { id, content, metadata } of memories.items) {
+    const i = Number(id.slice(1));
+    expect(content).toBe(`memory ${i} of the zebra `.repeat(i % 50 === 0 ? 400 : 5));
+    expect(metadata).toEqual({ i });
+  }
+  for (const { id } of (await storage.conversations.list({ limit: 100 })).items) {
+    const { items } = await storage.conversations.messages(id, { limit: 100 });
+    expect(items.map(({ seq }) => seq)).toEqual(items.map((_, at) => at + 1));
+    for (const message of items.filter(({ id: own }) => own !== "own")) {
+      const [, c, i] = /^c(\d+)-(\d+)$/.exec(message.id)!;
+      expect(message.content).toBe(`message ${i} of ${c} ${"about giraffes ".repeat(20)}`);
+    }
+  }
+  // What an export reads and an import accepts is whole. (Names and titles have no checksum: one may be damaged still.)
+  await using copy = await openStorage(":memory:");
+  await copy.import(storage.export(), { onInvalid: isTransferred ? "fail" : "skip" });
+  return result;
+}
+
+describe("salvage", () => {
+  test("of a sound file saves everything", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const result = await salvaged(db);
+    expect(countsOf(result, "saved")).toEqual(TOTALS);
+    expect(countsOf(result, "lost")).toEqual({ memories: 0, sessions: 0, conversations: 0, graph: 0, stories: 0 });
+    await using storage = await openStorage(result.path);
+    expect(await storage.memories.search("zebra")).toHaveLength(10);
+    expect((await storage.conversations.search("giraffes")).length).toBe(10);
+    expect(await storage.stories.loadStory("story3")).toMatchObject({ body: "second ".repeat(100) });
+    expect(await storage.conversations.messages("fork", { limit: 100 })).toMatchObject({ items: { length: 21 } });
+    expect((await storage.conversations.list({ tags: ["animal"] })).items.length).toBe(10);
+  });
+
+  test("finds the rows of tables whose root is zeroed, by their pages", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const pages = await pagesOf(db.path);
+    damage(db.path, (bytes) => {
+      for (const table of ["memories", "messages", "graph_edges"]) zero(bytes, pages.get(table)![0]!);
+      return undefined;
+    });
+    expect(countsOf(await salvaged(db), "saved")).toEqual(TOTALS);
+  });
+
+  test("loses what was in zeroed leaves, and says how much", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const pages = await pagesOf(db.path);
+    damage(db.path, (bytes) => {
+      for (const table of ["memories", "messages"]) zero(bytes, pages.get(table)![3]!);
+      return undefined;
+    });
+    const { areas } = await salvaged(db);
+    for (const name of ["memories", "conversations"] as const) {
+      const { saved, lost } = areas.find(({ area }) => area === name)!;
+      expect(lost).toBeGreaterThan(0);
+      expect(lost).toBeLessThan(60);
+      expect(saved + lost).toBe(TOTALS[name]);
+    }
+  });
+
+  test("needs no index", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const pages = await pagesOf(db.path);
+    damage(db.path, (bytes) => {
+      for (const [name, numbers] of pages) {
+        if (/_(id|fts_data|fts_idx|fts_docsize|seq|time)$/.test(name)) for (const page of numbers) zero(bytes, page);
+      }
+      return undefined;
+    });
+    expect(countsOf(await salvaged(db), "saved")).toEqual(TOTALS);
+  });
+
+  test("brings conversations back whose own rows are lost, under the ids that their index knows", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const pages = await pagesOf(db.path);
+    damage(db.path, (bytes) => {
+      for (const page of pages.get("conversations")!) zero(bytes, page);
+      return undefined;
+    });
+    const result = await salvaged(db);
+    await using storage = await openStorage(result.path);
+    expect((await storage.conversations.messages("c4", { limit: 100 })).items).toHaveLength(30);
+    expect(result.tables.find(({ table }) => table === "messages")).toMatchObject({ saved: 301, lost: 0 });
+  });
+
+  test("lets a story fall back to its newest whole revision", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    damage(db.path, (bytes) => {
+      const at = bytes.indexOf(`"title":"Story 7","body":"second`);
+      bytes.write("SECOND", at + 26);
+      return undefined;
+    });
+    const result = await salvaged(db);
+    expect(result.areas.find(({ area }) => area === "stories")).toMatchObject({ saved: 20, lost: 0 });
+    expect(result.tables.find(({ table }) => table === "story_revisions")).toMatchObject({ saved: 39, lost: 1 });
+    await using storage = await openStorage(result.path);
+    expect(await storage.stories.loadStory("story7")).toMatchObject({ body: "first ".repeat(100) });
+    expect(await storage.stories.searchStories("second")).toHaveLength(10);
+  });
+
+  test("of a file whose page 1 is zeroed finds its schema and its rows by their pages", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    damage(db.path, (bytes) => zero(bytes, 1));
+    expect(await rejection(openStorage(db.path))).toMatchObject({ code: "NOT_A_DATABASE" });
+    expect(countsOf(await salvaged(db), "saved")).toEqual(TOTALS);
+  });
+
+  test("is not stopped by text that is not UTF-8, which aborts a process that reads it through SQLite", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    damage(db.path, (bytes) => {
+      bytes.writeUInt16BE(0xfffe, bytes.indexOf("memory 77 of the zebra"));
+      return undefined;
+    });
+    const { areas } = await salvaged(db);
+    expect(areas[0]).toEqual({ area: "memories", saved: 299, lost: 1 });
+  });
+
+  test("leaves out a record that is not what was stored", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    damage(db.path, (bytes) => {
+      bytes.write("MEMORY", bytes.indexOf("memory 77 of the zebra"));
+      return undefined;
+    });
+    const { areas } = await salvaged(db);
+    expect(areas[0]).toEqual({ area: "memories", saved: 299, lost: 1 });
+  });
+
+  test("of a file whose end is torn off saves what is before", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    damage(db.path, (bytes) => bytes.subarray(0, Math.floor(bytes.length / 2) + 100));
+    const { areas } = await salvaged(db);
+    const { saved, lost } = areas[0]!;
+    expect(saved).toBeGreaterThan(50);
+    expect(saved + lost).toBe(300);
+  });
+
+  test("takes what is in the log, up to where it is damaged; without the log, what is in the file", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    await using copies = await tempDatabase();
+    // Copied by a process of its own while the log is not in the file yet.
+    const copy = async (name: string) => {
+      await using child = startChild("copy-with-log", { url: db.url, to: join(copies.dir, name) });
+      await child.message(({ copied }: { copied?: boolean }) => copied === true);
+    };
+    await copy("whole.db");
+    const whole = join(copies.dir, "whole.db");
+    const torn = join(copies.dir, "torn.db");
+    const bare = join(copies.dir, "bare.db");
+    for (const path of [torn, bare]) copyFileSync(whole, path);
+    const log = readFileSync(`${whole}-wal`);
+    // Behind its last frame, a log may be longer than what it holds.
+    writeFileSync(`${torn}-wal`, log.subarray(0, log.findLastIndex((byte) => byte !== 0) - 5));
+    const saved = async (path: string) =>
+      countsOf(await salvage(path, join(copies.dir, `out-${path.slice(-7)}`)), "saved").memories;
+    expect(await saved(whole)).toBe(303);
+    expect(await saved(torn)).toBe(302);
+    expect(await saved(bare)).toBe(300);
+  });
+
+  test("reads encrypted files, zeroed pages of theirs too, and encrypts the new file", async () => {
+    await using db = await tempDatabase();
+    const encryptionKey = "a key";
+    await filled(db, encryptionKey);
+    const pages = await pagesOf(db.path, encryptionKey);
+    damage(db.path, (bytes) => zero(bytes, pages.get("memories")![0]!));
+    expect(countsOf(await salvaged(db, { encryptionKey }), "saved")).toEqual(TOTALS);
+    expect(readFileSync(join(db.dir, "out", "salvaged.db")).includes("zebra")).toBe(false);
+    const wrong = await rejection(salvage(db.path, join(db.dir, "x.db"), { encryptionKey: "another" }));
+    expect(wrong).toMatchObject({ code: "NOT_A_DATABASE", message: expect.stringContaining("key") });
+    expect(existsSync(join(db.dir, "x.db"))).toBe(false);
+  });
+
+  test("copies the caller's own tables, with indexes, views, triggers and full-text tables", async () => {
+    await using db = await tempDatabase();
+    await using made = await tempDatabase();
+    await filled(made);
+    const client = createClient({ url: made.url });
+    await client.executeMultiple(`
+      CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT, body BLOB, size AS (length(title)) STORED, price REAL);
+      CREATE TABLE words (word TEXT PRIMARY KEY, n INT) WITHOUT ROWID;
+      CREATE TABLE bare (a, b);
+      CREATE INDEX notes_title ON notes (title);
+      CREATE VIEW titles AS SELECT title FROM notes;
+      CREATE TABLE seen (title TEXT);
+      CREATE TRIGGER notes_seen AFTER INSERT ON notes BEGIN INSERT INTO seen VALUES (new.title); END;
+      CREATE VIRTUAL TABLE texts USING fts5(text);
+      CREATE VIRTUAL TABLE places USING rtree(id, a, b);`);
+    for (let i = 0; i < 200; i++) {
+      await client.batch([
+        {
+          sql: "INSERT INTO notes (title, body, price) VALUES (?, ?, ?)",
+          args: [`note ${i}`, new Uint8Array([i]), i / 3],
+        },
+        { sql: "INSERT INTO words VALUES (?, ?)", args: [`word ${i}`, i] },
+        { sql: "INSERT INTO bare VALUES (?, NULL)", args: [i] },
+        { sql: "INSERT INTO texts VALUES (?)", args: [`text ${i}`] },
+      ]);
+    }
+    await client.execute("DELETE FROM bare WHERE rowid < 10");
+    const read = async (from: typeof client) => {
+      const queries = ["notes", "words", "bare", "seen", "titles"].map((name) => `SELECT * FROM ${name}`);
+      const answers = await from.batch([...queries, "SELECT rowid, text FROM texts WHERE texts MATCH 'text'"], "read");
+      return answers.map(({ rows }) => rows.map((row) => Array.from(row as unknown as ArrayLike<unknown>)));
+    };
+    const wanted = await read(client);
+    await client.close();
+    copyFileSync(made.path, db.path);
+    const result = await salvaged(db);
+    expect(result.tables.find(({ table }) => table === "notes")).toEqual({ table: "notes", saved: 200, lost: 0 });
+    expect(result.notSaved.map(({ name }) => name)).toEqual(["places"]);
+    const copy = createClient({ url: `file:${result.path}` });
+    expect(await read(copy)).toEqual(wanted);
+    const names = await copy.execute("SELECT name FROM sqlite_schema WHERE name IN ('notes_title', 'notes_seen')");
+    expect(names.rows).toHaveLength(2);
+    await copy.close();
+  });
+
+  test("never takes the place of a file, leaves nothing after an abort, and refuses a source in use", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const out = join(db.dir, "out.db");
+    writeFileSync(out, "precious");
+    expect(await rejection(salvage(db.path, out))).toMatchObject({ code: "EXISTS" });
+    expect(readFileSync(out, "utf8")).toBe("precious");
+    rmSync(out);
+    expect(await rejection(salvage(join(db.dir, "none.db"), out))).toMatchObject({ code: "NOT_FOUND" });
+    const controller = new AbortController();
+    const aborted = salvage(db.path, out, {
+      signal: controller.signal,
+      onProgress: () => controller.abort(new Error("enough")),
+    });
+    expect(await rejection(aborted)).toMatchObject({ message: "enough" });
+    expect(readdirSync(db.dir)).toEqual(["test.db"]);
+    await using storage = await openStorage(db.path);
+    expect(await rejection(salvage(db.path, out))).toMatchObject({ code: "IN_USE" });
+    expect(await rejection(salvage(db.path, out, { force: true } as object))).toBeInstanceOf(TypeError);
+    expect(await storage.memories.get("m1")).toBeDefined();
+  });
+
+  test("never rejects, whatever pages are damaged, and never gives what was not stored", {
+    timeout: 180_000,
+  }, async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const whole = readFileSync(db.path);
+    const { next } = seededRandom("salvage");
+    for (let round = 0; round < 4; round++) {
+      const bytes = Buffer.from(whole);
+      for (let hit = 0; hit < 12; hit++) {
+        const at = Math.floor(next() * (bytes.length / PAGE)) * PAGE;
+        if (next() < 0.5) bytes.fill(0, at, at + PAGE);
+        else for (let i = 0; i < 40; i++) bytes[at + Math.floor(next() * PAGE)] = Math.floor(next() * 256);
+      }
+      writeFileSync(db.path, bytes);
+      await salvaged(db, { isTransferred: false });
+      rmSync(join(db.dir, "out"), { recursive: true });
+    }
+  });
+
+  test("is a command, and errors about damage name it", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const pages = await pagesOf(db.path);
+    damage(db.path, (bytes) => zero(bytes, pages.get("memories")![2]!));
+    const found = await holdfast(["check", "--json", "--url", db.path]);
+    expect(JSON.parse(found.stdout).findings[0].message).toContain("salvage");
+    const out = join(db.dir, "out.db");
+    const { code, stdout } = await holdfast(["salvage", db.path, out, "--json"]);
+    expect(code).toBe(0);
+    const { areas, path } = JSON.parse(stdout);
+    expect(path).toBe(out);
+    expect(areas.map(({ area }: { area: string }) => area)).toEqual(Object.keys(TOTALS));
+    const again = await holdfast(["salvage", db.path, out]);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining("EXISTS") });
+    await using storage = await openStorage(db.path);
+    expect(await rejection(storage.memories.list({ limit: 1000 }))).toMatchObject({
+      code: "CORRUPT",
+      message: expect.stringContaining("holdfast salvage"),
+    });
+  });
+});
