@@ -42,6 +42,7 @@ export type StorageErrorCode =
   | "CYCLE"
   | "INVALID_IMPORT"
   | "INVALID_STORY"
+  | "INVALID_ANSWER"
   | "NO_SECRET"
   | "WRONG_SECRET"
   | "ABORTED"

@@ -3,7 +3,8 @@ export function expectation(name: string, expected: string, value: unknown): str
   return `Expected \`${name}\` to be ${expected}, got ${describeValue(value)}`;
 }
 
-function describeValue(value: unknown): string {
+/** A value as a message shows it: short, and nothing of what an object holds. */
+export function describeValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (value === null || typeof value !== "object") return String(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : value.toISOString();

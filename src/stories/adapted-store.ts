@@ -30,7 +30,8 @@ export class AdaptedStore implements StoryStore {
         );
       }
     } catch (error) {
-      for (const step of undo.reverse()) await step();
+      // What cannot be taken back stays; the error that began it is the one to tell.
+      for (const step of undo.reverse()) await step().catch(() => undefined);
       throw error;
     }
     return done;

@@ -1,5 +1,6 @@
 import { StorageError } from "../errors.js";
 import { expectObject } from "../repositories/arguments.js";
+import { checkedAnswer } from "./answers.js";
 import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import type {
   Preference,
@@ -118,7 +119,8 @@ const defined = new WeakSet<object>();
 
 /**
  * The backend of an implementation. Throws TypeError `Backend must implement <name>() method` where a required one is
- * missing.
+ * missing. A call whose answer is not what the interface asks for rejects with `INVALID_ANSWER`, which names backend,
+ * method and what was expected.
  */
 export function defineBackend(implementation: StoryBackend): DefinedBackend {
   expectObject("backend", implementation);
@@ -127,6 +129,8 @@ export function defineBackend(implementation: StoryBackend): DefinedBackend {
   for (const name of REQUIRED) {
     if (typeof methods[name] !== "function") throw new TypeError(`Backend must implement ${name}() method`);
   }
+  const { name: className = "" } = (implementation.constructor ?? {}) as { name?: string };
+  const label = className === "" || className === "Object" ? "backend" : className;
   const has = (name: string) => isBackendMethod(name) && typeof methods[name] === "function";
   const backend: Record<string, unknown> = {
     has,
@@ -135,7 +139,10 @@ export function defineBackend(implementation: StoryBackend): DefinedBackend {
   for (const name of METHODS) {
     // Looked up at each call and called on the implementation, which may be a class with private fields.
     backend[name] = async (...args: unknown[]) => {
-      if (has(name)) return (methods[name] as (...args: unknown[]) => unknown).apply(implementation, args);
+      if (has(name)) {
+        const answer = await (methods[name] as (...args: unknown[]) => unknown).apply(implementation, args);
+        return checkedAnswer(label, name, answer);
+      }
       throw notSupported(name as keyof typeof OPTIONAL);
     };
   }

@@ -66,7 +66,7 @@ export class StoryEventHub {
     const listeners = this.#listeners.get(event);
     if (!this.#isEnabled || listeners === undefined) return;
     for (const listener of listeners) {
-      if (this.#waiting.push(() => this.#tell(event, listener, payload())) === 1) queueMicrotask(() => this.#drain());
+      if (this.#waiting.push(() => this.#tell(event, listener, payload)) === 1) queueMicrotask(() => this.#drain());
     }
   }
 
@@ -76,13 +76,13 @@ export class StoryEventHub {
     for (const tell of due) tell();
   }
 
-  #tell(event: string, listener: Listener, payload: unknown): void {
+  #tell(event: string, listener: Listener, payload: () => unknown): void {
     // One for errors that throws has nobody left to tell.
     const fail = (error: unknown) => {
       if (event !== "storage_error") this.emit("storage_error", () => ({ operation: `listener of ${event}`, error }));
     };
     try {
-      onRejection(listener(payload as never), fail);
+      onRejection(listener(payload() as never), fail);
     } catch (error) {
       fail(error);
     }

@@ -58,7 +58,8 @@ async function initialized(service: StoryService): Promise<StoryService> {
     await service.initialize();
     return service;
   } catch (error) {
-    await service.close();
+    // What kept it from opening is the error to tell.
+    await service.close().catch(() => undefined);
     throw error;
   }
 }

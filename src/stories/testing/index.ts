@@ -1,3 +1,4 @@
+import { AssertionError } from "node:assert";
 import type { StoryBackend } from "../backend.js";
 import { defineBackend } from "../backend.js";
 import { listCases } from "./list-cases.js";
@@ -31,6 +32,10 @@ export function storyBackendCases(open: () => Promise<StoryBackend>): StoryBacke
         await backend.initialize();
         if ((await backend.list({})).length > 0) await backend.clear();
         await check(backend);
+      } catch (error) {
+        // An answer of the wrong shape fails the case as a wrong one does.
+        if ((error as { code?: unknown } | undefined)?.code !== "INVALID_ANSWER") throw error;
+        throw new AssertionError({ message: (error as Error).message });
       } finally {
         await backend.close();
       }
