@@ -73,7 +73,9 @@ export class Copier {
   copy(ownTables: readonly string[]): CopyResult {
     this.#target.exec("BEGIN");
     const own = ownTables.filter((name) => !DERIVED.has(name)).flatMap((name) => this.#ownTable(name));
-    const foreign = this.#foreignTables(new Set([...ownTables, ...DERIVED]));
+    // What else the migrations have made helps their triggers, and holds nothing for longer than a statement.
+    const made = this.#target.query("SELECT name FROM sqlite_schema").map(([name]) => String(name));
+    const foreign = this.#foreignTables(new Set([...made, ...ownTables, ...DERIVED]));
     const tables = [...own, ...foreign];
     for (const table of tables) this.#copyTable(table);
     this.#placeStrays(tables);
