@@ -149,11 +149,9 @@ export function toStorageError(error: unknown): unknown {
   const code = BY_SQLITE_CODE[failure.code] ?? "SQL";
   const advice = adviceFor(code, failure);
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
-  if (failure instanceof UnavailableError) {
-    const { outcome } = failure;
-    if (outcome === "unknown") return new StorageError(code, message, { cause: failure, outcome });
-    return new StorageError(code, message, { cause: failure, retryable: true });
-  }
+  const { outcome } = failure as { readonly outcome?: unknown };
+  if (outcome === "unknown") return new StorageError(code, message, { cause: failure, outcome });
+  if (failure instanceof UnavailableError) return new StorageError(code, message, { cause: failure, retryable: true });
   return new StorageError(code, message, { cause: failure, retryable: RETRYABLE.has(failure.code) });
 }
 

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import type { Client, Row } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
-import { toStorageError } from "./errors.js";
+import { StorageError, toStorageError } from "./errors.js";
 import { scalar } from "./repositories/executor.js";
 import { toStatement } from "./repositories/statements.js";
 import {
@@ -110,13 +110,17 @@ export async function readHealth(client: Client, path: string, lastError: unknow
     freePages: 0,
   };
   let failure = lastError;
+  let isAway = false;
   const attempt = async (read: () => Promise<void>): Promise<boolean> => {
+    // A server that was waited for in vain is not waited for again.
+    if (isAway) return false;
     try {
       await read();
       return true;
     } catch (error) {
       health.ok = false;
       failure = toStorageError(error);
+      isAway = failure instanceof StorageError && failure.code === "UNAVAILABLE";
       return false;
     }
   };
@@ -132,11 +136,9 @@ export async function readHealth(client: Client, path: string, lastError: unknow
   });
   const fts = await attempt(async () => {
     const looks = FTS_TABLES.map(({ index }) => `(select rowid from ${index} where ${index} match 'holdfast' limit 1)`);
-    await client.execute(`select ${looks.join(", ")}`);
-    const stale = await client.execute(
-      `select ${FTS_TABLES.map(({ index, table }) => isStale(index, table)).join(", ")}`,
-    );
-    const names = FTS_TABLES.filter((_, at) => Number((stale.rows[0] as Row)[at]) > 0).map(({ index }) => index);
+    const stales = FTS_TABLES.map(({ index, table }) => isStale(index, table));
+    const [, stale] = await client.batch([`select ${looks.join(", ")}`, `select ${stales.join(", ")}`], "read");
+    const names = FTS_TABLES.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ index }) => index);
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
   });
   return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure) };

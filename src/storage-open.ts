@@ -20,15 +20,16 @@ export interface OpenTarget {
 /** Opens the client that the options name: of a file, of memory, of a replica or of a server. */
 export async function openClient(options: ResolvedStorageOptions): Promise<OpenTarget> {
   const { url } = options.client;
-  const { client: config, requestTimeoutMs, redact } = options;
+  const { client: config, requestTimeoutMs, maxResponseBytes, redact } = options;
   let target: LocalTarget | undefined;
   try {
     target = parseLocalUrl(url);
     if (config.syncUrl) {
       if (target !== undefined && !target.isMemory) makeFolderOf(target.path);
-      return await openReplica({ config, requestTimeoutMs, redact });
+      return await openReplica({ config, requestTimeoutMs, maxResponseBytes, redact });
     }
-    if (target === undefined) return { client: openServer({ config, requestTimeoutMs, redact }), path: undefined };
+    if (target === undefined)
+      return { client: openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
     makeFolderOf(target.path);
     return { client: await openFile(target, options), path: target.path };

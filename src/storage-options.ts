@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { expectAddress } from "./addresses.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "./callbacks.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./client/index.js";
 import { expectKeys } from "./known-keys.js";
@@ -53,6 +54,11 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   readonly stories?: StoryOptions | undefined;
   /** Longest wait for an answer of a server, in ms; then `UNAVAILABLE`. Files have no use for it. @default 30000 */
   readonly requestTimeoutMs?: number | undefined;
+  /**
+   * Most bytes of a server's answer, decompressed; a larger one is refused as it arrives, with `RESPONSE_TOO_LARGE`.
+   * @default 268435456
+   */
+  readonly maxResponseBytes?: number | undefined;
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly logger?: Logger | undefined;
   /** The time in ms, for tests. @default Date.now */
@@ -71,6 +77,7 @@ export interface ResolvedStorageOptions {
   readonly box: SecretBox;
   readonly stories: ResolvedStoryOptions;
   readonly requestTimeoutMs: number;
+  readonly maxResponseBytes: number;
   /** Takes tokens and keys out of a text. */
   readonly redact: (text: string) => string;
   readonly onError: ((error: unknown) => void) | undefined;
@@ -94,6 +101,7 @@ const KEYS: readonly string[] = Object.keys({
   secret: true,
   stories: true,
   requestTimeoutMs: true,
+  maxResponseBytes: true,
   onError: true,
   logger: true,
   now: true,
@@ -126,6 +134,7 @@ export function resolveStorageOptions(
     secret = environment.HOLDFAST_SECRET,
     stories = {},
     requestTimeoutMs = 30_000,
+    maxResponseBytes = 256 * 1024 * 1024,
     onError,
     logger,
     now = Date.now,
@@ -145,6 +154,7 @@ export function resolveStorageOptions(
   if (graphCacheBytes !== Number.POSITIVE_INFINITY) expectInteger("graphCacheBytes", graphCacheBytes, 0);
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
   expectDuration("requestTimeoutMs", requestTimeoutMs);
+  if (maxResponseBytes !== Number.POSITIVE_INFINITY) expectInteger("maxResponseBytes", maxResponseBytes, 1);
   for (const [name, value] of Object.entries({ onError, now })) {
     if (value !== undefined && typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
   }
@@ -157,8 +167,8 @@ export function resolveStorageOptions(
   // An empty one would leave the file unencrypted without a word.
   if (encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
   // A token in a URL would be in every message that names the URL.
-  const address = takeToken(toUrl(urlText(url), pathText("dataDir", dataDir), environment));
-  const primary = syncUrl === undefined ? undefined : takeToken(expectNoPassword("syncUrl", syncUrl as string));
+  const address = takeToken(expectAddress("url", toUrl(urlText(url), pathText("dataDir", dataDir), environment)));
+  const primary = syncUrl === undefined ? undefined : takeToken(expectAddress("syncUrl", syncUrl as string));
   const authToken = address.authToken ?? primary?.authToken ?? givenToken;
   const secrets = {
     ...(authToken === undefined ? {} : { authToken }),
@@ -169,6 +179,7 @@ export function resolveStorageOptions(
   return {
     client: { ...client, ...secrets, ...(primary === undefined ? {} : { syncUrl: primary.url }), url: address.url },
     requestTimeoutMs,
+    maxResponseBytes,
     redact: redactor([authToken, givenToken, encryptionKey, client.remoteEncryptionKey]),
     migrate,
     backupBeforeMigrate,
@@ -230,13 +241,7 @@ function isRecord(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function expectNoPassword(name: string, url: string): string {
-  if (!/^\w+:\/\/[^/?#]*@/.test(url)) return url;
-  throw new RangeError(`Expected \`${name}\` to hold no user and no password: give a token as \`authToken\``);
-}
-
 function expectScheme(name: string, url: string): string {
-  expectNoPassword(name, url);
   if (url === ":memory:" || /^(file|libsql|https?|wss?):/i.test(url)) return url;
   // Only the scheme: the rest may hold a token.
   throw new RangeError(

@@ -26,14 +26,17 @@ export function readLocalUrl(url: string): LocalTarget | undefined {
   if (url === ":memory:") return { path: "file::memory:", isMemory: true };
   if (!/^file:/i.test(url)) return undefined;
   const groups = URL_FORM.exec(`file:${url.slice(5)}`)?.groups;
-  if (groups === undefined) throw new LibsqlError(`The URL '${url}' is not in a valid format`, "URL_INVALID");
+  if (groups === undefined) throw new LibsqlError("The file: URL is not in a valid format", "URL_INVALID");
   const { authority = "", query = "", fragment } = groups;
   if (fragment !== undefined) {
-    throw new LibsqlError(`URL fragments are not supported: ${JSON.stringify(`#${fragment}`)}`, "URL_INVALID");
+    throw new LibsqlError(
+      "URL fragments are not supported; write # in a path as %23, or give the path without file:",
+      "URL_INVALID",
+    );
   }
   if (authority !== "" && authority.toLowerCase() !== "localhost") {
     throw new LibsqlError(
-      `Invalid host in file URL: ${JSON.stringify(authority)}. A "file:" URL with an absolute path should start with one slash ("file:/absolute/path.db") or with three ("file:///absolute/path.db")`,
+      `Invalid host in file URL. A "file:" URL with an absolute path should start with one slash ("file:/absolute/path.db") or with three ("file:///absolute/path.db")`,
       "URL_INVALID",
     );
   }
@@ -46,7 +49,7 @@ export function readLocalUrl(url: string): LocalTarget | undefined {
     const cache = parameters.map(([key, value]) => `${key}=${value}`).join("&");
     return { path: `file::memory:${cache === "" ? "" : `?${cache}`}`, isMemory };
   }
-  if (path === "") throw new LibsqlError(`The URL '${url}' names no file`, "URL_INVALID");
+  if (path === "") throw new LibsqlError("The file: URL names no file", "URL_INVALID");
   return { path: resolve(path), isMemory };
 }
 
@@ -55,11 +58,11 @@ function assertParameter(key: string, value: string, isMemory: boolean): void {
     ? { cache: ["shared", "private"] }
     : { tls: ["0", "1"], authToken: undefined };
   if (!Object.hasOwn(allowed, key)) {
-    throw new LibsqlError(`Unsupported URL query parameter ${JSON.stringify(key)}`, "URL_PARAM_NOT_SUPPORTED");
+    throw new LibsqlError("Unsupported URL query parameter", "URL_PARAM_NOT_SUPPORTED");
   }
   const values = allowed[key];
   if (values !== undefined && !values.includes(value)) {
-    throw new LibsqlError(`Unknown value for the "${key}" query argument: ${JSON.stringify(value)}`, "URL_INVALID");
+    throw new LibsqlError(`Unknown value for the "${key}" query argument`, "URL_INVALID");
   }
 }
 

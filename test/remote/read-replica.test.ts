@@ -146,6 +146,14 @@ test("a write through a read replica fails with the code, table and columns of t
     expect(told(throughReplica), sql).toEqual(told(ofBatch));
     expect(throughReplica, sql).toMatchObject({ statementIndex: 1 });
   }
+  for (const { client } of [direct, storage]) {
+    await client.execute("DELETE FROM rules WHERE id > 1");
+    const together = ["'a'", "json('{')", "'b'"].map((name, i) =>
+      client.execute(`INSERT INTO rules (id, name, n) VALUES (${i + 2}, ${name}, 1)`),
+    );
+    const states = (await Promise.allSettled(together)).map(({ status }) => status);
+    expect(states).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  }
   // The transaction survives what ends no transaction on the primary.
   await storage.transaction(async (tx) => {
     await tx.memories.insert({ id: "kept", content: "x" });

@@ -14,12 +14,14 @@ export interface RemoteTarget {
   readonly config: SettledClientConfig;
   /** Longest wait for an answer, in ms. */
   readonly requestTimeoutMs: number;
+  /** Most bytes of an answer. */
+  readonly maxResponseBytes: number;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
 }
 
 /** Opens a client for a server. Throws LibsqlError on a bad URL; nothing is sent yet. */
-export function openServer({ config, requestTimeoutMs, redact }: RemoteTarget): Client {
+export function openServer({ config, requestTimeoutMs, maxResponseBytes, redact }: RemoteTarget): Client {
   const { acquireTimeoutMs } = resolveClientOptions(config);
   assertHttp("url", config.url);
   if (config.encryptionKey !== undefined) {
@@ -28,7 +30,7 @@ export function openServer({ config, requestTimeoutMs, redact }: RemoteTarget): 
       "NOT_SUPPORTED",
     );
   }
-  return new RemoteClient({ config, requestTimeoutMs, acquireTimeoutMs, redact });
+  return new RemoteClient({ config, requestTimeoutMs, maxResponseBytes, acquireTimeoutMs, redact });
 }
 
 /**
@@ -37,7 +39,7 @@ export function openServer({ config, requestTimeoutMs, redact }: RemoteTarget): 
  * Rejects with UNAVAILABLE when the primary cannot be reached and there is no file from an earlier time.
  */
 export async function openReplica(target: RemoteTarget): Promise<{ client: Client; path: string }> {
-  const { config, requestTimeoutMs, redact } = target;
+  const { config, requestTimeoutMs, maxResponseBytes, redact } = target;
   const {
     url,
     syncUrl = "",
@@ -63,7 +65,8 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
   const { path } = local;
   const isNew = !existsSync(path);
   const { acquireTimeoutMs } = options;
-  const primary = new RemoteClient({ config: { ...shared, url: syncUrl }, requestTimeoutMs, acquireTimeoutMs, redact });
+  const limits = { requestTimeoutMs, maxResponseBytes, acquireTimeoutMs };
+  const primary = new RemoteClient({ config: { ...shared, url: syncUrl }, ...limits, redact });
   const timeoutMs = requestTimeoutMs;
   const send = (config.fetch ?? fetch) as typeof fetch;
   const relay = new ReplicaRelay({ url: toHttp(syncUrl), authToken, timeoutMs, fetch: send, redact });

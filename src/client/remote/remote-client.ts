@@ -15,6 +15,7 @@ import type { SettledClientConfig } from "../index.js";
 import type { Access } from "../local-client.js";
 import { firstWord, type StatementKind } from "../sql.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
+import { guardedFetch, originOf } from "./guarded-fetch.js";
 import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
 import { RemoteTransaction } from "./remote-transaction.js";
 import { acquireTimeout, Turns } from "./turns.js";
@@ -23,6 +24,8 @@ import { WriteGroup } from "./write-group.js";
 export interface RemoteClientOptions {
   readonly config: SettledClientConfig;
   readonly requestTimeoutMs: number;
+  /** Most bytes of an answer. */
+  readonly maxResponseBytes: number;
   readonly acquireTimeoutMs: number;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
@@ -74,7 +77,11 @@ export class RemoteClient implements Client {
       takeTurn: () => this.#takeWriterTurn(),
       send: (statements) => this.#whileBusy(() => this.#callInSlot(true, () => this.#sendWrites(statements))),
     });
-    const send = (config.fetch ?? fetch) as typeof fetch;
+    const send = guardedFetch({
+      fetch: (config.fetch ?? fetch) as typeof fetch,
+      origin: originOf(config.url, config.tls),
+      maxBytes: options.maxResponseBytes,
+    });
     this.#stock = createStockClient({
       ...config,
       // Waiting is done here, where it can end: nothing that was given up may be sent later.

@@ -1,4 +1,5 @@
 import { LibsqlBatchError, LibsqlError } from "@libsql/client";
+import { OversizedAnswerError } from "./guarded-fetch.js";
 
 /**
  * What became of a write whose answer is missing: it is known that nothing was stored, or it is not known.
@@ -71,8 +72,12 @@ const ANSWER_ADVICE =
 const VALUE_ADVICE =
   "A server takes 5 MB in a value and in a row, what is stored to search it included: store it in parts. Nothing was stored";
 
+const UNKNOWN_ADVICE =
+  "Whether the write was stored is unknown: look, or repeat it under the same id or `clientId`, which stores it at most once";
+
 /** SQLite's words for names in a statement that it does not know. */
-const NOT_PREPARED = /SQLite error: no such (table|column|function|collation sequence|module)\b/;
+const NOT_PREPARED =
+  /SQLite error: (no such (table|column|function|collation sequence|module)\b|table \S+ has no column named)/;
 
 const PROXIED = /error executing a request on the primary: (.*)$/s;
 /** The triggers of our tables raise two of them. */
@@ -89,9 +94,10 @@ const PROXIED_CODES: readonly (readonly [RegExp, string])[] = [
   [/too large/i, "RESPONSE_TOO_LARGE"],
 ];
 
-/** Whether a server refused to send so much at once; of a StorageError too. */
+/** Whether the answer was too much at once, and nothing was stored; of a StorageError too. */
 export function isAnswerTooLarge(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === "RESPONSE_TOO_LARGE";
+  const { code, outcome } = error as { code?: unknown; outcome?: unknown };
+  return error instanceof Error && code === "RESPONSE_TOO_LARGE" && outcome !== "unknown";
 }
 
 /** Whether the server has ended the transaction, or the stream that it lived in, or should: `isWrite` for what failed. */
@@ -115,6 +121,11 @@ export function toRemoteError(thrown: unknown, { isWrite, redact }: CallContext)
   if (!(thrown instanceof Error) || thrown instanceof UnavailableError) return thrown;
   redactAll(thrown, redact);
   const error = thrown instanceof LibsqlError ? asOfPrimary(thrown) : thrown;
+  if (error instanceof OversizedAnswerError) {
+    if (!isWrite) return error;
+    // The server has answered, so it has done what it was asked to do, and only its answer says what came of it.
+    return Object.assign(new OversizedAnswerError(error.maxBytes, UNKNOWN_ADVICE), { outcome: "unknown" });
+  }
   if (error instanceof LibsqlError) {
     // The stock client names the code twice in what fails in a transaction.
     error.message = error.message.replace(`${error.code}: ${error.code}: `, `${error.code}: `);
@@ -152,9 +163,7 @@ export function timedOut(timeoutMs: number, mayBeStored: boolean): UnavailableEr
 }
 
 function unavailable(what: string, mayBeStored: boolean, cause?: Error): UnavailableError {
-  const advice = mayBeStored
-    ? "Whether the write was stored is unknown: look, or repeat it under the same id or `clientId`, which stores it at most once"
-    : "Nothing was stored: try again once it can be reached";
+  const advice = mayBeStored ? UNKNOWN_ADVICE : "Nothing was stored: try again once it can be reached";
   return new UnavailableError(`${what}. ${advice}`, mayBeStored ? "unknown" : "notApplied", cause);
 }
 
@@ -163,10 +172,7 @@ function asOfPrimary(error: LibsqlError): LibsqlError {
   const text = error.code === "PROXY_ERROR" ? PROXIED.exec(error.message)?.[1] : undefined;
   if (text === undefined) return error;
   const message = `SQLite error: ${text}`;
-  const isUnprepared = NOT_PREPARED.test(message);
-  const code = isUnprepared
-    ? "SQLITE_UNKNOWN"
-    : (PROXIED_CODES.find(([pattern]) => pattern.test(text))?.[1] ?? "SQLITE_ERROR");
+  const code = PROXIED_CODES.find(([pattern]) => pattern.test(text))?.[1] ?? "SQLITE_UNKNOWN";
   if (!(error instanceof LibsqlBatchError)) return new LibsqlError(message, code, undefined, undefined, error);
   return new LibsqlBatchError(message, error.statementIndex, code, undefined, undefined, error);
 }

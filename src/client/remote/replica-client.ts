@@ -15,6 +15,7 @@ import { type Access, LocalClient } from "../local-client.js";
 import type { ClientStats } from "../pooled-client.js";
 import { parseStatement } from "../sql.js";
 import type { RemoteClient, RemoteStats } from "./remote-client.js";
+import { UnavailableError } from "./remote-error.js";
 import type { ReplicaSync } from "./replica-sync.js";
 
 export interface ReplicaClientOptions {
@@ -159,7 +160,7 @@ export class ReplicaClient implements Client {
       result = await work();
     } catch (error) {
       // It may be stored all the same, or have failed by what another client wrote and this file does not show yet.
-      note();
+      if (hasReachedPrimary(error)) note();
       throw error;
     }
     note();
@@ -186,6 +187,13 @@ export class ReplicaClient implements Client {
   #assertOpen(): void {
     if (this.closed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
   }
+}
+
+/** Of one that was never sent, or not taken, nothing can be missing here. */
+function hasReachedPrimary(error: unknown): boolean {
+  if (error instanceof UnavailableError) return error.outcome === "unknown";
+  const isOfServer = error instanceof LibsqlError && /^(SQLITE_|RESPONSE_TOO_LARGE|SERVER_ERROR)/.test(error.code);
+  return isOfServer || (error as { outcome?: unknown }).outcome === "unknown";
 }
 
 function isRead(input: StatementInput): boolean {

@@ -97,7 +97,7 @@ export class WriteGroup {
 /** The statement by whose own fault the batch failed. */
 function culpritOf(error: unknown): number | undefined {
   const isOwn =
-    error instanceof LibsqlBatchError && /^SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|RANGE)$/.test(error.code);
+    error instanceof LibsqlBatchError && /^SQLITE_(CONSTRAINT|ERROR|UNKNOWN|MISMATCH|TOOBIG|RANGE)$/.test(error.code);
   return isOwn ? error.statementIndex : undefined;
 }
 
