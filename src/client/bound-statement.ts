@@ -1,4 +1,5 @@
 import { type InArgs, type InStatement, LibsqlBatchError, LibsqlError } from "@libsql/client";
+import { expectation } from "../expectation.js";
 import { bindArguments } from "./bind.js";
 import type { NativeValue } from "./native.js";
 import { firstWord, type ParsedStatement, parseStatement } from "./sql.js";
@@ -12,10 +13,24 @@ export interface BoundStatement {
 /** Something to run: SQL and its arguments, in any of the forms that `batch` takes. */
 export type StatementInput = InStatement | [string, InArgs?];
 
+/** Throws TypeError unless it is a list of statements without holes. */
+export function expectStatements(value: unknown): asserts value is readonly StatementInput[] {
+  if (!Array.isArray(value)) throw new TypeError(expectation("statements", "an array of statements", value));
+  for (let index = 0; index < value.length; index++) {
+    if (!(index in value)) {
+      throw new TypeError(`Expected \`statements\` to be an array without holes, and there is one at index ${index}`);
+    }
+  }
+}
+
+export function expectSql(sql: unknown): asserts sql is string {
+  if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
+}
+
 /** Reads any form of statement and checks its arguments. */
 export function bindInput(input: StatementInput): BoundStatement {
   const [sql, args] = typeof input === "string" ? [input] : Array.isArray(input) ? input : [input?.sql, input?.args];
-  if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
+  expectSql(sql);
   const statement = parseStatement(sql);
   if (statement.hasTail) {
     throw new LibsqlError(

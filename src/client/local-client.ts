@@ -10,6 +10,7 @@ import {
   assertNoCommit,
   type BoundStatement,
   bindInput,
+  expectStatements,
   mayCreateTemporary,
   type StatementInput,
 } from "./bound-statement.js";
@@ -114,6 +115,7 @@ export class LocalClient implements PooledClient {
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
     this.#assertOpen();
     assertMode(mode);
+    expectStatements(inputs);
     const pool = this.#pool;
     const bound = inputs.map((input) => assertNoCommit(pool.bind(input)));
     const isRead = mode === "read" || bound.every(({ statement }) => statement.kind === "read");
@@ -135,6 +137,7 @@ export class LocalClient implements PooledClient {
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
     this.#assertOpen();
     this.guard?.("write");
+    expectStatements(inputs);
     const pool = this.#pool;
     const bound = inputs.map((input) => pool.bind(input));
     return pool.writer.turn(async (connection) => {

@@ -6,8 +6,16 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client";
+import { expectation } from "../expectation.js";
 import type { Timer } from "../timers.js";
-import { asBatchError, type BoundStatement, mayCreateTemporary, type StatementInput } from "./bound-statement.js";
+import {
+  asBatchError,
+  type BoundStatement,
+  expectSql,
+  expectStatements,
+  mayCreateTemporary,
+  type StatementInput,
+} from "./bound-statement.js";
 import { type Connection, rollBackAfter } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";
 import { writesFile } from "./session-settings.js";
@@ -93,6 +101,7 @@ export class Transaction implements LibsqlTransaction {
 
   /** Runs all in order; the first that fails rejects with LibsqlBatchError, and the transaction lives on. */
   async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
+    expectStatements(inputs);
     const results: ResultSet[] = [];
     for (const [index, input] of inputs.entries()) {
       try {
@@ -112,6 +121,7 @@ export class Transaction implements LibsqlTransaction {
 
   async executeMultiple(sql: string): Promise<void> {
     this.#assertActive();
+    expectSql(sql);
     for (const part of splitScript(sql)) {
       const bound = this.#pool.bind(part.sql);
       const waiting = this.#wait(bound.statement);
@@ -169,6 +179,8 @@ export class Transaction implements LibsqlTransaction {
 
   #assertOpen(mark: Savepoint): void {
     this.#assertActive();
+    if (typeof mark?.name !== "string")
+      throw new TypeError(expectation("mark", "a savepoint of this transaction", mark));
     if (this.#savepoints.some(({ name }) => name === mark.name)) return;
     throw new LibsqlError(`The savepoint ${mark.name} has ended`, "SAVEPOINT_CLOSED");
   }

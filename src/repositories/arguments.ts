@@ -52,27 +52,65 @@ export function expectFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
 }
 
+/** Throws TypeError unless `value` is an array of `what` without holes, which loops would leave out in silence. */
+export function expectArray(name: string, value: unknown, what: string): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(expectation(name, `an array of ${what}`, value));
+  for (let index = 0; index < value.length; index++) {
+    if (index in value) continue;
+    const message = `Expected \`${name}\` to be an array of ${what} without holes, and there is one at index ${index}`;
+    throw Object.assign(new TypeError(message), { index });
+  }
+}
+
 /** SQLite reads no JSON that is nested deeper than 1,000; one such value would fail every filter of its project. */
 const MAX_JSON_DEPTH = 900;
+/** Most characters of metadata and node data, as JSON: every filter of the project reads all of it. */
+const MAX_JSON_CHARS = 16_000_000;
 
 /** The JSON text of a plain object; throws TypeError or RangeError on what JSON cannot hold. */
 export function toJsonText(name: string, value: unknown): string {
   expectPlainObject(name, value);
   // The usual default: asking JSON would take most of the time of checking a record.
   if (Object.keys(value).length === 0 && !("toJSON" in value)) return "{}";
+  const text = stringify(name, value, "a JSON object");
+  if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
+  return text;
+}
+
+/**
+ * The JSON text of a value, undefined where JSON has none; throws TypeError or RangeError on what JSON cannot hold, and
+ * on what is too long or nested too deep to be asked for.
+ */
+export function stringify(name: string, value: unknown, expected = "a JSON value"): string | undefined {
+  const tooLong = () => new RangeError(expectation(name, `at most ${MAX_JSON_CHARS} characters of JSON`, value));
+  const refuse = refuseLost(name);
+  let chars = 0;
   let text: string | undefined;
   try {
-    text = JSON.stringify(value, refuseLost(name));
+    text = JSON.stringify(value, (key, inner) => {
+      // Counted on the way: what is far too long is not written out first.
+      chars += key.length + (typeof inner === "string" ? inner.length : 1);
+      if (chars > MAX_JSON_CHARS) throw tooLong();
+      return refuse(key, inner);
+    });
   } catch (cause) {
     if (isExpectation(cause)) throw cause;
-    throw new TypeError(expectation(name, "a JSON object", value), { cause });
+    if (isStackOverflow(cause)) throw tooDeep(name, value);
+    throw new TypeError(expectation(name, expected, value), { cause });
   }
-  if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
+  if (text === undefined) return undefined;
+  if (text.length > MAX_JSON_CHARS) throw tooLong();
   // Each level takes two brackets.
-  if (text.length > 2 * MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH) {
-    throw new RangeError(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
-  }
+  if (text.length > 2 * MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH) throw tooDeep(name, value);
   return text;
+}
+
+function tooDeep(name: string, value: unknown): RangeError {
+  return new RangeError(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
+}
+
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && /call stack/i.test(error.message);
 }
 
 /**
@@ -109,11 +147,29 @@ export function expectPlainObject(name: string, value: unknown): asserts value i
 function depthOf(json: string): number {
   let depth = 0;
   let deepest = 0;
-  for (const [bracket] of json.replace(/"(?:[^"\\]|\\.)*"/g, "").matchAll(/[[\]{}]/g)) {
-    depth += bracket === "[" || bracket === "{" ? 1 : -1;
-    deepest = Math.max(deepest, depth);
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(json, at);
+    else if (code === OPEN_BRACKET || code === OPEN_BRACE) deepest = Math.max(deepest, ++depth);
+    else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth--;
   }
   return deepest;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** The place of the quote that ends the string which the one at `start` begins: the first that is not escaped. */
+function endOfString(json: string, start: number): number {
+  for (let end = json.indexOf('"', start + 1); ; end = json.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (json.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return end;
+  }
 }
 
 /** A Date or integer milliseconds, as milliseconds. */

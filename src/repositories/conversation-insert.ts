@@ -1,7 +1,6 @@
 import { sql } from "drizzle-orm";
-import { expectation } from "../options.js";
 import { ALL_VISIBLE, conversations, messages } from "../schema/conversations.js";
-import { expectKeys } from "./arguments.js";
+import { expectArray, expectKeys } from "./arguments.js";
 import { messageColumnNames, messageValues, toRow, withoutRepeated } from "./conversation-append.js";
 import {
   CONVERSATION_KEYS,
@@ -38,7 +37,7 @@ const insertMessages = prepareStatement(sql`insert into ${m} (${messageColumnNam
 export function toNewDraft(context: RepositoryContext, input: NewConversation): NewDraft {
   expectKeys("a conversation", input, [...CONVERSATION_KEYS, "messages"]);
   const { messages: inputs = [], ...own } = input;
-  if (!Array.isArray(inputs)) throw new TypeError(expectation("messages", "an array of messages", inputs));
+  expectArray("messages", inputs, "messages");
   const drafts = inputs.map((message) => toMessageDraft(context, message));
   return { ...toConversationDraft(context, own), messages: withoutRepeated(drafts) };
 }

@@ -1,8 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
-import { expectation, expectOneOf } from "../options.js";
+import { expectOneOf } from "../options.js";
 import { conversations, conversationTags } from "../schema/conversations.js";
 import { likePattern, spellings } from "../search/query.js";
-import { expectId, expectKeys, expectLimit, expectText, toMillis, toSqlLimit } from "./arguments.js";
+import { expectArray, expectId, expectKeys, expectLimit, expectText, toMillis, toSqlLimit } from "./arguments.js";
 import {
   type Conversation,
   conversationColumns,
@@ -92,7 +92,7 @@ function listConditions(project: string, options: ListConversationsOptions): SQL
   const { ids, titleContains, tags, anyTag, metadata } = options;
   const conditions = [sql`${c.project} = ${project}`, sql`${c.deletedAt} is null`];
   if (ids !== undefined) {
-    if (!Array.isArray(ids)) throw new TypeError(expectation("ids", "an array of ids", ids));
+    expectArray("ids", ids, "ids");
     for (const id of ids) expectId(id, "ids");
     conditions.push(sql`${c.id} in (select value from json_each(${JSON.stringify(ids)}))`);
   }

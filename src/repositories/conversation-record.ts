@@ -1,9 +1,9 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { expectation, expectOneOf } from "../options.js";
+import { expectOneOf } from "../options.js";
 import { conversations, messages } from "../schema/conversations.js";
 import { searchScope, toSearchText } from "../search/terms.js";
-import { expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
+import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
 import { checksumOf } from "./checksum.js";
 import type { RepositoryContext } from "./executor.js";
 import { newId } from "./ids.js";
@@ -155,7 +155,7 @@ export function expectRole(name: string, value: unknown): asserts value is Messa
 
 /** Distinct tags, in the order given. */
 export function toTags(name: string, value: unknown): string[] {
-  if (!Array.isArray(value)) throw new TypeError(expectation(name, "an array of tags", value));
+  expectArray(name, value, "tags");
   if (value.length === 0) return [];
   for (const tag of value) expectText(name, tag, MAX_NAME_CHARS);
   return [...new Set(value as string[])];

@@ -8,7 +8,7 @@ import { planQuery } from "../search/query.js";
 import type { KeywordHit, KeywordMatch, SearchTarget } from "../search/request.js";
 import { type SnippetOptions, snippet } from "../search/snippet.js";
 import { searchScope, toSearchText } from "../search/terms.js";
-import { expectId, expectKeys, expectLimit, toMillis } from "./arguments.js";
+import { expectArray, expectId, expectKeys, expectLimit, toMillis } from "./arguments.js";
 import { type Chain, findChain, readChain } from "./conversation-chain.js";
 import {
   expectRole,
@@ -132,7 +132,7 @@ export async function searchMessages(
 function filterConditions({ roles, since, until }: SearchMessagesOptions): SQL[] {
   const conditions: SQL[] = [];
   if (roles !== undefined) {
-    if (!Array.isArray(roles)) throw new TypeError(expectation("roles", "an array of roles", roles));
+    expectArray("roles", roles, "roles");
     for (const role of roles) expectRole("roles", role);
     conditions.push(
       sql`${aliased.role} in (${sql.join(roles.length === 0 ? [sql`null`] : roles.map((role) => sql`${role}`), sql`, `)})`,

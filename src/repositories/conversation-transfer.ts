@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { expectation } from "../options.js";
 import { ALL_VISIBLE, conversations, messageRefs, messages } from "../schema/conversations.js";
-import { expectId, expectObject, toMillis } from "./arguments.js";
+import { expectArray, expectId, expectObject, toMillis } from "./arguments.js";
 import { appendMessages } from "./conversation-append.js";
 import { type Chain, findChain, readChain, requireChain } from "./conversation-chain.js";
 import {
@@ -275,9 +275,9 @@ function conflict(what: string): StorageError {
 }
 
 function expectList(name: string, value: unknown): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError(expectation(name, "an array", value));
+  expectArray(name, value, "objects");
   for (const item of value) expectObject(`an item of ${name}`, item);
-  return value;
+  return value as unknown[];
 }
 
 function toTime(name: string, value: unknown): number {

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { expectation } from "../options.js";
 import { conversations } from "../schema/conversations.js";
-import { definedOnly, expectId, expectKeys, expectLimit } from "./arguments.js";
+import { definedOnly, expectArray, expectId, expectKeys, expectLimit } from "./arguments.js";
 import { appendMessages } from "./conversation-append.js";
 import { findMessage, noConversation, readChain, requireChain } from "./conversation-chain.js";
 import { expectForkOptions, type ForkOptions, findConversation, forkConversation } from "./conversation-fork.js";
@@ -94,7 +94,7 @@ export class ConversationRepository {
    * statement, whichever conversations they belong to.
    */
   async insertMany(inputs: readonly NewConversation[]): Promise<Conversation[]> {
-    if (!Array.isArray(inputs)) throw new TypeError(expectation("inputs", "an array of conversations", inputs));
+    expectArray("inputs", inputs, "conversations");
     const drafts = inputs.map((input) => toNewDraft(this.#context, input));
     if (drafts.length === 0) return [];
     const time = new Date(this.#context.now());
@@ -132,6 +132,7 @@ export class ConversationRepository {
   append(conversationId: string, messages: readonly MessageInput[]): Promise<Message[]>;
   async append(conversationId: string, input: MessageInput | readonly MessageInput[]): Promise<Message | Message[]> {
     expectId(conversationId, "conversationId");
+    if (Array.isArray(input)) expectArray("messages", input, "messages");
     const inputs = Array.isArray(input) ? (input as readonly MessageInput[]) : [input as MessageInput];
     const drafts = inputs.map((one) => toMessageDraft(this.#context, one));
     const { messages, stored } = await asStorageErrors(async () => {
@@ -152,7 +153,7 @@ export class ConversationRepository {
 
   /** The conversations that exist among `ids`, in the order of `ids`. */
   async getMany(ids: readonly string[]): Promise<Conversation[]> {
-    if (!Array.isArray(ids)) throw new TypeError(expectation("ids", "an array of ids", ids));
+    expectArray("ids", ids, "ids");
     for (const id of ids) expectId(id);
     const { project, executor } = this.#context;
     const { rows } = await asStorageErrors(() => executor.execute(selectMany({ project, ids: JSON.stringify(ids) })));
@@ -217,7 +218,7 @@ export class ConversationRepository {
     expectSeq("after", after);
     expectSeq("before", before);
     if (roles !== undefined) {
-      if (!Array.isArray(roles)) throw new TypeError(expectation("roles", "an array of roles", roles));
+      expectArray("roles", roles, "roles");
       for (const role of roles) expectRole("roles", role);
     }
     expectLimit(limit);

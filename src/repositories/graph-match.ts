@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Direction } from "../graph/adjacency.js";
 import { expectation, expectOneOf } from "../options.js";
 import { graphEdges, graphNodes } from "../schema/graph.js";
-import { expectKeys, expectLimit, expectText, toSqlLimit } from "./arguments.js";
+import { expectArray, expectKeys, expectLimit, expectText, toSqlLimit } from "./arguments.js";
 import type { RepositoryContext } from "./executor.js";
 import { expectNodeFilter, type GraphNodeFilter, nodeConditions } from "./graph-filter.js";
 import { type GraphNode, NODE_WIDTH, nodeColumns, toNode } from "./graph-node.js";
@@ -140,6 +140,7 @@ function expectPattern(pattern: unknown): asserts pattern is GraphPattern {
   if (pattern.length > 2 * MAX_EDGES + 1) {
     throw new RangeError(expectation("pattern", `at most ${MAX_EDGES} edges`, (pattern.length - 1) / 2));
   }
+  expectArray("pattern", pattern as unknown, "nodes and edges");
   for (const [index, part] of pattern.entries()) {
     if (index % 2 === 0) {
       expectNodeFilter("a node of a pattern", part, ["as", "id"]);
@@ -157,7 +158,7 @@ function expectPattern(pattern: unknown): asserts pattern is GraphPattern {
 }
 
 export function expectTypes(value: unknown): asserts value is readonly string[] {
-  if (!Array.isArray(value)) throw new TypeError(expectation("types", "an array of strings", value));
+  expectArray("types", value, "strings");
   for (const type of value) expectText("types", type, Number.POSITIVE_INFINITY, 0);
 }
 

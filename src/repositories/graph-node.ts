@@ -2,7 +2,7 @@ import type { InValue } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { expectation } from "../options.js";
 import { graphLabels, graphNodes } from "../schema/graph.js";
-import { expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
+import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
 import type { RepositoryContext } from "./executor.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
@@ -63,7 +63,7 @@ export function expectWord(name: string, value: unknown, max = MAX_NAME_CHARS): 
 
 /** Labels by code point, each once; throws TypeError or RangeError. */
 export function toLabels(value: unknown): string[] {
-  if (!Array.isArray(value)) throw new TypeError(expectation("labels", "an array of strings", value));
+  expectArray("labels", value, "strings");
   for (const label of value) expectWord("labels", label);
   return [...new Set(value as string[])];
 }

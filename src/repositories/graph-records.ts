@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { compareCodePoints } from "../graph/code-points.js";
 import { graphEdges, graphLabels, graphNodes } from "../schema/graph.js";
-import { expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "./arguments.js";
+import { expectArray, expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "./arguments.js";
 import { decodeTexts, encodeTexts, type Page } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type RepositoryContext } from "./executor.js";
 import {
@@ -83,7 +83,7 @@ const countEdgeTypes = prepareStatement(sql`select ${e.type}, count(*) from ${e}
   group by ${e.type} order by 2 desc, 1`);
 
 export async function addNodes(context: RepositoryContext, inputs: readonly GraphNodeInput[]): Promise<GraphNode[]> {
-  if (!Array.isArray(inputs)) throw new TypeError("Expected `inputs` to be an array of nodes");
+  expectArray("inputs", inputs, "nodes");
   const drafts = inputs.map((input) => toNodeDraft(context, input));
   await store(context, nodeStatements(context, drafts));
   announce(
@@ -125,7 +125,7 @@ export async function getNode(context: RepositoryContext, id: string): Promise<G
 }
 
 export async function getNodes(context: RepositoryContext, ids: readonly string[]): Promise<GraphNode[]> {
-  if (!Array.isArray(ids)) throw new TypeError("Expected `ids` to be an array");
+  expectArray("ids", ids, "ids");
   for (const id of ids) expectId(id);
   const { rows } = await run(context, selectNodes({ project: context.project, ids: JSON.stringify(ids) }));
   const byId = new Map(rows.map((row) => [row[0] as string, toNode(row)]));
@@ -179,7 +179,7 @@ export async function deleteNode(context: RepositoryContext, id: string): Promis
 }
 
 export async function addEdges(context: RepositoryContext, inputs: readonly GraphEdgeInput[]): Promise<GraphEdge[]> {
-  if (!Array.isArray(inputs)) throw new TypeError("Expected `inputs` to be an array of edges");
+  expectArray("inputs", inputs, "edges");
   const drafts = inputs.map((input) => toEdgeDraft(input));
   await store(context, insertEdges(context, drafts));
   announce(

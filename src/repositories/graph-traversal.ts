@@ -1,9 +1,9 @@
 import { sql } from "drizzle-orm";
 import type { Adjacency, Direction } from "../graph/adjacency.js";
 import { levelsFrom, neighborsOf } from "../graph/traverse.js";
-import { expectation, expectInteger } from "../options.js";
+import { expectInteger } from "../options.js";
 import { graphEdges, graphNodes } from "../schema/graph.js";
-import { expectFunction, expectId, expectKeys, expectLimit, expectText } from "./arguments.js";
+import { expectArray, expectFunction, expectId, expectKeys, expectLimit, expectText } from "./arguments.js";
 import { asStorageErrors, type RepositoryContext } from "./executor.js";
 import { expectDirection, expectTypes } from "./graph-match.js";
 import { isNode, nodeExists } from "./graph-node.js";
@@ -226,8 +226,8 @@ export function expectDepth(name: string, value: unknown): asserts value is numb
 }
 
 function toSteps(steps: unknown): ChainStep[] {
-  if (!Array.isArray(steps)) throw new TypeError(expectation("steps", "an array of steps", steps));
-  return (steps as GraphChainStep[]).map((step) => {
+  expectArray("steps", steps, "steps");
+  return (steps as readonly GraphChainStep[]).map((step) => {
     expectKeys("a step", step, ["direction", "type"]);
     const { direction = "out", type } = step;
     expectDirection(direction);

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
+import { expectation } from "../expectation.js";
 import { graphEdges, graphNodes } from "../schema/graph.js";
-import { expectFunction, expectId, expectKeys } from "./arguments.js";
+import { expectArray, expectFunction, expectId, expectKeys } from "./arguments.js";
 import { asStorageErrors, type RepositoryContext } from "./executor.js";
 import { edgeColumns, edgeOrder, edgesWithNodes, type GraphEdge, toEdge } from "./graph-edge.js";
 import { type GraphNode, nodeColumns, selectNodes, toNode } from "./graph-node.js";
@@ -61,6 +62,7 @@ export async function readSubgraph(
   let ids: readonly string[];
   let types: readonly string[] | undefined;
   if (Array.isArray(selection)) {
+    expectArray("subgraph", selection, "ids");
     ids = selection as readonly string[];
     for (const id of ids) expectId(id);
   } else {
@@ -80,6 +82,15 @@ export async function readSubgraph(
 }
 
 /** The whole graph as a graph of graphology's, with all but the ids as attributes. */
+function construct<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): G {
+  try {
+    return new Graph({ type: "directed", multi: true, allowSelfLoops: true });
+  } catch (cause) {
+    if (typeof Graph.prototype === "object") throw cause;
+    throw new TypeError(expectation("Graph", "a class of graphs", Graph), { cause });
+  }
+}
+
 export async function toGraphology<G extends GraphologyLike>(
   context: RepositoryContext,
   Graph: GraphologyConstructor<G>,
@@ -89,7 +100,7 @@ export async function toGraphology<G extends GraphologyLike>(
   const [nodes, edges] = await asStorageErrors(() =>
     readAllOf(context.executor, [selectAllNodes({ project }), selectAllEdges({ project })]),
   );
-  const graph = new Graph({ type: "directed", multi: true, allowSelfLoops: true });
+  const graph = construct(Graph);
   for (const row of nodes!) {
     const { id, ...attributes } = toNode(row);
     graph.addNode(id, attributes);

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { expectation } from "../options.js";
-import { expectFinite, expectText } from "./arguments.js";
+import { expectFinite, expectText, stringify } from "./arguments.js";
 
 /** Bounds of a value: numbers by size, texts by code point. A value of another type than the bound is outside. */
 export interface Bounds {
@@ -20,7 +20,7 @@ const MAX_PATH = 32;
  */
 export function jsonEquals(document: SQL, path: readonly string[], name: string, given: unknown): SQL {
   // A Date, say, was stored as its JSON, and is compared as that.
-  const value = typeof given === "object" && given !== null ? (JSON.parse(JSON.stringify(given)) as unknown) : given;
+  const value = typeof given === "object" && given !== null ? parsed(name, given) : given;
   switch (typeof value) {
     case "string":
       expectText(name, value, Number.POSITIVE_INFINITY, 0);
@@ -43,6 +43,12 @@ export function jsonEquals(document: SQL, path: readonly string[], name: string,
     default:
       throw new TypeError(`Expected \`${name}\` to be a JSON value, got ${typeof value}`);
   }
+}
+
+/** As it would be stored; undefined where JSON has nothing for it. */
+function parsed(name: string, given: object): unknown {
+  const text = stringify(name, given);
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 /** Everything in a JSON text with its path and type, as a text that does not depend on the order of keys. */

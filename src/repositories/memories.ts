@@ -4,7 +4,7 @@ import { StorageError, toStorageError } from "../errors.js";
 import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { searchScope, toSearchText } from "../search/terms.js";
-import { definedOnly, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
+import { definedOnly, expectArray, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
 import {
@@ -145,7 +145,7 @@ export class MemoryRepository {
 
   /** Stores all of them, or none. */
   async insertMany(inputs: readonly MemoryInput[]): Promise<Memory[]> {
-    if (!Array.isArray(inputs)) throw new TypeError("Expected `inputs` to be an array of memories");
+    expectArray("inputs", inputs, "memories");
     const drafts = inputs.map((input) => toDraft(this.#context, input));
     if (drafts.length === 0) return [];
     await this.#store(drafts.flatMap((draft) => insertStatements(this.#context, draft)));
@@ -187,7 +187,7 @@ export class MemoryRepository {
 
   /** The memories that exist among `ids`, in the order of `ids`. */
   async getMany(ids: readonly string[]): Promise<Memory[]> {
-    if (!Array.isArray(ids)) throw new TypeError("Expected `ids` to be an array");
+    expectArray("ids", ids, "ids");
     for (const id of ids) expectId(id);
     const found = await this.#select(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
     const byId = new Map(found.map((memory) => [memory.id, memory]));

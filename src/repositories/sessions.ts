@@ -3,7 +3,16 @@ import { sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { StorageError } from "../errors.js";
 import { sessions } from "../schema/sessions.js";
-import { expectKeys, expectLimit, expectText, MAX_NAME_CHARS, toJsonText, toMillis, toSqlLimit } from "./arguments.js";
+import {
+  expectArray,
+  expectKeys,
+  expectLimit,
+  expectText,
+  MAX_NAME_CHARS,
+  toJsonText,
+  toMillis,
+  toSqlLimit,
+} from "./arguments.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type RepositoryContext } from "./executor.js";
 import { parseObject } from "./json.js";
@@ -77,7 +86,7 @@ export class SessionRepository {
 
   /** Starts all of them, or none. */
   async insertMany(inputs: readonly SessionInput[]): Promise<Session[]> {
-    if (!Array.isArray(inputs)) throw new TypeError("Expected `inputs` to be an array of sessions");
+    expectArray("inputs", inputs, "sessions");
     const drafts = inputs.map((input) => this.#toDraft(input));
     await asStorageErrors(() => this.#context.executor.batch(drafts.map(({ statement }) => statement)));
     if (drafts.length > 0) this.#announce("insert", ...drafts.map(({ session }) => session.id));
@@ -103,7 +112,7 @@ export class SessionRepository {
 
   /** The sessions that exist among `ids`, in the order of `ids`. */
   async getMany(ids: readonly string[]): Promise<Session[]> {
-    if (!Array.isArray(ids)) throw new TypeError("Expected `ids` to be an array");
+    expectArray("ids", ids, "ids");
     for (const id of ids) expectText("id", id, MAX_NAME_CHARS);
     const { rows } = await this.#execute(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
     const byId = new Map(rows.map((row) => [row[1] as string, this.#toSession(row)]));

@@ -9,6 +9,10 @@ const MAX_NEEDLES = 8;
 const MIN_NEEDLE_CHARS = 3;
 const MAX_NEEDLE_CHARS = 128;
 const MIN_PREFIX_CHARS = 2;
+/** What is read of a text: all of one up to both together. */
+const MAX_HEAD_CHARS = 80_000;
+const MAX_TAIL_CHARS = 20_000;
+const SOMETHING_TO_FIND = /[\p{L}\p{N}\p{Extended_Pictographic}]/u;
 
 const OPERATORS: ReadonlySet<string> = new Set(["AND", "OR", "NOT"]);
 const PICTOGRAPH = /\p{Extended_Pictographic}/u;
@@ -38,7 +42,7 @@ export interface QueryPlan {
 
 /** Reads any text, well-formed or not, as a query; never throws. */
 export function planQuery(text: string): QueryPlan {
-  const clean = text.toWellFormed();
+  const clean = withoutMiddle(text).toWellFormed();
   const terms = contentTerms(clean);
   const needles = findNeedles(clean, terms.length > 0);
   return { isRecent: terms.length === 0 && needles.length === 0, terms, phrase: phraseTerms(clean, terms), needles };
@@ -64,6 +68,15 @@ export function asPrefixes(terms: readonly QueryTerm[]): QueryTerm[] {
 /** `needle` as a LIKE pattern with `\` as the escape character. */
 export function likePattern(needle: string): string {
   return `%${needle.replace(/[\\%_]/g, "\\$&")}%`;
+}
+
+/** A very long text by its beginning and its end, cut between words: more would say little, and keep the event loop. */
+function withoutMiddle(text: string): string {
+  if (text.length <= MAX_HEAD_CHARS + MAX_TAIL_CHARS) return text;
+  const start = Math.max(0, text.search(SOMETHING_TO_FIND));
+  const head = text.slice(start, start + MAX_HEAD_CHARS);
+  const tail = text.slice(Math.max(start + MAX_HEAD_CHARS, text.length - MAX_TAIL_CHARS));
+  return `${head.replace(/\S*$/, "") || head} ${tail.replace(/^\S*/, "") || tail}`;
 }
 
 function contentTerms(text: string): QueryTerm[] {

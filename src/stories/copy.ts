@@ -1,7 +1,6 @@
 import { guardProgress } from "../callbacks.js";
 import { StorageError } from "../errors.js";
-import { expectation } from "../options.js";
-import { expectFunction, expectId, expectKeys } from "../repositories/arguments.js";
+import { expectArray, expectFunction, expectId, expectKeys } from "../repositories/arguments.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { noStory } from "./errors.js";
 import { StoryService } from "./service.js";
@@ -54,7 +53,7 @@ function backendOf(stories: StoryService | StoryBackend): DefinedBackend {
 }
 
 async function named(source: DefinedBackend, ids: readonly string[]): Promise<string[]> {
-  if (!Array.isArray(ids)) throw new TypeError(expectation("ids", "an array", ids));
+  expectArray("ids", ids, "ids");
   const unique = [...new Set(ids as readonly string[])];
   for (const id of unique) {
     expectId(id, "ids");

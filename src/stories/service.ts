@@ -1,6 +1,5 @@
 import { StorageError } from "../errors.js";
-import { expectation } from "../options.js";
-import { expectFunction, expectId, expectKeys, expectPlainObject } from "../repositories/arguments.js";
+import { expectArray, expectFunction, expectId, expectKeys, expectPlainObject } from "../repositories/arguments.js";
 import { AdaptedStore } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { StoryCachePool } from "./cache.js";
@@ -242,7 +241,7 @@ export class StoryService {
   }
 
   async batchLoad(ids: readonly string[]): Promise<BatchLoadResult> {
-    if (!Array.isArray(ids)) throw new TypeError(expectation("ids", "an array", ids));
+    expectArray("ids", ids, "ids");
     const stories = new Map<string, StoryData>();
     const errors = new Map<string, unknown>();
     for (const id of ids) {

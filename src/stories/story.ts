@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from "uuid";
 import { StorageError } from "../errors.js";
 import { expectation, expectInteger } from "../options.js";
 import {
+  expectArray,
   expectId,
   expectKeys,
   expectLimit,
@@ -209,7 +210,7 @@ function stringify(name: string, value: unknown, replacer?: (key: string, inner:
 }
 
 export function toTags(tags: unknown): string[] {
-  if (!Array.isArray(tags)) throw new TypeError(expectation("tags", "an array of strings", tags));
+  expectArray("tags", tags, "strings");
   for (const tag of tags) expectText("tags", tag, MAX_TAG_CHARS);
   return [...new Set(tags as string[])];
 }

@@ -61,3 +61,13 @@ test("every expression quotes its terms behind the scope", () => {
 test("wildcards of LIKE lose their meaning", () => {
   expect(likePattern("50%_\\")).toBe("%50\\%\\_\\\\%");
 });
+
+test("of a text longer than 100,000 characters the beginning and the end are read", () => {
+  const filler = Array.from({ length: 200_000 }, (_, i) => `w${i % 50}`).join(" ");
+  const texts = ({ terms }: ReturnType<typeof planQuery>) => terms.map(({ text }) => text);
+  const found = texts(planQuery(`beginning ${filler} middleword ${filler} ending`));
+  expect(found).toEqual(expect.arrayContaining(["begin", "end"]));
+  expect(found).not.toContain("middleword");
+  expect(texts(planQuery(`${" ".repeat(500_000)}needle${" ".repeat(500_000)}`))).toEqual(["needl"]);
+  expect(planQuery(" ".repeat(500_000)).isRecent).toBe(true);
+});

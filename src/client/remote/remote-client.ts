@@ -10,7 +10,7 @@ import {
   type TransactionMode,
 } from "@libsql/client";
 import type { Timer } from "../../timers.js";
-import { type BoundStatement, bindInput, type StatementInput } from "../bound-statement.js";
+import { type BoundStatement, bindInput, expectStatements, type StatementInput } from "../bound-statement.js";
 import type { SettledClientConfig } from "../index.js";
 import type { Access } from "../local-client.js";
 import { firstWord, type StatementKind } from "../sql.js";
@@ -122,6 +122,7 @@ export class RemoteClient implements Client {
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
     assertMode(mode);
+    expectStatements(inputs);
     const bound = inputs.map((input) => this.bind(input));
     const isWrite = mode !== "read" && !bound.every(isRead);
     this.assertUsable(isWrite ? "write" : "read");
@@ -130,6 +131,7 @@ export class RemoteClient implements Client {
   }
 
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
+    expectStatements(inputs);
     const bound = inputs.map((input) => this.bind(input));
     this.assertUsable("write");
     return this.#call(true, () => this.#stock.migrate(bound.map(toStock)));

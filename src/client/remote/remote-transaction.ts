@@ -6,7 +6,7 @@ import {
   type Transaction,
   type TransactionMode,
 } from "@libsql/client";
-import type { BoundStatement, StatementInput } from "../bound-statement.js";
+import { type BoundStatement, expectSql, expectStatements, type StatementInput } from "../bound-statement.js";
 import { splitScript } from "../sql.js";
 import { isRead, toStock } from "./remote-client.js";
 import { endsTransaction } from "./remote-error.js";
@@ -53,12 +53,14 @@ export class RemoteTransaction implements Transaction {
 
   /** Runs all in order, in one request; the first that fails rejects, and those after it are not run. */
   async batch(inputs: StatementInput[]): Promise<ResultSet[]> {
+    expectStatements(inputs);
     const bound = inputs.map((input) => this.#bind(input));
     if (bound.length === 0) return [];
     return this.#within(bound, () => this.#stock.batch(bound.map(toStock)));
   }
 
   async executeMultiple(sql: string): Promise<void> {
+    expectSql(sql);
     const bound = splitScript(sql).map((part) => this.#bind(part.sql));
     return this.#within(bound, () => this.#stock.executeMultiple(sql));
   }

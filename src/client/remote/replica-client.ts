@@ -10,7 +10,7 @@ import {
   type TransactionMode,
 } from "@libsql/client";
 import { type Timer, unrefTimer } from "../../timers.js";
-import type { StatementInput } from "../bound-statement.js";
+import { expectStatements, type StatementInput } from "../bound-statement.js";
 import { type Access, LocalClient } from "../local-client.js";
 import type { ClientStats } from "../pooled-client.js";
 import { parseStatement } from "../sql.js";
@@ -102,6 +102,7 @@ export class ReplicaClient implements Client {
   }
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
+    expectStatements(inputs);
     if (mode !== "read" && !inputs.every(isRead)) return this.#write(() => this.#primary.batch(inputs, mode));
     const reader = await this.#reader();
     return reader.batch(inputs, "read");
