@@ -3,7 +3,10 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     // Each of these runs for HOLDFAST_SOAK_MINUTES; in `npm test` those that are tests run their short form.
-    include: ["test/reliability/*.soak.ts", "test/reliability/{injected-faults,kills,replica}.test.ts"],
+    include: [
+      "test/reliability/*.soak.ts",
+      "test/reliability/{contention,injected-faults,kills,model,power-loss,replica}.test.ts",
+    ],
     globalSetup: ["test/support/reliability-table.ts"],
     pool: "forks",
     // What a soak measures, it measures with the machine to itself.

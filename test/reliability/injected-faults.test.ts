@@ -1,6 +1,13 @@
 import { afterAll, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { type Comparison, compareAfterwards, countWrong, Ledger, NOTHING_WRONG } from "../support/ledger.js";
+import {
+  type Comparison,
+  compareAfterwards,
+  countWrong,
+  DATABASE_KINDS,
+  Ledger,
+  NOTHING_WRONG,
+} from "../support/ledger.js";
 import { seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";
 import { compileShim } from "../support/shim.js";
@@ -22,11 +29,6 @@ const FAULTS = {
   mkdir: ["ENOSPC"],
 };
 const ALL_FAULTS = Object.entries(FAULTS).flatMap(([call, modes]) => modes.map((mode) => ({ calls: [call], mode })));
-const DATABASE_KINDS =
-  "insertMemory insertMemories updateMemory deleteOrRestoreMemory purgeMemory batch transaction startSession endSession insertConversation append appendMany appendShared updateMessage fork deleteOrRestoreConversation purgeConversation addGraph addEdge updateNode saveStory saveStories tagStory deleteStory checkpoint".split(
-    " ",
-  );
-
 interface Fired {
   readonly fired?: number;
   readonly what?: string;

@@ -1,5 +1,13 @@
 import { runChild } from "./child.js";
 
+/** The changes of `children/workload.mjs` to the database, by name. */
+export const DATABASE_KINDS =
+  "insertMemory insertMemories updateMemory deleteOrRestoreMemory purgeMemory batch transaction startSession endSession insertConversation append appendMany appendShared updateMessage fork deleteOrRestoreConversation purgeConversation addGraph addEdge updateNode saveStory saveStories tagStory deleteStory checkpoint".split(
+    " ",
+  );
+/** Those to stories in files. */
+export const FILE_KINDS = ["saveFile", "tagFile", "deleteFile"];
+
 /** What is stored under each key, as digests; null stands for nothing. */
 type Changes = Readonly<Record<string, string | null>>;
 

@@ -1,18 +1,30 @@
-// Changes everything at random, several changes at once, until it is killed.
-import { attempt, Changes, openEverything, prepare } from "./workload.mjs";
+// Changes everything at random, several changes at once, until it is killed or has made `count` changes.
+import { attempt, Changes, openEverything, prepare, say } from "./workload.mjs";
 
-const { dir, writer, seed, isFirst, atOnce, kinds } = JSON.parse(process.argv[2]);
-const open = await openEverything(dir, { checkpoint: { walBytes: 128 * 1024 } });
+const {
+  dir,
+  writer,
+  seed,
+  isFirst,
+  atOnce,
+  withStories,
+  durability,
+  kinds = Changes.kinds,
+  count = Number.POSITIVE_INFINITY,
+} = JSON.parse(process.argv[2]);
+const open = await openEverything(dir, { withStories, durability, checkpoint: { walBytes: 128 * 1024 } });
 if (isFirst) await prepare(open);
-process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
+say({ ready: true });
 // A backup copies the whole file: one now and then.
-const often = Changes.kinds.filter((kind) => kind !== "backup");
-const changes = new Changes(open, writer, seed, kinds ?? [...often, ...often, "backup"]);
+const often = kinds.filter((kind) => kind !== "backup");
+const changes = new Changes(open, writer, seed, [...often, ...often, ...kinds.filter((kind) => kind === "backup")]);
 
+let left = count;
 async function work() {
-  for (;;) {
+  while (left-- > 0) {
     const error = await attempt(changes, changes.next());
-    if (error !== undefined) process.stdout.write(`${JSON.stringify({ problem: String(error.stack) })}\n`);
+    if (error !== undefined) say({ problem: String(error.stack) });
   }
 }
 await Promise.all(Array.from({ length: atOnce }, work));
+await open.close();

@@ -1,7 +1,7 @@
 // Random changes to every area of a storage and to stories in files, each with what it stores: the programs that are
 // killed, that meet faults and that lose power all work by this list, and are all compared by `readEverything`.
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readdirSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openStorage } from "holdfast";
 import { openStories } from "holdfast/stories";
@@ -15,22 +15,24 @@ export const placesIn = (dir) => ({
 });
 
 /** Two rows of it are stored by one `batch` of the bare client. */
-const OWN_TABLE = "CREATE TABLE IF NOT EXISTS pairs (id TEXT PRIMARY KEY, half INTEGER NOT NULL, text TEXT NOT NULL)";
+export const OWN_TABLE =
+  "CREATE TABLE IF NOT EXISTS pairs (id TEXT PRIMARY KEY, half INTEGER NOT NULL, text TEXT NOT NULL)";
 const SHARED_CONVERSATION = "shared";
 const PROJECTS = ["one", "two"];
 
-/** Opens what `readEverything` and the changes need. */
-export async function openEverything(dir, options = {}) {
+/** Opens what `readEverything` and the changes need; `withStories: false` leaves the folder of stories alone. */
+export async function openEverything(dir, { withStories = true, ...options } = {}) {
   const places = placesIn(dir);
   // A process that holds the lock may be kept from the processor for seconds.
   const storage = await openStorage({ url: places.database, busyTimeoutMs: 60_000, ...options });
-  const stories = await openStories({ backend: "filesystem", path: places.stories, historyLimit: 3 });
+  const folder = { backend: "filesystem", path: places.stories, historyLimit: 3 };
+  const stories = withStories ? await openStories(folder) : undefined;
   return {
     places,
     storage,
     stories,
     async close() {
-      await stories.close();
+      await stories?.close();
       await storage.close();
     },
   };
@@ -66,8 +68,15 @@ const conversationValue = (title, forkedFrom, deleted = false) =>
 const nodeValue = (n, labels) => `${n} ${[...labels].sort().join(",")}`;
 const storyValue = (text, tags, revision) => `${text} ${[...tags].sort().join(",")} r${revision}`;
 
-const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const marks = process.env.HOLDFAST_MARKS === undefined ? undefined : openSync(process.env.HOLDFAST_MARKS, "a");
 let attempts = 0;
+
+/** One line for the process outside, and one in the trace where there is one: at its place among the calls. */
+export function say(message) {
+  const line = `${JSON.stringify(message)}\n`;
+  if (marks !== undefined) writeSync(marks, line);
+  process.stdout.write(line);
+}
 
 /**
  * Runs a change and reports it to the process outside, which keeps the ledger: before it begins what it is to store,
@@ -587,7 +596,7 @@ export async function readEverything({ storage, stories, places }) {
     ["story", own],
     ["file", stories],
   ]) {
-    for (const { id, tags, revision } of await service.listStories()) {
+    for (const { id, tags, revision } of (await service?.listStories()) ?? []) {
       const story = await service.loadStory(id);
       if (story === undefined) problems.push(`the story ${id} is listed and cannot be loaded`);
       else put(`${area}/${id}`, storyValue(story.text, tags, revision));
@@ -596,7 +605,8 @@ export async function readEverything({ storage, stories, places }) {
     }
   }
   for (const { id, text } of await select("SELECT id, text FROM pairs")) put(`pair/${id}`, text);
-  for (const name of readdirSync(places.backups)) if (name.endsWith(".db")) put(`backup/${name}`, "file");
+  const copies = existsSync(places.backups) ? readdirSync(places.backups) : [];
+  for (const name of copies) if (name.endsWith(".db")) put(`backup/${name}`, "file");
   return { values: new Map([...values].map(([key, value]) => [key, digest(value)])), problems };
 }
 
