@@ -2,17 +2,24 @@ import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fifo } from "../client/fifo.js";
+import { StorageError } from "../errors.js";
 import { pathText } from "../locations.js";
 import { expectation, expectDuration } from "../options.js";
 import { expectKeys } from "../repositories/arguments.js";
+import { type Timer, unrefTimer } from "../timers.js";
 import { LockFile } from "./lock-file.js";
-import type { LockRecord } from "./lock-owner.js";
+import { forgetToken, type LockRecord, noteToken, thisProcess } from "./lock-owner.js";
 
 /** How long `acquire` waits where it is not told, in ms. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 /** Longest pause before the second attempt, in ms; doubled before each later one, up to the cap. */
 const FIRST_PAUSE_MS = 1;
 const MAX_PAUSE_MS = 50;
+/** How often a release is tried before it rejects, and the pause before the second attempt; each later one is doubled. */
+const RELEASE_ATTEMPTS = 6;
+const RELEASE_PAUSE_MS = 10;
+/** The pause between the attempts after that, in ms. */
+const OWED_PAUSE_MS = 250;
 /** The longest that a timer can be set to. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -44,6 +51,8 @@ export class FileLock {
   #isTaken = false;
   #held: LockRecord | undefined;
   #releasing: Promise<void> | undefined;
+  /** Set while the lock was to be given back and could not be; it is tried again until it is. */
+  #owed: Timer | undefined;
 
   /** Throws TypeError or RangeError on wrong arguments; touches no file yet. */
   constructor(location: string | URL, options: FileLockOptions = {}) {
@@ -66,11 +75,12 @@ export class FileLock {
    * Waits for the lock; false if it was not free within `timeoutMs`, where 0 asks once and Infinity waits for good.
    *
    * Makes the folder where there is none. Rejects with `CANNOT_OPEN`, `FULL`, `IO` or `NOT_SUPPORTED` when the file
-   * system refuses, and is then not held.
+   * system refuses, and is then not held. A shortage that may pass, such as of descriptors, is waited for.
    */
   async acquire(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<boolean> {
     expectDuration("timeoutMs", timeoutMs);
     const deadline = performance.now() + timeoutMs;
+    if (this.#owed !== undefined) await this.release().catch(() => undefined);
     if (!(await this.#takeTurn(timeoutMs))) return false;
     try {
       this.#held = await this.#contend(deadline);
@@ -80,36 +90,33 @@ export class FileLock {
     }
   }
 
-  /** Gives the lock back, if it is held; nobody else's is touched. When this rejects, the lock is still held. */
+  /**
+   * Gives the lock back, if it is held; nobody else's is touched. Tries again for about half a second before it rejects.
+   * The lock is then still held, and tried again until it is given back or the process ends.
+   */
   async release(): Promise<void> {
     const held = this.#held;
     if (held === undefined) return;
-    this.#releasing ??= this.#file
-      .release(held)
-      .then(() => {
-        this.#held = undefined;
-        this.#passTurn();
-      })
-      .finally(() => {
-        this.#releasing = undefined;
-      });
+    this.#releasing ??= this.#giveBack(held).finally(() => {
+      this.#releasing = undefined;
+    });
     await this.#releasing;
   }
 
-  /** Runs `work` under the lock and resolves to its result; to null if the lock was not free within `timeoutMs`. */
+  /**
+   * Runs `work` under the lock and resolves to its result; to null if the lock was not free within `timeoutMs`.
+   *
+   * Where the lock cannot be given back afterwards, the result counts all the same: a process warning tells of it.
+   */
   async withLock<T>(work: () => Promise<T> | T, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<T | null> {
     if (typeof work !== "function") throw new TypeError(expectation("work", "a function", work));
     if (!(await this.acquire(timeoutMs))) return null;
-    let result: T;
     try {
-      result = await work();
-    } catch (error) {
-      // What the work threw is the error to tell.
-      await this.release().catch(() => undefined);
-      throw error;
+      return await work();
+    } finally {
+      // What the work gave or threw is what to tell.
+      await this.release().catch((error: Error) => process.emitWarning(`${error.message}. It is tried again`));
     }
-    await this.release();
-    return result;
   }
 
   /** Whom the lock file names, in whatever process; null where there is none. It may have ended without releasing. */
@@ -144,12 +151,55 @@ export class FileLock {
     else next();
   }
 
+  async #giveBack(held: LockRecord): Promise<void> {
+    clearTimeout(this.#owed);
+    this.#owed = undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#file.release(held);
+        break;
+      } catch (error) {
+        if (attempt < RELEASE_ATTEMPTS) {
+          await sleep(RELEASE_PAUSE_MS * 2 ** (attempt - 1));
+          continue;
+        }
+        // A lock that a living process has left behind would keep out all others until it ends.
+        this.#owed = unrefTimer(setTimeout(() => void this.release().catch(() => undefined), OWED_PAUSE_MS));
+        throw error;
+      }
+    }
+    forgetToken(held.token);
+    this.#held = undefined;
+    this.#passTurn();
+  }
+
   async #contend(deadline: number): Promise<LockRecord | undefined> {
     const token = randomBytes(16).toString("hex");
+    noteToken(token);
+    try {
+      const record = await this.#take(token, deadline);
+      if (record === undefined) forgetToken(token);
+      return record;
+    } catch (error) {
+      // It may have been taken before it failed. What cannot be removed is told from a lock that somebody holds.
+      await this.#file.release({ ...thisProcess(), since: 0, token }).catch(() => undefined);
+      forgetToken(token);
+      throw error;
+    }
+  }
+
+  async #take(token: string, deadline: number): Promise<LockRecord | undefined> {
     for (let attempt = 0; ; attempt++) {
-      const record = await this.#file.take(token);
-      if (record !== undefined) return record;
+      let failure: unknown;
+      try {
+        const record = await this.#file.take(token);
+        if (record !== undefined) return record;
+      } catch (error) {
+        if (!(error instanceof StorageError) || !error.retryable) throw error;
+        failure = error;
+      }
       const leftMs = deadline - performance.now();
+      if (leftMs <= 0 && failure !== undefined) throw failure;
       if (leftMs <= 0) return undefined;
       // Full jitter: contenders that met once must not meet again.
       await sleep(Math.min(leftMs, Math.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)));

@@ -2,8 +2,15 @@ import { createHash } from "node:crypto";
 import { link, mkdir, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { StorageError, type StorageErrorCode } from "../errors.js";
-import { hasEnded, isOfThisHost, type LockRecord, thisProcess } from "./lock-owner.js";
+import { hasEnded, isLeftover, isOfThisHost, type LockRecord, thisProcess } from "./lock-owner.js";
 
+/** What may have passed a moment later. */
+const TRANSIENT = new Set(["EMFILE", "ENFILE", "EAGAIN", "EINTR", "ENOMEM"]);
+/**
+ * How long a file without a record is respected, in ms. Ours appear whole: such a file is another program's in the
+ * making, or what a loss of power has left.
+ */
+const UNREADABLE_MS = 1_000;
 /** Longer than any lock file of ours; what is longer is somebody's file that happens to have the name. */
 const MAX_LOCK_FILE_BYTES = 1024;
 const TOKEN = /^[0-9a-f]{32}$/;
@@ -31,6 +38,8 @@ type FoundRecord = LockRecord & { readonly mtimeMs: number };
 export class LockFile {
   readonly path: string;
   readonly #staleMs: number;
+  /** A lock file without a record, and when it was first seen, by a clock that is never set. */
+  #unreadable: { readonly token: string; readonly since: number } | undefined;
 
   constructor(path: string, staleMs: number) {
     this.path = path;
@@ -78,9 +87,16 @@ export class LockFile {
   }
 
   #isAbandoned(record: FoundRecord): boolean {
-    if (record.pid > 0 && isOfThisHost(record)) return hasEnded(record);
+    if (record.pid > 0 && isOfThisHost(record)) return isLeftover(record) || hasEnded(record);
+    if (record.pid === 0 && record.host === "" && this.#hasLastedUnreadable(record)) return true;
     // Nobody here can ask after it. Of the two clocks the one that says more, in case the other runs ahead of ours.
     return Date.now() - Math.min(record.since, record.mtimeMs) > this.#staleMs;
+  }
+
+  #hasLastedUnreadable({ token, mtimeMs }: FoundRecord): boolean {
+    const now = performance.now();
+    if (this.#unreadable?.token !== token) this.#unreadable = { token, since: now };
+    return Math.max(now - this.#unreadable!.since, Date.now() - mtimeMs) > Math.min(UNREADABLE_MS, this.#staleMs);
   }
 
   async #succeed(first: FoundRecord, last: FoundRecord, candidate: string): Promise<boolean> {
@@ -134,7 +150,8 @@ export class LockFile {
     try {
       return (await use(candidate)) ? record : undefined;
     } finally {
-      await remove(candidate);
+      // A candidate hurts nobody, and what became of the lock is known without it.
+      await remove(candidate).catch(() => undefined);
     }
   }
 
@@ -194,7 +211,7 @@ function parseRecord(text: string, mtimeMs: number, identity: string): LockRecor
   } catch {
     // As said above.
   }
-  const { pid, host, since, token, machine, start } = found;
+  const { pid, host, since, token, machine, start, run } = found;
   const sinceMs = typeof since === "string" ? Date.parse(since) : since;
   return {
     pid: typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0 ? pid : 0,
@@ -204,6 +221,7 @@ function parseRecord(text: string, mtimeMs: number, identity: string): LockRecor
     token: typeof token === "string" && TOKEN.test(token) ? token : hash(identity),
     machine: typeof machine === "string" ? machine : undefined,
     start: typeof start === "string" ? start : undefined,
+    run: typeof run === "string" ? run : undefined,
   };
 }
 
@@ -253,5 +271,5 @@ function toLockError(error: unknown, path: string): unknown {
   const code = BY_ERRNO[errno] ?? "IO";
   const advice = ADVICE[code];
   const message = `Cannot use the lock file ${path}: ${(error as Error).message}${advice === undefined ? "" : `. ${advice}`}`;
-  return new StorageError(code, message, { cause: error });
+  return new StorageError(code, message, { cause: error, retryable: TRANSIENT.has(errno) });
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
@@ -13,15 +14,42 @@ export interface LockRecord {
   readonly machine?: string | undefined;
   /** When the process started, in the platform's own unit, where it tells: process ids are used again. */
   readonly start?: string | undefined;
+  /** The thread of that process. */
+  readonly run?: string | undefined;
 }
+
+/** The tokens that this thread holds or asks for, whichever copy of the package it loaded. */
+interface OwnLocks {
+  readonly run: string;
+  readonly tokens: Set<string>;
+}
+
+const KEY = Symbol.for("holdfast.locks");
+const shared = globalThis as { [KEY]?: OwnLocks };
+shared[KEY] ??= { run: randomBytes(8).toString("hex"), tokens: new Set() };
+const OWN: OwnLocks = shared[KEY];
 
 const MACHINE = readMachine();
 const HOST = hostname();
 const START = readProcess("self")?.start;
 
 /** This process, as its lock files describe it. */
-export function thisProcess(): Pick<LockRecord, "pid" | "host" | "machine" | "start"> {
-  return { pid: process.pid, host: HOST, machine: MACHINE, start: START };
+export function thisProcess(): Pick<LockRecord, "pid" | "host" | "machine" | "start" | "run"> {
+  return { pid: process.pid, host: HOST, machine: MACHINE, start: START, run: OWN.run };
+}
+
+/** Notes that a token is held, or asked for, from now on. */
+export function noteToken(token: string): void {
+  OWN.tokens.add(token);
+}
+
+export function forgetToken(token: string): void {
+  OWN.tokens.delete(token);
+}
+
+/** Whether this thread has left the lock behind: its file could not be removed when it was given back. */
+export function isLeftover({ pid, run, token }: LockRecord): boolean {
+  return pid === process.pid && run === OWN.run && !OWN.tokens.has(token);
 }
 
 /**

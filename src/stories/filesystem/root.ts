@@ -214,15 +214,14 @@ export class StoryRoot {
 
   async #takeTurn(): Promise<void> {
     try {
-      if (!(await this.#lock.acquire(LOCK_TIMEOUT_MS))) throw await this.#busy();
-      try {
+      const turn = async () => {
         await this.#recover();
         const start = performance.now();
         do await this.#waiting.shift()!.work();
         while (this.#waiting.length > 0 && performance.now() - start < HOLD_MS);
-      } finally {
-        await this.#lock.release();
-      }
+        return true;
+      };
+      if ((await this.#lock.withLock(turn, LOCK_TIMEOUT_MS)) === null) throw await this.#busy();
     } catch (error) {
       const failed = this.#waiting;
       this.#waiting = [];

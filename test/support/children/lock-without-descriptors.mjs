@@ -1,0 +1,61 @@
+// Asks for a lock, or gives it back, while the process has no descriptor left; started under a low limit of them.
+import { closeSync, existsSync, openSync } from "node:fs";
+import { FileLock } from "holdfast/lock";
+
+const { path } = JSON.parse(process.argv[2]);
+const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const warnings = [];
+process.on("warning", ({ message }) => warnings.push(message));
+const taken = [];
+const exhaust = () => {
+  for (;;) {
+    try {
+      taken.push(openSync("/dev/null", "r"));
+    } catch (error) {
+      if (error.code !== "EMFILE") throw error;
+      return;
+    }
+  }
+};
+const free = () => {
+  for (const descriptor of taken.splice(0)) closeSync(descriptor);
+};
+const lock = new FileLock(path);
+const other = new FileLock(path);
+// Whatever the library loads later is loaded by now.
+await lock.withLock(() => "first");
+
+exhaust();
+setTimeout(free, 150);
+say({ acquired: await lock.acquire(20_000) });
+await lock.release();
+exhaust();
+say({ refused: await lock.acquire(20).then(String, ({ code, retryable }) => ({ code, retryable })) });
+free();
+
+// For a moment.
+const brief = await lock.withLock(() => {
+  exhaust();
+  setTimeout(free, 100);
+  return "done";
+});
+say({ brief, isLeft: existsSync(`${path}.lock`), warnings: [...warnings] });
+
+// For longer than the release tries.
+const long = await lock.withLock(() => {
+  exhaust();
+  return "done too";
+});
+await new Promise((resolve) => setImmediate(resolve));
+say({ long, warnings: warnings.length });
+const waiting = other.acquire(20_000);
+free();
+say({ other: await waiting });
+await other.release();
+
+// The same object, before the next attempt is due.
+await lock.withLock(exhaust);
+free();
+say({ next: await lock.acquire(0) });
+await lock.release();
+say({ isLeft: existsSync(`${path}.lock`) });
