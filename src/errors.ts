@@ -39,6 +39,7 @@ export type StorageErrorCode =
   | "FOREIGN_LEDGER"
   | "EXISTS"
   | "IN_USE"
+  | "FILE_REPLACED"
   | "CYCLE"
   | "INVALID_IMPORT"
   | "INVALID_STORY"
@@ -106,6 +107,7 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
   UNAVAILABLE: "UNAVAILABLE",
   RESPONSE_TOO_LARGE: "RESPONSE_TOO_LARGE",
   SQLITE_TOOBIG: "INVALID",
+  FILE_REPLACED: "FILE_REPLACED",
   AUTH_FAILED: "UNAUTHORIZED",
 };
 

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import type { Client, Row } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
+import { LocalClient } from "./client/local-client.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { scalar } from "./repositories/executor.js";
 import { toStatement } from "./repositories/statements.js";
@@ -38,7 +39,7 @@ export interface FileStats {
 }
 
 export interface Health {
-  /** Whether everything could be read and the full-text index is there. */
+  /** Whether everything could be read, the full-text index is there, and the file is still the one that was opened. */
   readonly ok: boolean;
   /** The file, or the URL of a remote database. */
   readonly path: string;
@@ -141,6 +142,8 @@ export async function readHealth(client: Client, path: string, lastError: unknow
     const names = FTS_TABLES.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ index }) => index);
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
   });
+  // Last, so that it is the failure that is told.
+  if (client instanceof LocalClient) await attempt(async () => client.assertInPlace());
   return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure) };
 }
 

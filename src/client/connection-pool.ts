@@ -13,6 +13,7 @@ import {
 import { type Checkout, type ConnectionRole, HeldConnection } from "./checkout.js";
 import { Checkpointer } from "./checkpointer.js";
 import { Connection, rollBackAfter } from "./connection.js";
+import { FileIdentity } from "./file-identity.js";
 import { Holders } from "./holders.js";
 import type { NativeValue } from "./native.js";
 import { createPrivately } from "./new-file.js";
@@ -73,6 +74,7 @@ export class ConnectionPool {
   /** The figures of connections that are closed. */
   #closedStatements: StatementCacheStats = sumStatementStats([]);
   #keepsJournal: boolean;
+  readonly #file: FileIdentity | undefined;
   readonly #checkouts = new Set<HeldConnection>();
   readonly #waitingReads = new Set<Promise<unknown>>();
   /** Asked before a connection is checked out; what it throws rejects the call. */
@@ -84,6 +86,7 @@ export class ConnectionPool {
     this.options = options;
     this.busyTimeoutMs = options.busyTimeoutMs;
     this.#keepsJournal = options.keepsJournal === true;
+    this.#file = options.isMemory ? undefined : new FileIdentity(options.path);
     const { acquireTimeoutMs, idleTimeoutMs, readers: max, isMemory, path, intMode } = options;
     const describeHolders = () => this.holders.describe();
     this.writer = new WriterQueue({
@@ -184,7 +187,7 @@ export class ConnectionPool {
           sliceStart = performance.now();
         }
       }
-      connection.exec("COMMIT");
+      connection.commit();
       this.writer.countCommit();
       this.noteTemporaryTables(
         connection,
@@ -311,6 +314,11 @@ export class ConnectionPool {
     return held;
   }
 
+  /** Throws FILE_REPLACED if the file has been removed or replaced since it was opened. */
+  assertInPlace(): void {
+    this.#file?.assertInPlace();
+  }
+
   /** Resolves once the file is open and in WAL mode. */
   ready(): Promise<void> | undefined {
     return this.writer.connection === undefined ? this.writer.turn(() => undefined) : undefined;
@@ -398,12 +406,14 @@ export class ConnectionPool {
     const options = {
       statementCacheSize,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
+      beforeCommit: () => this.assertInPlace(),
       onError: (error: unknown) => this.writer.noteError(error),
       onClose: (stats: StatementCacheStats) => {
         this.#closedStatements = sumStatementStats([this.#closedStatements, stats]);
       },
     };
-    return Connection.open(path, options, setup);
+    const open = () => Connection.open(path, options, setup);
+    return this.#file === undefined ? open() : this.#file.open(open);
   }
 
   #writerSetup(): string[] {

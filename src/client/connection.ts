@@ -24,6 +24,8 @@ export const SINGLE_ROW_FROM = 20;
 
 export interface ConnectionOptions extends NativeOpenOptions {
   readonly statementCacheSize: number;
+  /** Asked before each commit; what it throws keeps the transaction from being committed. */
+  readonly beforeCommit?: () => void;
   /** Told of every error that SQLite reports on this connection. */
   readonly onError?: (error: unknown) => void;
   /** Told the figures of the statement cache when the connection closes. */
@@ -154,6 +156,17 @@ export class Connection {
       if (primaryCode(error) === BUSY) this.#isStuck = true;
       throw this.#note(error);
     }
+  }
+
+  /** Commits a transaction that has written; throws, and leaves it open, where its file is not in place any more. */
+  commit(): void {
+    this.assertMayCommit();
+    this.exec("COMMIT");
+  }
+
+  /** Throws what a commit would be refused with. */
+  assertMayCommit(): void {
+    this.#options.beforeCommit?.();
   }
 
   /** Rolls back what is open. Throws if even that fails: then the connection is to be closed. */

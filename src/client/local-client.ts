@@ -186,6 +186,11 @@ export class LocalClient implements PooledClient {
     throw new LibsqlError("sync() needs an embedded replica: open the client with `syncUrl`", "SYNC_NOT_SUPPORTED");
   }
 
+  /** Throws FILE_REPLACED if the file has been removed or replaced since it was opened. */
+  assertInPlace(): void {
+    if (!this.#isClosed) this.#pool.assertInPlace();
+  }
+
   /** Puts a file that was opened with `keepsJournal` into WAL mode. */
   async enterWal(): Promise<void> {
     this.#options = { ...this.#options, keepsJournal: false };
@@ -255,6 +260,7 @@ export class LocalClient implements PooledClient {
 
   async #vacuum(connection: Connection, { statement, args }: BoundStatement): Promise<ResultSet> {
     this.#pool.writer.assertSound();
+    this.#pool.assertInPlace();
     if (args.length > 0) return connection.execute(statement, args, this.#options.intMode);
     await retryWhileBusy(
       () => connection.execOffThread(statement.sql),
@@ -277,6 +283,8 @@ export class LocalClient implements PooledClient {
       if (!connection.inTransaction) await pool.checkpointer?.run(connection);
       return;
     }
+    // Outside of a transaction each statement commits itself.
+    if (kind === "commit" || !connection.inTransaction) pool.assertInPlace();
     await retryWhileBusy(
       () => connection.exec(statement.sql),
       pool.busyTimeoutMs,

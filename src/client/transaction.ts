@@ -135,7 +135,8 @@ export class Transaction implements LibsqlTransaction {
     if (this.#locking !== undefined) await this.#locking;
     this.#assertActive();
     try {
-      this.#connection.exec("COMMIT");
+      if (this.mode === "read") this.#connection.exec("COMMIT");
+      else this.#connection.commit();
     } catch (error) {
       this.#end("rolledBack");
       throw error;
@@ -208,6 +209,7 @@ export class Transaction implements LibsqlTransaction {
   #run(bound: BoundStatement): ResultSet {
     this.#assertActive();
     const { statement } = bound;
+    if (statement.kind === "commit" && this.mode !== "read") this.#assertMayCommit();
     try {
       const result = this.#pool.run(this.#connection, bound);
       this.#follow(statement);
@@ -219,6 +221,16 @@ export class Transaction implements LibsqlTransaction {
         this.#end(statement.kind === "commit" ? "committed" : "rolledBack");
       }
       this.#wakeNext();
+    }
+  }
+
+  /** A COMMIT among the statements is refused as `commit` is, and ends the transaction as well. */
+  #assertMayCommit(): void {
+    try {
+      this.#connection.assertMayCommit();
+    } catch (error) {
+      this.#end("rolledBack");
+      throw error;
     }
   }
 

@@ -3,6 +3,7 @@ import type { Timer } from "../timers.js";
 import type { Connection } from "./connection.js";
 import { turnWhenDue } from "./event-loop.js";
 import { Fifo } from "./fifo.js";
+import { FILE_REPLACED } from "./file-identity.js";
 import type { NativeValue } from "./native.js";
 import type { ParsedStatement } from "./sql.js";
 import { isBusy, showsDamage } from "./sqlite-error.js";
@@ -309,8 +310,12 @@ export class WriterQueue {
       if (stored.length % BUDGET_CHECK_EVERY === 0 && performance.now() - start > GROUP_BUDGET_MS) break;
     }
     try {
-      connection.exec("COMMIT");
+      connection.commit();
     } catch (error) {
+      // None of them can be stored any more, in whatever company.
+      if ((error as LibsqlError).code === FILE_REPLACED) {
+        failed.push(...stored.splice(0).map(({ task }) => ({ task, error })));
+      }
       if (stored.length === 1) failed.push({ task: stored.pop()!.task, error });
       this.#takeDown(connection, stored, failed);
       return;

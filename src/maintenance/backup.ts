@@ -131,6 +131,8 @@ async function withWriteLock(
         return "unlocked";
       }
       try {
+        // The copy is made by a connection of its own, which would have opened the other file.
+        pool.assertInPlace();
         await work();
         return "locked";
       } finally {

@@ -139,7 +139,7 @@ async function runOffThread(
   const wait = { lockTimeoutMs: LOCK_TIMEOUT_MS, logger: undefined, purpose: `rebuild ${name}` };
   await lockedTurn(pool, [], wait, async (connection) => {
     for (const statement of statements) await connection.execOffThread(statement);
-    connection.exec("COMMIT");
+    connection.commit();
     pool.writer.countCommit();
   });
   pool.checkpointer?.afterCommit();

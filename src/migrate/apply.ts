@@ -1,6 +1,8 @@
+import type { LibsqlError } from "@libsql/client";
 import { mayCreateTemporary } from "../client/bound-statement.js";
 import type { Connection } from "../client/connection.js";
 import type { ConnectionPool } from "../client/connection-pool.js";
+import { FILE_REPLACED } from "../client/file-identity.js";
 import { backUpLocked, holdsRows } from "./backup.js";
 import { decide, type MigrateResult, resultOf } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";
@@ -84,14 +86,16 @@ export async function backUpIfDue(
     logger?.info(`Backed up ${pool.options.path} to ${backup} before ${script.isDown ? "reverting " : ""}${tag}`);
     return backup;
   } catch (error) {
+    if ((error as LibsqlError).code === FILE_REPLACED) throw error;
     throw migrationFailed(script, `was not run, since the backup to ${backupTo} failed`, { cause: error });
   }
 }
 
 export function commit(connection: Connection, script: Script): void {
   try {
-    connection.exec("COMMIT");
+    connection.commit();
   } catch (error) {
+    if ((error as LibsqlError).code === FILE_REPLACED) throw error;
     throw migrationFailed(script, "could not be committed", { cause: error });
   }
 }

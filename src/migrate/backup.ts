@@ -31,6 +31,8 @@ export function holdsRows(connection: Connection): boolean {
  */
 export async function backUpLocked(pool: ConnectionPool, folder: string, suffix: string): Promise<string> {
   const { path, encryptionKey } = pool.options;
+  // The copy is made by a connection of its own, which would open the other file.
+  pool.assertInPlace();
   const name = basename(path, extname(path));
   const temporary = temporaryName(join(folder, basename(path)));
   await makeFolder(folder);

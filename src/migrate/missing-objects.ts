@@ -61,7 +61,7 @@ export async function restoreMissingObjects(
         try {
           for (const sql of repairs(now)) await connection.execOffThread(sql);
           for (const object of now.missing) for (const sql of probes(connection, object)) connection.exec(sql);
-          connection.exec("COMMIT");
+          connection.commit();
         } catch (error) {
           refuse(error, now);
         }
