@@ -115,7 +115,7 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
 const RETRYABLE = new Set(["SQLITE_BUSY", "SQLITE_LOCKED", "ACQUIRE_TIMEOUT", "TRANSACTION_TIMEOUT"]);
 
 const ADVICE: Partial<Record<StorageErrorCode, string>> = {
-  CONFLICT: "There is one already, perhaps deleted: choose another id, or replace it with put",
+  CONFLICT: "There is one already: choose another",
   FOREIGN_KEY: "Store what it refers to first",
   CLOSED: "Open the storage again",
   READONLY: "Only reads are possible here: use a transaction of mode write, or make the file writable",
@@ -130,6 +130,16 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
 
 const THREAD_CONFLICT_ADVICE =
   "There is one already, perhaps deleted (restore brings it back) or kept for its forks: choose another id";
+
+/** What to do about a taken id, by the table that has it. */
+const CONFLICT_ADVICE: Readonly<Record<string, string>> = {
+  memories: "There is one already, perhaps deleted: choose another id, or replace it with put",
+  conversations: THREAD_CONFLICT_ADVICE,
+  messages: THREAD_CONFLICT_ADVICE,
+  graph_nodes: "There is a node of this id already: choose another id, or replace the node with putNode",
+  graph_edges: "There is an edge of this id already: choose another id, or change the edge with updateEdge",
+  sessions: "There is a session of this id already: choose another id, or leave it out for a new one",
+};
 
 /** The triggers of a full-text table that is gone fail every write to the table behind it. */
 const LOST_INDEX = /no such table: (?:main\.)?\w+_fts\b/;
@@ -199,8 +209,7 @@ function constraintError(failure: LibsqlError): StorageError | undefined {
   const isUnique = /_(UNIQUE|PRIMARYKEY|ROWID)$/.test(failure.extendedCode ?? "");
   const code = isForeign ? "FOREIGN_KEY" : isUnique ? "CONFLICT" : "INVALID";
   const details = table === undefined ? {} : { table, columns };
-  const isThread = table === "conversations" || table === "messages";
-  const advice = code === "CONFLICT" && isThread ? THREAD_CONFLICT_ADVICE : ADVICE[code];
+  const advice = (code === "CONFLICT" ? CONFLICT_ADVICE[table ?? ""] : undefined) ?? ADVICE[code];
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
   return new StorageError(code, message, { cause: failure, ...details });
 }

@@ -34,7 +34,7 @@ async function fillMemories(folder: string) {
   const storage = await openStorage(path);
   const inputs = Array.from({ length: ROWS }, (_, index) => ({
     content: `memory number ${index} of many`,
-    createdAt: index,
+    createdAt: new Date(index),
   }));
   await storage.memories.insertMany(inputs);
   return { path, storage };

@@ -103,7 +103,7 @@ async function findWords(
   depth: number,
 ): Promise<FrameHits> {
   const frames = storage.memories;
-  const filter: MemoryFilter = until === undefined ? {} : { until };
+  const filter: MemoryFilter = until === undefined ? {} : { until: new Date(until) };
   const plan = planQuery(text);
   if (plan.isRecent) {
     // Beside vectors, the recent ones would only dilute what those find.
@@ -134,7 +134,7 @@ async function findNear(
   models: readonly string[],
   depth: number,
 ): Promise<FrameHits> {
-  const filter: MemoryFilter = until === undefined ? {} : { until };
+  const filter: MemoryFilter = until === undefined ? {} : { until: new Date(until) };
   const nearest = (embeddingModel: string) =>
     storage.memories.rank("", { ...filter, mode: "vector", embedding: vector, embeddingModel, limit: depth });
   const lists = await Promise.all(models.map(nearest));

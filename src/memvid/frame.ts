@@ -81,7 +81,7 @@ export async function toDraft(input: PutInput, boost?: number): Promise<FrameDra
   expectStrings("labels", labels);
   expectObject("metadata", metadata);
   if (MARKS_KEY in metadata) throw new TypeError(`Expected \`metadata\` to have no key "${MARKS_KEY}": it is taken`);
-  const createdAt = timestamp === undefined ? undefined : toTimestampMs(timestamp);
+  const createdAt = timestamp === undefined ? undefined : new Date(toTimestampMs(timestamp));
   const own = input.title === undefined && named === undefined ? [] : [title];
   const found = [...own, label, ...labels, ...tags, searchText, uri].filter((one) => one !== undefined && one !== "");
   const content = (found.length === 0 ? text : `${text}\n\n${found.join("\n")}`) || NO_TEXT;

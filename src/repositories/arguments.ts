@@ -172,13 +172,21 @@ function endOfString(json: string, start: number): number {
   }
 }
 
-/** A Date or integer milliseconds, as milliseconds. */
+/** Before March 1973 in milliseconds; in seconds, times are below it until the year 5138. */
+const LEAST_MILLIS = 1e11;
+
+/** A Date or integer milliseconds, as milliseconds. An earlier time than `LEAST_MILLIS` has to be a Date. */
 export function toMillis(name: string, value: unknown): number {
   const millis = value instanceof Date ? value.getTime() : value;
   if (typeof millis !== "number") throw new TypeError(expectation(name, "a Date or integer milliseconds", value));
   // The range of Date itself, so that what is stored can be given back as one.
   if (!Number.isSafeInteger(millis) || Math.abs(millis) > 8.64e15) {
     throw new RangeError(expectation(name, "a valid Date or integer milliseconds", value));
+  }
+  if (typeof value === "number" && value < LEAST_MILLIS) {
+    throw new RangeError(
+      `${expectation(name, "a time in milliseconds", value)}, as seconds are: multiply by 1000, or give a Date for a time before March 1973`,
+    );
   }
   return millis;
 }

@@ -118,7 +118,7 @@ const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toConversationDraft(context: RepositoryContext, input: ConversationInput): ConversationDraft {
   expectKeys("a conversation", input, CONVERSATION_KEYS);
-  const { id = newId(), title = null, tags = [], metadata = {}, createdAt = context.now() } = input;
+  const { id = newId(), title = null, tags = [], metadata = {}, createdAt } = input;
   expectId(id);
   if (title !== null) expectText("title", title, MAX_TITLE_CHARS, 0);
   return {
@@ -126,14 +126,14 @@ export function toConversationDraft(context: RepositoryContext, input: Conversat
     title,
     tags: toTagsText("tags", tags),
     metadata: toJsonText("metadata", metadata),
-    createdAt: toMillis("createdAt", createdAt),
+    createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),
   };
 }
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toMessageDraft(context: RepositoryContext, input: MessageInput): MessageDraft {
   expectKeys("a message", input, MESSAGE_KEYS);
-  const { id = newId(), role, content, metadata = {}, tags = [], clientId = null, createdAt = context.now() } = input;
+  const { id = newId(), role, content, metadata = {}, tags = [], clientId = null, createdAt } = input;
   expectId(id);
   expectRole("role", role);
   expectText("content", content, MAX_MESSAGE_CHARS, 0);
@@ -145,7 +145,7 @@ export function toMessageDraft(context: RepositoryContext, input: MessageInput):
     metadata: toJsonText("metadata", metadata),
     tags: toTagsText("tags", tags),
     clientId,
-    createdAt: toMillis("createdAt", createdAt),
+    createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),
   };
 }
 

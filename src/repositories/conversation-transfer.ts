@@ -134,7 +134,10 @@ export function checkDocument(context: RepositoryContext, document: Conversation
   expectObject("conversation", document.conversation);
   const { forkedFrom, createdAt, updatedAt, ...rest } = document.conversation;
   expectId(rest.id, "conversation.id");
-  const draft = toConversationDraft(context, { ...rest, createdAt: toTime("conversation.createdAt", createdAt) });
+  const draft = toConversationDraft(context, {
+    ...rest,
+    createdAt: new Date(toTime("conversation.createdAt", createdAt)),
+  });
   if (forkedFrom !== null) {
     expectObject("forkedFrom", forkedFrom);
     expectId(forkedFrom.id, "forkedFrom.id");
@@ -147,7 +150,7 @@ export function checkDocument(context: RepositoryContext, document: Conversation
     expectId(input.id, "message.id");
     expectId(conversationId, "conversationId");
     if (seq !== index + 1) throw new RangeError(expectation("seq", `${index + 1}, without a gap`, seq));
-    return toMessageDraft(context, { ...input, createdAt: toTime("message.createdAt", time) });
+    return toMessageDraft(context, { ...input, createdAt: new Date(toTime("message.createdAt", time)) });
   });
   const known = new Set(drafts.map(({ id }) => id));
   const clientIds = drafts.flatMap(({ clientId }) => clientId ?? []);

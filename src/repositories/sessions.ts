@@ -164,10 +164,10 @@ export class SessionRepository {
 
   #toDraft(input: SessionInput): { statement: Statement; session: Session } {
     expectKeys("a session", input, ["id", "metadata", "startedAt"]);
-    const { id = uuidv7(), metadata = {}, startedAt = this.#context.now() } = input;
+    const { id = uuidv7(), metadata = {}, startedAt } = input;
     expectText("id", id, MAX_NAME_CHARS);
     const { project } = this.#context;
-    const started = toMillis("startedAt", startedAt);
+    const started = startedAt === undefined ? this.#context.now() : toMillis("startedAt", startedAt);
     const json = toJsonText("metadata", metadata);
     const own = parseObject(json, "sessions", id);
     const session = { id, project, startedAt: new Date(started), endedAt: null, summary: null, metadata: own };

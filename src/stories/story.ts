@@ -229,11 +229,12 @@ export function toSyncEntry(
   newId: () => string,
 ): { entry: SyncEntry; json: string } {
   expectKeys("sync entry", input, ["id", "storyId", "action", "data", "timestamp"]);
-  const { id = newId(), storyId, action, data = null, timestamp = now() } = input as SyncEntryInput;
+  const { id = newId(), storyId, action, data = null, timestamp } = input as SyncEntryInput;
   expectId(id);
   expectId(storyId, "storyId");
   expectText("action", action, MAX_NAME_CHARS);
   const json = toJson("data", data);
-  const entry = { id, storyId, action, data: JSON.parse(json), timestamp: new Date(toMillis("timestamp", timestamp)) };
+  const time = timestamp === undefined ? now() : toMillis("timestamp", timestamp);
+  const entry = { id, storyId, action, data: JSON.parse(json), timestamp: new Date(time) };
   return { entry, json };
 }

@@ -141,7 +141,7 @@ test("prune takes whole conversations, and leaves what a fork shares", async () 
   await using temp = await tempStorage();
   const { storage } = temp;
   const { conversations } = storage;
-  await conversations.insert({ id: "old", createdAt: 1000 });
+  await conversations.insert({ id: "old", createdAt: new Date(1000) });
   for (let i = 0; i < 4; i++) await conversations.append("old", { role: "user", content: "12345678" });
   const fork = await conversations.fork("old", { atSeq: 2 });
   await conversations.append(fork.id, { role: "user", content: "1234" });

@@ -36,7 +36,7 @@ async function fill(storage: Storage): Promise<void> {
   ];
   for (const project of ["default", "other", 'a "project"\n']) {
     const { memories, sessions } = storage.project(project);
-    await sessions.start("open", { metadata: { deep: { list: [1, null, "x"] } }, startedAt: 5 });
+    await sessions.start("open", { metadata: { deep: { list: [1, null, "x"] } }, startedAt: new Date(5) });
     await sessions.start("ended");
     await sessions.end("ended", `done: ${random.pick(texts)}`);
     for (let i = 0; i < 30; i++) {
@@ -47,7 +47,7 @@ async function fill(storage: Storage): Promise<void> {
           `{"__proto__":{"x":${random.next()}},"2":2,"1":1,"text":${JSON.stringify(random.pick(texts))}}`,
         ),
         sessionId: random.below(2) === 0 ? null : "open",
-        createdAt: random.below(2) === 0 ? -62_198_755_200_000 : random.below(2 ** 31),
+        createdAt: new Date(random.below(2) === 0 ? -62_198_755_200_000 : random.below(2 ** 31)),
       });
       if (random.below(3) === 0)
         await memories.setEmbedding(`m${i}`, [random.next(), -1], { model: "b", version: "2" });

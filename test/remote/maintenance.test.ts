@@ -41,7 +41,11 @@ async function fill(storage: Storage): Promise<void> {
   const { memories, sessions, conversations, graph, stories } = storage.project("a");
   await sessions.start("s");
   await memories.insertMany(
-    Array.from({ length: 12 }, (_, i) => ({ id: `m${i}`, content: `memory ${i} of the cluster`, createdAt: i })),
+    Array.from({ length: 12 }, (_, i) => ({
+      id: `m${i}`,
+      content: `memory ${i} of the cluster`,
+      createdAt: new Date(i),
+    })),
   );
   await memories.setEmbedding("m0", [1, 2, 3], { model: "m" });
   await memories.delete("m1");

@@ -103,14 +103,14 @@ describe("search", () => {
     const one = await db.conversations.insert({ tags: ["release"] });
     const two = await db.conversations.insert();
     await db.conversations.append(one.id, [
-      { id: "a", role: "user", content: "walrus", createdAt: 10 },
-      { id: "b", role: "assistant", content: "walrus", createdAt: 20, tags: ["checked"] },
+      { id: "a", role: "user", content: "walrus", createdAt: new Date(10) },
+      { id: "b", role: "assistant", content: "walrus", createdAt: new Date(20), tags: ["checked"] },
     ]);
     await db.conversations.append(two.id, {
       id: "c",
       role: "user",
       content: "walrus",
-      createdAt: 30,
+      createdAt: new Date(30),
       tags: ["release"],
     });
     const ids = async (options: object) =>
@@ -125,7 +125,7 @@ describe("search", () => {
     expect(await ids({ tags: ["release", "checked"] })).toEqual(["b"]);
     expect(await ids({ tags: ["release"], conversationId: one.id })).toEqual(["a", "b"]);
     expect(await ids({ tags: ["checked"], conversationId: one.id })).toEqual(["b"]);
-    expect(await ids({ since: 20, until: new Date(20) })).toEqual(["b"]);
+    expect(await ids({ since: new Date(20), until: new Date(20) })).toEqual(["b"]);
     expect((await db.conversations.search("", { roles: ["user"] })).map(({ message }) => message.id)).toEqual([
       "c",
       "a",
@@ -137,9 +137,9 @@ describe("search", () => {
     const { conversations } = db;
     const question = "Which region does the staging cluster run in?";
     const dialogue = (answer: string, start: number) => [
-      { role: "user" as const, content: "hello", createdAt: start },
-      { role: "user" as const, content: question, createdAt: start + 1 },
-      { role: "assistant" as const, content: answer, createdAt: start + 2, tags: ["checked"] },
+      { role: "user" as const, content: "hello", createdAt: new Date(start) },
+      { role: "user" as const, content: question, createdAt: new Date(start + 1) },
+      { role: "assistant" as const, content: answer, createdAt: new Date(start + 2), tags: ["checked"] },
     ];
     await conversations.insert({ id: "a", messages: dialogue("Ireland.", 10) });
     await conversations.insert({ id: "b", messages: dialogue("Ohio.", 20) });
@@ -147,14 +147,20 @@ describe("search", () => {
     await conversations.delete("a");
     // Many that have the words, pass the filter and answer nothing.
     const others = Array.from({ length: 300 }, (_, n) => ({
-      messages: [{ role: "assistant" as const, content: `The staging cluster ${n} was mentioned`, createdAt: 1 }],
+      messages: [
+        { role: "assistant" as const, content: `The staging cluster ${n} was mentioned`, createdAt: new Date(1) },
+      ],
     }));
     await conversations.insertMany(others);
     const found = async (options: object) =>
       (await conversations.search(question, { limit: 1000, ...options }))
         .filter(({ match }) => match === "context")
         .map(({ message }) => message.content);
-    for (const options of [{ roles: ["assistant"] }, { tags: ["checked"] }, { since: 22, until: 22 }]) {
+    for (const options of [
+      { roles: ["assistant"] },
+      { tags: ["checked"] },
+      { since: new Date(22), until: new Date(22) },
+    ]) {
       expect(await found(options), JSON.stringify(options)).toEqual(["Ohio."]);
       expect(await found({ ...options, conversationId: "c" })).toEqual(["Ohio."]);
     }

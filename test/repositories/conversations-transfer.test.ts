@@ -14,9 +14,9 @@ async function open() {
 const say = (content: string, more = {}) => ({ role: "user" as const, content, ...more });
 
 async function fill(conversations: Awaited<ReturnType<typeof open>>["conversations"]) {
-  await conversations.insert({ id: "c", title: "t", tags: ["x"], metadata: { k: [1] }, createdAt: 1 });
+  await conversations.insert({ id: "c", title: "t", tags: ["x"], metadata: { k: [1] }, createdAt: new Date(1) });
   await conversations.append("c", [
-    say("one", { id: "m1", clientId: "k", tags: ["y"], metadata: { a: 1 }, createdAt: 2 }),
+    say("one", { id: "m1", clientId: "k", tags: ["y"], metadata: { a: 1 }, createdAt: new Date(2) }),
     say("two", { id: "m2" }),
   ]);
   await conversations.linkRef("m1", { kind: "commit", target: "abc", score: 0.5 });

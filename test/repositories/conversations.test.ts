@@ -127,7 +127,7 @@ describe("conversations stored with their messages", () => {
     const messages = [
       { role: "system", content: "" },
       { id: "call", role: "assistant", content: 'a walrus " and \\ and 数据', metadata: { toolCalls: [{ id: "x" }] } },
-      { role: "tool", content: "🎉\n", tags: ["t"], clientId: "k", createdAt: 7 },
+      { role: "tool", content: "🎉\n", tags: ["t"], clientId: "k", createdAt: new Date(7) },
       { role: "tool", content: "repeated", clientId: "k" },
     ] as const;
     const stored = await db.conversations.insert({ id: "at once", title: "t", messages });
@@ -216,7 +216,7 @@ describe("messages", () => {
       metadata: { toolCalls: [{ id: "x" }] },
       tags: ["t"],
       clientId: "k",
-      createdAt: 7,
+      createdAt: new Date(7),
     } as const;
     const more = await db.conversations.append(id, [
       call,
@@ -360,7 +360,8 @@ describe("list", () => {
 
   test("filters by ids, title, tags, metadata and times, and takes wildcards literally", async () => {
     await using db = await open();
-    const add = (id: string, input: object, createdAt: number) => db.conversations.insert({ id, ...input, createdAt });
+    const add = (id: string, input: object, at: number) =>
+      db.conversations.insert({ id, ...input, createdAt: new Date(at) });
     await add("a", { title: "100% done", tags: ["x", "y"], metadata: { team: "core", n: 1 } }, 10);
     await add("b", { title: "100 done", tags: ["y"], metadata: { team: "core" } }, 20);
     await add("c", { title: "ÄPFEL_und Birnen", tags: [] }, 30);
@@ -376,9 +377,9 @@ describe("list", () => {
     expect(await ids({ anyTag: ["x", "y"] })).toEqual(["a", "b"]);
     expect(await ids({ anyTag: [] })).toEqual([]);
     expect(await ids({ metadata: { team: "core", n: 1 } })).toEqual(["a"]);
-    expect(await ids({ createdFrom: 10, createdUntil: new Date(20) })).toEqual(["a", "b"]);
-    expect(await ids({ updatedUntil: 1 })).toEqual([]);
-    expect(await ids({ updatedFrom: 1 })).toEqual(["a", "b", "c"]);
+    expect(await ids({ createdFrom: new Date(10), createdUntil: new Date(20) })).toEqual(["a", "b"]);
+    expect(await ids({ updatedUntil: new Date(1) })).toEqual([]);
+    expect(await ids({ updatedFrom: new Date(1) })).toEqual(["a", "b", "c"]);
   });
 
   test("pages by cursor without repeating or skipping, equal times included", async () => {
@@ -618,7 +619,9 @@ describe("plans", () => {
     await using temp = await tempFileStorage();
     const { storage } = temp;
     const { conversations } = storage;
-    await conversations.insertMany(Array.from({ length: 200 }, (_, i) => ({ title: `t ${i}`, createdAt: 1000 + i })));
+    await conversations.insertMany(
+      Array.from({ length: 200 }, (_, i) => ({ title: `t ${i}`, createdAt: new Date(1000 + i) })),
+    );
     const { id } = await conversations.insert();
     await conversations.append(
       id,

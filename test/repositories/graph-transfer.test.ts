@@ -20,7 +20,7 @@ async function fill(graph: GraphRepository): Promise<void> {
       name: "a\nb",
       data: { i },
       labels: i % 2 === 0 ? ["even", "x"] : [],
-      createdAt: i,
+      createdAt: new Date(i),
     })),
   );
   const id = (i: number) => `n${i % 700} "\u{2028}😀`;

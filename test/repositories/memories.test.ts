@@ -76,8 +76,8 @@ describe("storing", () => {
   test("put inserts, then replaces, keeps createdAt, drops old vectors and revives a deleted memory", async () => {
     await using temp = await tempStorage();
     const { memories } = temp.storage;
-    await memories.put("p", { content: "one", createdAt: 5, embedding: [1, 2], embeddingModel: "m" });
-    const replaced = await memories.put("p", { content: "two", type: "tool", createdAt: 99 });
+    await memories.put("p", { content: "one", createdAt: new Date(5), embedding: [1, 2], embeddingModel: "m" });
+    const replaced = await memories.put("p", { content: "two", type: "tool", createdAt: new Date(99) });
     expect(replaced).toMatchObject({ content: "two", type: "tool", createdAt: new Date(5), embedding: null });
     expect(await memories.get("p")).toEqual(replaced);
     await memories.delete("p");
@@ -185,14 +185,14 @@ describe("finding by key and time", () => {
     await using temp = await tempStorage();
     const { memories } = temp.storage;
     await memories.insertMany(
-      Array.from({ length: 25 }, (_, i) => ({ id: `n${i}`, content: "x", createdAt: 1000 + (i % 3) })),
+      Array.from({ length: 25 }, (_, i) => ({ id: `n${i}`, content: "x", createdAt: new Date(1000 + (i % 3)) })),
     );
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
       const page = await memories.list({ limit: 4, cursor });
       seen.push(...page.items.map(({ id }) => id));
-      await memories.insert({ content: "newer", createdAt: 5000 });
+      await memories.insert({ content: "newer", createdAt: new Date(5000) });
       cursor = page.nextCursor;
     } while (cursor !== undefined);
     const expected = Array.from({ length: 25 }, (_, i) => i)
@@ -205,14 +205,22 @@ describe("finding by key and time", () => {
     await using temp = await tempStorage();
     const { memories } = temp.storage;
     await memories.insertMany([
-      { id: "a", content: "x", type: "tool", source: "s", sessionId: "1", createdAt: 10, metadata: { n: 1, ok: true } },
-      { id: "b", content: "x", type: "tool", createdAt: 20, metadata: { n: "1", "a.b": 2, none: null } },
-      { id: "c", content: "x", type: "file", createdAt: 30, metadata: { deep: { x: [1] } } },
+      {
+        id: "a",
+        content: "x",
+        type: "tool",
+        source: "s",
+        sessionId: "1",
+        createdAt: new Date(10),
+        metadata: { n: 1, ok: true },
+      },
+      { id: "b", content: "x", type: "tool", createdAt: new Date(20), metadata: { n: "1", "a.b": 2, none: null } },
+      { id: "c", content: "x", type: "file", createdAt: new Date(30), metadata: { deep: { x: [1] } } },
     ]);
     const ids = async (filter: object) => (await memories.list(filter)).items.map(({ id }) => id);
     expect(await ids({ type: "tool" })).toEqual(["b", "a"]);
     expect(await ids({ type: "tool", source: "s", sessionId: "1" })).toEqual(["a"]);
-    expect(await ids({ since: 10, until: new Date(20) })).toEqual(["b", "a"]);
+    expect(await ids({ since: new Date(10), until: new Date(20) })).toEqual(["b", "a"]);
     expect(await ids({ metadata: { n: 1 } })).toEqual(["a"]);
     expect(await ids({ metadata: { n: "1" } })).toEqual(["b"]);
     expect(await ids({ metadata: { ok: true } })).toEqual(["a"]);
@@ -269,7 +277,9 @@ describe("finding by key and time", () => {
   test("timeline gives the neighbours in time around a memory or a moment", async () => {
     await using temp = await tempStorage();
     const { memories } = temp.storage;
-    await memories.insertMany([10, 20, 20, 20, 30].map((createdAt, i) => ({ id: `t${i}`, content: "x", createdAt })));
+    await memories.insertMany(
+      [10, 20, 20, 20, 30].map((time, i) => ({ id: `t${i}`, content: "x", createdAt: new Date(time) })),
+    );
     const ids = async (options: Parameters<typeof memories.timeline>[0]) =>
       (await memories.timeline(options)).map(({ id }) => id);
     expect(await ids({ around: "t2", before: 1, after: 1 })).toEqual(["t1", "t2", "t3"]);
@@ -336,8 +346,8 @@ describe("changing", () => {
     const { memories } = temp.storage;
     await memories.insertMany([
       FULL,
-      { content: "é", type: "tool", createdAt: 1 },
-      { content: "ab", type: "tool", createdAt: 2 },
+      { content: "é", type: "tool", createdAt: new Date(1) },
+      { content: "ab", type: "tool", createdAt: new Date(2) },
     ]);
     expect(await memories.stats()).toEqual({
       count: 3,
@@ -570,7 +580,7 @@ test.each([
   await using temp = await tempFileStorage();
   // Of times that differ: an index in which all of 100 rows or more have one key is one that SQLite then avoids.
   await temp.storage.memories.insertMany(
-    Array.from({ length: 200 }, (_, i) => ({ content: `x ${i}`, sessionId: "s", createdAt: 1000 + i })),
+    Array.from({ length: 200 }, (_, i) => ({ content: `x ${i}`, sessionId: "s", createdAt: new Date(1000 + i) })),
   );
   if (isAnalyzed) await temp.storage.client.execute("ANALYZE");
   const statements: string[] = [];

@@ -169,7 +169,7 @@ export const conversationArea: Area = {
     const { project } = context;
     const { id, title, tags, metadata, parentId, prefixSeq } = line;
     const createdAt = Date.parse(line.createdAt);
-    const draft = toConversationDraft(context, { id, title, tags, metadata, createdAt });
+    const draft = toConversationDraft(context, { id, title, tags, metadata, createdAt: new Date(createdAt) });
     if (parentId !== null) expectId(parentId, "parentId");
     else if (prefixSeq > 0) throw new TypeError("Expected `parentId`, since `prefixSeq` says that messages are shared");
     const updatedAt = Date.parse(line.updatedAt);
@@ -193,7 +193,7 @@ export const conversationArea: Area = {
     for (const [index, { refs, seq, updatedAt: changedAt, createdAt: saidAt, ...message }] of line.messages.entries()) {
       if (seq !== prefixSeq + 1 + index)
         throw new RangeError(`Expected \`seq\` to be ${prefixSeq + 1 + index}, got ${seq}`);
-      const checked = toMessageDraft(context, { ...message, createdAt: Date.parse(saidAt) });
+      const checked = toMessageDraft(context, { ...message, createdAt: new Date(saidAt) });
       const [checksum, searchText] = derivedOf(project, id, checked);
       const { id: messageId, ...columns } = checked;
       const updated = Date.parse(changedAt);

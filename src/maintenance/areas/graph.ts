@@ -146,7 +146,7 @@ export const graphArea: Area = {
       };
     }
     const { createdAt, updatedAt, ...input } = line.node;
-    const { labels: _, ...draft } = toNodeDraft(context, { ...input, createdAt: Date.parse(createdAt) });
+    const { labels: _, ...draft } = toNodeDraft(context, { ...input, createdAt: new Date(createdAt) });
     const labels = JSON.stringify(toLabels(input.labels));
     const values = { project: name, ...draft, updatedAt: Date.parse(updatedAt) };
     const own = input.labels.length === 0 ? [] : [insertLabels({ project: name, id: draft.id, labels })];

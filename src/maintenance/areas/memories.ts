@@ -109,7 +109,7 @@ export const memoryArea: Area = {
     const { id, sessionId, type, source, content, metadata } = line;
     const createdAt = Date.parse(line.createdAt);
     const deletedAt = toOptionalMillis(line.deletedAt);
-    const draft = toDraft(context, { id, sessionId, type, source, content, metadata, createdAt });
+    const draft = toDraft(context, { id, sessionId, type, source, content, metadata, createdAt: new Date(createdAt) });
     const [hash, checksum, searchText] = derivedColumns(context.project, draft);
     const row = insertRow([
       context.project,

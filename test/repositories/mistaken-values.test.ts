@@ -1,0 +1,92 @@
+import { expect, test } from "vitest";
+import { rejection } from "../support/clients.js";
+import { tempStorage } from "../support/storage.js";
+
+/** What a caller means who gives seconds. */
+const SECONDS = 1_760_000_000;
+
+test("times in seconds are refused, and say that milliseconds are expected; a Date passes", async () => {
+  await using temp = await tempStorage();
+  const { memories, sessions, conversations, graph, stories } = temp.storage;
+  await conversations.insert({ id: "c" });
+  const message = { role: "user" as const, content: "x" };
+  const calls: Record<string, (time: number | Date) => Promise<unknown>> = {
+    "memories.insert": (createdAt) => memories.insert({ content: "x", createdAt }),
+    "memories.put": (createdAt) => memories.put("p", { content: "x", createdAt }),
+    "memories.update": (createdAt) => memories.update("p", { createdAt }),
+    "memories.list": (since) => memories.list({ since }),
+    "memories.count": (until) => memories.count({ until }),
+    "memories.search": (since) => memories.search("x", { since }),
+    "memories.timeline": (around) => memories.timeline({ around }),
+    "sessions.start": (startedAt) => sessions.start(undefined, { startedAt }),
+    "sessions.list": (since) => sessions.list({ since }),
+    "conversations.insert": (createdAt) => conversations.insert({ createdAt }),
+    "conversations.append": (createdAt) => conversations.append("c", { ...message, createdAt }),
+    "conversations.list": (createdFrom) => conversations.list({ createdFrom }),
+    "conversations.search": (until) => conversations.search("x", { until }),
+    "graph.addNode": (createdAt) => graph.addNode({ kind: "k", name: "n", createdAt }),
+    "storage.prune": (olderThan) => temp.storage.prune({ olderThan, dryRun: true }),
+    "stories.addToSyncQueue": (timestamp) =>
+      stories.backend.addToSyncQueue({ storyId: "s", action: "a", timestamp: timestamp as Date }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    for (const wrong of [SECONDS, 0, -1, 1e11 - 1]) {
+      const error = await rejection(call(wrong));
+      expect(error, name).toBeInstanceOf(RangeError);
+      expect(error.message, name).toMatch(/^Expected `\w+` to be a time in milliseconds, got .*multiply by 1000/);
+    }
+    await call(1e11);
+    await call(new Date(0));
+    await call(new Date(SECONDS));
+  }
+});
+
+test("an invalid Date is called one", async () => {
+  await using temp = await tempStorage();
+  const error = await rejection(temp.storage.memories.list({ since: new Date("nonsense") }));
+  expect(error.message).toBe("Expected `since` to be a valid Date or integer milliseconds, got an invalid Date");
+});
+
+test("operators in a metadata filter are refused, and objects are equal to objects", async () => {
+  await using temp = await tempStorage();
+  const { memories, conversations } = temp.storage;
+  const metadata = { importance: 7, range: { gte: 5, unit: "kg" }, gate: { in: 3 } };
+  await memories.insert({ id: "m", content: "x", metadata });
+  await conversations.insert({ id: "c", metadata });
+  for (const value of [{ gte: 5 }, { gt: 1, lte: 9 }, { $gte: 5 }, { ne: 1 }, { in: [7] }]) {
+    const calls = [
+      memories.list({ metadata: { importance: value } }),
+      memories.count({ metadata: { importance: value } }),
+      memories.search("x", { metadata: { importance: value } }),
+      memories.nearest([1], { model: "m", metadata: { importance: value } }),
+      conversations.list({ metadata: { importance: value } }),
+    ];
+    for (const call of calls) {
+      const error = await rejection(call);
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(/`metadata\.importance`.*operators.*equality only.*`where`/);
+    }
+  }
+  for (const filter of [{ range: { gte: 5, unit: "kg" } }, { gate: { in: 3 } }, { importance: 7 }]) {
+    expect(await memories.count({ metadata: filter })).toBe(1);
+    expect((await conversations.list({ metadata: filter })).items).toHaveLength(1);
+  }
+});
+
+test("the advice of a CONFLICT fits the area", async () => {
+  await using temp = await tempStorage();
+  const { memories, sessions, graph } = temp.storage;
+  const advice = async (insert: () => Promise<unknown>) => {
+    await insert();
+    const error = await rejection(insert());
+    expect(error).toMatchObject({ code: "CONFLICT" });
+    return error.message;
+  };
+  expect(await advice(() => memories.insert({ id: "a", content: "x" }))).toMatch(/replace it with put$/);
+  const node = await advice(() => graph.addNode({ id: "a", kind: "k", name: "n" }));
+  expect(node).toMatch(/replace the node with putNode/);
+  expect(node).not.toMatch(/deleted/);
+  const edge = await advice(() => graph.addEdge({ id: "e", from: "a", to: "a", type: "t", parallel: true }));
+  expect(edge).toMatch(/updateEdge/);
+  expect(await advice(() => sessions.start("s"))).toMatch(/session of this id/);
+});
