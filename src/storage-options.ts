@@ -45,6 +45,11 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /** Most characters of a memory's content. @default 100000 */
   readonly maxContentChars?: number | undefined;
   /**
+   * Whether contents of memories from 200 characters on are stored compressed. Searches, exports and every storage that
+   * opens the file read them as they read others; SQL of your own, and Studio, see bytes. @default false
+   */
+  readonly compressContents?: boolean | undefined;
+  /**
    * Most bytes of graphs kept in memory for traversals; a graph that does not fit is asked by query. 0 keeps none.
    * @default 134217728
    */
@@ -73,6 +78,7 @@ export interface ResolvedStorageOptions {
   readonly migrations: { readonly folder: string; readonly table: string } | undefined;
   readonly schema: Record<string, unknown>;
   readonly maxContentChars: number;
+  readonly compressContents: boolean;
   readonly graphCacheBytes: number;
   readonly box: SecretBox;
   readonly stories: ResolvedStoryOptions;
@@ -97,6 +103,7 @@ const KEYS: readonly string[] = Object.keys({
   migrations: true,
   schema: true,
   maxContentChars: true,
+  compressContents: true,
   graphCacheBytes: true,
   secret: true,
   stories: true,
@@ -130,6 +137,7 @@ export function resolveStorageOptions(
     migrations,
     schema = {},
     maxContentChars = 100_000,
+    compressContents = false,
     graphCacheBytes = 128 * 1024 * 1024,
     secret = environment.HOLDFAST_SECRET,
     stories = {},
@@ -151,6 +159,9 @@ export function resolveStorageOptions(
     throw new TypeError(expectation("logger", "an object like console", logger));
   }
   expectInteger("maxContentChars", maxContentChars, 1);
+  if (typeof compressContents !== "boolean") {
+    throw new TypeError(expectation("compressContents", "a boolean", compressContents));
+  }
   if (graphCacheBytes !== Number.POSITIVE_INFINITY) expectInteger("graphCacheBytes", graphCacheBytes, 0);
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
   expectDuration("requestTimeoutMs", requestTimeoutMs);
@@ -187,6 +198,7 @@ export function resolveStorageOptions(
     migrations: migrations === undefined ? undefined : resolveOwnMigrations(migrations),
     schema,
     maxContentChars,
+    compressContents,
     graphCacheBytes,
     box: new SecretBox(secret || undefined),
     stories: resolveStoryOptions(stories),

@@ -423,8 +423,8 @@ export class Storage implements Repositories {
     executor: RepositoryContext["executor"],
     announce: (change: Change) => void,
   ): RepositoryContext {
-    const { now, maxContentChars } = this.#options;
-    return { project, executor, announce, now, maxContentChars, graphs: this.#graphs };
+    const { now, maxContentChars, compressContents } = this.#options;
+    return { project, executor, announce, now, maxContentChars, compressContents, graphs: this.#graphs };
   }
 
   #stories(context: RepositoryContext, afterCommit?: (task: () => void) => void): StoryService {

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { expectation, expectInteger, expectOneOf } from "../options.js";
 import { expectKeys, expectText } from "../repositories/arguments.js";
+import { readContent } from "../repositories/memory-content.js";
 import type { Memory } from "../repositories/memory-record.js";
 import { all } from "../repositories/statements.js";
 import { memories } from "../schema/memories.js";
@@ -39,6 +40,7 @@ import type {
   VerifyOptions,
   VerifyResult,
 } from "./memvid-types.js";
+import { cutText } from "./repair.js";
 import { DEFAULT_MODEL } from "./sqlite-storage.js";
 import { toIsoSeconds } from "./timestamp.js";
 import { UnsupportedCalls } from "./unsupported.js";
@@ -203,16 +205,18 @@ export class Memvid extends UnsupportedCalls {
       if (asOfTs !== undefined) conditions.push(sql`${m.createdAt} <= ${endOf("asOfTs", asOfTs)}`);
       if (asOfFrame !== undefined) conditions.push(sql`${m.rowId} <= ${toRowId(toFrameId(asOfFrame))}`);
       const order = reverse ? sql`${m.createdAt} desc, ${m.rowId} desc` : sql`${m.createdAt}, ${m.rowId}`;
-      const rows = await storage.db.all<{ rowId: number; uri: string; createdAt: number; preview: string }>(
-        sql`select ${m.rowId} as "rowId", ${m.source} as uri, ${m.createdAt} as "createdAt",
-          substr(${m.content}, 1, min(${PREVIEW_CHARS}, coalesce(json_extract(${m.metadata}, '$.memvid.textChars'), ${PREVIEW_CHARS}))) as preview
+      const textChars = sql`json_extract(${m.metadata}, '$.memvid.textChars')`;
+      // A compressed content has no beginning that SQL could cut off.
+      const rows = await storage.db.all<TimelineRow>(
+        sql`select ${m.rowId} as "rowId", ${m.source} as uri, ${m.createdAt} as "createdAt", ${textChars} as "textChars",
+          case typeof(${m.content}) when 'text' then substr(${m.content}, 1, ${PREVIEW_CHARS}) else ${m.content} end as content
           from ${m} where ${all(conditions)} order by ${order} limit ${limit ?? -1}`,
       );
-      return rows.map(({ rowId, uri, createdAt, preview }) => ({
+      return rows.map(({ rowId, uri, createdAt, textChars, content }) => ({
         frame_id: fromRowId(rowId),
         uri: toUri(fromRowId(rowId), uri),
         timestamp: Math.floor(createdAt / 1000),
-        preview,
+        preview: cutText(readContent(content).slice(0, textChars ?? undefined), PREVIEW_CHARS),
         child_frames: [],
       }));
     });
@@ -367,6 +371,14 @@ export class Memvid extends UnsupportedCalls {
     running.then(forget, forget);
     return running;
   }
+}
+
+interface TimelineRow {
+  readonly rowId: number;
+  readonly uri: string;
+  readonly createdAt: number;
+  readonly textChars: number | null;
+  readonly content: unknown;
 }
 
 function toHit(

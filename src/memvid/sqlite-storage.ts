@@ -1,11 +1,11 @@
-import { sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { pathText } from "../locations.js";
-import { expectation, expectDuration, expectInteger } from "../options.js";
+import { expectation, expectDuration, expectInteger, expectOneOf } from "../options.js";
 import { expectFunction, expectKeys } from "../repositories/arguments.js";
 import type { MemoryEntry } from "../repositories/memory-record.js";
 import { openStorage, type Storage } from "../storage.js";
 import type { StorageTransaction } from "../storage-transaction.js";
+import { type CapacityOptions, makeRoom } from "./capacity.js";
 import { type EntryDraft, type MemoryEntryInput, toEntry, toEntryDraft, toEntryId } from "./entry.js";
 import type { StorageInterface, StorageOptions, StorageStats } from "./storage-interface.js";
 import { WriteQueue } from "./write-queue.js";
@@ -138,10 +138,10 @@ export class SQLiteStorage implements StorageInterface {
   }
 
   #openFile(): Promise<Storage> {
-    const { path: url, busyTimeoutMs } = this.#options;
+    const { path: url, busyTimeoutMs, compression: compressContents } = this.#options;
     // The content was cut already; what else is found in the file may be longer.
     const maxContentChars = Number.MAX_SAFE_INTEGER;
-    this.#storage ??= openStorage({ url, busyTimeoutMs, maxContentChars }).catch((error: unknown) => {
+    this.#storage ??= openStorage({ url, busyTimeoutMs, maxContentChars, compressContents }).catch((error: unknown) => {
       this.#storage = undefined;
       throw error;
     });
@@ -151,14 +151,18 @@ export class SQLiteStorage implements StorageInterface {
   /** Stores a batch in one transaction; resolves to the failure of each entry, or undefined. */
   async #store(batch: readonly EntryDraft[]): Promise<unknown[]> {
     const storage = await this.#openFile();
-    const { maxSize } = this.#options;
+    const options = this.#options;
+    // A savepoint for each entry has the full-text index written out each time.
+    const mayFail = options.maxSize !== Number.POSITIVE_INFINITY || batch.some(({ vector }) => vector !== undefined);
     return storage.transaction(async (tx) => {
       const failures: unknown[] = [];
       for (const draft of batch) {
+        const put = (handle: StorageTransaction) => putEntry(handle, draft, options);
         // One that fails must not take the others with it.
-        const failure = await tx
-          .savepoint((inner) => putEntry(inner, draft, maxSize))
-          .catch((error: unknown) => ({ error }));
+        const failure = await (mayFail ? tx.savepoint(put) : put(tx)).catch((error: unknown) => {
+          if (!mayFail) throw error;
+          return { error };
+        });
         failures.push(failure?.error);
       }
       return failures;
@@ -190,39 +194,46 @@ export class SQLiteStorage implements StorageInterface {
   }
 }
 
-interface ResolvedOptions {
+interface ResolvedOptions extends CapacityOptions {
   readonly path: string;
-  readonly maxSize: number;
+  readonly compression: boolean;
   readonly maxContentChars: number;
   readonly busyTimeoutMs: number;
   readonly strict: boolean;
   readonly onError: ((error: unknown) => void) | undefined;
 }
 
-const OPTION_KEYS = ["path", "maxSize", "compression", "maxContentChars", "busyTimeoutMs", "onError", "strict"];
+const OPTION_KEYS = [
+  "path",
+  "maxSize",
+  "onFull",
+  "compression",
+  "maxContentChars",
+  "busyTimeoutMs",
+  "onError",
+  "strict",
+];
 
 function resolveOptions(options: StorageOptions): ResolvedOptions {
   expectKeys("createStorage", options, OPTION_KEYS);
   const path = pathText("path", options.path);
   const { maxSize = Number.POSITIVE_INFINITY, compression = false, onError, strict = false } = options;
-  const { maxContentChars = 1_000_000, busyTimeoutMs = 5_000 } = options;
+  const { onFull = "refuse", maxContentChars = 1_000_000, busyTimeoutMs = 5_000 } = options;
   if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
   if (maxSize !== Number.POSITIVE_INFINITY) expectInteger("maxSize", maxSize, 1);
   if (maxContentChars !== Number.POSITIVE_INFINITY) expectInteger("maxContentChars", maxContentChars, 1);
+  expectOneOf("onFull", onFull, ["refuse", "evict"]);
   expectDuration("busyTimeoutMs", busyTimeoutMs);
   for (const [name, value] of Object.entries({ compression, strict })) {
     if (typeof value !== "boolean") throw new TypeError(expectation(name, "true or false", value));
   }
   if (onError !== undefined) expectFunction("onError", onError);
-  return { path, maxSize, maxContentChars, busyTimeoutMs, strict, onError };
+  return { path, maxSize, onFull, compression, maxContentChars, busyTimeoutMs, strict, onError };
 }
 
 /** Stores one entry; `FULL`, which undoes it, when it does not fit. */
-async function putEntry(
-  tx: StorageTransaction,
-  { id, input, vector }: EntryDraft,
-  maxSize: number,
-): Promise<undefined> {
+async function putEntry(tx: StorageTransaction, draft: EntryDraft, options: CapacityOptions): Promise<undefined> {
+  const { id, input, vector } = draft;
   const put = (handle: StorageTransaction, model: string) =>
     handle.memories.put(id, vector === undefined ? input : { ...input, embedding: vector, embeddingModel: model });
   const stored = await (vector === undefined
@@ -237,7 +248,7 @@ async function putEntry(
   const createdAt = input.createdAt ?? stored.createdAt;
   // `put` keeps the time of what it replaces; an entry brings its own.
   if (Number(stored.createdAt) !== Number(createdAt)) await tx.memories.update(id, { createdAt });
-  await assertFits(tx, maxSize);
+  await makeRoom(tx, id, options);
 }
 
 function isDimensionMismatch(error: unknown): boolean {
@@ -249,20 +260,4 @@ function withId(error: unknown, id: string): unknown {
   if (!(error instanceof StorageError)) return error;
   const { code, message, retryable } = error;
   return new StorageError(code, `Entry ${JSON.stringify(id)} was not stored: ${message}`, { cause: error, retryable });
-}
-
-/** Rejects with `FULL`, which undoes the transaction, when the entries have more than `maxSize` bytes together. */
-async function assertFits(tx: StorageTransaction, maxSize: number): Promise<void> {
-  if (maxSize === Number.POSITIVE_INFINITY) return;
-  // The contents are in the file as they are: only one that is larger can hold more, and needs them added up.
-  const [file] = await tx.db.all<{ bytes: number }>(
-    sql`select page_count * page_size as bytes from pragma_page_count, pragma_page_size`,
-  );
-  if (file!.bytes <= maxSize) return;
-  const { bytes } = await tx.memories.stats();
-  if (bytes <= maxSize) return;
-  throw new StorageError(
-    "FULL",
-    `The entries would have ${bytes} bytes, more than \`maxSize\`, ${maxSize}. Nothing was stored`,
-  );
 }

@@ -20,9 +20,14 @@ export interface StorageInterface {
 export interface StorageOptions {
   /** The file; made with its folder where there is none, never wiped. */
   readonly path: string | URL;
-  /** Most bytes that all entries together may have, as `stats().bytes` counts them; a write beyond is refused with `FULL`. */
+  /**
+   * Most bytes that the file may have; the log beside it, which is there while it is open, is not counted. A nearly empty
+   * file needs up to 1 MiB, so of a smaller `maxSize` the contents are counted instead.
+   */
   readonly maxSize?: number | undefined;
-  /** Accepted for compatibility; has no effect. */
+  /** What happens to a write beyond `maxSize`: it is refused with `FULL`, or the oldest entries are removed for it. @default "refuse" */
+  readonly onFull?: "refuse" | "evict" | undefined;
+  /** Whether contents are stored compressed; all searches and calls answer the same. @default false */
   readonly compression?: boolean | undefined;
   /** Most characters of a content that are kept; the rest of a longer one is cut off. @default 1000000 */
   readonly maxContentChars?: number | undefined;

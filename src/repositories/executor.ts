@@ -48,6 +48,8 @@ export interface RepositoryContext {
   readonly announce: (change: Change) => void;
   readonly now: () => number;
   readonly maxContentChars: number;
+  /** Whether contents of memories are stored compressed. */
+  readonly compressContents: boolean;
   readonly graphs: GraphCache;
 }
 

@@ -7,6 +7,7 @@ import { searchScope, toSearchText } from "../search/terms.js";
 import { definedOnly, expectArray, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
+import { contentBytes } from "./memory-content.js";
 import {
   dropModel,
   type EmbeddingSelector,
@@ -30,6 +31,7 @@ import {
   type MemoryPatch,
   memoriesWithVector,
   memoryColumns,
+  storedContent,
   toDraft,
   toMemory,
 } from "./memory-record.js";
@@ -317,7 +319,7 @@ export class MemoryRepository {
     const own = sql`${m.project} = ${this.#context.project} and ${isLive}`;
     const [totals, types, models] = await asStorageErrors(() =>
       this.#context.executor.batch([
-        toStatement(sql`select count(*), coalesce(sum(octet_length(${m.content})), 0), min(${m.createdAt}),
+        toStatement(sql`select count(*), coalesce(sum(${contentBytes(m.content)}), 0), min(${m.createdAt}),
           max(${m.createdAt}) from ${m} where ${own}`),
         toStatement(sql`select ${m.type}, count(*) from ${m} where ${own} group by 1 order by 2 desc, 1`),
         toStatement(sql`select ${e.model}, ${e.version}, ${e.dimensions}, count(*) from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
@@ -443,7 +445,8 @@ export class MemoryRepository {
     const { id } = draft;
     const [contentHash, checksum, searchText] = derivedColumns(project, draft);
     const { embedding, ...row } = draft;
-    const statements = [replaceRow({ ...row, project, contentHash, checksum, searchText })];
+    const content = storedContent(this.#context, draft.content);
+    const statements = [replaceRow({ ...row, content, project, contentHash, checksum, searchText })];
     const { model = null, version = null } = embedding ?? {};
     if (dropsVectors) statements.push(forgetVector({ project, id }), deleteVectors({ project, id, model, version }));
     if (embedding !== undefined) statements.push(...embeddingStatements(this.#context, id, embedding));

@@ -17,6 +17,7 @@ import { checksumOf, checksumOfVector, hashText } from "./checksum.js";
 import type { RepositoryContext } from "./executor.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
+import { packContent, readContent } from "./memory-content.js";
 import { prepareInsert, prepareStatement, type Statement } from "./statements.js";
 
 /** What kind of thing was observed; any other lower-case word of up to 32 characters is allowed too. */
@@ -186,13 +187,18 @@ export function insertStatements(context: RepositoryContext, draft: MemoryDraft)
     draft.sessionId,
     draft.type,
     draft.source,
-    draft.content,
+    storedContent(context, draft.content),
     draft.metadata,
     draft.createdAt,
     draft.updatedAt,
     ...derivedColumns(context.project, draft),
   ]);
   return draft.embedding === undefined ? [row] : [row, ...embeddingStatements(context, draft.id, draft.embedding)];
+}
+
+/** A content in the form that the storage keeps it in. */
+export function storedContent({ compressContents }: RepositoryContext, content: string): string | Uint8Array {
+  return compressContents ? packContent(content) : content;
 }
 
 /** The columns that follow from the others: content hash, checksum and index terms. */
@@ -283,7 +289,7 @@ export function toMemory(project: string, row: Row, offset = 0): Memory {
     sessionId: row[offset + 2] as string | null,
     type: row[offset + 3] as string,
     source: row[offset + 4] as string,
-    content: row[offset + 5] as string,
+    content: readContent(row[offset + 5]),
     metadata: parseObject(row[offset + 6], "memories", row[offset + 1]),
     embedding: vector === null ? null : new Float32Array(vector),
     embeddingModel: row[offset + 11] as string | null,

@@ -11,6 +11,7 @@ import { type SnippetOptions, snippet } from "../search/snippet.js";
 import { searchScope } from "../search/terms.js";
 import { expectKeys, expectLimit, toSqlLimit, toVector } from "./arguments.js";
 import type { RepositoryContext } from "./executor.js";
+import { readContent } from "./memory-content.js";
 import { isOfModel } from "./memory-embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./memory-filter.js";
 import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./memory-record.js";
@@ -73,6 +74,7 @@ const TARGET: SearchTarget = {
   table: "memories",
   rowId: m.rowId.name,
   content: m.content.name,
+  unpack: readContent,
   searchText: m.searchText.name,
   fts: "memories_fts",
   recentOrder: "m.created_at DESC, m.row_id DESC",

@@ -15,6 +15,8 @@ export interface SearchTarget {
   readonly rowId: string;
   /** The column of the original text. */
   readonly content: string;
+  /** Where a content may be stored packed, as a BLOB: makes text of it. */
+  readonly unpack?: (content: unknown) => string;
   /** The column of what `toSearchText` made of it. */
   readonly searchText: string;
   /** The FTS5 table over that column, as `FTS_TOKENIZER` says, and perhaps others that `within` asks for. */

@@ -1,6 +1,7 @@
 import { asPrefixes, likePattern, type QueryPlan, type QueryTerm } from "./query.js";
 import { type Candidate, type Ranked, rank, toHit, wordsAsStored } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
+import { scanPacked } from "./scan-packed.js";
 
 const CANDIDATES = 200;
 /** Words looked for in every row at most, the longest. */
@@ -22,23 +23,28 @@ export async function scanForWords(
 /** Finds the plan's needles anywhere in the content, rows with the most of them first, then the latest. */
 export async function scanForSubstrings(
   reader: SearchReader,
-  { target, where, limit }: KeywordSearchRequest,
+  request: KeywordSearchRequest,
   { needles }: QueryPlan,
 ): Promise<KeywordHit[]> {
+  const { target, where, limit } = request;
   if (needles.length === 0) return [];
   const test = `m.${target.content} LIKE ? ESCAPE '\\'`;
   const found = needles.map((spellings) => `(${spellings.map(() => test).join(" OR ")})`);
   const patterns = needles.flat().map(likePattern);
+  const isText = target.unpack === undefined ? "" : `typeof(m.${target.content}) = 'text' AND `;
   // Tested as a condition first, which SQLite puts before any subquery of `where`, and counted for the few that pass.
   const rows = await reader.scan(
     `SELECT row_id, found FROM (SELECT m.${target.rowId} AS row_id, ${found.join(" + ")} AS found` +
-      ` FROM ${target.table} m WHERE (${where.sql}) AND (${found.join(" OR ")}) LIMIT -1) ORDER BY found DESC, row_id DESC LIMIT ?`,
+      ` FROM ${target.table} m WHERE (${where.sql}) AND ${isText}(${found.join(" OR ")}) LIMIT -1) ORDER BY found DESC, row_id DESC LIMIT ?`,
     [...patterns, ...where.args, ...patterns, limit],
   );
-  return rows.map((row, i) => ({
-    rowId: Number(row[0]),
+  const hits = rows.map((row) => ({ rowId: Number(row[0]), found: Number(row[1]) }));
+  for (const [rowId, found] of await scanPacked(reader, request, needles)) hits.push({ rowId, found });
+  hits.sort((a, b) => b.found - a.found || b.rowId - a.rowId);
+  return hits.slice(0, limit).map(({ rowId, found }, i) => ({
+    rowId,
     // The share of the needles found; the place tells equal rows apart.
-    score: (Number(row[1]) - i / (rows.length + 1)) / needles.length,
+    score: (found - i / (Math.min(hits.length, limit) + 1)) / needles.length,
     match: "substring",
   }));
 }

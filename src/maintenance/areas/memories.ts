@@ -5,7 +5,14 @@ import { expectation } from "../../options.js";
 import { checksumOf, checksumOfVector, hashText } from "../../repositories/checksum.js";
 import type { RepositoryContext } from "../../repositories/executor.js";
 import { parseObject } from "../../repositories/json.js";
-import { derivedColumns, embeddingStatements, toDraft, toEmbedding } from "../../repositories/memory-record.js";
+import { contentBytes, readContent } from "../../repositories/memory-content.js";
+import {
+  derivedColumns,
+  embeddingStatements,
+  storedContent,
+  toDraft,
+  toEmbedding,
+} from "../../repositories/memory-record.js";
 import { readAll } from "../../repositories/read-all.js";
 import { list, prepareInsert, prepareStatement, set, toStatement } from "../../repositories/statements.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
@@ -117,7 +124,7 @@ export const memoryArea: Area = {
       draft.sessionId,
       draft.type,
       draft.source,
-      draft.content,
+      storedContent(context, draft.content),
       draft.metadata,
       draft.createdAt,
       Date.parse(line.updatedAt),
@@ -147,7 +154,7 @@ export const memoryArea: Area = {
 
   prunable(project) {
     return sql`select ${m.project} as project, ${m.rowId} as row_id, ${m.id} as key, ${m.id} as id, ${m.deletedAt} is not null as is_deleted,
-      ${m.updatedAt} as updated_at, octet_length(${m.content}) as bytes from ${m}${whereProject(m.project, project)}`;
+      ${m.updatedAt} as updated_at, ${contentBytes(m.content)} as bytes from ${m}${whereProject(m.project, project)}`;
   },
 
   async *damaged(reader) {
@@ -162,15 +169,14 @@ export const memoryArea: Area = {
   async *rederive(executor) {
     let seen = 0;
     for await (const rows of pagesByRowId(executor, rowsToCheck)) {
-      const stale = rows.filter((row) => searchTextOf(row) !== row[11]);
-      const statements = stale.map((row) =>
-        storeSearchText({
-          rowId: Number(row[0]),
-          contentHash: row[9] as string,
-          isDeleted: row[12] === null ? 0 : 1,
-          searchText: searchTextOf(row),
-        }),
-      );
+      const statements = rows.flatMap((row) => {
+        const content = readableContent(row);
+        if (content === undefined) return [];
+        const searchText = searchTextOf(row, content);
+        if (searchText === row[11]) return [];
+        const isDeleted = row[12] === null ? 0 : 1;
+        return [storeSearchText({ rowId: Number(row[0]), contentHash: row[9] as string, isDeleted, searchText })];
+      });
       if (statements.length > 0) await executor.batch(statements);
       seen += rows.length;
       yield seen;
@@ -204,7 +210,9 @@ function vectorsToCheck(after: number, limit: number) {
 }
 
 function partsThatDoNotFit(row: Row): DamagedRecord[] {
-  const [project, id, content] = [row[1], row[2], row[6]] as [string, string, string];
+  const [project, id] = [row[1], row[2]] as [string, string];
+  const content = readableContent(row);
+  if (content === undefined) return [{ project, id, part: "content", table: "memories", rowId: Number(row[0]) }];
   const createdAt = typeof row[8] === "bigint" ? Number(row[8]) : row[8];
   const values = [project, id, row[3], row[4], row[5], content, row[7], createdAt] as (string | number | null)[];
   // Of a damaged content the index terms follow, whatever they are, so one part is named.
@@ -213,7 +221,7 @@ function partsThatDoNotFit(row: Row): DamagedRecord[] {
       ? "checksum"
       : hashText(content) !== row[9]
         ? "content hash"
-        : searchTextOf(row) !== row[11]
+        : searchTextOf(row, content) !== row[11]
           ? "search text"
           : undefined;
   return part === undefined ? [] : [{ project, id, part, table: "memories", rowId: Number(row[0]) }];
@@ -231,8 +239,17 @@ function vectorThatDoesNotFit(row: Row): DamagedRecord[] {
     : [{ project, id, part: `vector of ${model}`, table: "memory_embeddings", rowId: Number(row[0]) }];
 }
 
-function searchTextOf(row: Row): string {
-  return row[12] === null ? toSearchText(row[6] as string, searchScope(row[1] as string)) : "";
+/** Undefined of a compressed content that is damaged. */
+function readableContent(row: Row): string | undefined {
+  try {
+    return readContent(row[6]);
+  } catch {
+    return undefined;
+  }
+}
+
+function searchTextOf(row: Row, content: string): string {
+  return row[12] === null ? toSearchText(content, searchScope(row[1] as string)) : "";
 }
 
 type Vector = MemoryLine["embeddings"][number];
@@ -263,7 +280,7 @@ function toLine(row: Row, embeddings: Vector[]): MemoryLine {
     sessionId: row[2] as string | null,
     type: row[3] as string,
     source: row[4] as string,
-    content: row[5] as string,
+    content: readContent(row[5]),
     metadata: parseObject(row[6], "memories", row[1]),
     embeddings,
     createdAt: toTime(row[7]),

@@ -1,0 +1,92 @@
+import { type SQL, sql } from "drizzle-orm";
+import { StorageError } from "../errors.js";
+import { DEFAULT_PROJECT } from "../repositories/projects.js";
+import { memories, memoryEmbeddings } from "../schema/memories.js";
+import type { StorageTransaction } from "../storage-transaction.js";
+
+export interface CapacityOptions {
+  readonly maxSize: number;
+  readonly onFull: "refuse" | "evict";
+}
+
+/** An empty file has 300 KB, and each of its tables and indexes grows by pages: up to here it says little. */
+const SMALL_FILE_BYTES = 1024 * 1024;
+/** The share of `maxSize` that is left free: the full-text index needs it from time to time, to merge its parts. */
+const RESERVE = 0.15;
+/** The share of `maxSize` by which more is removed than needed, so that not every write has to. */
+const SLACK = 0.02;
+/** Bytes that a row takes in tables and indexes besides its texts, about. */
+const ROW_BYTES = 300;
+/** Rows that are looked at at once. */
+const PAGE_ROWS = 500;
+
+const m = memories;
+const e = memoryEmbeddings;
+const isOwn = sql`${m.project} = ${DEFAULT_PROJECT}`;
+const isLive = sql`${m.deletedAt} is null`;
+
+/**
+ * Lets the entry `id`, which has just been stored, be within `maxSize`: removes the oldest others, or rejects with `FULL`,
+ * which undoes the transaction.
+ */
+export async function makeRoom(tx: StorageTransaction, id: string, options: CapacityOptions): Promise<void> {
+  const { maxSize, onFull } = options;
+  if (maxSize === Number.POSITIVE_INFINITY) return;
+  const over = await overshoot(tx, maxSize);
+  if (over === undefined) return;
+  const isGone = onFull === "evict" && (await evictOldest(tx, id, over.bytes, over.rowBytes));
+  if (isGone) return;
+  const instead = onFull === "evict" ? "It does not fit by itself" : 'Remove entries, or choose `onFull: "evict"`';
+  throw new StorageError(
+    "FULL",
+    `There would be ${over.size} bytes, more than \`maxSize\`, ${maxSize}. Nothing was stored. ${instead}`,
+  );
+}
+
+interface Overshoot {
+  readonly size: number;
+  /** What has to go. */
+  readonly bytes: number;
+  /** What goes with a row. */
+  readonly rowBytes: SQL;
+}
+
+/** By how much the file is too large, or the contents where it is small; undefined if it is not. */
+async function overshoot(tx: StorageTransaction, maxSize: number): Promise<Overshoot | undefined> {
+  const [file] = await tx.db.all<{ bytes: number }>(
+    sql`select (page_count - freelist_count) * page_size as bytes
+      from pragma_page_count, pragma_freelist_count, pragma_page_size`,
+  );
+  const size = file!.bytes;
+  const limit = Math.max(maxSize * (1 - RESERVE), SMALL_FILE_BYTES);
+  if (size > limit) {
+    const vectors = sql`(select coalesce(sum(length(${e.vector})), 0) from ${e} where ${e.memoryRowId} = ${m.rowId})`;
+    const texts = sql`octet_length(${m.content}) + octet_length(${m.searchText}) + octet_length(${m.metadata})`;
+    return { size, bytes: size - limit + maxSize * SLACK, rowBytes: sql`${texts} + ${vectors} + ${ROW_BYTES}` };
+  }
+  // The contents are in the file: only one that is larger can hold more, and needs them added up.
+  if (size <= maxSize) return undefined;
+  const rowBytes = sql`case when ${isLive} then octet_length(${m.content}) else 0 end`;
+  const [contents] = await tx.db.all<{ bytes: number }>(
+    sql`select coalesce(sum(${rowBytes}), 0) as bytes from ${m} where ${isOwn}`,
+  );
+  const { bytes } = contents!;
+  return bytes <= maxSize ? undefined : { size: bytes, bytes: bytes - maxSize, rowBytes };
+}
+
+/** Removes deleted entries, then the oldest others but `id`, until `bytes` are gone. False if there are too few. */
+async function evictOldest(tx: StorageTransaction, id: string, bytes: number, rowBytes: SQL): Promise<boolean> {
+  for (let left = bytes; left > 0; ) {
+    const rows = await tx.db.all<{ id: string; bytes: number }>(
+      sql`select ${m.id} as id, ${rowBytes} as bytes from ${m} where ${isOwn} and ${m.id} <> ${id}
+        order by ${m.deletedAt} is null, ${m.createdAt}, ${m.rowId} limit ${PAGE_ROWS}`,
+    );
+    if (rows.length === 0) return false;
+    for (const row of rows) {
+      if (left <= 0) break;
+      await tx.memories.purge(row.id);
+      left -= row.bytes;
+    }
+  }
+  return true;
+}
