@@ -112,14 +112,17 @@ export class ConnectionPool {
   openEagerly(): void {
     const { isMemory, path } = this.options;
     const noteMade = isMemory ? () => undefined : createPrivately(path);
+    if (!isMemory) this.#noteClosed = noteOpen(path);
     try {
       this.writer.adopt(this.#openWriterOnce());
     } catch (error) {
       // Busy, or damaged: the first call opens again, waits where waiting helps, and reports the rest.
-      if (primaryCode(error) === CANTOPEN) throw error;
+      if (primaryCode(error) === CANTOPEN) {
+        this.#noteClosed();
+        throw error;
+      }
     }
     noteMade();
-    if (!isMemory) this.#noteClosed = noteOpen(path);
   }
 
   /** Puts a file that was opened with `keepsJournal` into WAL mode, and has it so from now on. */

@@ -25,7 +25,7 @@ export interface NativeDatabase {
 
 export interface NativeOpenOptions {
   readonly encryptionKey?: string;
-  /** Left at 0 always: SQLite's own busy handler would stop the event loop. */
+  /** Left at 0 for every file: SQLite's own busy handler would stop the event loop. */
   readonly timeout?: number;
 }
 

@@ -13,7 +13,7 @@ const PAUSE_MS = 50;
 export const SIDE_FILES = ["-wal", "-shm", "-journal"];
 
 /**
- * Rejects with IN_USE while another process has a database open, or a client of this one.
+ * Rejects with IN_USE while another process has a database open, or a client of this one, in any of its threads.
  *
  * Connections that this process has closed do not count, although their descriptors live on until they are collected.
  * Other processes are seen by their descriptors, and those of other users by their locks (Linux: /proc, elsewhere:
@@ -22,7 +22,10 @@ export const SIDE_FILES = ["-wal", "-shm", "-journal"];
 export async function assertNotInUse(path: string): Promise<void> {
   if (!existsSync(path)) return;
   if (isOpenHere(path)) {
-    throw new StorageError("IN_USE", `${path} is open in this process. Close its storages and clients first`);
+    throw new StorageError(
+      "IN_USE",
+      `${path} is open in this process. Close its storages and clients first, those of worker threads too`,
+    );
   }
   const paths = [path, ...SIDE_FILES.map((suffix) => path + suffix)];
   let pids = await otherHolders(paths);

@@ -72,7 +72,7 @@ export async function restore(
       await foldLog(temporary, encryptionKey);
       await verifyDatabase({ path: temporary, encryptionKey }, undefined, rest);
       rest.signal?.throwIfAborted();
-      const setAside = await withTargetLocked(to, encryptionKey, () => swap(temporary, to));
+      const setAside = await withTargetLocked(to, encryptionKey, () => swapUnused(temporary, to));
       // What the check of a copy in WAL mode has left beside it.
       await removeTemporary(temporary);
       return { path: to, setAside };
@@ -185,8 +185,37 @@ async function moveLog(to: string, encryptionKey: string | undefined): Promise<v
   }
 }
 
+/**
+ * Swaps the files, then looks once more whether the old one has been opened in the meantime, and puts it back if so.
+ * From then on nothing can open it. (A process that waits for its lock is refused with FILE_REPLACED when it commits.)
+ */
+async function swapUnused(temporary: string, to: string): Promise<string | undefined> {
+  const { setAside, undo } = await swap(temporary, to);
+  try {
+    if (setAside !== undefined) await assertNotInUse(setAside);
+  } catch (error) {
+    await undo();
+    throw inUseAs(to, error);
+  }
+  return setAside;
+}
+
+function inUseAs(to: string, error: unknown): unknown {
+  if (!(error instanceof StorageError) || error.code !== "IN_USE") return error;
+  return new StorageError("IN_USE", `${to} was opened during the restore. It was put back: close it, then try again`, {
+    cause: error,
+    retryable: true,
+  });
+}
+
+interface Swapped {
+  readonly setAside: string | undefined;
+  /** Puts the old file back, in the place of the new one. */
+  readonly undo: () => Promise<void>;
+}
+
 /** Puts the present file aside and the new one in its place; on a failure, everything back. */
-async function swap(temporary: string, to: string): Promise<string | undefined> {
+async function swap(temporary: string, to: string): Promise<Swapped> {
   const undo: (() => Promise<void>)[] = [];
   const move = async (from: string, into: string) => {
     await rename(from, into);
@@ -202,11 +231,21 @@ async function swap(temporary: string, to: string): Promise<string | undefined> 
     await rename(temporary, to);
     undo.length = 0;
     await syncToDisk(dirname(to), "r");
-    return aside;
+    return { setAside: aside, undo: () => putBack(aside, to) };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
   }
+}
+
+/** Over the new file, which still has its backup. */
+async function putBack(aside: string | undefined, to: string): Promise<void> {
+  // With a log that is there by now, somebody works on the old file already; its own holds nothing that is not in it.
+  const hasLog = SIDE_FILES.some((suffix) => existsSync(to + suffix));
+  if (aside === undefined) return;
+  for (const suffix of SIDE_FILES) if (!hasLog && existsSync(aside + suffix)) await rename(aside + suffix, to + suffix);
+  await rename(aside, to);
+  await syncToDisk(dirname(to), "r");
 }
 
 /** A second name for the file, so that there is no moment without one at `to`; where there are no links, another name. */
