@@ -25,6 +25,7 @@ import {
 } from "./maintenance/backup.js";
 import { type CheckOptions, checkStorage } from "./maintenance/check.js";
 import type { MaintenanceContext } from "./maintenance/context.js";
+import { Eraser } from "./maintenance/erase.js";
 import { type ExportOptions, exportStorage } from "./maintenance/export.js";
 import type { CheckResult, Finding } from "./maintenance/findings.js";
 import { type ImportOptions, type ImportResult, importStorage } from "./maintenance/import.js";
@@ -109,6 +110,7 @@ export class Storage implements Repositories {
   readonly #context: ScopeContext = new AsyncLocalStorage();
   readonly #projects = new LRUCache<string, Project>({ max: 1000 });
   readonly #storyHubs: StoryHubs;
+  readonly #eraser: Eraser;
   readonly #outer: Project;
   readonly #graphs: GraphCache;
   readonly #handleParts: HandleParts = {
@@ -131,6 +133,7 @@ export class Storage implements Repositories {
     this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
     if (isGuarded(client)) client.guard = (access) => this.#assertOutside(access);
     if (options.onError !== undefined) this.#events.on("error", options.onError);
+    this.#eraser = new Eraser(client);
     this.#storyHubs = new StoryHubs(options.stories);
     this.#outer = this.project(DEFAULT_PROJECT);
   }
@@ -165,7 +168,7 @@ export class Storage implements Repositories {
     expectProject(name);
     const known = this.#projects.get(name);
     if (known !== undefined) return known;
-    const context = this.#repositoryContext(name, this.#executor, (change) => this.#events.emit("change", change));
+    const context = this.#repositoryContext(name, this.#executor, (change) => this.#announce(change));
     const project: Project = {
       name,
       ...repositoriesOf(context),
@@ -205,8 +208,9 @@ export class Storage implements Repositories {
         ids: answers[index]!.map((row) => row[0] as string),
       }));
       for (const { area, ids } of purged) {
-        if (ids.length > 0) this.#events.emit("change", { project: name, area, action: "purge", ids });
+        if (ids.length > 0) this.#announce({ project: name, area, action: "purge", ids });
       }
+      await this.#erase();
       return purged.reduce((count, { ids }) => count + ids.length, 0);
     } catch (error) {
       throw toStorageError(error);
@@ -372,7 +376,7 @@ export class Storage implements Repositories {
   }
 
   get #maintenance(): MaintenanceContext {
-    const announce = (change: Change) => this.#events.emit("change", change);
+    const announce = (change: Change) => this.#announce(change);
     return {
       client: this.client,
       path: this.#path,
@@ -380,6 +384,7 @@ export class Storage implements Repositories {
       migrations: migrationSets(this.#options),
       encryptionKey: this.#options.client.encryptionKey,
       announce,
+      erase: () => this.#erase(),
       forProject: (project, executor) => this.#repositoryContext(project, executor, announce),
     };
   }
@@ -412,7 +417,8 @@ export class Storage implements Repositories {
       this.#noteError(error);
       throw toStorageError(error);
     }
-    for (const change of scope.changes) this.#events.emit("change", change);
+    for (const change of scope.changes) this.#announce(change);
+    if (scope.changes.some(({ action }) => action === "purge")) await this.#erase();
     // The transaction is stored: what fails in a task must not tell its caller otherwise.
     for (const task of scope.tasks) callSafely(task, (error) => this.#events.emit("error", error));
     return result;
@@ -424,7 +430,21 @@ export class Storage implements Repositories {
     announce: (change: Change) => void,
   ): RepositoryContext {
     const { now, maxContentChars, compressContents } = this.#options;
-    return { project, executor, announce, now, maxContentChars, compressContents, graphs: this.#graphs };
+    // In a transaction there is nothing to erase yet: it is done after the commit.
+    const erase = executor === this.#executor ? { erase: () => this.#erase() } : {};
+    return { project, executor, announce, now, maxContentChars, compressContents, graphs: this.#graphs, ...erase };
+  }
+
+  #announce(change: Change): void {
+    // What is deleted of a graph is gone for good, but a graph may be deleted node by node.
+    if (change.action === "delete" && change.area === "graph" && this.client instanceof LocalClient) {
+      this.client.eraseLogSoon();
+    }
+    this.#events.emit("change", change);
+  }
+
+  #erase(): Promise<void> {
+    return this.#eraser.erase();
   }
 
   #stories(context: RepositoryContext, afterCommit?: (task: () => void) => void): StoryService {

@@ -38,6 +38,8 @@ const LENGTHEN_LEAST_BYTES = LENGTHEN_BYTES / 16;
 const ZEROS_PER_BYTE = 0.95;
 /** KiB that its connection keeps in memory: pages that a transaction changes beyond them go to the log at once. */
 const SETUP = ["PRAGMA cache_size = -40", "PRAGMA wal_autocheckpoint = 0"];
+/** A log of one page, at most: that of the commit that resets it. */
+const ERASED_BYTES = 32 + 24 + 65_536;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 4000;
 
@@ -61,6 +63,8 @@ export class Checkpointer {
   #lookedAt = 0;
   #commitsUnseen = 0;
   #isClosed = false;
+  /** Whether the log may hold what has been deleted for good. */
+  #mustErase = false;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -68,7 +72,7 @@ export class Checkpointer {
   }
 
   #isDue(): boolean {
-    return this.#log.used() >= this.#options.walBytes * DUE_AT;
+    return this.#mustErase || this.#log.used() >= this.#options.walBytes * DUE_AT;
   }
 
   /** To be called after each commit: whoever sees the log past its limit takes the next turn as writer. */
@@ -103,6 +107,24 @@ export class Checkpointer {
   async run(writer: Connection): Promise<CheckpointResult> {
     await this.#options.writer.lock(writer);
     return this.#checkpointLocked(writer);
+  }
+
+  /**
+   * Moves the log into the file and cuts it off, so that it holds nothing of what has been deleted; `writer` as in `run`.
+   * While another connection reads an older state, or another process keeps the write lock, this stays to be done: it is
+   * tried again every few seconds, and by closing.
+   */
+  async erase(writer: Connection): Promise<void> {
+    this.#mustErase = true;
+    await this.#options.writer.lock(writer);
+    await this.#checkpointLocked(writer);
+    if (this.#mustErase) this.#backOff();
+  }
+
+  /** Has the log erased soon, and lets the caller go on. */
+  eraseSoon(): void {
+    this.#mustErase = true;
+    this.afterCommit();
   }
 
   /** Leaves the file complete without its log, if nobody is writing; part of closing. */
@@ -180,11 +202,27 @@ export class Checkpointer {
       // The same again tells how far it came; there is nothing left to copy.
       const [, logFrames, checkpointedFrames] = connection.query(passive)[0]!.map(Number);
       writer.rollback();
-      if (logFrames === checkpointedFrames && tryBeginImmediate(writer)) resetLog(writer);
+      if (logFrames === checkpointedFrames && tryBeginImmediate(writer)) this.#resetLog(writer);
       return { logFrames: logFrames!, checkpointedFrames: checkpointedFrames! };
     } finally {
       writer.rollback();
     }
+  }
+
+  #resetLog(writer: Connection): void {
+    if (!this.#mustErase) {
+      resetLog(writer);
+      return;
+    }
+    const [[limit]] = writer.query("PRAGMA journal_size_limit") as [[bigint]];
+    writer.exec("PRAGMA journal_size_limit = 0");
+    try {
+      resetLog(writer);
+    } finally {
+      writer.exec(`PRAGMA journal_size_limit = ${limit}`);
+    }
+    // A reader of an older state keeps the log from starting again, and so from being cut.
+    if (this.#log.size() <= ERASED_BYTES) this.#mustErase = false;
   }
 
   /** While a reader keeps the log from being reset, asks ever more seldom, also when nobody commits. */

@@ -47,6 +47,8 @@ export interface ConnectionPoolOptions extends ClientOptions {
   readonly encryptionKey: string | undefined;
   /** Makes a file that is still empty give back its free pages step by step. */
   readonly incrementalVacuum?: boolean;
+  /** Overwrites what is deleted with zeros. */
+  readonly erasesDeleted?: boolean;
   /** Leaves the journal of a file as it is until `enterWal`, for a look that must change nothing. */
   readonly keepsJournal?: boolean;
 }
@@ -420,7 +422,7 @@ export class ConnectionPool {
   }
 
   #writerSetup(): string[] {
-    const { durability, incrementalVacuum, path, isMemory, checkpoint } = this.options;
+    const { durability, incrementalVacuum, erasesDeleted, path, isMemory, checkpoint } = this.options;
     const synchronous = `PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`;
     // The log keeps the size at which it is emptied: writing over it costs less than growing it.
     const setup = [
@@ -429,6 +431,7 @@ export class ConnectionPool {
       `PRAGMA journal_size_limit = ${SEES_FILL ? checkpoint.walBytes : 0}`,
       WRITER_CACHE,
     ];
+    if (erasesDeleted === true) setup.push("PRAGMA secure_delete = ON");
     const isNew =
       !isMemory && incrementalVacuum === true && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
     return isNew ? ["PRAGMA auto_vacuum = INCREMENTAL", ...setup] : setup;

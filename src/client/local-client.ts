@@ -35,6 +35,8 @@ export class LocalClient implements PooledClient {
   #options: ConnectionPoolOptions;
   #pool: ConnectionPool;
   #isClosed = false;
+  /** An erasure of the log that has not begun yet. */
+  #erasing: Promise<void> | undefined;
   /** Counts calls of `close` and `reconnect`: the last one decides. */
   #lifeCycle = 0;
   readonly #transactions = new Set<Transaction>();
@@ -179,6 +181,31 @@ export class LocalClient implements PooledClient {
     const { checkpointer, writer } = this.#pool;
     if (checkpointer === undefined) return { logFrames: 0, checkpointedFrames: 0 };
     return writer.turn((connection) => checkpointer.run(connection));
+  }
+
+  /**
+   * Leaves nothing of what has been deleted in the log; calls that wait for their turn share it. Where that is not
+   * possible now, it is done as soon as it is: the deletion itself is stored.
+   */
+  async eraseLog(): Promise<void> {
+    const pool = this.#pool;
+    const { checkpointer, writer } = pool;
+    if (checkpointer === undefined || this.#isClosed) return;
+    this.#erasing ??= writer
+      .turn((connection) => {
+        this.#erasing = undefined;
+        return checkpointer.erase(connection);
+      })
+      .catch(() => checkpointer.eraseSoon())
+      .finally(() => {
+        this.#erasing = undefined;
+      });
+    await this.#erasing;
+  }
+
+  /** The same, without waiting for it. */
+  eraseLogSoon(): void {
+    this.#pool.checkpointer?.eraseSoon();
   }
 
   async sync(): Promise<Replicated> {

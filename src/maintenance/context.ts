@@ -12,6 +12,8 @@ export interface MaintenanceContext {
   readonly migrations: readonly JournalOptions[];
   readonly encryptionKey: string | undefined;
   readonly announce: (change: Change) => void;
+  /** Leaves nothing of purged records in the file. */
+  readonly erase: () => Promise<void>;
   /** What the repositories of a project would work with, on another executor. */
   readonly forProject: (project: string, executor: Executor) => RepositoryContext;
 }

@@ -77,7 +77,10 @@ export async function pruneStorage(context: MaintenanceContext, policy: PrunePol
         onProgress?.({ phase: "remove", done, total });
       }
     }
-    if (!dryRun) await reclaimSpace(context, policy);
+    if (!dryRun) {
+      await reclaimSpace(context, policy);
+      if (removed.size > 0) await context.erase();
+    }
     return { removed: [...removed.values()], bytes, dryRun };
   } catch (error) {
     throw toStorageError(error);

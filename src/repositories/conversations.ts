@@ -207,7 +207,9 @@ export class ConversationRepository {
 
   /** Removes a conversation for good, with messages, refs and summaries; forks keep what they show. False if there is none. */
   async purge(id: string): Promise<boolean> {
-    return this.#remove("purge", id, (executor) => purgeConversation(this.#context, executor, id));
+    const isGone = await this.#remove("purge", id, (executor) => purgeConversation(this.#context, executor, id));
+    if (isGone) await this.#context.erase?.();
+    return isGone;
   }
 
   /** A page of messages, in `seq` order. Rejects with `NOT_FOUND`. */

@@ -46,6 +46,8 @@ export interface RepositoryContext {
   readonly executor: Executor;
   readonly project: string;
   readonly announce: (change: Change) => void;
+  /** Resolves once the file holds nothing of what has been purged, as far as that is possible now. */
+  readonly erase?: () => Promise<void>;
   readonly now: () => number;
   readonly maxContentChars: number;
   /** Whether contents of memories are stored compressed. */

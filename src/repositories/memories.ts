@@ -305,7 +305,10 @@ export class MemoryRepository {
       ]),
     );
     const isGone = results[2]!.rowsAffected > 0;
-    if (isGone) this.#announce("purge", [id]);
+    if (isGone) {
+      this.#announce("purge", [id]);
+      await this.#context.erase?.();
+    }
     return isGone;
   }
 

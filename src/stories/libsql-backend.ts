@@ -188,6 +188,7 @@ export class LibsqlBackend extends TextBackend {
       return rows.map((row) => row[0] as string);
     });
     this.#announce("purge", ids);
+    await this.#context.erase?.();
   }
 
   async revisions(key: string): Promise<StoryRevision[]> {

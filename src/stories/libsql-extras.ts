@@ -83,7 +83,7 @@ export class LibsqlExtras {
 
   async deletePreference(key: string): Promise<boolean> {
     expectId(key, "key");
-    return (await this.#execute(deletePreference, { key })).rowsAffected > 0;
+    return this.#remove(deletePreference, { key });
   }
 
   async listPreferences(prefix = ""): Promise<string[]> {
@@ -130,7 +130,13 @@ export class LibsqlExtras {
   }
 
   async deleteGithubToken(): Promise<boolean> {
-    return (await this.#execute(deleteToken, {})).rowsAffected > 0;
+    return this.#remove(deleteToken, {});
+  }
+
+  async #remove(statement: ReturnType<typeof prepareStatement>, values: Record<string, string>): Promise<boolean> {
+    const { rowsAffected } = await this.#execute(statement, values);
+    if (rowsAffected > 0) await this.#context.erase?.();
+    return rowsAffected > 0;
   }
 
   #execute(statement: ReturnType<typeof prepareStatement>, values: Parameters<ReturnType<typeof prepareStatement>>[0]) {
