@@ -101,16 +101,20 @@ export async function readFileStats(client: Client, path: string | undefined): P
   };
 }
 
-export async function readHealth(client: Client, path: string, lastError: unknown): Promise<Health> {
+export async function readHealth(
+  client: Client,
+  path: string,
+  { lastError, problem }: { readonly lastError: unknown; readonly problem?: Error | undefined },
+): Promise<Health> {
   const health = {
-    ok: true,
+    ok: problem === undefined,
     path,
     schemaVersion: 0,
     tables: [] as { table: string; rows: number }[],
     walBytes: 0,
     freePages: 0,
   };
-  let failure = lastError;
+  let failure = problem ?? lastError;
   let isAway = false;
   const attempt = async (read: () => Promise<void>): Promise<boolean> => {
     // A server that was waited for in vain is not waited for again.

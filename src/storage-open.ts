@@ -1,10 +1,11 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Client, LibsqlError } from "@libsql/client";
 import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
-import type { LocalClient } from "./client/local-client.js";
+import { LocalClient } from "./client/local-client.js";
 import { openLocalClient } from "./client/open-local.js";
 import { openReplica, openServer } from "./client/remote/open-remote.js";
+import { findMetadata, replicaUnusable } from "./client/remote/replica-files.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { type JournalOptions, migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { OWN_MIGRATIONS } from "./own-migrations.js";
@@ -32,10 +33,21 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
       return { client: openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
     makeFolderOf(target.path);
+    const metadata = findMetadata(target.path);
+    if (metadata.length > 0) return openAsCopy(target, options, metadata);
     return { client: await openFile(target, options), path: target.path };
   } catch (error) {
     throw asOpenError(error, target?.path ?? url);
   }
+}
+
+/** Opens the file of a replica without its primary: what is written to it would not be fetched, but overwritten. */
+function openAsCopy(target: LocalTarget, options: ResolvedStorageOptions, metadata: readonly string[]): OpenTarget {
+  const { path } = target;
+  if (!existsSync(path)) throw replicaUnusable(path, "databaseMissing");
+  const client = openLocalClient(options.client, target, { keepsJournal: true });
+  client.readOnlyBecause = `${path} is an embedded replica, and read-only without \`syncUrl\`: open it with \`syncUrl\` to write to its primary, or delete ${metadata.join(" and ")} to make it a plain database`;
+  return { client, path };
 }
 
 /** Opens a file. One of another program's stays as it is, to the byte: it is looked at before it enters WAL mode. */
@@ -71,6 +83,10 @@ const UNTOUCHED = new Set(["FOREIGN_LEDGER", "MIGRATION_UNKNOWN", "MIGRATION_CHA
 /** Applies or checks the migrations, as the options say. */
 export async function bringUpToDate({ client, path }: OpenTarget, options: ResolvedStorageOptions): Promise<void> {
   if (options.migrate === "skip") return;
+  if (client instanceof LocalClient && client.readOnlyBecause !== undefined) {
+    for (const set of migrationSets(options)) await verify(client, set);
+    return;
+  }
   const { logger, migrateTimeoutMs } = options;
   const isFile = path !== undefined && path !== ":memory:";
   const backupTo = isFile && options.backupBeforeMigrate ? join(dirname(path), "backups") : undefined;

@@ -245,7 +245,11 @@ export class Storage implements Repositories {
 
   /** How the storage is; never rejects. */
   health(): Promise<Health> {
-    return readHealth(this.client, this.#path ?? this.#options.client.url.replace(/\?.*$/, ""), this.#lastError);
+    const { client } = this;
+    const problem =
+      client instanceof ReplicaClient ? (toStorageError(client.findProblem()) as Error | undefined) : undefined;
+    const path = this.#path ?? this.#options.client.url.replace(/\?.*$/, "");
+    return readHealth(client, path, { lastError: this.#lastError, problem });
   }
 
   /**
@@ -288,7 +292,7 @@ export class Storage implements Repositories {
    * full-text indexes anew. Other findings are `left`. Rejects with CORRUPT, and writes nothing, where the file is damaged.
    */
   async repair(findings: readonly Finding[], options: LongCallOptions = {}): Promise<RepairResult> {
-    this.#assertOutside("write");
+    this.#assertWritable();
     return repairStorage(this.#maintenance, findings, this.#guarded(options));
   }
 
@@ -297,7 +301,7 @@ export class Storage implements Repositories {
    * an index is filled, which takes a second or two for 100,000 memories. An abort leaves the indexes as they were.
    */
   async reindex(options: LongCallOptions = {}): Promise<ReindexResult> {
-    this.#assertOutside("write");
+    this.#assertWritable();
     return reindexStorage(this.#maintenance, this.#guarded(options));
   }
 
@@ -312,7 +316,7 @@ export class Storage implements Repositories {
    * await storage.prune({ olderThan: new Date(Date.now() - 90 * 86_400_000), maxRows: 100_000, dryRun: true });
    */
   async prune(policy: PrunePolicy): Promise<PruneResult> {
-    this.#assertOutside("write");
+    this.#assertWritable();
     return pruneStorage(this.#maintenance, this.#guarded(policy));
   }
 
@@ -338,7 +342,7 @@ export class Storage implements Repositories {
    * id that the project has already, unless `onConflict` is "skip" or "replace".
    */
   async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
-    this.#assertOutside("write");
+    this.#assertWritable();
     return importStorage(this.#maintenance, stream, this.#guarded(options));
   }
 
@@ -364,7 +368,7 @@ export class Storage implements Repositories {
 
   #localPool(method: string): ConnectionPool {
     // It takes the write lock for a moment, which an open transaction of the caller's own would hold.
-    this.#assertOutside("write");
+    this.#assertWritable();
     if (this.client instanceof LocalClient) {
       if (this.client.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
       return this.client.pool;
@@ -462,6 +466,16 @@ export class Storage implements Repositories {
       "WRONG_HANDLE",
       "This storage was used inside a callback of its own transaction(): use the handle that the callback was given",
     );
+  }
+
+  /** Before maintenance, which works on connections of its own. */
+  #assertWritable(): void {
+    this.#assertOutside("write");
+    try {
+      if (this.client instanceof LocalClient) this.client.assertWritable();
+    } catch (error) {
+      throw toStorageError(error);
+    }
   }
 
   /** Options of a long call: an `onProgress` that rejects is an `error` event, and ends the call at its next step. */

@@ -42,6 +42,8 @@ export class LocalClient implements PooledClient {
   readonly #transactions = new Set<Transaction>();
   /** Asked before each call; what it throws rejects the call. Storage refuses its outer handle through it. */
   guard: ((access: Access) => void) | undefined;
+  /** Why this client refuses every write, where it does. */
+  readOnlyBecause: string | undefined;
 
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
@@ -65,7 +67,7 @@ export class LocalClient implements PooledClient {
     const bound = bindInput(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
     const { statement } = bound;
     assertAllowed(statement, this.#options.isMemory);
-    this.guard?.(statement.kind === "read" ? "read" : "write");
+    this.#admit(statement.kind === "read" ? "read" : "write");
     switch (statement.kind) {
       case "read": {
         const due = turnWhenDue();
@@ -101,7 +103,7 @@ export class LocalClient implements PooledClient {
     if (pool.readers === undefined || pool.hasTemporaryTables || statement.kind !== "read") {
       return this.execute(input as InStatement);
     }
-    this.guard?.("read");
+    this.#admit("read");
     const trace = new Error("taken");
     await pool.ready();
     const connection = await pool.readers.acquire();
@@ -121,7 +123,7 @@ export class LocalClient implements PooledClient {
     const pool = this.#pool;
     const bound = inputs.map((input) => assertNoCommit(pool.bind(input)));
     const isRead = mode === "read" || bound.every(({ statement }) => statement.kind === "read");
-    this.guard?.(isRead ? "read" : "write");
+    this.#admit(isRead ? "read" : "write");
     const mayUseReader = isRead && pool.readers !== undefined && !pool.hasTemporaryTables;
     if (mayUseReader && !bound.some(({ statement }) => statement.readsWriterState)) {
       try {
@@ -138,7 +140,7 @@ export class LocalClient implements PooledClient {
 
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
     this.#assertOpen();
-    this.guard?.("write");
+    this.#admit("write");
     expectStatements(inputs);
     const pool = this.#pool;
     const bound = inputs.map((input) => pool.bind(input));
@@ -156,13 +158,13 @@ export class LocalClient implements PooledClient {
   async transaction(mode: TransactionMode = "write"): Promise<Transaction> {
     this.#assertOpen();
     assertMode(mode);
-    this.guard?.(mode === "read" ? "read" : "write");
+    this.#admit(mode === "read" ? "read" : "write");
     return mode === "read" && this.#pool.readers !== undefined ? this.#readTransaction() : this.#writeTransaction(mode);
   }
 
   async executeMultiple(sql: string): Promise<void> {
     this.#assertOpen();
-    this.guard?.("write");
+    this.#admit("write");
     if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
     const script = splitScript(sql).map((part) => parseStatement(part.sql));
     for (const statement of script) assertAllowed(statement, this.#options.isMemory);
@@ -177,7 +179,7 @@ export class LocalClient implements PooledClient {
   /** Moves the WAL into the database file now, waiting for the write lock up to `busyTimeoutMs`. */
   async checkpoint(): Promise<CheckpointResult> {
     this.#assertOpen();
-    this.guard?.("write");
+    this.#admit("write");
     const { checkpointer, writer } = this.#pool;
     if (checkpointer === undefined) return { logFrames: 0, checkpointedFrames: 0 };
     return writer.turn((connection) => checkpointer.run(connection));
@@ -364,9 +366,20 @@ export class LocalClient implements PooledClient {
     });
   }
 
+  /** Throws SQLITE_READONLY where every write is refused. */
+  assertWritable(): void {
+    if (this.readOnlyBecause === undefined) return;
+    throw new LibsqlError(this.readOnlyBecause, "SQLITE_READONLY", "READONLY_REPLICA", 8);
+  }
+
+  #admit(access: Access): void {
+    if (access === "write") this.assertWritable();
+    this.guard?.(access);
+  }
+
   #openPool(): ConnectionPool {
     const pool = new ConnectionPool(this.#options);
-    pool.guard = (access) => this.guard?.(access);
+    pool.guard = (access) => this.#admit(access);
     pool.openEagerly();
     return pool;
   }

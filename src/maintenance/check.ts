@@ -2,6 +2,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { guardProgress } from "../callbacks.js";
 import { parseLocalUrl } from "../client/file-url.js";
+import { findMetadata, replicaAdvice } from "../client/remote/replica-files.js";
 import { transactionExecutor } from "../client-executor.js";
 import { StorageError } from "../errors.js";
 import { urlText } from "../locations.js";
@@ -79,7 +80,9 @@ export async function checkFile(file: string | URL, options: CheckFileOptions = 
 export async function checkPath(path: string, target: CheckTarget, options: CheckOptions): Promise<CheckResult> {
   const { deep, onProgress, signal } = resolve(options);
   const unreadable = whyUnreadable(path);
-  if (unreadable !== undefined) return toResult([unreadable]);
+  if (unreadable !== undefined) {
+    return toResult([findMetadata(path).length === 0 ? unreadable : forReplica(path, unreadable)]);
+  }
   const findings: Finding[] = [];
   for (let phases: readonly Phase[] = PHASES; phases.length > 0; ) {
     const { hasEnded, last, reason } = await runChild(
@@ -97,7 +100,14 @@ export async function checkPath(path: string, target: CheckTarget, options: Chec
     // What comes after it may be readable all the same.
     phases = last === undefined ? [] : PHASES.slice(PHASES.indexOf(last) + 1);
   }
-  return toResult([...findings, ...describeLog(path)]);
+  const all = [...findings, ...describeLog(path)];
+  return toResult(findMetadata(path).length === 0 ? all : all.map((finding) => forReplica(path, finding)));
+}
+
+/** A replica is fetched again, not restored. */
+function forReplica(path: string, finding: Finding): Finding {
+  const message = finding.message.replace(/[.:] (?:copy it with its -wal, then )?restore a backup.*$/is, "");
+  return message === finding.message ? finding : { ...finding, message: `${message}. ${replicaAdvice(path)}` };
 }
 
 function resolve(options: CheckOptions): CheckOptions & { readonly deep: boolean } {

@@ -6,7 +6,7 @@ import type { SettledClientConfig } from "../index.js";
 import { LocalClient } from "../local-client.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
-import { makePrivate } from "./replica-files.js";
+import { assertNotPlain, makePrivate } from "./replica-files.js";
 import { ReplicaRelay } from "./replica-relay.js";
 import { ReplicaSync } from "./replica-sync.js";
 
@@ -63,6 +63,7 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
   assertHttp("syncUrl", syncUrl);
   const { syncUrl: _, syncInterval: __, encryptionKey: ___, ...shared } = config;
   const { path } = local;
+  assertNotPlain(path);
   const isNew = !existsSync(path);
   const { acquireTimeoutMs } = options;
   const limits = { requestTimeoutMs, maxResponseBytes, acquireTimeoutMs };

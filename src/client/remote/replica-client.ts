@@ -16,6 +16,7 @@ import type { ClientStats } from "../pooled-client.js";
 import { parseStatement } from "../sql.js";
 import type { RemoteClient, RemoteStats } from "./remote-client.js";
 import { UnavailableError } from "./remote-error.js";
+import { findMetadata, inodeOf, replicaUnusable } from "./replica-files.js";
 import type { ReplicaSync } from "./replica-sync.js";
 
 export interface ReplicaClientOptions {
@@ -41,6 +42,8 @@ export class ReplicaClient implements Client {
   readonly #options: ReplicaClientOptions;
   readonly #primary: RemoteClient;
   #local: LocalClient | undefined;
+  /** Of the file that `#local` reads. */
+  #inode: string | undefined;
   /** Whether the primary has, or may have, writes of this client that are not here yet. */
   #isBehind = false;
   #writeCount = 0;
@@ -91,21 +94,20 @@ export class ReplicaClient implements Client {
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
     const statement = typeof input === "string" && args !== undefined ? { sql: input, args } : input;
     if (!isRead(statement)) return this.#write(() => this.#primary.execute(statement));
-    const reader = await this.#reader();
-    return reader.execute(statement);
+    return this.#read((reader) => reader.execute(statement));
   }
 
   /** The same for a read that takes long: it leaves the event loop free. */
   async executeOffThread(input: InStatement): Promise<ResultSet> {
-    const reader = await this.#reader();
-    return reader instanceof LocalClient ? reader.executeOffThread(input) : reader.execute(input);
+    return this.#read((reader) =>
+      reader instanceof LocalClient ? reader.executeOffThread(input) : reader.execute(input),
+    );
   }
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
     expectStatements(inputs);
     if (mode !== "read" && !inputs.every(isRead)) return this.#write(() => this.#primary.batch(inputs, mode));
-    const reader = await this.#reader();
-    return reader.batch(inputs, "read");
+    return this.#read((reader) => reader.batch(inputs, "read"));
   }
 
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
@@ -117,7 +119,7 @@ export class ReplicaClient implements Client {
   }
 
   async transaction(mode: TransactionMode = "write"): Promise<Transaction> {
-    if (mode === "read") return (await this.#reader()).transaction("read");
+    if (mode === "read") return this.#read((reader) => reader.transaction("read"));
     const transaction = await this.#primary.transaction(mode);
     const commit = () => this.#write(() => transaction.commit());
     return new Proxy(transaction, {
@@ -127,6 +129,16 @@ export class ReplicaClient implements Client {
         return typeof value === "function" ? value.bind(target) : value;
       },
     });
+  }
+
+  /** Why reads no longer come from the file, or from a file that is gone; undefined while all is well. */
+  findProblem(): LibsqlError | undefined {
+    const { path, sync } = this.#options;
+    if (sync.unusable !== undefined) return sync.unusable;
+    const isSame = this.#inode === undefined || inodeOf(path) === this.#inode;
+    return isSame && (this.#inode === undefined || findMetadata(path).length > 0)
+      ? undefined
+      : replicaUnusable(path, "replaced");
   }
 
   /** Fetches what the primary has. Rejects with UNAVAILABLE; the file then has what it had. */
@@ -170,14 +182,36 @@ export class ReplicaClient implements Client {
     return result;
   }
 
-  /** Who answers reads: the file, up to date with the writes of this client; the primary while there is no file. */
+  async #read<T>(work: (reader: Client) => Promise<T>): Promise<T> {
+    const reader = await this.#reader();
+    try {
+      return await work(reader);
+    } catch (error) {
+      const isDamaged = reader !== this.#primary && /^SQLITE_(CORRUPT|NOTADB)$/.test((error as LibsqlError).code);
+      if (!isDamaged) throw error;
+      const reason = `SQLite cannot read it (${(error as Error).message}), or its encryption key is another one`;
+      throw replicaUnusable(this.#options.path, { reason });
+    }
+  }
+
+  /**
+   * Who answers reads: the file, up to date with the writes of this client; the primary while there is no file, or
+   * none that can be fetched into.
+   */
   async #reader(): Promise<Client> {
     this.#assertOpen();
     this.guard?.("read");
-    if (this.#isBehind && this.#options.readYourWrites) await this.sync();
     const { sync, openLocal } = this.#options;
+    if (this.#isBehind && this.#options.readYourWrites && sync.unusable === undefined) {
+      await this.sync().catch((error: unknown) => {
+        if (sync.unusable === undefined) throw error;
+      });
+    }
     if (sync.unusable !== undefined) return this.#primary;
-    if (this.#local === undefined && sync.isComplete && this.#hasFile()) this.#local = openLocal();
+    if (this.#local === undefined && sync.isComplete && this.#hasFile()) {
+      this.#local = openLocal();
+      this.#inode = inodeOf(this.#options.path);
+    }
     return this.#local ?? this.#primary;
   }
 

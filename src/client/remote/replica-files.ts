@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync } from "node:fs";
+import { chmodSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LibsqlError } from "@libsql/client";
 
@@ -28,11 +28,36 @@ const REASONS = {
 /** Says which files to delete; only that, or fetching again, cures such a file. */
 export function replicaUnusable(path: string, why: Unusable): LibsqlError {
   const reason = typeof why === "string" ? REASONS[why] : why.reason;
-  const elsewhere = why === "plain" ? ", or open it without `syncUrl`" : "";
+  const elsewhere = why === "plain" ? ". To keep it, open it without `syncUrl`" : "";
   return new LibsqlError(
-    `${path} cannot be used as a replica: ${reason}. Close it, delete ${listFiles(path)} (those that exist) and open it again, which fetches everything from the primary${elsewhere}`,
+    `${path} cannot be used as a replica: ${reason}. ${replicaAdvice(path)}${elsewhere}`,
     "REPLICA_UNUSABLE",
   );
+}
+
+/** The way out for a replica whose file is damaged or not its own. */
+export function replicaAdvice(path: string): string {
+  return `Close it, delete ${listFiles(path)} (those that exist), and open it again with \`syncUrl\`, which fetches everything from the primary`;
+}
+
+/** The metadata files next to a database, which make it a replica. */
+export function findMetadata(path: string): string[] {
+  return METADATA_SUFFIXES.map((suffix) => path + suffix).filter((file) => exists(file));
+}
+
+/** Refuses a database that was not fetched from a primary, before anything is written next to it. */
+export function assertNotPlain(path: string): void {
+  if (exists(path) && findMetadata(path).length === 0) throw replicaUnusable(path, "plain");
+}
+
+/** Which file a name stands for, to tell whether another one has taken its place. */
+export function inodeOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`;
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** SQLite and libSQL have made the files readable for everyone that the umask lets in. */

@@ -76,12 +76,19 @@ const metadataFile = () => suffixes.map((suffix) => path + suffix).find((file) =
 
 async function takeLock(waitMs) {
   const end = performance.now() + waitMs;
-  lock ??= new Database(lockPath);
-  for (;;) {
+  for (let mayReopen = true; ; ) {
     try {
+      lock ??= new Database(lockPath);
       lock.exec("BEGIN EXCLUSIVE");
       return;
     } catch (error) {
+      if (error.code !== "SQLITE_BUSY" && mayReopen) {
+        // The file of the lock has been deleted.
+        lock?.close();
+        lock = undefined;
+        mayReopen = false;
+        continue;
+      }
       if (error.code !== "SQLITE_BUSY") throw error;
       if (performance.now() >= end) throw Object.assign(new Error("busy"), { isBusy: true });
       await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 20));
@@ -139,12 +146,15 @@ function readFingerprint() {
   }
 }
 
+function assertNotReplaced() {
+  if (opened === undefined) return;
+  if (inodeOf(path) !== opened.path || inodeOf(opened.metadataFile) !== opened.metadata) throw new UnusableError("replaced");
+}
+
 /** Throws where the files are not those of a replica that can go on. */
 function assertUsable(state) {
-  if (opened !== undefined) {
-    if (inodeOf(path) !== opened.path || inodeOf(opened.metadataFile) !== opened.metadata) throw new UnusableError("replaced");
-    return;
-  }
+  assertNotReplaced();
+  if (opened !== undefined) return;
   const exists = statOf(path) !== undefined;
   if (metadataFile() === undefined) {
     if (exists) throw new UnusableError("plain");
@@ -153,10 +163,19 @@ function assertUsable(state) {
   const fetched = readMetadata();
   if (fetched === undefined) return;
   if (!exists || (sizeOf(path) === 0 && sizeOf(path + "-wal") === 0)) throw new UnusableError("databaseMissing");
-  if (state?.metadata === fetched && state.fingerprint !== readFingerprint()) throw new UnusableError("mismatch");
+  if (state?.metadata !== fetched) return;
+  let fingerprint;
+  try {
+    fingerprint = readFingerprint();
+  } catch (error) {
+    if (error.code === "SQLITE_BUSY") throw error;
+    throw new UnusableError({ reason: "SQLite cannot read it (" + error.message + "), or its encryption key is another one" });
+  }
+  if (fingerprint !== state.fingerprint) throw new UnusableError("mismatch");
 }
 
 async function fetchAll({ id, waitMs }) {
+  assertNotReplaced();
   await takeLock(waitMs);
   try {
     const state = readState();
