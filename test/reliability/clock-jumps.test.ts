@@ -1,0 +1,144 @@
+import { expect, test } from "vitest";
+import { openStories } from "../../src/stories/index.js";
+import { type Random, seededRandom } from "../support/random.js";
+import { report } from "../support/reliability-table.js";
+import { tempFileStorage } from "../support/storage.js";
+import { tempDatabase } from "../support/temp.js";
+
+const HOUR_MS = 3_600_000;
+const START = Date.UTC(2026, 0, 15);
+
+/** A clock that jumps by hours, back and forth, and at times stands still. */
+function jumpingClock(random: Random) {
+  let time = START;
+  return {
+    now: () => time,
+    jump() {
+      time += random.pick([0, 0, 1, 1, 1000, HOUR_MS, 26 * HOUR_MS, -HOUR_MS, -26 * HOUR_MS]);
+      return time;
+    },
+  };
+}
+
+interface Page {
+  readonly items: readonly { readonly id: string }[];
+  readonly nextCursor: string | undefined;
+}
+
+test("whatever the clock does, lists have one order and their pages skip and repeat nothing", async () => {
+  const random = seededRandom("clock jumps");
+  const clock = jumpingClock(random);
+  await using t = await tempFileStorage({ now: clock.now });
+  const { memories, sessions, conversations } = t.storage;
+  let inserts = 0;
+  const areas = {
+    memories: {
+      insert: (id: string) => memories.insert({ id, content: id }),
+      page: (cursor?: string): Promise<Page> => memories.list({ limit: 7, cursor }),
+    },
+    sessions: {
+      insert: (id: string) => sessions.start(id),
+      page: (cursor?: string): Promise<Page> => sessions.list({ limit: 7, cursor }),
+    },
+    conversations: {
+      insert: (id: string) => conversations.insert({ id }),
+      page: (cursor?: string): Promise<Page> => conversations.list({ limit: 7, orderBy: "createdAt", cursor }),
+    },
+  };
+  for (const [name, { insert, page }] of Object.entries(areas)) {
+    const times = new Map<string, number>();
+    const add = async () => {
+      const id = `${name} ${inserts++}`;
+      times.set(id, clock.jump());
+      await insert(id);
+    };
+    while (times.size < 60) await add();
+    // Newest first; of equal times the one inserted last comes first.
+    const inOrder = () =>
+      [...times].map(([id, time], at) => ({ id, time, at })).sort((a, b) => b.time - a.time || b.at - a.at);
+    const before = inOrder().map(({ id }) => id);
+    const found: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const { items, nextCursor } = await page(cursor);
+      found.push(...items.map(({ id }) => id));
+      cursor = nextCursor;
+      // Between the pages others insert, with times before, on and after the place of the cursor.
+      await add();
+    } while (cursor !== undefined);
+    expect(new Set(found).size, name).toBe(found.length);
+    expect(
+      found.filter((id) => before.includes(id)),
+      name,
+    ).toEqual(before);
+    const after = inOrder().map(({ id }) => id);
+    expect(found, name).toEqual(after.filter((id) => found.includes(id)));
+  }
+  report({ what: "lists under jumping clocks", tried: inserts, unit: "inserts", lost: 0 });
+});
+
+test("the active session is the one started last by the clock, and ends by it", async () => {
+  const random = seededRandom("clock jumps of sessions");
+  const clock = jumpingClock(random);
+  await using t = await tempFileStorage({ now: clock.now });
+  const { sessions } = t.storage;
+  const open = new Map<string, { time: number; at: number }>();
+  for (let n = 0; n < 60; n++) {
+    const time = clock.jump();
+    if (open.size > 3 && random.below(3) === 0) {
+      const id = random.pick([...open.keys()]);
+      const ended = await sessions.end(id);
+      expect(ended?.endedAt?.getTime()).toBe(time);
+      open.delete(id);
+    } else {
+      open.set(`s${n}`, { time, at: n });
+      await sessions.start(`s${n}`);
+    }
+    const newest = [...open].sort(([, a], [, b]) => b.time - a.time || b.at - a.at)[0]![0];
+    expect((await sessions.active())?.id).toBe(newest);
+  }
+});
+
+test("prune by age removes what was changed before the time given, and nothing else, in whatever order it came", async () => {
+  const random = seededRandom("clock jumps and prune");
+  const clock = jumpingClock(random);
+  await using t = await tempFileStorage({ now: clock.now });
+  const changed = new Map<string, number>();
+  for (let n = 0; n < 80; n++) {
+    changed.set(`m${n}`, clock.jump());
+    await t.storage.memories.insert({ id: `m${n}`, content: `memory ${n}` });
+  }
+  for (let n = 0; n < 20; n++) {
+    const id = `m${random.below(80)}`;
+    const time = clock.jump();
+    const memory = await t.storage.memories.update(id, { content: `changed ${n}` });
+    expect(memory?.updatedAt.getTime()).toBeGreaterThanOrEqual(time);
+    changed.set(id, memory!.updatedAt.getTime());
+  }
+  const times = [...changed.values()].sort((a, b) => a - b);
+  const olderThan = times[40]!;
+  const old = [...changed].filter(([, time]) => time < olderThan).map(([id]) => id);
+  const { removed } = await t.storage.prune({ area: "memories", olderThan: new Date(olderThan) });
+  expect(removed.reduce((sum, { rows }) => sum + rows, 0)).toBe(old.length);
+  const left = await t.storage.memories.list({ limit: 200 });
+  expect(left.items.map(({ id }) => id).sort()).toEqual([...changed.keys()].filter((id) => !old.includes(id)).sort());
+});
+
+test("stories count their revisions on, and keep them in order, whatever the clock does", async () => {
+  const random = seededRandom("clock jumps of stories");
+  for (const backend of ["filesystem", "libsql"] as const) {
+    await using db = await tempDatabase();
+    const clock = jumpingClock(random);
+    const service = await openStories({ backend, path: `${db.dir}/place`, now: clock.now });
+    for (let n = 1; n <= 15; n++) {
+      clock.jump();
+      const { revision } = await service.saveStory("a", { text: `${n}` }, { expectedRevision: n - 1 });
+      expect(revision).toBe(n);
+    }
+    expect((await service.revisions("a")).map(({ revision }) => revision)).toEqual(
+      Array.from({ length: 15 }, (_, i) => 15 - i),
+    );
+    expect(await service.loadStory("a")).toEqual({ text: "15" });
+    await service.close();
+  }
+});
