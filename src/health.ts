@@ -3,6 +3,7 @@ import type { Client, Row } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
 import { LocalClient } from "./client/local-client.js";
 import { StorageError, toStorageError } from "./errors.js";
+import { describePlace } from "./file-place.js";
 import { scalar } from "./repositories/executor.js";
 import { toStatement } from "./repositories/statements.js";
 import {
@@ -51,6 +52,8 @@ export interface Health {
   readonly fts: boolean;
   /** The last failure of the storage as text, the one met just now included; undefined if there was none. */
   readonly lastError: string | undefined;
+  /** What speaks against the place of the file: a network file system, a synchronized folder; else undefined. */
+  readonly place: string | undefined;
 }
 
 const TABLES = [
@@ -148,7 +151,8 @@ export async function readHealth(
   });
   // Last, so that it is the failure that is told.
   if (client instanceof LocalClient) await attempt(async () => client.assertInPlace());
-  return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure) };
+  const place = client instanceof LocalClient ? describePlace(path) : undefined;
+  return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure), place };
 }
 
 /** What can be told at once: rows that an index lacks or has too many, and terms of rows that have none. */

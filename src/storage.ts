@@ -14,6 +14,7 @@ import { ClientExecutor } from "./client-executor.js";
 import { drizzleInScope, type StorageDatabase } from "./drizzle-scope.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { EventHub, type StorageEvents } from "./events.js";
+import { describePlace } from "./file-place.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
 import type { LongCallOptions } from "./long-call.js";
 import {
@@ -90,6 +91,8 @@ export async function openStorage(target?: string | URL | StorageOptions): Promi
   const { client, path } = opened;
   try {
     await bringUpToDate(opened, options);
+    const place = path === undefined ? undefined : describePlace(path);
+    if (place !== undefined) options.logger?.warn(place);
     return new Storage(client, options, path);
   } catch (error) {
     await client.close();
