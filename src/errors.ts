@@ -56,6 +56,9 @@ export interface StorageErrorOptions {
   readonly table?: string | undefined;
   readonly columns?: readonly string[] | undefined;
   readonly line?: number | undefined;
+  readonly index?: number | undefined;
+  readonly id?: string | undefined;
+  readonly messageIndex?: number | undefined;
 }
 
 /** Base of every error that the library throws on purpose. Match on `code`, never on `message`. */
@@ -72,6 +75,12 @@ export class StorageError extends Error {
   readonly columns: readonly string[] | undefined;
   /** The line of an import, or of a migration file, where it is wrong; the first is 1. */
   readonly line: number | undefined;
+  /** Which record of a batch it is about, from 0; a TypeError or RangeError about one has it too. */
+  readonly index: number | undefined;
+  /** The id of that record, where it has one. */
+  readonly id: string | undefined;
+  /** Which message of that conversation, from 0. */
+  readonly messageIndex: number | undefined;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
@@ -81,6 +90,9 @@ export class StorageError extends Error {
     this.table = options.table;
     this.columns = options.columns;
     this.line = options.line;
+    this.index = options.index;
+    this.id = options.id;
+    this.messageIndex = options.messageIndex;
   }
 }
 

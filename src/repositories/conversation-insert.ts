@@ -1,9 +1,11 @@
 import { sql } from "drizzle-orm";
 import { ALL_VISIBLE, conversations, messages } from "../schema/conversations.js";
 import { expectArray, expectKeys } from "./arguments.js";
+import { inMessage } from "./batch.js";
 import { messageColumnNames, messageValues, toRow, withoutRepeated } from "./conversation-append.js";
 import {
   CONVERSATION_KEYS,
+  type Conversation,
   type ConversationDraft,
   type MessageDraft,
   type NewConversation,
@@ -14,7 +16,7 @@ import type { RepositoryContext } from "./executor.js";
 import { inParts, jsonRows, prepareStatement, type Statement } from "./statements.js";
 
 /** A checked input. */
-interface NewDraft extends ConversationDraft {
+export interface NewDraft extends ConversationDraft {
   readonly messages: readonly MessageDraft[];
 }
 
@@ -38,8 +40,32 @@ export function toNewDraft(context: RepositoryContext, input: NewConversation): 
   expectKeys("a conversation", input, [...CONVERSATION_KEYS, "messages"]);
   const { messages: inputs = [], ...own } = input;
   expectArray("messages", inputs, "messages");
-  const drafts = inputs.map((message) => toMessageDraft(context, message));
-  return { ...toConversationDraft(context, own), messages: withoutRepeated(drafts) };
+  const draft = toConversationDraft(context, own);
+  const drafts = inputs.map((message, messageIndex) => {
+    try {
+      return toMessageDraft(context, message);
+    } catch (error) {
+      throw inMessage(error, messageIndex);
+    }
+  });
+  return { ...draft, messages: withoutRepeated(drafts) };
+}
+
+/** The record of a draft that has just been stored. */
+export function draftToConversation(project: string, draft: NewDraft, updatedAt: Date): Conversation {
+  const { id, title, tags, metadata, createdAt, messages } = draft;
+  return {
+    id,
+    project,
+    title,
+    tags: JSON.parse(tags) as string[],
+    metadata: JSON.parse(metadata) as Record<string, unknown>,
+    messageCount: messages.length,
+    forkedFrom: null,
+    createdAt: new Date(createdAt),
+    updatedAt,
+    deletedAt: null,
+  };
 }
 
 /** The statements that store drafts as new conversations with their messages. */

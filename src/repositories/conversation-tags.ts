@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { conversations, conversationTags, messages } from "../schema/conversations.js";
-import { expectId } from "./arguments.js";
+import { expectId, expectText, MAX_NAME_CHARS } from "./arguments.js";
+import { checkEach } from "./batch.js";
 import { findMessage } from "./conversation-chain.js";
 import { toTags } from "./conversation-record.js";
 import { updateMessageRow } from "./conversation-update.js";
@@ -60,6 +61,7 @@ export async function countTags({ project, executor }: RepositoryContext): Promi
 /** Throws TypeError or RangeError unless there is an id and at least one tag. */
 export function expectTags(id: string, tags: readonly string[]): string[] {
   expectId(id);
+  checkEach(tags, (tag) => expectText("tags", tag, MAX_NAME_CHARS));
   const distinct = toTags("tags", tags);
   if (distinct.length === 0) throw new RangeError("Expected `tags` to be at least one tag, got none");
   return distinct;

@@ -2,10 +2,12 @@ import { sql } from "drizzle-orm";
 import { expectation } from "../options.js";
 import { conversations } from "../schema/conversations.js";
 import { definedOnly, expectArray, expectId, expectKeys, expectLimit } from "./arguments.js";
+import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "./batch.js";
 import { appendMessages } from "./conversation-append.js";
+import { atTakenConversation, atTakenMessage, insertConversationsOver } from "./conversation-batch.js";
 import { findMessage, noConversation, readChain, requireChain } from "./conversation-chain.js";
 import { expectForkOptions, type ForkOptions, findConversation, forkConversation } from "./conversation-fork.js";
-import { insertConversations, toNewDraft } from "./conversation-insert.js";
+import { draftToConversation, insertConversations, type NewDraft, toNewDraft } from "./conversation-insert.js";
 import { type ListConversationsOptions, listConversations } from "./conversation-list.js";
 import {
   type Conversation,
@@ -85,18 +87,38 @@ export class ConversationRepository {
    * the ids already, for a conversation or a message, deleted ones included.
    */
   async insert(input: NewConversation = {}): Promise<Conversation> {
-    const [conversation] = await this.insertMany([input]);
+    const [conversation] = await this.#insertAll([toNewDraft(this.#context, input)]);
     return conversation!;
   }
 
   /**
    * Makes all of them, with their messages, or none. What loads most in the least time: a thousand messages share a
-   * statement, whichever conversations they belong to.
+   * statement, whichever conversations they belong to. An error about one of them has its `index` and `id`, and the
+   * `messageIndex` where it is about one of its messages.
+   *
+   * With `onConflict`, a taken id is no error, and the answer holds what is stored now, in the order of `inputs`:
+   * `replace` puts the messages given in the place of those that were there. Rejects with `CONFLICT` all the same where
+   * a fork shows messages that would go, or where the id of a message is taken.
    */
-  async insertMany(inputs: readonly NewConversation[]): Promise<Conversation[]> {
+  async insertMany(inputs: readonly NewConversation[], options: BatchOptions = {}): Promise<Conversation[]> {
     expectArray("inputs", inputs, "conversations");
-    const drafts = inputs.map((input) => toNewDraft(this.#context, input));
+    const onConflict = toOnConflict("insertMany", options);
+    const drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
     if (drafts.length === 0) return [];
+    if (onConflict === "fail") {
+      return this.#insertAll(drafts).catch(async (error: unknown) => {
+        throw isOfRecord(error) ? await atTakenConversation(this.#context, error, drafts) : error;
+      });
+    }
+    const { conversations, inserted, updated } = await asStorageErrors(() =>
+      insertConversationsOver(this.#context, drafts, onConflict),
+    );
+    if (inserted.length > 0) this.#announce("insert", ...inserted);
+    if (updated.length > 0) this.#announce("update", ...updated);
+    return conversations;
+  }
+
+  async #insertAll(drafts: readonly NewDraft[]): Promise<Conversation[]> {
     const time = new Date(this.#context.now());
     const statements = insertConversations({ ...this.#context, now: () => time.getTime() }, drafts);
     await asStorageErrors(async () =>
@@ -109,18 +131,7 @@ export class ConversationRepository {
       ...drafts.map(({ id }) => id),
       ...drafts.flatMap(({ messages }) => messages.map(({ id }) => id)),
     );
-    return drafts.map(({ id, title, tags, metadata, createdAt, messages }) => ({
-      id,
-      project: this.#context.project,
-      title,
-      tags: JSON.parse(tags) as string[],
-      metadata: JSON.parse(metadata) as Record<string, unknown>,
-      messageCount: messages.length,
-      forkedFrom: null,
-      createdAt: new Date(createdAt),
-      updatedAt: time,
-      deletedAt: null,
-    }));
+    return drafts.map((draft) => draftToConversation(this.#context.project, draft, time));
   }
 
   /**
@@ -134,14 +145,19 @@ export class ConversationRepository {
     expectId(conversationId, "conversationId");
     if (Array.isArray(input)) expectArray("messages", input, "messages");
     const inputs = Array.isArray(input) ? (input as readonly MessageInput[]) : [input as MessageInput];
-    const drafts = inputs.map((one) => toMessageDraft(this.#context, one));
+    const isBatch = Array.isArray(input);
+    const toDraft = (one: MessageInput) => toMessageDraft(this.#context, one);
+    const drafts = isBatch ? checkEach(inputs, toDraft) : inputs.map(toDraft);
+    const { executor } = this.#context;
     const { messages, stored } = await asStorageErrors(async () => {
-      if (drafts.length > 0) return appendMessages(this.#context, this.#context.executor, conversationId, drafts);
-      await requireChain(this.#context, this.#context.executor, conversationId);
+      if (drafts.length > 0) return appendMessages(this.#context, executor, conversationId, drafts);
+      await requireChain(this.#context, executor, conversationId);
       return { messages: [], stored: [] };
+    }).catch(async (error: unknown) => {
+      throw isBatch && isOfRecord(error) ? await atTakenMessage(this.#context, executor, error, drafts) : error;
     });
     this.#announce("insert", ...stored);
-    return Array.isArray(input) ? messages : messages[0]!;
+    return isBatch ? messages : messages[0]!;
   }
 
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation | undefined> {
@@ -154,7 +170,7 @@ export class ConversationRepository {
   /** The conversations that exist among `ids`, in the order of `ids`. */
   async getMany(ids: readonly string[]): Promise<Conversation[]> {
     expectArray("ids", ids, "ids");
-    for (const id of ids) expectId(id);
+    checkEach(ids, (id) => expectId(id));
     const { project, executor } = this.#context;
     const { rows } = await asStorageErrors(() => executor.execute(selectMany({ project, ids: JSON.stringify(ids) })));
     const byId = new Map(rows.map((row) => [row[1] as string, toConversation(project, row)]));

@@ -92,6 +92,11 @@ export function toEdge(row: ArrayLike<unknown>): GraphEdge {
   };
 }
 
+/** The record of a draft that has just been stored. */
+export function draftToEdge({ id, from, to, type, weight, data }: EdgeDraft): GraphEdge {
+  return { id, from, to, type, weight, data: JSON.parse(data) as Record<string, unknown> };
+}
+
 export const selectEdge = prepareStatement(sql`select ${edgeColumns} from ${edgesWithNodes}
   where e.project = ${project} and e.id = ${sql.placeholder("id")}`);
 

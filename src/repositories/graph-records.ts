@@ -3,12 +3,21 @@ import { StorageError } from "../errors.js";
 import { compareCodePoints } from "../graph/code-points.js";
 import { graphEdges, graphLabels, graphNodes } from "../schema/graph.js";
 import { expectArray, expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "./arguments.js";
+import {
+  atRecord,
+  type BatchOptions,
+  checkEach,
+  firstTaken,
+  isOfRecord,
+  settleConflicts,
+  toOnConflict,
+} from "./batch.js";
 import { decodeTexts, encodeTexts, type Page } from "./cursor.js";
-import { asStorageErrors, type ChangeAction, type RepositoryContext } from "./executor.js";
+import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext } from "./executor.js";
 import {
   asEdgeError,
   deleteEdgeRow,
-  type EdgeDraft,
+  draftToEdge,
   edgeColumns,
   edgeOrder,
   edgesWithNodes,
@@ -22,6 +31,7 @@ import {
   toEdgeDraft,
   updateEdgeStatement,
 } from "./graph-edge.js";
+import { addEdgesOver, atFailedEdge } from "./graph-edge-batch.js";
 import { expectNodeFilter, type GraphNodeFilter, nodeConditions } from "./graph-filter.js";
 import {
   expectWord,
@@ -40,7 +50,8 @@ import {
   toNodeDraft,
   updateNodeStatements,
 } from "./graph-node.js";
-import { all, prepareStatement, type Statement, toStatement } from "./statements.js";
+import { readAll } from "./read-all.js";
+import { all, inParts, prepareStatement, type Statement, toStatement } from "./statements.js";
 
 export interface FindNodesOptions extends GraphNodeFilter {
   /** @default 50 */
@@ -82,16 +93,105 @@ const countKinds = prepareStatement(sql`select ${n.kind}, count(*) from ${n} whe
 const countEdgeTypes = prepareStatement(sql`select ${e.type}, count(*) from ${e} where ${e.project} = ${placeholder}
   group by ${e.type} order by 2 desc, 1`);
 
-export async function addNodes(context: RepositoryContext, inputs: readonly GraphNodeInput[]): Promise<GraphNode[]> {
+export async function addNode(context: RepositoryContext, input: GraphNodeInput): Promise<GraphNode> {
+  const draft = toNodeDraft(context, input);
+  await store(context, nodeStatements(context, [draft]));
+  announce(context, "insert", [draft.id]);
+  return draftToNode(draft);
+}
+
+export async function addNodes(
+  context: RepositoryContext,
+  inputs: readonly GraphNodeInput[],
+  options: BatchOptions,
+): Promise<GraphNode[]> {
   expectArray("inputs", inputs, "nodes");
-  const drafts = inputs.map((input) => toNodeDraft(context, input));
-  await store(context, nodeStatements(context, drafts));
+  const onConflict = toOnConflict("addNodes", options);
+  const drafts = checkEach(inputs, (input) => toNodeDraft(context, input));
+  if (drafts.length === 0) return [];
+  if (onConflict !== "fail") return addNodesOver(context, drafts, onConflict);
+  try {
+    await store(context, nodeStatements(context, drafts));
+  } catch (error) {
+    throw isOfRecord(error) ? await atTakenNode(context, error, drafts) : error;
+  }
   announce(
     context,
     "insert",
     drafts.map(({ id }) => id),
   );
   return drafts.map(draftToNode);
+}
+
+/** With the lock held, so that what is known of the ids stays true. */
+async function addNodesOver(
+  context: RepositoryContext,
+  drafts: readonly NodeDraft[],
+  onConflict: "skip" | "replace",
+): Promise<GraphNode[]> {
+  const { known, settled } = await asStorageErrors(() =>
+    context.executor.atomically(async (locked) => {
+      const known = await findNodesById(context, locked, drafts);
+      const settled = settleConflicts(drafts, onConflict, known, (draft, { createdAt }) => ({
+        ...draft,
+        createdAt: Number(createdAt),
+      }));
+      const isNew = ({ id }: NodeDraft) => !known.has(id);
+      const changed = [...settled.values()];
+      const statements = [
+        ...nodeStatements(context, changed.filter(isNew)),
+        ...changed.filter((draft) => !isNew(draft)).flatMap((draft) => putNodeStatements(context, draft)),
+      ];
+      if (statements.length > 0) await locked.batch(statements);
+      return { known, settled };
+    }),
+  );
+  const ids = [...settled.keys()];
+  announce(
+    context,
+    "insert",
+    ids.filter((id) => !known.has(id)),
+  );
+  announce(
+    context,
+    "update",
+    ids.filter((id) => known.has(id)),
+  );
+  return drafts.map(({ id }) => {
+    const draft = settled.get(id);
+    return draft === undefined ? known.get(id)! : draftToNode(draft);
+  });
+}
+
+/** The error of a batch of nodes, with the place of the first whose id is taken. */
+async function atTakenNode(
+  context: RepositoryContext,
+  error: StorageError,
+  drafts: readonly NodeDraft[],
+): Promise<unknown> {
+  // The error of the batch is the one to tell, whatever comes of looking.
+  const known = await findNodesById(context, context.executor, drafts).catch(() => new Map());
+  const index = firstTaken(
+    drafts.map(({ id }) => id),
+    new Set(known.keys()),
+  );
+  return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
+}
+
+async function findNodesById(
+  { project }: RepositoryContext,
+  executor: Executor,
+  drafts: readonly { readonly id: string }[],
+): Promise<Map<string, GraphNode>> {
+  const found = new Map<string, GraphNode>();
+  const statements = inParts(
+    drafts.map(({ id }) => [id]),
+    (part) => selectNodes({ project, ids: JSON.stringify(part.flat()) }),
+  );
+  for (const statement of statements) {
+    for (const row of await readAll(executor, statement)) found.set(row[0] as string, toNode(row));
+  }
+  return found;
 }
 
 /** The statements that store drafts as new nodes, a number of them at once. */
@@ -126,7 +226,7 @@ export async function getNode(context: RepositoryContext, id: string): Promise<G
 
 export async function getNodes(context: RepositoryContext, ids: readonly string[]): Promise<GraphNode[]> {
   expectArray("ids", ids, "ids");
-  for (const id of ids) expectId(id);
+  checkEach(ids, (id) => expectId(id));
   const { rows } = await run(context, selectNodes({ project: context.project, ids: JSON.stringify(ids) }));
   const byId = new Map(rows.map((row) => [row[0] as string, toNode(row)]));
   return ids.flatMap((id) => byId.get(id) ?? []);
@@ -178,10 +278,35 @@ export async function deleteNode(context: RepositoryContext, id: string): Promis
   return true;
 }
 
-export async function addEdges(context: RepositoryContext, inputs: readonly GraphEdgeInput[]): Promise<GraphEdge[]> {
+export async function addEdge(context: RepositoryContext, input: GraphEdgeInput): Promise<GraphEdge> {
+  const draft = toEdgeDraft(input);
+  await store(context, insertEdges(context, [draft]));
+  announce(context, "insert", [draft.id]);
+  return draftToEdge(draft);
+}
+
+export async function addEdges(
+  context: RepositoryContext,
+  inputs: readonly GraphEdgeInput[],
+  options: BatchOptions,
+): Promise<GraphEdge[]> {
   expectArray("inputs", inputs, "edges");
-  const drafts = inputs.map((input) => toEdgeDraft(input));
-  await store(context, insertEdges(context, drafts));
+  const onConflict = toOnConflict("addEdges", options);
+  const drafts = checkEach(inputs, (input) => toEdgeDraft(input));
+  if (drafts.length === 0) return [];
+  if (onConflict !== "fail") {
+    const hasOwnId = inputs.map(({ id }) => id !== undefined);
+    const { edges, inserted, updated, deleted } = await addEdgesOver(context, drafts, hasOwnId, onConflict);
+    announce(context, "insert", inserted);
+    announce(context, "update", updated);
+    announce(context, "delete", deleted);
+    return edges;
+  }
+  try {
+    await store(context, insertEdges(context, drafts));
+  } catch (error) {
+    throw isOfRecord(error) ? await atFailedEdge(context, error, drafts) : error;
+  }
   announce(
     context,
     "insert",
@@ -332,8 +457,4 @@ function draftToNode(draft: NodeDraft): GraphNode {
     createdAt: new Date(draft.createdAt),
     updatedAt: new Date(draft.updatedAt),
   };
-}
-
-function draftToEdge({ id, from, to, type, weight, data }: EdgeDraft): GraphEdge {
-  return { id, from, to, type, weight, data: JSON.parse(data) as Record<string, unknown> };
 }

@@ -5,6 +5,7 @@ import { pageRank } from "../graph/page-rank.js";
 import { topologicalOrder } from "../graph/topological-order.js";
 import { expectation, expectInteger, expectOneOf } from "../options.js";
 import { expectFinite, expectKeys, expectLimit } from "./arguments.js";
+import type { BatchOptions } from "./batch.js";
 import type { Page } from "./cursor.js";
 import { asStorageErrors, type RepositoryContext } from "./executor.js";
 import type { GraphEdge, GraphEdgeInput, GraphEdgePatch } from "./graph-edge.js";
@@ -58,13 +59,15 @@ export class GraphRepository {
 
   /** Stores a node. Rejects with `CONFLICT` if the project has its id already. */
   async addNode(node: GraphNodeInput): Promise<GraphNode> {
-    const [added] = await records.addNodes(this.#context, [node]);
-    return added!;
+    return records.addNode(this.#context, node);
   }
 
-  /** Stores all of them, or none. */
-  async addNodes(nodes: readonly GraphNodeInput[]): Promise<GraphNode[]> {
-    return records.addNodes(this.#context, nodes);
+  /**
+   * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
+   * no error (`replace` keeps the edges of the node), and the answer holds what is stored now, in the order of `nodes`.
+   */
+  async addNodes(nodes: readonly GraphNodeInput[], options: BatchOptions = {}): Promise<GraphNode[]> {
+    return records.addNodes(this.#context, nodes, options);
   }
 
   /** Stores a node in place of the one of its id, if there is one, whose edges and `createdAt` stay. */
@@ -108,13 +111,16 @@ export class GraphRepository {
    * if there is one between the same nodes and of the same type and it is not `parallel`.
    */
   async addEdge(edge: GraphEdgeInput): Promise<GraphEdge> {
-    const [added] = await records.addEdges(this.#context, [edge]);
-    return added!;
+    return records.addEdge(this.#context, edge);
   }
 
-  /** Stores all of them, or none. */
-  async addEdges(edges: readonly GraphEdgeInput[]): Promise<GraphEdge[]> {
-    return records.addEdges(this.#context, edges);
+  /**
+   * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id, or
+   * an edge of the same type between the same nodes (unless it is added as `parallel`), is no error: the answer holds
+   * the edges that are stored now, in the order of `edges`. One that replaces another keeps its id, unless it has one.
+   */
+  async addEdges(edges: readonly GraphEdgeInput[], options: BatchOptions = {}): Promise<GraphEdge[]> {
+    return records.addEdges(this.#context, edges, options);
   }
 
   async getEdge(id: string): Promise<GraphEdge | undefined> {

@@ -5,6 +5,15 @@ import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { searchScope, toSearchText } from "../search/terms.js";
 import { definedOnly, expectArray, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
+import {
+  atRecord,
+  type BatchOptions,
+  checkEach,
+  failedStatement,
+  isOfRecord,
+  settleConflicts,
+  toOnConflict,
+} from "./batch.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
 import { contentBytes } from "./memory-content.js";
@@ -47,7 +56,8 @@ import {
   searchMemories,
 } from "./memory-search.js";
 import { expectStill, hasMoved, withoutLock } from "./optimistic.js";
-import { all, list, prepareStatement, type Statement, set, toStatement } from "./statements.js";
+import { readAll } from "./read-all.js";
+import { all, inParts, list, prepareStatement, type Statement, set, toStatement } from "./statements.js";
 
 export interface ListMemoriesOptions extends MemoryFilter {
   /** @default 50 */
@@ -93,6 +103,9 @@ const selectForUpdate = prepareStatement(
 const selectMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
   where ${m.project} = ${sql.placeholder("project")} and ${isLive}
   and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
+  where ${m.project} = ${sql.placeholder("project")}
+  and ${m.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${m.rowId}`);
 const softDelete = prepareStatement(
   sql`update ${m} set ${list([
     set(m.deletedAt, sql.placeholder("now")),
@@ -141,16 +154,23 @@ export class MemoryRepository {
 
   /** Stores a memory. Rejects with `CONFLICT` if the project has its id already, deleted or not. */
   async insert(input: MemoryInput): Promise<Memory> {
-    const [memory] = await this.insertMany([input]);
-    return memory!;
+    const draft = toDraft(this.#context, input);
+    await this.#store(insertStatements(this.#context, draft));
+    this.#announce("insert", [draft.id]);
+    return draftToMemory(this.#context.project, draft);
   }
 
-  /** Stores all of them, or none. */
-  async insertMany(inputs: readonly MemoryInput[]): Promise<Memory[]> {
+  /**
+   * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
+   * no error, and the answer holds what is stored now, in the order of `inputs`.
+   */
+  async insertMany(inputs: readonly MemoryInput[], options: BatchOptions = {}): Promise<Memory[]> {
     expectArray("inputs", inputs, "memories");
-    const drafts = inputs.map((input) => toDraft(this.#context, input));
+    const onConflict = toOnConflict("insertMany", options);
+    const drafts = checkEach(inputs, (input) => toDraft(this.#context, input));
     if (drafts.length === 0) return [];
-    await this.#store(drafts.flatMap((draft) => insertStatements(this.#context, draft)));
+    if (onConflict !== "fail") return this.#insertOver(drafts, onConflict);
+    await this.#storeEach(drafts, (draft) => insertStatements(this.#context, draft), this.#context.executor);
     this.#announce(
       "insert",
       drafts.map((draft) => draft.id),
@@ -190,7 +210,7 @@ export class MemoryRepository {
   /** The memories that exist among `ids`, in the order of `ids`. */
   async getMany(ids: readonly string[]): Promise<Memory[]> {
     expectArray("ids", ids, "ids");
-    for (const id of ids) expectId(id);
+    checkEach(ids, (id) => expectId(id));
     const found = await this.#select(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
     const byId = new Map(found.map((memory) => [memory.id, memory]));
     return ids.flatMap((id) => byId.get(id) ?? []);
@@ -443,6 +463,82 @@ export class MemoryRepository {
     return asStorageErrors(() => dropModel(this.#context, model, version));
   }
 
+  /** With the lock held, so that what is known of the ids stays true. */
+  async #insertOver(drafts: readonly MemoryDraft[], onConflict: "skip" | "replace"): Promise<Memory[]> {
+    const { project, executor } = this.#context;
+    const { known, settled } = await asStorageErrors(() =>
+      executor.atomically(async (locked) => {
+        const known = await this.#findAny(
+          locked,
+          drafts.map(({ id }) => id),
+        );
+        const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) => ({
+          ...draft,
+          createdAt: Number(earlier.createdAt),
+        }));
+        await this.#storeEach(
+          [...settled.values()],
+          (draft) =>
+            known.has(draft.id) ? this.#replaceStatements(draft, true) : insertStatements(this.#context, draft),
+          locked,
+          drafts,
+        );
+        return { known, settled };
+      }),
+    );
+    const ids = [...settled.keys()];
+    for (const action of ["insert", "update"] as const) {
+      const changed = ids.filter((id) => known.has(id) === (action === "update"));
+      if (changed.length > 0) this.#announce(action, changed);
+    }
+    return drafts.map(({ id }) => {
+      const stored = settled.get(id);
+      return stored === undefined ? known.get(id)! : draftToMemory(project, stored);
+    });
+  }
+
+  /** Those that exist among `ids`, deleted ones too, by id. */
+  async #findAny(executor: Executor, ids: readonly string[]): Promise<Map<string, Memory>> {
+    const { project } = this.#context;
+    const found = new Map<string, Memory>();
+    const statements = inParts(
+      ids.map((id) => [id]),
+      (part) => selectAnyMany({ project, ids: JSON.stringify(part.flat()) }),
+    );
+    for (const statement of statements) {
+      for (const row of await readAll(executor, statement)) {
+        const memory = toMemory(project, row);
+        found.set(memory.id, memory);
+      }
+    }
+    return found;
+  }
+
+  /** Runs the statements of drafts as one batch; a failure names its draft by its place in `all`. */
+  async #storeEach(
+    drafts: readonly MemoryDraft[],
+    toStatements: (draft: MemoryDraft) => Statement[],
+    executor: Executor,
+    all: readonly MemoryDraft[] = drafts,
+  ): Promise<void> {
+    const statements = drafts.map(toStatements);
+    try {
+      await this.#store(statements.flat(), executor);
+    } catch (error) {
+      if (!isOfRecord(error)) throw error;
+      const owners = statements.flatMap((own, index) => own.map(() => drafts[index]!));
+      const draft = owners[failedStatement(error) ?? 0];
+      // The later of two with one id is the one that failed.
+      const index =
+        draft === undefined
+          ? -1
+          : all.indexOf(draft) >= 0
+            ? all.indexOf(draft)
+            : all.findLastIndex(({ id }) => id === draft.id);
+      throw draft === undefined ? error : atRecord(error, { index, id: draft.id });
+    }
+  }
+
   #replaceStatements(draft: MemoryDraft, dropsVectors: boolean): Statement[] {
     const { project } = this.#context;
     const { id } = draft;
@@ -471,8 +567,8 @@ export class MemoryRepository {
     return asStorageErrors(() => this.#context.executor.execute(statement));
   }
 
-  async #store(statements: readonly Statement[]): Promise<void> {
-    const { executor } = this.#context;
+  async #store(statements: readonly Statement[], executor = this.#context.executor): Promise<void> {
+    if (statements.length === 0) return;
     // A single statement can share its commit with others that wait.
     await asStorageErrors(async () =>
       statements.length === 1 ? executor.execute(statements[0]!) : executor.batch(statements),

@@ -13,6 +13,7 @@ import {
   toMillis,
   toSqlLimit,
 } from "./arguments.js";
+import { atRecord, checkEach, failedStatement, isOfRecord } from "./batch.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type RepositoryContext } from "./executor.js";
 import { parseObject } from "./json.js";
@@ -87,8 +88,14 @@ export class SessionRepository {
   /** Starts all of them, or none. */
   async insertMany(inputs: readonly SessionInput[]): Promise<Session[]> {
     expectArray("inputs", inputs, "sessions");
-    const drafts = inputs.map((input) => this.#toDraft(input));
-    await asStorageErrors(() => this.#context.executor.batch(drafts.map(({ statement }) => statement)));
+    const drafts = checkEach(inputs, (input) => this.#toDraft(input));
+    try {
+      await asStorageErrors(() => this.#context.executor.batch(drafts.map(({ statement }) => statement)));
+    } catch (error) {
+      const index = failedStatement(error);
+      if (index === undefined || !isOfRecord(error)) throw error;
+      throw atRecord(error, { index, id: drafts[index]?.session.id });
+    }
     if (drafts.length > 0) this.#announce("insert", ...drafts.map(({ session }) => session.id));
     return drafts.map(({ session }) => session);
   }
@@ -113,7 +120,7 @@ export class SessionRepository {
   /** The sessions that exist among `ids`, in the order of `ids`. */
   async getMany(ids: readonly string[]): Promise<Session[]> {
     expectArray("ids", ids, "ids");
-    for (const id of ids) expectText("id", id, MAX_NAME_CHARS);
+    checkEach(ids, (id) => expectText("id", id, MAX_NAME_CHARS));
     const { rows } = await this.#execute(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
     const byId = new Map(rows.map((row) => [row[1] as string, this.#toSession(row)]));
     return ids.flatMap((id) => byId.get(id) ?? []);

@@ -3,7 +3,7 @@ import { StorageError } from "../errors.js";
 /** A save that expected another revision than the one stored; nothing was stored. Its code is `CONFLICT`. */
 export class RevisionConflictError extends StorageError {
   override readonly name = "RevisionConflictError";
-  readonly id: string;
+  override readonly id: string;
   readonly expectedRevision: number;
   /** The revision that is stored; 0 where there is no such story. */
   readonly actualRevision: number;

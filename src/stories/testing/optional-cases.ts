@@ -53,7 +53,13 @@ export const optionalCases: readonly BackendCase[] = [
       assert.deepEqual(await backend.getSyncQueue(), []);
       for (const id of ["q3", "q1", "q2"]) {
         const data = { of: id, list: [1, null] };
-        await backend.addToSyncQueue({ id, storyId: `story of ${id}`, action: "update", data, timestamp: 1000 });
+        await backend.addToSyncQueue({
+          id,
+          storyId: `story of ${id}`,
+          action: "update",
+          data,
+          timestamp: new Date(1000),
+        });
       }
       const queue = await backend.getSyncQueue();
       assert.deepEqual(
