@@ -242,11 +242,16 @@ function toUrl(url: unknown, dataDir: unknown, environment: Environment): string
     if (dataDir === "") throw new RangeError(expectation("dataDir", "a folder", dataDir));
     return fileUrl(join(dataDir, "holdfast.db"));
   }
-  const { HOLDFAST_URL: fromEnvironment, HOLDFAST_DATA_DIR: folder } = environment;
+  const { HOLDFAST_URL: fromEnvironment } = environment;
   if (fromEnvironment) {
     return isUrl(fromEnvironment) ? expectScheme("HOLDFAST_URL", fromEnvironment) : fileUrl(fromEnvironment);
   }
-  return fileUrl(join(folder || platformDataDir(environment), "holdfast.db"));
+  return fileUrl(join(dataFolder(environment), "holdfast.db"));
+}
+
+/** Where data is kept whose place nobody has named: `HOLDFAST_DATA_DIR`, else the platform's data folder. */
+export function dataFolder(environment: Environment = process.env): string {
+  return environment.HOLDFAST_DATA_DIR || platformDataDir(environment);
 }
 
 function isRecord(value: unknown): boolean {

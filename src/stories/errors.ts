@@ -21,14 +21,14 @@ export class RevisionConflictError extends StorageError {
   }
 }
 
-/** A story that is not fit to be stored as what a migration made of it. Its code is `INVALID_STORY`. */
+/** A story that is not fit to be stored: an import, or what a migration made of it. Its code is `INVALID_STORY`. */
 export class InvalidStoryError extends StorageError {
   override readonly name = "InvalidStoryError";
   readonly errors: readonly string[];
   readonly warnings: readonly string[];
 
-  constructor(id: string, errors: readonly string[], warnings: readonly string[]) {
-    super("INVALID_STORY", `Story ${JSON.stringify(id)} is invalid: ${errors.join("; ")}. It was left as it is`);
+  constructor(id: string, errors: readonly string[], warnings: readonly string[], outcome = "It was left as it is") {
+    super("INVALID_STORY", `Story ${JSON.stringify(id)} is invalid: ${errors.join("; ")}. ${outcome}`);
     this.errors = errors;
     this.warnings = warnings;
   }

@@ -18,16 +18,19 @@ export interface StoryEvents {
   readonly storage_error: { readonly operation: string; readonly key?: string; readonly error: unknown };
 }
 
-const EVENTS: readonly (keyof StoryEvents)[] = [
-  "story_saved",
-  "story_created",
-  "story_updated",
-  "story_loaded",
-  "story_deleted",
-  "metadata_updated",
-  "storage_cleared",
-  "storage_error",
-];
+/** The names of the events, for `service.on(StoryEvents.STORY_SAVED, …)`. */
+export const StoryEvents = {
+  STORY_SAVED: "story_saved",
+  STORY_CREATED: "story_created",
+  STORY_UPDATED: "story_updated",
+  STORY_LOADED: "story_loaded",
+  STORY_DELETED: "story_deleted",
+  METADATA_UPDATED: "metadata_updated",
+  STORAGE_CLEARED: "storage_cleared",
+  STORAGE_ERROR: "storage_error",
+} as const satisfies Readonly<Record<string, keyof StoryEvents>>;
+
+const EVENTS: readonly (keyof StoryEvents)[] = Object.values(StoryEvents);
 
 type Listener = (payload: never) => unknown;
 

@@ -11,7 +11,7 @@ export { type BackendMethod, type DefinedBackend, defineBackend, type StoryBacke
 export type { Clock } from "./clock.js";
 export { type CopyStoriesOptions, type CopyStoriesResult, copyStories } from "./copy.js";
 export { InvalidStoryError, RevisionConflictError } from "./errors.js";
-export type { StoryEvents } from "./events.js";
+export { StoryEvents } from "./events.js";
 export type { ConflictSource, StoryConflictFile } from "./filesystem/conflict-files.js";
 export {
   type MigrateAllOptions,
@@ -28,6 +28,7 @@ export type { SearchStoriesOptions, StorySearchResult } from "./search.js";
 export {
   type BatchLoadResult,
   type BatchSaveResult,
+  type ImportStoryOptions,
   type LoadStoryOptions,
   type SaveStoryOptions,
   StoryService,

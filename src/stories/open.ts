@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { pathText, urlText } from "../locations.js";
 import { expectation, expectOneOf } from "../options.js";
 import { expectKeys, expectProject } from "../repositories/arguments.js";
 import { openStorage } from "../storage.js";
+import { dataFolder } from "../storage-options.js";
 import type { StoryBackend } from "./backend.js";
 import { FilesystemBackend } from "./filesystem/backend.js";
 import { resolveStoryOptions, type StoryOptions } from "./options.js";
@@ -9,9 +11,12 @@ import { SecretBox } from "./secret.js";
 import { StoryService } from "./service.js";
 
 export interface OpenStoriesOptions extends StoryOptions {
-  /** A built-in backend by name, or one of your own. @default "libsql" */
-  readonly backend?: "libsql" | "filesystem" | StoryBackend | undefined;
-  /** The database (a path, `:memory:` or a URL) or the folder. @default for libsql, where `openStorage` finds one */
+  /** A built-in backend by name, or one of your own; `"sqlite"` is another name of `"libsql"`. @default "libsql" */
+  readonly backend?: "libsql" | "sqlite" | "filesystem" | StoryBackend | undefined;
+  /**
+   * The database (a path, `:memory:` or a URL) or the folder.
+   * @default the database that `openStorage` finds; for files, `stories` in the data folder
+   */
   readonly path?: string | URL | undefined;
   /** @default "default" */
   readonly project?: string | undefined;
@@ -39,13 +44,16 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
   const path = backend === "filesystem" ? pathText("path", options.path) : urlText(options.path);
   if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
   if (typeof backend === "object" && backend !== null) return initialized(new StoryService(backend, service));
-  expectOneOf("backend", backend, ["libsql", "filesystem"]);
+  expectOneOf("backend", backend, ["libsql", "sqlite", "filesystem"]);
   if (backend === "filesystem") {
-    if (path === undefined || path === "") throw new TypeError(expectation("path", "a folder", path));
+    if (path === "") throw new TypeError(expectation("path", "a folder", path));
     const box = new SecretBox(secret);
     const { historyLimit: limit } = stories;
     return initialized(
-      new StoryService(new FilesystemBackend({ root: path, project, box, historyLimit: limit, now }), service),
+      new StoryService(
+        new FilesystemBackend({ root: path ?? join(dataFolder(), "stories"), project, box, historyLimit: limit, now }),
+        service,
+      ),
     );
   }
   const storage = await openStorage({ url: path, secret, now, stories });

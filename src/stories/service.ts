@@ -1,9 +1,10 @@
 import { StorageError } from "../errors.js";
+import { expectation } from "../expectation.js";
 import { expectArray, expectFunction, expectId, expectKeys, expectPlainObject } from "../repositories/arguments.js";
 import { AdaptedStore } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { StoryCachePool } from "./cache.js";
-import { noStory } from "./errors.js";
+import { InvalidStoryError, noStory } from "./errors.js";
 import type { StoryEvents } from "./events.js";
 import { FilesystemBackend } from "./filesystem/backend.js";
 import type { StoryConflictFile } from "./filesystem/conflict-files.js";
@@ -25,6 +26,8 @@ import {
   toImport,
   toMetadataPatch,
 } from "./story.js";
+import { fromExport, toExport } from "./story-export.js";
+import { validateStory } from "./story-versions.js";
 
 export interface SaveStoryOptions {
   readonly metadata?: StoryMetadataInput | undefined;
@@ -37,6 +40,11 @@ export interface SaveStoryOptions {
 export interface LoadStoryOptions {
   /** Asks the backend whatever the cache holds, and leaves the cache as it is; counts as a miss. @default false */
   readonly skipCache?: boolean | undefined;
+}
+
+export interface ImportStoryOptions {
+  /** Refuses a story without passages, or whose passages lack ids or share them. @default true */
+  readonly validate?: boolean | undefined;
 }
 
 export interface BatchSaveResult {
@@ -197,16 +205,35 @@ export class StoryService {
     throw new StorageError("NOT_SUPPORTED", "Only stories in a libSQL database can be searched: copy them to one");
   }
 
-  /** The story as JSON text; undefined if there is none. */
+  /** The story as JSON text, with its tags and title in `metadata`, for `importStory`; undefined if there is none. */
   async exportStory(id: string): Promise<string | undefined> {
     expectId(id);
-    return this.#watch("exportStory", id, () => this.backend.export(id));
+    return this.#watch("exportStory", id, async () => {
+      for (;;) {
+        const before = await this.backend.getMetadata(id);
+        const text = await this.backend.export(id);
+        if (text === undefined) return undefined;
+        const metadata = await this.backend.getMetadata(id);
+        // It was changed between the two: text and tags would be of different revisions.
+        if (metadata?.revision === before?.revision) return metadata === undefined ? text : toExport(text, metadata);
+      }
+    });
   }
 
-  /** Stores a story, JSON text or an object, under its own `id` or a new one; resolves to the id. Junk is `INVALID`. */
-  async importStory(story: string | StoryData): Promise<string> {
-    const { id, data } = toImport(story);
-    await this.saveStory(id, data);
+  /**
+   * Stores a story, JSON text or an object, under its own `id` or a new one, with the tags and title that it carries;
+   * resolves to the id. Junk is `INVALID`, a story that `StoryMigrations.validate` finds invalid is `INVALID_STORY` with
+   * `errors`, unless `validate` is false.
+   */
+  async importStory(story: string | StoryData, options: ImportStoryOptions = {}): Promise<string> {
+    expectKeys("importStory", options, ["validate"]);
+    const { validate = true } = options;
+    if (typeof validate !== "boolean") throw new TypeError(expectation("validate", "true or false", validate));
+    const { id, data: given } = toImport(story);
+    const { data, metadata } = fromExport(given);
+    const { valid, errors, warnings } = validateStory(data);
+    if (validate && !valid) throw new InvalidStoryError(id, errors, warnings, "Nothing was stored");
+    await this.saveStory(id, data, { metadata });
     return id;
   }
 

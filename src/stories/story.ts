@@ -98,7 +98,8 @@ export interface StoryDraft {
 const MAX_STORY_CHARS = 2 ** 28;
 const MAX_TAG_CHARS = 200;
 const MAX_TITLE_CHARS = 10_000;
-const UNTITLED = "Untitled";
+/** The title of a story that has none. */
+export const UNTITLED = "Untitled";
 const METADATA_KEYS = ["title", "tags", "id", "size", "revision", "createdAt", "updatedAt"];
 
 /** Checks what is to be saved; throws TypeError or RangeError. Records of `getMetadata` are metadata as well. */

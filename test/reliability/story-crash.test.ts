@@ -79,7 +79,7 @@ test(`a process that saves, deletes and tags is killed ${KILLS} times: what it a
     await service.close();
     expect(readdirSync(join(path, ".tmp"))).toEqual([]);
     expect(readdirSync(path).sort()).toEqual(
-      [".index.json", ".tmp", "metadata", "preferences", "queue", "revisions", "stories"].sort(),
+      [".index.jsonl", ".tmp", "metadata", "preferences", "queue", "revisions", "stories"].sort(),
     );
     expect(readdirSync(join(path, "stories"))).toHaveLength(state.size);
   }
@@ -92,7 +92,7 @@ test(`a process that saves, deletes and tags is killed ${KILLS} times: what it a
   const before = await kept.listStories();
   await kept.close();
   const { rmSync } = await import("node:fs");
-  rmSync(join(path, ".index.json"));
+  rmSync(join(path, ".index.jsonl"));
   const rebuilt = await openStories({ backend: "filesystem", path });
   expect(await rebuilt.listStories()).toEqual(before);
   await rebuilt.close();

@@ -77,7 +77,7 @@ test("stories are files that people can read, below the root and nowhere else", 
   await temp.service.close();
   expect(filesIn(temp.path).sort()).toEqual(
     [
-      ".index.json",
+      ".index.jsonl",
       "metadata/%2e%2e%2fb.meta.json",
       "metadata/%2e%2e%2fb.text.json",
       "metadata/a.meta.json",
@@ -115,9 +115,9 @@ describe("the index", () => {
       await using temp = await tempStories("filesystem");
       await fill(temp.service);
       const before = await temp.service.listStories();
-      damage(join(temp.path, ".index.json"));
+      damage(join(temp.path, ".index.jsonl"));
       expect(await temp.service.listStories()).toEqual(before);
-      damage(join(temp.path, ".index.json"));
+      damage(join(temp.path, ".index.jsonl"));
       const other = await temp.beside();
       expect(await other.listStories()).toEqual(before);
       expect(await other.saveStory("new", {})).toMatchObject({ revision: 1 });
@@ -133,10 +133,10 @@ describe("the index", () => {
     for (let n = 0; n < 12; n++) {
       await service.batchSave(Object.fromEntries(Array.from({ length: 100 }, (_, k) => [`s${k}`, { ...text, n, k }])));
     }
-    const lines = readFileSync(join(temp.path, ".index.json"), "utf8").trim().split("\n").length;
+    const lines = readFileSync(join(temp.path, ".index.jsonl"), "utf8").trim().split("\n").length;
     expect(lines).toBeLessThanOrEqual(1_201);
     await service.batchSave(Object.fromEntries(Array.from({ length: 100 }, (_, k) => [`s${k}`, { k }])));
-    expect(readFileSync(join(temp.path, ".index.json"), "utf8").trim().split("\n").length).toBeLessThan(250);
+    expect(readFileSync(join(temp.path, ".index.jsonl"), "utf8").trim().split("\n").length).toBeLessThan(250);
     expect(await (await temp.beside()).listStories()).toEqual(await service.listStories());
   });
 
@@ -146,7 +146,7 @@ describe("the index", () => {
     await temp.service.saveStory("a", { n: 1 });
     expect(await other.loadStory("a")).toEqual({ n: 1 });
     await temp.service.clear();
-    rmSync(join(temp.path, ".index.json"));
+    rmSync(join(temp.path, ".index.jsonl"));
     await temp.service.saveStory("a", { n: 2 });
     expect(await other.loadStory("a")).toEqual({ n: 2 });
   });
@@ -158,7 +158,7 @@ describe("damage", () => {
     await fill(temp.service);
     rmSync(join(temp.path, "metadata"), { recursive: true });
     mkdirSync(join(temp.path, "metadata"));
-    rmSync(join(temp.path, ".index.json"));
+    rmSync(join(temp.path, ".index.jsonl"));
     const other = await temp.beside();
     expect((await other.listStories()).map(({ id, title }) => [id, title]).sort()).toEqual([
       ["../b", "Untitled"],
@@ -168,7 +168,7 @@ describe("damage", () => {
     expect(await other.revisions("a")).toHaveLength(2);
     expect(await other.saveStory("a", { n: 5 })).toMatchObject({ revision: 3 });
     writeFileSync(join(temp.path, "metadata/a.meta.json"), "{");
-    rmSync(join(temp.path, ".index.json"));
+    rmSync(join(temp.path, ".index.jsonl"));
     expect(await (await temp.beside()).loadStory("a")).toEqual({ n: 5 });
   });
 
@@ -177,7 +177,7 @@ describe("damage", () => {
     writeFileSync(join(temp.path, "stories/hand.json"), '{"title":"By hand"}');
     writeFileSync(join(temp.path, "stories/NOT OURS.json"), '{"id":"no"}');
     writeFileSync(join(temp.path, "stories/junk.json"), "[1]");
-    rmSync(join(temp.path, ".index.json"));
+    rmSync(join(temp.path, ".index.jsonl"));
     expect(await temp.service.listStories()).toMatchObject([{ id: "hand", title: "By hand", revision: 1 }]);
     expect(await temp.service.loadStory("hand")).toEqual({ title: "By hand" });
   });
@@ -213,7 +213,7 @@ describe("a change that was decided and not finished", () => {
       story: readFileSync(join(path, "stories/a.json")),
       meta: readFileSync(join(path, "metadata/a.meta.json")),
     };
-    const index = readFileSync(join(path, ".index.json"), "utf8");
+    const index = readFileSync(join(path, ".index.jsonl"), "utf8");
     await service.saveStory("a", { n: 2 }, { metadata: { tags: ["new"] } });
     await service.close();
     // Back to the moment of the decision, from what came of it.
@@ -222,8 +222,8 @@ describe("a change that was decided and not finished", () => {
     rmSync(join(path, "revisions/a/1.json"));
     writeFileSync(join(path, "stories/a.json"), before.story);
     writeFileSync(join(path, "metadata/a.meta.json"), before.meta);
-    const indexLines = readFileSync(join(path, ".index.json"), "utf8").slice(index.length);
-    writeFileSync(join(path, ".index.json"), index);
+    const indexLines = readFileSync(join(path, ".index.jsonl"), "utf8").slice(index.length);
+    writeFileSync(join(path, ".index.jsonl"), index);
     const journal = {
       keeps: [{ from: "stories/a.json", to: "revisions/a/1.json" }],
       moves: [
@@ -244,7 +244,7 @@ describe("a change that was decided and not finished", () => {
     (path) => renameSync(join(path, ".tmp/2"), join(path, "metadata/a.meta.json")),
     (path) =>
       appendFileSync(
-        join(path, ".index.json"),
+        join(path, ".index.jsonl"),
         JSON.parse(readFileSync(join(path, ".journal.json"), "utf8")).indexLines,
       ),
   ];
@@ -286,7 +286,7 @@ describe("a change that was decided and not finished", () => {
       "/etc/passwd",
       "stories",
       "stories/..",
-      ".index.json",
+      ".index.jsonl",
     ]) {
       const journal = { keeps: [], moves: [], removes: [path], indexLines: "" };
       writeFileSync(join(temp.path, ".journal.json"), JSON.stringify(journal));
@@ -360,7 +360,7 @@ test("hostile ids stay below the root", async () => {
   expect(readdirSync(join(temp.path, "stories"))).toHaveLength(new Set(HOSTILE_IDS).size);
   await temp.service.close();
   expect(readdirSync(temp.path).sort()).toEqual(
-    [".index.json", ".tmp", "metadata", "preferences", "queue", "revisions", "stories"].sort(),
+    [".index.jsonl", ".tmp", "metadata", "preferences", "queue", "revisions", "stories"].sort(),
   );
 });
 

@@ -82,9 +82,12 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(await service.listStories({ tags: ["fantasy"] })).toEqual([metadata]);
     expect(await service.updateMetadata("my", { title: "Set" })).toMatchObject({ title: "Set", revision: 2 });
     const text = (await service.exportStory("my"))!;
-    expect(JSON.parse(text)).toEqual(story);
+    expect(JSON.parse(text)).toMatchObject({ ...story, metadata: { title: "Set", tags: ["fantasy"] } });
     expect(await service.importStory({ ...story, id: "imported" })).toBe("imported");
-    expect(await service.importStory(text)).toMatch(/^[0-9a-f-]{36}$/);
+    const id = await service.importStory(text);
+    expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await service.loadStory(id)).toEqual(story);
+    expect(await service.getMetadata(id)).toMatchObject({ title: "Set", tags: ["fantasy"] });
     expect(await service.deleteStory("my")).toBe(true);
     expect(await service.deleteStory("my")).toBe(false);
     expect(await service.loadStory("my")).toBeUndefined();

@@ -31,7 +31,7 @@ import { toFileName } from "./names.js";
 import { OutsideChanges } from "./outside.js";
 import { readEntries, readRecord } from "./rebuild.js";
 import { type IndexEntry, type StoryRecord, toEntry, toMetadata } from "./record.js";
-import { INDEX, StoryRoot, TOKEN } from "./root.js";
+import { INDEX, OLD_INDEX, StoryRoot, TOKEN } from "./root.js";
 
 export interface FilesystemOptions {
   readonly root: string;
@@ -57,7 +57,7 @@ const DEFAULT_PROJECT = "default";
 /**
  * Stories as files that people can read, in a folder that several processes may share.
  *
- * `stories/<id>.json`, `metadata/<id>.meta.json`, `revisions/<id>/<n>.json`, `.index.json`; ids are encoded as file
+ * `stories/<id>.json`, `metadata/<id>.meta.json`, `revisions/<id>/<n>.json`, `.index.jsonl`; ids are encoded as file
  * names. Projects other than "default" have folders of their own below `projects/`.
  */
 export class FilesystemBackend extends TextBackend {
@@ -373,15 +373,20 @@ export class FilesystemBackend extends TextBackend {
     });
   }
 
-  /** The index as it is now; rebuilt from the files where it is missing or damaged. */
+  /** The index as it is now; rebuilt from the files where it is missing or damaged, or an earlier version was here. */
   async #refreshed(isLocked = false): Promise<StoryIndex> {
     const { index, root } = this.#open();
-    if (index.refresh()) return index;
+    const hasOldIndex = () => lstat(root.at(OLD_INDEX))?.isDirectory() === false;
+    if (index.refresh() && !hasOldIndex()) return index;
     const rebuild = async () => {
-      if (index.refresh()) return;
+      if (index.refresh() && !hasOldIndex()) return;
+      // An earlier version knows of no other index than its own. What it has changed is in the metadata.
+      const old = new StoryIndex(root.at(OLD_INDEX));
+      old.refresh();
       const entries = readEntries(root);
-      const sequence = Math.max(index.sequence, ...entries.map((entry) => entry.sequence));
+      const sequence = Math.max(index.sequence, old.sequence, ...entries.map((entry) => entry.sequence));
       await root.write(INDEX, index.serialize(entries, sequence));
+      await root.remove(OLD_INDEX);
       if (!index.refresh()) throw new StorageError("IO", `${root.at(INDEX)} cannot be read back`);
     };
     await (isLocked ? rebuild() : root.locked(rebuild));

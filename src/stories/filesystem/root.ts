@@ -47,7 +47,9 @@ interface Journal {
 }
 
 export const FOLDERS = ["stories", "metadata", "revisions", "preferences", "queue"] as const;
-export const INDEX = ".index.json";
+export const INDEX = ".index.jsonl";
+/** Its name in earlier versions of this library. */
+export const OLD_INDEX = ".index.json";
 export const TOKEN = "token.json";
 const JOURNAL = ".journal.json";
 const STAGE = ".tmp";

@@ -1,0 +1,7 @@
+// Stores a story in files whose place nobody has named.
+import { openStories } from "holdfast/stories";
+
+const service = await openStories({ backend: "filesystem" });
+await service.saveStory("a", { n: 1 });
+await service.close();
+process.stdout.write(`${JSON.stringify({ done: true })}\n`);
