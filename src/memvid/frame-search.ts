@@ -7,7 +7,7 @@ import { fuse } from "../search/fuse.js";
 import { matchExpression, planQuery } from "../search/query.js";
 import { searchScope } from "../search/terms.js";
 import type { Storage } from "../storage.js";
-import { NO_SOURCE } from "./frame.js";
+import { CORRECTION, NO_SOURCE } from "./frame.js";
 import { VecDimensionMismatchError } from "./memvid-error.js";
 
 /** A frame found, by its row, with how well it answers. */
@@ -22,6 +22,8 @@ export interface FrameQuery {
   readonly vector?: readonly number[] | undefined;
   /** @default every model with vectors of that length */
   readonly model?: string | undefined;
+  /** Only frames from this time on, in ms. */
+  readonly since?: number | undefined;
   /** Only frames up to this time, in ms. */
   readonly until?: number | undefined;
   /** Only frames whose URI starts with this. */
@@ -89,7 +91,21 @@ async function rankFrames(storage: Storage, query: FrameQuery, depth: number): P
   const near =
     vector === undefined || models.length === 0 ? NOTHING : await findNear(storage, query, vector, models, depth);
   const words = uses === "vectors" ? NOTHING : await findWords(storage, query, models, vector?.length ?? 0, depth);
-  return near === NOTHING ? words : words === NOTHING ? near : fuseHits(words, near);
+  const found = near === NOTHING ? words : words === NOTHING ? near : fuseHits(words, near);
+  return { ...found, hits: await boostCorrections(storage, found.hits) };
+}
+
+/** Corrections rank before what they correct. */
+async function boostCorrections(storage: Storage, hits: readonly FrameHit[]): Promise<readonly FrameHit[]> {
+  if (hits.length === 0) return hits;
+  const rows = await storage.db.all<{ rowId: number; boost: unknown }>(
+    sql`select ${m.rowId} as "rowId", json_extract(${m.metadata}, '$.memvid.boost') as boost from ${m}
+      where ${m.rowId} in ${rowsOf(hits)} and +${m.type} = ${CORRECTION}`,
+  );
+  const boosts = new Map(rows.flatMap(({ rowId, boost }) => (typeof boost === "number" ? [[rowId, boost]] : [])));
+  if (boosts.size === 0) return hits;
+  const boosted = hits.map(({ rowId, score }) => ({ rowId, score: score * (boosts.get(rowId) ?? 1) }));
+  return boosted.sort((a, b) => b.score - a.score);
 }
 
 const NOTHING: FrameHits = { hits: [], total: 0 };
@@ -97,13 +113,13 @@ const NOTHING: FrameHits = { hits: [], total: 0 };
 /** By words; `total` leaves out those that have a vector of `models`, which the vectors find. */
 async function findWords(
   storage: Storage,
-  { text, until }: FrameQuery,
+  { text, since, until }: FrameQuery,
   models: readonly string[],
   dimensions: number,
   depth: number,
 ): Promise<FrameHits> {
   const frames = storage.memories;
-  const filter: MemoryFilter = until === undefined ? {} : { until: new Date(until) };
+  const filter = toFilter(since, until);
   const plan = planQuery(text);
   if (plan.isRecent) {
     // Beside vectors, the recent ones would only dilute what those find.
@@ -112,7 +128,7 @@ async function findWords(
     return { hits, total: await frames.count(filter) };
   }
   const isOther = models.length === 0 ? sql`true` : sql`${m.rowId} not in (${embeddedBy(models, dimensions)})`;
-  const conditions = [isLive, isOther, ...upTo(until)];
+  const conditions = [isLive, isOther, ...between(since, until)];
   const match = matchExpression(plan.terms, searchScope(DEFAULT_PROJECT), "any");
   const counted = plan.terms.length === 0 ? 0 : await countIndexed(storage, match, conditions);
   if (counted > 0) {
@@ -129,12 +145,12 @@ async function findWords(
 
 async function findNear(
   storage: Storage,
-  { until }: FrameQuery,
+  { since, until }: FrameQuery,
   vector: readonly number[],
   models: readonly string[],
   depth: number,
 ): Promise<FrameHits> {
-  const filter: MemoryFilter = until === undefined ? {} : { until: new Date(until) };
+  const filter = toFilter(since, until);
   const nearest = (embeddingModel: string) =>
     storage.memories.rank("", { ...filter, mode: "vector", embedding: vector, embeddingModel, limit: depth });
   const lists = await Promise.all(models.map(nearest));
@@ -144,7 +160,7 @@ async function findNear(
     if (known === undefined || known.score < hit.score) best.set(hit.rowId, hit);
   }
   const hits = [...best.values()].sort((a, b) => b.score - a.score || b.rowId - a.rowId);
-  const conditions = [isLive, ...upTo(until), sql`${m.rowId} in (${embeddedBy(models, vector.length)})`];
+  const conditions = [isLive, ...between(since, until), sql`${m.rowId} in (${embeddedBy(models, vector.length)})`];
   const [row] = await storage.db.all<{ total: number }>(
     sql`select count(*) as total from ${m} where ${all(conditions)}`,
   );
@@ -173,8 +189,16 @@ function embeddedBy(models: readonly string[], dimensions: number): SQL {
     and ${e.model} in (select value from json_each(${JSON.stringify(models)}))`;
 }
 
-function upTo(until: number | undefined): SQL[] {
-  return until === undefined ? [] : [sql`${m.createdAt} <= ${until}`];
+function toFilter(since: number | undefined, until: number | undefined): MemoryFilter {
+  return {
+    ...(since === undefined ? {} : { since: new Date(since) }),
+    ...(until === undefined ? {} : { until: new Date(until) }),
+  };
+}
+
+function between(since: number | undefined, until: number | undefined): SQL[] {
+  const from = since === undefined ? [] : [sql`${m.createdAt} >= ${since}`];
+  return until === undefined ? from : [...from, sql`${m.createdAt} <= ${until}`];
 }
 
 /** How many frames have any of the words; 0 where the index is missing. */

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { isOpenHere } from "../client/open-files.js";
@@ -6,7 +7,8 @@ import { expectKeys, expectObject, expectText } from "../repositories/arguments.
 import type { Memory, MemoryInput } from "../repositories/memory-record.js";
 import { type FrameMarks, MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { NotSupportedError } from "./memvid-error.js";
-import type { FrameInfo, PutInput } from "./memvid-types.js";
+import type { CorrectManyInput, FrameInfo, PutInput } from "./memvid-types.js";
+import { cutText } from "./repair.js";
 import { DEFAULT_MODEL } from "./sqlite-storage.js";
 import { toSeconds, toTimestampMs } from "./timestamp.js";
 
@@ -35,6 +37,9 @@ const PUT_KEYS = [
   "extractDates",
   "vectorCompression",
 ];
+/** The label, and so the type, of corrections. */
+export const CORRECTION = "correction";
+const CORRECTION_TITLE_CHARS = 100;
 /** What the types of memories look like; labels that do are types too. */
 const TYPE = /^[a-z][a-z0-9_-]{0,31}$/;
 
@@ -112,6 +117,21 @@ export async function toDraft(input: PutInput, boost?: number): Promise<FrameDra
       };
     },
   };
+}
+
+/** Checks a correction; it is a frame of type "correction", which counts `boost` times in a search. */
+export function toCorrection(input: CorrectManyInput): Promise<FrameDraft> {
+  expectKeys("correct", input, ["statement", "topics", "source", "boost"]);
+  const { statement, topics = [], source, boost = 2 } = input;
+  expectText("statement", statement, Number.POSITIVE_INFINITY);
+  if (typeof boost !== "number") throw new TypeError(expectation("boost", "a number of at least 0", boost));
+  if (!(boost >= 0 && boost < Number.POSITIVE_INFINITY)) {
+    throw new RangeError(expectation("boost", "a number of at least 0", boost));
+  }
+  const title = `Correction: ${cutText(statement, CORRECTION_TITLE_CHARS)}`;
+  const metadata = source === undefined ? {} : { source };
+  const uri = `mv2://correction/${randomUUID()}`;
+  return toDraft({ title, label: CORRECTION, text: statement, tags: topics, uri, metadata }, boost);
 }
 
 /** What a frame says about itself. A memory that was not put as a frame is one as well as it can be. */

@@ -79,12 +79,14 @@ export class MemvidError extends Error implements MemvidErrorDetails {
 }
 
 function errorClass(name: string, code: MemvidErrorCode) {
-  return class extends MemvidError {
+  const Class = class extends MemvidError {
     override readonly name: string = name;
     constructor(message: string, details?: Record<string, unknown>, options?: ErrorOptions) {
       super(code, message, details, options);
     }
   };
+  Object.defineProperty(Class, "name", { value: name });
+  return Class;
 }
 
 /** MV001: the disk or the memory is full. */

@@ -125,6 +125,132 @@ export interface VecSearchResult {
 
 export type FindResult = VecSearchResult;
 
+export interface AskInput extends Omit<FindInput, "mode" | "cursor"> {
+  /** Must be true: no language model is called. */
+  readonly contextOnly?: boolean;
+  /** As that of `find`. @default "auto" */
+  readonly mode?: string;
+  /** Only frames of these times, in seconds since 1970, inclusive. */
+  readonly since?: number;
+  readonly until?: number;
+  /** These have no effect. */
+  readonly returnSources?: boolean;
+  readonly model?: string;
+  readonly llmContextChars?: number;
+  readonly modelApiKey?: string;
+  readonly maskPii?: boolean;
+  readonly showChunks?: boolean;
+}
+
+export interface AskResult {
+  readonly question: string;
+  /** Always null: no language model is called. */
+  readonly answer: string | null;
+  /** The hits as one text, to give to a language model. */
+  readonly context: string;
+  readonly context_fragments: string[];
+  readonly context_only: boolean;
+  readonly mode: string;
+  readonly retriever: string;
+  readonly hits: FindHit[];
+  /** Always empty, as without an answer nothing is quoted. */
+  readonly sources: {
+    readonly frame_id: number;
+    readonly uri: string;
+    readonly title: string;
+    readonly snippet: string;
+    readonly score: number;
+  }[];
+  readonly stats: { readonly latency_ms: number; readonly retrieval_ms: number; readonly synthesis_ms: number };
+  readonly usage: { readonly retrieved: number };
+}
+
+export interface CorrectOptions {
+  /** More words to find the correction by; they are its tags. */
+  readonly topics?: readonly string[];
+  /** Where it is from; kept in its metadata. */
+  readonly source?: string;
+  /** How many times a correction counts in a search. @default 2 */
+  readonly boost?: number;
+}
+
+export interface CorrectManyInput extends CorrectOptions {
+  readonly statement: string;
+}
+
+/** A statement about an entity. */
+export interface MemoryCard {
+  readonly id: number;
+  readonly kind: string;
+  readonly entity: string;
+  readonly slot: string;
+  readonly value: string;
+  readonly polarity: string | null;
+  readonly sourceFrameId: number | null;
+  readonly engine: string | null;
+  readonly engineVersion: string | null;
+  /** These are always null. */
+  readonly confidence: number | null;
+  readonly sourceUri: string | null;
+  readonly documentDate: number | null;
+  readonly eventDate: number | null;
+}
+
+export interface MemoryCardInput {
+  /** @default "Fact" */
+  readonly kind?: "Fact" | "Preference" | "Event" | "Profile" | "Relationship" | "Other";
+  readonly entity: string;
+  readonly slot: string;
+  readonly value: string;
+  /** @default "Neutral" */
+  readonly polarity?: "Positive" | "Negative" | "Neutral";
+  /** @default 0 */
+  readonly sourceFrameId?: number;
+  readonly engine?: string;
+  readonly engineVersion?: string;
+}
+
+export interface AddMemoryCardsResult {
+  readonly added: number;
+  readonly ids: number[];
+}
+
+export interface MemoriesResult {
+  readonly cards: MemoryCard[];
+  readonly count: number;
+}
+
+export interface MemoriesStats {
+  readonly entityCount: number;
+  readonly cardCount: number;
+  /** Pairs of an entity and a slot. */
+  readonly slotCount: number;
+  readonly cardsByKind: Record<string, number>;
+  /** Always 0 and null: nothing is enriched. */
+  readonly enrichedFrames: number;
+  readonly lastEnrichment: number | null;
+}
+
+export interface EntityState {
+  readonly entity: string;
+  readonly found: boolean;
+  readonly slots: Record<
+    string,
+    Pick<MemoryCard, "value" | "kind" | "polarity" | "sourceFrameId" | "documentDate" | "engine">
+  >;
+}
+
+export interface SessionSummary {
+  readonly session_id: string;
+  readonly name?: string;
+  readonly created_secs: number;
+  readonly ended_secs?: number;
+  /** Puts, searches and questions; 0 until the session has ended. */
+  readonly action_count: number;
+  readonly checkpoint_count: number;
+  readonly duration_secs: number;
+}
+
 export interface TimelineInput {
   /** @default all of them */
   readonly limit?: number;

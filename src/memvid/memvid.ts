@@ -1,37 +1,49 @@
 import { sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
-import { expectation, expectInteger, expectOneOf } from "../options.js";
+import { expectation, expectInteger } from "../options.js";
 import { expectKeys, expectText } from "../repositories/arguments.js";
 import { readContent } from "../repositories/memory-content.js";
-import type { Memory } from "../repositories/memory-record.js";
 import { all } from "../repositories/statements.js";
 import { memories } from "../schema/memories.js";
-import { countMatches, snippet } from "../search/snippet.js";
 import type { Storage } from "../storage.js";
-import { embed, embedQuery } from "./embedder.js";
+import { addCards, cardEntities, cardStats, entityState, exportCards, findCards } from "./cards.js";
+import { embed } from "./embedder.js";
 import { checkFile, healFile } from "./file-care.js";
-import { type FrameDraft, fromRowId, toDraft, toFrameId, toFrameInfo, toRowId, toText, toUri } from "./frame.js";
-import { type FrameHits, type FrameQuery, searchFrames } from "./frame-search.js";
+import { findContext, findFrames, findNearFrames } from "./find-frames.js";
+import {
+  type FrameDraft,
+  fromRowId,
+  toCorrection,
+  toDraft,
+  toFrameId,
+  toFrameInfo,
+  toRowId,
+  toText,
+  toUri,
+} from "./frame.js";
 import { FrameWriter, findByUri, isFrame, missingFrame, nextFrameId, requireFrame } from "./frame-store.js";
 import { lockWho } from "./lock-who.js";
-import {
-  asMemvidErrors,
-  EmbeddingFailedError,
-  FrameNotFoundError,
-  MemvidError,
-  NotSupportedError,
-} from "./memvid-error.js";
+import { asMemvidErrors, FrameNotFoundError, MemvidError, NotSupportedError } from "./memvid-error.js";
 import type {
+  AddMemoryCardsResult,
+  AskInput,
+  AskResult,
+  CorrectManyInput,
+  CorrectOptions,
   DoctorOptions,
   DoctorResult,
-  FindHit,
+  EntityState,
   FindInput,
   FindResult,
   FrameInfo,
   LockWhoResult,
+  MemoriesResult,
+  MemoriesStats,
+  MemoryCardInput,
   PutInput,
   PutManyInput,
   PutManyOptions,
+  SessionSummary,
   StatsResult,
   TimelineEntry,
   TimelineInput,
@@ -40,33 +52,13 @@ import type {
   VerifyOptions,
   VerifyResult,
 } from "./memvid-types.js";
+import { listRecordings, Recording } from "./recordings.js";
 import { cutText } from "./repair.js";
 import { DEFAULT_MODEL } from "./sqlite-storage.js";
-import { toIsoSeconds } from "./timestamp.js";
+import { endOfSecond, startOfSecond } from "./timestamp.js";
 import { UnsupportedCalls } from "./unsupported.js";
 
 const PREVIEW_CHARS = 120;
-const VEC_SEARCH_KEYS = [
-  "k",
-  "snippetChars",
-  "scope",
-  "minRelevancy",
-  "adaptive",
-  "maxK",
-  "adaptiveStrategy",
-  "aclContext",
-  "aclEnforcementMode",
-];
-const FIND_KEYS = [
-  ...VEC_SEARCH_KEYS,
-  "mode",
-  "queryEmbedding",
-  "embedder",
-  "queryEmbeddingModel",
-  "cursor",
-  "asOfFrame",
-  "asOfTs",
-];
 const PUT_MANY_KEYS = ["embedder", "enableEmbedding", "embeddingModel", "compressionLevel", "enableEnrichment"];
 const TIMELINE_KEYS = ["limit", "since", "until", "reverse", "asOfFrame", "asOfTs"];
 const m = memories;
@@ -84,6 +76,7 @@ export class Memvid extends UnsupportedCalls {
   readonly #isReadOnly: boolean;
   readonly #open: () => Promise<Storage>;
   readonly #writer = new FrameWriter();
+  readonly #recording = new Recording();
   readonly #running = new Set<Promise<unknown>>();
   #storage: Promise<Storage> | undefined;
   #isClosed = false;
@@ -108,6 +101,7 @@ export class Memvid extends UnsupportedCalls {
 
   /** Stores one frame; resolves to its id. */
   put(input: PutInput): Promise<string> {
+    this.#recording.count();
     return this.#write(async (storage) => {
       const [id] = await this.#writer.put(storage, [{ draft: await toDraft(input) }]);
       return id!;
@@ -139,26 +133,87 @@ export class Memvid extends UnsupportedCalls {
 
   /** The frames that answer `query`, best first: any text, quotes, parentheses and operators included. */
   find(query: string, options: FindInput = {}): Promise<FindResult> {
-    return this.#run(async (storage) => {
-      expectKeys("find", options, FIND_KEYS);
-      const mode = toMode(options.mode);
-      const vector =
-        mode === "lex" ? undefined : (options.queryEmbedding ?? (await embedQuery(options.embedder, query)));
-      if (mode === "sem" && vector === undefined) {
-        throw new EmbeddingFailedError("Nothing to compare with: give a queryEmbedding, or an embedder");
-      }
-      const uses = mode === "sem" ? "vectors" : vector === undefined ? "words" : "both";
-      const model = options.queryEmbeddingModel;
-      return this.#page(storage, query, options, { uses, vector, model });
-    });
+    return this.#act((storage) => findFrames(storage, query, options));
   }
 
   /** The frames whose embeddings are nearest to `queryEmbedding`, by cosine; `query` marks the snippets only. */
   vecSearch(query: string, queryEmbedding: readonly number[], options: VecSearchInput = {}): Promise<VecSearchResult> {
-    return this.#run(async (storage) => {
-      expectKeys("vecSearch", options, VEC_SEARCH_KEYS);
-      return this.#page(storage, query, options, { uses: "vectors", vector: queryEmbedding });
+    return this.#act((storage) => findNearFrames(storage, query, queryEmbedding, options));
+  }
+
+  /**
+   * With `contextOnly: true`, what there is to answer a question from: give `context` to the language model that you use.
+   * Without it `NOT_SUPPORTED`, as no model is called here.
+   */
+  ask(question: string, options: AskInput = {}): Promise<AskResult> {
+    return this.#act((storage) => findContext(storage, question, options));
+  }
+
+  /** Stores a statement that ranks before what it corrects; resolves to its frame id. */
+  async correct(statement: string, options: CorrectOptions = {}): Promise<string> {
+    const [id] = await this.correctMany([{ ...options, statement }]);
+    return id!;
+  }
+
+  /** Stores all corrections, or none; resolves to their frame ids, in order. */
+  correctMany(corrections: readonly CorrectManyInput[]): Promise<string[]> {
+    return this.#write(async (storage) => {
+      if (!Array.isArray(corrections)) throw new TypeError(expectation("corrections", "an array", corrections));
+      const drafts: FrameDraft[] = [];
+      for (const correction of corrections) drafts.push(await toCorrection(correction));
+      return this.#writer.put(
+        storage,
+        drafts.map((draft) => ({ draft })),
+      );
     });
+  }
+
+  /** Stores statements about entities, all or none. They are nodes of the project's graph. */
+  addMemoryCards(cards: readonly MemoryCardInput[]): Promise<AddMemoryCardsResult> {
+    return this.#write((storage) => addCards(storage, cards));
+  }
+
+  /** The memory cards of an entity and a slot, newest first; all of them where neither is named. */
+  memories(entity?: string, slot?: string): Promise<MemoriesResult> {
+    return this.#run((storage) => findCards(storage, entity, slot));
+  }
+
+  memoriesStats(): Promise<MemoriesStats> {
+    return this.#run(cardStats);
+  }
+
+  /** The entities that have memory cards, in lower case. */
+  memoryEntities(): Promise<string[]> {
+    return this.#run(cardEntities);
+  }
+
+  /** What was said last about each slot of an entity. */
+  state(entity: string, slot?: string): Promise<EntityState> {
+    return this.#run((storage) => entityState(storage, entity, slot));
+  }
+
+  /** The memory cards as text; `format` is "json", "csv" or "ntriples". */
+  exportFacts(format?: string, entity?: string, withProvenance?: boolean): Promise<string> {
+    return this.#run((storage) => exportCards(storage, format, entity, withProvenance));
+  }
+
+  /** Starts a session, which counts the puts, searches and questions of this object; resolves to its id. */
+  sessionStart(name?: string): Promise<string> {
+    return this.#write((storage) => this.#recording.start(storage, name));
+  }
+
+  sessionEnd(): Promise<SessionSummary> {
+    return this.#write((storage) => this.#recording.end(storage));
+  }
+
+  /** The sessions of this memory, the oldest first. */
+  sessionList(): Promise<SessionSummary[]> {
+    return this.#run(listRecordings);
+  }
+
+  /** Counts a checkpoint; its number, or null while no session is active. */
+  async sessionCheckpoint(): Promise<string | null> {
+    return this.#recording.checkpoint();
   }
 
   /** The whole text of a frame. `MV010` when there is none, or it was removed. */
@@ -200,9 +255,9 @@ export class Memvid extends UnsupportedCalls {
       const { limit, since, until, reverse = false, asOfFrame, asOfTs } = options;
       if (limit !== undefined) expectInteger("limit", limit, 0);
       const conditions = [sql`${isFrame} and ${m.deletedAt} is null`];
-      if (since !== undefined) conditions.push(sql`${m.createdAt} >= ${startOf("since", since)}`);
-      if (until !== undefined) conditions.push(sql`${m.createdAt} <= ${endOf("until", until)}`);
-      if (asOfTs !== undefined) conditions.push(sql`${m.createdAt} <= ${endOf("asOfTs", asOfTs)}`);
+      if (since !== undefined) conditions.push(sql`${m.createdAt} >= ${startOfSecond("since", since)}`);
+      if (until !== undefined) conditions.push(sql`${m.createdAt} <= ${endOfSecond("until", until)}`);
+      if (asOfTs !== undefined) conditions.push(sql`${m.createdAt} <= ${endOfSecond("asOfTs", asOfTs)}`);
       if (asOfFrame !== undefined) conditions.push(sql`${m.rowId} <= ${toRowId(toFrameId(asOfFrame))}`);
       const order = reverse ? sql`${m.createdAt} desc, ${m.rowId} desc` : sql`${m.createdAt}, ${m.rowId}`;
       const textChars = sql`json_extract(${m.metadata}, '$.memvid.textChars')`;
@@ -311,44 +366,10 @@ export class Memvid extends UnsupportedCalls {
     return null;
   }
 
-  async #page(
-    storage: Storage,
-    text: string,
-    options: FindInput,
-    query: Pick<FrameQuery, "uses" | "vector" | "model">,
-  ): Promise<FindResult> {
-    const started = performance.now();
-    if (typeof text !== "string") throw new TypeError(expectation("query", "a string", text));
-    const { k = 10, snippetChars = 240, scope, cursor, asOfFrame, asOfTs } = options;
-    expectInteger("k", k, 0);
-    expectInteger("snippetChars", snippetChars, 10);
-    if (options.aclContext !== undefined) throw new NotSupportedError("aclContext");
-    const offset = toOffset(cursor);
-    if (scope !== undefined) expectText("scope", scope, 1000, 0);
-    const { hits, total }: FrameHits = await searchFrames(storage, {
-      ...query,
-      text,
-      until: asOfTs === undefined ? undefined : endOf("asOfTs", asOfTs),
-      scope,
-      lastRowId: asOfFrame === undefined ? undefined : toRowId(toFrameId(asOfFrame)),
-      depth: offset + k,
-    });
-    const shown = hits.slice(offset, offset + k);
-    const memories = await storage.memories.read(shown.map(({ rowId }) => rowId));
-    const page = shown.flatMap(({ rowId, score }, index): FindHit | [] => {
-      const memory = memories.get(rowId);
-      return memory === undefined ? [] : toHit(rowId, memory, text, { score, rank: offset + index + 1, snippetChars });
-    });
-    const next = offset + shown.length;
-    return {
-      query: text,
-      engine: "holdfast",
-      hits: page,
-      total_hits: total,
-      context: page.map((hit) => `### [${hit.rank}] ${hit.uri} — ${hit.title}\n${hit.snippet}`).join("\n\n"),
-      next_cursor: shown.length > 0 && next < Math.min(total, Math.max(hits.length, next + 1)) ? String(next) : null,
-      took_ms: Math.round(performance.now() - started),
-    };
+  /** Runs a call that a session counts. */
+  #act<T>(work: (storage: Storage) => Promise<T>): Promise<T> {
+    this.#recording.count();
+    return this.#run(work);
   }
 
   #write<T>(work: (storage: Storage) => Promise<T>): Promise<T> {
@@ -379,41 +400,4 @@ interface TimelineRow {
   readonly createdAt: number;
   readonly textChars: number | null;
   readonly content: unknown;
-}
-
-function toHit(
-  rowId: number,
-  memory: Memory,
-  query: string,
-  { score, rank, snippetChars }: { score: number; rank: number; snippetChars: number },
-): FindHit {
-  const { id, uri, title, tags, labels, track } = toFrameInfo(fromRowId(rowId), memory);
-  const text = toText(memory);
-  const shown = snippet(text, query, { maxChars: snippetChars, open: "", close: "" });
-  const found = { frame_id: id, uri, title, snippet: shown, score, rank, matches: countMatches(memory.content, query) };
-  return { ...found, tags, labels, track, content_dates: [], created_at: toIsoSeconds(memory.createdAt) };
-}
-
-function toMode(mode: unknown = "lex"): "lex" | "sem" | "auto" {
-  const name = typeof mode === "string" ? mode.toLowerCase() : mode;
-  const known = { lexical: "lex", semantic: "sem", hybrid: "auto" }[name as string] ?? name;
-  expectOneOf("mode", known, ["lex", "sem", "auto"]);
-  return known as "lex" | "sem" | "auto";
-}
-
-function toOffset(cursor: string | null | undefined): number {
-  if (cursor === undefined || cursor === null) return 0;
-  if (/^\d{1,9}$/.test(cursor)) return Number(cursor);
-  throw new TypeError(expectation("cursor", "the next_cursor of a page", cursor));
-}
-
-function startOf(name: string, seconds: unknown): number {
-  if (typeof seconds !== "number") throw new TypeError(expectation(name, "seconds since 1970", seconds));
-  if (!Number.isFinite(seconds)) throw new RangeError(expectation(name, "seconds since 1970", seconds));
-  return Math.floor(seconds * 1000);
-}
-
-/** All of a second is up to it. */
-function endOf(name: string, seconds: unknown): number {
-  return startOf(name, seconds) + 999;
 }

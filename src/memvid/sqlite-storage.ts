@@ -148,25 +148,18 @@ export class SQLiteStorage implements StorageInterface {
     return this.#storage;
   }
 
-  /** Stores a batch in one transaction; resolves to the failure of each entry, or undefined. */
+  /** Stores a batch; resolves to the failure of each entry, or undefined. */
   async #store(batch: readonly EntryDraft[]): Promise<unknown[]> {
     const storage = await this.#openFile();
-    const options = this.#options;
-    // A savepoint for each entry has the full-text index written out each time.
-    const mayFail = options.maxSize !== Number.POSITIVE_INFINITY || batch.some(({ vector }) => vector !== undefined);
-    return storage.transaction(async (tx) => {
-      const failures: unknown[] = [];
-      for (const draft of batch) {
-        const put = (handle: StorageTransaction) => putEntry(handle, draft, options);
-        // One that fails must not take the others with it.
-        const failure = await (mayFail ? tx.savepoint(put) : put(tx)).catch((error: unknown) => {
-          if (!mayFail) throw error;
-          return { error };
-        });
-        failures.push(failure?.error);
-      }
-      return failures;
-    });
+    try {
+      return await storeEntries(storage, batch, this.#options);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "FILE_REPLACED") throw error;
+      // What was open is gone from the path: the entries go into the file that is there now.
+      this.#storage = undefined;
+      await storage.close().catch(() => undefined);
+      return storeEntries(await this.#openFile(), batch, this.#options);
+    }
   }
 
   async #attempt<T>(fallback: T, work: () => Promise<T>): Promise<T> {
@@ -229,6 +222,29 @@ function resolveOptions(options: StorageOptions): ResolvedOptions {
   }
   if (onError !== undefined) expectFunction("onError", onError);
   return { path, maxSize, onFull, compression, maxContentChars, busyTimeoutMs, strict, onError };
+}
+
+/** Stores a batch in one transaction; resolves to the failure of each entry, or undefined. */
+async function storeEntries(
+  storage: Storage,
+  batch: readonly EntryDraft[],
+  options: CapacityOptions,
+): Promise<unknown[]> {
+  // A savepoint for each entry has the full-text index written out each time.
+  const mayFail = options.maxSize !== Number.POSITIVE_INFINITY || batch.some(({ vector }) => vector !== undefined);
+  return storage.transaction(async (tx) => {
+    const failures: unknown[] = [];
+    for (const draft of batch) {
+      const put = (handle: StorageTransaction) => putEntry(handle, draft, options);
+      // One that fails must not take the others with it.
+      const failure = await (mayFail ? tx.savepoint(put) : put(tx)).catch((error: unknown) => {
+        if (!mayFail) throw error;
+        return { error };
+      });
+      failures.push(failure?.error);
+    }
+    return failures;
+  });
 }
 
 /** Stores one entry; `FULL`, which undoes it, when it does not fit. */

@@ -1,3 +1,5 @@
+import { expectation } from "../options.js";
+
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /** Milliseconds of whole seconds since 1970, or of a date as people write it, taken as UTC; throws RangeError. */
@@ -17,6 +19,18 @@ export function toSeconds(date: Date): number {
 /** ISO text of whole seconds, as the SDK gives it in hits. */
 export function toIsoSeconds(date: Date): string {
   return date.toISOString().replace(/\.\d{3}Z$/, "Z");
+}
+
+/** Milliseconds of a time in seconds; throws TypeError or RangeError. */
+export function startOfSecond(name: string, seconds: unknown): number {
+  if (typeof seconds !== "number") throw new TypeError(expectation(name, "seconds since 1970", seconds));
+  if (!Number.isFinite(seconds)) throw new RangeError(expectation(name, "seconds since 1970", seconds));
+  return Math.floor(seconds * 1000);
+}
+
+/** The last millisecond of it: all of a second is up to it. */
+export function endOfSecond(name: string, seconds: unknown): number {
+  return startOfSecond(name, seconds) + 999;
 }
 
 function parse(value: unknown): number {

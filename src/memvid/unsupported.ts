@@ -1,68 +1,160 @@
 import { NotSupportedError } from "./memvid-error.js";
+import type { EmbeddingProvider } from "./memvid-types.js";
 
-const CALLS = [
-  "ask",
-  "correct",
-  "correctMany",
-  "putFile",
-  "putFiles",
-  "putPdfTables",
-  "listTables",
-  "getTable",
-  "extractAsset",
-  "extractAssetByUri",
-  "sessionStart",
-  "sessionEnd",
-  "sessionList",
-  "sessionReplay",
-  "sessionDelete",
-  "sessionCheckpoint",
-  "memories",
-  "memoriesStats",
-  "memoryEntities",
-  "state",
-  "enrich",
-  "exportFacts",
-  "addMemoryCards",
-  "applyTicket",
-  "applySignedTicket",
-  "currentTicket",
-  "syncTickets",
-  "unbindMemory",
-] as const;
+/**
+ * All of @memvid/sdk that this module cannot do: its cloud, language models, parsers of documents, models for pictures,
+ * entities and embeddings, and encrypted capsules. The names are there, so that code for the SDK loads; each says
+ * `NOT_SUPPORTED` when it is called.
+ */
+const UNSUPPORTED = {
+  /** Methods of a memory, which reject. */
+  methods: [
+    "putFile",
+    "putFiles",
+    "putPdfTables",
+    "listTables",
+    "getTable",
+    "extractAsset",
+    "extractAssetByUri",
+    "sessionReplay",
+    "sessionDelete",
+    "enrich",
+    "applyTicket",
+    "applySignedTicket",
+    "currentTicket",
+    "syncTickets",
+    "unbindMemory",
+  ],
+  /** Functions that return promises, which reject. */
+  async: [
+    "createMemory",
+    "listMemories",
+    "createProject",
+    "listProjects",
+    "validateConfig",
+    "getAclScopeFromApiKey",
+    "lock",
+    "unlock",
+    "ingestImages",
+    "ingestDirectory",
+  ],
+  /** Functions that throw. */
+  sync: [
+    "configure",
+    "aclContextFromScope",
+    "aclMetadataFromScope",
+    "getEmbedder",
+    "getOCRProvider",
+    "getClipProvider",
+    "getEntityExtractor",
+  ],
+  /** Classes whose constructors throw. */
+  embedders: [
+    "OpenAIEmbeddings",
+    "CohereEmbeddings",
+    "VoyageEmbeddings",
+    "NvidiaEmbeddings",
+    "GeminiEmbeddings",
+    "MistralEmbeddings",
+    "OllamaEmbeddings",
+  ],
+  models: [
+    "LocalClip",
+    "OpenAIClip",
+    "GeminiClip",
+    "LocalNER",
+    "OpenAIEntities",
+    "ClaudeEntities",
+    "GeminiEntities",
+    "EnsembleOCR",
+    "PaddleOCR",
+    "TesseractOCR",
+    "DocTRSubprocess",
+    "EasyOCRSubprocess",
+    "ImageIngestor",
+  ],
+} as const;
 
-type Calls = { readonly [Name in (typeof CALLS)[number]]: (...args: unknown[]) => Promise<never> };
+type Names<Kind extends keyof typeof UNSUPPORTED> = (typeof UNSUPPORTED)[Kind][number];
+type AsyncFunction = (...args: unknown[]) => Promise<never>;
+// Any arguments are refused.
+type Unsupported<Instance> = new (...args: unknown[]) => Instance;
 
-/** The calls of @memvid/sdk that need a language model, parsers of documents or its cloud: all reject with `NOT_SUPPORTED`. */
-export const UnsupportedCalls = class {} as new () => Calls;
+/** The methods of a memory that are not supported. */
+export const UnsupportedCalls = class {} as new () => { readonly [Name in Names<"methods">]: AsyncFunction };
 
-for (const name of CALLS) {
-  const call = () => Promise.reject(new NotSupportedError(`${name}()`));
-  Object.defineProperty(UnsupportedCalls.prototype, name, { value: call, writable: true, configurable: true });
+for (const name of UNSUPPORTED.methods) {
+  Object.defineProperty(UnsupportedCalls.prototype, name, { value: reject(name), writable: true, configurable: true });
 }
 
-function rejecting(name: string) {
-  return (..._args: unknown[]): Promise<never> => Promise.reject(new NotSupportedError(`${name}()`));
+export const {
+  createMemory,
+  listMemories,
+  createProject,
+  listProjects,
+  validateConfig,
+  getAclScopeFromApiKey,
+  lock,
+  unlock,
+  ingestImages,
+  ingestDirectory,
+} = toRecord(UNSUPPORTED.async, reject);
+
+export const {
+  configure,
+  aclContextFromScope,
+  aclMetadataFromScope,
+  getEmbedder,
+  getOCRProvider,
+  getClipProvider,
+  getEntityExtractor,
+} = toRecord(UNSUPPORTED.sync, (name) => (..._args: unknown[]): never => {
+  throw new NotSupportedError(`${name}()`);
+});
+
+export const {
+  OpenAIEmbeddings,
+  CohereEmbeddings,
+  VoyageEmbeddings,
+  NvidiaEmbeddings,
+  GeminiEmbeddings,
+  MistralEmbeddings,
+  OllamaEmbeddings,
+} = toRecord(UNSUPPORTED.embedders, (name) => unsupportedClass<EmbeddingProvider>(name));
+
+export const {
+  LocalClip,
+  OpenAIClip,
+  GeminiClip,
+  LocalNER,
+  OpenAIEntities,
+  ClaudeEntities,
+  GeminiEntities,
+  EnsembleOCR,
+  PaddleOCR,
+  TesseractOCR,
+  DocTRSubprocess,
+  EasyOCRSubprocess,
+  ImageIngestor,
+} = toRecord(UNSUPPORTED.models, (name) => unsupportedClass<Record<string, unknown>>(name));
+
+function toRecord<Name extends string, Value>(
+  names: readonly Name[],
+  make: (name: Name) => Value,
+): { readonly [Key in Name]: Value } {
+  return Object.fromEntries(names.map((name) => [name, make(name)])) as { [Key in Name]: Value };
 }
 
-function throwing(name: string) {
-  return (..._args: unknown[]): never => {
-    throw new NotSupportedError(`${name}()`);
+function reject(name: string): AsyncFunction {
+  return (..._args) => Promise.reject(new NotSupportedError(`${name}()`));
+}
+
+function unsupportedClass<Instance>(name: string): Unsupported<Instance> {
+  const Class = class {
+    constructor() {
+      throw new NotSupportedError(`new ${name}()`);
+    }
   };
+  Object.defineProperty(Class, "name", { value: name });
+  return Class as unknown as Unsupported<Instance>;
 }
-
-// What @memvid/sdk exports beside: its cloud, encrypted capsules, and models for pictures, entities and embeddings.
-export const configure = throwing("configure");
-export const createMemory = rejecting("createMemory");
-export const listMemories = rejecting("listMemories");
-export const createProject = rejecting("createProject");
-export const listProjects = rejecting("listProjects");
-export const validateConfig = rejecting("validateConfig");
-export const lock = rejecting("lock");
-export const unlock = rejecting("unlock");
-export const getEmbedder = throwing("getEmbedder");
-export const getOCRProvider = throwing("getOCRProvider");
-export const getClipProvider = throwing("getClipProvider");
-export const getEntityExtractor = throwing("getEntityExtractor");
-export const ingestImages = rejecting("ingestImages");
-export const ingestDirectory = rejecting("ingestDirectory");

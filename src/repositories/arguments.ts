@@ -11,14 +11,18 @@ const TYPE = /^[a-z][a-z0-9_-]{0,31}$/;
 export function expectText(name: string, value: unknown, max: number, min = 1): asserts value is string {
   if (typeof value !== "string") throw new TypeError(expectation(name, "a string", value));
   if (value.length < min || value.length > max) {
-    const range = min === 0 ? `at most ${max}` : `${min} to ${max}`;
     throw new RangeError(
-      `Expected \`${name}\` to have ${range} characters, got ${value.length === 0 ? '""' : value.length}`,
+      `Expected \`${name}\` to have ${rangeOf(min, max)}, got ${value.length === 0 ? '""' : value.length}`,
     );
   }
   if (value.includes("\0") || !value.isWellFormed()) {
     throw new RangeError(`Expected \`${name}\` to be text without NUL characters and lone surrogates`);
   }
+}
+
+function rangeOf(min: number, max: number): string {
+  if (max >= Number.MAX_SAFE_INTEGER) return `at least ${min} ${min === 1 ? "character" : "characters"}`;
+  return min === 0 ? `at most ${max} characters` : `${min} to ${max} characters`;
 }
 
 export function expectProject(value: unknown): asserts value is string {

@@ -1,3 +1,5 @@
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { openStorage } from "holdfast";
 import { createStorage, type MemoryEntry, type StorageOptions } from "holdfast/memvid";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -236,6 +238,18 @@ describe("while another process holds the file", () => {
     expect(await child.exited).toMatchObject({ code: 0, signal: null });
     expect((await held.read()).count).toBe(150);
   });
+});
+
+test("a file whose folder was removed while it was open is made again, and the entry is in it", async () => {
+  await using db = await tempDatabase("folder/mind.db");
+  const told: unknown[] = [];
+  await using storage = await createStorage({ path: db.path, onError: (error) => told.push(error) });
+  await storage.write("one", entry("one"));
+  rmSync(dirname(db.path), { recursive: true });
+  await Promise.all(["two", "three"].map((id) => storage.write(id, entry(id))));
+  expect((await storage.read("two"))!.id).toBe("two");
+  expect((await storage.read("three"))!.id).toBe("three");
+  expect(told).toEqual([]);
 });
 
 test("entries that are written at once fail each for itself", async () => {

@@ -616,7 +616,15 @@ describe("what there is not", () => {
   test("rejects with NOT_SUPPORTED, and says where to look", async () => {
     await using at = await tempMemvid();
     const { mv } = at;
-    for (const call of [mv.ask, mv.correct, mv.putFile, mv.syncTickets, mv.sessionStart, mv.enrich, mv.extractAsset]) {
+    const calls = [
+      mv.putFile,
+      mv.syncTickets,
+      mv.sessionReplay,
+      mv.enrich,
+      mv.extractAsset,
+      (text: string) => mv.ask(text),
+    ];
+    for (const call of calls) {
       await expect(call("x")).rejects.toMatchObject({
         code: "NOT_SUPPORTED",
         suggestion: expect.stringContaining("docs/memvid.md"),

@@ -1,5 +1,6 @@
 // Checked by `npm run typecheck`: code as it is written for @memvid/sdk must compile, and what cannot work must not.
-import {
+import sdk, {
+  type AskResult,
   acquireLock,
   CapacityExceededError,
   create,
@@ -9,6 +10,7 @@ import {
   type FindResult,
   type Memvid,
   MemvidError,
+  OpenAIEmbeddings,
   open,
   QuotaExceededError,
   type SQLiteStorage,
@@ -43,7 +45,16 @@ results.next_cursor satisfies string | null;
 (await mv.view(Number(frameId))) satisfies string;
 (await mv.remove(frameId)) satisfies number;
 await mv.seal();
-const answer: Promise<never> = mv.ask("why?");
+const answer: Promise<AskResult> = mv.ask("why?", { contextOnly: true, k: 3 });
+(await answer).context satisfies string;
+(await mv.correct("Bob leads now", { topics: ["team"], boost: 3 })) satisfies string;
+(await mv.addMemoryCards([{ entity: "alice", slot: "employer", value: "Acme", kind: "Fact" }])).ids satisfies number[];
+(await mv.state("alice")).slots.employer?.value satisfies string | undefined;
+new Date(results.hits[0]!.created_at) satisfies Date;
+const embedder = new OpenAIEmbeddings({ apiKey: "key" });
+await mv.putMany([{ text: "x" }], { embedder });
+(await sdk("basic", "notes.mv2")) satisfies Memvid;
+(await sdk.create("notes.mv2")) satisfies Memvid;
 answer.catch((error: unknown) => {
   if (error instanceof CapacityExceededError || error instanceof QuotaExceededError) return error.suggestion;
   return error instanceof MemvidError && error.code === "MV007" ? error.details?.owner : undefined;
@@ -51,6 +62,10 @@ answer.catch((error: unknown) => {
 
 const storage: SQLiteStorage = await createStorage({ path: "a.db", maxSize: 1e6, compression: true, strict: true });
 storage satisfies StorageInterface;
+const entry = (await storage.read("one"))!;
+const vector: number[] | undefined = entry.vector;
+await storage.write("one", { ...entry, vector: new Float32Array(vector ?? [1]) });
+await createStorage({ path: "a.db", onFull: "evict", busyTimeoutMs: 100, maxContentChars: 10 });
 const lock: FileLock | null = await acquireLock("a.db", 100);
 ((await lock?.withLock(async () => 1)) ?? null) satisfies number | null;
 
