@@ -183,6 +183,8 @@ export function toStorageError(error: unknown): unknown {
 function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undefined {
   // It says itself what to do.
   if (failure.extendedCode === "READONLY_REPLICA") return undefined;
+  // A failed open says itself what to look at.
+  if (code === "CANNOT_OPEN" && failure.message.includes("Cannot open ")) return undefined;
   if (showsIndexDamage(failure)) return DAMAGED_INDEX_ADVICE;
   if (code === "CORRUPT" && failure.rawCode === undefined) return REMOTE_DAMAGE_ADVICE;
   return ADVICE[code] ?? (LOST_INDEX.test(failure.message) ? LOST_INDEX_ADVICE : undefined);

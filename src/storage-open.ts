@@ -8,6 +8,7 @@ import { openReplica, openServer } from "./client/remote/open-remote.js";
 import { findMetadata, replicaUnusable } from "./client/remote/replica-files.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { type JournalOptions, migrate, restoreMissingObjects, verify } from "./migrate/index.js";
+import { assertApplicable } from "./migrate/migrate.js";
 import { OWN_MIGRATIONS } from "./own-migrations.js";
 import { makeFolderOf, type ResolvedStorageOptions } from "./storage-options.js";
 
@@ -70,15 +71,14 @@ async function assertOurs(client: LocalClient, target: LocalTarget, options: Res
   try {
     const { rows } = await client.execute("PRAGMA journal_mode");
     if (rows[0]?.[0] === "wal") return;
-    for (const set of migrationSets(options)) await verify(client, set);
+    const refuses = options.migrate === "verify" ? verify : assertApplicable;
+    for (const set of migrationSets(options)) await refuses(client, set);
   } catch (error) {
     // Opening for good reports other failures better, or gets past them.
     const failure = toStorageError(error);
-    if (failure instanceof StorageError && UNTOUCHED.has(failure.code)) throw failure;
+    if (failure instanceof StorageError && /^MIGRATION_|^FOREIGN_LEDGER$|^BUSY$/.test(failure.code)) throw failure;
   }
 }
-
-const UNTOUCHED = new Set(["FOREIGN_LEDGER", "MIGRATION_UNKNOWN", "MIGRATION_CHANGED", "BUSY"]);
 
 /** Applies or checks the migrations, as the options say. */
 export async function bringUpToDate({ client, path }: OpenTarget, options: ResolvedStorageOptions): Promise<void> {
@@ -110,7 +110,9 @@ export function asOpenError(error: unknown, path: string): unknown {
   const failure = toStorageError(error);
   if (failure instanceof StorageError) {
     if (!["NOT_A_DATABASE", "CORRUPT", "CANNOT_OPEN", "IO", "READONLY", "FULL"].includes(failure.code)) return failure;
-    return new StorageError(failure.code, `Cannot open ${path}: ${failure.message}`, {
+    const what = `Cannot open ${path}: `;
+    const why = failure.message.replace(/^SQLITE_CANTOPEN: /, "");
+    return new StorageError(failure.code, why.startsWith(what) ? why : what + why, {
       cause: failure.cause ?? failure,
     });
   }

@@ -33,6 +33,7 @@ import { type ImportOptions, type ImportResult, importStorage } from "./maintena
 import type { TextSource } from "./maintenance/lines.js";
 import { type PrunePolicy, type PruneResult, pruneStorage } from "./maintenance/prune.js";
 import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "./maintenance/reindex.js";
+import { countStorage } from "./open-storages.js";
 import { expectOneOf } from "./options.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
 import { ConversationRepository } from "./repositories/conversations.js";
@@ -123,6 +124,7 @@ export class Storage implements Repositories {
     },
     db: (scope) => drizzleInScope(scope, { ...tables, ...this.#options.schema }),
   };
+  readonly #noteClosed: () => void;
   #openTransactions = 0;
   #lastError: unknown;
 
@@ -139,6 +141,8 @@ export class Storage implements Repositories {
     this.#eraser = new Eraser(client);
     this.#storyHubs = new StoryHubs(options.stories);
     this.#outer = this.project(DEFAULT_PROJECT);
+    const isFile = path !== undefined && path !== ":memory:";
+    this.#noteClosed = isFile ? countStorage(path, options.logger) : () => undefined;
   }
 
   /** Of project `"default"`. */
@@ -363,6 +367,7 @@ export class Storage implements Repositories {
     const flushing = this.#storyHubs.flush();
     if (flushing !== undefined) await flushing;
     await this.client.close();
+    this.#noteClosed();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

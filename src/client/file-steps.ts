@@ -36,13 +36,26 @@ export async function removeStale(path: string): Promise<void> {
 }
 
 /**
- * Gives a finished file its name, unless a file has it already; tells whether it did. A link, unlike a rename, never
- * takes the place of another.
+ * Gives a finished file its name, on the disk, unless a file has it already; tells whether it did. When it fails, there
+ * is no file of that name, so that the same call can be tried again.
  */
 export async function placeFile(temporary: string, destination: string): Promise<boolean> {
+  if (!(await nameFile(temporary, destination))) return false;
+  try {
+    await syncToDisk(dirname(destination), "r");
+    return true;
+  } catch (error) {
+    await rm(destination, { force: true });
+    throw error;
+  }
+}
+
+/** A link, unlike a rename, never takes the place of another file. */
+async function nameFile(temporary: string, destination: string): Promise<boolean> {
   try {
     await link(temporary, destination);
-    await rm(temporary);
+    // A second name that stays is removed with what killed processes leave.
+    await rm(temporary).catch(() => undefined);
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
     if (code === "EEXIST") return false;

@@ -1,3 +1,5 @@
+import { closeSync, openSync } from "node:fs";
+import { devNull } from "node:os";
 import { LibsqlError } from "@libsql/client";
 
 // SQLite's primary result codes (sqlite.org/rescode.html), by number.
@@ -68,13 +70,30 @@ export function toOpenError(error: unknown, path: string): LibsqlError {
   const known = toLibsqlError(error);
   if (known instanceof LibsqlError) return known;
   const reason = error instanceof Error ? error.message : String(error);
+  const advice = hasDescriptorLeft()
+    ? "Check that its folder exists and that this user may write to it"
+    : TOO_MANY_FILES;
   return new LibsqlError(
-    `Cannot open ${path}: ${reason}. Check that its folder exists and may be written`,
+    `Cannot open ${path}: ${reason}. ${advice}`,
     "SQLITE_CANTOPEN",
     "SQLITE_CANTOPEN",
     14,
     error instanceof Error ? error : undefined,
   );
+}
+
+/** What to say when a process has no file descriptor left. */
+export const TOO_MANY_FILES =
+  "This process has as many files open as it may (EMFILE). Close storages and clients that are not used any more, and keep one for each file";
+
+/** SQLite gives the same code for a file that it may not open and for one too many. */
+function hasDescriptorLeft(): boolean {
+  try {
+    closeSync(openSync(devNull, "r"));
+    return true;
+  } catch (error) {
+    return !["EMFILE", "ENFILE"].includes((error as NodeJS.ErrnoException).code ?? "");
+  }
 }
 
 /** The primary result code of an error from SQLite, else undefined. Classify by it, never by text. */

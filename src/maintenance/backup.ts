@@ -10,7 +10,6 @@ import {
   placeFile,
   removeStale,
   removeTemporary,
-  syncToDisk,
   temporaryName,
 } from "../client/file-steps.js";
 import { snapshotFile, snapshotMemory } from "../client/snapshot.js";
@@ -60,7 +59,6 @@ export async function backUp(
       options.signal?.throwIfAborted();
       assertFree(path);
       if (!(await placeFile(temporary, path))) throw taken(path);
-      await syncToDisk(dirname(path), "r");
       return { path, bytes: statSync(path).size };
     } catch (error) {
       await removeTemporary(temporary);

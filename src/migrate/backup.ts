@@ -1,7 +1,7 @@
 import { basename, extname, join } from "node:path";
 import type { Connection } from "../client/connection.js";
 import type { ConnectionPool } from "../client/connection-pool.js";
-import { makeFolder, placeFile, stamp, syncToDisk, temporaryName } from "../client/file-steps.js";
+import { makeFolder, placeFile, stamp, temporaryName } from "../client/file-steps.js";
 import { quoteName } from "../client/quote.js";
 import { snapshotFile } from "../client/snapshot.js";
 
@@ -44,6 +44,5 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, suffix:
   let destination: string;
   do destination = join(folder, `${name}-${stamp(new Date())}-${suffix}.db`);
   while (!(await placeFile(temporary, destination)));
-  await syncToDisk(folder, "r");
   return destination;
 }

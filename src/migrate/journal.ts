@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { TOO_MANY_FILES } from "../client/sqlite-error.js";
 import { StorageError } from "../errors.js";
 import { resolveFolder } from "./options.js";
 
@@ -75,6 +76,9 @@ function readText(path: string, ifMissing: string): string {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") {
       throw new StorageError("NOT_FOUND", ifMissing, { cause: error });
+    }
+    if (["EMFILE", "ENFILE"].includes((error as NodeJS.ErrnoException).code ?? "")) {
+      throw new StorageError("CANNOT_OPEN", TOO_MANY_FILES, { cause: error });
     }
     throw new StorageError("IO", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }

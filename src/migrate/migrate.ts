@@ -2,11 +2,12 @@ import type { Client } from "@libsql/client";
 import type { PooledClient } from "../client/pooled-client.js";
 import { toStorageError } from "../errors.js";
 import { applyLocally } from "./apply.js";
+import { assertNoClash } from "./clash.js";
 import { type Decision, decide, type MigrateResult, resultOf } from "./decision.js";
 import { asRolledBack } from "./failure.js";
-import { readJournal } from "./journal.js";
+import { type Journal, readJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
-import { type MigrateOptions, resolveMigrateOptions } from "./options.js";
+import { type MigrateOptions, type ResolvedMigrateOptions, resolveMigrateOptions } from "./options.js";
 import { applyRemotely } from "./remote.js";
 import { readScript, type Script } from "./script.js";
 
@@ -22,16 +23,44 @@ export async function migrate(client: Client, options: MigrateOptions): Promise<
   const resolved = resolveMigrateOptions(options);
   const journal = readJournal(resolved.folder);
   try {
-    const decision = await decide(clientQuery(client), journal, resolved);
+    const { decision, scripts } = await prepare(client, journal, resolved);
     if (decision.pending.length === 0) return resultOf(journal, decision, []);
-    // What must not run is refused before the lock is asked for.
-    const scripts = readScripts(decision);
     const { pool } = client as Partial<PooledClient>;
     if (pool === undefined) return await applyRemotely(client, journal, scripts, resolved);
     return await applyLocally(pool, journal, scripts, resolved);
   } catch (error) {
     throw toStorageError(error);
   }
+}
+
+/** Throws what `migrate` would be refused with before it changes anything; only reads. */
+export async function assertApplicable(client: Client, options: MigrateOptions): Promise<void> {
+  const resolved = resolveMigrateOptions(options);
+  try {
+    await prepare(client, readJournal(resolved.folder), resolved);
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+/** What is pending; what must not run is refused before the lock is asked for. */
+async function prepare(
+  client: Client,
+  journal: Journal,
+  options: ResolvedMigrateOptions,
+): Promise<{ decision: Decision; scripts: Script[] }> {
+  const query = clientQuery(client);
+  const decision = await decide(query, journal, options);
+  const scripts = readScripts(decision);
+  try {
+    await assertNoClash(query, decision, scripts);
+  } catch (error) {
+    // Another process may be applying them at this moment.
+    const now = await decide(query, journal, options);
+    if (now.pending.length < decision.pending.length) return { decision: now, scripts: readScripts(now) };
+    throw asRolledBack(error, decision.comparison.last?.tag);
+  }
+  return { decision, scripts };
 }
 
 function readScripts({ pending, comparison }: Decision): Script[] {
