@@ -72,6 +72,8 @@ const ANSWER_ADVICE =
 const VALUE_ADVICE =
   "A server takes 5 MB in a value and in a row, what is stored to search it included: store it in parts. Nothing was stored";
 
+const IDLE_ADVICE =
+  "The server ends a transaction that has been idle for 10 s, as when the event loop was blocked for so long; nothing of it was stored: run the whole again";
 const UNKNOWN_ADVICE =
   "Whether the write was stored is unknown: look, or repeat it under the same id or `clientId`, which stores it at most once";
 
@@ -129,6 +131,7 @@ export function toRemoteError(thrown: unknown, { isWrite, redact }: CallContext)
   if (error instanceof LibsqlError) {
     // The stock client names the code twice in what fails in a transaction.
     error.message = error.message.replace(`${error.code}: ${error.code}: `, `${error.code}: `);
+    if (error.code === "STREAM_EXPIRED") return renamed(error, "TRANSACTION_TIMEOUT", IDLE_ADVICE);
     if (error.code === "TRANSACTION_TIMEOUT") {
       error.message +=
         ". The server takes the lock from a transaction of more than 5 s while others wait for it; nothing of it was stored: keep it short, and run the whole again";

@@ -6,6 +6,7 @@ import {
   type Transaction,
   type TransactionMode,
 } from "@libsql/client";
+import { type Timer, unrefTimer } from "../../timers.js";
 import { type BoundStatement, expectSql, expectStatements, type StatementInput } from "../bound-statement.js";
 import { splitScript } from "../sql.js";
 import { isRead, toStock } from "./remote-client.js";
@@ -22,6 +23,9 @@ export interface RemoteTransactionContext {
   readonly onEnd: () => void;
 }
 
+/** How long a transaction may be idle before the server is told that it goes on; a server gives up after 10 s. */
+const KEEP_ALIVE_MS = 4_000;
+
 /**
  * An interactive transaction on a server; it begins with its first statement.
  *
@@ -35,6 +39,10 @@ export class RemoteTransaction implements Transaction {
   readonly #context: RemoteTransactionContext;
   #isEnded = false;
   #hasBegun = false;
+  #running = 0;
+  /** By what it has ended while its caller did something else. */
+  #failure: unknown;
+  #idleTimer: Timer | undefined;
 
   constructor(stock: Transaction, mode: TransactionMode, context: RemoteTransactionContext) {
     this.#stock = stock;
@@ -104,6 +112,8 @@ export class RemoteTransaction implements Transaction {
     const { send, begin, open } = this.#context;
     const isFirst = !this.#hasBegun;
     this.#hasBegun = true;
+    this.#running++;
+    clearTimeout(this.#idleTimer);
     try {
       if (!isFirst) return await send(false, work);
       const first = async () => {
@@ -117,16 +127,39 @@ export class RemoteTransaction implements Transaction {
       if (endsTransaction(error, bound.some(changesRows))) this.#end();
       else if (this.#stock.closed) this.#hasBegun = false;
       throw error;
+    } finally {
+      this.#running--;
+      this.#keepAlive();
     }
   }
 
+  /** While the caller does something else, or reads slowly. */
+  #keepAlive(): void {
+    if (this.#isEnded || !this.#hasBegun || this.#running > 0) return;
+    clearTimeout(this.#idleTimer);
+    const touch = async () => {
+      if (this.#running > 0) return;
+      try {
+        await this.#context.send(false, () => this.#stock.execute("SELECT 1"));
+      } catch (error) {
+        // The next call tells it.
+        if (!this.#isEnded) this.#failure = error;
+        this.#end();
+      }
+      this.#keepAlive();
+    };
+    this.#idleTimer = unrefTimer(setTimeout(touch, KEEP_ALIVE_MS));
+  }
+
   #assertActive(): void {
+    if (this.#failure !== undefined) throw this.#failure;
     if (this.closed) throw new LibsqlError("The transaction is closed", "TRANSACTION_CLOSED");
   }
 
   #end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    clearTimeout(this.#idleTimer);
     this.#stock.close();
     this.#context.onEnd();
   }
