@@ -101,6 +101,8 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
   SQLITE_LOCKED: "BUSY",
   SQLITE_FULL: "FULL",
   SQLITE_READONLY: "READONLY",
+  // Of a server whose operator allows no writes, or nothing at all.
+  BLOCKED: "READONLY",
   SQLITE_CORRUPT: "CORRUPT",
   SQLITE_NOTADB: "NOT_A_DATABASE",
   SQLITE_CANTOPEN: "CANNOT_OPEN",
@@ -162,6 +164,9 @@ const LOST_INDEX_ADVICE =
 const DAMAGED_INDEX_ADVICE =
   "A full-text index is damaged, the records are not: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
 
+const BLOCKED_ADVICE =
+  "The operator of the server has blocked this kind of call; nothing was stored. It works again once that is lifted";
+
 const REMOTE_DAMAGE_ADVICE =
   "A full-text index on the server is damaged, which storage.reindex() or `holdfast reindex` mends, or else the database itself: restore that on the server";
 
@@ -181,6 +186,7 @@ export function toStorageError(error: unknown): unknown {
 }
 
 function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undefined {
+  if (failure.code === "BLOCKED") return BLOCKED_ADVICE;
   // It says itself what to do.
   if (failure.extendedCode === "READONLY_REPLICA") return undefined;
   // A failed open says itself what to look at.

@@ -1,7 +1,35 @@
 import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { startServer } from "../support/server.js";
+import { freePort, startServer } from "../support/server.js";
+
+test("a server whose operator blocks writes is READONLY and goes on answering reads", async () => {
+  const adminPort = await freePort();
+  await using server = await startServer({ args: ["--admin-listen-addr", `127.0.0.1:${adminPort}`] });
+  await using storage = await openStorage(server.url);
+  await storage.memories.insert({ id: "a", content: "x" });
+  const block = (isBlocked: boolean) =>
+    fetch(`http://127.0.0.1:${adminPort}/v1/namespaces/default/config`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ block_reads: false, block_writes: isBlocked, block_reason: "over quota" }),
+    });
+  expect((await block(true)).status).toBe(200);
+  const works = [
+    () => storage.memories.insert({ content: "x" }),
+    () => storage.memories.insertMany([{ content: "x" }, { content: "y" }]),
+    () => storage.transaction((tx) => tx.memories.insert({ content: "x" })),
+  ];
+  for (const work of works) {
+    const error = await rejection(work());
+    expect(error).toMatchObject({ code: "READONLY", retryable: false, message: expect.stringContaining("over quota") });
+  }
+  expect(await storage.memories.get("a")).toBeDefined();
+  await using late = await openStorage(server.url);
+  expect(await late.memories.count()).toBe(1);
+  expect((await block(false)).status).toBe(200);
+  await storage.memories.insert({ id: "b", content: "x" });
+});
 
 describe("a storage on a server", () => {
   test("shows a second client what is committed, and nothing else", async () => {
