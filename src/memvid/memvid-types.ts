@@ -300,7 +300,7 @@ export interface StatsResult {
   readonly seq_no: number;
   /** Bytes of the file and its log. */
   readonly size_bytes: number;
-  /** UTF-8 bytes of what is indexed; nothing is compressed. */
+  /** UTF-8 bytes of what is indexed, as text: what compression saves is not counted. */
   readonly logical_bytes: number;
   readonly payload_bytes: number;
   readonly average_frame_logical_bytes: number;

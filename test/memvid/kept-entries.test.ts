@@ -1,5 +1,5 @@
-import { rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { openStorage } from "holdfast";
 import { createStorage, type MemoryEntry, type StorageOptions } from "holdfast/memvid";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -240,15 +240,22 @@ describe("while another process holds the file", () => {
   });
 });
 
-test("a file whose folder was removed while it was open is made again, and the entry is in it", async () => {
+test("a file that was removed or replaced while it was open is opened again by a write, which is in it", async () => {
   await using db = await tempDatabase("folder/mind.db");
+  await using other = await tempDatabase();
+  const folder = dirname(db.path);
   const told: unknown[] = [];
   await using storage = await createStorage({ path: db.path, onError: (error) => told.push(error) });
   await storage.write("one", entry("one"));
-  rmSync(dirname(db.path), { recursive: true });
+  rmSync(folder, { recursive: true });
   await Promise.all(["two", "three"].map((id) => storage.write(id, entry(id))));
-  expect((await storage.read("two"))!.id).toBe("two");
-  expect((await storage.read("three"))!.id).toBe("three");
+  expect((await storage.search("")).map(({ id }) => id).sort()).toEqual(["three", "two"]);
+  // Another process puts another file in its place.
+  await runChild("write-and-end", { path: other.path, count: 2 });
+  for (const name of readdirSync(folder)) rmSync(join(folder, name));
+  renameSync(other.path, db.path);
+  await storage.write("four", entry("four"));
+  expect((await storage.search("")).map(({ id }) => id).sort()).toEqual(["four", "n0", "n1"]);
   expect(told).toEqual([]);
 });
 
