@@ -108,6 +108,7 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
   SQLITE_CANTOPEN: "CANNOT_OPEN",
   SQLITE_PERM: "CANNOT_OPEN",
   SQLITE_IOERR: "IO",
+  NOT_FOUND: "NOT_FOUND",
   CLIENT_CLOSED: "CLOSED",
   TRANSACTION_CLOSED: "TRANSACTION_CLOSED",
   TRANSACTION_TIMEOUT: "TRANSACTION_CLOSED",
@@ -191,6 +192,8 @@ function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undef
   if (failure.extendedCode === "READONLY_REPLICA") return undefined;
   // A failed open says itself what to look at.
   if (code === "CANNOT_OPEN" && failure.message.includes("Cannot open ")) return undefined;
+  // The file could be written to, or not: the caller has said that it is only to be read, and the error says so.
+  if (failure.message.includes("readOnly")) return undefined;
   if (showsIndexDamage(failure)) return DAMAGED_INDEX_ADVICE;
   if (code === "CORRUPT" && failure.rawCode === undefined) return REMOTE_DAMAGE_ADVICE;
   return ADVICE[code] ?? (LOST_INDEX.test(failure.message) ? LOST_INDEX_ADVICE : undefined);

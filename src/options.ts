@@ -29,6 +29,12 @@ export interface PoolConfig {
   /** A write transaction held longer is rolled back, in ms. @default Infinity */
   readonly transactionTimeoutMs?: number;
   readonly checkpoint?: CheckpointOptions;
+  /**
+   * Opens a file to read it only: no file is made and nothing in it is changed, its journal mode included. `"immutable"`
+   * is for a file that no process writes to while it is open, where SQLite cannot make its -shm: on a read-only mount,
+   * or in a folder of another user. It then takes no locks, and does not see a log. @default false
+   */
+  readonly readOnly?: boolean | "immutable";
 }
 
 export interface ClientOptions extends Required<Omit<PoolConfig, "checkpoint">> {
@@ -49,6 +55,7 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
     transactionTimeoutMs = Number.POSITIVE_INFINITY,
     checkpoint = {},
     intMode = "number",
+    readOnly = false,
   } = config;
   expectKeys("checkpoint", checkpoint, ["walBytes"]);
   const { walBytes = 4 * 1024 * 1024 } = checkpoint;
@@ -59,6 +66,9 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
   expectDuration("idleTimeoutMs", idleTimeoutMs);
   expectDuration("transactionTimeoutMs", transactionTimeoutMs);
   expectInteger("checkpoint.walBytes", walBytes, 0);
+  if (typeof readOnly !== "boolean" && readOnly !== "immutable") {
+    throw new TypeError(expectation("readOnly", 'true, false or "immutable"', readOnly));
+  }
   expectOneOf("durability", durability, ["full", "relaxed"]);
   expectOneOf("intMode", intMode, ["number", "bigint", "string"]);
   return {
@@ -71,6 +81,7 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
     transactionTimeoutMs,
     checkpoint: { walBytes },
     intMode,
+    readOnly,
   };
 }
 

@@ -33,6 +33,7 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
     if (target === undefined)
       return { client: openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
+    if (isReadOnly(options)) return { client: openLocalClient(options.client, target), path: target.path };
     makeFolderOf(target.path);
     const metadata = findMetadata(target.path);
     if (metadata.length > 0) return openAsCopy(target, options, metadata);
@@ -83,6 +84,7 @@ async function assertOurs(client: LocalClient, target: LocalTarget, options: Res
 /** Applies or checks the migrations, as the options say. */
 export async function bringUpToDate({ client, path }: OpenTarget, options: ResolvedStorageOptions): Promise<void> {
   if (options.migrate === "skip") return;
+  if (isReadOnly(options)) return assertReadable(client, options);
   if (client instanceof LocalClient && client.readOnlyBecause !== undefined) {
     for (const set of migrationSets(options)) await verify(client, set);
     return;
@@ -96,6 +98,22 @@ export async function bringUpToDate({ client, path }: OpenTarget, options: Resol
       await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
       // Another migrator may have applied a rebuild that dropped triggers.
       await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
+    }
+  }
+}
+
+function isReadOnly({ client }: ResolvedStorageOptions): boolean {
+  return client.readOnly !== undefined && client.readOnly !== false;
+}
+
+/** An older file can be read as far as it goes, unless the caller asked for one that is up to date. */
+async function assertReadable(client: Client, options: ResolvedStorageOptions): Promise<void> {
+  for (const set of migrationSets(options)) {
+    try {
+      await verify(client, set);
+    } catch (error) {
+      const isPending = error instanceof StorageError && error.code === "MIGRATION_PENDING";
+      if (!isPending || options.migrate === "verify") throw error;
     }
   }
 }

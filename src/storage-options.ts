@@ -152,6 +152,10 @@ export function resolveStorageOptions(
     ...client
   } = options;
   expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
+  const { readOnly = false } = client;
+  if (typeof readOnly !== "boolean" && readOnly !== "immutable") {
+    throw new TypeError(expectation("readOnly", 'true, false or "immutable"', readOnly));
+  }
   if (typeof backupBeforeMigrate !== "boolean") {
     throw new TypeError(expectation("backupBeforeMigrate", "a boolean", backupBeforeMigrate));
   }

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { parseLocalUrl } from "../client/file-url.js";
 import { StorageError } from "../errors.js";
 import { openStorage, type Storage } from "../storage.js";
@@ -29,7 +30,7 @@ export function requireFile(context: Pick<CommandContext, "url">): void {
 /** Runs `work` on the storage, and closes it. */
 export async function withStorage<T>(
   { url }: Pick<CommandContext, "url">,
-  options: Pick<StorageOptions, "migrate" | "logger">,
+  options: Pick<StorageOptions, "migrate" | "logger" | "readOnly">,
   work: (storage: Storage) => Promise<T>,
 ): Promise<T> {
   const storage = await openStorage({ ...(url === undefined ? {} : { url }), ...options });
@@ -37,6 +38,27 @@ export async function withStorage<T>(
     return await work(storage);
   } finally {
     await storage.close();
+  }
+}
+
+/** The same for one that is only read: it has to be there, and may be older than this code. Nothing of it is changed. */
+export async function withReadable<T>(context: CommandContext, work: (storage: Storage) => Promise<T>): Promise<T> {
+  requireFile(context);
+  const readOnly = readOnlyFor(context);
+  // A server has no such mode, and an older one may lack what is asked for.
+  return withStorage(context, "readOnly" in readOnly ? readOnly : { migrate: "verify" }, work);
+}
+
+/** For commands that change nothing, where the database is a file. */
+export function readOnlyFor(context: Pick<CommandContext, "url">): Pick<StorageOptions, "readOnly"> {
+  const path = fileOf(context);
+  if (path === undefined) return {};
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return { readOnly: true };
+  } catch {
+    // SQLite cannot make its -shm here. Without a log, no process has the file open in WAL mode.
+    return { readOnly: existsSync(`${path}-wal`) ? true : "immutable" };
   }
 }
 

@@ -18,6 +18,7 @@ import { Holders } from "./holders.js";
 import type { NativeValue } from "./native.js";
 import { createPrivately } from "./new-file.js";
 import { noteOpen } from "./open-files.js";
+import { assertFile, explainReadOnly, readOnlyError, readOnlyName } from "./read-only.js";
 import { ReaderPool } from "./reader-pool.js";
 import { singleRow } from "./rows.js";
 import { assertAllowedWithin, isSetting, SessionSettings } from "./session-settings.js";
@@ -94,6 +95,9 @@ export class ConnectionPool {
     this.writer = new WriterQueue({
       open: () => this.#openWriter(),
       isMemory,
+      assertWritable: () => {
+        if (options.readOnly !== false && !isMemory) throw readOnlyError(path);
+      },
       acquireTimeoutMs,
       busyTimeoutMs: () => this.busyTimeoutMs,
       intMode,
@@ -104,6 +108,7 @@ export class ConnectionPool {
     if (isMemory) return;
     const openReader = () => this.#openReader();
     this.readers = new ReaderPool({ max, acquireTimeoutMs, idleTimeoutMs, open: openReader, describeHolders });
+    if (options.readOnly !== false) return;
     const { walBytes } = options.checkpoint;
     const isDurable = options.durability === "full";
     const open = (setup: readonly string[]) => this.#open(setup);
@@ -112,8 +117,9 @@ export class ConnectionPool {
 
   /** Opens the writer at once where no waiting is needed, so that a bad path fails here and now. */
   openEagerly(): void {
-    const { isMemory, path } = this.options;
-    const noteMade = isMemory ? () => undefined : createPrivately(path);
+    const { isMemory, path, readOnly } = this.options;
+    if (readOnly !== false && !isMemory) assertFile(path);
+    const noteMade = isMemory || readOnly !== false ? () => undefined : createPrivately(path);
     if (!isMemory) this.#noteClosed = noteOpen(path);
     try {
       this.writer.adopt(this.#openWriterOnce());
@@ -407,7 +413,7 @@ export class ConnectionPool {
   }
 
   #open(setup: readonly string[]): Connection {
-    const { path, statementCacheSize, encryptionKey } = this.options;
+    const { path, statementCacheSize, encryptionKey, readOnly, isMemory } = this.options;
     const options = {
       statementCacheSize,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
@@ -417,12 +423,14 @@ export class ConnectionPool {
         this.#closedStatements = sumStatementStats([this.#closedStatements, stats]);
       },
     };
-    const open = () => Connection.open(path, options, setup);
+    const name = readOnly === false || isMemory ? path : readOnlyName(path, readOnly);
+    const open = () => Connection.open(name, options, setup);
     return this.#file === undefined ? open() : this.#file.open(open);
   }
 
   #writerSetup(): string[] {
-    const { durability, incrementalVacuum, erasesDeleted, path, isMemory, checkpoint } = this.options;
+    const { durability, incrementalVacuum, erasesDeleted, path, isMemory, checkpoint, readOnly } = this.options;
+    if (readOnly !== false && !isMemory) return ["PRAGMA wal_autocheckpoint = 0", WRITER_CACHE];
     const synchronous = `PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`;
     // The log keeps the size at which it is emptied: writing over it costs less than growing it.
     const setup = [
@@ -438,7 +446,12 @@ export class ConnectionPool {
   }
 
   #enableWal(connection: Connection): void {
-    if (this.options.isMemory || this.#keepsJournal || connection.query("PRAGMA journal_mode")[0]?.[0] === "wal")
+    if (
+      this.options.isMemory ||
+      this.#keepsJournal ||
+      this.options.readOnly !== false ||
+      connection.query("PRAGMA journal_mode")[0]?.[0] === "wal"
+    )
       return;
     try {
       connection.exec("PRAGMA journal_mode = WAL");
@@ -457,6 +470,17 @@ export class ConnectionPool {
   }
 
   #openWriterOnce(): Connection {
+    const { path, readOnly, isMemory } = this.options;
+    if (readOnly !== false && !isMemory) {
+      try {
+        // The first read shows what opening does not.
+        return this.#prepareOrClose(this.#open(this.#writerSetup()), (connection) => {
+          connection.query("SELECT 1 FROM sqlite_schema LIMIT 1");
+        });
+      } catch (error) {
+        throw explainReadOnly(error, path, readOnly);
+      }
+    }
     return this.#prepareOrClose(this.#open(this.#writerSetup()), (connection) => this.#enableWal(connection));
   }
 

@@ -48,6 +48,7 @@ export const CLIENT_KEYS: readonly string[] = Object.keys({
   durability: true,
   transactionTimeoutMs: true,
   checkpoint: true,
+  readOnly: true,
 } satisfies Record<keyof ClientConfig, true>);
 
 type LocalConfig = ClientConfig & { readonly url: `file:${string}` | ":memory:"; readonly syncUrl?: never };

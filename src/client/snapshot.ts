@@ -6,6 +6,7 @@ import { follow, type LongCallOptions } from "../long-call.js";
 import { Connection } from "./connection.js";
 import { removeTemporary, syncToDisk } from "./file-steps.js";
 import { quoteName, quoteText } from "./quote.js";
+import { type ReadOnly, readOnlyName } from "./read-only.js";
 
 /** Rows by table, of what a copy has to hold. */
 export type TableCounts = ReadonlyMap<string, bigint>;
@@ -13,6 +14,8 @@ export type TableCounts = ReadonlyMap<string, bigint>;
 export interface DatabaseFile {
   readonly path: string;
   readonly encryptionKey: string | undefined;
+  /** Whether nothing of it may be changed, not even the log at the last close. @default false */
+  readonly readOnly?: ReadOnly | false;
 }
 
 export interface SnapshotSource extends DatabaseFile {
@@ -59,7 +62,11 @@ export async function snapshotFile(
     await syncToDisk(temporary, "r+");
     options.onProgress?.({ phase: "copy", done: total, total });
     const counts = await follow(counting, options, progress);
-    await verifyDatabase({ ...source, path: temporary }, isExact ? counts : undefined, options);
+    await verifyDatabase(
+      { path: temporary, encryptionKey: source.encryptionKey },
+      isExact ? counts : undefined,
+      options,
+    );
   } catch (error) {
     await removeTemporary(temporary);
     throw error;
@@ -117,9 +124,12 @@ export async function verifyDatabase(
   options.onProgress?.({ phase: "verify", done: total, total });
 }
 
-function connect({ path, encryptionKey }: DatabaseFile, ...setup: string[]): Connection {
+function connect({ path, encryptionKey, readOnly = false }: DatabaseFile, ...setup: string[]): Connection {
   const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
-  return Connection.open(path, options, ["PRAGMA wal_autocheckpoint = 0", ...setup]);
+  return Connection.open(readOnly === false ? path : readOnlyName(path, readOnly), options, [
+    "PRAGMA wal_autocheckpoint = 0",
+    ...setup,
+  ]);
 }
 
 /** VACUUM INTO takes an empty file as it is, and so its mode. */

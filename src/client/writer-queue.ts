@@ -18,6 +18,8 @@ export interface WriterQueueOptions {
   readonly open: () => Promise<Connection>;
   /** A connection that must survive, since the database lives in it. */
   readonly isMemory: boolean;
+  /** Throws where the file was opened to be read only. */
+  readonly assertWritable: () => void;
   readonly acquireTimeoutMs: number;
   readonly busyTimeoutMs: () => number;
   readonly intMode: IntMode;
@@ -166,6 +168,7 @@ export class WriterQueue {
 
   /** Throws once damage has been seen in the file: writing to it could destroy what can still be saved. */
   assertSound(): void {
+    this.#options.assertWritable();
     if (this.#damage !== undefined) throw this.#damage;
   }
 

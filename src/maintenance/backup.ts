@@ -100,13 +100,17 @@ export async function rotateBackups(
 }
 
 async function copy(pool: ConnectionPool, temporary: string, options: LongCallOptions): Promise<void> {
-  const { path, encryptionKey, isMemory } = pool.options;
+  const { path, encryptionKey, isMemory, readOnly } = pool.options;
   if (isMemory) {
     const copying = pool.writer.turn((connection) => snapshotMemory(connection, temporary, options));
     await follow(copying, options, () => ({ phase: "copy", done: 0, total: 1 }));
     return;
   }
-  await snapshotFile({ path, encryptionKey, locked: (work) => withWriteLock(pool, options, work) }, temporary, options);
+  await snapshotFile(
+    { path, encryptionKey, readOnly, locked: (work) => withWriteLock(pool, options, work) },
+    temporary,
+    options,
+  );
 }
 
 /** Runs `work` with the write lock; false where the file cannot be written to, so that there is no lock to take. */
@@ -115,6 +119,10 @@ async function withWriteLock(
   { signal }: LongCallOptions,
   work: () => Promise<void>,
 ): Promise<boolean> {
+  if (pool.options.readOnly !== false) {
+    await work();
+    return false;
+  }
   const start = performance.now();
   for (;;) {
     signal?.throwIfAborted();

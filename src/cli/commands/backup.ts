@@ -1,5 +1,5 @@
 import type { CliCommand } from "../command.js";
-import { requireFile, withStorage } from "../target.js";
+import { readOnlyFor, requireFile, withStorage } from "../target.js";
 import { toSize } from "../text.js";
 
 export const backupCommand: CliCommand = {
@@ -8,7 +8,7 @@ export const backupCommand: CliCommand = {
   example: "backup ./backups/app.db --url ./data/app.db",
   async run(context, { args }) {
     requireFile(context);
-    return withStorage(context, { migrate: "skip" }, async (storage) => {
+    return withStorage(context, { migrate: "skip", ...readOnlyFor(context) }, async (storage) => {
       const result = await storage.backup(args[0]!, context.longCall());
       context.output.result(result, () => context.output.line(`${result.path}  ${toSize(result.bytes)}`));
       return 0;

@@ -7,7 +7,7 @@ import { AREAS } from "../../maintenance/areas/all.js";
 import type { ExportOptions } from "../../maintenance/export.js";
 import { parseOneOf } from "../arguments.js";
 import type { CliCommand } from "../command.js";
-import { withExisting } from "../target.js";
+import { withReadable } from "../target.js";
 
 const CHUNK_CHARS = 256 * 1024;
 
@@ -21,7 +21,7 @@ export const exportCommand: CliCommand = {
   },
   run(context, { options }) {
     const { out, area } = options as { out?: string; area?: ExportOptions["area"] };
-    return withExisting(context, async (storage) => {
+    return withReadable(context, async (storage) => {
       const { onProgress, signal } = context.longCall();
       let records = 0;
       const lines = storage.export({

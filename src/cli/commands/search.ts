@@ -1,6 +1,6 @@
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
-import { withExisting } from "../target.js";
+import { withReadable } from "../target.js";
 
 export const searchCommand: CliCommand = {
   usage: "search <text>",
@@ -12,7 +12,7 @@ export const searchCommand: CliCommand = {
   },
   run(context, { args, options }) {
     const { limit, type } = options as { limit: number; type?: string };
-    return withExisting(context, async (storage) => {
+    return withReadable(context, async (storage) => {
       const { memories } = context.project === undefined ? storage : storage.project(context.project);
       const found = await memories.search(args[0]!, { limit, type });
       const results = found.map(({ memory: { embedding: _, ...memory }, ...rest }) => ({ ...rest, memory }));

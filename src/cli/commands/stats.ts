@@ -1,5 +1,5 @@
 import type { CliCommand } from "../command.js";
-import { withExisting } from "../target.js";
+import { withReadable } from "../target.js";
 import { toSize } from "../text.js";
 
 export const statsCommand: CliCommand = {
@@ -7,7 +7,7 @@ export const statsCommand: CliCommand = {
   summary: "show sizes, rows by table and records by project",
   example: "stats --url ./data/app.db",
   run(context) {
-    return withExisting(context, async (storage) => {
+    return withReadable(context, async (storage) => {
       const { schemaVersion, fileBytes, walBytes, freePages } = await storage.stats();
       const { path, tables } = await storage.health();
       const all = await storage.projects();

@@ -1,7 +1,7 @@
 import { status } from "../../migrate/index.js";
 import { OWN_MIGRATIONS } from "../../own-migrations.js";
 import type { CliCommand } from "../command.js";
-import { requireFile, withStorage } from "../target.js";
+import { readOnlyFor, requireFile, withStorage } from "../target.js";
 
 export const statusCommand: CliCommand = {
   usage: "status",
@@ -9,7 +9,7 @@ export const statusCommand: CliCommand = {
   example: "status --url ./data/app.db",
   async run(context) {
     requireFile(context);
-    return withStorage(context, { migrate: "skip" }, async ({ client }) => {
+    return withStorage(context, { migrate: "skip", ...readOnlyFor(context) }, async ({ client }) => {
       const found = await status(client, OWN_MIGRATIONS);
       const { applied, pending, changed, unknown } = found;
       context.output.result(found, () => {

@@ -86,10 +86,12 @@ export function columnsOf(connection: Connection, table: string): Column[] {
 export function fits(values: readonly Value[], columns: readonly Column[], rowIdAt: number): boolean {
   if (values.length !== columns.length) return false;
   return values.every((value, at) => {
-    const { type, isRequired } = columns[at]!;
+    const { name, type, isRequired } = columns[at]!;
     if (value === null) return at === rowIdAt || !isRequired;
     if (at === rowIdAt) return false;
     if (type.includes("INT")) return typeof value === "bigint";
+    // A content may be stored compressed.
+    if (type.includes("TEXT") && value instanceof Uint8Array) return name === "content";
     if (type.includes("TEXT")) return typeof value === "string" || typeof value === "symbol";
     if (type === "BLOB") return value instanceof Uint8Array;
     if (type === "REAL") return typeof value === "number" || typeof value === "bigint";

@@ -1,0 +1,153 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { openStorage } from "holdfast";
+import { createClient } from "holdfast/client";
+import { describe, expect, test } from "vitest";
+import { runChild } from "../support/child.js";
+import { holdfast } from "../support/cli.js";
+import { rejection } from "../support/clients.js";
+import { type TempDatabase, tempDatabase } from "../support/temp.js";
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+
+/** Written and closed by a process of its own, so that the file has no log and nothing has it open. */
+async function filled(db: TempDatabase): Promise<void> {
+  await runChild("write-memories", { url: db.path, contents: ["a zebra", "a giraffe", "another zebra"] });
+  chmodSync(db.dir, 0o755);
+  chmodSync(db.path, 0o644);
+}
+
+/** Names, sizes, times and bytes, as another process sees them. */
+const stateOf = (db: TempDatabase) =>
+  execFileSync("sh", ["-c", 'ls -A --full-time "$0" | grep -v -e "^total"; sha256sum "$0"/*.db', db.dir], {
+    encoding: "utf8",
+  });
+const withoutShm = (state: string) => state.replace(/^.*-shm\n/gm, "").replace(/^.* 0 .*-wal\n/gm, "");
+
+describe("readOnly", () => {
+  test("reads, refuses to write with advice that fits, and changes nothing", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const before = stateOf(db);
+    const answer = await runChild("read-only", { options: { url: db.path, readOnly: true }, write: true });
+    expect(answer).toEqual({
+      count: 3,
+      found: 2,
+      health: true,
+      failure: { code: "READONLY", message: expect.stringContaining("`readOnly`") },
+    });
+    expect(JSON.stringify(answer)).not.toContain("mode write");
+    expect(withoutShm(stateOf(db))).toBe(withoutShm(before));
+  });
+
+  test("sees what another process has committed and has open", async () => {
+    await using db = await tempDatabase();
+    await using writer = await openStorage(db.path);
+    await writer.memories.insert({ content: "a zebra in the log" });
+    await using reader = await openStorage({ url: db.path, readOnly: true });
+    expect(await reader.memories.count()).toBe(1);
+    await writer.memories.insert({ content: "and another" });
+    expect(await reader.memories.count()).toBe(2);
+    const refused = await rejection(reader.transaction((tx) => tx.memories.insert({ content: "no" })));
+    expect(refused).toMatchObject({ code: "READONLY" });
+    await expect(reader.transaction((tx) => tx.memories.count(), { mode: "read" })).resolves.toBe(2);
+    expect(await rejection(reader.prune({ maxRows: 0 }))).toMatchObject({ code: "READONLY" });
+    expect(await rejection(reader.reindex())).toMatchObject({ code: "READONLY" });
+  });
+
+  test("makes no file and no folder, and leaves a rollback journal mode as it is", async () => {
+    await using db = await tempDatabase();
+    const missing = join(db.dir, "folder", "none.db");
+    expect(await rejection(openStorage({ url: missing, readOnly: true }))).toMatchObject({ code: "NOT_FOUND" });
+    expect(existsSync(join(db.dir, "folder"))).toBe(false);
+    await filled(db);
+    execFileSync(process.execPath, ["-e", JOURNAL, db.path], { cwd: process.cwd() });
+    const before = stateOf(db);
+    expect(await runChild("read-only", { options: { url: db.path, readOnly: true } })).toMatchObject({ count: 3 });
+    expect(stateOf(db)).toBe(before);
+  });
+
+  test("reads an older schema, and says which call needs a migration", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    execFileSync(process.execPath, ["-e", FORGET, db.path], { cwd: process.cwd() });
+    const before = stateOf(db);
+    expect(await runChild("read-only", { options: { url: db.path, readOnly: true } })).toMatchObject({ count: 3 });
+    const verified = await runChild("read-only", { options: { url: db.path, readOnly: true, migrate: "verify" } });
+    expect(verified).toMatchObject({ error: { code: "MIGRATION_PENDING" } });
+    for (const command of [["search", "zebra"], ["stats"], ["status"], ["export"]]) {
+      const { code, stderr } = await holdfast([...command, "--url", db.path]);
+      expect({ command, code, stderr }).toMatchObject({ code: 0 });
+    }
+    expect(withoutShm(stateOf(db))).toBe(withoutShm(before));
+  });
+
+  test.skipIf(!isRoot)("reads a file of another user, in a folder that is not this one's", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const before = stateOf(db);
+    const options = { url: db.path, readOnly: true };
+    const refused = await runChild("read-only", { options, uid: NOBODY });
+    expect(refused).toMatchObject({ error: { message: expect.stringContaining('readOnly: "immutable"') } });
+    const answer = await runChild("read-only", {
+      options: { ...options, readOnly: "immutable" },
+      uid: NOBODY,
+      write: true,
+    });
+    expect(answer).toMatchObject({ count: 3, found: 2, failure: { code: "READONLY" } });
+    expect(stateOf(db)).toBe(before);
+  });
+
+  const canMount = isRoot && mounts();
+  test.skipIf(!canMount)("reads on a mount that is read-only, and backs up from there", async () => {
+    await using db = await tempDatabase();
+    await using out = await tempDatabase();
+    await filled(db);
+    const mount = join(out.dir, "mount");
+    mkdirSync(mount);
+    execFileSync("mount", ["--bind", db.dir, mount]);
+    try {
+      execFileSync("mount", ["-o", "remount,bind,ro", mount]);
+      const url = join(mount, "test.db");
+      const backup = join(out.dir, "copy.db");
+      const answer = await runChild("read-only", { options: { url, readOnly: "immutable" }, backup });
+      expect(answer).toMatchObject({ count: 3, found: 2, backup: true });
+    } finally {
+      execFileSync("umount", [mount]);
+    }
+  });
+
+  test("is checked, and is an option of createClient", async () => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const wrong = await rejection(openStorage({ url: db.path, readOnly: "yes" as never }));
+    expect(wrong).toBeInstanceOf(TypeError);
+    const client = createClient({ url: `file:${db.path}`, readOnly: true });
+    expect((await client.execute("SELECT count(*) FROM memories")).rows[0]![0]).toBe(3);
+    expect(await rejection(client.execute("DELETE FROM memories"))).toMatchObject({ code: "SQLITE_READONLY" });
+    expect(await rejection(client.executeMultiple("DELETE FROM memories"))).toMatchObject({ code: "SQLITE_READONLY" });
+    await client.close();
+    expect(statSync(db.path).size).toBeGreaterThan(0);
+    expect(readdirSync(db.dir)).toContain("test.db");
+  });
+});
+
+const LIBSQL = `const { createRequire } = require("node:module");
+  const Database = createRequire(require.resolve("@libsql/client"))("libsql");
+  const db = new Database(process.argv[1]);`;
+const JOURNAL = `${LIBSQL} db.exec("PRAGMA journal_mode = DELETE"); process.exit(0)`;
+const FORGET = `${LIBSQL} db.exec("DELETE FROM __drizzle_migrations WHERE created_at = (SELECT max(created_at) FROM __drizzle_migrations)");
+  db.exec("PRAGMA wal_checkpoint(TRUNCATE)"); process.exit(0)`;
+
+function mounts(): boolean {
+  try {
+    execFileSync("sh", ["-c", "d=$(mktemp -d); mount --bind $d $d && umount $d; s=$?; rmdir $d; exit $s"], {
+      stdio: "ignore",
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
