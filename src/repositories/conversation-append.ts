@@ -1,13 +1,16 @@
 import type { ResultSet } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
+import { StorageError } from "../errors.js";
 import { conversations, messages } from "../schema/conversations.js";
 import { findChain, noConversation, withChain } from "./conversation-chain.js";
 import {
+  type AppendedMessage,
   derivedOf,
   draftToMessage,
   type Message,
   type MessageDraft,
   messageColumns,
+  sentHashOf,
   toMessage,
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
@@ -35,6 +38,7 @@ export const messageColumnNames = sql.join(
     m.updatedAt,
     m.checksum,
     m.searchText,
+    m.sentHash,
   ].map((column) => sql.identifier(column.name)),
   sql`, `,
 );
@@ -43,7 +47,7 @@ export const messageValues = (
   seq: SQL,
   row: SQL,
 ) => sql`${placeholder("project")}, owner.row_id, ${seq}, ${row} ->> 0, ${row} ->> 1,
-  ${row} ->> 2, ${row} ->> 3, ${row} ->> 4, ${row} ->> 5, ${row} ->> 6, ${placeholder("now")}, (${row} ->> 7) || '.' || (${seq}), ${row} ->> 8`;
+  ${row} ->> 2, ${row} ->> 3, ${row} ->> 4, ${row} ->> 5, ${row} ->> 6, ${placeholder("now")}, (${row} ->> 7) || '.' || (${seq}), ${row} ->> 8, ${row} ->> 9`;
 
 /**
  * All messages in one statement, with the seq that the database finds next: one call of SQLite a thousand rows, a
@@ -54,29 +58,37 @@ const appendRows = prepareStatement(sql`with ${owner}
   insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
   from ${jsonRows("rows")} as j cross join owner where true returning seq`);
 
-/** The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id. */
-const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, fresh as materialized (
+/**
+ * The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id; nothing
+ * is stored where one of those was sent as something else.
+ */
+const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, known as materialized (
+    select j.key as key, case when ${m.sentHash} is null
+        then ${m.role} = j.value ->> 1 and ${m.content} = j.value ->> 2 and ${m.metadata} = j.value ->> 3
+        else ${m.sentHash} = j.value ->> 9 end as is_same
+    from json_each(${placeholder("rows")}) as j cross join chain cross join ${m}
+      on ${m.conversationRowId} = chain.row_id and ${m.clientId} = j.value ->> 5 and ${m.seq} <= chain.up_to),
+  fresh as materialized (
     select j.value as value, row_number() over (order by j.key) as place from json_each(${placeholder("rows")}) as j
-    where j.value ->> 5 is null or not exists (select 1 from chain cross join ${m}
-      on ${m.conversationRowId} = chain.row_id and ${m.clientId} = j.value ->> 5 and ${m.seq} <= chain.up_to))
+    where j.key not in (select key from known))
   insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + fresh.place`, sql`fresh.value`)}
-  from owner cross join fresh where true returning id, seq`);
+  from owner cross join fresh where not exists (select 1 from known where not is_same) returning id, seq`);
 
-const selectByClientId = prepareStatement(sql`${withChain} select ${messageColumns} from chain
+const selectByClientId = prepareStatement(sql`${withChain} select ${messageColumns}, ${m.sentHash} from chain
   cross join ${m} on ${m.conversationRowId} = chain.row_id and ${m.seq} <= chain.up_to
     and ${m.clientId} in (select value from json_each(${placeholder("clientIds")}))
   join ${c} on ${c.rowId} = ${m.conversationRowId}`);
 
 interface Appended {
   /** A record for each draft. */
-  readonly messages: Message[];
+  readonly messages: AppendedMessage[];
   /** The ids of those that are new. */
   readonly stored: string[];
 }
 
 /**
  * Stores drafts, one at least, at the end of a conversation. One whose `clientId` is there already, or comes twice, is what was stored
- * first. Rejects with `NOT_FOUND`.
+ * first. Rejects with `NOT_FOUND`, and with `CONFLICT` where that was sent as something else.
  */
 export function appendMessages(
   context: RepositoryContext,
@@ -113,23 +125,70 @@ async function appendNew(
   drafts: readonly MessageDraft[],
 ): Promise<Appended> {
   const distinct = withoutRepeated(drafts);
-  const results = await run(executor, appendStatements(appendNewRows, context, conversationId, distinct));
+  const statements = appendStatements(appendNewRows, context, conversationId, distinct);
+  const clientIds = distinct.flatMap(({ clientId }) => clientId ?? []);
+  const results =
+    statements.length === 1
+      ? [await executor.execute(statements[0]!)]
+      : // Each statement stores its part: what the last one refuses must be known before the first.
+        await executor.atomically(async (inner) => {
+          const known = await findByClientId(context, inner, conversationId, clientIds);
+          for (const draft of distinct) assertSame(draft, known.get(draft.clientId));
+          return inner.batch(statements);
+        });
   const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
-  const stored = new Map<MessageDraft | string, Message>();
+  const known = seqs.size < distinct.length ? await findByClientId(context, executor, conversationId, clientIds) : NONE;
+  const messages = new Map<MessageDraft | string, AppendedMessage>();
   for (const draft of distinct) {
     const seq = seqs.get(draft.id);
-    if (seq !== undefined) stored.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
+    const stored = seq === undefined ? known.get(draft.clientId) : undefined;
+    assertSame(draft, stored);
+    if (seq !== undefined) messages.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
+    else if (stored !== undefined) messages.set(draft.clientId ?? draft, { ...stored.message, repeated: true });
   }
-  if (stored.size < distinct.length) {
-    const missing = distinct.filter((draft) => !seqs.has(draft.id)).map(({ clientId }) => clientId);
-    for (const message of await findByClientId(context, executor, conversationId, missing)) {
-      stored.set(message.clientId!, message);
-    }
+  if (messages.size < distinct.length) {
+    if ((await findChain(context, executor, conversationId)) === undefined)
+      throw noConversation(context, conversationId);
+    throw new Error(`${distinct.length - messages.size} messages were neither stored nor found`);
   }
+  const isFirst = new Set(distinct);
   return {
-    messages: drafts.map((draft) => stored.get(draft.clientId ?? draft)!),
+    messages: drafts.map((draft): AppendedMessage => {
+      const message = messages.get(draft.clientId ?? draft)!;
+      return isFirst.has(draft) ? message : { ...message, repeated: true };
+    }),
     stored: distinct.flatMap(({ id }) => (seqs.has(id) ? [id] : [])),
   };
+}
+
+interface Known {
+  readonly message: Message;
+  readonly sentHash: string | null;
+}
+
+const NONE: ReadonlyMap<string | null, Known> = new Map();
+
+/** Throws `CONFLICT` where a client id stands for another message; rows of earlier versions know only what they are now. */
+function assertSame(draft: MessageDraft, known: Known | undefined): void {
+  if (known === undefined) return;
+  const { message, sentHash } = known;
+  const { role, content } = message;
+  const present = () => [role, content, JSON.stringify(message.metadata)];
+  const given = () => [draft.role, draft.content, draft.metadata];
+  const isSame = sentHash === null ? isEqual(present(), given()) : sentHash === sentHashOf(draft);
+  if (!isSame) throw otherMessage(draft.clientId!, message.id);
+}
+
+function isEqual(one: readonly string[], other: readonly string[]): boolean {
+  return one.every((value, index) => value === other[index]);
+}
+
+function otherMessage(clientId: string, id: string): StorageError {
+  return new StorageError(
+    "CONFLICT",
+    `The clientId ${JSON.stringify(clientId)} belongs to message ${JSON.stringify(id)}, which was sent with other content, role or metadata: give the new message a clientId of its own. Nothing was stored`,
+    { table: "messages", columns: ["client_id"] },
+  );
 }
 
 /** A single statement can share its commit with others that wait. */
@@ -141,30 +200,43 @@ async function findByClientId(
   context: RepositoryContext,
   executor: Executor,
   id: string,
-  clientIds: readonly (string | null)[],
-): Promise<Message[]> {
+  clientIds: readonly string[],
+): Promise<Map<string | null, Known>> {
   const { project } = context;
   const { rows } = await executor.execute(selectByClientId({ project, id, clientIds: JSON.stringify(clientIds) }));
-  if (rows.length === clientIds.length) return rows.map(toMessage);
-  // They are stored, so what was read is old: a transaction reads what the primary has.
-  if (executor.mayLag === true) {
-    return executor.atomically((current) => findByClientId(context, current, id, clientIds));
-  }
-  if ((await findChain(context, executor, id)) === undefined) throw noConversation(context, id);
-  throw new Error(`${clientIds.length - rows.length} messages were neither stored nor found`);
+  return new Map(
+    rows.map((row) => {
+      const message = toMessage(row);
+      return [message.clientId, { message, sentHash: row[10] as string | null }];
+    }),
+  );
 }
 
-/** Of drafts with the same client id, the first. */
+/** Of drafts with the same client id, the first. Throws `CONFLICT` where another of them says something else. */
 export function withoutRepeated(drafts: readonly MessageDraft[]): MessageDraft[] {
   const first = new Map<MessageDraft | string, MessageDraft>();
-  for (const draft of drafts) if (!first.has(draft.clientId ?? draft)) first.set(draft.clientId ?? draft, draft);
+  for (const draft of drafts) {
+    const known = first.get(draft.clientId ?? draft);
+    if (known === undefined) first.set(draft.clientId ?? draft, draft);
+    else if (sentHashOf(known) !== sentHashOf(draft)) throw otherMessage(draft.clientId!, known.id);
+  }
   return [...first.values()];
 }
 
 /** What a statement is given of a draft, in the places from which `messageValues` takes it. */
 export function toRow(project: string, conversationId: string, draft: MessageDraft): (string | number | null)[] {
   const { id, role, content, metadata, tags, clientId, createdAt } = draft;
-  return [id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, conversationId, draft)];
+  return [
+    id,
+    role,
+    content,
+    metadata,
+    tags,
+    clientId,
+    createdAt,
+    ...derivedOf(project, conversationId, draft),
+    sentHashOf(draft),
+  ];
 }
 
 /** The statements that append, in order. */

@@ -32,8 +32,8 @@ const insertRows = prepareStatement(sql`insert into ${c}
 
 /** Messages of many new conversations: each row ends with the id of its conversation and its seq there. */
 const insertMessages = prepareStatement(sql`insert into ${m} (${messageColumnNames})
-  select ${messageValues(sql`(j.value ->> 10)`, sql`j.value`)} from ${jsonRows("rows")} as j
-  cross join ${c} as owner on owner.project = ${placeholder("project")} and owner.id = j.value ->> 9 where true`);
+  select ${messageValues(sql`(j.value ->> 11)`, sql`j.value`)} from ${jsonRows("rows")} as j
+  cross join ${c} as owner on owner.project = ${placeholder("project")} and owner.id = j.value ->> 10 where true`);
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toNewDraft(context: RepositoryContext, input: NewConversation): NewDraft {

@@ -13,6 +13,12 @@ import { list } from "./statements.js";
 /** Who speaks. An assistant that calls tools lists the calls in `metadata.toolCalls`; `tool` messages right after answer. */
 export type MessageRole = "system" | "user" | "assistant" | "tool";
 
+/** A message as `append` answers it. */
+export interface AppendedMessage extends Message {
+  /** Whether it is a repeat: its `clientId` was there already, and nothing was stored. Missing where it is new. */
+  readonly repeated?: true;
+}
+
 /** A thread of messages. */
 export interface Conversation {
   readonly id: string;
@@ -172,6 +178,21 @@ export function derivedOf(project: string, conversationId: string, draft: Messag
     checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]),
     toSearchText(content, searchScope(project)),
   ];
+}
+
+/** The hash by which a repeated append is told from another message under the same client id. */
+export function sentHashOf({ role, content, metadata, clientId }: MessageDraft): string | null {
+  return clientId === null ? null : checksumOf([role, content, inOrder(metadata)]);
+}
+
+/** A JSON text with the keys of its objects in order, which a client that sends again need not keep. */
+function inOrder(json: string): string {
+  if (json === "{}") return json;
+  return JSON.stringify(JSON.parse(json), (_key, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+      : value,
+  );
 }
 
 /** The checksum of a stored message: of all that it was given, and in plain of the seq that the database gave it. */

@@ -65,6 +65,8 @@ export const messages = sqliteTable(
     /** A JSON array of text; `conversation_tags` follows it by triggers. */
     tags: text("tags").notNull(),
     clientId: text("client_id"),
+    /** Of one with a client id: a hash of the role, content and metadata that were sent first, whatever they are now. */
+    sentHash: text("sent_hash"),
     createdAt: integer("created_at").notNull(),
     /** When it was stored or changed last. */
     updatedAt: integer("updated_at").notNull(),

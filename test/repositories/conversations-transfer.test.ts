@@ -40,7 +40,7 @@ describe("export and import", () => {
     expect(await db.rows()).toEqual(before);
     expect(await db.there.export("c")).toEqual(document);
     // The client ids are known as well.
-    expect(await db.there.append("c", say("again", { clientId: "k" }))).toMatchObject({ id: "m1" });
+    expect(await db.there.append("c", say("one", { clientId: "k", metadata: { a: 1 } }))).toMatchObject({ id: "m1" });
   });
 
   test("continue a conversation that has only the beginning, and leave one alone that has more", async () => {

@@ -1,5 +1,6 @@
 import type { Change, StorageError } from "holdfast";
 import { describe, expect, test } from "vitest";
+import { rejection } from "../support/clients.js";
 import { tempFileStorage, tempStorage } from "../support/storage.js";
 
 const roleOf = (i: number) => (i % 2 === 0 ? ("user" as const) : ("assistant" as const));
@@ -128,7 +129,7 @@ describe("conversations stored with their messages", () => {
       { role: "system", content: "" },
       { id: "call", role: "assistant", content: 'a walrus " and \\ and 数据', metadata: { toolCalls: [{ id: "x" }] } },
       { role: "tool", content: "🎉\n", tags: ["t"], clientId: "k", createdAt: new Date(7) },
-      { role: "tool", content: "repeated", clientId: "k" },
+      { role: "tool", content: "🎉\n", clientId: "k" },
     ] as const;
     const stored = await db.conversations.insert({ id: "at once", title: "t", messages });
     expect(stored).toMatchObject({ id: "at once", title: "t", messageCount: 3, updatedAt: new Date(5) });
@@ -142,8 +143,10 @@ describe("conversations stored with their messages", () => {
     expect(items.map(({ seq }) => seq)).toEqual([1, 2, 3]);
     expect(await db.conversations.search("walrus")).toMatchObject([{ message: items[1] }]);
     expect(await db.conversations.tags()).toEqual([{ tag: "t", count: 1 }]);
-    const again = await db.conversations.append("at once", { role: "user", content: "x", clientId: "k" });
-    expect(again).toEqual(items[2]);
+    const again = await db.conversations.append("at once", { role: "tool", content: "🎉\n", clientId: "k" });
+    expect(again).toEqual({ ...items[2], repeated: true });
+    const clash = [...messages, { role: "tool", content: "other", clientId: "k" }] as const;
+    expect(await rejection(db.conversations.insert({ messages: clash }))).toMatchObject({ code: "CONFLICT" });
     expect(await db.conversations.append("at once", turns("next"))).toMatchObject([{ seq: 4 }]);
     expect(await db.conversations.insert({ messages: [] })).toMatchObject({ messageCount: 0 });
   });
@@ -253,21 +256,27 @@ describe("messages", () => {
     await using db = await open();
     const { id } = await db.conversations.insert();
     const first = await db.conversations.append(id, { role: "user", content: "hello", clientId: "a" });
-    expect(await db.conversations.append(id, { role: "user", content: "hello again", clientId: "a" })).toEqual(first);
+    expect(await db.conversations.append(id, { role: "user", content: "hello", clientId: "a" })).toEqual({
+      ...first,
+      repeated: true,
+    });
     const mixed = await db.conversations.append(id, [
       { role: "user", content: "two", clientId: "b" },
-      { role: "user", content: "one", clientId: "a" },
+      { role: "user", content: "hello", clientId: "a" },
       { role: "user", content: "three" },
-      { role: "user", content: "two again", clientId: "b" },
+      { role: "user", content: "two", clientId: "b" },
     ]);
-    expect(mixed.map(({ seq, content }) => [seq, content])).toEqual([
-      [2, "two"],
-      [1, "hello"],
-      [3, "three"],
-      [2, "two"],
+    expect(mixed.map(({ seq, content, repeated }) => [seq, content, repeated])).toEqual([
+      [2, "two", undefined],
+      [1, "hello", true],
+      [3, "three", undefined],
+      [2, "two", true],
     ]);
     const fork = await db.conversations.fork(id, { atSeq: 2 });
-    expect(await db.conversations.append(fork.id, { role: "user", content: "x", clientId: "a" })).toEqual(first);
+    expect(await db.conversations.append(fork.id, { role: "user", content: "hello", clientId: "a" })).toEqual({
+      ...first,
+      repeated: true,
+    });
     expect(await db.conversations.append(fork.id, { role: "user", content: "x", clientId: "c" })).toMatchObject({
       seq: 3,
     });
@@ -656,7 +665,7 @@ describe("plans", () => {
       const details = rows.map((row) => String(row.detail));
       plans.push(...details);
       // Tables of the statement's own making, as long as what was asked for.
-      const ownTables = /^SCAN (?:(?:j|fresh|owner|chain|json_each)\b|\(subquery)/;
+      const ownTables = /^SCAN (?:(?:j|known|fresh|owner|chain|json_each)\b|\(subquery)/;
       expect(
         details.filter((detail) => detail.startsWith("SCAN") && !ownTables.test(detail)),
         sql,

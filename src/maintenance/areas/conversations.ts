@@ -10,6 +10,7 @@ import {
   MAX_TITLE_CHARS,
   messageCount,
   ROLES,
+  sentHashOf,
   toConversationDraft,
   toMessageDraft,
 } from "../../repositories/conversation-record.js";
@@ -36,6 +37,8 @@ const messageSchema = z.strictObject({
   metadata: jsonObject,
   tags: z.array(z.string()),
   clientId: z.string().nullable(),
+  /** Of one with a client id, what it was first; without it, what it is. */
+  sentHash: z.string().optional(),
   refs: z.array(
     z.strictObject({ kind: z.string(), target: z.string(), score: z.number().nullable(), createdAt: time }),
   ),
@@ -113,10 +116,11 @@ const selectPlace = prepareStatement(sql`with recursive line (row_id) as (
   from ${c} where ${isId}`);
 const insertMessage =
   prepareStatement(sql`insert into ${m} (project, conversation_row_id, seq, id, role, content, metadata,
-    tags, client_id, created_at, updated_at, checksum, search_text)
+    tags, client_id, created_at, updated_at, checksum, search_text, sent_hash)
   select project, row_id, ${placeholder("seq")}, ${placeholder("messageId")}, ${placeholder("role")},
     ${placeholder("content")}, ${placeholder("metadata")}, ${placeholder("tags")}, ${placeholder("clientId")},
-    ${placeholder("createdAt")}, ${placeholder("updatedAt")}, ${placeholder("checksum")}, ${placeholder("searchText")}
+    ${placeholder("createdAt")}, ${placeholder("updatedAt")}, ${placeholder("checksum")}, ${placeholder("searchText")},
+    ${placeholder("sentHash")}
   from ${c} where ${isId}`);
 const insertRef = prepareStatement(sql`insert into ${r} (project, message_row_id, kind, target, score, created_at)
   select project, row_id, ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")},
@@ -190,7 +194,10 @@ export const conversationArea: Area = {
       purgedAt: toOptionalMillis(line.purgedAt),
     };
     const statements: Statement[] = [];
-    for (const [index, { refs, seq, updatedAt: changedAt, createdAt: saidAt, ...message }] of line.messages.entries()) {
+    for (const [
+      index,
+      { refs, seq, updatedAt: changedAt, createdAt: saidAt, sentHash, ...message },
+    ] of line.messages.entries()) {
       if (seq !== prefixSeq + 1 + index)
         throw new RangeError(`Expected \`seq\` to be ${prefixSeq + 1 + index}, got ${seq}`);
       const checked = toMessageDraft(context, { ...message, createdAt: new Date(saidAt) });
@@ -198,8 +205,10 @@ export const conversationArea: Area = {
       const { id: messageId, ...columns } = checked;
       const updated = Date.parse(changedAt);
       const stored = checksumWithSeq(checksum, seq);
+      const sent = columns.clientId === null ? null : (sentHash ?? sentHashOf(checked));
+      const derived = { checksum: stored, searchText, sentHash: sent };
       statements.push(
-        insertMessage({ project, id, messageId, seq, ...columns, updatedAt: updated, checksum: stored, searchText }),
+        insertMessage({ project, id, messageId, seq, ...columns, updatedAt: updated, ...derived }),
         ...refs.map((ref) => {
           expectText("kind", ref.kind, 1000);
           expectText("target", ref.target, 10_000);
@@ -363,6 +372,7 @@ async function readMessages(reader: Reader, conversationRowId: number): Promise<
     m.clientId,
     m.createdAt,
     m.updatedAt,
+    m.sentHash,
   ]);
   const rows = await readAll(
     reader,
@@ -392,6 +402,7 @@ async function readMessages(reader: Reader, conversationRowId: number): Promise<
     metadata: parseObject(row[5], "messages", row[1]),
     tags: parseList(row[6], "messages", row[1] as string) as string[],
     clientId: row[7] as string | null,
+    ...(row[10] === null ? {} : { sentHash: row[10] as string }),
     refs: refs.get(Number(row[0])) ?? [],
     createdAt: toTime(row[8]),
     updatedAt: toTime(row[9]),

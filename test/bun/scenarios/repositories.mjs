@@ -20,7 +20,9 @@ await transcript(async ({ dir, note }) => {
       { id: "m4", role: "tool", content: "", metadata: { toolCallId: "t" } },
     ]),
   );
-  await note("clientId again", () => conversations.append("talk", { role: "user", content: "again", clientId: "c1" }));
+  const first = { role: "user", content: "Which region does the 数据库 run in?", clientId: "c1" };
+  await note("clientId again", () => conversations.append("talk", first));
+  await note("clientId of another", () => conversations.append("talk", { ...first, content: "again" }));
   await note("window", () => conversations.window("talk", { lastMessages: 2 }));
   await note("messages", () => conversations.messages("talk", { after: 1, roles: ["user", "assistant"] }));
   await note("fork", () => conversations.fork("talk", { atSeq: 2, title: "other way" }));
