@@ -47,6 +47,7 @@ export type StorageErrorCode =
   | "NO_SECRET"
   | "WRONG_SECRET"
   | "ABORTED"
+  | "WINDOW_TOO_SMALL"
   | "SQL";
 
 export interface StorageErrorOptions {

@@ -18,6 +18,7 @@ export type { SalvagedTable } from "./maintenance/salvage-child.js";
 export type { ForkOptions } from "./repositories/conversation-fork.js";
 export type { ListConversationsOptions } from "./repositories/conversation-list.js";
 export type {
+  AppendedMessage,
   Conversation,
   ConversationInput,
   ConversationPatch,
@@ -32,7 +33,7 @@ export type { MessageSearchResult, SearchMessagesOptions } from "./repositories/
 export type { ConversationSummary, SummaryFilter, SummaryInput } from "./repositories/conversation-summaries.js";
 export type { TagCount } from "./repositories/conversation-tags.js";
 export type { ConversationDocument } from "./repositories/conversation-transfer.js";
-export type { WindowOptions } from "./repositories/conversation-window.js";
+export { type WindowLimit, type WindowOptions, WindowTooSmallError } from "./repositories/conversation-window.js";
 export { ConversationRepository, type ListMessagesOptions } from "./repositories/conversations.js";
 export type { Page } from "./repositories/cursor.js";
 export type { Change, ChangeAction, ChangeArea } from "./repositories/executor.js";

@@ -1,4 +1,5 @@
-import { expectation, expectInteger } from "../options.js";
+import { StorageError } from "../errors.js";
+import { expectation, expectInteger, expectOneOf } from "../options.js";
 import { expectFunction, expectKeys } from "./arguments.js";
 import { type Chain, readChain } from "./conversation-chain.js";
 import type { Message } from "./conversation-record.js";
@@ -14,6 +15,31 @@ export interface WindowOptions {
   readonly maxTokens?: number | undefined;
   /** The tokens of a message. @default a quarter of its characters, rounded up, and four for what frames it */
   readonly countTokens?: ((message: Message) => number | Promise<number>) | undefined;
+  /**
+   * What to do when the newest message (or tool calls with their results) does not fit beside the system message:
+   * reject with {@link WindowTooSmallError}, or answer the system message alone. @default "error"
+   */
+  readonly whenTooSmall?: "error" | "system" | undefined;
+}
+
+/** The limits of a window by their names. */
+export type WindowLimit = "lastMessages" | "maxChars" | "maxTokens";
+
+/** A window would be without the newest message, which a prompt must not lose; the code is `WINDOW_TOO_SMALL`. */
+export class WindowTooSmallError extends StorageError {
+  /** The limit that was exceeded; the first of them, where there are several. */
+  readonly limit: WindowLimit;
+  /** What that limit would have to be at least. */
+  readonly needed: number;
+
+  constructor(id: string, limit: WindowLimit, given: number, needed: number) {
+    super(
+      "WINDOW_TOO_SMALL",
+      `The newest message of conversation ${JSON.stringify(id)} does not fit into the window: \`${limit}\` is ${given}, and ${needed} are needed, the system message included. Raise it, shorten the message, or pass \`whenTooSmall: "system"\` for the system message alone`,
+    );
+    this.limit = limit;
+    this.needed = needed;
+  }
 }
 
 type Limits = Required<{ readonly [K in keyof WindowOptions]: NonNullable<WindowOptions[K]> }>;
@@ -28,18 +54,20 @@ const PAGE = 100;
 
 /** Fills in the defaults; throws TypeError or RangeError. */
 export function resolveWindowOptions(options: WindowOptions): Limits {
-  expectKeys("window", options, ["lastMessages", "maxChars", "maxTokens", "countTokens"]);
+  expectKeys("window", options, ["lastMessages", "maxChars", "maxTokens", "countTokens", "whenTooSmall"]);
   const {
     lastMessages = Number.POSITIVE_INFINITY,
     maxChars = Number.POSITIVE_INFINITY,
     maxTokens = Number.POSITIVE_INFINITY,
     countTokens = estimateTokens,
+    whenTooSmall = "error",
   } = options;
   for (const [name, value] of Object.entries({ lastMessages, maxChars, maxTokens })) {
     if (value !== Number.POSITIVE_INFINITY) expectInteger(name, value, 0);
   }
   expectFunction("countTokens", countTokens);
-  return { lastMessages, maxChars, maxTokens, countTokens };
+  expectOneOf("whenTooSmall", whenTooSmall, ["error", "system"]);
+  return { lastMessages, maxChars, maxTokens, countTokens, whenTooSmall };
 }
 
 /** About what tokenizers make of English; a caller who needs it exact brings a count of their own. */
@@ -52,7 +80,7 @@ function estimateTokens({ content }: Message): number {
  *
  * It grows from the newest end by groups, and stops at the first that does not fit. A group is a message, or an
  * assistant's tool calls with the `tool` messages that directly follow: half of such an exchange is refused by models.
- * Reads only as far back as the window reaches.
+ * Reads only as far back as the window reaches. Rejects with `WINDOW_TOO_SMALL` when not even the newest group fits.
  */
 export async function readWindow(
   context: RepositoryContext,
@@ -69,11 +97,22 @@ export async function readWindow(
     used.messages += size.messages;
     used.chars += size.chars;
     used.tokens += size.tokens;
-    if (used.messages > limits.lastMessages || used.chars > limits.maxChars || used.tokens > limits.maxTokens) break;
+    const exceeded = exceededLimit(used, limits);
+    if (exceeded !== undefined) {
+      if (kept.length > 0 || limits.whenTooSmall === "system") break;
+      throw new WindowTooSmallError(chain.id, exceeded.limit, limits[exceeded.limit], exceeded.needed);
+    }
     for (const message of group.toReversed()) kept.push(message);
   }
   if (system !== undefined) kept.push(system);
   return kept.reverse();
+}
+
+function exceededLimit(used: Size, limits: Limits): { limit: WindowLimit; needed: number } | undefined {
+  if (used.messages > limits.lastMessages) return { limit: "lastMessages", needed: used.messages };
+  if (used.chars > limits.maxChars) return { limit: "maxChars", needed: used.chars };
+  if (used.tokens > limits.maxTokens) return { limit: "maxTokens", needed: used.tokens };
+  return undefined;
 }
 
 /** Groups in `seq` order within, the newest first. */

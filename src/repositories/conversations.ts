@@ -5,11 +5,12 @@ import { definedOnly, expectArray, expectId, expectKeys, expectLimit } from "./a
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "./batch.js";
 import { appendMessages } from "./conversation-append.js";
 import { atTakenConversation, atTakenMessage, insertConversationsOver } from "./conversation-batch.js";
-import { findMessage, noConversation, readChain, requireChain } from "./conversation-chain.js";
+import { findMessage, noConversation, noMessage, readChain, requireChain } from "./conversation-chain.js";
 import { expectForkOptions, type ForkOptions, findConversation, forkConversation } from "./conversation-fork.js";
 import { draftToConversation, insertConversations, type NewDraft, toNewDraft } from "./conversation-insert.js";
 import { type ListConversationsOptions, listConversations } from "./conversation-list.js";
 import {
+  type AppendedMessage,
   type Conversation,
   type ConversationPatch,
   conversationColumns,
@@ -72,6 +73,11 @@ const updateRow = prepareStatement(sql`update ${c} set ${set(c.title, sql.placeh
   ${set(c.tags, sql.placeholder("tags"))}, ${set(c.metadata, sql.placeholder("metadata"))},
   ${set(c.updatedAt, sql.placeholder("now"))}
   where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.deletedAt} is null`);
+
+export interface UpdateMessageOptions {
+  /** Whether an unknown id is `NOT_FOUND` instead of undefined. @default false */
+  readonly mustExist?: boolean | undefined;
+}
 
 /** The conversations of one project and their messages. Nothing of another project can be read or changed through it. */
 export class ConversationRepository {
@@ -136,12 +142,16 @@ export class ConversationRepository {
 
   /**
    * Stores messages at the end of a conversation, each with the next `seq`: all of them, or none. A message whose
-   * `clientId` the conversation has already is not stored again; what was stored first is returned. Rejects with
-   * `NOT_FOUND`, and with `CONFLICT` if an id is taken.
+   * `clientId` the conversation has already is not stored again: the answer is what was stored first, with `repeated`.
+   * Rejects with `NOT_FOUND`, and with `CONFLICT` if an id is taken, or if what came under that `clientId` first had
+   * other content, role or metadata (as it was sent, whatever `updateMessage` has made of it).
    */
-  append(conversationId: string, message: MessageInput): Promise<Message>;
-  append(conversationId: string, messages: readonly MessageInput[]): Promise<Message[]>;
-  async append(conversationId: string, input: MessageInput | readonly MessageInput[]): Promise<Message | Message[]> {
+  append(conversationId: string, message: MessageInput): Promise<AppendedMessage>;
+  append(conversationId: string, messages: readonly MessageInput[]): Promise<AppendedMessage[]>;
+  async append(
+    conversationId: string,
+    input: MessageInput | readonly MessageInput[],
+  ): Promise<AppendedMessage | AppendedMessage[]> {
     expectId(conversationId, "conversationId");
     if (Array.isArray(input)) expectArray("messages", input, "messages");
     const inputs = Array.isArray(input) ? (input as readonly MessageInput[]) : [input as MessageInput];
@@ -258,7 +268,7 @@ export class ConversationRepository {
     return asStorageErrors(() => findMessage(this.#context, this.#context.executor, id));
   }
 
-  /** What to give a model: the newest messages that fit every limit. See {@link WindowOptions}. Rejects with `NOT_FOUND`. */
+  /** What to give a model: the newest messages that fit every limit. See {@link WindowOptions}. Rejects with `NOT_FOUND` and `WINDOW_TOO_SMALL`. */
   async window(id: string, options: WindowOptions = {}): Promise<Message[]> {
     expectId(id);
     const limits = resolveWindowOptions(options);
@@ -269,9 +279,21 @@ export class ConversationRepository {
     });
   }
 
-  /** Changes what a message says, as streaming and redaction need; undefined when unknown. Forks show the change too. */
-  async updateMessage(id: string, patch: MessagePatch): Promise<Message | undefined> {
+  /**
+   * Changes what a message says, as streaming and redaction need. Forks show the change too. One that is unknown, purged
+   * say, is undefined; with `mustExist`, it is `NOT_FOUND`, so that a stream does not go on into nothing.
+   */
+  updateMessage(id: string, patch: MessagePatch, options: { readonly mustExist: true }): Promise<Message>;
+  updateMessage(id: string, patch: MessagePatch, options?: UpdateMessageOptions): Promise<Message | undefined>;
+  async updateMessage(
+    id: string,
+    patch: MessagePatch,
+    options: UpdateMessageOptions = {},
+  ): Promise<Message | undefined> {
     expectId(id);
+    expectKeys("updateMessage", options, ["mustExist"]);
+    const { mustExist = false } = options;
+    if (typeof mustExist !== "boolean") throw new TypeError(expectation("mustExist", "a boolean", mustExist));
     expectKeys("a patch", patch, ["content", "metadata"]);
     const changes = definedOnly(patch);
     const checked = toMessageDraft(this.#context, { role: "user", content: "", ...changes });
@@ -285,6 +307,7 @@ export class ConversationRepository {
       return message;
     });
     if (updated !== undefined) this.#announce("update", id);
+    else if (mustExist) throw noMessage(this.#context, id);
     return updated;
   }
 

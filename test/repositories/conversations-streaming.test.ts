@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 
 // The index took such an update for one by another program, and a small one was damaged: CORRUPT, restore a backup.
@@ -39,4 +40,20 @@ test("a message that is streamed in 200 steps is found by its last words only", 
   await conversations.updateMessage(messageId, { content: "done at last" });
   expect(await conversations.search("word198")).toEqual([]);
   expect(await conversations.search("last")).toMatchObject([{ message: { content: "done at last" } }]);
+});
+
+test("a stream to a message that is gone hears of it with mustExist", async () => {
+  await using temp = await tempStorage();
+  const { conversations } = temp.storage;
+  const { id } = await conversations.insert({});
+  const message = await conversations.append(id, { role: "assistant", content: "" });
+  const options = { mustExist: true } as const;
+  expect(await conversations.updateMessage(message.id, { content: "a" }, options)).toMatchObject({ content: "a" });
+  await conversations.purge(id);
+  expect(await conversations.updateMessage(message.id, { content: "b" })).toBeUndefined();
+  const gone = await rejection(conversations.updateMessage(message.id, { content: "b" }, options));
+  expect(gone).toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining(message.id) });
+  expect(await rejection(conversations.updateMessage(message.id, {}, { mustExist: 1 as never }))).toBeInstanceOf(
+    TypeError,
+  );
 });

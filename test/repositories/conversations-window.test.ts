@@ -1,5 +1,6 @@
 import type { MessageInput } from "holdfast";
 import { expect, test } from "vitest";
+import { rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
 import { tempStorage, testTarget } from "../support/storage.js";
 
@@ -12,6 +13,7 @@ async function conversationOf(messages: readonly MessageInput[]) {
   return { ...temp, id, window };
 }
 
+const system = { whenTooSmall: "system" } as const;
 const say = (role: MessageInput["role"], content: string, metadata = {}): MessageInput => ({ role, content, metadata });
 const call = (content = "") => say("assistant", content, { toolCalls: [{ id: "x" }] });
 
@@ -22,8 +24,8 @@ test("is the newest run that fits every limit, in seq order", async () => {
   expect(await one.window({ maxChars: 11 })).toEqual([3, 4]);
   expect(await one.window({ maxChars: 12 })).toEqual([2, 3, 4]);
   expect(await one.window({ maxChars: 12, lastMessages: 1 })).toEqual([4]);
-  expect(await one.window({ maxChars: 3 })).toEqual([]);
-  expect(await one.window({ lastMessages: 0 })).toEqual([]);
+  expect(await one.window({ maxChars: 3, ...system })).toEqual([]);
+  expect(await one.window({ lastMessages: 0, ...system })).toEqual([]);
   expect(await one.window({ maxTokens: 10, countTokens: () => 5 })).toEqual([3, 4]);
   expect(await one.window({ maxTokens: 10, countTokens: async () => 4 })).toEqual([3, 4]);
   expect(await one.window({ maxTokens: 15 })).toEqual([2, 3, 4]);
@@ -38,9 +40,9 @@ test("stops at the first that does not fit, even if an older one would", async (
 test("keeps the leading system message, which counts", async () => {
   await using one = await conversationOf([say("system", "ssss"), ...["a", "b", "c"].map((text) => say("user", text))]);
   expect(await one.window({ lastMessages: 2 })).toEqual([1, 4]);
-  expect(await one.window({ lastMessages: 1 })).toEqual([1]);
+  expect(await one.window({ lastMessages: 1, ...system })).toEqual([1]);
   expect(await one.window({ maxChars: 6 })).toEqual([1, 3, 4]);
-  expect(await one.window({ maxChars: 2 })).toEqual([1]);
+  expect(await one.window({ maxChars: 2, ...system })).toEqual([1]);
   expect(await one.window({})).toEqual([1, 2, 3, 4]);
 });
 
@@ -50,7 +52,7 @@ test("takes a tool call with its results or not at all", async () => {
   expect(await one.window({ lastMessages: 3 })).toEqual([5]);
   expect(await one.window({ lastMessages: 4 })).toEqual([2, 3, 4, 5]);
   await using open = await conversationOf(messages.slice(0, 4));
-  expect(await open.window({ lastMessages: 2 })).toEqual([]);
+  expect(await open.window({ lastMessages: 2, ...system })).toEqual([]);
   expect(await open.window({ lastMessages: 3 })).toEqual([2, 3, 4]);
   await using alone = await conversationOf([
     say("assistant", "no calls", { toolCalls: [] }),
@@ -58,6 +60,28 @@ test("takes a tool call with its results or not at all", async () => {
     say("tool", "s"),
   ]);
   expect(await alone.window({ lastMessages: 1 })).toEqual([3]);
+});
+
+// The question of a user was dropped without a word, and the prompt was a system message alone, or empty.
+test("rejects with WINDOW_TOO_SMALL where the newest message does not fit, and says what is needed", async () => {
+  await using one = await conversationOf([say("system", "ssss"), say("user", "a"), say("user", "too long")]);
+  const tooSmall = async (options: object) => {
+    const { code, limit, needed } = await rejection(one.window(options));
+    return { code, limit, needed };
+  };
+  const code = "WINDOW_TOO_SMALL";
+  expect(await tooSmall({ maxChars: 11 })).toEqual({ code, limit: "maxChars", needed: 12 });
+  expect(await tooSmall({ maxTokens: 11, countTokens: () => 6 })).toEqual({ code, limit: "maxTokens", needed: 12 });
+  expect(await tooSmall({ lastMessages: 1, maxChars: 1 })).toEqual({ code, limit: "lastMessages", needed: 2 });
+  expect(await tooSmall({ lastMessages: 0 })).toEqual({ code, limit: "lastMessages", needed: 2 });
+  expect(await one.window({ maxChars: 12 })).toEqual([1, 3]);
+  expect(await one.window({ maxChars: 11, ...system })).toEqual([1]);
+  expect(await rejection(one.window({ whenTooSmall: "empty" }))).toBeInstanceOf(TypeError);
+  expect((await rejection(one.window({ maxChars: 1 }))).message).toMatch(/`maxChars` is 1, and 12 are needed/);
+  await using empty = await conversationOf([]);
+  expect(await empty.window({ maxChars: 0 })).toEqual([]);
+  await using calls = await conversationOf([say("user", "q"), call(), say("tool", "r1"), say("tool", "r2")]);
+  expect(await rejection(calls.window({ lastMessages: 2 }))).toMatchObject({ code, limit: "lastMessages", needed: 3 });
 });
 
 test("reads only as far back as it reaches", async () => {
@@ -77,7 +101,7 @@ test("random conversations agree with a plain model", async () => {
       return kind < 2 ? call(text) : kind < 5 ? say("tool", text) : say(kind < 7 ? "user" : "assistant", text);
     });
     await using one = await conversationOf(messages);
-    const limits = { lastMessages: 1 + random.below(260), maxChars: random.below(2_000) };
+    const limits = { lastMessages: 1 + random.below(260), maxChars: random.below(2_000), ...system };
     expect(await one.window(limits), `seed ${random.seed}, round ${round}`).toEqual(modelWindow(messages, limits));
   }
 });
