@@ -2,6 +2,7 @@ import type { ResultSet } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { conversations, messages } from "../schema/conversations.js";
+import { atRecord } from "./batch.js";
 import { findChain, noConversation, withChain } from "./conversation-chain.js";
 import {
   type AppendedMessage,
@@ -124,7 +125,12 @@ async function appendNew(
   conversationId: string,
   drafts: readonly MessageDraft[],
 ): Promise<Appended> {
-  const distinct = withoutRepeated(drafts);
+  const place = (error: unknown, index: number) =>
+    drafts.length > 1 ? atRecord(error, { index, id: drafts[index]!.id }) : error;
+  const distinct = withoutRepeated(drafts, place);
+  const check = (draft: MessageDraft, known: Known | undefined) => {
+    if (isOther(draft, known)) throw place(otherMessage(draft.clientId!, known!.message.id), drafts.indexOf(draft));
+  };
   const statements = appendStatements(appendNewRows, context, conversationId, distinct);
   const clientIds = distinct.flatMap(({ clientId }) => clientId ?? []);
   const results =
@@ -133,7 +139,7 @@ async function appendNew(
       : // Each statement stores its part: what the last one refuses must be known before the first.
         await executor.atomically(async (inner) => {
           const known = await findByClientId(context, inner, conversationId, clientIds);
-          for (const draft of distinct) assertSame(draft, known.get(draft.clientId));
+          for (const draft of distinct) check(draft, known.get(draft.clientId));
           return inner.batch(statements);
         });
   const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
@@ -142,7 +148,7 @@ async function appendNew(
   for (const draft of distinct) {
     const seq = seqs.get(draft.id);
     const stored = seq === undefined ? known.get(draft.clientId) : undefined;
-    assertSame(draft, stored);
+    check(draft, stored);
     if (seq !== undefined) messages.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
     else if (stored !== undefined) messages.set(draft.clientId ?? draft, { ...stored.message, repeated: true });
   }
@@ -168,15 +174,14 @@ interface Known {
 
 const NONE: ReadonlyMap<string | null, Known> = new Map();
 
-/** Throws `CONFLICT` where a client id stands for another message; rows of earlier versions know only what they are now. */
-function assertSame(draft: MessageDraft, known: Known | undefined): void {
-  if (known === undefined) return;
+/** Whether a client id stands for another message; rows of earlier versions know only what they are now. */
+function isOther(draft: MessageDraft, known: Known | undefined): boolean {
+  if (known === undefined) return false;
   const { message, sentHash } = known;
   const { role, content } = message;
   const present = () => [role, content, JSON.stringify(message.metadata)];
   const given = () => [draft.role, draft.content, draft.metadata];
-  const isSame = sentHash === null ? isEqual(present(), given()) : sentHash === sentHashOf(draft);
-  if (!isSame) throw otherMessage(draft.clientId!, message.id);
+  return sentHash === null ? !isEqual(present(), given()) : sentHash !== sentHashOf(draft);
 }
 
 function isEqual(one: readonly string[], other: readonly string[]): boolean {
@@ -213,12 +218,15 @@ async function findByClientId(
 }
 
 /** Of drafts with the same client id, the first. Throws `CONFLICT` where another of them says something else. */
-export function withoutRepeated(drafts: readonly MessageDraft[]): MessageDraft[] {
+export function withoutRepeated(
+  drafts: readonly MessageDraft[],
+  place: (error: unknown, index: number) => unknown,
+): MessageDraft[] {
   const first = new Map<MessageDraft | string, MessageDraft>();
-  for (const draft of drafts) {
+  for (const [index, draft] of drafts.entries()) {
     const known = first.get(draft.clientId ?? draft);
     if (known === undefined) first.set(draft.clientId ?? draft, draft);
-    else if (sentHashOf(known) !== sentHashOf(draft)) throw otherMessage(draft.clientId!, known.id);
+    else if (sentHashOf(known) !== sentHashOf(draft)) throw place(otherMessage(draft.clientId!, known.id), index);
   }
   return [...first.values()];
 }

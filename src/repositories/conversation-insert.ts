@@ -48,7 +48,7 @@ export function toNewDraft(context: RepositoryContext, input: NewConversation): 
       throw inMessage(error, messageIndex);
     }
   });
-  return { ...draft, messages: withoutRepeated(drafts) };
+  return { ...draft, messages: withoutRepeated(drafts, inMessage) };
 }
 
 /** The record of a draft that has just been stored. */

@@ -32,13 +32,14 @@ test("a client id that comes again with other content, role or metadata is CONFL
     const alone = await rejection(db.conversations.append(db.id, other));
     expect(alone).toMatchObject({ code: "CONFLICT", message: expect.stringContaining('"k"') });
     const among = [{ role: "user", content: "new" }, other, { role: "user", content: "newer", clientId: "n" }] as const;
-    expect(await rejection(db.conversations.append(db.id, among))).toMatchObject({ code: "CONFLICT" });
+    expect(await rejection(db.conversations.append(db.id, among))).toMatchObject({ code: "CONFLICT", index: 1 });
     const twice = [
       { ...sent, clientId: "twice" },
       { ...other, clientId: "twice" },
     ];
-    expect(await rejection(db.conversations.append(db.id, twice))).toMatchObject({ code: "CONFLICT" });
-    expect(await rejection(db.conversations.insert({ messages: twice }))).toMatchObject({ code: "CONFLICT" });
+    expect(await rejection(db.conversations.append(db.id, twice))).toMatchObject({ code: "CONFLICT", index: 1 });
+    const inserted = await rejection(db.conversations.insertMany([{ messages: twice }]));
+    expect(inserted).toMatchObject({ code: "CONFLICT", index: 0, messageIndex: 1 });
     const within = db.storage.transaction(async (tx) => {
       await tx.conversations.append(db.id, { role: "user", content: "before" });
       await tx.conversations.append(db.id, among);
