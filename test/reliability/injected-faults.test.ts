@@ -69,10 +69,7 @@ test.skipIf(shim === undefined).each([["every kind of write to the database", DA
       fired += hits.length;
       refused += hits.filter((hit) => hit.code !== null).length;
       problems.push(...said.flatMap(({ problem }) => (problem === undefined ? [] : [`${where}: ${problem}`])));
-      // What the bare client rejects with has the codes of @libsql/client.
-      const vague = hits.filter(
-        ({ code, isStorageError }) => code !== null && !isStorageError && !code?.startsWith("SQLITE_"),
-      );
+      const vague = hits.filter(isVague);
       problems.push(...vague.map((hit) => `${where}: ${hit.what} was told as ${hit.code}`));
       const ledger = new Ledger();
       ledger.add(child.messages);
@@ -93,3 +90,45 @@ test.skipIf(shim === undefined).each([["every kind of write to the database", DA
   },
   SOAK_TIMEOUT_MS,
 );
+
+const FEW_FAULTS = ALL_FAULTS.filter(({ calls, mode }) => mode === (calls[0] === "pwrite" ? "ENOSPC" : "EIO"));
+
+// A restore over a file looks for its users in other processes each time, so that fewer of them fit into a short run.
+test.skipIf(shim === undefined).each([
+  ["open", 41],
+  ["backup", 17],
+  ["restore", 3],
+  ["import", 17],
+  ["prune", 17],
+  ["migration", 97],
+])(
+  "faults during %s: it is as before or done, nothing half-made is left, and the next call works",
+  async (scenario, shortStride) => {
+    const random = seededRandom(`faults during ${scenario}`);
+    const problems: string[] = [];
+    let fired = 0;
+    for (const _ of rounds(1)) {
+      await using place = await tempDatabase();
+      const seed = random.below(2 ** 31);
+      const stride = soakMinutes === undefined ? shortStride : 1 + Math.floor(shortStride / 8);
+      const faults = scenario === "restore" && soakMinutes === undefined ? FEW_FAULTS : ALL_FAULTS;
+      const input = { dir: place.dir, seed, scenario, faults, stride };
+      await using child = startChild("faulty-maintenance", input, shim!.environment(place.dir, {}));
+      const { code, signal, stderr } = await child.exited;
+      if (code !== 0) problems.push(`seed ${seed}: ended with ${signal ?? code}: ${stderr}`);
+      const said = child.messages as Fired[];
+      fired += said.filter((message) => message.fired !== undefined).length;
+      problems.push(...said.flatMap(({ problem }) => (problem === undefined ? [] : [`seed ${seed}: ${problem}`])));
+      problems.push(...said.filter(isVague).map((hit) => `seed ${seed}: ${hit.what} was told as ${hit.code}`));
+    }
+    report({ what: `faults during ${scenario}`, tried: fired, unit: "faults fired", lost: problems.length });
+    expect(problems).toEqual([]);
+    expect(fired).toBeGreaterThan(0);
+  },
+  SOAK_TIMEOUT_MS,
+);
+
+/** What the bare client rejects with has the codes of @libsql/client; all else is a StorageError. */
+function isVague({ fired, code, isStorageError }: Fired): boolean {
+  return fired !== undefined && code !== null && isStorageError !== true && code?.startsWith("SQLITE_") !== true;
+}
