@@ -1,9 +1,11 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expectAddress } from "./addresses.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "./callbacks.js";
+import { parentsOfNew } from "./client/file-steps.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./client/index.js";
 import { expectKeys } from "./known-keys.js";
 import { pathText, urlText } from "./locations.js";
@@ -288,7 +290,17 @@ function platformDataDir(environment: Environment): string {
   return join(environment.XDG_DATA_HOME || join(home, ".local", "share"), "holdfast");
 }
 
-/** Makes the folder of a file, readable by its owner only where it is new. */
+/** Makes the folder of a file, readable by its owner only where it is new, and outlasting a loss of power. */
 export function makeFolderOf(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const folder = dirname(path);
+  const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (first === undefined || process.platform === "win32") return;
+  for (const parent of parentsOfNew(first, folder)) {
+    const descriptor = openSync(parent, "r");
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
 }

@@ -79,7 +79,7 @@ export async function syncToDisk(path: string, flags: "r" | "r+"): Promise<void>
 /** Makes a folder with those above it, readable by its owner only; returns a function that removes those it made, if they are empty. */
 export async function makeFolder(folder: string): Promise<() => Promise<void>> {
   const first = await mkdir(folder, { recursive: true, mode: 0o700 });
-  return async () => {
+  const remove = async () => {
     if (first === undefined) return;
     const below = relative(first, folder).split(sep).filter(Boolean);
     for (let depth = below.length; depth >= 0; depth--) {
@@ -87,6 +87,22 @@ export async function makeFolder(folder: string): Promise<() => Promise<void>> {
       await rmdir(join(first, ...below.slice(0, depth))).catch(() => undefined);
     }
   };
+  if (first === undefined || process.platform === "win32") return remove;
+  try {
+    // A loss of power may take a new name from its folder, and with it all that was stored below.
+    for (const parent of parentsOfNew(first, folder)) await syncToDisk(parent, "r");
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return remove;
+}
+
+/** The folders that got a new name when `folder` was made, of which `first` is the topmost that is new. */
+export function parentsOfNew(first: string, folder: string): string[] {
+  const parents: string[] = [];
+  for (let at = folder; at.length >= first.length && at !== dirname(at); at = dirname(at)) parents.push(dirname(at));
+  return parents;
 }
 
 /** `yyyymmdd-hhmmss-mmm` in UTC. */

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { guardProgress } from "../callbacks.js";
+import { makeFolder } from "../client/file-steps.js";
 import { StorageError } from "../errors.js";
 import { pathText } from "../locations.js";
 import { expectation } from "../options.js";
@@ -243,7 +244,7 @@ export class StoryMigrations {
     const path = join(folder, name);
     const partial = `${path}.partial`;
     try {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       const file = await open(partial, "wx", 0o600);
       try {
         await file.writeFile(JSON.stringify(story));
@@ -254,7 +255,7 @@ export class StoryMigrations {
       await rename(partial, path);
       await syncFolder(folder);
     } catch (error) {
-      await rm(partial, { force: true }).catch(() => undefined);
+      for (const file of [partial, path]) await rm(file, { force: true }).catch(() => undefined);
       throw toFileError(error);
     }
     return path;

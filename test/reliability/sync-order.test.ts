@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { restore } from "../../src/maintenance/restore.js";
+import { openStorage } from "../../src/storage.js";
 import { openStories } from "../../src/stories/index.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
@@ -37,11 +38,24 @@ vi.mock("node:fs", async (original) => {
     steps.push({ what: "rename", path, to, text: real.readFileSync(path, "utf8") });
     real.renameSync(path, to);
   };
+  const mkdirSync = (path: string, options: { recursive: true }) => {
+    const first = real.mkdirSync(path, options);
+    if (first !== undefined) steps.push({ what: "mkdir", path });
+    return first;
+  };
+  const linkSync = (path: string, to: string) => {
+    real.linkSync(path, to);
+    steps.push({ what: "link", path, to });
+  };
+  const fsyncSync = (descriptor: number) => {
+    real.fsyncSync(descriptor);
+    steps.push({ what: "sync", path: paths.get(descriptor)! });
+  };
   const rmSync = (path: string, options: object) => {
     if (real.existsSync(path)) steps.push({ what: "rm", path });
     real.rmSync(path, options);
   };
-  return { ...real, openSync, writeSync, fsync, renameSync, rmSync };
+  return { ...real, openSync, writeSync, fsync, fsyncSync, mkdirSync, linkSync, renameSync, rmSync };
 });
 
 vi.mock("node:fs/promises", async (original) => {
@@ -56,11 +70,16 @@ vi.mock("node:fs/promises", async (original) => {
     };
     return file;
   };
+  const mkdir = async (path: string, options: { recursive: true }) => {
+    const first = await real.mkdir(path, options);
+    if (first !== undefined) steps.push({ what: "mkdir", path });
+    return first;
+  };
   const moved = (what: "rename" | "link") => async (path: string, to: string) => {
     await real[what](path, to);
     steps.push({ what, path, to });
   };
-  return { ...real, open, rename: moved("rename"), link: moved("link") };
+  return { ...real, open, mkdir, rename: moved("rename"), link: moved("link") };
 });
 
 beforeEach(() => {
@@ -117,6 +136,51 @@ test("a story's files and their names are on the disk before its journal counts,
       expect(isSynced(dirname(join(root, path)), at, finished), `${name}: ${path}`).toBe(true);
   }
   await service.close();
+});
+
+/** Whether the names in a folder are synced after one step and before another. */
+function isSyncedBetween(folder: string, after: number, before: number): boolean {
+  return seen.steps.some(({ what, path }, at) => what === "sync" && path === folder && at > after && at < before);
+}
+
+test("a kept revision and each new folder are on the disk before the journal counts on them", async () => {
+  await using temp = await tempDatabase();
+  const root = join(temp.dir, "new", "stories");
+  const service = await openStories({ backend: "filesystem", path: root });
+  const opened = seen.steps.length;
+  // The parents of all that is new, from the folder that was there.
+  for (const folder of [temp.dir, dirname(root), root]) {
+    expect(isSyncedBetween(folder, last("mkdir", root), opened), folder).toBe(true);
+  }
+  await service.saveStory("a", { n: 1 });
+  for (const change of [() => service.saveStory("a", { n: 2 }), () => service.updateMetadata("a", { title: "T" })]) {
+    seen.steps.length = 0;
+    await change();
+    const decided = seen.steps.findIndex(({ what, to }) => what === "rename" && basename(to!) === ".journal.json");
+    const kept = seen.steps.findIndex(({ what, to }) => what === "link" && to!.startsWith(join(root, "revisions")));
+    expect(kept).toBeGreaterThan(-1);
+    expect(kept).toBeLessThan(decided);
+    const folder = dirname(seen.steps[kept]!.to!);
+    expect(isSyncedBetween(folder, kept, decided)).toBe(true);
+    const made = last("mkdir", folder);
+    if (made > -1) expect(isSyncedBetween(dirname(folder), made, decided)).toBe(true);
+  }
+  await service.close();
+});
+
+test("the new folder of a database, and that of a backup, is on the disk when the call ends", async () => {
+  await using temp = await tempDatabase();
+  const path = join(temp.dir, "one", "two", "test.db");
+  const storage = await openStorage(path);
+  for (const folder of [temp.dir, join(temp.dir, "one")]) {
+    expect(isSyncedBetween(folder, last("mkdir", dirname(path)), seen.steps.length), folder).toBe(true);
+  }
+  const copy = join(temp.dir, "copies", "of today", "copy.db");
+  await storage.backup(copy);
+  for (const folder of [temp.dir, join(temp.dir, "copies")]) {
+    expect(isSyncedBetween(folder, last("mkdir", dirname(copy)), seen.steps.length), folder).toBe(true);
+  }
+  await storage.close();
 });
 
 test("a backup and a restored file are on the disk before they have their name, and their name before the call ends", async () => {

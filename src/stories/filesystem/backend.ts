@@ -376,6 +376,7 @@ export class FilesystemBackend extends TextBackend {
   /** The index as it is now; rebuilt from the files where it is missing or damaged, or an earlier version was here. */
   async #refreshed(isLocked = false): Promise<StoryIndex> {
     const { index, root } = this.#open();
+    if (!isLocked) await root.settle();
     const hasOldIndex = () => lstat(root.at(OLD_INDEX))?.isDirectory() === false;
     if (index.refresh() && !hasOldIndex()) return index;
     const rebuild = async () => {
@@ -463,8 +464,12 @@ export class FilesystemBackend extends TextBackend {
     if (change.isEmpty) return;
     const { root, index } = this.#open();
     await root.commit(change.toRootChange());
-    await this.#refreshed(true);
-    if (index.isLong) await root.write(INDEX, index.serialize());
+    try {
+      await this.#refreshed(true);
+      if (index.isLong) await root.write(INDEX, index.serialize());
+    } catch {
+      // The change is stored, and the call must not reject. The next one reads the index, or rebuilds it.
+    }
   }
 
   #assertStory(key: string): void {

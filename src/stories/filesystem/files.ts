@@ -14,12 +14,18 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { promisify } from "node:util";
+import { parentsOfNew } from "../../client/file-steps.js";
 import { StorageError, type StorageErrorCode } from "../../errors.js";
 
 const syncFile = promisify(fsync);
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
 /** A file up to this size is read at once: that takes less than handing it to another thread. */
 const READ_AT_ONCE_BYTES = 256 * 1024;
+
+/** Files and folders that are open at once while they are synced: a process may be allowed no more than 256. */
+export const SYNCS_AT_ONCE = 32;
+/** What may have passed a moment later. */
+const TRANSIENT = new Set(["EMFILE", "ENFILE", "EAGAIN", "EINTR"]);
 
 const CODES: Readonly<Record<string, StorageErrorCode>> = {
   ENOSPC: "FULL",
@@ -44,14 +50,31 @@ export function toFileError(error: unknown): unknown {
     return error;
   }
   if (code === "ELOOP") return leadsOut(path ?? "A file", error);
-  return new StorageError(CODES[code] ?? "IO", `${message}. Nothing that was acknowledged is lost`, { cause: error });
+  const retryable = TRANSIENT.has(code);
+  return new StorageError(CODES[code] ?? "IO", `${message}. Nothing that was acknowledged is lost`, {
+    cause: error,
+    retryable,
+  });
 }
 
-/** Makes a folder where there is none; throws `CANNOT_OPEN` where something else is in its place. */
-export function makeFolder(path: string): void {
-  if (isFolder(path)) return;
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+/** What kept a change from its end that has taken effect, or may have. */
+export function toUnknownOutcome(cause: unknown): StorageError {
+  const failure = toFileError(cause);
+  const code = failure instanceof StorageError ? failure.code : "IO";
+  const { message } = failure as Error;
+  const advice = "Whether the change is stored is unknown: load what it was about before you try again";
+  return new StorageError(code, `${message}. ${advice}`, { cause, outcome: "unknown" });
+}
+
+/**
+ * Makes a folder where there is none, and those above it; throws `CANNOT_OPEN` where something else is in its place.
+ * Gives the folders that have a new name in them, which a loss of power may take back until they are synced.
+ */
+export function makeFolder(path: string): string[] {
+  if (isFolder(path)) return [];
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
   assertFolder(path);
+  return first === undefined ? [] : parentsOfNew(first, path);
 }
 
 /** Throws unless `path` is a folder itself: through a link, what is written would land elsewhere. */
@@ -175,6 +198,14 @@ export async function syncFolder(path: string): Promise<void> {
   // Windows knows no such thing, and refuses.
   if (process.platform === "win32") return;
   await syncAndClose(openSync(path, O_RDONLY));
+}
+
+/** The same for several, a few at a time: a process may have few descriptors. */
+export async function syncFolders(paths: Iterable<string>): Promise<void> {
+  const all = [...paths];
+  for (let at = 0; at < all.length; at += SYNCS_AT_ONCE) {
+    await Promise.all(all.slice(at, at + SYNCS_AT_ONCE).map(syncFolder));
+  }
 }
 
 async function syncAndClose(descriptor: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { expectId } from "../../repositories/arguments.js";
-import { namesIn, readTextSync } from "./files.js";
+import { namesIn, readTextSync, toUnknownOutcome } from "./files.js";
 import { toFileName } from "./names.js";
 import type { StoryRoot } from "./root.js";
 
@@ -44,7 +44,15 @@ export class FolderMap<T> {
 
   clear(): Promise<void> {
     return this.#root.locked(async () => {
-      for (const name of namesIn(this.#root.at(this.#folder))) await this.#root.remove(`${this.#folder}/${name}`);
+      let hasBegun = false;
+      try {
+        for (const name of namesIn(this.#root.at(this.#folder))) {
+          await this.#root.remove(`${this.#folder}/${name}`);
+          hasBegun = true;
+        }
+      } catch (error) {
+        throw hasBegun ? toUnknownOutcome(error) : error;
+      }
     });
   }
 

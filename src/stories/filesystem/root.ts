@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { linkSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { stamp } from "../../client/file-steps.js";
 import { StorageError } from "../../errors.js";
 import { FileLock } from "../../memvid/file-lock.js";
@@ -14,9 +15,12 @@ import {
   makeFolder,
   namesIn,
   readTextSync,
+  SYNCS_AT_ONCE,
   startWriting,
   syncFolder,
+  syncFolders,
   toFileError,
+  toUnknownOutcome,
   writeNew,
 } from "./files.js";
 
@@ -54,8 +58,9 @@ export const TOKEN = "token.json";
 const JOURNAL = ".journal.json";
 const STAGE = ".tmp";
 const LOCK_TIMEOUT_MS = 30_000;
-/** Files of a change that are open at once: a process may be allowed no more than 256. */
-const SYNCS_AT_ONCE = 32;
+/** How often the end of a decided change is tried, and half the pause before the second attempt, doubled before later ones. */
+const ATTEMPTS = 4;
+const PAUSE_MS = 10;
 /** How long this process keeps the lock while it has more to do, so that others get their turn. */
 const HOLD_MS = 50;
 const LOCK_CANDIDATE = /^\.write\.lock\.[0-9a-f]+\.new$/;
@@ -75,6 +80,8 @@ export class StoryRoot {
   #waiting: { readonly work: () => Promise<void>; readonly fail: (error: unknown) => void }[] = [];
   #draining: Promise<void> | undefined;
   #stageCount = 0;
+  /** A change of this process is decided and could not be brought to its end. */
+  #isUnfinished = false;
 
   private constructor(path: string) {
     this.path = path;
@@ -84,9 +91,10 @@ export class StoryRoot {
   /** Makes the folders where there are none, and finishes what a killed process has begun. */
   static async open(path: string): Promise<StoryRoot> {
     try {
-      makeFolderTree(path);
+      const made = makeFolderTree(path);
       const root = new StoryRoot(realpathSync(path));
-      for (const folder of [...FOLDERS, STAGE]) makeFolder(root.at(folder));
+      for (const folder of [...FOLDERS, STAGE]) made.push(...makeFolder(root.at(folder)));
+      await syncFolders(new Set(made));
       await root.locked(async () => {
         for (const name of namesIn(root.at(STAGE))) rmSync(root.at(STAGE, name), { recursive: true, force: true });
         // What a process leaves that is killed while it asks for the lock. One that still asks makes it again.
@@ -112,7 +120,10 @@ export class StoryRoot {
     });
   }
 
-  /** Makes a change; only under the lock. Rejects where nothing of it has happened. */
+  /**
+   * Makes a change; only under the lock. Where it rejects, nothing of it has happened, unless the error's `outcome` is
+   * `"unknown"`: the next call may still bring the change to its end.
+   */
   async commit({ writes, keeps, removes, found, indexLines }: RootChange): Promise<void> {
     const moves = writes.map(({ path }) => ({ from: `${STAGE}/${this.#stageName()}`, to: path }));
     const aside = `${stamp(new Date())}-${randomUUID().slice(0, 8)}`;
@@ -143,14 +154,17 @@ export class StoryRoot {
   ): Promise<void> {
     for (const folder of [...FOLDERS, STAGE]) assertFolder(this.at(folder));
     const staged = this.at(STAGE, this.#stageName());
+    const named = new Set([this.at(STAGE)]);
     let syncing: Promise<void>[] = [];
     let journal: Journal;
     try {
-      for (const { to } of moves) makeFolder(dirname(this.at(to)));
-      for (const { to } of keeps) {
-        makeFolder(dirname(this.at(to)));
-        // Left over from a folder that was put together by hand: no metadata names it.
+      for (const { to } of [...moves, ...keeps])
+        for (const folder of makeFolder(dirname(this.at(to)))) named.add(folder);
+      for (const { from, to } of keeps) {
+        // Left over from a change that was not decided, or from a folder put together by hand: no metadata names it.
         rmSync(this.at(to), { force: true });
+        if (lstat(this.at(from)) !== undefined) linkSync(this.at(from), this.at(to));
+        named.add(dirname(this.at(to)));
       }
       const written = new Map<string, FileStamp>();
       for (const [index, { path, text }] of writes.entries()) {
@@ -159,24 +173,60 @@ export class StoryRoot {
           syncing = [];
         }
         const { stamp: own, synced } = startWriting(this.at(moves[index]!.from), text);
+        // Nothing waits for it if a later one cannot be written.
+        synced.catch(() => undefined);
         written.set(path, own);
         syncing.push(synced);
       }
       journal = toJournal(written);
       syncing.push(writeNew(staged, JSON.stringify(journal)));
       await Promise.all(syncing);
-      // The journal counts on the names of what is staged, and a loss of power may keep the later one of two.
-      await syncFolder(this.at(STAGE));
+      // The journal counts on the names of what is staged and kept: a loss of power may keep the later one of two.
+      await syncFolders(named);
       renameSync(staged, this.at(JOURNAL));
     } catch (error) {
       // All of it is settled before any of it is taken back.
       await Promise.allSettled(syncing);
-      for (const { from } of moves) rmSync(this.at(from), { force: true });
-      rmSync(staged, { force: true });
+      for (const { from } of moves) removeQuietly(this.at(from));
+      for (const { to } of keeps) removeQuietly(this.at(to));
+      removeQuietly(staged);
       throw error;
     }
-    await syncFolder(this.path);
-    await this.#finish(journal);
+    await this.#complete(journal);
+  }
+
+  /**
+   * Brings a decided change to its end. Where that fails for good, it takes back what it can; what has begun stays
+   * decided, and the next call brings it to its end.
+   */
+  async #complete(journal: Journal): Promise<void> {
+    const progress = { hasBegun: false };
+    let failure: unknown;
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      try {
+        await syncFolder(this.path);
+        await this.#finish(journal, progress);
+        return;
+      } catch (error) {
+        failure ??= error;
+        if (attempt < ATTEMPTS) await sleep(PAUSE_MS * 2 ** attempt);
+      }
+    }
+    if (!progress.hasBegun && (await this.#undo(journal))) throw failure;
+    this.#isUnfinished = true;
+    throw toUnknownOutcome(failure);
+  }
+
+  /** Whether it is certain that nothing of the change is left. */
+  async #undo({ moves }: Journal): Promise<boolean> {
+    try {
+      rmSync(this.at(JOURNAL), { force: true });
+      await syncFolder(this.path);
+    } catch {
+      return false;
+    }
+    for (const { from } of moves) removeQuietly(this.at(from));
+    return true;
   }
 
   /** Writes one file; only under the lock. */
@@ -188,10 +238,10 @@ export class StoryRoot {
       await writeNew(staged, text);
       renameSync(staged, target);
     } catch (error) {
-      rmSync(staged, { force: true });
+      removeQuietly(staged);
       throw error;
     }
-    await syncFolder(dirname(target));
+    await persist(() => syncFolder(dirname(target)));
   }
 
   /** Removes one file; only under the lock. False if there was none. */
@@ -200,8 +250,15 @@ export class StoryRoot {
     assertFolder(dirname(target));
     if (lstat(target) === undefined) return false;
     rmSync(target, { force: true });
-    await syncFolder(dirname(target));
+    await persist(() => syncFolder(dirname(target)));
     return true;
+  }
+
+  /** Before a read: tries to bring to its end what could not be finished, so that no reader sees a state that will go. */
+  async settle(): Promise<void> {
+    if (!this.#isUnfinished) return;
+    // Where it fails again, the read shows what is there.
+    await this.locked(async () => undefined).catch(() => undefined);
   }
 
   /** Resolves once all that was asked for is done and the lock is given back. */
@@ -217,10 +274,12 @@ export class StoryRoot {
   async #takeTurn(): Promise<void> {
     try {
       const turn = async () => {
-        await this.#recover();
         const start = performance.now();
-        do await this.#waiting.shift()!.work();
-        while (this.#waiting.length > 0 && performance.now() - start < HOLD_MS);
+        do {
+          // Before each: a change that was decided and not finished must not be mixed with the next.
+          await this.#recover();
+          await this.#waiting.shift()!.work();
+        } while (this.#waiting.length > 0 && performance.now() - start < HOLD_MS);
         return true;
       };
       if ((await this.#lock.withLock(turn, LOCK_TIMEOUT_MS)) === null) throw await this.#busy();
@@ -233,7 +292,11 @@ export class StoryRoot {
 
   /** Finishes what a process has decided and not done. */
   async #recover(): Promise<void> {
-    if (lstat(this.at(JOURNAL)) === undefined) return;
+    if (lstat(this.at(JOURNAL)) !== undefined) await this.#finishFound();
+    this.#isUnfinished = false;
+  }
+
+  async #finishFound(): Promise<void> {
     const journal = parseJournal(readTextSync(this.at(JOURNAL)));
     if (journal !== undefined) return this.#finish(journal);
     // Not one of ours, which appear whole: it is put aside, and the index is made anew from the files.
@@ -242,9 +305,10 @@ export class StoryRoot {
   }
 
   /** Any number of times with the same outcome. */
-  async #finish(journal: Journal): Promise<void> {
+  async #finish(journal: Journal, progress = { hasBegun: false }): Promise<void> {
     const { keeps, moves, removes, indexLines, isClear } = journal;
     if (isClear === true) {
+      progress.hasBegun = true;
       await this.#empty(indexLines);
       rmSync(this.at(JOURNAL), { force: true });
       return;
@@ -252,26 +316,34 @@ export class StoryRoot {
     const folders = new Set<string>();
     const touch = (path: string) => {
       const folder = dirname(this.at(path));
-      if (!folders.has(folder)) makeFolder(folder);
+      if (!folders.has(folder)) for (const parent of makeFolder(folder)) folders.add(parent);
       folders.add(folder);
     };
-    // What is kept under another name comes first: once it is there, what follows may take its place.
+    // What is kept under another name comes first, and is on the disk before what follows takes its place. Only the
+    // journals of earlier versions, and folders that another program has removed, leave anything to do here.
+    const linked = new Set<string>();
     for (const { from, to } of keeps) {
       touch(to);
-      if (lstat(this.at(to)) === undefined && lstat(this.at(from)) !== undefined) linkSync(this.at(from), this.at(to));
+      if (lstat(this.at(to)) !== undefined || lstat(this.at(from)) === undefined) continue;
+      linkSync(this.at(from), this.at(to));
+      for (const folder of folders) linked.add(folder);
     }
+    await syncFolders(linked);
     for (const { from, to } of moves) {
       touch(to);
       if (lstat(this.at(from)) === undefined) continue;
       this.#putAside(journal, to);
       renameSync(this.at(from), this.at(to));
+      progress.hasBegun = true;
     }
     for (const path of removes) {
       touch(path);
       this.#putAside(journal, path);
       rmSync(this.at(path), { force: true });
+      progress.hasBegun = true;
     }
-    await Promise.all([...[...folders].map(syncFolder), this.extendIndex(indexLines)]);
+    progress.hasBegun = true;
+    await Promise.all([syncFolders(folders), this.extendIndex(indexLines)]);
     rmSync(this.at(JOURNAL), { force: true });
   }
 
@@ -298,7 +370,7 @@ export class StoryRoot {
       for (const name of namesIn(this.at(folder))) rmSync(this.at(folder, name), { recursive: true, force: true });
     }
     rmSync(this.at(TOKEN), { force: true });
-    await Promise.all(FOLDERS.map((folder) => syncFolder(this.at(folder))));
+    await syncFolders(FOLDERS.map((folder) => this.at(folder)));
     await this.write(INDEX, indexLines);
   }
 
@@ -320,10 +392,32 @@ export class StoryRoot {
   }
 }
 
-function makeFolderTree(path: string): void {
+function makeFolderTree(path: string): string[] {
+  if (lstat(path)?.isSymbolicLink() !== true) return makeFolder(path);
   // The root itself may be reached through links: where it is, is the caller's choice.
-  if (lstat(path)?.isSymbolicLink() === true) readdirSync(path);
-  else makeFolder(path);
+  readdirSync(path);
+  return [];
+}
+
+/** What cannot be removed is harmless, and removed when the stories are opened next. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // As said above; the error that led here is the one to tell.
+  }
+}
+
+/** Makes what has taken effect last. It cannot be refused any more: if it fails for good, its outcome is unknown. */
+async function persist(work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw toUnknownOutcome(error);
+      await sleep(PAUSE_MS * 2 ** attempt);
+    }
+  }
 }
 
 function parseJournal(text: string | undefined): Journal | undefined {
