@@ -104,6 +104,7 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
   SQLITE_READONLY: "READONLY",
   // Of a server whose operator allows no writes, or nothing at all.
   BLOCKED: "READONLY",
+  DATABASE_NOT_FOUND: "NOT_FOUND",
   SQLITE_CORRUPT: "CORRUPT",
   SQLITE_NOTADB: "NOT_A_DATABASE",
   SQLITE_CANTOPEN: "CANNOT_OPEN",

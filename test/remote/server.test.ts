@@ -2,6 +2,20 @@ import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
 import { freePort, startServer } from "../support/server.js";
+import { tempDatabase } from "../support/temp.js";
+
+test("a namespace that the server does not have is NOT_FOUND", async () => {
+  await using server = await startServer({ args: ["--enable-namespaces"] });
+  await using folder = await tempDatabase();
+  // Of this address, the namespace is 127.
+  const nowhere = {
+    code: "NOT_FOUND",
+    retryable: false,
+    message: expect.stringContaining("no database at this address"),
+  };
+  expect(await rejection(openStorage(server.url))).toMatchObject(nowhere);
+  expect(await rejection(openStorage({ url: folder.url, syncUrl: server.url }))).toMatchObject(nowhere);
+});
 
 test("a server whose operator blocks writes is READONLY and goes on answering reads", async () => {
   const adminPort = await freePort();

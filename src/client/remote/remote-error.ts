@@ -180,6 +180,12 @@ function asOfPrimary(error: LibsqlError): LibsqlError {
   return new LibsqlBatchError(message, error.statementIndex, code, undefined, undefined, error);
 }
 
+/** The server is there, and has no database, or no namespace, of this name. */
+export function noDatabase(cause?: Error): LibsqlError {
+  const message = "The server has no database at this address: check the host and path of the URL";
+  return new LibsqlError(message, "DATABASE_NOT_FOUND", undefined, undefined, cause);
+}
+
 /** Answers that are no verdict of SQLite on the statement. */
 function unavailableFrom(error: LibsqlError, isWrite: boolean): LibsqlError | undefined {
   const { code, message } = error;
@@ -194,6 +200,7 @@ function unavailableFrom(error: LibsqlError, isWrite: boolean): LibsqlError | un
         error,
       );
     }
+    if (status === 404) return noDatabase(error);
     if (status === 429) return unavailable(message, false, error);
     const wasRefused = typeof status === "number" && status >= 400 && status < 500;
     return wasRefused ? undefined : unavailable(message, isWrite, error);

@@ -3,7 +3,7 @@ import type { Worker } from "node:worker_threads";
 import { LibsqlError, type Replicated } from "@libsql/client";
 import type { Timer } from "../../timers.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
-import { timedOut, UnavailableError } from "./remote-error.js";
+import { noDatabase, timedOut, UnavailableError } from "./remote-error.js";
 import { replicaUnusable } from "./replica-files.js";
 import type { ReplicaRelay } from "./replica-relay.js";
 import { startReplicaThread, type ThreadAnswer } from "./replica-thread.js";
@@ -198,6 +198,7 @@ export class ReplicaSync {
       const reason = `another process fetched into the same file for more than ${timeoutMs} ms`;
       reject(syncFailed(reason));
     } else if (failure instanceof LibsqlError && !(failure instanceof UnavailableError)) reject(failure);
+    else if (failure === undefined && text.includes("NamespaceDoesntExist")) reject(noDatabase());
     else if (failure !== undefined) reject(syncFailed(failure.message, failure));
     else if (PERMANENT.test(text)) reject(replicaUnusable(path, { reason: `it cannot be fetched into (${text})` }));
     else reject(syncFailed(text));
