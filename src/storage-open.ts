@@ -58,10 +58,24 @@ async function openFile(target: LocalTarget, options: ResolvedStorageOptions): P
   try {
     await assertOurs(client, target, options);
     await client.enterWal();
+    warnOfHardLinks(target.path, options);
     return client;
   } catch (error) {
     await client.close();
     throw error;
+  }
+}
+
+/** A process that opens the other name has another log: what one writes, the other does not see, and overwrites. */
+function warnOfHardLinks(path: string, { logger }: ResolvedStorageOptions): void {
+  const names = statSync(path, { throwIfNoEntry: false })?.nlink ?? 1;
+  if (names <= 1) return;
+  try {
+    logger?.warn(
+      `holdfast: ${path} has ${names} names (hard links). Open it by one of them only: SQLite keeps a log for each name`,
+    );
+  } catch {
+    // A logger that fails must not keep a storage from being opened.
   }
 }
 

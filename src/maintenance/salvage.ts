@@ -17,7 +17,7 @@ import { expectation } from "../options.js";
 import { expectKeys } from "../repositories/arguments.js";
 import type { ChangeArea } from "../repositories/executor.js";
 import { assertNotInUse, SIDE_FILES } from "./in-use.js";
-import { resolveFile } from "./paths.js";
+import { resolveDatabase, resolveFile } from "./paths.js";
 import { runReadingChild } from "./reading-child.js";
 import type { SalvagedTable, SalvageMessage } from "./salvage-child.js";
 
@@ -71,7 +71,7 @@ const RECORD_TABLES: Readonly<Record<ChangeArea, readonly string[]>> = {
  * NOT_A_DATABASE where nothing of it can be read: another key, or page 1 of an encrypted file is gone.
  */
 export async function salvage(path: string, destination: string, options: SalvageOptions = {}): Promise<SalvageResult> {
-  const source = resolveFile("path", path);
+  const source = resolveDatabase("path", path);
   const target = resolveFile("destination", destination);
   expectKeys("salvage", options, ["encryptionKey", "onProgress", "signal"]);
   const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);

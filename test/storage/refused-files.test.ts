@@ -70,6 +70,17 @@ test("the tenth storage that is open on one file is worth a warning, once", asyn
   await again.close();
 });
 
+test("a file with a second name is opened with a warning", async () => {
+  await using t = await tempStorage();
+  await t.storage.close();
+  await runChild("replace-file", { link: t.db.path, to: join(t.db.dir, "second.db") });
+  const warnings: string[] = [];
+  const logger = { info() {}, warn: (text: string) => void warnings.push(text), error() {} };
+  await using storage = await openStorage({ url: t.db.path, logger });
+  await storage.memories.insert({ content: "stored" });
+  expect(warnings).toEqual([expect.stringContaining("2 names (hard links)")]);
+});
+
 test("a process without descriptors is told so, and not that a file of the package is broken", async () => {
   await using db = await tempDatabase();
   const { codes, message } = await runChild<{ codes: string[]; message: string }>("too-many-files", { path: db.path });

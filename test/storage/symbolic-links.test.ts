@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { checkFile, openStorage, restore } from "holdfast";
+import { checkFile, openStorage, restore, salvage } from "holdfast";
 import { expect, test } from "vitest";
 import { createClient } from "../../src/client/index.js";
+import { startChild } from "../support/child.js";
 import { openBeside } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -80,6 +81,18 @@ test("a restore through a link replaces the file, and the link stays", async () 
   await using storage = await openStorage(db.path);
   expect((await storage.memories.list()).items.map(({ content }) => content)).toEqual(["in the backup"]);
   expect((await checkFile(db.path)).ok).toBe(true);
+});
+
+test("salvage through a link reads the log that is next to the file", async () => {
+  await using db = await linkedDatabase();
+  await using child = startChild("open-and-insert", { path: db.real });
+  child.send({ insert: "one" });
+  await child.message<{ outcome?: string }>(({ outcome }) => outcome === "stored");
+  // What it has stored is in the log alone.
+  child.kill();
+  await child.exited;
+  const { areas } = await salvage(db.path, join(db.dir, "saved.db"));
+  expect(areas.find(({ area }) => area === "memories")).toMatchObject({ saved: 1, lost: 0 });
 });
 
 test("the backup before a migration goes next to the file, and not next to the link", async () => {

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { checkFile, openStorage, restore } from "holdfast";
+import { checkFile, openStorage, restore, salvage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { backupDb, initDb, migrateDb } from "holdfast/conversations";
 import * as memvid from "holdfast/memvid";
@@ -93,6 +93,12 @@ const CALLS = {
   check: async (_, storage) => void (await storage.check()),
   "check, deep": async (_, storage) => void (await storage.check({ deep: true })),
   checkFile: async (path) => void (await checkFile(path)),
+  salvage: async (path) => void (await rejected(salvage(path, join(dirname(path), "salvaged.db")))),
+  "salvage by a symbolic link": async (path) => {
+    const name = join(mkdtempSync(join(dirname(path), "link-")), "other.db");
+    symlinkSync(path, name);
+    await rejected(salvage(name, join(dirname(path), "salvaged.db")));
+  },
   backup: async (path, storage) => void (await storage.backup(join(dirname(path), "copies", "b.db"))),
   backups: async (path, storage) => void (await storage.backups(join(dirname(path), "copies"), { keep: 1 })),
   "restore of a backup of it": async (path, storage) => {
