@@ -10,7 +10,7 @@ export type { ExportHeader, ExportOptions } from "./maintenance/export.js";
 export type { CheckResult, Finding, FindingCode, Repair } from "./maintenance/findings.js";
 export { ImportError, type ImportOptions, type ImportResult, type InvalidLine } from "./maintenance/import.js";
 export type { TextSource } from "./maintenance/lines.js";
-export type { PrunePolicy, PruneResult } from "./maintenance/prune.js";
+export { PruneError, type PrunePolicy, type PruneResult } from "./maintenance/prune.js";
 export type { ReindexResult, RepairResult } from "./maintenance/reindex.js";
 export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
 export { type SalvagedArea, type SalvageOptions, type SalvageResult, salvage } from "./maintenance/salvage.js";

@@ -7,7 +7,7 @@ import { transactionExecutor } from "../client-executor.js";
 import { StorageError, toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectOneOf } from "../options.js";
-import { expectKeys, expectProject } from "../repositories/arguments.js";
+import { expectKeys, expectProject, expectText, MAX_NAME_CHARS } from "../repositories/arguments.js";
 import type { Change } from "../repositories/executor.js";
 import { AREAS } from "./areas/all.js";
 import type { Area } from "./areas/area.js";
@@ -25,6 +25,8 @@ export interface ImportOptions extends LongCallOptions {
   readonly onInvalid?: "fail" | "skip" | undefined;
   /** Imports the records of this project only. @default all of them */
   readonly project?: string | undefined;
+  /** Stores all records in this project, whatever project they come from. @default their own */
+  readonly intoProject?: string | undefined;
 }
 
 /** A line that holds no record. */
@@ -84,10 +86,11 @@ export async function importStorage(
   source: TextSource,
   options: ImportOptions = {},
 ): Promise<ImportResult> {
-  expectKeys("import", options, ["onConflict", "onInvalid", "project", "onProgress", "signal"]);
+  expectKeys("import", options, ["onConflict", "onInvalid", "project", "intoProject", "onProgress", "signal"]);
   expectOneOf("onConflict", options.onConflict ?? "fail", ["skip", "replace", "fail"]);
   expectOneOf("onInvalid", options.onInvalid ?? "fail", ["fail", "skip"]);
   if (options.project !== undefined) expectProject(options.project);
+  if (options.intoProject !== undefined) expectText("intoProject", options.intoProject, MAX_NAME_CHARS);
   if (typeof source !== "string" && !isIterable(source)) {
     throw new TypeError("Expected `stream` to be a text, or a stream of strings or bytes");
   }
@@ -115,7 +118,7 @@ async function check(
   context: MaintenanceContext,
   source: TextSource,
   spool: Spool,
-  { project: wanted, onProgress, signal }: ImportOptions,
+  { project: wanted, intoProject, onProgress, signal }: ImportOptions,
 ): Promise<{ invalid: InvalidLine[]; total: number }> {
   const invalid: InvalidLine[] = [];
   let counts: Record<string, number> | undefined;
@@ -134,7 +137,7 @@ async function check(
       const { area, project, record } = readLine(text);
       found[area.name] = (found[area.name] ?? 0) + 1;
       if (wanted !== undefined && project !== wanted) continue;
-      area.parse(context.forProject(project, context.executor), record);
+      area.parse(context.forProject(intoProject ?? project, context.executor), record);
       await spool.add(`${number} ${text}\n`);
       total++;
     } catch (error) {
@@ -162,7 +165,7 @@ async function store(
   context: MaintenanceContext,
   spool: Spool,
   total: number,
-  { onConflict = "fail", onProgress, signal }: ImportOptions,
+  { onConflict = "fail", intoProject, onProgress, signal }: ImportOptions,
 ): Promise<Omit<ImportResult, "invalid">> {
   const changes = new Changes();
   const result = { inserted: 0, replaced: 0, skipped: 0 };
@@ -170,7 +173,7 @@ async function store(
   try {
     const executor = transactionExecutor(transaction);
     let done = 0;
-    for await (const batch of batches(spool.lines())) {
+    for await (const batch of batches(spool.lines(), intoProject)) {
       signal?.throwIfAborted();
       const { area, project } = batch[0]!;
       const own = context.forProject(project, executor);
@@ -229,11 +232,15 @@ interface NumberedRecord extends ParsedLine {
 }
 
 /** Neighbours of one area and project, which can be looked up together. */
-async function* batches(lines: AsyncIterable<string>): AsyncGenerator<NumberedRecord[]> {
+async function* batches(
+  lines: AsyncIterable<string>,
+  intoProject: string | undefined,
+): AsyncGenerator<NumberedRecord[]> {
   let batch: NumberedRecord[] = [];
   for await (const text of lines) {
     const space = text.indexOf(" ");
-    const next = { number: Number(text.slice(0, space)), ...readLine(text.slice(space + 1)) };
+    const line = readLine(text.slice(space + 1));
+    const next = { ...line, number: Number(text.slice(0, space)), project: intoProject ?? line.project };
     const [first] = batch;
     const fits = first === undefined || (first.area === next.area && first.project === next.project);
     if (!fits || batch.length === BATCH_RECORDS) {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type SQL, sql } from "drizzle-orm";
 import { transactionExecutor } from "../client-executor.js";
-import { toStorageError } from "../errors.js";
+import { StorageError, toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectation, expectInteger } from "../options.js";
 import { expectKeys, expectProject, toMillis } from "../repositories/arguments.js";
@@ -36,6 +36,21 @@ export interface PruneResult {
   readonly dryRun: boolean;
 }
 
+/** A prune that failed after it had removed something: with the code of what failed. */
+export class PruneError extends StorageError {
+  /** What is gone for good. */
+  readonly removed: PruneResult["removed"];
+
+  /** @internal */
+  constructor(failure: StorageError, removed: PruneResult["removed"], rows: number) {
+    super(failure.code, `${failure.message}. ${rows} records had been removed by then; prune again for the rest`, {
+      cause: failure,
+      retryable: failure.retryable,
+    });
+    this.removed = removed;
+  }
+}
+
 /** A record that is to go, unless it is changed before its turn comes. */
 interface Candidate {
   readonly project: string;
@@ -55,9 +70,9 @@ interface Candidate {
  */
 export async function pruneStorage(context: MaintenanceContext, policy: PrunePolicy): Promise<PruneResult> {
   const limits = resolvePolicy(policy);
+  const removed = new Map<string, { project: string; area: ChangeArea; rows: number }>();
   const { dryRun = false, signal, onProgress } = policy;
   try {
-    const removed = new Map<string, { project: string; area: ChangeArea; rows: number }>();
     let bytes = 0;
     const plans = await plan(context, policy, limits);
     const total = plans.reduce((sum, { candidates }) => sum + candidates.length, 0);
@@ -83,7 +98,11 @@ export async function pruneStorage(context: MaintenanceContext, policy: PrunePol
     }
     return { removed: [...removed.values()], bytes, dryRun };
   } catch (error) {
-    throw toStorageError(error);
+    const failure = toStorageError(error);
+    // An abort's reason is the caller's own.
+    if (removed.size === 0 || !(failure instanceof StorageError)) throw failure;
+    const rows = [...removed.values()].reduce((sum, one) => sum + one.rows, 0);
+    throw new PruneError(failure, [...removed.values()], rows);
   }
 }
 

@@ -17,6 +17,7 @@ export const importCommand: CliCommand = {
       parseOneOf(["fail", "skip", "replace"]),
       "fail",
     );
+    command.option("--into-project <name>", "store all records in this project, whatever project they come from");
     command.option("--skip-invalid", "leave bad lines out and report them, where one would refuse all");
   },
   async run(context, { args, options }) {
@@ -32,8 +33,14 @@ export const importCommand: CliCommand = {
         onConflict: options.onConflict as ImportOptions["onConflict"],
         onInvalid: options.skipInvalid === true ? "skip" : "fail",
         project: context.project,
+        intoProject: options.intoProject as string | undefined,
         ...context.longCall(),
       });
+      if (context.project !== undefined && result.inserted + result.replaced + result.skipped === 0) {
+        output.note(
+          `nothing of project ${JSON.stringify(context.project)} is in ${file}: --into-project stores records of other projects in it`,
+        );
+      }
       output.result(result, () => {
         output.line(`inserted ${result.inserted}, replaced ${result.replaced}, skipped ${result.skipped}`);
         for (const { line, message } of result.invalid) output.line(`line ${line} left out: ${message}`);
