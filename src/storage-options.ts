@@ -10,6 +10,7 @@ import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./clie
 import { expectKeys } from "./known-keys.js";
 import { pathText, urlText } from "./locations.js";
 import { expectation, expectDuration, expectInteger, expectOneOf, resolveClientOptions } from "./options.js";
+import type { InvalidText } from "./repositories/repair.js";
 import { redactor, takeToken } from "./secrets.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "./stories/options.js";
 import { SecretBox } from "./stories/secret.js";
@@ -47,6 +48,12 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /** Most characters of a memory's content. @default 100000 */
   readonly maxContentChars?: number | undefined;
   /**
+   * Text with lone surrogates or NUL characters, which the database cannot hold: `"refuse"` rejects the call, `"replace"`
+   * stores U+FFFD in their place, in contents, titles, names, tags and JSON, keys included. Ids are refused in any case,
+   * since two of them could become one; JSON keeps such text as it is with `"refuse"`. @default "refuse"
+   */
+  readonly invalidText?: InvalidText | undefined;
+  /**
    * Whether contents of memories from 200 characters on are stored compressed. Searches, exports and every storage that
    * opens the file read them as they read others; SQL of your own, and Studio, see bytes. @default false
    */
@@ -80,6 +87,7 @@ export interface ResolvedStorageOptions {
   readonly migrations: { readonly folder: string; readonly table: string } | undefined;
   readonly schema: Record<string, unknown>;
   readonly maxContentChars: number;
+  readonly invalidText: InvalidText;
   readonly compressContents: boolean;
   readonly graphCacheBytes: number;
   readonly box: SecretBox;
@@ -105,6 +113,7 @@ const KEYS: readonly string[] = Object.keys({
   migrations: true,
   schema: true,
   maxContentChars: true,
+  invalidText: true,
   compressContents: true,
   graphCacheBytes: true,
   secret: true,
@@ -139,6 +148,7 @@ export function resolveStorageOptions(
     migrations,
     schema = {},
     maxContentChars = 100_000,
+    invalidText = "refuse",
     compressContents = false,
     graphCacheBytes = 128 * 1024 * 1024,
     secret = environment.HOLDFAST_SECRET,
@@ -165,6 +175,7 @@ export function resolveStorageOptions(
     throw new TypeError(expectation("logger", "an object like console", logger));
   }
   expectInteger("maxContentChars", maxContentChars, 1);
+  expectOneOf("invalidText", invalidText, ["refuse", "replace"]);
   if (typeof compressContents !== "boolean") {
     throw new TypeError(expectation("compressContents", "a boolean", compressContents));
   }
@@ -194,6 +205,7 @@ export function resolveStorageOptions(
   // What is wrong with them is told before there is a file.
   resolveClientOptions(client);
   return {
+    invalidText,
     client: { ...client, ...secrets, ...(primary === undefined ? {} : { syncUrl: primary.url }), url: address.url },
     requestTimeoutMs,
     maxResponseBytes,

@@ -43,6 +43,7 @@ import { GraphCache } from "./repositories/graph-cache.js";
 import { MemoryRepository } from "./repositories/memories.js";
 import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeStatements } from "./repositories/projects.js";
 import { readAllOf } from "./repositories/read-all.js";
+import { keepText, replaceInvalidText } from "./repositories/repair.js";
 import { SessionRepository } from "./repositories/sessions.js";
 import * as tables from "./schema/index.js";
 import { asOpenError, bringUpToDate, migrationSets, openClient } from "./storage-open.js";
@@ -441,10 +442,21 @@ export class Storage implements Repositories {
     executor: RepositoryContext["executor"],
     announce: (change: Change) => void,
   ): RepositoryContext {
-    const { now, maxContentChars, compressContents } = this.#options;
+    const { now, maxContentChars, compressContents, invalidText } = this.#options;
+    const repair = invalidText === "replace" ? replaceInvalidText : keepText;
     // In a transaction there is nothing to erase yet: it is done after the commit.
     const erase = executor === this.#executor ? { erase: () => this.#erase() } : {};
-    return { project, executor, announce, now, maxContentChars, compressContents, graphs: this.#graphs, ...erase };
+    return {
+      project,
+      executor,
+      announce,
+      now,
+      maxContentChars,
+      repair,
+      compressContents,
+      graphs: this.#graphs,
+      ...erase,
+    };
   }
 
   #announce(change: Change): void {
@@ -462,7 +474,16 @@ export class Storage implements Repositories {
   #stories(context: RepositoryContext, afterCommit?: (task: () => void) => void): StoryService {
     const { box, stories } = this.#options;
     const backend = new LibsqlBackend({ ...context, box, historyLimit: stories.historyLimit });
-    return new StoryService(backend, {}, { hub: this.#storyHubs.get(context.project), afterCommit, close: keepOpen });
+    return new StoryService(
+      backend,
+      {},
+      {
+        hub: this.#storyHubs.get(context.project),
+        afterCommit,
+        close: keepOpen,
+        repair: context.repair,
+      },
+    );
   }
 
   /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */

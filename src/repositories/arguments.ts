@@ -16,13 +16,26 @@ export function expectText(name: string, value: unknown, max: number, min = 1): 
     );
   }
   if (value.includes("\0") || !value.isWellFormed()) {
-    throw new RangeError(`Expected \`${name}\` to be text without NUL characters and lone surrogates`);
+    throw new RangeError(
+      `Expected \`${name}\` to be text without NUL characters and lone surrogates, got ${describeInvalid(value)}`,
+    );
   }
 }
 
 function rangeOf(min: number, max: number): string {
   if (max >= Number.MAX_SAFE_INTEGER) return `at least ${min} ${min === 1 ? "character" : "characters"}`;
   return min === 0 ? `at most ${max} characters` : `${min} to ${max} characters`;
+}
+
+/** The first of what the database cannot hold, and where it is. */
+function describeInvalid(text: string): string {
+  const nul = text.indexOf("\0");
+  // The first place at which text and repaired text differ.
+  const wellFormed = text.toWellFormed();
+  let lone = wellFormed === text ? -1 : 0;
+  while (lone >= 0 && wellFormed[lone] === text[lone]) lone++;
+  const isNul = lone < 0 || (nul >= 0 && nul < lone);
+  return isNul ? `NUL at position ${nul}` : `a lone surrogate at position ${lone}`;
 }
 
 export function expectProject(value: unknown): asserts value is string {

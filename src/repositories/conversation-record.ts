@@ -124,14 +124,16 @@ const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toConversationDraft(context: RepositoryContext, input: ConversationInput): ConversationDraft {
   expectKeys("a conversation", input, CONVERSATION_KEYS);
-  const { id = newId(), title = null, tags = [], metadata = {}, createdAt } = input;
+  const { repair } = context;
+  const { id = newId(), title: given = null, tags = [], metadata = {}, createdAt } = input;
+  const title = repair(given);
   expectId(id);
   if (title !== null) expectText("title", title, MAX_TITLE_CHARS, 0);
   return {
     id,
     title,
-    tags: toTagsText("tags", tags),
-    metadata: toJsonText("metadata", metadata),
+    tags: toTagsText("tags", repair(tags)),
+    metadata: toJsonText("metadata", repair(metadata)),
     createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),
   };
 }
@@ -139,7 +141,9 @@ export function toConversationDraft(context: RepositoryContext, input: Conversat
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toMessageDraft(context: RepositoryContext, input: MessageInput): MessageDraft {
   expectKeys("a message", input, MESSAGE_KEYS);
-  const { id = newId(), role, content, metadata = {}, tags = [], clientId = null, createdAt } = input;
+  const { repair } = context;
+  const { id = newId(), role, metadata = {}, tags = [], clientId = null, createdAt } = input;
+  const content = repair(input.content);
   expectId(id);
   expectRole("role", role);
   expectText("content", content, MAX_MESSAGE_CHARS, 0);
@@ -148,8 +152,8 @@ export function toMessageDraft(context: RepositoryContext, input: MessageInput):
     id,
     role,
     content,
-    metadata: toJsonText("metadata", metadata),
-    tags: toTagsText("tags", tags),
+    metadata: toJsonText("metadata", repair(metadata)),
+    tags: toTagsText("tags", repair(tags)),
     clientId,
     createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),
   };

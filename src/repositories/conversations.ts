@@ -318,14 +318,14 @@ export class ConversationRepository {
 
   /** Notes that a message refers to something; once more updates the score. Rejects with `NOT_FOUND`. */
   async linkRef(messageId: string, ref: MessageRefInput): Promise<MessageRef> {
-    const linked = await asStorageErrors(() => linkRef(this.#context, messageId, ref));
+    const linked = await asStorageErrors(() => linkRef(this.#context, messageId, this.#context.repair(ref)));
     this.#announce("update", messageId);
     return linked;
   }
 
   /** False if there is no such ref. */
   async unlinkRef(messageId: string, ref: Pick<MessageRefInput, "kind" | "target">): Promise<boolean> {
-    const isGone = await asStorageErrors(() => unlinkRef(this.#context, messageId, ref));
+    const isGone = await asStorageErrors(() => unlinkRef(this.#context, messageId, this.#context.repair(ref)));
     if (isGone) this.#announce("update", messageId);
     return isGone;
   }
@@ -337,12 +337,14 @@ export class ConversationRepository {
 
   /** The messages that refer to something, oldest first. */
   byRef(kind: string, target: string): Promise<Message[]> {
-    return asStorageErrors(() => messagesByRef(this.#context, kind, target));
+    return asStorageErrors(() =>
+      messagesByRef(this.#context, this.#context.repair(kind), this.#context.repair(target)),
+    );
   }
 
   /** Adds tags to the conversation or the message of this id; resolves to all it has now. Rejects with `NOT_FOUND`. */
   async tag(id: string, ...tags: string[]): Promise<string[]> {
-    const added = expectTags(id, tags);
+    const added = expectTags(id, this.#context.repair(tags));
     const changed = await this.#atomically((executor) =>
       changeTags(this.#context, executor, id, (known) => [...new Set([...known, ...added])]),
     );
@@ -353,7 +355,7 @@ export class ConversationRepository {
 
   /** Removes tags from the conversation or the message of this id. False if it had none of them, or is unknown. */
   async untag(id: string, ...tags: string[]): Promise<boolean> {
-    const removed = new Set(expectTags(id, tags));
+    const removed = new Set(expectTags(id, this.#context.repair(tags)));
     const changed = await this.#atomically((executor) =>
       changeTags(this.#context, executor, id, (known) => known.filter((tag) => !removed.has(tag))),
     );
@@ -369,7 +371,7 @@ export class ConversationRepository {
 
   /** Stores a summary of a day. Rejects with `NOT_FOUND`. */
   async addSummary(conversationId: string, summary: SummaryInput): Promise<ConversationSummary> {
-    const added = await asStorageErrors(() => addSummary(this.#context, conversationId, summary));
+    const added = await asStorageErrors(() => addSummary(this.#context, conversationId, this.#context.repair(summary)));
     this.#announce("insert", added.id);
     return added;
   }
@@ -383,8 +385,10 @@ export class ConversationRepository {
    * Makes a conversation that shows the messages of another up to `atSeq`, and goes on from there by itself. They are
    * the same records, not copies. Rejects with `NOT_FOUND`.
    */
-  async fork(id: string, options: ForkOptions = {}): Promise<Conversation> {
+  async fork(id: string, given: ForkOptions = {}): Promise<Conversation> {
     expectId(id);
+    expectKeys("fork", given, ["atSeq", "title", "id"]);
+    const options = { ...given, title: this.#context.repair(given.title) };
     expectForkOptions(options);
     const fork = await this.#atomically((executor) => forkConversation(this.#context, executor, id, options));
     this.#announce("insert", fork.id);

@@ -1,6 +1,7 @@
 import type { ResultSet, Row } from "@libsql/client";
 import { toStorageError } from "../errors.js";
 import type { GraphCache } from "./graph-cache.js";
+import type { Repair } from "./repair.js";
 import type { Statement } from "./statements.js";
 
 /** What repositories run on: the client of a storage, or one transaction of it. Rejects with StorageError. */
@@ -50,6 +51,8 @@ export interface RepositoryContext {
   readonly erase?: () => Promise<void>;
   readonly now: () => number;
   readonly maxContentChars: number;
+  /** Applied to the contents, names, tags and JSON that a caller gives, ids aside, before they are checked. */
+  readonly repair: Repair;
   /** Whether contents of memories are stored compressed. */
   readonly compressContents: boolean;
   readonly graphs: GraphCache;

@@ -51,16 +51,17 @@ export interface EdgeDraft {
 }
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toEdgeDraft(input: GraphEdgeInput): EdgeDraft {
+export function toEdgeDraft({ repair }: Pick<RepositoryContext, "repair">, input: GraphEdgeInput): EdgeDraft {
   expectKeys("an edge", input, ["id", "from", "to", "type", "weight", "data", "parallel"]);
-  const { id = newId(), from, to, type, weight = 1, data = {}, parallel = false } = input;
+  const { id = newId(), from, to, weight = 1, data = {}, parallel = false } = input;
+  const type = repair(input.type);
   expectId(id);
   expectId(from, "from");
   expectId(to, "to");
   expectWord("type", type);
   expectWeight(weight);
   if (typeof parallel !== "boolean") throw new TypeError(expectation("parallel", "a boolean", parallel));
-  return { id, from, to, type, weight, data: toJsonText("data", data), parallel };
+  return { id, from, to, type, weight, data: toJsonText("data", repair(data)), parallel };
 }
 
 function expectWeight(value: unknown): asserts value is number {
@@ -184,7 +185,7 @@ function integerAndShift(weight: number): [integer: number, shift: number] | und
 /** The statement that changes an edge, if there is one; throws TypeError or RangeError. */
 export function updateEdgeStatement(context: RepositoryContext, id: string, patch: GraphEdgePatch): Statement {
   expectKeys("patch", patch, ["type", "weight", "data"]);
-  const { type, weight, data } = patch;
+  const { type, weight, data } = context.repair(patch);
   if (type !== undefined) expectWord("type", type);
   if (weight !== undefined) expectWeight(weight);
   const json = data === undefined ? null : toJsonText("data", data);

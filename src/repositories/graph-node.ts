@@ -71,7 +71,10 @@ export function toLabels(value: unknown): string[] {
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput): NodeDraft {
   expectKeys("a node", input, ["id", "kind", "name", "data", "labels", "createdAt", "updatedAt"]);
-  const { id = newId(), kind, name, data = {}, labels = [], createdAt } = input;
+  const { repair } = context;
+  const { id = newId(), data = {}, labels = [], createdAt } = input;
+  const kind = repair(input.kind);
+  const name = repair(input.name);
   expectId(id);
   expectWord("kind", kind);
   expectWord("name", name, MAX_NODE_NAME_CHARS);
@@ -80,8 +83,8 @@ export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput): 
     id,
     kind,
     name,
-    data: toJsonText("data", data),
-    labels: toLabels(labels),
+    data: toJsonText("data", repair(data)),
+    labels: toLabels(repair(labels)),
     createdAt: createdAt === undefined ? now : toMillis("createdAt", createdAt),
     updatedAt: now,
   };
@@ -173,7 +176,7 @@ export function putNodeStatements(context: RepositoryContext, draft: NodeDraft):
 /** The statements that change a node, if there is one. */
 export function updateNodeStatements(context: RepositoryContext, id: string, patch: GraphNodePatch): Statement[] {
   expectKeys("patch", patch, ["kind", "name", "data", "labels"]);
-  const { kind, name, data, labels } = patch;
+  const { kind, name, data, labels } = context.repair(patch);
   if (kind !== undefined) expectWord("kind", kind);
   if (name !== undefined) expectWord("name", name, MAX_NODE_NAME_CHARS);
   const { project } = context;

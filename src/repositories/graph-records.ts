@@ -279,7 +279,7 @@ export async function deleteNode(context: RepositoryContext, id: string): Promis
 }
 
 export async function addEdge(context: RepositoryContext, input: GraphEdgeInput): Promise<GraphEdge> {
-  const draft = toEdgeDraft(input);
+  const draft = toEdgeDraft(context, input);
   await store(context, insertEdges(context, [draft]));
   announce(context, "insert", [draft.id]);
   return draftToEdge(draft);
@@ -292,7 +292,7 @@ export async function addEdges(
 ): Promise<GraphEdge[]> {
   expectArray("inputs", inputs, "edges");
   const onConflict = toOnConflict("addEdges", options);
-  const drafts = checkEach(inputs, (input) => toEdgeDraft(input));
+  const drafts = checkEach(inputs, (input) => toEdgeDraft(context, input));
   if (drafts.length === 0) return [];
   if (onConflict !== "fail") {
     const hasOwnId = inputs.map(({ id }) => id !== undefined);
@@ -375,8 +375,9 @@ export async function deleteEdge(context: RepositoryContext, id: string): Promis
 }
 
 /** Whether the node did not have it yet. */
-export async function addLabel(context: RepositoryContext, id: string, label: string): Promise<boolean> {
+export async function addLabel(context: RepositoryContext, id: string, given: string): Promise<boolean> {
   expectId(id);
+  const label = context.repair(given);
   expectWord("label", label);
   const { project } = context;
   const [exists, inserted] = await asStorageErrors(() =>
@@ -391,8 +392,9 @@ export async function addLabel(context: RepositoryContext, id: string, label: st
   return inserted!.rowsAffected > 0;
 }
 
-export async function removeLabel(context: RepositoryContext, id: string, label: string): Promise<boolean> {
+export async function removeLabel(context: RepositoryContext, id: string, given: string): Promise<boolean> {
   expectId(id);
+  const label = context.repair(given);
   expectWord("label", label);
   const { project } = context;
   const [deleted] = await asStorageErrors(() =>

@@ -140,7 +140,7 @@ class ImportWriter {
         this.#nodes.push({ number, draft: toImportedNode(this.#context, line.node as GraphNodeInput) });
       } else {
         if (this.#nodes.length > 0) await this.flush();
-        this.#edges.push({ number, draft: toEdgeDraft(line.edge as GraphEdgeInput) });
+        this.#edges.push({ number, draft: toEdgeDraft(this.#context, line.edge as GraphEdgeInput) });
       }
     } catch (error) {
       if (error instanceof StorageError) throw error;

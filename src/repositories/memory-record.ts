@@ -18,6 +18,7 @@ import type { RepositoryContext } from "./executor.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
 import { packContent, readContent } from "./memory-content.js";
+import type { Repair } from "./repair.js";
 import { prepareInsert, prepareStatement, type Statement } from "./statements.js";
 
 /** What kind of thing was observed; any other lower-case word of up to 32 characters is allowed too. */
@@ -124,7 +125,8 @@ export function toDraft(context: RepositoryContext, input: MemoryInput, id = inp
   const { project = context.project } = input as Partial<Memory>;
   if (project !== context.project)
     throw new TypeError(expectation("project", JSON.stringify(context.project), project));
-  const { sessionId = null, type = "context", source = "unknown", content, metadata = {}, createdAt } = input;
+  const { sessionId = null, type = "context", createdAt } = input;
+  const { source = "unknown", content, metadata = {} } = repairFields(context.repair, input);
   if (id !== undefined) expectId(id);
   if (input.id !== undefined && input.id !== id) throw new TypeError(expectation("id", JSON.stringify(id), input.id));
   if (sessionId !== null) expectText("sessionId", sessionId, MAX_NAME_CHARS);
@@ -143,6 +145,10 @@ export function toDraft(context: RepositoryContext, input: MemoryInput, id = inp
     updatedAt: now,
     embedding: toEmbedding(input.embedding, input.embeddingModel, input.embeddingVersion),
   };
+}
+
+function repairFields(repair: Repair, { source, content, metadata }: MemoryInput) {
+  return { source: repair(source), content: repair(content), metadata: repair(metadata) };
 }
 
 /** Throws TypeError on a vector without a model, or a model without a vector. */

@@ -103,9 +103,10 @@ export class SessionRepository {
   /** Ends a session, with a summary where one is given. Undefined when unknown. */
   async end(id: string, summary?: string): Promise<Session | undefined> {
     expectText("id", id, MAX_NAME_CHARS);
-    if (summary !== undefined) expectText("summary", summary, 100_000, 0);
-    const { project, now } = this.#context;
-    const { rows } = await this.#execute(endRow({ project, id, endedAt: now(), summary: summary ?? null }));
+    const { project, now, repair } = this.#context;
+    const text = repair(summary);
+    if (text !== undefined) expectText("summary", text, 100_000, 0);
+    const { rows } = await this.#execute(endRow({ project, id, endedAt: now(), summary: text ?? null }));
     if (rows[0] === undefined) return undefined;
     this.#announce("update", id);
     return this.#toSession(rows[0]);
@@ -175,7 +176,7 @@ export class SessionRepository {
     expectText("id", id, MAX_NAME_CHARS);
     const { project } = this.#context;
     const started = startedAt === undefined ? this.#context.now() : toMillis("startedAt", startedAt);
-    const json = toJsonText("metadata", metadata);
+    const json = toJsonText("metadata", this.#context.repair(metadata));
     const own = parseObject(json, "sessions", id);
     const session = { id, project, startedAt: new Date(started), endedAt: null, summary: null, metadata: own };
     return { statement: insertRow([project, id, started, json]), session };

@@ -1,6 +1,7 @@
 import { StorageError } from "../errors.js";
 import { expectation } from "../expectation.js";
 import { expectArray, expectFunction, expectId, expectKeys, expectPlainObject } from "../repositories/arguments.js";
+import { keepText, type Repair } from "../repositories/repair.js";
 import { AdaptedStore } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { StoryCachePool } from "./cache.js";
@@ -82,6 +83,8 @@ export interface StoryServiceSetup {
   /** Inside a transaction: runs what must not be seen before COMMIT. Nothing is then cached. */
   readonly afterCommit?: ((task: () => void) => void) | undefined;
   readonly close?: (() => Promise<void>) | undefined;
+  /** Applied to stories and their metadata before they are checked. */
+  readonly repair?: Repair | undefined;
 }
 
 /** Drafts in one transaction of a batch that need not be atomic. */
@@ -96,6 +99,7 @@ export class StoryService {
   readonly #store: StoryStore;
   readonly #hub: StoryHub;
   readonly #afterCommit: StoryServiceSetup["afterCommit"];
+  readonly #repair: Repair;
   readonly #close: () => Promise<void>;
   #isClosed = false;
 
@@ -106,6 +110,7 @@ export class StoryService {
     this.#store = this.backend instanceof TextBackend ? this.backend : new AdaptedStore(this.backend);
     this.#hub = setup?.hub ?? new StoryHub(new StoryCachePool(cache), "", events);
     this.#afterCommit = setup?.afterCommit;
+    this.#repair = setup?.repair ?? keepText;
     this.#close = setup?.close ?? (() => this.backend.close());
     if (this.backend instanceof FilesystemBackend) {
       this.backend.onProblem((operation, key, error) => {
@@ -130,7 +135,7 @@ export class StoryService {
   async saveStory(id: string, data: StoryData, options: SaveStoryOptions = {}): Promise<StoryMetadata> {
     expectKeys("saveStory", options, ["metadata", "expectedRevision", "skipCache"]);
     const { metadata, expectedRevision, skipCache = false } = options;
-    const draft = toDraft(id, data, metadata, expectedRevision);
+    const draft = toDraft(id, this.#repair(data), this.#repair(metadata), expectedRevision);
     const [saved] = await this.#watch("saveStory", id, () => this.#store.saveTexts([draft]));
     this.#noteSaved(draft, saved!, skipCache);
     return saved!.metadata;
@@ -181,8 +186,9 @@ export class StoryService {
   }
 
   /** Changes title or tags, as a new revision of the same story. Undefined if there is none. */
-  async updateMetadata(id: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
+  async updateMetadata(id: string, given: StoryMetadataInput): Promise<StoryMetadata | undefined> {
     expectId(id);
+    const patch = this.#repair(given);
     toMetadataPatch(patch);
     const metadata = await this.#watch("updateMetadata", id, () => this.#store.updateMetadata(id, patch));
     if (metadata === undefined) return undefined;
@@ -251,7 +257,7 @@ export class StoryService {
     const drafts: StoryDraft[] = [];
     for (const [id, data] of Object.entries(stories)) {
       try {
-        drafts.push(toDraft(id, data));
+        drafts.push(toDraft(id, this.#repair(data)));
       } catch (error) {
         if (options.atomic === true) throw error;
         errors.set(id, error);

@@ -209,14 +209,14 @@ export const conversationArea: Area = {
       const derived = { checksum: stored, searchText, sentHash: sent };
       statements.push(
         insertMessage({ project, id, messageId, seq, ...columns, updatedAt: updated, ...derived }),
-        ...refs.map((ref) => {
+        ...context.repair(refs).map((ref) => {
           expectText("kind", ref.kind, 1000);
           expectText("target", ref.target, 10_000);
           return insertRef({ project, id: messageId, ...ref, createdAt: Date.parse(ref.createdAt) });
         }),
       );
     }
-    for (const { id: summaryId, createdAt: writtenAt, date, title: heading, text } of line.summaries) {
+    for (const { id: summaryId, createdAt: writtenAt, date, title: heading, text } of context.repair(line.summaries)) {
       expectId(summaryId);
       if (!/^\d{4}-\d\d-\d\d$/.test(date)) throw new RangeError(`Expected \`date\` to be YYYY-MM-DD, got ${date}`);
       expectText("title", heading, MAX_TITLE_CHARS, 0);

@@ -136,7 +136,7 @@ export const graphArea: Area = {
     const { project: name } = context;
     if ("edge" in line) {
       const { copy, ...input } = line.edge;
-      const { parallel: _, ...draft } = toEdgeDraft(input);
+      const { parallel: _, ...draft } = toEdgeDraft(context, input);
       const values = { project: name, ...draft };
       return {
         id: draft.id,
@@ -147,7 +147,7 @@ export const graphArea: Area = {
     }
     const { createdAt, updatedAt, ...input } = line.node;
     const { labels: _, ...draft } = toNodeDraft(context, { ...input, createdAt: new Date(createdAt) });
-    const labels = JSON.stringify(toLabels(input.labels));
+    const labels = JSON.stringify(toLabels(context.repair(input.labels)));
     const values = { project: name, ...draft, updatedAt: Date.parse(updatedAt) };
     const own = input.labels.length === 0 ? [] : [insertLabels({ project: name, id: draft.id, labels })];
     return {

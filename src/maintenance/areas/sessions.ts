@@ -48,11 +48,12 @@ export const sessionArea: Area = {
     }
   },
 
-  parse({ project }, value) {
-    const { id, startedAt, endedAt, summary, metadata } = lineSchema.parse(value);
+  parse({ project, repair }, value) {
+    const { id, startedAt, endedAt, summary: given, metadata } = lineSchema.parse(value);
     expectText("id", id, MAX_NAME_CHARS);
+    const summary = repair(given);
     if (summary !== null) expectText("summary", summary, 100_000, 0);
-    const json = toJsonText("metadata", metadata);
+    const json = toJsonText("metadata", repair(metadata));
     return {
       id,
       key: id,

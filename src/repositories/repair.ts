@@ -1,0 +1,49 @@
+/** What happens to text with lone surrogates or NUL: the call is refused, or U+FFFD is stored in their place. */
+export type InvalidText = "refuse" | "replace";
+
+/** Gives text that can be stored; see `RepositoryContext`. */
+export type Repair = <T>(value: T) => T;
+
+/** The values of inputs as they are: checks refuse what cannot be stored. */
+export const keepText: Repair = (value) => value;
+
+/**
+ * A value with U+FFFD in place of each lone surrogate and NUL in its texts, and in the keys and values of its arrays and
+ * plain objects. What needs no repair comes back itself, as does everything else, a Date for example.
+ */
+export const replaceInvalidText: Repair = <T>(value: T): T => repair(value, []) as T;
+
+/** Deeper values are refused anyway. */
+const MAX_DEPTH = 1000;
+
+function repair(value: unknown, parents: readonly object[]): unknown {
+  if (typeof value === "string") return repairText(value);
+  if (typeof value !== "object" || value === null || parents.length > MAX_DEPTH || parents.includes(value))
+    return value;
+  const inner = [...parents, value];
+  if (Array.isArray(value)) {
+    const copy = value.map((one) => repair(one, inner));
+    return copy.every((one, index) => one === value[index]) ? value : copy;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return value;
+  let isChanged = false;
+  const taken = new Set(Object.keys(value));
+  const entries = Object.entries(value).map(([key, one]) => {
+    let name = repairText(key);
+    if (name !== key) {
+      // Two keys that became one would lose a value.
+      while (taken.has(name)) name += "\uFFFD";
+      taken.add(name);
+    }
+    const own = repair(one, inner);
+    isChanged ||= name !== key || own !== one;
+    return [name, own];
+  });
+  return isChanged ? Object.fromEntries(entries) : value;
+}
+
+function repairText(text: string): string {
+  const wellFormed = text.toWellFormed();
+  return wellFormed.includes("\0") ? wellFormed.replaceAll("\0", "\uFFFD") : wellFormed;
+}
