@@ -334,6 +334,33 @@ test("a root that a sync service brings up to date as a whole is as on the other
   expect(await two.service.hasStory("b")).toBe(false);
 });
 
+test("a file that is replaced in the instant before a save is kept beside the story", async () => {
+  await using temp = await tempStories("filesystem");
+  await temp.service.saveStory("a", { n: 1 });
+  const { ino, size, mtimeMs } = statSync(story(temp, "a"));
+  // The save was decided on the file as it was; then another program replaced it, and the save goes on.
+  const index = readFileSync(join(temp.path, ".index.jsonl"));
+  await temp.service.saveStory("a", { n: 2 });
+  await temp.service.close();
+  const journal = {
+    keeps: [],
+    moves: [{ from: ".tmp/1", to: "stories/a.json" }],
+    removes: [],
+    found: { "stories/a.json": [ino, size, mtimeMs] },
+    aside: "20261130-101500-000-abcdef01",
+    indexLines: readFileSync(join(temp.path, ".index.jsonl"), "utf8").slice(index.length),
+  };
+  renameSync(story(temp, "a"), join(temp.path, ".tmp/1"));
+  writeFileSync(story(temp, "a"), '{"n":"outside"}');
+  writeFileSync(join(temp.path, ".journal.json"), JSON.stringify(journal));
+  const service = await temp.beside();
+  expect(await service.loadStory("a")).toEqual({ n: 2 });
+  const [kept, ...rest] = await service.conflicts();
+  expect(rest).toEqual([]);
+  expect(kept).toMatchObject({ id: "a", source: "holdfast" });
+  expect(readFileSync(kept!.path, "utf8")).toBe('{"n":"outside"}');
+});
+
 test("copies that sync services and version control leave are listed with the story that they are of", async () => {
   await using temp = await tempStories("filesystem");
   await temp.service.batchSave({ q: {}, "my-quest": {} });
