@@ -5,6 +5,7 @@ import {
   compareAfterwards,
   countWrong,
   DATABASE_KINDS,
+  FILE_KINDS,
   Ledger,
   NOTHING_WRONG,
 } from "../support/ledger.js";
@@ -40,7 +41,10 @@ interface Fired {
 const shim = compileShim();
 afterAll(() => shim?.[Symbol.dispose]());
 
-test.skipIf(shim === undefined).each([["every kind of write to the database", DATABASE_KINDS, 4]])(
+test.skipIf(shim === undefined).each([
+  ["every kind of write to the database", DATABASE_KINDS, 4],
+  ["changes of stories in files", FILE_KINDS, 1],
+])(
   "faults during %s: nothing acknowledged is lost, nothing refused is there, and the next call works",
   async (what, all, shortRounds) => {
     const random = seededRandom("injected faults");

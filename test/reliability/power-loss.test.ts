@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { type Child, startChild } from "../support/child.js";
-import { DATABASE_KINDS, Ledger } from "../support/ledger.js";
+import { DATABASE_KINDS, FILE_KINDS, Ledger } from "../support/ledger.js";
 import { Disk, MARKS, readTrace } from "../support/power-loss.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";
@@ -93,7 +93,10 @@ const judgeByLedger: Judge = (marks, values) => {
   ];
 };
 
-test.skipIf(shim === undefined).each([["the database at full durability", [...DATABASE_KINDS, "backup"]]])(
+test.skipIf(shim === undefined).each([
+  ["the database at full durability", [...DATABASE_KINDS, "backup"]],
+  ["stories in files", FILE_KINDS],
+])(
   "a loss of power takes nothing acknowledged from %s, and leaves nothing partial",
   async (what, kinds) => {
     const random = seededRandom("power loss");
