@@ -47,6 +47,8 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   readonly schema?: Record<string, unknown> | undefined;
   /** Most characters of a memory's content. @default 100000 */
   readonly maxContentChars?: number | undefined;
+  /** Most characters of a message's content. @default 1000000 */
+  readonly maxMessageChars?: number | undefined;
   /**
    * Text with lone surrogates or NUL characters, which the database cannot hold: `"refuse"` rejects the call, `"replace"`
    * stores U+FFFD in their place, in contents, titles, names, tags and JSON, keys included. Ids are refused in any case,
@@ -89,6 +91,7 @@ export interface ResolvedStorageOptions {
   readonly maxContentChars: number;
   readonly invalidText: InvalidText;
   readonly compressContents: boolean;
+  readonly maxMessageChars: number;
   readonly graphCacheBytes: number;
   readonly box: SecretBox;
   readonly stories: ResolvedStoryOptions;
@@ -115,6 +118,7 @@ const KEYS: readonly string[] = Object.keys({
   maxContentChars: true,
   invalidText: true,
   compressContents: true,
+  maxMessageChars: true,
   graphCacheBytes: true,
   secret: true,
   stories: true,
@@ -150,6 +154,7 @@ export function resolveStorageOptions(
     maxContentChars = 100_000,
     invalidText = "refuse",
     compressContents = false,
+    maxMessageChars = 1_000_000,
     graphCacheBytes = 128 * 1024 * 1024,
     secret = environment.HOLDFAST_SECRET,
     stories = {},
@@ -179,6 +184,7 @@ export function resolveStorageOptions(
   if (typeof compressContents !== "boolean") {
     throw new TypeError(expectation("compressContents", "a boolean", compressContents));
   }
+  expectInteger("maxMessageChars", maxMessageChars, 1);
   if (graphCacheBytes !== Number.POSITIVE_INFINITY) expectInteger("graphCacheBytes", graphCacheBytes, 0);
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
   expectDuration("requestTimeoutMs", requestTimeoutMs);
@@ -217,6 +223,7 @@ export function resolveStorageOptions(
     schema,
     maxContentChars,
     compressContents,
+    maxMessageChars,
     graphCacheBytes,
     box: new SecretBox(secret || undefined),
     stories: resolveStoryOptions(stories),

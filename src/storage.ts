@@ -442,7 +442,7 @@ export class Storage implements Repositories {
     executor: RepositoryContext["executor"],
     announce: (change: Change) => void,
   ): RepositoryContext {
-    const { now, maxContentChars, compressContents, invalidText } = this.#options;
+    const { now, maxContentChars, maxMessageChars, compressContents, invalidText } = this.#options;
     const repair = invalidText === "replace" ? replaceInvalidText : keepText;
     // In a transaction there is nothing to erase yet: it is done after the commit.
     const erase = executor === this.#executor ? { erase: () => this.#erase() } : {};
@@ -452,6 +452,7 @@ export class Storage implements Repositories {
       announce,
       now,
       maxContentChars,
+      maxMessageChars,
       repair,
       compressContents,
       graphs: this.#graphs,

@@ -13,6 +13,7 @@ import {
   messageColumns,
   sentHashOf,
   toMessage,
+  withLongTerms,
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
 import { inParts, jsonRows, prepareStatement, type Statement } from "./statements.js";
@@ -91,14 +92,15 @@ interface Appended {
  * Stores drafts, one at least, at the end of a conversation. One whose `clientId` is there already, or comes twice, is what was stored
  * first. Rejects with `NOT_FOUND`, and with `CONFLICT` where that was sent as something else.
  */
-export function appendMessages(
+export async function appendMessages(
   context: RepositoryContext,
   executor: Executor,
   conversationId: string,
   drafts: readonly MessageDraft[],
 ): Promise<Appended> {
   const isRepeatable = drafts.some(({ clientId }) => clientId !== null);
-  return (isRepeatable ? appendNew : appendAll)(context, executor, conversationId, drafts);
+  const prepared = await withLongTerms(context.project, drafts);
+  return (isRepeatable ? appendNew : appendAll)(context, executor, conversationId, prepared);
 }
 
 /** Drafts without client ids: all of them are stored, one after the other, or none is. */

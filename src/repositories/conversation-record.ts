@@ -2,7 +2,7 @@ import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { expectOneOf } from "../options.js";
 import { conversations, messages } from "../schema/conversations.js";
-import { searchScope, toSearchText } from "../search/terms.js";
+import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../search/terms.js";
 import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
 import { checksumOf } from "./checksum.js";
 import type { RepositoryContext } from "./executor.js";
@@ -79,7 +79,7 @@ export interface MessageInput {
   /** @default a new UUIDv7 */
   readonly id?: string | undefined;
   readonly role: MessageRole;
-  /** At most 1,000,000 characters; may be empty. */
+  /** At most `maxMessageChars` characters; may be empty. */
   readonly content: string;
   /** @default {} */
   readonly metadata?: Record<string, unknown> | undefined;
@@ -112,12 +112,14 @@ export interface MessageDraft {
   readonly tags: string;
   readonly clientId: string | null;
   readonly createdAt: number;
+  /** The index terms of a long content, which take a while to make; those of others are made when they are stored. */
+  readonly searchText?: string;
 }
 
 export const ROLES: readonly MessageRole[] = ["system", "user", "assistant", "tool"];
 export const MAX_TITLE_CHARS = 1000;
-/** Most characters of a message or of a summary. */
-export const MAX_MESSAGE_CHARS = 1_000_000;
+/** Most characters of a summary. */
+export const MAX_SUMMARY_CHARS = 1_000_000;
 export const CONVERSATION_KEYS = ["id", "title", "tags", "metadata", "createdAt"];
 const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "createdAt"];
 
@@ -146,7 +148,7 @@ export function toMessageDraft(context: RepositoryContext, input: MessageInput):
   const content = repair(input.content);
   expectId(id);
   expectRole("role", role);
-  expectText("content", content, MAX_MESSAGE_CHARS, 0);
+  expectText("content", content, context.maxMessageChars, 0);
   if (clientId !== null) expectId(clientId, "clientId");
   return {
     id,
@@ -177,11 +179,33 @@ export function toTagsText(name: string, value: unknown): string {
 
 /** What follows from a draft in its conversation: the checksum, to which its seq is yet to be added, and the index terms. */
 export function derivedOf(project: string, conversationId: string, draft: MessageDraft): [string, string] {
-  const { id, role, content, metadata, tags, clientId, createdAt } = draft;
+  const { content } = draft;
   return [
-    checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]),
-    toSearchText(content, searchScope(project)),
+    checksumOfMessage(project, conversationId, draft),
+    draft.searchText ?? toSearchText(content, searchScope(project)),
   ];
+}
+
+/** The checksum of what a message was given, without its seq. */
+export function checksumOfMessage(project: string, conversationId: string, draft: MessageDraft): string {
+  const { id, role, content, metadata, tags, clientId, createdAt } = draft;
+  return checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]);
+}
+
+/** The same drafts, with the index terms of those whose content is long: made in slices, so that the event loop goes on. */
+export async function withLongTerms(
+  project: string,
+  drafts: readonly MessageDraft[],
+): Promise<readonly MessageDraft[]> {
+  if (!drafts.some(({ content }) => isLongText(content))) return drafts;
+  const made: MessageDraft[] = [];
+  for (const draft of drafts) {
+    const isLong = isLongText(draft.content);
+    made.push(
+      isLong ? { ...draft, searchText: await toSearchTextInSlices(draft.content, searchScope(project)) } : draft,
+    );
+  }
+  return made;
 }
 
 /** The hash by which a repeated append is told from another message under the same client id. */

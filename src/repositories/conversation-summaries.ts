@@ -5,7 +5,7 @@ import { expectation } from "../options.js";
 import { conversationSummaries, conversations } from "../schema/conversations.js";
 import { expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "./arguments.js";
 import { noConversation } from "./conversation-chain.js";
-import { MAX_MESSAGE_CHARS, MAX_TITLE_CHARS } from "./conversation-record.js";
+import { MAX_SUMMARY_CHARS, MAX_TITLE_CHARS } from "./conversation-record.js";
 import type { RepositoryContext } from "./executor.js";
 import { readAll } from "./read-all.js";
 import { all, list, prepareStatement, toStatement } from "./statements.js";
@@ -53,7 +53,7 @@ export function expectSummary(summary: SummaryInput): void {
   expectKeys("a summary", summary, ["date", "title", "text"]);
   expectDate(summary.date);
   expectText("title", summary.title, MAX_TITLE_CHARS, 0);
-  expectText("text", summary.text, MAX_MESSAGE_CHARS, 0);
+  expectText("text", summary.text, MAX_SUMMARY_CHARS, 0);
 }
 
 export async function addSummary(

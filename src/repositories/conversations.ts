@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { expectation } from "../options.js";
 import { conversations } from "../schema/conversations.js";
+import { searchScope, toSearchTextInSlices } from "../search/terms.js";
 import { definedOnly, expectArray, expectId, expectKeys, expectLimit } from "./arguments.js";
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "./batch.js";
 import { appendMessages } from "./conversation-append.js";
@@ -23,6 +24,7 @@ import {
   toConversation,
   toConversationDraft,
   toMessageDraft,
+  withLongTerms,
 } from "./conversation-record.js";
 import {
   linkRef,
@@ -109,8 +111,12 @@ export class ConversationRepository {
   async insertMany(inputs: readonly NewConversation[], options: BatchOptions = {}): Promise<Conversation[]> {
     expectArray("inputs", inputs, "conversations");
     const onConflict = toOnConflict("insertMany", options);
-    const drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
-    if (drafts.length === 0) return [];
+    const checked = checkEach(inputs, (input) => toNewDraft(this.#context, input));
+    if (checked.length === 0) return [];
+    const drafts: NewDraft[] = [];
+    for (const draft of checked) {
+      drafts.push({ ...draft, messages: await withLongTerms(this.#context.project, draft.messages) });
+    }
     if (onConflict === "fail") {
       return this.#insertAll(drafts).catch(async (error: unknown) => {
         throw isOfRecord(error) ? await atTakenConversation(this.#context, error, drafts) : error;
@@ -297,13 +303,17 @@ export class ConversationRepository {
     expectKeys("a patch", patch, ["content", "metadata"]);
     const changes = definedOnly(patch);
     const checked = toMessageDraft(this.#context, { role: "user", content: "", ...changes });
+    const searchText =
+      "content" in changes
+        ? await toSearchTextInSlices(checked.content, searchScope(this.#context.project))
+        : undefined;
     const updated = await this.#atomically(async (executor) => {
       const known = await findMessage(this.#context, executor, id);
       if (known === undefined) return undefined;
       const content = "content" in changes ? checked.content : known.content;
       const metadata = "metadata" in changes ? JSON.parse(checked.metadata) : known.metadata;
       const message: Message = { ...known, content, metadata };
-      await updateMessageRow(this.#context, executor, message);
+      await updateMessageRow(this.#context, executor, message, searchText);
       return message;
     });
     if (updated !== undefined) this.#announce("update", id);

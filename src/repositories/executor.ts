@@ -55,6 +55,7 @@ export interface RepositoryContext {
   readonly repair: Repair;
   /** Whether contents of memories are stored compressed. */
   readonly compressContents: boolean;
+  readonly maxMessageChars: number;
   readonly graphs: GraphCache;
 }
 

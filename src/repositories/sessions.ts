@@ -62,7 +62,8 @@ const selectMany = prepareStatement(sql`select ${columns} from ${s} where ${s.pr
   and ${s.id} in (select value from json_each(${sql.placeholder("ids")}))`);
 const endRow = prepareStatement(
   sql`update ${s} set ${list([
-    set(s.endedAt, sql.placeholder("endedAt")),
+    // The clock of another machine, or one set back, must not end it before it started.
+    set(s.endedAt, sql`max(${s.startedAt}, ${sql.placeholder("endedAt")})`),
     set(s.summary, sql`coalesce(${sql.placeholder("summary")}, ${s.summary})`),
   ])} where ${isId} returning ${list(selected.map((column) => sql`${sql.identifier(column.name)}`))}`,
 );

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { stemmer } from "stemmer";
+import { afterTurn } from "../timers.js";
 import { AsciiTerms } from "./ascii-terms.js";
 import { baseForms } from "./base-forms.js";
 
@@ -83,6 +84,30 @@ export function toSearchText(text: string, scope: string): string {
     for (const term of termsOfWord(word)) out += out === "" ? scope + term : ` ${scope}${term}`;
   });
   return out;
+}
+
+/** Characters whose terms are made at a time: a few ms. */
+const SLICE_CHARS = 50_000;
+
+/** Whether making the index terms of `text` at once would keep the event loop for more than a moment. */
+export function isLongText(text: string): boolean {
+  return text.length > SLICE_CHARS;
+}
+
+/** The same as `toSearchText`, in slices between which the event loop has its turn. */
+export async function toSearchTextInSlices(text: string, scope: string): Promise<string> {
+  const parts: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    // No word and no accent goes on behind a blank of ASCII.
+    const blank = /[ \t\n\r]/g;
+    blank.lastIndex = start + SLICE_CHARS;
+    const end = start + SLICE_CHARS < text.length ? (blank.exec(text)?.index ?? text.length) : text.length;
+    const part = toSearchText(text.slice(start, end), scope);
+    if (part !== "") parts.push(part);
+    start = end;
+    if (start < text.length) await new Promise<void>((resolve) => afterTurn(resolve));
+  }
+  return parts.join(" ");
 }
 
 /**
