@@ -93,8 +93,9 @@ export async function pruneStorage(context: MaintenanceContext, policy: PrunePol
       }
     }
     if (!dryRun) {
-      await reclaimSpace(context, policy);
+      // First, since it frees pages; what giving them back writes to the log is in use.
       if (removed.size > 0) await context.erase();
+      await reclaimSpace(context, policy);
     }
     return { removed: [...removed.values()], bytes, dryRun };
   } catch (error) {
