@@ -7,6 +7,9 @@ import { seededRandom } from "../support/random.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
 
+/** Numbers below 10^11 are refused as seconds. */
+const START = Date.UTC(2026, 0, 1);
+
 /** A storage whose clock stands where the test puts it. */
 async function clockedStorage() {
   const clock = { now: 1000 };
@@ -122,7 +125,7 @@ describe("prune", () => {
       const { storage, clock } = await clockedStorage();
       const model: { id: string; updatedAt: number; bytes: number; isDeleted: boolean }[] = [];
       for (let i = 0; i < 12; i++) {
-        clock.now = random.below(10);
+        clock.now = START + random.below(10);
         const bytes = 1 + random.below(20);
         await storage.memories.insert({ id: `m${i}`, content: "x".repeat(bytes) });
         const isDeleted = random.below(3) === 0;
@@ -132,7 +135,7 @@ describe("prune", () => {
       const policy: PrunePolicy = {
         ...(random.below(2) === 0
           ? {}
-          : { olderThan: random.below(2) === 0 ? random.below(10) : new Date(random.below(10)) }),
+          : { olderThan: random.below(2) === 0 ? START + random.below(10) : new Date(START + random.below(10)) }),
         ...(random.below(2) === 0 ? {} : { maxRows: random.below(12) }),
         maxBytes: random.below(200),
       };
