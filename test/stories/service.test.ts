@@ -28,8 +28,8 @@ function recorded(service: StoryService) {
 describe("openStories", () => {
   test("an unknown backend name, a bad option or a missing method rejects with TypeError or RangeError", async () => {
     const open = (options: object) => rejection(openStories(options));
-    expect((await open({ backend: "mongo" })).message).toMatch(/`backend`.*"libsql" or "filesystem"/);
-    expect(await open({ backend: "filesystem" })).toBeInstanceOf(TypeError);
+    expect((await open({ backend: "mongo" })).message).toMatch(/`backend`.*"libsql" or "sqlite" or "filesystem"/);
+    expect(await open({ backend: "filesystem", path: "" })).toBeInstanceOf(TypeError);
     expect(await open({ backend: {} })).toMatchObject({ message: "Backend must implement initialize() method" });
     expect(await open({ bakend: "libsql" })).toBeInstanceOf(TypeError);
     expect(await open({ backend: new MemoryBackend(), cacheSize: -1 })).toBeInstanceOf(RangeError);
