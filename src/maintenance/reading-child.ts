@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -26,12 +27,8 @@ export async function runReadingChild<Message>(
   { encryptionKey, signal }: ChildOptions,
   onMessage: (message: Message) => void,
 ): Promise<ChildEnd> {
-  // Built, it is JavaScript; from source, it needs what runs the source.
-  const isSource = import.meta.url.endsWith(".ts");
-  const program = fileURLToPath(new URL(`./${name}.${isSource ? "ts" : "js"}`, import.meta.url));
-  const loader = isSource && process.versions.bun === undefined ? ["--import", import.meta.resolve("tsx")] : [];
   const { HOLDFAST_ENCRYPTION_KEY: _, NODE_OPTIONS: __, ...environment } = process.env;
-  const child = spawn(process.execPath, [...loader, program, JSON.stringify(order)], {
+  const child = spawn(process.execPath, [...programOf(name), JSON.stringify(order)], {
     stdio: ["pipe", "pipe", "pipe"],
     env: {
       ...environment,
@@ -77,4 +74,15 @@ export async function runReadingChild<Message>(
     signal?.removeEventListener("abort", stop);
     stop();
   }
+}
+
+/** The arguments that run a program of this folder. */
+function programOf(name: string): string[] {
+  const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+  if (!import.meta.url.endsWith(".ts")) return [pathOf(`./${name}.js`)];
+  // The tests run the source, but their child processes run the build: loading TypeScript would double their time.
+  const built = pathOf(`../../dist/maintenance/${name}.js`);
+  if (existsSync(built)) return [built];
+  const loader = process.versions.bun === undefined ? ["--import", import.meta.resolve("tsx")] : [];
+  return [...loader, pathOf(`./${name}.ts`)];
 }

@@ -73,7 +73,7 @@ async function salvage(): Promise<void> {
     }
     const hasOwn = !isWhole || objects.some(({ type, name }) => type === "table" && own.includes(name));
     if (hasOwn) await makeTables(trees, objects);
-    const copied = copyRows(trees, objects, hasOwn ? own : []);
+    const copied = copyRows(trees, objects, hasOwn ? own : [], hasOwn ? await ownNames() : []);
     if (hasOwn) await settle(copied);
     say({ tables: countTables(copied, hasOwn), notSaved: copied.notSaved });
   } finally {
@@ -115,7 +115,24 @@ async function makeTables(trees: Trees, objects: readonly SchemaObject[]): Promi
   await withTarget((client) => migrate(client, { ...OWN_MIGRATIONS, ...(last === undefined ? {} : { to: last.tag }) }));
 }
 
-function copyRows(trees: Trees, objects: readonly SchemaObject[], own: readonly string[]): CopyResult {
+/** The names of all that the migrations make; those of the file may have been read in part only. */
+async function ownNames(): Promise<string[]> {
+  const client = openLocalClient({ url: ":memory:" }, { path: "file::memory:", isMemory: true });
+  try {
+    await migrate(client, OWN_MIGRATIONS);
+    const { rows } = await client.execute("SELECT name FROM sqlite_schema");
+    return rows.map(({ name }) => String(name));
+  } finally {
+    await client.close();
+  }
+}
+
+function copyRows(
+  trees: Trees,
+  objects: readonly SchemaObject[],
+  own: readonly string[],
+  names: readonly string[],
+): CopyResult {
   const options = { statementCacheSize: 100, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
   const connection = Connection.open(order.target, options, [
     "PRAGMA synchronous = OFF",
@@ -124,7 +141,7 @@ function copyRows(trees: Trees, objects: readonly SchemaObject[], own: readonly 
   ]);
   try {
     const report = (rows: number) => say({ phase: "copy", done: rows, total: rows });
-    const result = new Copier(trees, objects, connection, report).copy(own);
+    const result = new Copier(trees, objects, connection, report).copy(own, names);
     const done = result.tables.reduce((sum, { saved }) => sum + saved.size, 0);
     report(done);
     return result;

@@ -70,12 +70,12 @@ export class Copier {
     this.#onRows = onRows;
   }
 
-  copy(ownTables: readonly string[]): CopyResult {
+  /** `ownTables` are those of Holdfast, `ownNames` all that its migrations ever make, in whatever version the file is. */
+  copy(ownTables: readonly string[], ownNames: readonly string[]): CopyResult {
     this.#target.exec("BEGIN");
     const own = ownTables.filter((name) => !DERIVED.has(name)).flatMap((name) => this.#ownTable(name));
-    // What else the migrations have made helps their triggers, and holds nothing for longer than a statement.
-    const made = this.#target.query("SELECT name FROM sqlite_schema").map(([name]) => String(name));
-    const foreign = this.#foreignTables(new Set([...made, ...ownTables, ...DERIVED]));
+    // The other tables of the migrations are indexes, or help triggers: they are made again, also by later migrations.
+    const foreign = this.#foreignTables(new Set([...ownNames, ...DERIVED]));
     const tables = [...own, ...foreign];
     for (const table of tables) this.#copyTable(table);
     this.#placeStrays(tables);
