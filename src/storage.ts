@@ -377,7 +377,7 @@ export class Storage implements Repositories {
 
   #localPool(method: string): ConnectionPool {
     // It takes the write lock for a moment, which an open transaction of the caller's own would hold.
-    this.#assertWritable();
+    this.#assertOutside("write");
     if (this.client instanceof LocalClient) {
       if (this.client.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
       return this.client.pool;
