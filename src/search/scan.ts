@@ -31,15 +31,23 @@ export async function scanForSubstrings(
   const test = `m.${target.content} LIKE ? ESCAPE '\\'`;
   const found = needles.map((spellings) => `(${spellings.map(() => test).join(" OR ")})`);
   const patterns = needles.flat().map(likePattern);
-  const isText = target.unpack === undefined ? "" : `typeof(m.${target.content}) = 'text' AND `;
+  const mayBePacked = target.unpack !== undefined;
+  const isText = mayBePacked ? `typeof(m.${target.content}) = 'text' AND ` : "";
   // Tested as a condition first, which SQLite puts before any subquery of `where`, and counted for the few that pass.
-  const rows = await reader.scan(
+  const texts =
     `SELECT row_id, found FROM (SELECT m.${target.rowId} AS row_id, ${found.join(" + ")} AS found` +
-      ` FROM ${target.table} m WHERE (${where.sql}) AND ${isText}(${found.join(" OR ")}) LIMIT -1) ORDER BY found DESC, row_id DESC LIMIT ?`,
-    [...patterns, ...where.args, ...patterns, limit],
-  );
-  const hits = rows.map((row) => ({ rowId: Number(row[0]), found: Number(row[1]) }));
-  for (const [rowId, found] of await scanPacked(reader, request, needles)) hits.push({ rowId, found });
+    ` FROM ${target.table} m WHERE (${where.sql}) AND ${isText}(${found.join(" OR ")}) LIMIT -1) ORDER BY found DESC, row_id DESC LIMIT ?`;
+  // The same statement tells whether there are packed contents, which takes no round trip of its own on a server.
+  const hasPacked = `SELECT NULL, EXISTS (SELECT 1 FROM ${target.table} m WHERE typeof(m.${target.content}) = 'blob' AND (${where.sql}))`;
+  const rows = await reader.scan(mayBePacked ? `SELECT * FROM (${texts}) UNION ALL ${hasPacked}` : texts, [
+    ...[...patterns, ...where.args, ...patterns, limit],
+    ...(mayBePacked ? where.args : []),
+  ]);
+  const packed = rows.find((row) => row[0] === null);
+  const hits = rows.filter((row) => row !== packed).map((row) => ({ rowId: Number(row[0]), found: Number(row[1]) }));
+  if (packed !== undefined && Number(packed[1]) > 0) {
+    for (const [rowId, found] of await scanPacked(reader, request, needles)) hits.push({ rowId, found });
+  }
   hits.sort((a, b) => b.found - a.found || b.rowId - a.rowId);
   return hits.slice(0, limit).map(({ rowId, found }, i) => ({
     rowId,
