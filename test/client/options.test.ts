@@ -18,6 +18,7 @@ describe("options", () => {
       transactionTimeoutMs: Number.POSITIVE_INFINITY,
       checkpoint: { walBytes: 4 * 1024 * 1024 },
       intMode: "number",
+      readOnly: false,
     };
     expect(resolveClientOptions({})).toEqual(defaults);
     const none = Object.fromEntries(Object.keys(defaults).map((key) => [key, undefined]));
