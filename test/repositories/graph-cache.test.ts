@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
-import { tempFileStorage, tempStorage } from "../support/storage.js";
+import { tempFileStorage, tempStorage, testTarget } from "../support/storage.js";
 
 /** Every traversal that a query can answer as well, from every node. */
 async function answers(graph: GraphRepository, ids: readonly string[]): Promise<unknown[]> {
@@ -90,16 +90,23 @@ test("a warm traversal runs one statement", async () => {
   expect(seen).toHaveLength(3);
 });
 
+/** What others have committed is in a replica once it was fetched. */
+async function fetched(storage: Storage): Promise<void> {
+  if (testTarget === "replica") await storage.sync();
+}
+
 test("what another process commits is seen by the next traversal", async () => {
   await using temp = await warmStorage();
   const { graph } = temp.storage;
-  await using child = startChild("graph-writer", { path: temp.db.path });
+  await using child = startChild("graph-writer", { path: temp.db.url });
   await child.message<{ ready?: true }>(({ ready }) => ready === true);
   child.send({ add: { id: "new", from: "c", to: "d", type: "t" } });
   await child.message<{ done?: string }>(({ done }) => done === "new");
+  await fetched(temp.storage);
   expect(await graph.bfs("a")).toEqual(["a", "b", "c", "d"]);
   child.send({ remove: "e0" });
   await child.message<{ done?: string }>(({ done }) => done === "e0");
+  await fetched(temp.storage);
   expect(await graph.bfs("a")).toEqual(["a"]);
 });
 
@@ -139,13 +146,14 @@ test("a transaction sees its own writes and its snapshot, and leaves nothing in 
   await storage.transaction(
     async (tx) => {
       expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c"]);
-      await using other = await openStorage(temp.db.path);
+      await using other = await openStorage(temp.db.url);
       await other.graph.deleteEdge("e0");
       expect(await other.graph.bfs("a")).toEqual(["a"]);
       expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c"]);
     },
     { mode: "read" },
   );
+  await fetched(storage);
   expect(await storage.graph.bfs("a")).toEqual(["a"]);
 });
 
