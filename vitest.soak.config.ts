@@ -11,7 +11,7 @@ export default defineConfig({
     pool: "forks",
     // What a soak measures, it measures with the machine to itself.
     fileParallelism: false,
-    testTimeout: (Number(process.env.HOLDFAST_SOAK_MINUTES ?? 5) + 5) * 60_000,
+    testTimeout: (Number(process.env.HOLDFAST_SOAK_MINUTES ?? 5) + 15) * 60_000,
     hookTimeout: 60_000,
   },
 });

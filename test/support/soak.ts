@@ -6,7 +6,7 @@ export const soakMinutes =
   process.env.HOLDFAST_SOAK_MINUTES === undefined ? undefined : Number(process.env.HOLDFAST_SOAK_MINUTES);
 
 /** What a test needs at most on a slow machine; a soak, its time and that of a last round. */
-export const SOAK_TIMEOUT_MS = soakMinutes === undefined ? 600_000 : (soakMinutes + 5) * 60_000;
+export const SOAK_TIMEOUT_MS = soakMinutes === undefined ? 600_000 : (soakMinutes + 15) * 60_000;
 
 /** Counts the rounds of a test: `short` of them, and in a soak as many more as there is time for. */
 export function* rounds(short: number): Generator<number> {
