@@ -97,22 +97,33 @@ async function openPages(): Promise<{ pages: Pages; discard: () => Promise<void>
   }
 }
 
-/** In the version of the file, so that what later migrations do to rows is done to these as well. */
+/**
+ * In the version of the file, so that what later migrations do to rows is done to these as well; where the ledger is
+ * damaged, in the present one.
+ */
 async function makeTables(trees: Trees, objects: readonly SchemaObject[]): Promise<void> {
   const ledger = objects.find(({ type, name }) => type === "table" && name === "__drizzle_migrations");
+  const entries = readJournal(OWN_MIGRATIONS.folder);
+  const newest = Math.max(...entries.map(({ when }) => when));
+  let isWhole = ledger !== undefined;
+  const damaged = () => {
+    isWhole = false;
+  };
   const rows = [];
-  for (const { values } of ledger === undefined ? [] : trees.rows(ledger.root, () => undefined)) {
+  for (const { values } of ledger === undefined ? [] : trees.rows(ledger.root, damaged)) {
     const [, hash, when] = values ?? [];
-    if (typeof hash === "string") rows.push({ hash, when: Number(when) });
+    if (typeof hash === "string" && /^[0-9a-f]{64}$/.test(hash)) rows.push({ hash, when: Number(when) });
+    else damaged();
   }
-  const { last, unknown } = compareWithLedger(readJournal(OWN_MIGRATIONS.folder), rows);
-  if (unknown.length > 0) {
+  const { last, unknown } = compareWithLedger(entries, rows);
+  if (unknown.some(({ when }) => when > newest)) {
     throw new StorageError(
       "MIGRATION_UNKNOWN",
       `${order.source} was written by a newer version of Holdfast. Salvage it with that version`,
     );
   }
-  await withTarget((client) => migrate(client, { ...OWN_MIGRATIONS, ...(last === undefined ? {} : { to: last.tag }) }));
+  const to = isWhole && unknown.length === 0 && last !== undefined ? { to: last.tag } : {};
+  await withTarget((client) => migrate(client, { ...OWN_MIGRATIONS, ...to }));
 }
 
 /** The names of all that the migrations make; those of the file may have been read in part only. */

@@ -98,7 +98,11 @@ export class Copier {
     if (target.length === 0) return [];
     const object = this.#objects.find(({ type, name: other }) => type === "table" && other === name);
     const columns = object === undefined ? target : (this.#columnsIn(object) ?? target);
-    return [this.#table(name, object, columns, true)];
+    // A ledger that has lost its last rows makes the file seem older than it is: a column that is not there yet is left
+    // out, as a generated one is.
+    const present = new Set(target.map((column) => column.name));
+    const copied = columns.map((column) => (present.has(column.name) ? column : { ...column, isGenerated: true }));
+    return [this.#table(name, object, copied, true)];
   }
 
   #foreignTables(known: ReadonlySet<string>): Table[] {
