@@ -1,6 +1,6 @@
 import type { Logger } from "./storage-options.js";
 
-/** A program needs one storage for each file; at this many, somebody forgets to close them. */
+/** A program needs one storage for each file; at this many, it probably forgets to close them. */
 const MANY = 10;
 
 // A development server that loads the package again on each change has one count all the same.

@@ -24,7 +24,7 @@ export type CheckMessage =
 const BUSY_TIMEOUT_MS = 5000;
 
 const order = JSON.parse(process.argv[2]!) as CheckOrder;
-// Whoever asked has gone, or wants no answer any more.
+// The parent has ended, or needs no answer any more.
 process.stdin.on("end", () => process.exit(1));
 process.stdin.on("error", () => process.exit(1));
 process.stdin.resume();

@@ -240,7 +240,7 @@ async function swap(temporary: string, to: string): Promise<Swapped> {
 
 /** Over the new file, which still has its backup. */
 async function putBack(aside: string | undefined, to: string): Promise<void> {
-  // With a log that is there by now, somebody works on the old file already; its own holds nothing that is not in it.
+  // If there is a log by now, another process already works on the old file, whose own log holds nothing more.
   const hasLog = SIDE_FILES.some((suffix) => existsSync(to + suffix));
   if (aside === undefined) return;
   for (const suffix of SIDE_FILES) if (!hasLog && existsSync(aside + suffix)) await rename(aside + suffix, to + suffix);

@@ -43,7 +43,7 @@ export type SalvageMessage =
 
 const order = JSON.parse(process.argv[2]!) as SalvageOrder;
 const encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY;
-// Whoever asked has gone, or wants no answer any more.
+// The parent has ended, or needs no answer any more.
 process.stdin.on("end", () => process.exit(1));
 process.stdin.on("error", () => process.exit(1));
 process.stdin.resume();

@@ -150,7 +150,7 @@ export class LockFile {
     try {
       return (await use(candidate)) ? record : undefined;
     } finally {
-      // A candidate hurts nobody, and what became of the lock is known without it.
+      // A leftover candidate does no harm, and the state of the lock is known without it.
       await remove(candidate).catch(() => undefined);
     }
   }

@@ -196,7 +196,7 @@ async function readAll(incoming: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Resolves when more can be written; rejects when nobody will read it. */
+/** Resolves when more can be written; rejects when the reader has gone. */
 function drained(outgoing: ServerResponse, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = () => {

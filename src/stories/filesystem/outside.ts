@@ -41,7 +41,7 @@ interface Problem {
 /** What `look` finds: the story is as the index says, or has to be looked at under the lock, or cannot be taken in. */
 export type Standing = "known" | "suspect" | StorageError;
 
-/** Tells somebody of a problem; false where nobody listens. */
+/** Reports a problem to the listeners; false where there are none. */
 export type ReportProblem = (key: string | undefined, error: StorageError) => boolean;
 
 /**
@@ -184,7 +184,7 @@ export class OutsideChanges {
     return this.#problems.get(name)?.error;
   }
 
-  /** Reports a problem once, to whoever listens. */
+  /** Reports a problem to the listeners, once. */
   tell(names: Iterable<string>): void {
     for (const name of names) this.#tell(name);
   }
