@@ -3,7 +3,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { conversations, messages } from "../schema/conversations.js";
 import { atRecord } from "./batch.js";
-import { findChain, noConversation, withChain } from "./conversation-chain.js";
+import { noConversation, withChain } from "./conversation-chain.js";
 import {
   type AppendedMessage,
   derivedOf,
@@ -145,7 +145,8 @@ async function appendNew(
           return inner.batch(statements);
         });
   const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
-  const known = seqs.size < distinct.length ? await findByClientId(context, executor, conversationId, clientIds) : NONE;
+  const unstored = distinct.filter(({ id }) => !seqs.has(id));
+  const known = unstored.length > 0 ? await findRepeated(context, executor, conversationId, unstored) : NONE;
   const messages = new Map<MessageDraft | string, AppendedMessage>();
   for (const draft of distinct) {
     const seq = seqs.get(draft.id);
@@ -154,11 +155,7 @@ async function appendNew(
     if (seq !== undefined) messages.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
     else if (stored !== undefined) messages.set(draft.clientId ?? draft, { ...stored.message, repeated: true });
   }
-  if (messages.size < distinct.length) {
-    if ((await findChain(context, executor, conversationId)) === undefined)
-      throw noConversation(context, conversationId);
-    throw new Error(`${distinct.length - messages.size} messages were neither stored nor found`);
-  }
+  if (messages.size < distinct.length) throw noConversation(context, conversationId);
   const isFirst = new Set(distinct);
   return {
     messages: drafts.map((draft): AppendedMessage => {
@@ -167,6 +164,23 @@ async function appendNew(
     }),
     stored: distinct.flatMap(({ id }) => (seqs.has(id) ? [id] : [])),
   };
+}
+
+/**
+ * The messages that made the statement store nothing of `drafts`: the same ones, or others by the same client ids. The
+ * answer of a read replica that lacks one of them is replaced by the primary's.
+ */
+async function findRepeated(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<ReadonlyMap<string | null, Known>> {
+  const clientIds = drafts.flatMap(({ clientId }) => clientId ?? []);
+  const find = (inner: Executor) => findByClientId(context, inner, conversationId, clientIds);
+  const known = await find(executor);
+  const isComplete = drafts.every(({ clientId }) => known.has(clientId));
+  return isComplete || executor.mayLag !== true ? known : executor.atomically(find);
 }
 
 interface Known {
