@@ -36,19 +36,36 @@ export interface PruneResult {
   readonly dryRun: boolean;
 }
 
-/** A prune that failed after it had removed something: with the code of what failed. */
+/**
+ * A prune that failed or was aborted after it had removed something: with the code of the failure, or `ABORTED` and the
+ * name of the abort's reason (`AbortError`, `TimeoutError`). That reason, or the failure, is the `cause`.
+ */
 export class PruneError extends StorageError {
+  override readonly name: string;
   /** What is gone for good. */
   readonly removed: PruneResult["removed"];
+  /** Of the contents that are gone. */
+  readonly bytes: number;
 
   /** @internal */
-  constructor(failure: StorageError, removed: PruneResult["removed"], rows: number) {
-    super(failure.code, `${failure.message}. ${rows} records had been removed by then; prune again for the rest`, {
-      cause: failure,
-      retryable: failure.retryable,
+  constructor(reason: unknown, removed: PruneResult["removed"], bytes: number) {
+    const failure = reason instanceof StorageError ? reason : undefined;
+    const rows = removed.reduce((sum, one) => sum + one.rows, 0);
+    // "Nothing was stored" is said of the step that failed.
+    const why = (failure?.message ?? `The prune was ended: ${describe(reason)}`).replace("; nothing was stored", "");
+    super(failure?.code ?? "ABORTED", `${why}. ${rows} records had been removed by then; prune again for the rest`, {
+      cause: reason,
+      retryable: failure?.retryable ?? false,
+      outcome: failure?.outcome,
     });
+    this.name = failure === undefined && reason instanceof Error ? reason.name : "StorageError";
     this.removed = removed;
+    this.bytes = bytes;
   }
+}
+
+function describe(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
 }
 
 /** A record that is to go, unless it is changed before its turn comes. */
@@ -65,15 +82,16 @@ interface Candidate {
  * Removes records for good until the policy is kept: deleted ones first, then those that were changed longest ago.
  *
  * Works in short transactions, so that other writers get their turn within some 50 ms, and gives the space back to the
- * file system likewise. A record that is changed meanwhile stays. An abort rejects, and leaves what is removed removed.
+ * file system likewise. A record that is changed meanwhile stays. A failure or an abort leaves what is removed removed:
+ * then it rejects with PruneError, which says what that is.
  * Throws TypeError or RangeError before anything is removed, also where no limit is given.
  */
 export async function pruneStorage(context: MaintenanceContext, policy: PrunePolicy): Promise<PruneResult> {
   const limits = resolvePolicy(policy);
   const removed = new Map<string, { project: string; area: ChangeArea; rows: number }>();
   const { dryRun = false, signal, onProgress } = policy;
+  let bytes = 0;
   try {
-    let bytes = 0;
     const plans = await plan(context, policy, limits);
     const total = plans.reduce((sum, { candidates }) => sum + candidates.length, 0);
     let done = 0;
@@ -100,10 +118,8 @@ export async function pruneStorage(context: MaintenanceContext, policy: PrunePol
     return { removed: [...removed.values()], bytes, dryRun };
   } catch (error) {
     const failure = toStorageError(error);
-    // An abort's reason is the caller's own.
-    if (removed.size === 0 || !(failure instanceof StorageError)) throw failure;
-    const rows = [...removed.values()].reduce((sum, one) => sum + one.rows, 0);
-    throw new PruneError(failure, [...removed.values()], rows);
+    if (removed.size === 0 || dryRun) throw failure;
+    throw new PruneError(failure, [...removed.values()], bytes);
   }
 }
 

@@ -1,10 +1,10 @@
 import { statSync } from "node:fs";
-import { type Change, openStorage, type PrunePolicy, type Storage } from "holdfast";
+import { type Change, openStorage, PruneError, type PrunePolicy, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { openBeside, rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
-import { tempStorage } from "../support/storage.js";
+import { tempFileStorage, tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
 
 /** Numbers below 10^11 are refused as seconds. */
@@ -178,7 +178,7 @@ describe("prune", () => {
     expect(await temp.storage.memories.count()).toBe(1);
   });
 
-  test("aborted, keeps what is removed by then and rejects", async () => {
+  test("aborted half-way, keeps what is removed by then and says what that is", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.memories.insertMany(Array.from({ length: 3000 }, () => ({ content: "x".repeat(300) })));
@@ -186,11 +186,69 @@ describe("prune", () => {
     const error = await rejection(
       storage.prune({ maxRows: 0, signal: controller.signal, onProgress: () => controller.abort() }),
     );
-    expect(error.name).toBe("AbortError");
     const left = await storage.memories.count();
     expect(left).toBeGreaterThan(0);
     expect(left).toBeLessThan(3000);
+    expect(error).toBeInstanceOf(PruneError);
+    expect(error).toMatchObject({
+      name: "AbortError",
+      code: "ABORTED",
+      retryable: false,
+      cause: controller.signal.reason,
+      removed: [{ project: "default", area: "memories", rows: 3000 - left }],
+      bytes: (3000 - left) * 300,
+    });
+    expect(error.message).toContain(`${3000 - left} records had been removed`);
     expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+    // Before anything is removed, and in a dry run, the reason itself.
+    for (const dryRun of [true, false]) {
+      const early = await rejection(
+        storage.prune({ maxRows: 0, dryRun, signal: AbortSignal.abort(new Error("mine")) }),
+      );
+      expect(early).toEqual(new Error("mine"));
+    }
+    const mine = new Error("of the callback");
+    const failing = storage.prune({
+      maxRows: 0,
+      onProgress() {
+        throw mine;
+      },
+    });
+    expect(await rejection(failing)).toMatchObject({ code: "ABORTED", cause: mine });
+  });
+
+  test("failing half-way, says what is removed by then", async () => {
+    await using temp = await tempFileStorage();
+    const { storage } = temp;
+    for (const project of ["a", "b"]) {
+      const records = Array.from({ length: 1500 }, (_, i) => ({ id: `m${i}`, content: "x".repeat(300) }));
+      await storage.project(project).memories.insertMany(records);
+    }
+    await storage.client.execute(
+      "CREATE TRIGGER kept BEFORE DELETE ON memories WHEN old.project = 'b' AND old.id = 'm1400' BEGIN SELECT RAISE(ABORT, 'kept'); END",
+    );
+    const announced: Record<string, number> = {};
+    storage.on("change", ({ project, ids }) => {
+      announced[project] = (announced[project] ?? 0) + ids.length;
+    });
+    const error = await rejection(storage.prune({ maxRows: 0 }));
+    const left = await storage.project("b").memories.count();
+    expect(error).toBeInstanceOf(PruneError);
+    expect(error).toMatchObject({
+      name: "StorageError",
+      cause: { name: "StorageError", code: error.code },
+      removed: [
+        { project: "a", area: "memories", rows: 1500 },
+        { project: "b", area: "memories", rows: 1500 - left },
+      ],
+      bytes: (3000 - left) * 300,
+    });
+    expect(left).toBeGreaterThanOrEqual(100);
+    expect(left).toBeLessThan(1500);
+    expect(await storage.project("a").memories.count()).toBe(0);
+    expect(announced).toEqual({ a: 1500, b: 1500 - left });
+    await storage.client.execute("DROP TRIGGER kept");
+    expect((await storage.prune({ maxRows: 0 })).removed).toEqual([{ project: "b", area: "memories", rows: left }]);
   });
 
   test("leaves a record alone that is changed before its turn comes", async () => {
