@@ -31,10 +31,14 @@ export interface RestoreOptions extends LongCallOptions {
 
 export interface RestoreResult {
   readonly path: string;
-  /** Where the file that was there is now, with its -wal and -shm beside it; undefined if there was none. */
+  /** Where the old file is now; undefined if there was none. */
   readonly setAside: string | undefined;
+  /** Everything that was put aside: the old file, then its log and other files of SQLite's that hold anything. */
+  readonly setAsideFiles: readonly string[];
 }
 
+/** The end of an old file's new name. */
+const ASIDE = "-before-restore";
 /** Nobody has the file open by then: only a process that came just now can hold its lock. */
 const LOCK_TIMEOUT_MS = 5000;
 
@@ -42,8 +46,8 @@ const LOCK_TIMEOUT_MS = 5000;
  * Puts a backup in the place of a database that nobody has open; the backup stays.
  *
  * The backup is copied beside `target` and the copy verified first, so a bad one changes nothing. What is at `target`
- * is never deleted: it goes aside under a dated name, together with its -wal and -shm, an old one of which would be
- * read as the latest state of the restored file. Killed at any moment, it leaves either file whole in its place.
+ * is never deleted: it goes aside under a dated name. Its log is moved into it first; where that is not possible, its
+ * -wal goes aside as well, since an old one would be read as the latest state of the restored file. Killed at any moment, it leaves either file whole in its place.
  *
  * Rejects with NOT_FOUND without a backup, with CORRUPT or NOT_A_DATABASE for one that is no whole database (or has
  * another key), and with IN_USE while another process, or a client of this one that is not closed, has `target` open.
@@ -72,10 +76,10 @@ export async function restore(
       await foldLog(temporary, encryptionKey);
       await verifyDatabase({ path: temporary, encryptionKey }, undefined, rest);
       rest.signal?.throwIfAborted();
-      const setAside = await withTargetLocked(to, encryptionKey, () => swapUnused(temporary, to));
+      const setAsideFiles = await withTargetLocked(to, encryptionKey, (isWhole) => swapUnused(temporary, to, isWhole));
       // What the check of a copy in WAL mode has left beside it.
       await removeTemporary(temporary);
-      return { path: to, setAside };
+      return { path: to, setAside: setAsideFiles.find((file) => file.endsWith(ASIDE)), setAsideFiles };
     } catch (error) {
       await removeTemporary(temporary);
       await removeFolder();
@@ -128,14 +132,21 @@ async function foldLog(temporary: string, encryptionKey: string | undefined): Pr
   }
 }
 
-/** Keeps writers out of the present file, whose log is moved into it first, if it can still be read at all. */
-async function withTargetLocked<T>(to: string, encryptionKey: string | undefined, work: () => Promise<T>): Promise<T> {
-  if (!existsSync(to)) return work();
+/**
+ * Keeps writers out of the present file, whose log is moved into it first, if it can still be read at all; `work` is told
+ * whether the file holds everything without its log by then.
+ */
+async function withTargetLocked<T>(
+  to: string,
+  encryptionKey: string | undefined,
+  work: (isWhole: boolean) => Promise<T>,
+): Promise<T> {
+  if (!existsSync(to)) return work(false);
   const locker = await lock(to, encryptionKey);
   try {
-    if (locker !== undefined) await moveLog(to, encryptionKey);
+    const isWhole = locker !== undefined && (await moveLog(to, encryptionKey));
     await assertNotInUse(to);
-    return await work();
+    return await work(isWhole);
   } finally {
     if (locker !== undefined) {
       rollBackAfter(locker);
@@ -172,14 +183,22 @@ async function lock(to: string, encryptionKey: string | undefined): Promise<Conn
   }
 }
 
-/** From then on the file is complete without its log: a crash between the renames below loses nothing. */
-async function moveLog(to: string, encryptionKey: string | undefined): Promise<void> {
+/**
+ * Moves the log into the file, which then is complete without it: a crash between the renames below loses nothing. Tells
+ * whether all of it was moved.
+ */
+async function moveLog(to: string, encryptionKey: string | undefined): Promise<boolean> {
   const connection = connect(to, encryptionKey);
+  const passive = "PRAGMA wal_checkpoint(PASSIVE)";
   try {
     // Safe, since the write lock is held by the other connection.
-    await connection.execOffThread("PRAGMA wal_checkpoint(PASSIVE)");
+    await connection.execOffThread(passive);
+    // The same again tells how far it came.
+    const [busy, logFrames, movedFrames] = connection.query(passive)[0]!.map(Number);
+    return busy === 0 && logFrames === movedFrames;
   } catch {
     // What is damaged there goes aside as it is, log and all.
+    return false;
   } finally {
     connection.close();
   }
@@ -189,15 +208,29 @@ async function moveLog(to: string, encryptionKey: string | undefined): Promise<v
  * Swaps the files, then looks once more whether the old one has been opened in the meantime, and puts it back if so.
  * From then on nothing can open it. (A process that waits for its lock is refused with FILE_REPLACED when it commits.)
  */
-async function swapUnused(temporary: string, to: string): Promise<string | undefined> {
-  const { setAside, undo } = await swap(temporary, to);
+async function swapUnused(temporary: string, to: string, isWhole: boolean): Promise<string[]> {
+  const { setAside, files, undo } = await swap(temporary, to);
   try {
     if (setAside !== undefined) await assertNotInUse(setAside);
   } catch (error) {
     await undo();
     throw inUseAs(to, error);
   }
-  return setAside;
+  const kept: string[] = [];
+  for (const file of files) if (!(await isRemoved(file))) kept.push(file);
+  return kept;
+
+  /** Not before nothing can have it open any more. */
+  async function isRemoved(file: string): Promise<boolean> {
+    if (file === setAside) return false;
+    // SQLite makes a -shm again from the log.
+    const holdsNothing = isWhole || file.endsWith("-shm") || !statSync(file, { throwIfNoEntry: false })?.size;
+    if (!holdsNothing) return false;
+    return rm(file, { force: true }).then(
+      () => true,
+      () => false,
+    );
+  }
 }
 
 function inUseAs(to: string, error: unknown): unknown {
@@ -210,6 +243,8 @@ function inUseAs(to: string, error: unknown): unknown {
 
 interface Swapped {
   readonly setAside: string | undefined;
+  /** All that was put aside, by its new names. */
+  readonly files: readonly string[];
   /** Puts the old file back, in the place of the new one. */
   readonly undo: () => Promise<void>;
 }
@@ -222,16 +257,21 @@ async function swap(temporary: string, to: string): Promise<Swapped> {
     undo.push(() => rename(into, from));
   };
   try {
+    const files: string[] = [];
     const aside = existsSync(to) ? await linkAside(to, move) : undefined;
+    if (aside !== undefined) files.push(aside);
     if (aside !== undefined && existsSync(to)) undo.push(() => rm(aside));
     for (const suffix of SIDE_FILES) {
       // Also without the file itself: a log that is left behind would be taken for the new file's.
-      if (existsSync(to + suffix)) await move(to + suffix, (aside ?? asideName(to)) + suffix);
+      if (!existsSync(to + suffix)) continue;
+      const side = (aside ?? asideName(to)) + suffix;
+      await move(to + suffix, side);
+      files.push(side);
     }
     await rename(temporary, to);
     undo.length = 0;
     await syncToDisk(dirname(to), "r");
-    return { setAside: aside, undo: () => putBack(aside, to) };
+    return { setAside: aside, files, undo: () => putBack(aside, to) };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -266,7 +306,7 @@ async function linkAside(to: string, move: (from: string, into: string) => Promi
 }
 
 function asideName(to: string): string {
-  return join(dirname(to), `${basename(to)}.${stamp(new Date())}-before-restore`);
+  return join(dirname(to), `${basename(to)}.${stamp(new Date())}${ASIDE}`);
 }
 
 function connect(path: string, encryptionKey: string | undefined): Connection {

@@ -70,7 +70,11 @@ test("the life of a database, command by command, in JSON", async () => {
   expect(await json("prune", "--older-than", "90d", "--max-bytes", "1GB")).toMatchObject({ removed: [] });
   expect(await json("import", "all.jsonl", "--on-conflict", "skip")).toMatchObject({ inserted: 1, skipped: 3 });
   expect(await json("reindex")).toEqual({ tables: expect.arrayContaining(["memories_fts"]) });
-  expect(await json("restore", "copy.db")).toMatchObject({ path: db.path, setAside: expect.stringContaining(db.path) });
+  expect(await json("restore", "copy.db")).toMatchObject({
+    path: db.path,
+    setAside: expect.stringContaining(db.path),
+    setAsideFiles: [expect.stringMatching(/-before-restore$/)],
+  });
   expect(await json("revert", "--steps", "1")).toMatchObject({ reverted: [LAST] });
   expect(await json("status")).toMatchObject({ pending: [LAST] });
   expect(await json("import", "all.jsonl", "--url", "fresh.db")).toMatchObject({ inserted: 4 });

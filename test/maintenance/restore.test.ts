@@ -9,7 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { openStorage, restore } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
@@ -56,8 +56,10 @@ const inDir = (dir: string) =>
 describe("restoring", () => {
   test("puts the backup in place of a file that this process has just closed, and the old file aside", async () => {
     await using p = await backedUp();
-    const { path, setAside } = await restore(p.backup, p.path);
+    const { path, setAside, setAsideFiles } = await restore(p.backup, p.path);
     expect(path).toBe(p.path);
+    expect(setAsideFiles).toEqual([setAside]);
+    expect(inDir(p.dir).filter((name) => name.includes("-before-restore"))).toEqual([basename(setAside!)]);
     expect(setAside).toMatch(/test\.db\.\d{8}-\d{6}-\d{3}-before-restore$/);
     expect(await p.ids(p.path)).toEqual(["old"]);
     expect(await p.ids(setAside!)).toEqual(["new", "old"]);
@@ -79,7 +81,11 @@ describe("restoring", () => {
   test("makes the file and its folder where there are none", async () => {
     await using p = await backedUp();
     const target = join(p.dir, "a", "b", "new.db");
-    expect(await restore(`file:${p.backup}`, `file:${target}`)).toEqual({ path: target, setAside: undefined });
+    expect(await restore(`file:${p.backup}`, `file:${target}`)).toEqual({
+      path: target,
+      setAside: undefined,
+      setAsideFiles: [],
+    });
     expect(await p.ids(target)).toEqual(["old"]);
   });
 
@@ -93,7 +99,9 @@ describe("restoring", () => {
     child.kill();
     await child.exited;
     expect(statSync(`${p.path}-wal`).size).toBeGreaterThan(0);
-    const { setAside } = await restore(p.backup, p.path);
+    const { setAside, setAsideFiles } = await restore(p.backup, p.path);
+    expect(setAsideFiles).toEqual([setAside]);
+    expect(existsSync(`${setAside}-wal`)).toBe(false);
     expect(existsSync(`${p.path}-wal`)).toBe(false);
     expect(existsSync(`${p.path}-shm`)).toBe(false);
     using old = openBeside(setAside!);
@@ -105,7 +113,10 @@ describe("restoring", () => {
     await using p = await backedUp();
     writeFileSync(p.path, "garbage");
     writeFileSync(`${p.path}-wal`, "its log");
-    const { setAside } = await restore(p.backup, p.path);
+    writeFileSync(`${p.path}-journal`, "");
+    const { setAside, setAsideFiles } = await restore(p.backup, p.path);
+    expect(setAsideFiles).toEqual([setAside, `${setAside}-wal`]);
+    expect(inDir(p.dir).filter((name) => name.includes("-before-restore"))).toHaveLength(2);
     expect(readFileSync(setAside!, "utf8")).toBe("garbage");
     expect(readFileSync(`${setAside}-wal`, "utf8")).toBe("its log");
     expect(await p.ids(p.path)).toEqual(["old"]);
@@ -115,9 +126,10 @@ describe("restoring", () => {
     await using p = await backedUp();
     rmSync(p.path);
     writeFileSync(`${p.path}-wal`, "its log");
-    await restore(p.backup, p.path);
+    const { setAside, setAsideFiles } = await restore(p.backup, p.path);
+    expect(setAside).toBeUndefined();
+    expect(setAsideFiles).toEqual([expect.stringMatching(/-before-restore-wal$/)]);
     expect(await p.ids(p.path)).toEqual(["old"]);
-    expect(inDir(p.dir).filter((name) => name.endsWith("before-restore-wal"))).toHaveLength(1);
   });
 
   test("gives an encrypted file back, with its key", async () => {

@@ -18,7 +18,8 @@ export const restoreCommand: CliCommand = {
     const result = await restore(args[0]!, target, context.longCall());
     context.output.result({ ...result, setAside: result.setAside ?? null }, () => {
       context.output.line(`restored ${result.path}`);
-      if (result.setAside !== undefined) context.output.line(`the file that was there is ${result.setAside}`);
+      if (result.setAside !== undefined) context.output.line(`the old file is ${result.setAside}`);
+      for (const file of result.setAsideFiles) if (file !== result.setAside) context.output.line(`with ${file}`);
     });
     return 0;
   },
