@@ -1,4 +1,4 @@
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { parseLocalUrl } from "./client/file-url.js";
 
 const PARAMETERS = ["authToken", "tls"];

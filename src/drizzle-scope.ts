@@ -1,6 +1,7 @@
 import type { Client, InStatement } from "@libsql/client";
 import { TransactionRollbackError } from "drizzle-orm";
-import { drizzle, type LibSQLDatabase } from "drizzle-orm/libsql";
+import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import type { TransactionScope } from "./transaction-scope.js";
 
 /** Drizzle on a storage. */

@@ -1,4 +1,4 @@
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { UnavailableError } from "./client/remote/remote-error.js";
 import { showsIndexDamage } from "./client/sqlite-error.js";
 

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Client, LibsqlError } from "@libsql/client";
+import { type Client, LibsqlError } from "@libsql/client/sqlite3";
 import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
 import { LocalClient } from "./client/local-client.js";
 import { openLocalClient } from "./client/open-local.js";
@@ -31,7 +31,7 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
       return await openReplica({ config, requestTimeoutMs, maxResponseBytes, redact });
     }
     if (target === undefined)
-      return { client: openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
+      return { client: await openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
     if (isReadOnly(options)) return { client: openLocalClient(options.client, target), path: target.path };
     makeFolderOf(target.path);

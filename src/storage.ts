@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Readable } from "node:stream";
 import type { Client, Row, TransactionMode } from "@libsql/client";
-import { drizzle } from "drizzle-orm/libsql";
+import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import { LRUCache } from "lru-cache";
 import { callSafely, guardProgress } from "./callbacks.js";
 import type { ConnectionPool } from "./client/connection-pool.js";

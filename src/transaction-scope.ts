@@ -1,6 +1,6 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type InStatement, LibsqlBatchError, type ResultSet, type Transaction } from "@libsql/client";
+import { type InStatement, LibsqlBatchError, type ResultSet, type Transaction } from "@libsql/client/sqlite3";
 import { StorageError } from "./errors.js";
 import type { Change, Executor, Snapshot } from "./repositories/executor.js";
 import type { Statement } from "./repositories/statements.js";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { StorageError } from "../errors.js";
+import { PACKAGE_FOLDER } from "../package-folder.js";
 import { expectProject } from "../repositories/arguments.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { backupCommand } from "./commands/backup.js";
@@ -60,7 +61,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 
 /** The parser of the command line; `onExit` is told the exit code of the command that ran. */
 export function buildProgram(onExit: (code: number) => void): Command {
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const { version } = JSON.parse(readFileSync(new URL("package.json", PACKAGE_FOLDER), "utf8"));
   const program = new Command("holdfast");
   program
     .description("Looks after a Holdfast database. Secrets come from HOLDFAST_ENCRYPTION_KEY and HOLDFAST_AUTH_TOKEN.")

@@ -1,4 +1,4 @@
-import { type InArgs, type InStatement, LibsqlBatchError, LibsqlError } from "@libsql/client";
+import { type InArgs, type InStatement, LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
 import { expectation } from "../expectation.js";
 import { bindArguments } from "./bind.js";
 import type { NativeValue } from "./native.js";

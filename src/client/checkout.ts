@@ -1,4 +1,4 @@
-import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client";
+import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import type { StatementInput } from "./bound-statement.js";
 import type { Connection } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";

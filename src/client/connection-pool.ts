@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client";
+import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import { expectKeys } from "../known-keys.js";
 import type { ClientOptions } from "../options.js";
 import {

@@ -1,5 +1,5 @@
 import { type Stats, statSync } from "node:fs";
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 
 /** The code of the error that says so. */
 export const FILE_REPLACED = "FILE_REPLACED";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { realPath } from "./real-path.js";
 
 const URL_FORM = /^file:(?:\/\/(?<authority>[^/?#]*))?(?<path>[^?#]*)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?$/su;

@@ -1,7 +1,8 @@
-import { type Client, type Config, createClient as createStockClient } from "@libsql/client";
+import { type Client, createClient as createStockClient } from "@libsql/client";
 import { expectKeys } from "../known-keys.js";
 import { urlText } from "../locations.js";
-import { type PoolConfig, resolveClientOptions } from "../options.js";
+import { resolveClientOptions } from "../options.js";
+import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
 import { parseLocalUrl } from "./file-url.js";
 import { LocalClient } from "./local-client.js";
 import type { PooledClient } from "./pooled-client.js";
@@ -10,46 +11,12 @@ export * from "@libsql/client";
 export type { CheckpointOptions, Durability, PoolConfig } from "../options.js";
 export type { Checkout, ConnectionRole } from "./checkout.js";
 export type { CheckpointResult } from "./checkpointer.js";
+export type { ClientConfig } from "./config.js";
 export { ConnectionPool, type PoolStats } from "./connection-pool.js";
 export type { ClientStats, PooledClient } from "./pooled-client.js";
 export { StatementCache, type StatementCacheStats } from "./statement-cache.js";
 export { type Savepoint, Transaction, type TransactionState } from "./transaction.js";
 export type { WriteStats } from "./writer-queue.js";
-
-/** The configuration of @libsql/client, with the options of the pool; a URL may be a `URL` object. */
-export interface ClientConfig extends Omit<Config, "url" | "syncUrl">, PoolConfig {
-  readonly url: string | URL;
-  readonly syncUrl?: string | URL;
-}
-
-/** With its URLs as text. */
-export type SettledClientConfig = Config & PoolConfig;
-
-/** All names in a ClientConfig; the compiler holds this list to it. */
-export const CLIENT_KEYS: readonly string[] = Object.keys({
-  url: true,
-  authToken: true,
-  encryptionKey: true,
-  remoteEncryptionKey: true,
-  syncUrl: true,
-  syncInterval: true,
-  readYourWrites: true,
-  offline: true,
-  tls: true,
-  intMode: true,
-  fetch: true,
-  concurrency: true,
-  timeout: true,
-  readers: true,
-  acquireTimeoutMs: true,
-  busyTimeoutMs: true,
-  idleTimeoutMs: true,
-  statementCacheSize: true,
-  durability: true,
-  transactionTimeoutMs: true,
-  checkpoint: true,
-  readOnly: true,
-} satisfies Record<keyof ClientConfig, true>);
 
 type LocalConfig = ClientConfig & { readonly url: `file:${string}` | ":memory:"; readonly syncUrl?: never };
 

@@ -5,7 +5,7 @@ import {
   type Replicated,
   type ResultSet,
   type TransactionMode,
-} from "@libsql/client";
+} from "@libsql/client/sqlite3";
 import {
   assertNoCommit,
   type BoundStatement,

@@ -1,5 +1,5 @@
 import { type BigIntStats, statSync } from "node:fs";
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { type NativeDatabase, openNative } from "./native.js";
 import { quoteText } from "./quote.js";
 

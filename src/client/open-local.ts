@@ -1,6 +1,6 @@
 import { resolveClientOptions } from "../options.js";
+import type { SettledClientConfig } from "./config.js";
 import type { LocalTarget } from "./file-url.js";
-import type { SettledClientConfig } from "./index.js";
 import { LocalClient } from "./local-client.js";
 
 /** A client for a storage's own file: a new one can give space back step by step, and nothing deleted stays in it. */

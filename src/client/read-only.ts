@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { CANTOPEN, primaryCode } from "./sqlite-error.js";
 
 /** How a file is opened for reading only. */

@@ -1,4 +1,4 @@
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { type Timer, unrefTimer } from "../timers.js";
 import type { Connection } from "./connection.js";
 import { Fifo } from "./fifo.js";

@@ -1,4 +1,4 @@
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import type { Connection } from "./connection.js";
 import type { NativeValue } from "./native.js";
 import { type ParsedStatement, type Pragma, parseStatement } from "./sql.js";

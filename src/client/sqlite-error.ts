@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 
 // SQLite's primary result codes (sqlite.org/rescode.html), by number.
 const PRIMARY_CODES = [

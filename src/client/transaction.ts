@@ -5,7 +5,7 @@ import {
   type Transaction as LibsqlTransaction,
   type ResultSet,
   type TransactionMode,
-} from "@libsql/client";
+} from "@libsql/client/sqlite3";
 import { expectation } from "../expectation.js";
 import type { Timer } from "../timers.js";
 import {

@@ -1,4 +1,4 @@
-import { type IntMode, LibsqlError, type ResultSet } from "@libsql/client";
+import { type IntMode, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import type { Timer } from "../timers.js";
 import type { Connection } from "./connection.js";
 import { turnWhenDue } from "./event-loop.js";

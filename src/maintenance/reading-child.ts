@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { PACKAGE_FOLDER, RUNS_FROM_SOURCE } from "../package-folder.js";
 
 /** How a process that reads a file for this one ended. */
 export interface ChildEnd {
@@ -78,11 +79,10 @@ export async function runReadingChild<Message>(
 
 /** The arguments that run a program of this folder. */
 function programOf(name: string): string[] {
-  const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-  if (!import.meta.url.endsWith(".ts")) return [pathOf(`./${name}.js`)];
+  const pathOf = (relative: string) => fileURLToPath(new URL(relative, PACKAGE_FOLDER));
   // The tests run the source, but their child processes run the build: loading TypeScript would double their time.
-  const built = pathOf(`../../dist/maintenance/${name}.js`);
-  if (existsSync(built)) return [built];
+  const built = pathOf(`dist/maintenance/${name}.js`);
+  if (!RUNS_FROM_SOURCE || existsSync(built)) return [built];
   const loader = process.versions.bun === undefined ? ["--import", import.meta.resolve("tsx")] : [];
-  return [...loader, pathOf(`./${name}.ts`)];
+  return [...loader, pathOf(`src/maintenance/${name}.ts`)];
 }

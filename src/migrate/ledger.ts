@@ -1,4 +1,4 @@
-import { type Client, LibsqlError } from "@libsql/client";
+import { type Client, LibsqlError } from "@libsql/client/sqlite3";
 import { quoteName, quoteText } from "../client/quote.js";
 import { StorageError } from "../errors.js";
 import type { Migration } from "./journal.js";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client";
+import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
 import { quoteName } from "../client/quote.js";
 import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";

@@ -1,4 +1,4 @@
-import { LibsqlBatchError } from "@libsql/client";
+import { LibsqlBatchError } from "@libsql/client/sqlite3";
 import { StorageError, type StorageErrorCode } from "../errors.js";
 import { expectOneOf } from "../options.js";
 import { expectKeys } from "./arguments.js";

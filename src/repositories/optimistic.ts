@@ -1,4 +1,4 @@
-import { LibsqlBatchError } from "@libsql/client";
+import { LibsqlBatchError } from "@libsql/client/sqlite3";
 import { type SQL, sql } from "drizzle-orm";
 import type { Executor } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";

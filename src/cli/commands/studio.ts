@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StorageError } from "../../errors.js";
+import { PACKAGE_FOLDER, RUNS_FROM_SOURCE } from "../../package-folder.js";
 import { parsePort } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { fileOf, requireFile, urlOf } from "../target.js";
@@ -29,7 +30,7 @@ export const studioCommand: CliCommand = {
     const folder = mkdtempSync(join(tmpdir(), "holdfast-studio-"));
     try {
       const config = join(folder, "drizzle.config.json");
-      const schema = import.meta.resolve(`../../schema/index.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`);
+      const schema = new URL(RUNS_FROM_SOURCE ? "src/schema/index.ts" : "dist/schema/index.js", PACKAGE_FOLDER);
       const settings = { dialect: "sqlite", schema: fileURLToPath(schema), dbCredentials: { url: `file:${path}` } };
       writeFileSync(config, JSON.stringify(settings));
       context.output.note(

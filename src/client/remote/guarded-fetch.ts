@@ -1,4 +1,4 @@
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 
 export interface GuardedFetchOptions {
   readonly fetch: typeof fetch;

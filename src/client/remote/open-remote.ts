@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
-import { type Client, LibsqlError } from "@libsql/client";
+import { type Client, LibsqlError } from "@libsql/client/sqlite3";
 import { resolveClientOptions } from "../../options.js";
+import type { SettledClientConfig } from "../config.js";
 import { parseLocalUrl } from "../file-url.js";
-import type { SettledClientConfig } from "../index.js";
 import { LocalClient } from "../local-client.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
@@ -20,8 +20,18 @@ export interface RemoteTarget {
   readonly redact: (text: string) => string;
 }
 
-/** Opens a client for a server. Throws LibsqlError on a bad URL; nothing is sent yet. */
-export function openServer({ config, requestTimeoutMs, maxResponseBytes, redact }: RemoteTarget): Client {
+/** The HTTP client of @libsql/client, which a storage on a file does not load. */
+async function loadStockClient() {
+  return (await import("@libsql/client/http")).createClient;
+}
+
+/** Opens a client for a server. Rejects with LibsqlError on a bad URL; nothing is sent yet. */
+export async function openServer({
+  config,
+  requestTimeoutMs,
+  maxResponseBytes,
+  redact,
+}: RemoteTarget): Promise<Client> {
   const { acquireTimeoutMs } = resolveClientOptions(config);
   assertHttp("url", config.url);
   if (config.encryptionKey !== undefined) {
@@ -30,7 +40,15 @@ export function openServer({ config, requestTimeoutMs, maxResponseBytes, redact 
       "NOT_SUPPORTED",
     );
   }
-  return new RemoteClient({ config, requestTimeoutMs, maxResponseBytes, acquireTimeoutMs, redact });
+  const createStockClient = await loadStockClient();
+  return new RemoteClient({
+    createStockClient,
+    config,
+    requestTimeoutMs,
+    maxResponseBytes,
+    acquireTimeoutMs,
+    redact,
+  });
 }
 
 /**
@@ -67,7 +85,8 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
   const isNew = !existsSync(path);
   const { acquireTimeoutMs } = options;
   const limits = { requestTimeoutMs, maxResponseBytes, acquireTimeoutMs };
-  const primary = new RemoteClient({ config: { ...shared, url: syncUrl }, ...limits, redact });
+  const createStockClient = await loadStockClient();
+  const primary = new RemoteClient({ createStockClient, config: { ...shared, url: syncUrl }, ...limits, redact });
   const timeoutMs = requestTimeoutMs;
   const send = (config.fetch ?? fetch) as typeof fetch;
   const relay = new ReplicaRelay({ url: toHttp(syncUrl), authToken, timeoutMs, fetch: send, redact });

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Client,
-  createClient as createStockClient,
+  type Config,
   type InArgs,
   type InStatement,
   LibsqlError,
   type Replicated,
   type ResultSet,
   type TransactionMode,
-} from "@libsql/client";
+} from "@libsql/client/sqlite3";
 import type { Timer } from "../../timers.js";
 import { type BoundStatement, bindInput, expectStatements, type StatementInput } from "../bound-statement.js";
-import type { SettledClientConfig } from "../index.js";
+import type { SettledClientConfig } from "../config.js";
 import type { Access } from "../local-client.js";
 import { firstWord, type StatementKind } from "../sql.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
@@ -22,6 +22,8 @@ import { acquireTimeout, Turns } from "./turns.js";
 import { WriteGroup } from "./write-group.js";
 
 export interface RemoteClientOptions {
+  /** The HTTP client of @libsql/client, which takes as long to load as Node takes to start. */
+  readonly createStockClient: (config: Config) => Client;
   readonly config: SettledClientConfig;
   readonly requestTimeoutMs: number;
   /** Most bytes of an answer. */
@@ -82,7 +84,7 @@ export class RemoteClient implements Client {
       origin: originOf(config.url, config.tls),
       maxBytes: options.maxResponseBytes,
     });
-    this.#stock = createStockClient({
+    this.#stock = options.createStockClient({
       ...config,
       // Waiting is done here, where it can end: nothing that was given up may be sent later.
       concurrency: Number.MAX_SAFE_INTEGER,

@@ -1,4 +1,4 @@
-import { LibsqlBatchError, LibsqlError } from "@libsql/client";
+import { LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
 import { OversizedAnswerError } from "./guarded-fetch.js";
 
 /**

@@ -5,7 +5,7 @@ import {
   type ResultSet,
   type Transaction,
   type TransactionMode,
-} from "@libsql/client";
+} from "@libsql/client/sqlite3";
 import { type Timer, unrefTimer } from "../../timers.js";
 import { type BoundStatement, expectSql, expectStatements, type StatementInput } from "../bound-statement.js";
 import { splitScript } from "../sql.js";

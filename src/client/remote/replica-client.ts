@@ -8,7 +8,7 @@ import {
   type ResultSet,
   type Transaction,
   type TransactionMode,
-} from "@libsql/client";
+} from "@libsql/client/sqlite3";
 import { type Timer, unrefTimer } from "../../timers.js";
 import { expectStatements, type StatementInput } from "../bound-statement.js";
 import { type Access, LocalClient } from "../local-client.js";

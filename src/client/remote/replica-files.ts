@@ -1,6 +1,6 @@
 import { chmodSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 
 /** Where libSQL keeps how far a replica is: sqld's protocol, and that of Turso. */
 export const METADATA_SUFFIXES = ["-client_wal_index", "-info"] as const;

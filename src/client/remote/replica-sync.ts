@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
-import { LibsqlError, type Replicated } from "@libsql/client";
+import { LibsqlError, type Replicated } from "@libsql/client/sqlite3";
 import type { Timer } from "../../timers.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
 import { noDatabase, timedOut, UnavailableError } from "./remote-error.js";

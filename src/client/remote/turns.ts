@@ -1,4 +1,4 @@
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import type { Timer } from "../../timers.js";
 import { Fifo } from "../fifo.js";
 import { MAX_TIMER_MS } from "../write-lock.js";

@@ -1,4 +1,4 @@
-import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client";
+import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import type { BoundStatement } from "../bound-statement.js";
 import { isAnswerTooLarge } from "./remote-error.js";
 
