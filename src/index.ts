@@ -8,7 +8,8 @@ export type { BackupResult, BackupsOptions, BackupsResult } from "./maintenance/
 export { type CheckFileOptions, type CheckOptions, checkFile } from "./maintenance/check.js";
 export type { ExportHeader, ExportOptions } from "./maintenance/export.js";
 export type { CheckResult, Finding, FindingCode, Repair } from "./maintenance/findings.js";
-export { ImportError, type ImportOptions, type ImportResult, type InvalidLine } from "./maintenance/import.js";
+export type { ImportOptions, ImportResult } from "./maintenance/import.js";
+export { ImportError, type InvalidLine } from "./maintenance/import-error.js";
 export type { TextSource } from "./maintenance/lines.js";
 export { PruneError, type PrunePolicy, type PruneResult } from "./maintenance/prune.js";
 export type { ReindexResult, RepairResult } from "./maintenance/reindex.js";

@@ -29,7 +29,7 @@ import type { MaintenanceContext } from "./maintenance/context.js";
 import { Eraser } from "./maintenance/erase.js";
 import { type ExportOptions, exportStorage } from "./maintenance/export.js";
 import type { CheckResult, Finding } from "./maintenance/findings.js";
-import { type ImportOptions, type ImportResult, importStorage } from "./maintenance/import.js";
+import type { ImportOptions, ImportResult } from "./maintenance/import.js";
 import type { TextSource } from "./maintenance/lines.js";
 import { type PrunePolicy, type PruneResult, pruneStorage } from "./maintenance/prune.js";
 import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "./maintenance/reindex.js";
@@ -352,6 +352,7 @@ export class Storage implements Repositories {
    */
   async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
     this.#assertWritable();
+    const { importStorage } = await import("./maintenance/import.js");
     return importStorage(this.#maintenance, stream, this.#guarded(options));
   }
 

@@ -2,17 +2,19 @@ import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { z } from "zod";
+import { ZodError } from "zod";
 import { transactionExecutor } from "../client-executor.js";
 import { StorageError, toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectOneOf } from "../options.js";
 import { expectKeys, expectProject, expectText, MAX_NAME_CHARS } from "../repositories/arguments.js";
 import type { Change } from "../repositories/executor.js";
-import { AREAS } from "./areas/all.js";
+import { selectAreas } from "./areas/all.js";
 import type { Area } from "./areas/area.js";
 import type { MaintenanceContext } from "./context.js";
-import { EXPORT_FORMAT, EXPORT_VERSION } from "./export.js";
+import { EXPORT_VERSION } from "./export.js";
+import * as lines from "./export-lines.js";
+import { ImportError, type InvalidLine } from "./import-error.js";
 import { numberedLines, type TextSource } from "./lines.js";
 
 export interface ImportOptions extends LongCallOptions {
@@ -29,13 +31,6 @@ export interface ImportOptions extends LongCallOptions {
   readonly intoProject?: string | undefined;
 }
 
-/** A line that holds no record. */
-export interface InvalidLine {
-  /** From 1, which is the header. */
-  readonly line: number;
-  readonly message: string;
-}
-
 export interface ImportResult {
   readonly inserted: number;
   readonly replaced: number;
@@ -43,33 +38,6 @@ export interface ImportResult {
   /** Lines left out; always empty without `onInvalid: "skip"`. */
   readonly invalid: readonly InvalidLine[];
 }
-
-/** An import refused because of its text: `INVALID_IMPORT`. */
-export class ImportError extends StorageError {
-  /** All bad lines, in order; `line` is the first of them. */
-  readonly lines: readonly InvalidLine[];
-
-  constructor(lines: readonly InvalidLine[]) {
-    const [first] = lines as [InvalidLine, ...InvalidLine[]];
-    const shown = lines.slice(0, 3).map(({ line, message }) => `line ${line}: ${message}`);
-    const more = lines.length > 3 ? `; and ${lines.length - 3} more` : "";
-    super("INVALID_IMPORT", `Nothing was imported. ${shown.join("; ")}${more}. Mend the text, or export again`, {
-      line: first.line,
-    });
-    this.lines = lines;
-  }
-}
-
-const header = z.object({
-  format: z.literal(EXPORT_FORMAT),
-  version: z.number().int().positive(),
-  counts: z.record(z.string(), z.number().int().nonnegative()),
-});
-const line = z.strictObject({
-  area: z.enum(AREAS.map(({ name }) => name)),
-  project: z.string(),
-  record: z.unknown(),
-});
 
 /** Records that are looked up together. */
 const BATCH_RECORDS = 100;
@@ -137,7 +105,7 @@ async function check(
       const { area, project, record } = readLine(text);
       found[area.name] = (found[area.name] ?? 0) + 1;
       if (wanted !== undefined && project !== wanted) continue;
-      area.parse(context.forProject(intoProject ?? project, context.executor), record);
+      area.parse(lines, context.forProject(intoProject ?? project, context.executor), record);
       await spool.add(`${number} ${text}\n`);
       total++;
     } catch (error) {
@@ -177,7 +145,7 @@ async function store(
       signal?.throwIfAborted();
       const { area, project } = batch[0]!;
       const own = context.forProject(project, executor);
-      const records = batch.map(({ number, record }) => ({ number, ...area.parse(own, record) }));
+      const records = batch.map(({ number, record }) => ({ number, ...area.parse(lines, own, record) }));
       const known = await area.existing(
         executor,
         project,
@@ -214,7 +182,7 @@ async function store(
 
 function readHeader(text: string): Record<string, number> {
   const value = JSON.parse(text) as unknown;
-  const { version, counts } = header.parse(value);
+  const { version, counts } = lines.header.parse(value);
   if (version > EXPORT_VERSION) {
     throw new Error(`format version ${version} is newer than this code, which reads up to ${EXPORT_VERSION}`);
   }
@@ -222,9 +190,9 @@ function readHeader(text: string): Record<string, number> {
 }
 
 function readLine(text: string): ParsedLine {
-  const { area, project, record } = line.parse(JSON.parse(text));
+  const { area, project, record } = lines.line.parse(JSON.parse(text));
   expectProject(project);
-  return { area: AREAS.find(({ name }) => name === area)!, project, record };
+  return { area: selectAreas(area)[0]!, project, record };
 }
 
 interface NumberedRecord extends ParsedLine {
@@ -233,11 +201,11 @@ interface NumberedRecord extends ParsedLine {
 
 /** Neighbours of one area and project, which can be looked up together. */
 async function* batches(
-  lines: AsyncIterable<string>,
+  texts: AsyncIterable<string>,
   intoProject: string | undefined,
 ): AsyncGenerator<NumberedRecord[]> {
   let batch: NumberedRecord[] = [];
-  for await (const text of lines) {
+  for await (const text of texts) {
     const space = text.indexOf(" ");
     const line = readLine(text.slice(space + 1));
     const next = { ...line, number: Number(text.slice(0, space)), project: intoProject ?? line.project };
@@ -276,7 +244,7 @@ function conflict(number: number, area: Area, project: string, id: string): Stor
 }
 
 function describe(error: unknown): string {
-  if (error instanceof z.ZodError) {
+  if (error instanceof ZodError) {
     const [issue] = error.issues;
     const path = issue!.path.join(".");
     return path === "" ? issue!.message : `${path}: ${issue!.message}`;

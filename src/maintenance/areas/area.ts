@@ -2,6 +2,7 @@ import type { SQL } from "drizzle-orm";
 import type { ChangeArea, Executor, RepositoryContext } from "../../repositories/executor.js";
 import type { RowReader } from "../../repositories/read-all.js";
 import type { Statement } from "../../repositories/statements.js";
+import type * as ExportLines from "../export-lines.js";
 
 /** What reads; a check in a process of its own can do no more than execute. */
 export type Reader = RowReader;
@@ -50,8 +51,8 @@ export interface Area {
   readonly table: SQL;
   /** All records, or those of one project, deleted ones included; in pages, and in an order that can be stored. */
   pages(reader: Reader, project: string | undefined): AsyncIterable<readonly OutgoingRecord[]>;
-  /** Checks a record of an export; throws what says why it is none. */
-  parse(context: RepositoryContext, record: unknown): IncomingRecord;
+  /** Checks a record of an export; throws an error that says what is wrong with it. */
+  parse(lines: typeof ExportLines, context: RepositoryContext, record: unknown): IncomingRecord;
   /** Those of `keys` that the project has, deleted ones included. */
   existing(reader: Reader, project: string, keys: readonly string[]): Promise<Set<string>>;
   /** Settles what a replacement means for other records, in the transaction of the context; throws what forbids it. */

@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { z } from "zod";
 import { StorageError } from "../../errors.js";
 import { expectId, expectText } from "../../repositories/arguments.js";
 import { checksumOf } from "../../repositories/checksum.js";
@@ -9,7 +8,6 @@ import {
   derivedOf,
   MAX_TITLE_CHARS,
   messageCount,
-  ROLES,
   sentHashOf,
   toConversationDraft,
   toMessageDraft,
@@ -20,55 +18,14 @@ import { readAll } from "../../repositories/read-all.js";
 import { list, prepareStatement, type Statement, set, toStatement } from "../../repositories/statements.js";
 import { conversationSummaries, conversations, messageRefs, messages } from "../../schema/conversations.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
+import type { ConversationLine, MessageLine } from "../export-lines.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "./area.js";
-import { inOrderOfRows, jsonObject, pagesByRowId, time, toOptionalMillis, toOptionalTime, toTime } from "./rows.js";
+import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime } from "./rows.js";
 
 const c = conversations;
 const m = messages;
 const r = messageRefs;
 const d = conversationSummaries;
-
-const count = z.number().int().nonnegative();
-const messageSchema = z.strictObject({
-  id: z.string(),
-  seq: count,
-  role: z.enum(ROLES),
-  content: z.string(),
-  metadata: jsonObject,
-  tags: z.array(z.string()),
-  clientId: z.string().nullable(),
-  /** Of one with a client id, what it was first; without it, what it is. */
-  sentHash: z.string().optional(),
-  refs: z.array(
-    z.strictObject({ kind: z.string(), target: z.string(), score: z.number().nullable(), createdAt: time }),
-  ),
-  createdAt: time,
-  updatedAt: time,
-});
-const lineSchema = z.strictObject({
-  id: z.string(),
-  title: z.string().nullable(),
-  tags: z.array(z.string()),
-  metadata: jsonObject,
-  /** Whose first messages it shows before its own, and how many. */
-  parentId: z.string().nullable(),
-  prefixSeq: count,
-  forkedFromId: z.string().nullable(),
-  forkedFromSeq: count.nullable(),
-  visibleSeq: count,
-  createdAt: time,
-  updatedAt: time,
-  deletedAt: time.nullable(),
-  /** Of one that is there only because forks show its messages. */
-  purgedAt: time.nullable(),
-  messages: z.array(messageSchema),
-  summaries: z.array(
-    z.strictObject({ id: z.string(), date: z.string(), title: z.string(), text: z.string(), createdAt: time }),
-  ),
-});
-
-type ConversationLine = z.infer<typeof lineSchema>;
-type MessageLine = z.infer<typeof messageSchema>;
 
 const placeholder = sql.placeholder;
 const isId = sql`project = ${placeholder("project")} and id = ${placeholder("id")}`;
@@ -168,8 +125,8 @@ export const conversationArea: Area = {
     }
   },
 
-  parse(context, value): IncomingRecord {
-    const line = lineSchema.parse(value);
+  parse(lines, context, value): IncomingRecord {
+    const line = lines.conversationLine.parse(value);
     const { project } = context;
     const { id, title, tags, metadata, parentId, prefixSeq } = line;
     const createdAt = Date.parse(line.createdAt);

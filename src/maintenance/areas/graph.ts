@@ -1,37 +1,16 @@
 import { type AnyColumn, sql } from "drizzle-orm";
-import { z } from "zod";
 import { toEdgeDraft } from "../../repositories/graph-edge.js";
 import { toLabels, toNodeDraft } from "../../repositories/graph-node.js";
 import { parseObject } from "../../repositories/json.js";
 import { list, prepareStatement, toStatement } from "../../repositories/statements.js";
 import { graphEdges, graphLabels, graphNodes } from "../../schema/graph.js";
+import type { EdgeLine, NodeLine } from "../export-lines.js";
 import type { Area, IncomingRecord } from "./area.js";
-import { inOrderOfRows, jsonObject, pagesByRowId, time, toTime, whereProject } from "./rows.js";
+import { inOrderOfRows, pagesByRowId, toTime, whereProject } from "./rows.js";
 
 const n = graphNodes;
 const l = graphLabels;
 const e = graphEdges;
-
-const nodeSchema = z.strictObject({
-  id: z.string(),
-  kind: z.string(),
-  name: z.string(),
-  data: jsonObject,
-  labels: z.array(z.string()),
-  createdAt: time,
-  updatedAt: time,
-});
-const edgeSchema = z.strictObject({
-  id: z.string(),
-  from: z.string(),
-  to: z.string(),
-  type: z.string(),
-  /** 0, and counting on for those that are parallel. */
-  copy: z.number().int().nonnegative(),
-  weight: z.number(),
-  data: jsonObject,
-});
-const lineSchema = z.union([z.strictObject({ node: nodeSchema }), z.strictObject({ edge: edgeSchema })]);
 
 const placeholder = sql.placeholder;
 const project = placeholder("project");
@@ -88,7 +67,7 @@ export const graphArea: Area = {
         order by ${n.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, nodes)) {
       yield rows.map((row) => {
-        const node: z.infer<typeof nodeSchema> = {
+        const node: NodeLine = {
           id: row[2] as string,
           kind: row[3] as string,
           name: row[4] as string,
@@ -117,7 +96,7 @@ export const graphArea: Area = {
         order by ${e.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, edges)) {
       yield rows.map((row) => {
-        const edge: z.infer<typeof edgeSchema> = {
+        const edge: EdgeLine = {
           id: row[2] as string,
           from: row[3] as string,
           to: row[4] as string,
@@ -131,8 +110,8 @@ export const graphArea: Area = {
     }
   },
 
-  parse(context, value): IncomingRecord {
-    const line = lineSchema.parse(value);
+  parse(lines, context, value): IncomingRecord {
+    const line = lines.graphLine.parse(value);
     const { project: name } = context;
     if ("edge" in line) {
       const { copy, ...input } = line.edge;

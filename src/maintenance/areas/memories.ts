@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { z } from "zod";
 import { expectation } from "../../options.js";
 import { checksumOf, checksumOfVector, hashText } from "../../repositories/checksum.js";
 import type { RepositoryContext } from "../../repositories/executor.js";
@@ -17,38 +16,12 @@ import { readAll } from "../../repositories/read-all.js";
 import { list, prepareInsert, prepareStatement, set, toStatement } from "../../repositories/statements.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
+import type { MemoryLine } from "../export-lines.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "./area.js";
-import {
-  inOrderOfRows,
-  jsonObject,
-  pagesByRowId,
-  time,
-  toOptionalMillis,
-  toOptionalTime,
-  toTime,
-  whereProject,
-} from "./rows.js";
+import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime, whereProject } from "./rows.js";
 
 const m = memories;
 const e = memoryEmbeddings;
-
-const lineSchema = z.strictObject({
-  id: z.string(),
-  sessionId: z.string().nullable(),
-  type: z.string(),
-  source: z.string(),
-  content: z.string(),
-  metadata: jsonObject,
-  /** The one stored last comes last. */
-  embeddings: z.array(
-    z.strictObject({ model: z.string(), version: z.string().nullable(), vector: z.base64(), createdAt: time }),
-  ),
-  createdAt: time,
-  updatedAt: time,
-  deletedAt: time.nullable(),
-});
-
-type MemoryLine = z.infer<typeof lineSchema>;
 
 const insertRow = prepareInsert(m, [
   m.project,
@@ -111,8 +84,8 @@ export const memoryArea: Area = {
     }
   },
 
-  parse(context, value): IncomingRecord {
-    const line = lineSchema.parse(value);
+  parse(lines, context, value): IncomingRecord {
+    const line = lines.memoryLine.parse(value);
     const { id, sessionId, type, source, content, metadata } = line;
     const createdAt = Date.parse(line.createdAt);
     const deletedAt = toOptionalMillis(line.deletedAt);

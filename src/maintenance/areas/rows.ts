@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
-import { z } from "zod";
 import { readAll } from "../../repositories/read-all.js";
 import { toStatement } from "../../repositories/statements.js";
 import type { Reader } from "./area.js";
@@ -34,11 +33,6 @@ export function whereProject(column: AnyColumn, project: string | undefined): SQ
   return project === undefined ? sql`` : sql` where ${column} = ${project}`;
 }
 
-/** A time of an export: ISO 8601 with milliseconds, as `Date.toJSON` writes it. */
-export const time = z.iso
-  .datetime({ offset: true })
-  .or(z.string().regex(/^[+-]\d{6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
-
 export function toTime(millis: unknown): string {
   return new Date(Number(millis)).toISOString();
 }
@@ -50,9 +44,3 @@ export function toOptionalTime(millis: unknown): string | null {
 export function toOptionalMillis(text: string | null): number | null {
   return text === null ? null : Date.parse(text);
 }
-
-/** A JSON object as it is: `z.record` would drop a key named `__proto__`. */
-export const jsonObject = z.custom<Record<string, unknown>>(
-  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  "expected an object",
-);

@@ -1,21 +1,12 @@
 import { sql } from "drizzle-orm";
-import { z } from "zod";
 import { expectText, MAX_NAME_CHARS, toJsonText } from "../../repositories/arguments.js";
 import { parseObject } from "../../repositories/json.js";
 import { list, prepareInsert, prepareStatement, toStatement } from "../../repositories/statements.js";
 import { sessions } from "../../schema/sessions.js";
 import type { Area } from "./area.js";
-import { inOrderOfRows, jsonObject, pagesByRowId, time, toOptionalMillis, toOptionalTime, toTime } from "./rows.js";
+import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime } from "./rows.js";
 
 const s = sessions;
-
-const lineSchema = z.strictObject({
-  id: z.string(),
-  startedAt: time,
-  endedAt: time.nullable(),
-  summary: z.string().nullable(),
-  metadata: jsonObject,
-});
 
 const columns = [s.rowId, s.id, s.startedAt, s.endedAt, s.summary, s.metadata, s.project];
 const insertRow = prepareInsert(s, [s.project, s.id, s.startedAt, s.endedAt, s.summary, s.metadata]);
@@ -48,8 +39,8 @@ export const sessionArea: Area = {
     }
   },
 
-  parse({ project, repair }, value) {
-    const { id, startedAt, endedAt, summary: given, metadata } = lineSchema.parse(value);
+  parse(lines, { project, repair }, value) {
+    const { id, startedAt, endedAt, summary: given, metadata } = lines.sessionLine.parse(value);
     expectText("id", id, MAX_NAME_CHARS);
     const summary = repair(given);
     if (summary !== null) expectText("summary", summary, 100_000, 0);

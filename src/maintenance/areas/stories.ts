@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { z } from "zod";
 import { expectId, expectText } from "../../repositories/arguments.js";
 import { checksumOf, hashText } from "../../repositories/checksum.js";
 import { readAll } from "../../repositories/read-all.js";
@@ -15,8 +14,9 @@ import {
   storySyncQueue,
   storyTags,
 } from "../../schema/stories.js";
+import type { StoryLine } from "../export-lines.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "./area.js";
-import { inOrderOfRows, pagesByRowId, time, toOptionalMillis, toOptionalTime, toTime, whereProject } from "./rows.js";
+import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime, whereProject } from "./rows.js";
 
 const s = stories;
 const c = storyContents;
@@ -24,35 +24,6 @@ const r = storyRevisions;
 const p = storyPreferences;
 const q = storySyncQueue;
 const k = storySecrets;
-
-const storySchema = z.strictObject({
-  id: z.string(),
-  title: z.string(),
-  titleIsOwn: z.boolean(),
-  tags: z.array(z.string()),
-  createdAt: time,
-  updatedAt: time,
-  deletedAt: time.nullable(),
-  /** Oldest first; the last one is the story as it is. `data` is JSON text, null for that of the revision before. */
-  revisions: z
-    .array(z.strictObject({ revision: z.number().int().positive(), data: z.string().nullable(), createdAt: time }))
-    .min(1),
-});
-const preferenceSchema = z.strictObject({ key: z.string(), value: z.string(), scope: z.string(), updatedAt: time });
-const syncSchema = z.strictObject({
-  id: z.string(),
-  storyId: z.string(),
-  action: z.string(),
-  data: z.string(),
-  timestamp: z.number().int(),
-});
-const secretSchema = z.strictObject({ name: z.string(), value: z.base64(), updatedAt: time });
-const lineSchema = z.union([
-  z.strictObject({ story: storySchema }),
-  z.strictObject({ preference: preferenceSchema }),
-  z.strictObject({ sync: syncSchema }),
-  z.strictObject({ secret: secretSchema }),
-]);
 
 const placeholder = sql.placeholder;
 const project = placeholder("project");
@@ -147,8 +118,8 @@ export const storyArea: Area = {
     });
   },
 
-  parse(context, value): IncomingRecord {
-    const line = lineSchema.parse(value);
+  parse(lines, context, value): IncomingRecord {
+    const line = lines.storyLine.parse(value);
     const { project: name } = context;
     if ("story" in line) return parseStory(name, line.story);
     if ("preference" in line) {
@@ -254,7 +225,7 @@ function keyOf(kind: Kind, name: string): string {
   return `${kind} ${name}`;
 }
 
-function parseStory(name: string, story: z.infer<typeof storySchema>): IncomingRecord {
+function parseStory(name: string, story: StoryLine): IncomingRecord {
   const { id: storyId, title, titleIsOwn, tags, revisions } = story;
   expectId(storyId);
   const statements: Statement[] = [];
@@ -297,7 +268,7 @@ async function toStoryLine(reader: Reader, row: Row): Promise<OutgoingRecord> {
     toStatement(sql`select ${list([r.revision, r.contentRowId, c.data, r.createdAt])} from ${r}
       join ${c} on ${c.rowId} = ${r.contentRowId} where ${r.project} = ${name} and ${r.id} = ${storyId} order by ${r.revision}`),
   );
-  const story: z.infer<typeof storySchema> = {
+  const story: StoryLine = {
     id: storyId,
     title: row[3] as string,
     titleIsOwn: Number(row[4]) === 1,
