@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type InStatement, LibsqlBatchError, type ResultSet, type Transaction } from "@libsql/client/sqlite3";
+import { toBatchError } from "./client/bound-statement.js";
 import { StorageError } from "./errors.js";
 import type { Change, Executor, Snapshot } from "./repositories/executor.js";
 import type { Statement } from "./repositories/statements.js";
@@ -167,10 +168,12 @@ class Marks {
       const results = await transaction.batch([...due, ...statements] as InStatement[]);
       return results.slice(due.length);
     } catch (error) {
-      if (due.length === 0 || !(error instanceof LibsqlBatchError)) throw error;
-      const { statementIndex, code, extendedCode, rawCode, cause } = error;
-      const text = error.message.startsWith(`${code}: `) ? error.message.slice(code.length + 2) : error.message;
+      const { statementIndex } = Object(error) as Partial<LibsqlBatchError>;
+      if (due.length === 0 || statementIndex === undefined) throw error;
       const index = Math.max(0, statementIndex - due.length);
+      if (!(error instanceof LibsqlBatchError)) throw toBatchError(error, index);
+      const { code, extendedCode, rawCode, cause } = error;
+      const text = error.message.startsWith(`${code}: `) ? error.message.slice(code.length + 2) : error.message;
       throw new LibsqlBatchError(text, index, code, extendedCode, rawCode, cause instanceof Error ? cause : error);
     }
   }

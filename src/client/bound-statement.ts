@@ -10,6 +10,17 @@ export interface BoundStatement {
   readonly args: readonly NativeValue[];
 }
 
+/** Characters of text from which a write is long: what full-text indexes make of them takes more than a moment. */
+const LONG_WRITE_CHARS = 100_000;
+
+/** Whether a statement is to be run on another thread, so that the event loop goes on. */
+export function isLongWrite({ statement, args }: BoundStatement): boolean {
+  if (statement.kind !== "write") return false;
+  let chars = 0;
+  for (const value of args) if (typeof value === "string") chars += value.length;
+  return chars > LONG_WRITE_CHARS;
+}
+
 /** Something to run: SQL and its arguments, in any of the forms that `batch` takes. */
 export type StatementInput = InStatement | [string, InArgs?];
 
@@ -50,17 +61,29 @@ export function assertNoCommit(bound: BoundStatement): BoundStatement {
   );
 }
 
-export function asBatchError<T>(index: number, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof LibsqlError) || error instanceof LibsqlBatchError) throw error;
-    const message = error.message.startsWith(`${error.code}: `)
-      ? error.message.slice(error.code.length + 2)
-      : error.message;
-    const cause = error.cause instanceof Error ? error.cause : error;
-    throw new LibsqlBatchError(message, index, error.code, error.extendedCode, error.rawCode, cause);
-  }
+/** Reads the statements of a batch with `bind`; an error has the place of its statement. */
+export function bindEach(
+  inputs: readonly StatementInput[],
+  bind: (input: StatementInput) => BoundStatement,
+): BoundStatement[] {
+  return inputs.map((input, index) => {
+    try {
+      return bind(input);
+    } catch (error) {
+      throw toBatchError(error, index);
+    }
+  });
+}
+
+/** The error of the statement at `index` of a batch, with that as its `statementIndex`. */
+export function toBatchError(error: unknown, index: number): unknown {
+  if (error instanceof TypeError || error instanceof RangeError) return Object.assign(error, { statementIndex: index });
+  if (!(error instanceof LibsqlError) || error instanceof LibsqlBatchError) return error;
+  const message = error.message.startsWith(`${error.code}: `)
+    ? error.message.slice(error.code.length + 2)
+    : error.message;
+  const cause = error.cause instanceof Error ? error.cause : error;
+  return new LibsqlBatchError(message, index, error.code, error.extendedCode, error.rawCode, cause);
 }
 
 export function mayCreateTemporary(sql: string): boolean {

@@ -1,5 +1,5 @@
 import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
-import type { StatementInput } from "./bound-statement.js";
+import { bindEach, type StatementInput } from "./bound-statement.js";
 import type { Connection } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";
 
@@ -43,7 +43,7 @@ export class HeldConnection implements Checkout {
   }
 
   async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
-    const bound = inputs.map((input) => this.#pool.bind(input));
+    const bound = bindEach(inputs, (input) => this.#pool.bind(input));
     return this.#inOrder(() => {
       if (this.role === "writer") return this.#pool.writeAll(this.#connection, bound);
       return this.#pool.readAllOn(this.#connection, bound);

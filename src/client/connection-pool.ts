@@ -4,11 +4,12 @@ import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client/sq
 import { expectKeys } from "../known-keys.js";
 import type { ClientOptions } from "../options.js";
 import {
-  asBatchError,
   type BoundStatement,
   bindInput,
+  isLongWrite,
   mayCreateTemporary,
   type StatementInput,
+  toBatchError,
 } from "./bound-statement.js";
 import { type Checkout, type ConnectionRole, HeldConnection } from "./checkout.js";
 import { Checkpointer } from "./checkpointer.js";
@@ -190,15 +191,22 @@ export class ConnectionPool {
     await this.writer.lock(connection);
     try {
       const results: ResultSet[] = [];
+      let hasLong = false;
       let sliceStart = performance.now();
       for (const [index, bound] of statements.entries()) {
-        results.push(this.#runInBatch(connection, bound, index));
+        if (isLongWrite(bound)) {
+          hasLong = true;
+          results.push(await this.#runLongInBatch(connection, bound, index));
+        } else {
+          results.push(this.#runInBatch(connection, bound, index));
+        }
         if (index % 64 === 63 && performance.now() - sliceStart > BATCH_SLICE_MS) {
           await nextTurn();
           sliceStart = performance.now();
         }
       }
-      connection.commit();
+      if (hasLong) await connection.commitOffThread();
+      else connection.commit();
       this.writer.countCommit();
       this.noteTemporaryTables(
         connection,
@@ -382,10 +390,26 @@ export class ConnectionPool {
 
   /** One statement of a transaction that is to run as a whole. */
   #runInBatch(connection: Connection, bound: BoundStatement, index: number): ResultSet {
-    if (!connection.inTransaction) {
-      throw new LibsqlBatchError("The transaction has been rolled back", index, "TRANSACTION_CLOSED");
+    assertInBatch(connection, index);
+    try {
+      return this.run(connection, bound);
+    } catch (error) {
+      throw toBatchError(error, index);
     }
-    return asBatchError(index, () => this.run(connection, bound));
+  }
+
+  /** The same on another thread. */
+  async #runLongInBatch(
+    connection: Connection,
+    { statement, args }: BoundStatement,
+    index: number,
+  ): Promise<ResultSet> {
+    assertInBatch(connection, index);
+    try {
+      return await connection.executeOffThread(statement, args, this.options.intMode);
+    } catch (error) {
+      throw toBatchError(error, index);
+    }
   }
 
   /** Closing waits for reads that could not run at once. */
@@ -499,4 +523,9 @@ export class ConnectionPool {
       throw error;
     }
   }
+}
+
+function assertInBatch(connection: Connection, index: number): void {
+  if (connection.inTransaction) return;
+  throw new LibsqlBatchError("The transaction has been rolled back", index, "TRANSACTION_CLOSED");
 }

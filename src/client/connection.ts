@@ -1,12 +1,14 @@
 import type { IntMode, ResultSet } from "@libsql/client";
+import { LRUCache } from "lru-cache";
 import {
   execOffThread,
   type NativeDatabase,
   type NativeOpenOptions,
   type NativeStatement,
   type NativeValue,
+  type OffThreadStatement,
   openNative,
-  queryOffThread,
+  prepareOffThread,
 } from "./native.js";
 import { decodeRow, rowMaker, StatementResult } from "./rows.js";
 import { prepareSingleRow } from "./single-row.js";
@@ -21,6 +23,8 @@ import {
 
 /** The call of a query that looks for a cheaper form of it: looking costs many times what the form saves a call. */
 export const SINGLE_ROW_FROM = 20;
+/** Statements kept for use off the thread: each holds its last arguments, which are long ones. */
+const OFF_THREAD_STATEMENTS = 8;
 
 export interface ConnectionOptions extends NativeOpenOptions {
   readonly statementCacheSize: number;
@@ -41,6 +45,7 @@ export interface ConnectionOptions extends NativeOpenOptions {
 export class Connection {
   readonly #database: NativeDatabase;
   readonly #statements: StatementCache;
+  readonly #offThread = new LRUCache<string, OffThreadStatement>({ max: OFF_THREAD_STATEMENTS });
   readonly #schemaVersion: NativeStatement;
   readonly #changes: NativeStatement;
   readonly #options: ConnectionOptions;
@@ -132,17 +137,29 @@ export class Connection {
     }
   }
 
-  /** As `execute` for one SELECT, on another thread: see `execOffThread`. */
-  async executeOffThread({ sql }: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): Promise<ResultSet> {
+  /**
+   * As `execute` for a read or a write, on another thread: see `execOffThread`. Only the way to the first row is off the
+   * main thread, the others are stepped to on it: a query that sorts, and a write, are off it wholly.
+   */
+  async executeOffThread(
+    { sql, kind }: ParsedStatement,
+    args: readonly NativeValue[],
+    intMode: IntMode,
+  ): Promise<ResultSet> {
     this.wasUsed = true;
     try {
-      const { columns, rows } = await queryOffThread(this.#database, sql, args);
+      const statement = this.#offThread.get(sql) ?? (await prepareOffThread(this.#database, sql));
+      this.#offThread.set(sql, statement);
+      const rows = (await statement.all(args)) as unknown[][];
+      const columns = statement.columns();
       const names = columns.map(({ name }) => name);
       const makeRow = rowMaker(names);
       const made = rows.map((row) => makeRow(decodeRow(row, intMode)));
       const types = columns.map(({ type }) => type ?? "");
-      return new StatementResult(names, types, made, 0, undefined);
+      const { changes = 0, lastInsertRowid } = kind === "write" ? this.#readChanges() : {};
+      return new StatementResult(names, types, made, changes, lastInsertRowid);
     } catch (error) {
+      this.#offThread.delete(sql);
       if (primaryCode(error) === BUSY) this.#isStuck = true;
       throw this.#note(error);
     }
@@ -162,6 +179,12 @@ export class Connection {
   commit(): void {
     this.assertMayCommit();
     this.exec("COMMIT");
+  }
+
+  /** The same on another thread: see `execOffThread`. */
+  async commitOffThread(): Promise<void> {
+    this.assertMayCommit();
+    await this.execOffThread("COMMIT");
   }
 
   /** Throws what a commit would be refused with. */
@@ -201,6 +224,7 @@ export class Connection {
     this.#isClosed = true;
     this.#options.onClose?.(this.#statements.stats());
     this.#statements.clear();
+    this.#offThread.clear();
     this.#database.close();
   }
 

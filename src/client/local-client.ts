@@ -9,6 +9,7 @@ import {
 import {
   assertNoCommit,
   type BoundStatement,
+  bindEach,
   bindInput,
   expectStatements,
   mayCreateTemporary,
@@ -121,7 +122,7 @@ export class LocalClient implements PooledClient {
     assertMode(mode);
     expectStatements(inputs);
     const pool = this.#pool;
-    const bound = inputs.map((input) => assertNoCommit(pool.bind(input)));
+    const bound = bindEach(inputs, (input) => assertNoCommit(pool.bind(input)));
     const isRead = mode === "read" || bound.every(({ statement }) => statement.kind === "read");
     this.#admit(isRead ? "read" : "write");
     const mayUseReader = isRead && pool.readers !== undefined && !pool.hasTemporaryTables;
@@ -143,7 +144,7 @@ export class LocalClient implements PooledClient {
     this.#admit("write");
     expectStatements(inputs);
     const pool = this.#pool;
-    const bound = inputs.map((input) => pool.bind(input));
+    const bound = bindEach(inputs, (input) => pool.bind(input));
     return pool.writer.turn(async (connection) => {
       const enforced = connection.query("PRAGMA foreign_keys")[0]?.[0];
       connection.exec("PRAGMA foreign_keys = OFF");

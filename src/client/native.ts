@@ -29,7 +29,9 @@ export interface NativeOpenOptions {
   readonly timeout?: number;
 }
 
-interface AsyncStatement {
+/** A prepared statement whose `all` runs on a thread of the binding's own, all but the steps behind the first row. */
+export interface OffThreadStatement {
+  readonly reader: boolean;
   raw(on: boolean): this;
   safeIntegers(on: boolean): this;
   columns(): { name: string; type: string | null }[];
@@ -39,7 +41,7 @@ interface AsyncStatement {
 interface AsyncFace {
   readonly prototype: {
     exec(this: { db: object }, sql: string): Promise<void>;
-    prepare(this: { db: object }, sql: string): Promise<AsyncStatement>;
+    prepare(this: { db: object }, sql: string): Promise<OffThreadStatement>;
   };
 }
 
@@ -59,17 +61,8 @@ export function execOffThread(database: NativeDatabase, sql: string): Promise<vo
   return AsyncDatabase.prototype.exec.call({ db: database.db }, sql);
 }
 
-/**
- * Prepares and runs one SELECT the same way; rows as arrays, integers as bigint.
- *
- * Only the way to the first row is off the main thread, the others are stepped to on it: sort, and all of it is.
- */
-export async function queryOffThread(
-  database: NativeDatabase,
-  sql: string,
-  args: readonly NativeValue[],
-): Promise<{ columns: { name: string; type: string | null }[]; rows: unknown[][] }> {
+/** Prepares one statement the same way; its rows are arrays, with integers as bigint. */
+export async function prepareOffThread(database: NativeDatabase, sql: string): Promise<OffThreadStatement> {
   const statement = await AsyncDatabase.prototype.prepare.call({ db: database.db }, sql);
-  const rows = (await statement.raw(true).safeIntegers(true).all(args)) as unknown[][];
-  return { columns: statement.columns(), rows };
+  return statement.reader ? statement.raw(true).safeIntegers(true) : statement;
 }

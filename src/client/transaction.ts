@@ -9,17 +9,19 @@ import {
 import { expectation } from "../expectation.js";
 import type { Timer } from "../timers.js";
 import {
-  asBatchError,
   type BoundStatement,
   expectSql,
   expectStatements,
+  isLongWrite,
   mayCreateTemporary,
   type StatementInput,
+  toBatchError,
 } from "./bound-statement.js";
 import { type Connection, rollBackAfter } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";
 import { writesFile } from "./session-settings.js";
 import { type ParsedStatement, splitScript } from "./sql.js";
+import { Turn } from "./turn.js";
 import { MAX_TIMER_MS, retryWhileBusy } from "./write-lock.js";
 
 export type TransactionState = "active" | "committed" | "rolledBack";
@@ -58,6 +60,12 @@ export class Transaction implements LibsqlTransaction {
   #hasLock: boolean;
   #hasRead = false;
   #locking: Promise<void> | undefined;
+  /** Taken by each call while it runs: one that another thread works for keeps those behind it waiting. */
+  readonly #turn = new Turn();
+  /** What another thread does with the connection. */
+  #away: Promise<unknown> | undefined;
+  #hasLongWrites = false;
+  #isCommitting = false;
   #mayHaveTemporary = false;
 
   /** @internal The connection is inside the transaction that `mode` asks for. */
@@ -94,63 +102,67 @@ export class Transaction implements LibsqlTransaction {
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
     const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
-    const waiting = this.#wait(bound.statement);
-    if (waiting !== undefined) await waiting;
-    return this.#run(bound);
+    return await this.#turn.run(() => this.#run(bound));
   }
 
   /** Runs all in order; the first that fails rejects with LibsqlBatchError, and the transaction lives on. */
   async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
     expectStatements(inputs);
+    const bound = inputs.map((input) => this.#bindNow(input));
     const results: ResultSet[] = [];
-    for (const [index, input] of inputs.entries()) {
-      try {
-        const bound = this.#pool.bind(input);
+    const runAll = async () => {
+      for (const get of bound) {
+        const result = this.#run(get());
         // No pause where none is needed: the calls that follow come after the whole batch.
-        const waiting = this.#wait(bound.statement);
-        if (waiting !== undefined) await waiting;
-        results.push(this.#run(bound));
-      } catch (error) {
-        asBatchError(index, () => {
-          throw error;
-        });
+        results.push(result instanceof Promise ? await result : result);
       }
+      return results;
+    };
+    try {
+      return await this.#turn.run(runAll);
+    } catch (error) {
+      throw toBatchError(error, results.length);
     }
-    return results;
   }
 
   async executeMultiple(sql: string): Promise<void> {
     this.#assertActive();
     expectSql(sql);
-    for (const part of splitScript(sql)) {
-      const bound = this.#pool.bind(part.sql);
-      const waiting = this.#wait(bound.statement);
-      if (waiting !== undefined) await waiting;
-      this.#run(bound);
-    }
+    const runAll = async () => {
+      for (const part of splitScript(sql)) {
+        const result = this.#run(this.#pool.bind(part.sql));
+        if (result instanceof Promise) await result;
+      }
+    };
+    await this.#turn.run(runAll);
   }
 
   async commit(): Promise<void> {
     this.#assertActive();
-    if (this.#locking !== undefined) await this.#locking;
-    this.#assertActive();
-    try {
-      if (this.mode === "read") this.#connection.exec("COMMIT");
-      else this.#connection.commit();
-    } catch (error) {
-      this.#end("rolledBack");
-      throw error;
-    }
-    this.#end("committed");
+    await this.#turn.run(async () => {
+      this.#assertActive();
+      try {
+        if (this.mode === "read") this.#connection.exec("COMMIT");
+        else if (this.#hasLongWrites) await this.#commitOffThread();
+        else this.#connection.commit();
+      } catch (error) {
+        this.#end("rolledBack");
+        throw error;
+      }
+      this.#end("committed");
+    });
   }
 
   /** Undoes everything; nothing happens if the transaction has ended. */
   async rollback(): Promise<void> {
     this.close();
+    // The lock is free when the caller's `await` returns.
+    await this.#away?.catch(() => undefined);
   }
 
   close(): void {
-    if (this.closed) return;
+    // A commit on another thread is not to be called back.
+    if (this.closed || this.#isCommitting) return;
     this.#end("rolledBack");
   }
 
@@ -192,8 +204,6 @@ export class Transaction implements LibsqlTransaction {
     const { kind, savepoint, pragma } = statement;
     if (kind === "savepoint" && (this.#heldBack.has(savepoint!) || this.#isTaken(savepoint!)))
       return this.#waitForName(savepoint!);
-    // A lock that is on its way is waited for, so that statements keep their order.
-    if (this.#locking !== undefined) return this.#locking;
     if (this.#hasLock) return undefined;
     if (kind === "write" || (pragma !== undefined && writesFile(pragma))) {
       this.#locking = this.#lock().finally(() => {
@@ -206,7 +216,38 @@ export class Transaction implements LibsqlTransaction {
     return undefined;
   }
 
-  #run(bound: BoundStatement): ResultSet {
+  /** Checks a statement here and now, before its arguments can change; what that throws comes when it is asked for. */
+  #bindNow(input: StatementInput): () => BoundStatement {
+    try {
+      const bound = this.#pool.bind(input);
+      return () => bound;
+    } catch (error) {
+      return () => {
+        throw error;
+      };
+    }
+  }
+
+  /** Runs one statement of the call whose turn it is. */
+  #run(bound: BoundStatement): ResultSet | Promise<ResultSet> {
+    const waiting = this.#wait(bound.statement);
+    if (waiting !== undefined) return this.#runAfter(waiting, bound);
+    return this.mode !== "read" && isLongWrite(bound) ? this.#runOffThread(bound) : this.#runHere(bound);
+  }
+
+  async #runAfter(waiting: Promise<void>, bound: BoundStatement): Promise<ResultSet> {
+    const isForName = this.#locking !== waiting;
+    // The savepoint that has the name ends by a call that comes later.
+    if (isForName) this.#turn.pass();
+    try {
+      await waiting;
+    } finally {
+      if (isForName) await this.#turn.take();
+    }
+    return isLongWrite(bound) ? this.#runOffThread(bound) : this.#runHere(bound);
+  }
+
+  #runHere(bound: BoundStatement): ResultSet {
     this.#assertActive();
     const { statement } = bound;
     if (statement.kind === "commit" && this.mode !== "read") this.#assertMayCommit();
@@ -215,12 +256,46 @@ export class Transaction implements LibsqlTransaction {
       this.#follow(statement);
       return result;
     } finally {
-      if (statement.kind === "savepoint") this.#claimed.delete(statement.savepoint!);
-      // COMMIT, ROLLBACK and ON CONFLICT ROLLBACK end it from within.
-      if (!this.closed && !this.#connection.inTransaction) {
-        this.#end(statement.kind === "commit" ? "committed" : "rolledBack");
-      }
-      this.#wakeNext();
+      this.#afterRun(statement);
+    }
+  }
+
+  async #runOffThread({ statement, args }: BoundStatement): Promise<ResultSet> {
+    this.#assertActive();
+    this.#hasLongWrites = true;
+    try {
+      const result = await this.#offThread(
+        this.#connection.executeOffThread(statement, args, this.#pool.options.intMode),
+      );
+      // It may have been closed meanwhile, and is then rolled back.
+      this.#assertActive();
+      this.#follow(statement);
+      return result;
+    } finally {
+      this.#afterRun(statement);
+    }
+  }
+
+  #afterRun(statement: ParsedStatement): void {
+    if (statement.kind === "savepoint") this.#claimed.delete(statement.savepoint!);
+    // COMMIT, ROLLBACK and ON CONFLICT ROLLBACK end it from within.
+    if (!this.closed && !this.#connection.inTransaction) {
+      this.#end(statement.kind === "commit" ? "committed" : "rolledBack");
+    }
+    this.#wakeNext();
+  }
+
+  async #commitOffThread(): Promise<void> {
+    this.#isCommitting = true;
+    await this.#offThread(this.#connection.commitOffThread());
+  }
+
+  async #offThread<T>(work: Promise<T>): Promise<T> {
+    this.#away = work;
+    try {
+      return await work;
+    } finally {
+      this.#away = undefined;
     }
   }
 
@@ -290,13 +365,12 @@ export class Transaction implements LibsqlTransaction {
     return false;
   }
 
-  async #waitForName(name: string): Promise<void> {
-    await new Promise<void>((resolve) => {
+  #waitForName(name: string): Promise<void> {
+    return new Promise<void>((resolve) => {
       const line = this.#heldBack.get(name);
       if (line === undefined) this.#heldBack.set(name, [resolve]);
       else line.push(resolve);
     });
-    if (this.#locking !== undefined) await this.#locking;
   }
 
   /** Lets the next savepoint go on whose name is free; until it has, the name is its own. */
@@ -322,8 +396,9 @@ export class Transaction implements LibsqlTransaction {
     for (const line of this.#heldBack.values()) for (const wake of line) wake();
     this.#heldBack.clear();
     // An attempt to take the lock notices that it is no longer wanted; until then the connection is in use.
-    if (this.#locking === undefined) this.#giveBack();
-    else this.#locking.then(this.#giveBack, this.#giveBack);
+    const using = this.#locking ?? this.#away;
+    if (using === undefined) this.#giveBack();
+    else using.then(this.#giveBack, this.#giveBack);
   }
 
   readonly #giveBack = (): void => {

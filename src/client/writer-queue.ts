@@ -1,5 +1,6 @@
 import { type IntMode, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import type { Timer } from "../timers.js";
+import { isLongWrite } from "./bound-statement.js";
 import type { Connection } from "./connection.js";
 import { turnWhenDue } from "./event-loop.js";
 import { Fifo } from "./fifo.js";
@@ -133,6 +134,7 @@ export class WriterQueue {
 
   /** Runs one statement in a transaction of the engine's; resolves once it is committed. */
   execute(statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
+    if (isLongWrite({ statement, args })) return this.turn((connection) => this.#runLong(connection, statement, args));
     return new Promise((resolve, reject) => {
       const enqueuedAt = performance.now();
       this.#enqueue({ kind: "statement", statement, args, resolve, reject, enqueuedAt, isAlone: false });
@@ -289,6 +291,16 @@ export class WriterQueue {
       return;
     }
     this.#commitGroup(connection);
+  }
+
+  /** One statement in a transaction of its own, on another thread. */
+  async #runLong(connection: Connection, statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
+    await this.lock(connection);
+    const result = await connection.executeOffThread(statement, args, this.#options.intMode);
+    await connection.commitOffThread();
+    if (statement.mayCreateTemporary) this.#options.onTemporary(connection);
+    this.countCommit();
+    return result;
   }
 
   /** Runs the statements at the head of the line, for as long as the event loop can wait, and commits. */

@@ -7,13 +7,14 @@ import { noConversation, withChain } from "./conversation-chain.js";
 import {
   type AppendedMessage,
   derivedOf,
+  deriveLong,
   draftToMessage,
+  haveLong,
   type Message,
   type MessageDraft,
   messageColumns,
   sentHashOf,
   toMessage,
-  withLongTerms,
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
 import { inParts, jsonRows, prepareStatement, type Statement } from "./statements.js";
@@ -99,7 +100,7 @@ export async function appendMessages(
   drafts: readonly MessageDraft[],
 ): Promise<Appended> {
   const isRepeatable = drafts.some(({ clientId }) => clientId !== null);
-  const prepared = await withLongTerms(context.project, drafts);
+  const prepared = haveLong(drafts) ? await deriveLong(context.project, conversationId, drafts) : drafts;
   return (isRepeatable ? appendNew : appendAll)(context, executor, conversationId, prepared);
 }
 
@@ -250,17 +251,7 @@ export function withoutRepeated(
 /** What a statement is given of a draft, in the places from which `messageValues` takes it. */
 export function toRow(project: string, conversationId: string, draft: MessageDraft): (string | number | null)[] {
   const { id, role, content, metadata, tags, clientId, createdAt } = draft;
-  return [
-    id,
-    role,
-    content,
-    metadata,
-    tags,
-    clientId,
-    createdAt,
-    ...derivedOf(project, conversationId, draft),
-    sentHashOf(draft),
-  ];
+  return [id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, conversationId, draft)];
 }
 
 /** The statements that append, in order. */

@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { expectOneOf } from "../options.js";
 import { conversations, messages } from "../schema/conversations.js";
 import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../search/terms.js";
+import { afterTurn } from "../timers.js";
 import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "./arguments.js";
 import { checksumOf } from "./checksum.js";
 import type { RepositoryContext } from "./executor.js";
@@ -103,6 +104,9 @@ export interface ConversationDraft {
   readonly createdAt: number;
 }
 
+/** The checksum, to which the seq is yet to be added, the index terms, and the hash of what was sent. */
+export type DerivedColumns = readonly [checksum: string, searchText: string, sentHash: string | null];
+
 /** A checked input, as the columns of its row; seq and conversation are settled when it is stored. */
 export interface MessageDraft {
   readonly id: string;
@@ -112,8 +116,8 @@ export interface MessageDraft {
   readonly tags: string;
   readonly clientId: string | null;
   readonly createdAt: number;
-  /** The index terms of a long content, which take a while to make; those of others are made when they are stored. */
-  readonly searchText?: string;
+  /** What follows from a long content, which takes a while to make; that of others is made when they are stored. */
+  readonly derived?: DerivedColumns;
 }
 
 export const ROLES: readonly MessageRole[] = ["system", "user", "assistant", "tool"];
@@ -177,13 +181,13 @@ export function toTagsText(name: string, value: unknown): string {
   return JSON.stringify(toTags(name, value));
 }
 
-/** What follows from a draft in its conversation: the checksum, to which its seq is yet to be added, and the index terms. */
-export function derivedOf(project: string, conversationId: string, draft: MessageDraft): [string, string] {
-  const { content } = draft;
-  return [
-    checksumOfMessage(project, conversationId, draft),
-    draft.searchText ?? toSearchText(content, searchScope(project)),
-  ];
+/** What follows from a draft in its conversation. */
+export function derivedOf(project: string, conversationId: string, draft: MessageDraft): DerivedColumns {
+  return draft.derived ?? derive(project, conversationId, draft, toSearchText(draft.content, searchScope(project)));
+}
+
+function derive(project: string, conversationId: string, draft: MessageDraft, searchText: string): DerivedColumns {
+  return [checksumOfMessage(project, conversationId, draft), searchText, sentHashOf(draft)];
 }
 
 /** The checksum of what a message was given, without its seq. */
@@ -192,18 +196,26 @@ export function checksumOfMessage(project: string, conversationId: string, draft
   return checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]);
 }
 
-/** The same drafts, with the index terms of those whose content is long: made in slices, so that the event loop goes on. */
-export async function withLongTerms(
+/** Whether making what follows from any of the drafts takes a while. */
+export function haveLong(drafts: readonly MessageDraft[]): boolean {
+  return drafts.some(({ content }) => isLongText(content));
+}
+
+/** The same drafts, with what follows from those whose content is long: made in slices, so that the event loop goes on. */
+export async function deriveLong(
   project: string,
+  conversationId: string,
   drafts: readonly MessageDraft[],
 ): Promise<readonly MessageDraft[]> {
-  if (!drafts.some(({ content }) => isLongText(content))) return drafts;
   const made: MessageDraft[] = [];
   for (const draft of drafts) {
-    const isLong = isLongText(draft.content);
-    made.push(
-      isLong ? { ...draft, searchText: await toSearchTextInSlices(draft.content, searchScope(project)) } : draft,
-    );
+    if (!isLongText(draft.content)) {
+      made.push(draft);
+      continue;
+    }
+    const searchText = await toSearchTextInSlices(draft.content, searchScope(project));
+    made.push({ ...draft, derived: derive(project, conversationId, draft, searchText) });
+    await new Promise<void>((resolve) => afterTurn(resolve));
   }
   return made;
 }

@@ -15,7 +15,9 @@ import {
   type Conversation,
   type ConversationPatch,
   conversationColumns,
+  deriveLong,
   expectRole,
+  haveLong,
   type Message,
   type MessageInput,
   type MessagePatch,
@@ -24,7 +26,6 @@ import {
   toConversation,
   toConversationDraft,
   toMessageDraft,
-  withLongTerms,
 } from "./conversation-record.js";
 import {
   linkRef,
@@ -95,7 +96,9 @@ export class ConversationRepository {
    * the ids already, for a conversation or a message, deleted ones included.
    */
   async insert(input: NewConversation = {}): Promise<Conversation> {
-    const [conversation] = await this.#insertAll([toNewDraft(this.#context, input)]);
+    let drafts = [toNewDraft(this.#context, input)];
+    if (haveLong(drafts[0]!.messages)) drafts = await this.#deriveLong(drafts);
+    const [conversation] = await this.#insertAll(drafts);
     return conversation!;
   }
 
@@ -111,12 +114,9 @@ export class ConversationRepository {
   async insertMany(inputs: readonly NewConversation[], options: BatchOptions = {}): Promise<Conversation[]> {
     expectArray("inputs", inputs, "conversations");
     const onConflict = toOnConflict("insertMany", options);
-    const checked = checkEach(inputs, (input) => toNewDraft(this.#context, input));
-    if (checked.length === 0) return [];
-    const drafts: NewDraft[] = [];
-    for (const draft of checked) {
-      drafts.push({ ...draft, messages: await withLongTerms(this.#context.project, draft.messages) });
-    }
+    let drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
+    if (drafts.length === 0) return [];
+    if (drafts.some(({ messages }) => haveLong(messages))) drafts = await this.#deriveLong(drafts);
     if (onConflict === "fail") {
       return this.#insertAll(drafts).catch(async (error: unknown) => {
         throw isOfRecord(error) ? await atTakenConversation(this.#context, error, drafts) : error;
@@ -128,6 +128,14 @@ export class ConversationRepository {
     if (inserted.length > 0) this.#announce("insert", ...inserted);
     if (updated.length > 0) this.#announce("update", ...updated);
     return conversations;
+  }
+
+  async #deriveLong(drafts: readonly NewDraft[]): Promise<NewDraft[]> {
+    const made: NewDraft[] = [];
+    for (const draft of drafts) {
+      made.push({ ...draft, messages: await deriveLong(this.#context.project, draft.id, draft.messages) });
+    }
+    return made;
   }
 
   async #insertAll(drafts: readonly NewDraft[]): Promise<Conversation[]> {

@@ -3,7 +3,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { StorageError, toStorageError } from "../errors.js";
 import { expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
-import { searchScope, toSearchText } from "../search/terms.js";
+import { searchScope, toSearchTextInSlices } from "../search/terms.js";
 import { definedOnly, expectArray, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "./arguments.js";
 import {
   atRecord,
@@ -33,6 +33,7 @@ import {
   draftToMemory,
   embeddingStatements,
   insertStatements,
+  isLong,
   MEMORY_KEYS,
   type Memory,
   type MemoryDraft,
@@ -43,6 +44,7 @@ import {
   storedContent,
   toDraft,
   toMemory,
+  withLongTerms,
 } from "./memory-record.js";
 import {
   type NearestOptions,
@@ -154,7 +156,8 @@ export class MemoryRepository {
 
   /** Stores a memory. Rejects with `CONFLICT` if the project has its id already, deleted or not. */
   async insert(input: MemoryInput): Promise<Memory> {
-    const draft = toDraft(this.#context, input);
+    let draft = toDraft(this.#context, input);
+    if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
     await this.#store(insertStatements(this.#context, draft));
     this.#announce("insert", [draft.id]);
     return draftToMemory(this.#context.project, draft);
@@ -167,7 +170,8 @@ export class MemoryRepository {
   async insertMany(inputs: readonly MemoryInput[], options: BatchOptions = {}): Promise<Memory[]> {
     expectArray("inputs", inputs, "memories");
     const onConflict = toOnConflict("insertMany", options);
-    const drafts = checkEach(inputs, (input) => toDraft(this.#context, input));
+    let drafts = checkEach(inputs, (input) => toDraft(this.#context, input));
+    if (drafts.some(isLong)) drafts = await this.#withLongTerms(drafts);
     if (drafts.length === 0) return [];
     if (onConflict !== "fail") return this.#insertOver(drafts, onConflict);
     await this.#storeEach(drafts, (draft) => insertStatements(this.#context, draft), this.#context.executor);
@@ -181,7 +185,8 @@ export class MemoryRepository {
   /** Stores a memory under `id`, in place of the one there, whose `createdAt` stays; a deleted one is revived. */
   async put(id: string, input: MemoryInput): Promise<Memory> {
     expectId(id);
-    const draft = toDraft(this.#context, input, id);
+    let draft = toDraft(this.#context, input, id);
+    if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
     const attempt = async (executor: Executor) => {
       const known = await this.#find(executor, id);
       if (known === undefined) {
@@ -269,7 +274,7 @@ export class MemoryRepository {
       const changes = definedOnly(patch);
       // What is stored already may be longer than a limit that was lowered since.
       const unlimited = { ...this.#context, maxContentChars: Number.POSITIVE_INFINITY };
-      const draft = toDraft(unlimited, { ...rest, ...changes }, id);
+      const draft = await withLongTerms(project, toDraft(unlimited, { ...rest, ...changes }, id));
       const dropsVectors = draft.content !== known.content || changes.embedding === null;
       const checksum = row[memoryColumns.length];
       const isStill = this.#isStill(id, sql`${m.deletedAt} is null and ${m.checksum} = ${checksum}`);
@@ -301,7 +306,7 @@ export class MemoryRepository {
         // What was read may be old.
         return !isLocked && executor.mayLag === true && executor.atomically((locked) => attempt(locked, true));
       }
-      const searchText = toSearchText(known.content, searchScope(project));
+      const searchText = await toSearchTextInSlices(known.content, searchScope(project));
       // Its content as it is now, which need not be what was stored: other programs may have changed it.
       const content = isLocked ? null : known.content;
       const { rowsAffected } = await executor.execute(undelete({ project, id, now: now(), searchText, content }));
@@ -461,6 +466,12 @@ export class MemoryRepository {
   /** Removes all vectors of a model, or of one version of it; resolves to how many there were. */
   dropModel(model: string, version?: string): Promise<number> {
     return asStorageErrors(() => dropModel(this.#context, model, version));
+  }
+
+  async #withLongTerms(drafts: readonly MemoryDraft[]): Promise<MemoryDraft[]> {
+    const made: MemoryDraft[] = [];
+    for (const draft of drafts) made.push(await withLongTerms(this.#context.project, draft));
+    return made;
   }
 
   /** With the lock held, so that what is known of the ids stays true. */

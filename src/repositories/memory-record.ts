@@ -2,7 +2,7 @@ import type { InValue, Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { expectation } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
-import { searchScope, toSearchText } from "../search/terms.js";
+import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../search/terms.js";
 import {
   expectId,
   expectKeys,
@@ -99,6 +99,8 @@ export interface MemoryDraft {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly embedding: EmbeddingInput | undefined;
+  /** The index terms of a long content, which take a while to make; those of others are made when they are stored. */
+  readonly searchText?: string;
 }
 
 /** The names in an input or a patch; a record of `get` may be given as either. */
@@ -207,6 +209,17 @@ export function storedContent({ compressContents }: RepositoryContext, content: 
   return compressContents ? packContent(content) : content;
 }
 
+/** Whether making the index terms of a draft takes a while. */
+export function isLong({ content }: MemoryDraft): boolean {
+  return isLongText(content);
+}
+
+/** The same draft, with the index terms of a long content: made in slices, so that the event loop goes on. */
+export async function withLongTerms(project: string, draft: MemoryDraft): Promise<MemoryDraft> {
+  if (!isLong(draft)) return draft;
+  return { ...draft, searchText: await toSearchTextInSlices(draft.content, searchScope(project)) };
+}
+
 /** The columns that follow from the others: content hash, checksum and index terms. */
 export function derivedColumns(
   project: string,
@@ -216,7 +229,7 @@ export function derivedColumns(
   return [
     hashText(content),
     checksumOf([project, id, sessionId, type, source, content, metadata, createdAt]),
-    toSearchText(content, searchScope(project)),
+    draft.searchText ?? toSearchText(content, searchScope(project)),
   ];
 }
 

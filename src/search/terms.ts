@@ -94,7 +94,7 @@ export function isLongText(text: string): boolean {
   return text.length > SLICE_CHARS;
 }
 
-/** The same as `toSearchText`, in slices between which the event loop has its turn. */
+/** The same as `toSearchText`, in slices between which the event loop has its turn; after the last it has one too. */
 export async function toSearchTextInSlices(text: string, scope: string): Promise<string> {
   const parts: string[] = [];
   for (let start = 0; start < text.length; ) {
@@ -105,7 +105,7 @@ export async function toSearchTextInSlices(text: string, scope: string): Promise
     const part = toSearchText(text.slice(start, end), scope);
     if (part !== "") parts.push(part);
     start = end;
-    if (start < text.length) await new Promise<void>((resolve) => afterTurn(resolve));
+    if (isLongText(text)) await new Promise<void>((resolve) => afterTurn(resolve));
   }
   return parts.join(" ");
 }

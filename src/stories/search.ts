@@ -12,7 +12,7 @@ import { keywordSearch } from "../search/keyword-search.js";
 import { planQuery } from "../search/query.js";
 import type { KeywordMatch, SearchTarget } from "../search/request.js";
 import { type SnippetOptions, snippet } from "../search/snippet.js";
-import { searchScope, toSearchText } from "../search/terms.js";
+import { searchScope, toSearchTextInSlices } from "../search/terms.js";
 import { hasAnyTag, metadataColumns, toMetadata } from "./libsql-statements.js";
 import { type StoryData, type StoryMetadata, toTags } from "./story.js";
 
@@ -123,7 +123,8 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
           const [rowId, revision, title, tags, updatedAt, data] = Array.from(row as ArrayLike<unknown>);
           const content = searchedText(title as string, tags as string, data as string);
           const values = { project, rowId: Number(rowId), updatedAt: Number(updatedAt), revision: Number(revision) };
-          await inner.execute(upsertText({ ...values, content, searchText: toSearchText(content, scope) }));
+          const searchText = await toSearchTextInSlices(content, scope);
+          await inner.execute(upsertText({ ...values, content, searchText }));
           await inner.execute(noteIndexed(values));
         }
         return rows.length;

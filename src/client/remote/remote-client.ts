@@ -10,7 +10,7 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import type { Timer } from "../../timers.js";
-import { type BoundStatement, bindInput, expectStatements, type StatementInput } from "../bound-statement.js";
+import { type BoundStatement, bindEach, bindInput, expectStatements, type StatementInput } from "../bound-statement.js";
 import type { SettledClientConfig } from "../config.js";
 import type { Access } from "../local-client.js";
 import { firstWord, type StatementKind } from "../sql.js";
@@ -125,7 +125,7 @@ export class RemoteClient implements Client {
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
     assertMode(mode);
     expectStatements(inputs);
-    const bound = inputs.map((input) => this.bind(input));
+    const bound = bindEach(inputs, (input) => this.bind(input));
     const isWrite = mode !== "read" && !bound.every(isRead);
     this.assertUsable(isWrite ? "write" : "read");
     // `deferred` would ask for the lock after its first read, when another's commit can make that too late.
@@ -134,7 +134,7 @@ export class RemoteClient implements Client {
 
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
     expectStatements(inputs);
-    const bound = inputs.map((input) => this.bind(input));
+    const bound = bindEach(inputs, (input) => this.bind(input));
     this.assertUsable("write");
     return this.#call(true, () => this.#stock.migrate(bound.map(toStock)));
   }

@@ -7,7 +7,7 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { type Timer, unrefTimer } from "../../timers.js";
-import { type BoundStatement, expectSql, expectStatements, type StatementInput } from "../bound-statement.js";
+import { type BoundStatement, bindEach, expectSql, expectStatements, type StatementInput } from "../bound-statement.js";
 import { splitScript } from "../sql.js";
 import { isRead, toStock } from "./remote-client.js";
 import { endsTransaction } from "./remote-error.js";
@@ -62,7 +62,7 @@ export class RemoteTransaction implements Transaction {
   /** Runs all in order, in one request; the first that fails rejects, and those after it are not run. */
   async batch(inputs: StatementInput[]): Promise<ResultSet[]> {
     expectStatements(inputs);
-    const bound = inputs.map((input) => this.#bind(input));
+    const bound = bindEach(inputs, (input) => this.#bind(input));
     if (bound.length === 0) return [];
     return this.#within(bound, () => this.#stock.batch(bound.map(toStock)));
   }

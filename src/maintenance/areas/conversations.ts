@@ -8,7 +8,6 @@ import {
   derivedOf,
   MAX_TITLE_CHARS,
   messageCount,
-  sentHashOf,
   toConversationDraft,
   toMessageDraft,
 } from "../../repositories/conversation-record.js";
@@ -158,11 +157,11 @@ export const conversationArea: Area = {
       if (seq !== prefixSeq + 1 + index)
         throw new RangeError(`Expected \`seq\` to be ${prefixSeq + 1 + index}, got ${seq}`);
       const checked = toMessageDraft(context, { ...message, createdAt: new Date(saidAt) });
-      const [checksum, searchText] = derivedOf(project, id, checked);
-      const { id: messageId, ...columns } = checked;
+      const [checksum, searchText, presentHash] = derivedOf(project, id, checked);
+      const { id: messageId, derived: _none, ...columns } = checked;
       const updated = Date.parse(changedAt);
       const stored = checksumWithSeq(checksum, seq);
-      const sent = columns.clientId === null ? null : (sentHash ?? sentHashOf(checked));
+      const sent = columns.clientId === null ? null : (sentHash ?? presentHash);
       const derived = { checksum: stored, searchText, sentHash: sent };
       statements.push(
         insertMessage({ project, id, messageId, seq, ...columns, updatedAt: updated, ...derived }),
