@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { openStorage, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
@@ -244,9 +244,29 @@ test("a bad import names the line in its error", async () => {
   await using db = await tempDatabase();
   const header = JSON.stringify({ format: "holdfast", version: 1, counts: { memories: 1 } });
   writeFileSync(`${db.dir}/bad.jsonl`, `${header}\n{"area":"memories","project":"p","record":{}}\n`);
-  const { code, stderr } = await holdfast(["import", "bad.jsonl", "--url", db.path], { cwd: db.dir });
+  const { code, stderr } = await holdfast(["import", "bad.jsonl", "--url", "new/app.db"], { cwd: db.dir });
   expect(code).toBe(1);
   expect(stderr).toMatch(/^holdfast: INVALID_IMPORT: .*line 2: .+\n$/);
+  // An import into a new file that fails leaves no empty database, and no folder that was made for it.
+  expect(readdirSync(db.dir)).toEqual(["bad.jsonl"]);
+  await filled(db.path);
+  expect((await holdfast(["import", "bad.jsonl", "--url", db.path], { cwd: db.dir })).code).toBe(1);
+  expect(existsSync(db.path)).toBe(true);
+});
+
+test("an import into a new file that is stopped leaves no empty database", async () => {
+  await using db = await tempDatabase();
+  const child = spawn(process.execPath, [cliProgram, "import", "-", "--url", db.path], { stdio: "pipe" });
+  child.stdin.on("error", () => undefined);
+  child.stdin.write(`${JSON.stringify({ format: "holdfast", version: 1, counts: { memories: 1 } })}\n`);
+  // The database is there, and the rest of the text never comes.
+  const watcher = watch(db.dir);
+  while (!existsSync(`${db.path}-wal`)) await once(watcher, "change");
+  watcher.close();
+  child.kill("SIGINT");
+  const [code] = await once(child, "exit");
+  expect(code).not.toBe(0);
+  expect(readdirSync(db.dir)).toEqual([]);
 });
 
 describe("hostile contents", () => {

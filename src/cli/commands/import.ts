@@ -1,10 +1,16 @@
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { makeFolder } from "../../client/file-steps.js";
 import { isOpenHere } from "../../client/open-files.js";
+import { realPath } from "../../client/real-path.js";
 import { StorageError } from "../../errors.js";
 import type { ImportOptions } from "../../maintenance/import.js";
+import { assertNotInUse, SIDE_FILES } from "../../maintenance/in-use.js";
+import type { Storage } from "../../storage.js";
 import { parseOneOf } from "../arguments.js";
-import type { CliCommand } from "../command.js";
-import { withStorage } from "../target.js";
+import type { CliCommand, CommandContext } from "../command.js";
+import { fileOf, withStorage } from "../target.js";
 
 export const importCommand: CliCommand = {
   usage: "import <file>",
@@ -24,7 +30,9 @@ export const importCommand: CliCommand = {
     const [file] = args as [string];
     if (file !== "-") requireText(file);
     const { output } = context;
-    return withStorage(context, { logger: silentLogger }, async (storage) => {
+    // From here on, so that a Ctrl-C while the database is made ends in order as well.
+    const longCall = context.longCall();
+    return withoutLeftover(context, async (storage) => {
       if (isOpenHere(file)) {
         // Reading it closes it, and with that this process would lose its locks on it.
         throw new StorageError("INVALID_IMPORT", `${file} is the database itself. Name a file that export wrote`);
@@ -34,7 +42,7 @@ export const importCommand: CliCommand = {
         onInvalid: options.skipInvalid === true ? "skip" : "fail",
         project: context.project,
         intoProject: options.intoProject as string | undefined,
-        ...context.longCall(),
+        ...longCall,
       });
       if (context.project !== undefined && result.inserted + result.replaced + result.skipped === 0) {
         output.note(
@@ -49,6 +57,37 @@ export const importCommand: CliCommand = {
     });
   },
 };
+
+/** Runs `work` on the storage; where that fails, an empty database that was made for it is removed. */
+async function withoutLeftover<T>(context: CommandContext, work: (storage: Storage) => Promise<T>): Promise<T> {
+  const url = fileOf(context);
+  const path = url === undefined ? undefined : realPath(url);
+  if (path === undefined || existsSync(path)) return withStorage(context, { logger: silentLogger }, work);
+  // A folder that cannot be made is told by opening the database.
+  const removeFolder = await makeFolder(dirname(path)).catch(() => async () => undefined);
+  // Another process may have made the same file, and stored in it.
+  let isEmpty = true;
+  try {
+    return await withStorage(context, { logger: silentLogger }, async (storage) => {
+      try {
+        return await work(storage);
+      } catch (error) {
+        isEmpty = (await storage.projects()).length === 0;
+        throw error;
+      }
+    });
+  } catch (error) {
+    // The reason of the failure is the one to tell.
+    if (isEmpty) await removeUnused(path).catch(() => undefined);
+    await removeFolder();
+    throw error;
+  }
+}
+
+async function removeUnused(path: string): Promise<void> {
+  await assertNotInUse(path);
+  for (const suffix of ["", ...SIDE_FILES]) await rm(path + suffix, { force: true });
+}
 
 /** What fails is told once, as the error of the command. */
 const silentLogger = { info() {}, warn() {}, error() {} };
