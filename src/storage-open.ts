@@ -7,6 +7,7 @@ import { openLocalClient } from "./client/open-local.js";
 import { openReplica, openServer } from "./client/remote/open-remote.js";
 import { findMetadata, replicaUnusable } from "./client/remote/replica-files.js";
 import { StorageError, toStorageError } from "./errors.js";
+import { removeOldBackups } from "./migrate/backup.js";
 import { type JournalOptions, migrate, restoreMissingObjects, verify } from "./migrate/index.js";
 import { assertApplicable } from "./migrate/migrate.js";
 import { OWN_MIGRATIONS } from "./own-migrations.js";
@@ -106,14 +107,17 @@ export async function bringUpToDate({ client, path }: OpenTarget, options: Resol
   const { logger, migrateTimeoutMs } = options;
   const isFile = path !== undefined && path !== ":memory:";
   const backupTo = isFile && options.backupBeforeMigrate ? join(dirname(path), "backups") : undefined;
+  const made: string[] = [];
   for (const set of migrationSets(options)) {
     if (options.migrate === "verify") await verify(client, set);
     else {
-      await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
+      const { backup } = await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
+      if (backup !== undefined) made.push(backup);
       // Another migrator may have applied a rebuild that dropped triggers.
       await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
     }
   }
+  if (made.length > 0) await removeOldBackups(backupTo!, path!, options.keepMigrationBackups, made);
 }
 
 function isReadOnly({ client }: ResolvedStorageOptions): boolean {

@@ -31,6 +31,9 @@ export interface OwnMigrations {
   readonly table: string;
 }
 
+/** How many backups from before migrations stay, unless the caller says otherwise. */
+export const KEPT_MIGRATION_BACKUPS = 3;
+
 export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /** A path, or a `file:`, `:memory:`, `libsql:` or `http(s):` URL. */
   readonly url?: string | URL | undefined;
@@ -40,6 +43,11 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   readonly migrate?: "apply" | "verify" | "skip" | undefined;
   /** Whether a file that holds rows is backed up, into `backups/` beside it, before a migration. @default true */
   readonly backupBeforeMigrate?: boolean | undefined;
+  /**
+   * How many of those backups stay: once the migrations are applied, the oldest are removed. With 0 the new one is removed
+   * as well, after it has been there in case of a failure; `Infinity` keeps all. @default 3
+   */
+  readonly keepMigrationBackups?: number | undefined;
   /** How long to wait while another process migrates, in ms. @default 600000 */
   readonly migrateTimeoutMs?: number | undefined;
   readonly migrations?: OwnMigrations | undefined;
@@ -85,6 +93,7 @@ export interface ResolvedStorageOptions {
   readonly client: SettledClientConfig;
   readonly migrate: "apply" | "verify" | "skip";
   readonly backupBeforeMigrate: boolean;
+  readonly keepMigrationBackups: number;
   readonly migrateTimeoutMs: number;
   readonly migrations: { readonly folder: string; readonly table: string } | undefined;
   readonly schema: Record<string, unknown>;
@@ -112,6 +121,7 @@ const KEYS: readonly string[] = Object.keys({
   dataDir: true,
   migrate: true,
   backupBeforeMigrate: true,
+  keepMigrationBackups: true,
   migrateTimeoutMs: true,
   migrations: true,
   schema: true,
@@ -148,6 +158,7 @@ export function resolveStorageOptions(
     dataDir,
     migrate = "apply",
     backupBeforeMigrate = true,
+    keepMigrationBackups = KEPT_MIGRATION_BACKUPS,
     migrateTimeoutMs = 600_000,
     migrations,
     schema = {},
@@ -176,6 +187,7 @@ export function resolveStorageOptions(
   if (typeof backupBeforeMigrate !== "boolean") {
     throw new TypeError(expectation("backupBeforeMigrate", "a boolean", backupBeforeMigrate));
   }
+  if (keepMigrationBackups !== Number.POSITIVE_INFINITY) expectInteger("keepMigrationBackups", keepMigrationBackups, 0);
   if (logger !== undefined && typeof logger?.info !== "function") {
     throw new TypeError(expectation("logger", "an object like console", logger));
   }
@@ -218,6 +230,7 @@ export function resolveStorageOptions(
     redact: redactor([authToken, givenToken, encryptionKey, client.remoteEncryptionKey]),
     migrate,
     backupBeforeMigrate,
+    keepMigrationBackups,
     migrateTimeoutMs,
     migrations: migrations === undefined ? undefined : resolveOwnMigrations(migrations),
     schema,

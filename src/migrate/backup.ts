@@ -1,3 +1,4 @@
+import { readdir, rm } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import type { Connection } from "../client/connection.js";
 import type { ConnectionPool } from "../client/connection-pool.js";
@@ -33,7 +34,6 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, suffix:
   const { path, encryptionKey } = pool.options;
   // The copy is made by a connection of its own, which would open the other file.
   pool.assertInPlace();
-  const name = basename(path, extname(path));
   const temporary = temporaryName(join(folder, basename(path)));
   await makeFolder(folder);
   const locked = async (work: () => Promise<void>) => {
@@ -42,7 +42,36 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, suffix:
   };
   await snapshotFile({ path, encryptionKey, locked }, temporary);
   let destination: string;
-  do destination = join(folder, `${name}-${stamp(new Date())}-${suffix}.db`);
+  do destination = join(folder, `${nameOf(path)}-${stamp(new Date())}-${suffix}.db`);
   while (!(await placeFile(temporary, destination)));
   return destination;
+}
+
+/** What the names of a database's backups begin with. `app.db` and `app.sqlite` may share a folder. */
+function nameOf(path: string): string {
+  return extname(path) === ".db" ? basename(path, ".db") : basename(path);
+}
+
+/**
+ * Removes the oldest backups that were made before migrations of the database `path`, until `keep` are left; those of
+ * `made` stay as long as any do. What cannot be removed stays for the next time.
+ */
+export async function removeOldBackups(
+  folder: string,
+  path: string,
+  keep: number,
+  made: readonly string[],
+): Promise<void> {
+  if (keep === Number.POSITIVE_INFINITY) return;
+  const prefix = `${nameOf(path)}-`;
+  const backups = (await readdir(folder).catch(() => []))
+    .filter((name) => name.startsWith(prefix) && /^\d{8}-\d{6}-\d{3}-before-.+\.db$/.test(name.slice(prefix.length)))
+    .filter((name) => !name.slice(prefix.length).includes("-before-revert-"))
+    .sort();
+  for (const name of backups.slice(0, Math.max(0, backups.length - keep))) {
+    const file = join(folder, name);
+    if (keep > 0 && made.includes(file)) continue;
+    for (const suffix of ["", "-journal", "-wal", "-shm"])
+      await rm(file + suffix, { force: true }).catch(() => undefined);
+  }
 }

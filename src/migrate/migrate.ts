@@ -2,6 +2,7 @@ import type { Client } from "@libsql/client";
 import type { PooledClient } from "../client/pooled-client.js";
 import { toStorageError } from "../errors.js";
 import { applyLocally } from "./apply.js";
+import { removeOldBackups } from "./backup.js";
 import { assertNoClash } from "./clash.js";
 import { type Decision, decide, type MigrateResult, resultOf } from "./decision.js";
 import { asRolledBack } from "./failure.js";
@@ -27,7 +28,13 @@ export async function migrate(client: Client, options: MigrateOptions): Promise<
     if (decision.pending.length === 0) return resultOf(journal, decision, []);
     const { pool } = client as Partial<PooledClient>;
     if (pool === undefined) return await applyRemotely(client, journal, scripts, resolved);
-    return await applyLocally(pool, journal, scripts, resolved);
+    const result = await applyLocally(pool, journal, scripts, resolved);
+    if (result.backup !== undefined) {
+      await removeOldBackups(resolved.backupTo!, pool.options.path, resolved.keepBackups, [result.backup]);
+    }
+    if (resolved.keepBackups > 0) return result;
+    const { backup: _, ...rest } = result;
+    return rest;
   } catch (error) {
     throw toStorageError(error);
   }

@@ -37,6 +37,11 @@ export interface MigrateOptions extends JournalOptions {
   readonly allowOutOfOrder?: boolean | undefined;
   /** A folder for a verified backup, made before the first change to a local file that holds any row. */
   readonly backupTo?: string | URL | undefined;
+  /**
+   * How many backups that were made before migrations of this file stay in `backupTo`: once the migrations are applied,
+   * the oldest are removed. With 0 the new one is removed as well. @default Infinity
+   */
+  readonly keepBackups?: number | undefined;
   /** Longest wait for the write lock, while another process migrates, in ms. @default 600000 */
   readonly lockTimeoutMs?: number | undefined;
   readonly logger?: MigrationLogger | undefined;
@@ -68,6 +73,7 @@ export interface ResolvedMigrateOptions extends ResolvedJournalOptions {
   readonly to: string | undefined;
   readonly allowOutOfOrder: boolean;
   readonly backupTo: string | undefined;
+  readonly keepBackups: number;
   readonly lockTimeoutMs: number;
   /** Never throws. */
   readonly logger: MigrationLogger | undefined;
@@ -83,11 +89,12 @@ const MIGRATE_KEYS = Object.keys({
   to: true,
   allowOutOfOrder: true,
   backupTo: true,
+  keepBackups: true,
   lockTimeoutMs: true,
   logger: true,
   before: true,
 } satisfies Record<Exclude<keyof MigrateOptions, keyof JournalOptions>, true>);
-const REVERT_KEYS = [...MIGRATE_KEYS.filter((key) => key !== "allowOutOfOrder"), "steps"];
+const REVERT_KEYS = [...MIGRATE_KEYS.filter((key) => key !== "allowOutOfOrder" && key !== "keepBackups"), "steps"];
 
 /** `name` is the call's; `more` are the options that it has beyond those of every call. */
 export function resolveJournalOptions(
@@ -117,6 +124,8 @@ export function resolveMigrateOptions(
   }
   const backupTo = pathText("backupTo", options.backupTo);
   if (backupTo !== undefined) expectName("backupTo", backupTo);
+  const { keepBackups = Number.POSITIVE_INFINITY } = options;
+  if (keepBackups !== Number.POSITIVE_INFINITY) expectInteger("keepBackups", keepBackups, 0);
   expectDuration("lockTimeoutMs", lockTimeoutMs);
   if (logger !== undefined && typeof logger?.info !== "function") {
     throw new TypeError(expectation("logger", "an object with `info`", logger));
@@ -128,6 +137,7 @@ export function resolveMigrateOptions(
     to,
     allowOutOfOrder,
     backupTo: backupFolder,
+    keepBackups,
     lockTimeoutMs,
     logger: guardMigrationLogger(logger),
     before,

@@ -1,5 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { expect, test } from "vitest";
 import { migrate } from "../../src/migrate/index.js";
@@ -107,4 +109,62 @@ test("nothing but the backup stays in its folder, and an older one of the same n
       .sort(),
   ).toEqual([backup, older].sort());
   expect(statSync(older).size).toBe(5);
+});
+
+test("of the backups from before migrations, as many stay as the caller says: the youngest", async () => {
+  await using temp = await tempDatabase("app.db");
+  await using client = openTestClient(temp.url);
+  const backupTo = join(temp.dir, "backups");
+  mkdirSync(backupTo);
+  // Of a revert, of other databases, and the caller's own: none of these are counted.
+  const others = [
+    "app-20200101-000000-000-before-revert-0001_two.db",
+    "app-x-20200101-000000-000-before-0001_two.db",
+    "app.sqlite-20200101-000000-000-before-0001_two.db",
+    "app-mine.db",
+  ];
+  for (const name of others) writeFileSync(join(backupTo, name), "");
+  const migrations = [ONE];
+  const run = async (keepBackups: number | undefined) => {
+    const tag = `000${migrations.length}_more`;
+    migrations.push({ tag, sql: `CREATE TABLE t${migrations.length} (x);` });
+    const folder = writeMigrations(temp.dir, migrations);
+    const result = await migrate(client, { folder, backupTo, keepBackups });
+    const left = readdirSync(backupTo).filter((name) => !others.includes(name));
+    return { result, tags: left.map((name) => /before-(.+)\.db$/.exec(name)![1]) };
+  };
+  await migrate(client, { folder: writeMigrations(temp.dir, [ONE]) });
+  await client.execute("INSERT INTO a VALUES ('kept')");
+  await run(undefined);
+  await run(undefined);
+  writeFileSync(join(backupTo, "app-20200101-000000-000-before-0000_old.db-wal"), "");
+  writeFileSync(join(backupTo, "app-20200101-000000-000-before-0000_old.db"), "");
+  expect((await run(3)).tags).toEqual(["0001_more", "0002_more", "0003_more"]);
+  expect((await run(1)).tags).toEqual(["0004_more"]);
+  const none = await run(0);
+  expect(none.tags).toEqual([]);
+  expect(none.result).toMatchObject({ applied: ["0005_more"] });
+  expect(none.result).not.toHaveProperty("backup");
+  expect(readdirSync(backupTo).sort()).toEqual(others.sort());
+  for (const wrong of [-1, 1.5, "3"]) {
+    const error = await rejection(migrate(client, { folder: temp.dir, backupTo, keepBackups: wrong as never }));
+    expect(["TypeError", "RangeError"]).toContain(error.name);
+  }
+});
+
+test("openStorage keeps the last three of them, or as many as the caller says", async () => {
+  const folder = fileURLToPath(new URL("../../drizzle", import.meta.url));
+  for (const keepMigrationBackups of [undefined, 1]) {
+    await using temp = await tempDatabase("app.db");
+    const backupTo = join(temp.dir, "backups");
+    mkdirSync(backupTo);
+    for (let n = 0; n < 4; n++) writeFileSync(join(backupTo, `app-2020010${n}-000000-000-before-0000_old.db`), "");
+    await using client = openTestClient(temp.url);
+    await migrate(client, { folder, to: "0008_full_text_in_step" });
+    await client.execute("INSERT INTO sessions (project, id, started_at, metadata) VALUES ('p', 's', 1, '{}')");
+    await (await openStorage({ url: temp.path, keepMigrationBackups })).close();
+    const left = readdirSync(backupTo);
+    expect(left).toHaveLength(keepMigrationBackups ?? 3);
+    expect(left.at(-1)).toMatch(/before-0009_message_sent_hash\.db$/);
+  }
 });

@@ -78,6 +78,8 @@ describe("openStorage", () => {
       { dataDir: "" },
       { dataDir: 5 },
       { url: ":memory:", backupBeforeMigrate: "no" },
+      { url: ":memory:", keepMigrationBackups: -1 },
+      { url: ":memory:", keepMigrationBackups: "3" },
       { url: ":memory:", migrate: "skip", logger: 5 },
     ];
     for (const target of wrong) {

@@ -1,6 +1,8 @@
 import { dirname, join } from "node:path";
 import { migrate } from "../../migrate/index.js";
 import { OWN_MIGRATIONS } from "../../own-migrations.js";
+import { KEPT_MIGRATION_BACKUPS } from "../../storage-options.js";
+import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { fileOf, withStorage } from "../target.js";
 
@@ -10,6 +12,12 @@ export const migrateCommand: CliCommand = {
   example: "migrate --url ./data/app.db",
   options(command) {
     command.option("--allow-out-of-order", "also apply migrations that were merged late");
+    command.option(
+      "--keep-backups <n>",
+      "backups from before migrations that stay; the oldest are removed afterwards",
+      parseCount,
+      KEPT_MIGRATION_BACKUPS,
+    );
   },
   async run(context, { options }) {
     const path = fileOf(context);
@@ -17,6 +25,7 @@ export const migrateCommand: CliCommand = {
       const result = await migrate(client, {
         ...OWN_MIGRATIONS,
         allowOutOfOrder: options.allowOutOfOrder === true,
+        keepBackups: options.keepBackups as number,
         backupTo: path === undefined ? undefined : join(dirname(path), "backups"),
         logger: { info: (message) => context.output.note(message) },
       });
