@@ -66,9 +66,7 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
   expectDuration("idleTimeoutMs", idleTimeoutMs);
   expectDuration("transactionTimeoutMs", transactionTimeoutMs);
   expectInteger("checkpoint.walBytes", walBytes, 0);
-  if (typeof readOnly !== "boolean" && readOnly !== "immutable") {
-    throw new TypeError(expectation("readOnly", 'true, false or "immutable"', readOnly));
-  }
+  expectReadOnly(readOnly);
   expectOneOf("durability", durability, ["full", "relaxed"]);
   expectOneOf("intMode", intMode, ["number", "bigint", "string"]);
   return {
@@ -83,6 +81,11 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
     intMode,
     readOnly,
   };
+}
+
+export function expectReadOnly(value: unknown): void {
+  if (typeof value === "boolean" || value === "immutable") return;
+  throw new TypeError(expectation("readOnly", 'true, false or "immutable"', value));
 }
 
 export function expectInteger(name: string, value: unknown, atLeast: number): void {

@@ -34,7 +34,10 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
     if (target === undefined)
       return { client: await openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
-    if (isReadOnly(options)) return { client: openLocalClient(options.client, target), path: target.path };
+    if (isReadOnly(options)) {
+      const { readOnly } = options;
+      return { client: openLocalClient(options.client, target, { readOnly }), path: target.path };
+    }
     makeFolderOf(target.path);
     const metadata = findMetadata(target.path);
     if (metadata.length > 0) return openAsCopy(target, options, metadata);
@@ -120,8 +123,8 @@ export async function bringUpToDate({ client, path }: OpenTarget, options: Resol
   if (made.length > 0) await removeOldBackups(backupTo!, path!, options.keepMigrationBackups, made);
 }
 
-function isReadOnly({ client }: ResolvedStorageOptions): boolean {
-  return client.readOnly !== undefined && client.readOnly !== false;
+function isReadOnly({ client, readOnly }: ResolvedStorageOptions): boolean {
+  return (readOnly ?? client.readOnly ?? false) !== false;
 }
 
 /** An older file can be read as far as it goes, unless the caller asked for one that is up to date. */

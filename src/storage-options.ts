@@ -7,6 +7,7 @@ import { expectAddress } from "./addresses.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "./callbacks.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./client/config.js";
 import { parentsOfNew } from "./client/file-steps.js";
+import type { ReadOnly } from "./client/read-only.js";
 import { expectKeys } from "./known-keys.js";
 import { pathText, urlText } from "./locations.js";
 import { expectation, expectDuration, expectInteger, expectOneOf, resolveClientOptions } from "./options.js";
@@ -91,6 +92,8 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
 
 export interface ResolvedStorageOptions {
   readonly client: SettledClientConfig;
+  /** How a command reads a file that it leaves as it is; it stands in for the option `readOnly`. */
+  readonly readOnly?: ReadOnly | undefined;
   readonly migrate: "apply" | "verify" | "skip";
   readonly backupBeforeMigrate: boolean;
   readonly keepMigrationBackups: number;
@@ -180,10 +183,6 @@ export function resolveStorageOptions(
     ...client
   } = options;
   expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
-  const { readOnly = false } = client;
-  if (typeof readOnly !== "boolean" && readOnly !== "immutable") {
-    throw new TypeError(expectation("readOnly", 'true, false or "immutable"', readOnly));
-  }
   if (typeof backupBeforeMigrate !== "boolean") {
     throw new TypeError(expectation("backupBeforeMigrate", "a boolean", backupBeforeMigrate));
   }

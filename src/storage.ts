@@ -88,7 +88,11 @@ export interface StorageStats extends FileStats {
  * is; with the `MIGRATION_*` codes where its schema does not fit; with TypeError or RangeError on wrong options.
  */
 export async function openStorage(target?: string | URL | StorageOptions): Promise<Storage> {
-  const options = resolveStorageOptions(target);
+  return openResolved(resolveStorageOptions(target));
+}
+
+/** @internal The same with options that are checked. */
+export async function openResolved(options: ResolvedStorageOptions): Promise<Storage> {
   const opened = await openClient(options);
   const { client, path } = opened;
   try {
@@ -325,7 +329,7 @@ export class Storage implements Repositories {
    * await storage.prune({ olderThan: new Date(Date.now() - 90 * 86_400_000), maxRows: 100_000, dryRun: true });
    */
   async prune(policy: PrunePolicy): Promise<PruneResult> {
-    this.#assertWritable();
+    if (policy?.dryRun !== true) this.#assertWritable();
     return pruneStorage(this.#maintenance, this.#guarded(policy));
   }
 

@@ -1,9 +1,9 @@
-import { accessSync, constants, existsSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
 import { parseLocalUrl } from "../client/file-url.js";
+import { readWithoutTrace } from "../client/read-without-trace.js";
 import { StorageError } from "../errors.js";
-import { openStorage, type Storage } from "../storage.js";
-import { resolveStorageOptions, type StorageOptions } from "../storage-options.js";
+import { openResolved, type Storage } from "../storage.js";
+import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "../storage-options.js";
 import type { CommandContext } from "./command.js";
 
 /** The file that a command works on; undefined where the database is elsewhere, or in memory. */
@@ -29,41 +29,46 @@ export function requireFile(context: Pick<CommandContext, "url">): void {
 
 /** Runs `work` on the storage, and closes it. */
 export async function withStorage<T>(
-  { url }: Pick<CommandContext, "url">,
-  options: Pick<StorageOptions, "migrate" | "logger" | "readOnly">,
+  context: Pick<CommandContext, "url">,
+  options: Pick<StorageOptions, "migrate" | "logger">,
   work: (storage: Storage) => Promise<T>,
 ): Promise<T> {
-  const storage = await openStorage({ ...(url === undefined ? {} : { url }), ...options });
-  try {
-    return await work(storage);
-  } finally {
-    await storage.close();
-  }
+  return whileOpen(resolveStorageOptions({ url: context.url, ...options }), work);
 }
 
-/** The same for one that is only read: it has to be there, and may be older than this code. Nothing of it is changed. */
-export async function withReadable<T>(context: CommandContext, work: (storage: Storage) => Promise<T>): Promise<T> {
+/**
+ * Runs `read` on a storage that has to be there and may be older than this code, and leaves its files as they are; then
+ * the function that it resolves to, which shows what was read. Where another process changed the file in between, `read`
+ * runs once more.
+ */
+export async function withReadable(
+  context: Pick<CommandContext, "url">,
+  read: (storage: Storage) => Promise<() => void | Promise<void>>,
+  { migrate }: Pick<StorageOptions, "migrate"> = {},
+): Promise<number> {
   requireFile(context);
-  const readOnly = readOnlyFor(context);
-  // A server has no such mode, and an older one may lack what is asked for.
-  return withStorage(context, "readOnly" in readOnly ? readOnly : { migrate: "verify" }, work);
-}
-
-/** For commands that change nothing, where the database is a file. */
-export function readOnlyFor(context: Pick<CommandContext, "url">): Pick<StorageOptions, "readOnly"> {
+  const options = resolveStorageOptions({ url: context.url, migrate });
   const path = fileOf(context);
-  if (path === undefined) return {};
-  try {
-    accessSync(dirname(path), constants.W_OK);
-    return { readOnly: true };
-  } catch {
-    // SQLite cannot make its -shm here. Without a log, no process has the file open in WAL mode.
-    return { readOnly: existsSync(`${path}-wal`) ? true : "immutable" };
-  }
+  const show =
+    path === undefined
+      ? // A server has no such mode, and an older one may lack what is asked for.
+        await whileOpen({ ...options, migrate: migrate ?? "verify" }, read)
+      : await readWithoutTrace(path, (readOnly) => whileOpen({ ...options, readOnly }, read));
+  await show();
+  return 0;
 }
 
 /** The same for one that has to be there, with the schema of this code. */
 export async function withExisting<T>(context: CommandContext, work: (storage: Storage) => Promise<T>): Promise<T> {
   requireFile(context);
   return withStorage(context, { migrate: "verify" }, work);
+}
+
+async function whileOpen<T>(options: ResolvedStorageOptions, work: (storage: Storage) => Promise<T>): Promise<T> {
+  const storage = await openResolved(options);
+  try {
+    return await work(storage);
+  } finally {
+    await storage.close();
+  }
 }

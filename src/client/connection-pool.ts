@@ -19,7 +19,7 @@ import { Holders } from "./holders.js";
 import type { NativeValue } from "./native.js";
 import { createPrivately } from "./new-file.js";
 import { noteOpen } from "./open-files.js";
-import { assertFile, explainReadOnly, readOnlyError, readOnlyName } from "./read-only.js";
+import { assertFile, explainReadOnly, type ReadOnly, readOnlyError, readOnlyOpening } from "./read-only.js";
 import { ReaderPool } from "./reader-pool.js";
 import { singleRow } from "./rows.js";
 import { assertAllowedWithin, isSetting, SessionSettings } from "./session-settings.js";
@@ -43,7 +43,8 @@ export interface PoolStats {
   readonly destroyed: number;
 }
 
-export interface ConnectionPoolOptions extends ClientOptions {
+export interface ConnectionPoolOptions extends Omit<ClientOptions, "readOnly"> {
+  readonly readOnly: ReadOnly | false;
   readonly path: string;
   readonly isMemory: boolean;
   readonly encryptionKey: string | undefined;
@@ -447,8 +448,8 @@ export class ConnectionPool {
         this.#closedStatements = sumStatementStats([this.#closedStatements, stats]);
       },
     };
-    const name = readOnly === false || isMemory ? path : readOnlyName(path, readOnly);
-    const open = () => Connection.open(name, options, setup);
+    const opening = readOnly === false || isMemory ? { name: path, setup: [] } : readOnlyOpening(path, readOnly);
+    const open = () => Connection.open(opening.name, options, [...opening.setup, ...setup]);
     return this.#file === undefined ? open() : this.#file.open(open);
   }
 

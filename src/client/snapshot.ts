@@ -6,7 +6,7 @@ import { follow, type LongCallOptions } from "../long-call.js";
 import { Connection } from "./connection.js";
 import { removeTemporary, syncToDisk } from "./file-steps.js";
 import { quoteName, quoteText } from "./quote.js";
-import { type ReadOnly, readOnlyName } from "./read-only.js";
+import { type ReadOnly, readOnlyOpening } from "./read-only.js";
 
 /** Rows by table, of what a copy has to hold. */
 export type TableCounts = ReadonlyMap<string, bigint>;
@@ -126,10 +126,8 @@ export async function verifyDatabase(
 
 function connect({ path, encryptionKey, readOnly = false }: DatabaseFile, ...setup: string[]): Connection {
   const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
-  return Connection.open(readOnly === false ? path : readOnlyName(path, readOnly), options, [
-    "PRAGMA wal_autocheckpoint = 0",
-    ...setup,
-  ]);
+  const opening = readOnly === false ? { name: path, setup: [] } : readOnlyOpening(path, readOnly);
+  return Connection.open(opening.name, options, [...opening.setup, "PRAGMA wal_autocheckpoint = 0", ...setup]);
 }
 
 /** VACUUM INTO takes an empty file as it is, and so its mode. */

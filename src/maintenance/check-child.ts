@@ -1,6 +1,7 @@
 // The process in which a file is checked: whatever its bytes do to the reader, the one that asked lives on.
 import { bindInput } from "../client/bound-statement.js";
 import { Connection } from "../client/connection.js";
+import { explainReadOnly, type ReadOnly, readOnlyOpening } from "../client/read-only.js";
 import { retryWhileBusy } from "../client/write-lock.js";
 import type { JournalOptions } from "../migrate/index.js";
 import type { Reader } from "./areas/area.js";
@@ -10,6 +11,7 @@ import { inspect, type Phase, toFinding } from "./inspect.js";
 /** What the process is asked, as JSON in its first argument; the key of an encrypted file is in its environment. */
 export interface CheckOrder {
   readonly path: string;
+  readonly readOnly: ReadOnly;
   readonly deep: boolean;
   readonly migrations: readonly JournalOptions[];
   readonly phases: readonly Phase[];
@@ -30,7 +32,9 @@ process.stdin.on("error", () => process.exit(1));
 process.stdin.resume();
 
 try {
-  const connection = await open(order.path);
+  const connection = await open(order).catch((error) => {
+    throw explainReadOnly(error, order.path, order.readOnly);
+  });
   const found = inspect({
     ...order,
     snapshot: (work) => inSnapshot(connection, work),
@@ -41,17 +45,17 @@ try {
   say({ finding: toFinding(error, "whether the file can be read") });
 }
 say({ hasEnded: true });
-// Without closing: the last one to close a database moves its log into it, and a damaged file is to stay as it is.
 process.stdout.write("", () => process.exit(0));
 
 function say(message: CheckMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
-async function open(path: string): Promise<Connection> {
+async function open({ path, readOnly }: CheckOrder): Promise<Connection> {
   const encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY;
   const options = { statementCacheSize: 50, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
-  const connection = Connection.open(path, options, ["PRAGMA wal_autocheckpoint = 0"]);
+  const { name, setup } = readOnlyOpening(path, readOnly);
+  const connection = Connection.open(name, options, [...setup, "PRAGMA wal_autocheckpoint = 0"]);
   await retryWhileBusy(
     () => connection.query("SELECT count(*) FROM sqlite_schema"),
     BUSY_TIMEOUT_MS,

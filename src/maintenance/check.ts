@@ -2,6 +2,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { guardProgress } from "../callbacks.js";
 import { parseLocalUrl } from "../client/file-url.js";
+import { readWithoutTrace } from "../client/read-without-trace.js";
 import { findMetadata, replicaAdvice } from "../client/remote/replica-files.js";
 import { transactionExecutor } from "../client-executor.js";
 import { StorageError } from "../errors.js";
@@ -83,16 +84,26 @@ export async function checkPath(path: string, target: CheckTarget, options: Chec
   if (unreadable !== undefined) {
     return toResult([findMetadata(path).length === 0 ? unreadable : forReplica(path, unreadable)]);
   }
+  const { migrations, encryptionKey } = target;
+  const findings = await readWithoutTrace(path, (readOnly) =>
+    findAll({ path, readOnly, deep, migrations }, { encryptionKey, signal }, onProgress),
+  );
+  const all = [...findings, ...describeLog(path)];
+  return toResult(findMetadata(path).length === 0 ? all : all.map((finding) => forReplica(path, finding)));
+}
+
+/** Has the file read by one process; by another from there on, where its bytes end that one. */
+async function findAll(
+  order: Omit<CheckOrder, "phases">,
+  options: ChildOptions,
+  onProgress: CheckOptions["onProgress"],
+): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (let phases: readonly Phase[] = PHASES; phases.length > 0; ) {
-    const { hasEnded, last, reason } = await runChild(
-      { path, deep, migrations: target.migrations, phases },
-      { encryptionKey: target.encryptionKey, signal },
-      (message) => {
-        if ("finding" in message) findings.push(message.finding);
-        if ("phase" in message) onProgress?.(message);
-      },
-    );
+    const { hasEnded, last, reason } = await runChild({ ...order, phases }, options, (message) => {
+      if ("finding" in message) findings.push(message.finding);
+      if ("phase" in message) onProgress?.(message);
+    });
     if (hasEnded) break;
     const what = last ?? "whether the file can be read";
     const message = `The process that read the file ended while checking ${what} (${reason}). The file is damaged: copy it with its -wal, then restore a backup, or save what can be read with \`holdfast salvage\``;
@@ -100,8 +111,7 @@ export async function checkPath(path: string, target: CheckTarget, options: Chec
     // What comes after it may be readable all the same.
     phases = last === undefined ? [] : PHASES.slice(PHASES.indexOf(last) + 1);
   }
-  const all = [...findings, ...describeLog(path)];
-  return toResult(findMetadata(path).length === 0 ? all : all.map((finding) => forReplica(path, finding)));
+  return findings;
 }
 
 /** A replica is fetched again, not restored. */

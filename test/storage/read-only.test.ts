@@ -1,15 +1,23 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
+import { createStorage, use } from "holdfast/memvid";
+import { openStories } from "holdfast/stories";
 import { describe, expect, test } from "vitest";
 import { runChild } from "../support/child.js";
 import { holdfast } from "../support/cli.js";
 import { rejection } from "../support/clients.js";
+import { canMount, withReadOnlyMount } from "../support/read-only-mount.js";
+import { runSql } from "../support/stock-sql.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
 
 const NOBODY = 65_534;
+const FORGET = [
+  "DELETE FROM __drizzle_migrations WHERE created_at = (SELECT max(created_at) FROM __drizzle_migrations)",
+  "PRAGMA wal_checkpoint(TRUNCATE)",
+];
 const isRoot = process.getuid?.() === 0;
 
 /** Written and closed by a process of its own, so that the file has no log and nothing has it open. */
@@ -63,7 +71,7 @@ describe("readOnly", () => {
     expect(await rejection(openStorage({ url: missing, readOnly: true }))).toMatchObject({ code: "NOT_FOUND" });
     expect(existsSync(join(db.dir, "folder"))).toBe(false);
     await filled(db);
-    execFileSync(process.execPath, ["-e", JOURNAL, db.path], { cwd: process.cwd() });
+    runSql(db.path, "PRAGMA journal_mode = DELETE");
     const before = stateOf(db);
     expect(await runChild("read-only", { options: { url: db.path, readOnly: true } })).toMatchObject({ count: 3 });
     expect(stateOf(db)).toBe(before);
@@ -72,7 +80,7 @@ describe("readOnly", () => {
   test("reads an older schema, and says which call needs a migration", async () => {
     await using db = await tempDatabase();
     await filled(db);
-    execFileSync(process.execPath, ["-e", FORGET, db.path], { cwd: process.cwd() });
+    runSql(db.path, ...FORGET);
     const before = stateOf(db);
     expect(await runChild("read-only", { options: { url: db.path, readOnly: true } })).toMatchObject({ count: 3 });
     const verified = await runChild("read-only", { options: { url: db.path, readOnly: true, migrate: "verify" } });
@@ -100,23 +108,47 @@ describe("readOnly", () => {
     expect(stateOf(db)).toBe(before);
   });
 
-  const canMount = isRoot && mounts();
   test.skipIf(!canMount)("reads on a mount that is read-only, and backs up from there", async () => {
     await using db = await tempDatabase();
     await using out = await tempDatabase();
     await filled(db);
-    const mount = join(out.dir, "mount");
-    mkdirSync(mount);
-    execFileSync("mount", ["--bind", db.dir, mount]);
-    try {
-      execFileSync("mount", ["-o", "remount,bind,ro", mount]);
-      const url = join(mount, "test.db");
-      const backup = join(out.dir, "copy.db");
-      const answer = await runChild("read-only", { options: { url, readOnly: "immutable" }, backup });
+    await withReadOnlyMount(db.dir, async (mount) => {
+      const options = { url: join(mount, "test.db"), readOnly: "immutable" };
+      const answer = await runChild("read-only", { options, backup: join(out.dir, "copy.db") });
       expect(answer).toMatchObject({ count: 3, found: 2, backup: true });
-    } finally {
-      execFileSync("umount", [mount]);
+    });
+  });
+
+  test("is an option of openStories, createStorage and memvid's use, and none of a folder of stories", async () => {
+    await using db = await tempDatabase();
+    {
+      await using storage = await openStorage(db.path);
+      await storage.memories.insert({ id: "m", content: "a zebra" });
+      await storage.stories.saveStory("s", { title: "t" });
     }
+    const stories = await openStories({ path: db.path, readOnly: true });
+    expect(await stories.loadStory("s")).toEqual({ title: "t" });
+    expect(await rejection(stories.saveStory("s", { title: "u" }))).toMatchObject({ code: "READONLY" });
+    await stories.close();
+    for (const backend of ["filesystem", stories.backend] as const) {
+      const refused = await rejection(openStories({ backend, path: join(db.dir, "folder"), readOnly: true }));
+      expect(refused).toMatchObject({ code: "NOT_SUPPORTED", message: expect.stringContaining("copyStories") });
+    }
+    expect(existsSync(join(db.dir, "folder"))).toBe(false);
+    const entries = await createStorage({ path: db.path, readOnly: true, strict: true });
+    expect(await entries.read("m")).toMatchObject({ content: "a zebra" });
+    const entry = { id: "n", type: "tool", content: "x", metadata: {}, createdAt: new Date() };
+    expect(await rejection(entries.write("n", entry))).toMatchObject({ code: "READONLY" });
+    await entries.close();
+    const memvid = await use("basic", db.path, { readOnly: true });
+    expect((await memvid.find("zebra")).total_hits).toBe(1);
+    await memvid.close();
+    const missing = join(db.dir, "none.db");
+    expect(await rejection(createStorage({ path: missing, readOnly: true, strict: true }))).toMatchObject({
+      code: "NOT_FOUND",
+    });
+    expect(await rejection(use("basic", missing, { mode: "auto", readOnly: true }))).toMatchObject({ code: "MV013" });
+    expect(existsSync(missing)).toBe(false);
   });
 
   test("is checked, and is an option of createClient", async () => {
@@ -133,21 +165,3 @@ describe("readOnly", () => {
     expect(readdirSync(db.dir)).toContain("test.db");
   });
 });
-
-const LIBSQL = `const { createRequire } = require("node:module");
-  const Database = createRequire(require.resolve("@libsql/client"))("libsql");
-  const db = new Database(process.argv[1]);`;
-const JOURNAL = `${LIBSQL} db.exec("PRAGMA journal_mode = DELETE"); process.exit(0)`;
-const FORGET = `${LIBSQL} db.exec("DELETE FROM __drizzle_migrations WHERE created_at = (SELECT max(created_at) FROM __drizzle_migrations)");
-  db.exec("PRAGMA wal_checkpoint(TRUNCATE)"); process.exit(0)`;
-
-function mounts(): boolean {
-  try {
-    execFileSync("sh", ["-c", "d=$(mktemp -d); mount --bind $d $d && umount $d; s=$?; rmdir $d; exit $s"], {
-      stdio: "ignore",
-    });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,5 +1,8 @@
+import { rm } from "node:fs/promises";
+import type { BackupResult } from "../../maintenance/backup.js";
+import type { Storage } from "../../storage.js";
 import type { CliCommand } from "../command.js";
-import { readOnlyFor, requireFile, withStorage } from "../target.js";
+import { withReadable } from "../target.js";
 import { toSize } from "../text.js";
 
 export const backupCommand: CliCommand = {
@@ -7,11 +10,14 @@ export const backupCommand: CliCommand = {
   summary: "copy the database to a new file, verified, while others read and write",
   example: "backup ./backups/app.db --url ./data/app.db",
   async run(context, { args }) {
-    requireFile(context);
-    return withStorage(context, { migrate: "skip", ...readOnlyFor(context) }, async (storage) => {
+    let made: BackupResult | undefined;
+    const copy = async (storage: Storage) => {
+      // The copy of a file that was changed at the same time.
+      if (made !== undefined) await rm(made.path);
       const result = await storage.backup(args[0]!, context.longCall());
-      context.output.result(result, () => context.output.line(`${result.path}  ${toSize(result.bytes)}`));
-      return 0;
-    });
+      made = result;
+      return () => context.output.result(result, () => context.output.line(`${result.path}  ${toSize(result.bytes)}`));
+    };
+    return withReadable(context, copy, { migrate: "skip" });
   },
 };

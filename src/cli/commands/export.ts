@@ -5,9 +5,10 @@ import { pipeline } from "node:stream/promises";
 import { StorageError } from "../../errors.js";
 import { AREAS } from "../../maintenance/areas/all.js";
 import type { ExportOptions } from "../../maintenance/export.js";
+import type { Storage } from "../../storage.js";
 import { parseOneOf } from "../arguments.js";
 import type { CliCommand } from "../command.js";
-import { withReadable } from "../target.js";
+import { fileOf, withReadable } from "../target.js";
 
 const CHUNK_CHARS = 256 * 1024;
 
@@ -19,9 +20,15 @@ export const exportCommand: CliCommand = {
     command.option("--out <file>", "a file that is made; without it, the lines go to standard output");
     command.option("--area <name>", "only this area", parseOneOf(AREAS.map(({ name }) => name)));
   },
-  run(context, { options }) {
+  async run(context, { options }) {
     const { out, area } = options as { out?: string; area?: ExportOptions["area"] };
-    return withReadable(context, async (storage) => {
+    const path = out === undefined ? undefined : resolve(out);
+    const temporary = `${path}.${process.pid}.partial`;
+    if (path !== undefined && existsSync(path)) throw taken(path);
+    let isRepeated = false;
+    const read = async (storage: Storage) => {
+      if (path === undefined && isRepeated) throw changedMeanwhile(fileOf(context)!);
+      isRepeated = true;
       const { onProgress, signal } = context.longCall();
       let records = 0;
       const lines = storage.export({
@@ -34,44 +41,56 @@ export const exportCommand: CliCommand = {
           if (out !== undefined || !process.stdout.isTTY) onProgress(progress);
         },
       });
-      if (out === undefined) {
+      if (path === undefined) {
         await pipeline(lines, process.stdout, { end: false });
-        context.output.end();
-        return 0;
+        return () => context.output.end();
       }
-      const path = resolve(out);
-      await writeWhole(path, lines);
-      context.output.result({ path, records }, () => context.output.line(`${path}  ${records} records`));
-      return 0;
-    });
+      await asFileErrors(path, () => writeAll(temporary, lines));
+      return async () => {
+        // The file appears once it is complete, and takes no other's place.
+        await asFileErrors(path, () => link(temporary, path));
+        context.output.result({ path, records }, () => context.output.line(`${path}  ${records} records`));
+      };
+    };
+    try {
+      return await withReadable(context, read);
+    } finally {
+      if (path !== undefined) await rm(temporary, { force: true });
+    }
   },
 };
 
-/** The file appears once it is complete, and takes no other's place. */
-async function writeWhole(path: string, lines: AsyncIterable<string>): Promise<void> {
-  const taken = new StorageError("EXISTS", `${path} exists already, and nothing is overwritten. Name another file`);
-  if (existsSync(path)) throw taken;
-  const temporary = `${path}.${process.pid}.partial`;
+async function writeAll(path: string, lines: AsyncIterable<string>): Promise<void> {
+  const file = await open(path, "w", 0o600);
   try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      for await (const chunk of inChunks(lines)) await file.write(chunk);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await link(temporary, path);
+    for await (const chunk of inChunks(lines)) await file.write(chunk);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function asFileErrors(path: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") throw taken;
+    if (code === "EEXIST") throw taken(path);
     if (code === "ENOENT" || code === "EACCES" || code === "EROFS" || code === "ENOTDIR") {
       throw new StorageError("CANNOT_OPEN", `Cannot write ${path}: ${message}`, { cause: error });
     }
     if (code === "ENOSPC") throw new StorageError("FULL", `No room for ${path}. Nothing was written`, { cause: error });
     throw error;
-  } finally {
-    await rm(temporary, { force: true });
   }
+}
+
+function taken(path: string): StorageError {
+  return new StorageError("EXISTS", `${path} exists already, and nothing is overwritten. Name another file`);
+}
+
+function changedMeanwhile(path: string): StorageError {
+  const message = `Another process opened and changed ${path} during the export, so its lines are not of one moment. Run it again, or use --out, which does so by itself`;
+  return new StorageError("BUSY", message, { retryable: true });
 }
 
 /** Fewer and larger writes than one a line. */

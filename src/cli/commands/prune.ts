@@ -1,9 +1,10 @@
 import { InvalidArgumentError } from "commander";
 import { AREAS } from "../../maintenance/areas/all.js";
-import type { PrunePolicy } from "../../maintenance/prune.js";
+import type { PrunePolicy, PruneResult } from "../../maintenance/prune.js";
+import type { Storage } from "../../storage.js";
 import { parseAge, parseBytes, parseCount, parseOneOf } from "../arguments.js";
-import type { CliCommand } from "../command.js";
-import { withExisting } from "../target.js";
+import type { CliCommand, CommandContext } from "../command.js";
+import { withExisting, withReadable } from "../target.js";
 import { toSize } from "../text.js";
 
 export const pruneCommand: CliCommand = {
@@ -22,23 +23,21 @@ export const pruneCommand: CliCommand = {
     if (olderThan === undefined && maxRows === undefined && maxBytes === undefined) {
       throw new InvalidArgumentError("Expected --older-than, --max-rows or --max-bytes.");
     }
-    return withExisting(context, async (storage) => {
-      const result = await storage.prune({
-        olderThan,
-        maxRows,
-        maxBytes,
-        area,
-        dryRun: dryRun === true,
-        project: context.project,
-        ...context.longCall(),
-      });
-      const { output } = context;
-      output.result(result, () => {
-        const rows = result.removed.map((one) => [one.project, one.area, String(one.rows)]);
-        if (rows.length > 0) output.table(["project", "area", "rows"], rows);
-        output.line(`${result.dryRun ? "would remove" : "removed"} ${toSize(result.bytes)} of content`);
-      });
-      return 0;
-    });
+    const limits = { olderThan, maxRows, maxBytes, area, project: context.project };
+    const prune = async (storage: Storage) => {
+      const result = await storage.prune({ ...limits, dryRun: dryRun === true, ...context.longCall() });
+      return () => show(context, result);
+    };
+    if (dryRun === true) return withReadable(context, prune);
+    (await withExisting(context, prune))();
+    return 0;
   },
 };
+
+function show({ output }: CommandContext, result: PruneResult): void {
+  output.result(result, () => {
+    const rows = result.removed.map((one) => [one.project, one.area, String(one.rows)]);
+    if (rows.length > 0) output.table(["project", "area", "rows"], rows);
+    output.line(`${result.dryRun ? "would remove" : "removed"} ${toSize(result.bytes)} of content`);
+  });
+}

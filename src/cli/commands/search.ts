@@ -16,19 +16,19 @@ export const searchCommand: CliCommand = {
       const { memories } = context.project === undefined ? storage : storage.project(context.project);
       const found = await memories.search(args[0]!, { limit, type });
       const results = found.map(({ memory: { embedding: _, ...memory }, ...rest }) => ({ ...rest, memory }));
-      context.output.result({ query: args[0], results }, () => {
-        context.output.table(
-          ["match", "type", "created", "id", "snippet"],
-          results.map(({ match, memory, snippet }) => [
-            match,
-            memory.type,
-            memory.createdAt.toISOString().slice(0, 16),
-            memory.id,
-            snippet,
-          ]),
-        );
-      });
-      return 0;
+      return () =>
+        context.output.result({ query: args[0], results }, () => {
+          context.output.table(
+            ["match", "type", "created", "id", "snippet"],
+            results.map(({ match, memory, snippet }) => [
+              match,
+              memory.type,
+              memory.createdAt.toISOString().slice(0, 16),
+              memory.id,
+              snippet,
+            ]),
+          );
+        });
     });
   },
 };

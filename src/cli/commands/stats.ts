@@ -13,21 +13,21 @@ export const statsCommand: CliCommand = {
       const all = await storage.projects();
       const projects = all.filter(({ project }) => context.project === undefined || project === context.project);
       const { output } = context;
-      output.result({ path, schemaVersion, fileBytes, walBytes, freePages, tables, projects }, () => {
-        output.table(
-          ["what", "value"],
-          [
-            ["path", path],
-            ["migrations", String(schemaVersion)],
-            ["file", toSize(fileBytes)],
-            ["log", toSize(walBytes)],
-            ["free pages", String(freePages)],
-            ...tables.map(({ table, rows }) => [`rows of ${table}`, String(rows)]),
-            ...projects.map(({ project, count }) => [`records of project ${project}`, String(count)]),
-          ],
-        );
-      });
-      return 0;
+      return () =>
+        output.result({ path, schemaVersion, fileBytes, walBytes, freePages, tables, projects }, () => {
+          output.table(
+            ["what", "value"],
+            [
+              ["path", path],
+              ["migrations", String(schemaVersion)],
+              ["file", toSize(fileBytes)],
+              ["log", toSize(walBytes)],
+              ["free pages", String(freePages)],
+              ...tables.map(({ table, rows }) => [`rows of ${table}`, String(rows)]),
+              ...projects.map(({ project, count }) => [`records of project ${project}`, String(count)]),
+            ],
+          );
+        });
     });
   },
 };

@@ -1,29 +1,30 @@
 import { status } from "../../migrate/index.js";
 import { OWN_MIGRATIONS } from "../../own-migrations.js";
+import type { Storage } from "../../storage.js";
 import type { CliCommand } from "../command.js";
-import { readOnlyFor, requireFile, withStorage } from "../target.js";
+import { withReadable } from "../target.js";
 
 export const statusCommand: CliCommand = {
   usage: "status",
   summary: "show which migrations are applied, pending, changed or unknown",
   example: "status --url ./data/app.db",
   async run(context) {
-    requireFile(context);
-    return withStorage(context, { migrate: "skip", ...readOnlyFor(context) }, async ({ client }) => {
+    const read = async ({ client }: Storage) => {
       const found = await status(client, OWN_MIGRATIONS);
       const { applied, pending, changed, unknown } = found;
-      context.output.result(found, () => {
-        context.output.table(
-          ["state", "migration"],
-          [
-            ...applied.map((tag) => ["applied", tag]),
-            ...changed.map((tag) => ["changed", tag]),
-            ...pending.map((tag) => ["pending", tag]),
-            ...unknown.map(({ hash, when }) => ["unknown", `${hash} of ${new Date(when).toISOString()}`]),
-          ],
-        );
-      });
-      return 0;
-    });
+      return () =>
+        context.output.result(found, () => {
+          context.output.table(
+            ["state", "migration"],
+            [
+              ...applied.map((tag) => ["applied", tag]),
+              ...changed.map((tag) => ["changed", tag]),
+              ...pending.map((tag) => ["pending", tag]),
+              ...unknown.map(({ hash, when }) => ["unknown", `${hash} of ${new Date(when).toISOString()}`]),
+            ],
+          );
+        });
+    };
+    return withReadable(context, read, { migrate: "skip" });
   },
 };

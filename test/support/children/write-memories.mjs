@@ -1,9 +1,9 @@
-// Stores a memory for each text, and closes.
+// Stores a memory for each text, and closes; with `keepsLog` it ends without closing, as a process does that is killed.
 import { openStorage } from "holdfast";
 
-const { url, contents } = JSON.parse(process.argv[2]);
+const { url, contents, keepsLog } = JSON.parse(process.argv[2]);
 const storage = await openStorage(url);
 for (const content of contents) await storage.memories.insert({ content });
-await storage.close();
+if (!keepsLog) await storage.close();
 console.log(JSON.stringify({ done: true }));
 process.exit(0);

@@ -1,0 +1,51 @@
+import { type BigIntStats, existsSync, statSync } from "node:fs";
+import { isOpenHere } from "./open-files.js";
+import type { ReadOnly } from "./read-only.js";
+
+/**
+ * Runs `read` on a file of which, and next to which, nothing is to be made or changed: not even the -shm and the empty
+ * -wal that SQLite makes for a reader. `read` opens the file as it is told, and closes it.
+ *
+ * A log that processes may be using is read with their locks. Where there is none to share, SQLite reads without locks;
+ * if the file was changed while it did, the result may be of two states, and `read` runs again with locks.
+ */
+export async function readWithoutTrace<T>(path: string, read: (readOnly: ReadOnly) => Promise<T>): Promise<T> {
+  const readOnly = leastIntrusive(path);
+  if (readOnly === true || readOnly === "keepsShm") return read(readOnly);
+  const files = readOnly === "privateLog" ? [path, `${path}-wal`] : [path];
+  const before = files.map(stateOf);
+  let outcome: { readonly value: T } | { readonly error: unknown };
+  try {
+    outcome = { value: await read(readOnly) };
+  } catch (error) {
+    outcome = { error };
+  }
+  const hasChanged = files.some((file, index) => stateOf(file) !== before[index]);
+  if (hasChanged) return read(withLocks(path));
+  if ("error" in outcome) throw outcome.error;
+  return outcome.value;
+}
+
+function leastIntrusive(path: string): ReadOnly {
+  if (existsSync(`${path}-shm`) && existsSync(`${path}-wal`)) return "keepsShm";
+  if ((stat(`${path}-wal`)?.size ?? 0n) > 0n) {
+    // Closing it there would take the locks of this process from the file.
+    return isOpenHere(path) || process.platform === "win32" ? true : "privateLog";
+  }
+  // What an open transaction of a rollback journal has written may not be read as if it were committed.
+  return existsSync(`${path}-journal`) ? true : "immutable";
+}
+
+function withLocks(path: string): ReadOnly {
+  return existsSync(`${path}-shm`) ? "keepsShm" : true;
+}
+
+/** What differs after every write. (Not `ctime`: SQLite sets the owner of a log that it opens as root.) */
+function stateOf(file: string): string {
+  const found = stat(file);
+  return found === undefined ? "" : [found.dev, found.ino, found.size, found.mtimeNs].join();
+}
+
+function stat(file: string): BigIntStats | undefined {
+  return statSync(file, { bigint: true, throwIfNoEntry: false });
+}
