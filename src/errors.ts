@@ -132,6 +132,12 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
 /** What another attempt may get past. A server's time-out of a transaction has undone the whole of it. */
 const RETRYABLE = new Set(["SQLITE_BUSY", "SQLITE_LOCKED", "ACQUIRE_TIMEOUT", "TRANSACTION_TIMEOUT"]);
 
+/** What a file lacks that an earlier version of the library has made, or a later one. */
+const OTHER_SCHEMA =
+  /no such (?:table: (?:main\.)?(?:memories|memory_embeddings|sessions|conversations?|conversation_\w+|messages|message_refs|graph_\w+|stories|story_\w+)$|column: (?:\w+\.)?sent_hash$)/;
+const OTHER_SCHEMA_ADVICE =
+  "The database is not of this version of Holdfast: `holdfast status` shows what it lacks, and `holdfast migrate`, or openStorage without `readOnly` and `migrate`, brings it up to date";
+
 const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   CONFLICT: "There is one already: choose another",
   FOREIGN_KEY: "Store what it refers to first",
@@ -143,6 +149,7 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   CORRUPT:
     "The file is damaged and was left as it is: copy it with its -wal, then restore a backup, or save what can be read with salvage() or `holdfast salvage`",
   NOT_A_DATABASE: "The file is not a database, or its encryption key is another one; it was left as it is",
+  MIGRATION_PENDING: OTHER_SCHEMA_ADVICE,
   CANNOT_OPEN: "Check that the folder exists and that this user may write to it",
 };
 
@@ -179,7 +186,8 @@ export function toStorageError(error: unknown): unknown {
   if (failure === undefined) return error;
   const constraint = constraintError(failure);
   if (constraint !== undefined) return constraint;
-  const code = BY_SQLITE_CODE[failure.code] ?? "SQL";
+  const isOtherSchema = OTHER_SCHEMA.test(failure.message) && !LOST_INDEX.test(failure.message);
+  const code = isOtherSchema ? "MIGRATION_PENDING" : (BY_SQLITE_CODE[failure.code] ?? "SQL");
   const advice = adviceFor(code, failure);
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
   const { outcome } = failure as { readonly outcome?: unknown };

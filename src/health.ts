@@ -1,11 +1,12 @@
 import { statSync } from "node:fs";
-import type { Client, Row } from "@libsql/client";
+import { type Client, LibsqlError, type Row } from "@libsql/client/sqlite3";
 import { getTableName, sql } from "drizzle-orm";
 import { LocalClient } from "./client/local-client.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { describePlace } from "./file-place.js";
 import { scalar } from "./repositories/executor.js";
 import { toStatement } from "./repositories/statements.js";
+import { tablesIn } from "./repositories/tables.js";
 import {
   conversationSummaries,
   conversations,
@@ -137,10 +138,14 @@ export async function readHealth(
     Object.assign(health, { schemaVersion, walBytes, freePages });
   });
   await attempt(async () => {
-    const counts = TABLES.map((table) => toStatement(sql`select count(*) from ${table}`));
-    for (const [index, count] of (await client.batch(counts, "read")).entries()) {
-      health.tables.push({ table: getTableName(TABLES[index]!), rows: Number(scalar(count)) });
+    const known = await tablesIn(client);
+    const present = TABLES.filter((table) => known.has(getTableName(table)));
+    const counts = present.map((table) => toStatement(sql`select count(*) from ${table}`));
+    for (const [index, count] of (counts.length === 0 ? [] : await client.batch(counts, "read")).entries()) {
+      health.tables.push({ table: getTableName(present[index]!), rows: Number(scalar(count)) });
     }
+    const missing = TABLES.map(getTableName).filter((name) => !known.has(name));
+    if (missing.length > 0) throw new LibsqlError(`no such table: ${missing[0]}`, "SQLITE_ERROR");
   });
   const fts = await attempt(async () => {
     const looks = FTS_TABLES.map(({ index }) => `(select rowid from ${index} where ${index} match 'holdfast' limit 1)`);

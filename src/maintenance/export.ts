@@ -7,7 +7,7 @@ import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectKeys, expectProject } from "../repositories/arguments.js";
 import { type ChangeArea, scalar } from "../repositories/executor.js";
 import { toStatement } from "../repositories/statements.js";
-import { selectAreas } from "./areas/all.js";
+import { areasIn, selectAreas } from "./areas/all.js";
 import type { Area, Reader } from "./areas/area.js";
 import type { MaintenanceContext } from "./context.js";
 
@@ -76,7 +76,8 @@ async function* linesOf(
   { project, onProgress, signal }: ExportOptions,
 ): AsyncGenerator<string> {
   const reader = transactionExecutor(transaction);
-  const counts = await count(reader, areas, project);
+  const present = await areasIn(reader, areas);
+  const counts = await count(reader, present, project);
   const header: ExportHeader = {
     format: EXPORT_FORMAT,
     version: EXPORT_VERSION,
@@ -87,7 +88,7 @@ async function* linesOf(
   let done = 0;
   onProgress?.({ phase: "records", done, total });
   yield `${JSON.stringify(header)}\n`;
-  for (const area of areas) {
+  for (const area of present) {
     for await (const records of area.pages(reader, project)) {
       signal?.throwIfAborted();
       for (const one of records) yield `${JSON.stringify({ area: area.name, ...one })}\n`;

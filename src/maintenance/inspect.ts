@@ -5,7 +5,7 @@ import { StorageError, toStorageError } from "../errors.js";
 import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
 import { scalar } from "../repositories/executor.js";
 import { toStatement } from "../repositories/statements.js";
-import { AREAS } from "./areas/all.js";
+import { AREAS, areasIn } from "./areas/all.js";
 import type { Reader } from "./areas/area.js";
 import type { Finding, FindingCode } from "./findings.js";
 import { compareWithContent, findContentIndexes } from "./full-text-check.js";
@@ -125,8 +125,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   async checksums(reader, { deep, onPhase }) {
     if (!deep) return [];
     const findings: Finding[] = [];
-    for (const area of AREAS) {
-      if (!(await hasTable(reader, area.name))) continue;
+    for (const area of await areasIn(reader, AREAS)) {
       const total = Number(scalar(await reader.execute(toStatement(sql`select count(*) from ${area.table}`))));
       let seen = 0;
       let found = 0;
@@ -217,9 +216,4 @@ const MIGRATION_CODES: ReadonlySet<string> = new Set([
 function asClient(reader: Reader): Client {
   const execute = (statement: string) => reader.execute({ sql: statement, args: [] });
   return { execute } as unknown as Client;
-}
-
-async function hasTable(reader: Reader, name: string): Promise<boolean> {
-  const query = sql`select count(*) from sqlite_schema where type = 'table' and name = ${name}`;
-  return Number(scalar(await reader.execute(toStatement(query)))) > 0;
 }

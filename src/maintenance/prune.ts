@@ -8,7 +8,7 @@ import { expectKeys, expectProject, toMillis } from "../repositories/arguments.j
 import type { ChangeArea } from "../repositories/executor.js";
 import { readAll } from "../repositories/read-all.js";
 import { toStatement } from "../repositories/statements.js";
-import { AREAS, selectAreas } from "./areas/all.js";
+import { AREAS, areasIn, selectAreas } from "./areas/all.js";
 import type { Area } from "./areas/area.js";
 import type { MaintenanceContext } from "./context.js";
 import { reclaimSpace, STEP_MS } from "./space.js";
@@ -166,7 +166,8 @@ function resolvePolicy(policy: PrunePolicy): Limits {
 
 /** Who has to go. Ranking every record may take a while, so it is done off the main thread where it can be. */
 async function plan(context: MaintenanceContext, policy: PrunePolicy, limits: Limits) {
-  const areas = policy.area === undefined ? AREAS.filter((area) => area.isPrunedByDefault) : selectAreas(policy.area);
+  const wanted = policy.area === undefined ? AREAS.filter((area) => area.isPrunedByDefault) : selectAreas(policy.area);
+  const areas = await areasIn(context.executor, wanted);
   const plans: { area: Area; candidates: Candidate[] }[] = [];
   for (const area of areas) {
     policy.signal?.throwIfAborted();

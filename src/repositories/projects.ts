@@ -1,4 +1,5 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
+import { type StorageError, toStorageError } from "../errors.js";
 import {
   conversationSummaries,
   conversations,
@@ -13,6 +14,7 @@ import { stories } from "../schema/stories.js";
 import { clearStatements as clearStoryStatements } from "../stories/libsql-extras.js";
 import { asStorageErrors, type ChangeArea, type Executor } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";
+import { tablesIn } from "./tables.js";
 
 /** The project of whoever names none. */
 export const DEFAULT_PROJECT = "default";
@@ -28,19 +30,35 @@ const visibleRecords = sql`(${conversations.deletedAt} is null) + max(0, min(${c
   select max(${messages.seq}) from ${messages} where ${messages.conversationRowId} = ${conversations.rowId}
 ), 0)) - ${conversations.prefixSeq})`;
 
+/** What each table adds to the count of its project. */
+const RECORDS: Readonly<Record<string, SQL>> = {
+  memories: sql`select ${memories.project}, 1 as records from ${memories} where ${memories.deletedAt} is null`,
+  sessions: sql`select ${sessions.project}, 1 as records from ${sessions}`,
+  conversations: sql`select ${conversations.project}, ${visibleRecords} as records from ${conversations}`,
+  stories: sql`select ${stories.project}, 1 as records from ${stories} where ${stories.deletedAt} is null`,
+  graph_nodes: sql`select ${graphNodes.project}, 1 as records from ${graphNodes}`,
+  graph_edges: sql`select ${graphEdges.project}, 1 as records from ${graphEdges}`,
+};
+
 export async function countProjects(executor: Executor): Promise<ProjectCount[]> {
-  const { rows } = await asStorageErrors(() =>
+  const count = (tables: readonly string[]) =>
     executor.execute(
       toStatement(sql`select project, sum(records) as count from (
-          select ${memories.project}, 1 as records from ${memories} where ${memories.deletedAt} is null
-          union all select ${sessions.project}, 1 from ${sessions}
-          union all select ${conversations.project}, ${visibleRecords} from ${conversations}
-          union all select ${stories.project}, 1 from ${stories} where ${stories.deletedAt} is null
-          union all select ${graphNodes.project}, 1 from ${graphNodes}
-          union all select ${graphEdges.project}, 1 from ${graphEdges}
+          ${sql.join(
+            tables.map((table) => RECORDS[table]!),
+            sql` union all `,
+          )}
         ) group by project having count > 0 order by count desc, project`),
-    ),
-  );
+    );
+  const { rows } = await asStorageErrors(async () => {
+    try {
+      return await count(Object.keys(RECORDS));
+    } catch (error) {
+      if ((toStorageError(error) as StorageError).code !== "MIGRATION_PENDING") throw error;
+      const known = await tablesIn(executor);
+      return count(Object.keys(RECORDS).filter((table) => known.has(table)));
+    }
+  });
   return rows.map((row) => ({ project: row[0] as string, count: Number(row[1]) }));
 }
 

@@ -1,5 +1,6 @@
 import { expectOneOf } from "../../options.js";
-import type { Area } from "./area.js";
+import { tablesIn } from "../../repositories/tables.js";
+import type { Area, Reader } from "./area.js";
 import { conversationArea } from "./conversations.js";
 import { graphArea } from "./graph.js";
 import { memoryArea } from "./memories.js";
@@ -18,4 +19,10 @@ export function selectAreas(name: string | undefined): readonly Area[] {
     AREAS.map((area) => area.name),
   );
   return AREAS.filter((area) => area.name === name);
+}
+
+/** Those whose records the database can hold: one of an earlier version lacks some. */
+export async function areasIn(reader: Reader, areas: readonly Area[]): Promise<readonly Area[]> {
+  const tables = await tablesIn(reader);
+  return areas.filter(({ mainTable }) => tables.has(mainTable));
 }

@@ -47,6 +47,8 @@ export interface Area {
   readonly name: ChangeArea;
   /** Whether `prune` reaches it where no area is named. */
   readonly isPrunedByDefault: boolean;
+  /** A table that every database with records of this area has. */
+  readonly mainTable: string;
   /** The table with one row, and the column `project`, for each line of an export. */
   readonly table: SQL;
   /** All records, or those of one project, deleted ones included; in pages, and in an order that can be stored. */

@@ -96,6 +96,7 @@ const storeSearchText = prepareStatement(
 export const conversationArea: Area = {
   name: "conversations",
   isPrunedByDefault: true,
+  mainTable: "conversations",
   table: sql`${c}`,
 
   async *pages(reader, project) {

@@ -56,6 +56,7 @@ export const graphArea: Area = {
   name: "graph",
   // What a graph says is said by all of it.
   isPrunedByDefault: false,
+  mainTable: "graph_nodes",
   table: sql`(select project from ${n} union all select project from ${e})`,
 
   async *pages(reader, projectName) {

@@ -53,6 +53,7 @@ const storeSearchText = prepareStatement(
 export const memoryArea: Area = {
   name: "memories",
   isPrunedByDefault: true,
+  mainTable: "memories",
   table: sql`${m}`,
 
   async *pages(reader, project) {

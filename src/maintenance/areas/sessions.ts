@@ -19,6 +19,7 @@ export const sessionArea: Area = {
   name: "sessions",
   // Small, and the frame of memories that stay: only asked for by name.
   isPrunedByDefault: false,
+  mainTable: "sessions",
   table: sql`${s}`,
 
   async *pages(reader, project) {

@@ -71,6 +71,7 @@ const existing = {
 export const storyArea: Area = {
   name: "stories",
   isPrunedByDefault: true,
+  mainTable: "stories",
   table: sql`(select project from ${s} union all select project from ${p} union all select project from ${q}
     union all select project from ${k})`,
 

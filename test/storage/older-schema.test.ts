@@ -1,0 +1,97 @@
+import { text } from "node:stream/consumers";
+import { openStorage, type Storage } from "holdfast";
+import { migrate } from "holdfast/migrate";
+import { expect, test } from "vitest";
+import { parseLocalUrl } from "../../src/client/file-url.js";
+import { openLocalClient } from "../../src/client/open-local.js";
+import { readJournal } from "../../src/migrate/journal.js";
+import { OWN_MIGRATIONS } from "../../src/own-migrations.js";
+import { rejection } from "../support/clients.js";
+import { tempDatabase } from "../support/temp.js";
+
+const JOURNAL = readJournal(OWN_MIGRATIONS.folder);
+
+/** Every call that reads. */
+const READS: Readonly<Record<string, (storage: Storage) => Promise<unknown>>> = {
+  stats: (storage) => storage.stats(),
+  projects: (storage) => storage.projects(),
+  export: (storage) => text(storage.export()),
+  "dry prune": (storage) => storage.prune({ maxRows: 0, dryRun: true }),
+  "memories.get": ({ memories }) => memories.get("m"),
+  "memories.list": ({ memories }) => memories.list(),
+  "memories.count": ({ memories }) => memories.count(),
+  "memories.search": ({ memories }) => memories.search("zebra"),
+  "memories.search of a part": ({ memories }) => memories.search("ebr"),
+  "memories.timeline": ({ memories }) => memories.timeline({ around: new Date() }),
+  "memories.findDuplicates": ({ memories }) => memories.findDuplicates(),
+  "memories.unembedded": ({ memories }) => memories.unembedded({ model: "m" }),
+  "memories.nearest": ({ memories }) => memories.nearest([1, 2], { model: "m" }),
+  "sessions.latest": ({ sessions }) => sessions.latest(3),
+  "conversations.get": ({ conversations }) => conversations.get("c"),
+  "conversations.list": ({ conversations }) => conversations.list(),
+  "conversations.messages": ({ conversations }) => conversations.messages("c"),
+  "conversations.window": ({ conversations }) => conversations.window("c"),
+  "conversations.search": ({ conversations }) => conversations.search("zebra"),
+  "conversations.summaries": ({ conversations }) => conversations.summaries(),
+  "graph.getNode": ({ graph }) => graph.getNode("n"),
+  "graph.findNodes": ({ graph }) => graph.findNodes(),
+  "graph.bfs": ({ graph }) => graph.bfs("n"),
+  "graph.pageRank": ({ graph }) => graph.pageRank(),
+  "stories.list": ({ stories }) => stories.listStories(),
+  "stories.load": ({ stories }) => stories.loadStory("s"),
+  "stories.search": ({ stories }) => stories.searchStories("zebra"),
+  "in a transaction": (storage) => storage.transaction((tx) => tx.stories.listStories(), { mode: "read" }),
+};
+
+test("a file of any earlier version is read as far as it goes, or says that it is to be migrated", async () => {
+  await using db = await tempDatabase();
+  const client = openLocalClient({ url: db.url }, parseLocalUrl(db.url)!);
+  const refused = new Set<string>();
+  try {
+    for (const [index, { tag }] of JOURNAL.entries()) {
+      await migrate(client, { ...OWN_MIGRATIONS, to: tag });
+      const options = index % 2 === 0 ? ({ readOnly: true } as const) : ({ migrate: "skip" } as const);
+      await using storage = await openStorage({ url: db.path, ...options });
+      for (const [name, read] of Object.entries(READS)) {
+        const error = await read(storage).then(
+          () => undefined,
+          (failure) => failure,
+        );
+        if (error === undefined || error.code === "NOT_FOUND") continue;
+        expect({ tag, name, code: error.code }).toEqual({ tag, name, code: "MIGRATION_PENDING" });
+        expect(error.message).toContain("holdfast migrate");
+        refused.add(`${tag.slice(0, 4)} ${name}`);
+      }
+      expect((await storage.health()).tables).toContainEqual({ table: "memories", rows: 0 });
+    }
+  } finally {
+    await client.close();
+  }
+  const always = ["stats", "projects", "dry prune", "export", "memories.search"];
+  expect([...refused].filter((one) => always.includes(one.slice(5)))).toEqual([]);
+});
+
+test('a file of a later version is MIGRATION_UNKNOWN with readOnly, and opens unlooked at with `migrate: "skip"`', async () => {
+  await using db = await tempDatabase();
+  {
+    await using storage = await openStorage(db.path);
+    await storage.memories.insert({ id: "m", content: "a zebra" });
+    await storage.client.execute(
+      `INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('${"f".repeat(64)}', ${Date.now()})`,
+    );
+  }
+  for (const options of [
+    {},
+    { migrate: "verify" },
+    { readOnly: true },
+    { readOnly: true, migrate: "verify" },
+  ] as const) {
+    const error = await rejection(openStorage({ url: db.path, ...options }));
+    expect(error).toMatchObject({ code: "MIGRATION_UNKNOWN" });
+  }
+  for (const readOnly of [false, true]) {
+    await using storage = await openStorage({ url: db.path, migrate: "skip", readOnly });
+    expect(await storage.memories.search("zebra")).toHaveLength(1);
+    expect((await storage.check()).findings).toMatchObject([{ code: "MIGRATION_UNKNOWN" }, { severity: "info" }]);
+  }
+});
