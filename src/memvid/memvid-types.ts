@@ -367,7 +367,7 @@ export interface LockWhoResult {
 export interface UseOptions {
   /** @default "open" */
   readonly mode?: "open" | "create" | "auto";
-  /** Refuses what writes. @default false */
+  /** Opens a file that is there, leaves it as it is, and refuses what writes. @default false */
   readonly readOnly?: boolean;
   /** Longest wait for another process's write, in ms. @default 5000 */
   readonly lockTimeoutMs?: number;

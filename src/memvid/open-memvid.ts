@@ -60,7 +60,7 @@ export const use = Object.assign(
 
 /** `verify` of the memory at `path`. */
 export function verifyMemvid(path: string | URL, options?: VerifyOptions): Promise<VerifyResult> {
-  return onFile(path, (memvid) => memvid.verify(options));
+  return onFile(path, (memvid) => memvid.verify(options), { readOnly: true });
 }
 
 /** `doctor` of the memory at `path`. */
@@ -68,8 +68,12 @@ export function doctorMemvid(path: string | URL, options?: DoctorOptions): Promi
   return onFile(path, (memvid) => memvid.doctor(options));
 }
 
-async function onFile<T>(path: string | URL, work: (memvid: Memvid) => Promise<T>): Promise<T> {
-  const memvid = await open(path);
+async function onFile<T>(
+  path: string | URL,
+  work: (memvid: Memvid) => Promise<T>,
+  options: UseOptions = {},
+): Promise<T> {
+  const memvid = await use("basic", path, options);
   try {
     return await work(memvid);
   } finally {
@@ -89,12 +93,14 @@ async function openMemvid(location: string | URL, kind = "basic", options: UseOp
     if (memoryId !== undefined) throw new NotSupportedError("A cloud memory (memoryId)");
     // The folder that the program is in may be another one when a sealed memory is opened again.
     const file = resolve(path);
-    if (mode === "open" && !existsSync(file)) {
+    if ((mode === "open" || readOnly) && !existsSync(file)) {
       throw new FileNotFoundError(`There is no file ${path}`, { path });
     }
     const maxContentChars = Number.MAX_SAFE_INTEGER;
     const memvid = new Memvid(path, readOnly, () =>
-      openStorage({ url: file, busyTimeoutMs: lockTimeoutMs, maxContentChars }).catch((error) => explain(error, file)),
+      openStorage({ url: file, readOnly, busyTimeoutMs: lockTimeoutMs, maxContentChars }).catch((error) =>
+        explain(error, file),
+      ),
     );
     return memvid.opened();
   });
@@ -116,6 +122,7 @@ function toUseOptions(apiKeyOrOptions: ApiKey | UseOptions | undefined, options:
   const isOptions =
     typeof apiKeyOrOptions === "object" &&
     apiKeyOrOptions !== null &&
-    Object.keys(apiKeyOrOptions).some((key) => USE_KEYS.includes(key));
+    // Keys of services are text; a name that is not known and has another value is a slip in an option.
+    Object.entries(apiKeyOrOptions).some(([key, value]) => USE_KEYS.includes(key) || typeof value !== "string");
   return isOptions ? (apiKeyOrOptions as UseOptions) : {};
 }

@@ -1,6 +1,6 @@
 import { StorageError } from "../errors.js";
 import { pathText } from "../locations.js";
-import { expectation, expectDuration, expectInteger, expectOneOf } from "../options.js";
+import { expectation, expectDuration, expectInteger, expectOneOf, expectReadOnly } from "../options.js";
 import { expectFunction, expectKeys } from "../repositories/arguments.js";
 import type { MemoryEntry } from "../repositories/memory-record.js";
 import { openStorage, type Storage } from "../storage.js";
@@ -138,10 +138,11 @@ export class SQLiteStorage implements StorageInterface {
   }
 
   #openFile(): Promise<Storage> {
-    const { path: url, busyTimeoutMs, compression: compressContents } = this.#options;
+    const { path: url, readOnly, busyTimeoutMs, compression: compressContents } = this.#options;
     // The content was cut already; what else is found in the file may be longer.
     const maxContentChars = Number.MAX_SAFE_INTEGER;
-    this.#storage ??= openStorage({ url, busyTimeoutMs, maxContentChars, compressContents }).catch((error: unknown) => {
+    const options = { url, readOnly, busyTimeoutMs, maxContentChars, compressContents };
+    this.#storage ??= openStorage(options).catch((error: unknown) => {
       this.#storage = undefined;
       throw error;
     });
@@ -189,6 +190,7 @@ export class SQLiteStorage implements StorageInterface {
 
 interface ResolvedOptions extends CapacityOptions {
   readonly path: string;
+  readonly readOnly: boolean | "immutable";
   readonly compression: boolean;
   readonly maxContentChars: number;
   readonly busyTimeoutMs: number;
@@ -198,6 +200,7 @@ interface ResolvedOptions extends CapacityOptions {
 
 const OPTION_KEYS = [
   "path",
+  "readOnly",
   "maxSize",
   "onFull",
   "compression",
@@ -210,7 +213,8 @@ const OPTION_KEYS = [
 function resolveOptions(options: StorageOptions): ResolvedOptions {
   expectKeys("createStorage", options, OPTION_KEYS);
   const path = pathText("path", options.path);
-  const { maxSize = Number.POSITIVE_INFINITY, compression = false, onError, strict = false } = options;
+  const { readOnly = false, maxSize = Number.POSITIVE_INFINITY, compression = false } = options;
+  const { onError, strict = false } = options;
   const { onFull = "refuse", maxContentChars = 1_000_000, busyTimeoutMs = 5_000 } = options;
   if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
   if (maxSize !== Number.POSITIVE_INFINITY) expectInteger("maxSize", maxSize, 1);
@@ -220,8 +224,9 @@ function resolveOptions(options: StorageOptions): ResolvedOptions {
   for (const [name, value] of Object.entries({ compression, strict })) {
     if (typeof value !== "boolean") throw new TypeError(expectation(name, "true or false", value));
   }
+  expectReadOnly(readOnly);
   if (onError !== undefined) expectFunction("onError", onError);
-  return { path, maxSize, onFull, compression, maxContentChars, busyTimeoutMs, strict, onError };
+  return { path, readOnly, maxSize, onFull, compression, maxContentChars, busyTimeoutMs, strict, onError };
 }
 
 /** Stores a batch in one transaction; resolves to the failure of each entry, or undefined. */

@@ -20,6 +20,8 @@ export interface StorageInterface {
 export interface StorageOptions {
   /** The file; made with its folder where there is none, never wiped. */
   readonly path: string | URL;
+  /** Opens a file that is there to read it only, as `openStorage` does; a write is a failure (`READONLY`). @default false */
+  readonly readOnly?: boolean | "immutable" | undefined;
   /**
    * Most bytes that the file may have; the log beside it, which is there while it is open, is not counted. A nearly empty
    * file needs up to 1 MiB, so of a smaller `maxSize` the contents are counted instead.

@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { StorageError } from "../errors.js";
 import { pathText, urlText } from "../locations.js";
 import { expectation, expectOneOf } from "../options.js";
 import { expectKeys, expectProject } from "../repositories/arguments.js";
 import { openStorage } from "../storage.js";
-import { dataFolder } from "../storage-options.js";
+import { dataFolder, type StorageOptions } from "../storage-options.js";
 import type { StoryBackend } from "./backend.js";
 import { FilesystemBackend } from "./filesystem/backend.js";
 import { resolveStoryOptions, type StoryOptions } from "./options.js";
@@ -18,6 +19,8 @@ export interface OpenStoriesOptions extends StoryOptions {
    * @default the database that `openStorage` finds; for files, `stories` in the data folder
    */
   readonly path?: string | URL | undefined;
+  /** Opens a database to read it only, as `openStorage` does; a folder has no such mode. @default false */
+  readonly readOnly?: StorageOptions["readOnly"];
   /** @default "default" */
   readonly project?: string | undefined;
   /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
@@ -26,7 +29,18 @@ export interface OpenStoriesOptions extends StoryOptions {
   readonly now?: (() => number) | undefined;
 }
 
-const KEYS = ["backend", "path", "project", "secret", "now", "cacheSize", "cacheBytes", "events", "historyLimit"];
+const KEYS = [
+  "backend",
+  "path",
+  "readOnly",
+  "project",
+  "secret",
+  "now",
+  "cacheSize",
+  "cacheBytes",
+  "events",
+  "historyLimit",
+];
 
 /**
  * Opens a service over a backend, which its `close` closes too. A backend of your own is initialized here.
@@ -37,12 +51,19 @@ const KEYS = ["backend", "path", "project", "secret", "now", "cacheSize", "cache
 export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
   expectKeys("openStories", options, KEYS);
   const { backend = "libsql", project = "default", secret = process.env.HOLDFAST_SECRET || undefined } = options;
-  const { now = Date.now, cacheSize, cacheBytes, events, historyLimit } = options;
+  const { readOnly = false, now = Date.now, cacheSize, cacheBytes, events, historyLimit } = options;
   const stories = resolveStoryOptions({ cacheSize, cacheBytes, events, historyLimit });
   const service = { cacheSize: stories.cacheSize, cacheBytes: stories.cacheBytes, events: stories.events };
   expectProject(project);
   const path = backend === "filesystem" ? pathText("path", options.path) : urlText(options.path);
   if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
+  if (readOnly !== false && backend !== "libsql" && backend !== "sqlite") {
+    const what = backend === "filesystem" ? "A folder of stories" : "A backend of your own";
+    throw new StorageError(
+      "NOT_SUPPORTED",
+      `${what} cannot be opened with \`readOnly\`. Open it without that option, or copy its stories into a database with copyStories and open that`,
+    );
+  }
   if (typeof backend === "object" && backend !== null) return initialized(new StoryService(backend, service));
   expectOneOf("backend", backend, ["libsql", "sqlite", "filesystem"]);
   if (backend === "filesystem") {
@@ -56,7 +77,7 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
       ),
     );
   }
-  const storage = await openStorage({ url: path, secret, now, stories });
+  const storage = await openStorage({ url: path, readOnly, secret, now, stories });
   const { backend: own } = storage.project(project).stories;
   return new StoryService(own, service, { close: () => storage.close() });
 }

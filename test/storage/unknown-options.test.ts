@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { checkFile, openStorage, restore } from "holdfast";
 import { createClient } from "holdfast/client";
-import { create, createStorage, FileLock, use } from "holdfast/memvid";
+import { create, createStorage, FileLock, open, use } from "holdfast/memvid";
 import { findMissingObjects, migrate, restoreMissingObjects, revert, status, verify } from "holdfast/migrate";
 import { Autosave, copyStories, openStories, StoryMigrations } from "holdfast/stories";
 import { describe, expect, test } from "vitest";
@@ -209,6 +209,25 @@ test.each([
   await using db = await tempDatabase();
   const message = await refusal(() => openStorage({ [slip]: db.path } as never));
   expect(message).toMatch(`Unknown option \`${slip}\` of openStorage: did you mean \`${right}\`? Known options: url, `);
+  expect(existsSync(db.path)).toBe(false);
+});
+
+test("every opener says that `readonly` is `readOnly`", async () => {
+  await using db = await tempDatabase();
+  const slip: Wrong = { readonly: true };
+  const openers: Record<string, () => unknown> = {
+    openStorage: () => openStorage({ url: db.url, ...slip }),
+    createClient: () => createClient({ url: db.url, ...slip }),
+    openStories: () => openStories({ path: db.path, ...slip }),
+    createStorage: () => createStorage({ path: db.path, ...slip }),
+    create: () => create(db.path, "basic", "key", slip),
+    open: () => open(db.path, "basic", slip),
+    use: () => use("basic", db.path, slip),
+  };
+  for (const [name, open] of Object.entries(openers)) {
+    expect(await refusal(open, name), name).toMatch("Unknown option `readonly`");
+    expect(await refusal(open, name), name).toMatch("did you mean `readOnly`?");
+  }
   expect(existsSync(db.path)).toBe(false);
 });
 

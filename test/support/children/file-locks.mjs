@@ -47,6 +47,20 @@ const CALLS = {
   "openStorage by URL": async (path) => [storageHandle(await openStorage(pathToFileURL(path).href))],
   "openStorage that verifies": async (path) => [storageHandle(await openStorage({ url: path, migrate: "verify" }))],
   "openStorage that skips": async (path) => [storageHandle(await openStorage({ url: path, migrate: "skip" }))],
+  "openStorage that only reads": async (path) => [await openStorage({ url: path, readOnly: true })],
+  "openStorage, immutable": async (path) => [await openStorage({ url: path, readOnly: "immutable" })],
+  "createClient that only reads": async (path) => {
+    const client = createClient({ url: pathToFileURL(path).href, readOnly: true });
+    await client.execute("SELECT count(*) FROM memories");
+    return [{ close: () => client.close() }];
+  },
+  "openStories that only reads": async (path) => [await openStories({ path, readOnly: true })],
+  "memvid use that only reads": async (path) => [memvidHandle(await memvid.use("basic", path, { readOnly: true }))],
+  "memvid createStorage that only reads": async (path) => {
+    const store = await memvid.createStorage({ path, readOnly: true, strict: true });
+    await store.stats();
+    return [{ close: () => store.close() }];
+  },
   "openStorage and close": async (path) => void (await (await openStorage(path)).close()),
   "openStorage by a symbolic link": async (path) => {
     const name = join(mkdtempSync(join(dirname(path), "link-")), "other.db");
@@ -99,6 +113,17 @@ const CALLS = {
     symlinkSync(path, name);
     await rejected(salvage(name, join(dirname(path), "salvaged.db")));
   },
+  "salvage with a key": async (path) => {
+    const destination = join(dirname(path), "salvaged.db");
+    await rejected(salvage(path, destination, { encryptionKey: "a key" }));
+  },
+  "salvage of a copy of it, and over it": async (path, storage) => {
+    const copy = join(dirname(path), "copies", "g.db");
+    await storage.backup(copy);
+    await salvage(copy, join(dirname(path), "salvaged.db"));
+    await rejected(salvage(copy, path));
+  },
+  "holdfast salvage": async (path) => void (await cli("salvage", path, join(dirname(path), "salvaged.db"))),
   backup: async (path, storage) => void (await storage.backup(join(dirname(path), "copies", "b.db"))),
   backups: async (path, storage) => void (await storage.backups(join(dirname(path), "copies"), { keep: 1 })),
   "restore of a backup of it": async (path, storage) => {
@@ -142,6 +167,8 @@ const CALLS = {
   "holdfast status": async (path) => void (await cli("status", "--url", path)),
   "holdfast migrate": async (path) => void (await cli("migrate", "--url", path)),
   "holdfast check": async (path) => void (await cli("check", "--url", path)),
+  "holdfast prune that is dry": async (path) =>
+    void (await cli("prune", "--max-rows", "1", "--dry-run", "--url", path)),
   "holdfast search": async (path) => void (await cli("search", "one", "--url", path)),
   "holdfast export": async (path) => void (await cli("export", "--out", `${path}.jsonl`, "--url", path)),
   "holdfast import of the file itself": async (path) => void (await cli("import", path, "--url", path)),
@@ -149,6 +176,12 @@ const CALLS = {
   "holdfast prune": async (path) => void (await cli("prune", "--max-rows", "1000", "--url", path)),
   "holdfast reindex": async (path) => void (await cli("reindex", "--url", path)),
   "holdfast restore": async (path) => void (await cli("restore", path, "--url", join(dirname(path), "restored.db"))),
+};
+// Salvage reads pages by itself, under whichever name.
+CALLS["salvage by a hard link"] = async (path) => {
+  const name = join(mkdtempSync(join(dirname(path), "link-")), "other.db");
+  linkSync(path, name);
+  await salvage(name, join(dirname(path), "salvaged.db")).catch(() => undefined);
 };
 // Opening a hard link under its own name is refused while the file is open under another one.
 CALLS["openStorage by a hard link"] = async (path) => {
