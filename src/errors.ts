@@ -166,10 +166,10 @@ const CONFLICT_ADVICE: Readonly<Record<string, string>> = {
   sessions: "There is a session of this id already: choose another id, or leave it out for a new one",
 };
 
-/** The triggers of a full-text table that is gone fail every write to the table behind it. */
-const LOST_INDEX = /no such table: (?:main\.)?\w+_fts\b/;
+/** The triggers that use a full-text table, or a scratch table, that is gone fail every write to the table behind it. */
+const LOST_INDEX = /no such table: (?:main\.)?\w+_(?:fts|replaced)\b/;
 const LOST_INDEX_ADVICE =
-  "The full-text index has been dropped: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
+  "A table of the full-text index has been dropped: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
 
 const DAMAGED_INDEX_ADVICE =
   "A full-text index is damaged, the records are not: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";

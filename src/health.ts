@@ -85,6 +85,12 @@ const FTS_TABLES = [
   { index: "story_search_fts", table: storySearch },
 ];
 
+/** Tables in which the triggers note rows that REPLACE removes. */
+const LOST_HELPERS = `select source || '_replaced' from (select column1 as source from (values ${FTS_TABLES.map(
+  ({ table }) => `('${getTableName(table)}')`,
+).join(", ")})) where exists (select 1 from sqlite_schema where name = source || '_fts_before_insert')
+  and not exists (select 1 from sqlite_schema where name = source || '_replaced')`;
+
 export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
   const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   const isFile = path !== undefined && path !== ":memory:";
@@ -153,6 +159,11 @@ export async function readHealth(
     const [, stale] = await client.batch([`select ${looks.join(", ")}`, `select ${stales.join(", ")}`], "read");
     const names = FTS_TABLES.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ index }) => index);
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
+  });
+  await attempt(async () => {
+    const { rows } = await client.execute(LOST_HELPERS);
+    const names = rows.map((row) => String(row[0]));
+    if (names.length > 0) throw new Error(`The table ${names.join(" and ")} is gone, so that writes fail: run reindex`);
   });
   // Last, so that it is the failure that is told.
   if (client instanceof LocalClient) await attempt(async () => client.assertInPlace());

@@ -10,7 +10,7 @@ export type FindingCode =
   | "CHECKSUM"
   /** The full-text index and the table behind it have come apart: searches miss or mistake records. */
   | "INDEX_STALE"
-  /** A trigger or full-text table that a migration made is gone. */
+  /** A trigger, or a table of the full-text index, that a migration made is gone. */
   | "OBJECT_MISSING"
   | "MIGRATION_PENDING"
   | "MIGRATION_CHANGED"

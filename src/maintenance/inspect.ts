@@ -105,8 +105,8 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     const findings: Finding[] = [];
     for (const set of migrations) {
       for (const { type, name, table } of await findMissingObjects(asClient(reader), set)) {
-        const what = type === "trigger" ? `The trigger ${name} of ${table}` : `The full-text table ${name}`;
-        const message = `${what} is gone, so that what it keeps in step goes stale or fails. Repair makes it again`;
+        const what = type === "trigger" ? `The trigger ${name} of ${table}` : `The table ${name}`;
+        const message = `${what} is gone, so that writes fail or an index goes stale. Repair makes it again`;
         findings.push({ code: "OBJECT_MISSING", severity: "error", message, repair: "triggers" });
       }
     }

@@ -12,7 +12,7 @@ import { guardMigrationLogger, type JournalOptions, type MigrateOptions, resolve
 import { probes } from "./run-script.js";
 import { readScript, type Script } from "./script.js";
 
-/** A trigger or full-text table that applied migrations made, and that the file has not got. */
+/** A trigger, full-text table or scratch table of triggers that applied migrations made, and that the file has not got. */
 export interface MissingObject {
   readonly type: "trigger" | "table";
   readonly name: string;
@@ -21,8 +21,8 @@ export interface MissingObject {
 }
 
 /**
- * The triggers and full-text tables that the applied migrations have made and the file lacks: a table rebuild by
- * another migrator drops triggers, and the full-text index then goes stale without an error. Changes nothing.
+ * The triggers, full-text tables and scratch tables that the applied migrations have made and the file lacks: a table
+ * rebuild by another migrator drops triggers, and the full-text index then goes stale without an error. Changes nothing.
  */
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
   const resolved = resolveJournalOptions("findMissingObjects", options);
@@ -76,6 +76,9 @@ export async function restoreMissingObjects(
   }
 }
 
+/** A DELETE of all rows; the condition keeps SQLite from taking the shortcut that counts no changes. */
+const EMPTIES = /\bDELETE\s+FROM\s+(["`]?\w+["`]?)\s*(?:WHERE\s+row_id\s+IS\s+NOT\s+NULL\s*)?;/gi;
+
 interface Comparison {
   readonly schema: readonly SchemaObject[];
   readonly missing: readonly SchemaObject[];
@@ -94,20 +97,31 @@ async function compare(
 /** Follows the text of the migrations; what stands on a table that is gone is not missed. */
 function missingFrom(schema: readonly SchemaObject[], applied: readonly Migration[]): SchemaObject[] {
   const objects = new LostObjects([]);
-  const indexes = new Map<string, SchemaObject>();
+  const made = new Map<string, SchemaObject>();
   for (const { statements } of applied.map((migration) => ddlOf(migration))) {
     for (const statement of statements) {
       objects.note(statement);
       const { ddl, sql } = statement;
-      if (ddl?.action === "drop" && ddl.type === "table") indexes.delete(fold(ddl.name));
-      if (ddl?.action === "create" && ddl.type === "table" && isFullText(sql)) {
-        indexes.set(fold(ddl.name), { type: "table", name: ddl.name, table: ddl.name, sql });
+      if (ddl?.action === "drop" && ddl.type === "table") made.delete(fold(ddl.name));
+      if (ddl?.action === "create" && ddl.type === "table") {
+        made.set(fold(ddl.name), { type: "table", name: ddl.name, table: ddl.name, sql });
       }
     }
   }
   const tables = new Set(schema.filter(({ type }) => type === "table").map(({ name }) => fold(name)));
-  const missing = [...indexes.values()].filter(({ name }) => !tables.has(fold(name)));
-  return [...missing, ...objects.lost(schema).filter(({ type }) => type === "trigger")];
+  const lost = objects.lost(schema).filter(({ type }) => type === "trigger");
+  const triggers = [...schema.filter(({ type }) => type === "trigger"), ...lost];
+  const missing = [...made.values()].filter(
+    ({ name, sql }) => !tables.has(fold(name)) && (isFullText(sql) || isScratch(name, triggers)),
+  );
+  return [...missing, ...lost];
+}
+
+/** Whether what a table holds lasts no longer than a statement, so that it may be made again: a trigger empties it. */
+function isScratch(name: string, triggers: readonly SchemaObject[]): boolean {
+  return triggers.some(({ sql }) =>
+    [...sql.matchAll(EMPTIES)].some(([, table]) => fold(table!.replace(/["`]/g, "")) === fold(name)),
+  );
 }
 
 const scripts = new Map<string, Script>();

@@ -136,6 +136,7 @@ const damages: [name: string, sql: string[], code: string, isQuick: boolean][] =
   ],
   ["a dropped trigger", ["DROP TRIGGER memories_fts_insert"], "OBJECT_MISSING", true],
   ["a dropped full-text table", ["DROP TABLE memories_fts"], "OBJECT_MISSING", true],
+  ["a dropped table of the triggers", ["DROP TABLE messages_replaced"], "OBJECT_MISSING", true],
   [
     "rows that refer to nothing",
     ["PRAGMA foreign_keys = OFF", "UPDATE memory_embeddings SET memory_row_id = 7777 WHERE row_id = 1"],
@@ -296,6 +297,29 @@ test("reindex makes a dropped full-text table again, without which writes say wh
   expect(await storage.memories.search("walrus")).toHaveLength(1);
   expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
 });
+
+test.each(["reindex", "openStorage"])(
+  "%s makes the tables again in which triggers note what is replaced",
+  async (how) => {
+    await using db = await tempDatabase();
+    await filled(db);
+    const storage = await openStorage(db.path);
+    const tables = ["memories", "messages", "story_search"].map((name) => `${name}_replaced`);
+    await storage.client.executeMultiple(tables.map((name) => `DROP TABLE ${name};`).join(" "));
+    const error = await rejection(storage.memories.insert({ content: "lost" }));
+    expect(error.message).toMatch(/reindex\(\)/);
+    const { ok, fts, lastError } = await storage.health();
+    expect([ok, fts]).toEqual([false, true]);
+    for (const name of tables) expect(lastError).toContain(name);
+    if (how === "reindex") await storage.reindex();
+    else await (await openStorage(db.path)).close();
+    await storage.memories.insert({ content: "a walrus" });
+    expect(await storage.memories.search("walrus")).toHaveLength(1);
+    expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+    expect((await storage.health()).ok).toBe(true);
+    await storage.close();
+  },
+);
 
 test("reindex mends index terms that are not those of the content", async () => {
   await using db = await tempDatabase();
