@@ -303,7 +303,7 @@ test.each(["reindex", "openStorage"])(
   async (how) => {
     await using db = await tempDatabase();
     await filled(db);
-    const storage = await openStorage(db.path);
+    let storage = await openStorage(db.path);
     const tables = ["memories", "messages", "story_search"].map((name) => `${name}_replaced`);
     await storage.client.executeMultiple(tables.map((name) => `DROP TABLE ${name};`).join(" "));
     const error = await rejection(storage.memories.insert({ content: "lost" }));
@@ -312,7 +312,10 @@ test.each(["reindex", "openStorage"])(
     expect([ok, fts]).toEqual([false, true]);
     for (const name of tables) expect(lastError).toContain(name);
     if (how === "reindex") await storage.reindex();
-    else await (await openStorage(db.path)).close();
+    else {
+      await storage.close();
+      storage = await openStorage(db.path);
+    }
     await storage.memories.insert({ content: "a walrus" });
     expect(await storage.memories.search("walrus")).toHaveLength(1);
     expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
