@@ -1,20 +1,29 @@
-import { randomInt } from "node:crypto";
+import { createHash, randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
 import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { StorageError } from "../errors.js";
+import { hasEnded, THIS_PROCESS } from "./process-identity.js";
 
 /** What a file system that has no links says. */
 export const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
-/** A half-made file that nobody has written to for this long was left by a killed process. */
+/** A half-made file of a process elsewhere that was not written to for this long was left by a killed one. */
 const STALE_MS = 24 * 60 * 60 * 1000;
 
 /** Threads of one process, and copies of the package in it, must not arrive at the same name. */
 let count = randomInt(2 ** 40);
 
+/** Where this process's id and start mean something: a host, a run of its kernel, a namespace of process ids. */
+const PLACE = createHash("sha256").update(`${THIS_PROCESS.host} ${THIS_PROCESS.machine}`).digest("hex").slice(0, 10);
+/** The end of a half-made file's name: who makes it, and what SQLite keeps beside it. The start is unknown on some systems. */
+const PARTIAL = /^\..+-(\d+)-(\d+)-([0-9a-f]{10})-\d+\.partial(\.source)?(-journal|-wal|-shm)?$/;
+/** The same of an earlier version, without the process's start. */
+const OLD_PARTIAL = /^\..+-\d+-\d+-\d+\.partial(\.source)?(-journal|-wal|-shm)?$/;
+
 /** The name under which a file is made before it gets the name `path`; in the same folder, hidden. */
 export function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}-${process.pid}-${Date.now()}-${count++}.partial`);
+  const { pid, start = "0" } = THIS_PROCESS;
+  return join(dirname(path), `.${basename(path)}-${pid}-${start}-${PLACE}-${count++}.partial`);
 }
 
 /** Removes a half-made file, with what SQLite keeps beside it while it writes. */
@@ -22,17 +31,29 @@ export async function removeTemporary(temporary: string): Promise<void> {
   for (const suffix of ["", "-journal", "-wal", "-shm"]) await rm(temporary + suffix, { force: true });
 }
 
-/** Removes what killed processes have left half-made for `path`, a day or longer ago. */
-export async function removeStale(path: string): Promise<void> {
-  const prefix = `.${basename(path)}-`;
-  const folder = dirname(path);
-  for (const name of await readdir(folder)) {
-    if (!name.startsWith(prefix) || !/^\d+-\d+-\d+\.partial(-journal|-wal|-shm)?$/.test(name.slice(prefix.length)))
-      continue;
+/**
+ * Removes what killed processes have left half-made in a folder: at once where this one can tell that its process has
+ * ended, else after a day without a write. Tells how many files that were. Nothing depends on it, so it never rejects.
+ */
+export async function removeStale(folder: string): Promise<number> {
+  let removed = 0;
+  for (const name of await readdir(folder).catch(() => [])) {
     const file = join(folder, name);
-    const found = await stat(file).catch(() => undefined);
-    if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) await rm(file, { force: true });
+    if (!(await isStale(file, name))) continue;
+    await rm(file, { force: true }).then(
+      () => removed++,
+      () => undefined,
+    );
   }
+  return removed;
+}
+
+async function isStale(file: string, name: string): Promise<boolean> {
+  const [, pid, start, place] = PARTIAL.exec(name) ?? [];
+  if (place === PLACE) return hasEnded({ pid: Number(pid), start: start === "0" ? undefined : start });
+  if (place === undefined && !OLD_PARTIAL.test(name)) return false;
+  const found = await stat(file).catch(() => undefined);
+  return found !== undefined && Date.now() - found.mtimeMs > STALE_MS;
 }
 
 /**

@@ -54,7 +54,7 @@ export async function backUp(
     const removeFolder = await makeFolder(dirname(path));
     const temporary = temporaryName(path);
     try {
-      await removeStale(path);
+      await removeStale(dirname(path));
       await copy(pool, temporary, options);
       options.signal?.throwIfAborted();
       assertFree(path);
@@ -85,6 +85,7 @@ export async function rotateBackups(
     const removeFolder = await makeFolder(folder);
     let own: string | undefined;
     try {
+      await removeKilled(folder);
       own = await claimFolder(folder, now);
       const made = await backUp(pool, join(own, file), rest);
       const removed = await removeOldest(folder, file, keep, made.path);
@@ -184,6 +185,11 @@ async function claimFolder(folder: string, now: () => number): Promise<string> {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
   }
+}
+
+/** Removes the unfinished backups of killed processes, with their folders. */
+async function removeKilled(folder: string): Promise<void> {
+  for (const own of await claimed(folder)) if ((await removeStale(own)) > 0) await removeEmpty(own);
 }
 
 async function removeOldest(folder: string, file: string, keep: number, newest: string): Promise<string[]> {

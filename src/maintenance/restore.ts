@@ -71,7 +71,7 @@ export async function restore(
     const removeFolder = await makeFolder(dirname(to));
     const temporary = temporaryName(to);
     try {
-      await removeStale(to);
+      await removeStale(dirname(to));
       await copyWhole(from, temporary, rest);
       await foldLog(temporary, encryptionKey);
       await verifyDatabase({ path: temporary, encryptionKey }, undefined, rest);

@@ -86,7 +86,7 @@ export async function salvage(path: string, destination: string, options: Salvag
     const removeFolder = await makeFolder(dirname(target));
     const temporary = temporaryName(target);
     try {
-      await removeStale(target);
+      await removeStale(dirname(target));
       const found = await run(source, temporary, encryptionKey || undefined, rest);
       await syncToDisk(temporary, "r+");
       rest.signal?.throwIfAborted();

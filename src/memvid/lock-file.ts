@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { link, mkdir, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { hasEnded, isOfThisHost } from "../client/process-identity.js";
 import { StorageError, type StorageErrorCode } from "../errors.js";
-import { hasEnded, isLeftover, isOfThisHost, type LockRecord, thisProcess } from "./lock-owner.js";
+import { isLeftover, type LockRecord, thisProcess } from "./lock-owner.js";
 
 /** What may have passed a moment later. */
 const TRANSIENT = new Set(["EMFILE", "ENFILE", "EAGAIN", "EINTR", "ENOMEM"]);

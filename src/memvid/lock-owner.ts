@@ -1,19 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, readlinkSync } from "node:fs";
-import { hostname } from "node:os";
+import { type ProcessIdentity, THIS_PROCESS } from "../client/process-identity.js";
 
 /** What a lock file says: the process that holds the lock, since when, and a token that no other lock ever had. */
-export interface LockRecord {
-  readonly pid: number;
-  readonly host: string;
+export interface LockRecord extends ProcessIdentity {
   /** Milliseconds since 1970, by the clock of `host`. */
   readonly since: number;
   /** 32 hexadecimal digits. */
   readonly token: string;
-  /** Which run of which kernel, and which world of process ids in it, where the platform tells. */
-  readonly machine?: string | undefined;
-  /** When the process started, in the platform's own unit, where it tells: process ids are used again. */
-  readonly start?: string | undefined;
   /** The thread of that process. */
   readonly run?: string | undefined;
 }
@@ -29,13 +22,9 @@ const shared = globalThis as { [KEY]?: OwnLocks };
 shared[KEY] ??= { run: randomBytes(8).toString("hex"), tokens: new Set() };
 const OWN: OwnLocks = shared[KEY];
 
-const MACHINE = readMachine();
-const HOST = hostname();
-const START = readProcess("self")?.start;
-
 /** This process, as its lock files describe it. */
-export function thisProcess(): Pick<LockRecord, "pid" | "host" | "machine" | "start" | "run"> {
-  return { pid: process.pid, host: HOST, machine: MACHINE, start: START, run: OWN.run };
+export function thisProcess(): ProcessIdentity & Pick<LockRecord, "run"> {
+  return { ...THIS_PROCESS, run: OWN.run };
 }
 
 /** Notes that a token is held, or asked for, from now on. */
@@ -50,50 +39,4 @@ export function forgetToken(token: string): void {
 /** Whether this thread has left the lock behind: its file could not be removed when it was given back. */
 export function isLeftover({ pid, run, token }: LockRecord): boolean {
   return pid === process.pid && run === OWN.run && !OWN.tokens.has(token);
-}
-
-/**
- * Whether the process can be asked after from here. Two containers may share a name, and a machine that was restarted
- * has its name still: what differs in `machine` is another host.
- */
-export function isOfThisHost({ host, machine }: LockRecord): boolean {
-  return host === HOST && (machine === undefined || MACHINE === undefined || machine === MACHINE);
-}
-
-/** Whether a process of this host has ended for certain; a new one with its id is not it. */
-export function hasEnded({ pid, start }: LockRecord): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: there is one, of another user.
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return true;
-  }
-  const found = readProcess(pid);
-  if (found === undefined) return false;
-  // A zombie runs no code any more; its parent just has not asked after it, and perhaps never will.
-  if (found.state === "Z" || found.state === "X") return true;
-  return start !== undefined && found.start !== start;
-}
-
-/** The state and start of a process, on Linux. */
-function readProcess(pid: number | "self"): { state: string; start: string } | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return fields.length < 20 ? undefined : { state: fields[0]!, start: fields[19]! };
-  } catch {
-    // No /proc, or the process ended meanwhile: nothing more is known than what kill said.
-    return undefined;
-  }
-}
-
-function readMachine(): string | undefined {
-  try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-    return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
-  } catch {
-    // Not Linux: the host's name has to do.
-    return undefined;
-  }
 }

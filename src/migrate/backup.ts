@@ -2,7 +2,7 @@ import { readdir, rm } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import type { Connection } from "../client/connection.js";
 import type { ConnectionPool } from "../client/connection-pool.js";
-import { makeFolder, placeFile, stamp, temporaryName } from "../client/file-steps.js";
+import { makeFolder, placeFile, removeStale, stamp, temporaryName } from "../client/file-steps.js";
 import { quoteName } from "../client/quote.js";
 import { snapshotFile } from "../client/snapshot.js";
 
@@ -36,6 +36,7 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, suffix:
   pool.assertInPlace();
   const temporary = temporaryName(join(folder, basename(path)));
   await makeFolder(folder);
+  await removeStale(folder);
   const locked = async (work: () => Promise<void>) => {
     await work();
     return true;

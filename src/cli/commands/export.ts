@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { link, open, rm } from "node:fs/promises";
-import { resolve } from "node:path";
+import { open, rm } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { asFileError, placeFile, removeStale, temporaryName } from "../../client/file-steps.js";
 import { StorageError } from "../../errors.js";
 import { AREAS } from "../../maintenance/areas/all.js";
 import type { ExportOptions } from "../../maintenance/export.js";
@@ -23,8 +24,8 @@ export const exportCommand: CliCommand = {
   async run(context, { options }) {
     const { out, area } = options as { out?: string; area?: ExportOptions["area"] };
     const path = out === undefined ? undefined : resolve(out);
-    const temporary = `${path}.${process.pid}.partial`;
-    if (path !== undefined && existsSync(path)) throw taken(path);
+    const temporary = path === undefined ? "" : temporaryName(path);
+    if (path !== undefined) await assertFree(path);
     let isRepeated = false;
     const read = async (storage: Storage) => {
       if (path === undefined && isRepeated) throw changedMeanwhile(fileOf(context)!);
@@ -48,7 +49,9 @@ export const exportCommand: CliCommand = {
       await asFileErrors(path, () => writeAll(temporary, lines));
       return async () => {
         // The file appears once it is complete, and takes no other's place.
-        await asFileErrors(path, () => link(temporary, path));
+        await asFileErrors(path, async () => {
+          if (!(await placeFile(temporary, path))) throw taken(path);
+        });
         context.output.result({ path, records }, () => context.output.line(`${path}  ${records} records`));
       };
     };
@@ -60,10 +63,18 @@ export const exportCommand: CliCommand = {
   },
 };
 
+async function assertFree(path: string): Promise<void> {
+  if (existsSync(path)) throw taken(path);
+  if (!existsSync(dirname(path))) {
+    throw new StorageError("CANNOT_OPEN", `Cannot write ${path}: there is no folder ${dirname(path)}. Make it first`);
+  }
+  await removeStale(dirname(path));
+}
+
 async function writeAll(path: string, lines: AsyncIterable<string>): Promise<void> {
   const file = await open(path, "w", 0o600);
   try {
-    for await (const chunk of inChunks(lines)) await file.write(chunk);
+    for await (const chunk of inChunks(lines)) await file.writeFile(chunk);
     await file.sync();
   } finally {
     await file.close();
@@ -74,13 +85,7 @@ async function asFileErrors(path: string, work: () => Promise<void>): Promise<vo
   try {
     await work();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") throw taken(path);
-    if (code === "ENOENT" || code === "EACCES" || code === "EROFS" || code === "ENOTDIR") {
-      throw new StorageError("CANNOT_OPEN", `Cannot write ${path}: ${message}`, { cause: error });
-    }
-    if (code === "ENOSPC") throw new StorageError("FULL", `No room for ${path}. Nothing was written`, { cause: error });
-    throw error;
+    throw asFileError(error, `Cannot write ${path}`);
   }
 }
 
