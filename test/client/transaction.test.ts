@@ -83,14 +83,13 @@ describe("a deferred transaction", () => {
     "that has read by %s fails with SQLITE_BUSY_SNAPSHOT at once when another connection has committed since",
     async (_what, read) => {
       // A PRAGMA that read did not count as a read: the snapshot was quietly exchanged for a newer one.
-      await using it = await open();
+      // A call that waited for the lock would wait longer than the test may take.
+      await using it = await open({ busyTimeoutMs: 600_000 });
       const tx = await it.client.transaction("deferred");
       await tx.execute(read);
       it.other.exec("PRAGMA user_version = 5; INSERT INTO t VALUES (1)");
-      const start = performance.now();
       const error = await rejection(tx.execute("INSERT INTO t VALUES (2)"));
       expect(error).toMatchObject({ code: "SQLITE_BUSY", extendedCode: "SQLITE_BUSY_SNAPSHOT", rawCode: 517 });
-      expect(performance.now() - start).toBeLessThan(1000);
       // It still reads what it saw, and is to be rolled back and run again as a whole.
       expect((await tx.execute("SELECT count(*) FROM t")).rows[0]![0]).toBe(1);
       await tx.rollback();
