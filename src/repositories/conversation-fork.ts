@@ -68,7 +68,7 @@ export function insertConversationStatement(
     ...from,
     ALL_VISIBLE,
     createdAt,
-    now(),
+    Math.max(createdAt, now()),
   ]);
 }
 

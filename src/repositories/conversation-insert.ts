@@ -28,7 +28,7 @@ const placeholder = sql.placeholder;
 const insertRows = prepareStatement(sql`insert into ${c}
   (project, id, title, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
   select ${placeholder("project")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${ALL_VISIBLE},
-    value ->> 4, ${placeholder("now")} from ${jsonRows("rows")}`);
+    value ->> 4, max(value ->> 4, ${placeholder("now")}) from ${jsonRows("rows")}`);
 
 /** Messages of many new conversations: each row ends with the id of its conversation and its seq there. */
 const insertMessages = prepareStatement(sql`insert into ${m} (${messageColumnNames})
@@ -52,7 +52,7 @@ export function toNewDraft(context: RepositoryContext, input: NewConversation): 
 }
 
 /** The record of a draft that has just been stored. */
-export function draftToConversation(project: string, draft: NewDraft, updatedAt: Date): Conversation {
+export function draftToConversation(project: string, draft: NewDraft, now: Date): Conversation {
   const { id, title, tags, metadata, createdAt, messages } = draft;
   return {
     id,
@@ -63,7 +63,7 @@ export function draftToConversation(project: string, draft: NewDraft, updatedAt:
     messageCount: messages.length,
     forkedFrom: null,
     createdAt: new Date(createdAt),
-    updatedAt,
+    updatedAt: new Date(Math.max(createdAt, now.getTime())),
     deletedAt: null,
   };
 }

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { ALL_VISIBLE, conversationSummaries, conversations, messageRefs, messages } from "../schema/conversations.js";
 import { type Executor, type RepositoryContext, scalar } from "./executor.js";
-import { prepareStatement, type Statement, set } from "./statements.js";
+import { prepareStatement, type Statement, set, touch } from "./statements.js";
 
 const c = conversations;
 const m = messages;
@@ -10,11 +10,11 @@ const isId = sql`${c.project} = ${placeholder("project")} and ${c.id} = ${placeh
 const isRow = sql`${c.rowId} = ${placeholder("rowId")} and +${c.project} = ${placeholder("project")}`;
 
 const softDelete = prepareStatement(
-  sql`update ${c} set ${set(c.deletedAt, placeholder("now"))}, ${set(c.updatedAt, placeholder("now"))}
+  sql`update ${c} set ${touch(c.deletedAt, c.createdAt)}, ${touch(c.updatedAt, c.createdAt)}
     where ${isId} and ${c.deletedAt} is null returning row_id`,
 );
 const undelete = prepareStatement(
-  sql`update ${c} set ${set(c.deletedAt, null)}, ${set(c.updatedAt, placeholder("now"))}
+  sql`update ${c} set ${set(c.deletedAt, null)}, ${touch(c.updatedAt, c.createdAt)}
     where ${isId} and ${c.deletedAt} is not null and ${c.purgedAt} is null returning row_id`,
 );
 const empty = prepareStatement(

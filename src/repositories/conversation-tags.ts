@@ -7,7 +7,7 @@ import { toTags } from "./conversation-record.js";
 import { updateMessageRow } from "./conversation-update.js";
 import type { Executor, RepositoryContext } from "./executor.js";
 import { parseList } from "./json.js";
-import { prepareStatement, set } from "./statements.js";
+import { prepareStatement, set, touch } from "./statements.js";
 
 /** How many conversations and messages carry a tag. */
 export interface TagCount {
@@ -23,7 +23,7 @@ const isLive = sql`${c.project} = ${placeholder("project")} and ${c.id} = ${plac
 
 const selectTags = prepareStatement(sql`select ${c.tags} from ${c} where ${isLive}`);
 const updateTags = prepareStatement(
-  sql`update ${c} set ${set(c.tags, placeholder("tags"))}, ${set(c.updatedAt, placeholder("now"))} where ${isLive}`,
+  sql`update ${c} set ${set(c.tags, placeholder("tags"))}, ${touch(c.updatedAt, c.createdAt)} where ${isLive}`,
 );
 const selectCounts = prepareStatement(sql`select ${t.tag}, count(*) from ${t}
   join ${c} on ${c.rowId} = ${t.conversationRowId} left join ${m} on ${m.rowId} = ${t.messageRowId}

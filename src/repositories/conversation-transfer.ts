@@ -65,7 +65,8 @@ const insertRef =
   prepareStatement(sql`insert or ignore into ${r} (project, message_row_id, kind, target, score, created_at)
   select ${m.project}, ${m.rowId}, ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")}, ${placeholder("now")}
   from ${m} where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`);
-const setUpdated = prepareStatement(sql`update ${c} set ${set(c.updatedAt, placeholder("updatedAt"))}
+const setUpdated =
+  prepareStatement(sql`update ${c} set ${set(c.updatedAt, sql`max(${c.createdAt}, ${placeholder("updatedAt")})`)}
   where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")}`);
 /** The conversation whose own message this is, whatever has become of it. */
 const selectWriter =

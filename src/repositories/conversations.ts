@@ -55,7 +55,7 @@ import { updateMessageRow } from "./conversation-update.js";
 import { readWindow, resolveWindowOptions, type WindowOptions } from "./conversation-window.js";
 import { decodeCursor, encodeCursor, type Page } from "./cursor.js";
 import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext } from "./executor.js";
-import { prepareStatement, set } from "./statements.js";
+import { prepareStatement, set, touch } from "./statements.js";
 
 export interface ListMessagesOptions {
   /** Only those after this `seq`. */
@@ -74,7 +74,7 @@ const selectMany = prepareStatement(sql`select ${conversationColumns} from ${c}
   and ${c.id} in (select value from json_each(${sql.placeholder("ids")}))`);
 const updateRow = prepareStatement(sql`update ${c} set ${set(c.title, sql.placeholder("title"))},
   ${set(c.tags, sql.placeholder("tags"))}, ${set(c.metadata, sql.placeholder("metadata"))},
-  ${set(c.updatedAt, sql.placeholder("now"))}
+  ${touch(c.updatedAt, c.createdAt)}
   where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.deletedAt} is null`);
 
 export interface UpdateMessageOptions {

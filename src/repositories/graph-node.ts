@@ -6,7 +6,7 @@ import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonTe
 import type { RepositoryContext } from "./executor.js";
 import { newId } from "./ids.js";
 import { parseObject } from "./json.js";
-import { inParts, jsonRows, list, prepareStatement, type Statement, set } from "./statements.js";
+import { inParts, jsonRows, list, prepareStatement, type Statement, set, touch } from "./statements.js";
 
 /** A node of a graph. */
 export interface GraphNode {
@@ -79,14 +79,15 @@ export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput): 
   expectWord("kind", kind);
   expectWord("name", name, MAX_NODE_NAME_CHARS);
   const now = context.now();
+  const created = createdAt === undefined ? now : toMillis("createdAt", createdAt);
   return {
     id,
     kind,
     name,
     data: toJsonText("data", repair(data)),
     labels: toLabels(repair(labels)),
-    createdAt: createdAt === undefined ? now : toMillis("createdAt", createdAt),
-    updatedAt: now,
+    createdAt: created,
+    updatedAt: Math.max(created, now),
   };
 }
 
@@ -134,7 +135,7 @@ const upsertRow = prepareStatement(sql`insert into ${n} (project, id, kind, name
   values (${project}, ${sql.placeholder("id")}, ${sql.placeholder("kind")}, ${sql.placeholder("name")},
     ${sql.placeholder("data")}, ${sql.placeholder("createdAt")}, ${sql.placeholder("updatedAt")})
   on conflict (project, id) do update set kind = excluded.kind, name = excluded.name, data = excluded.data,
-    updated_at = excluded.updated_at`);
+    updated_at = max(created_at, excluded.updated_at)`);
 const insertLabels = prepareStatement(sql`insert into ${l} (project, node_row, label)
   select ${project}, ${n.rowId}, pair.value ->> 1 from ${jsonRows("pairs")} as pair
   cross join ${n} on ${n.project} = ${project} and ${n.id} = pair.value ->> 0`);
@@ -146,7 +147,7 @@ const updateRow = prepareStatement(
     set(n.kind, sql`coalesce(${sql.placeholder("kind")}, ${n.kind})`),
     set(n.name, sql`coalesce(${sql.placeholder("name")}, ${n.name})`),
     set(n.data, sql`coalesce(${sql.placeholder("data")}, ${n.data})`),
-    set(n.updatedAt, sql.placeholder("now")),
+    touch(n.updatedAt, n.createdAt),
   ])} where ${isNode}`,
 );
 

@@ -51,7 +51,7 @@ import {
   updateNodeStatements,
 } from "./graph-node.js";
 import { readAll } from "./read-all.js";
-import { all, inParts, prepareStatement, type Statement, toStatement } from "./statements.js";
+import { all, inParts, prepareStatement, type Statement, toStatement, touch } from "./statements.js";
 
 export interface FindNodesOptions extends GraphNodeFilter {
   /** @default 50 */
@@ -86,7 +86,7 @@ const deleteLabel = prepareStatement(
 );
 /** After a change of the labels alone; nothing where that changed nothing. */
 const touchNode = prepareStatement(
-  sql`update ${n} set updated_at = ${sql.placeholder("now")} where ${isNode} and changes() > 0`,
+  sql`update ${n} set ${touch(n.updatedAt, n.createdAt)} where ${isNode} and changes() > 0`,
 );
 const countKinds = prepareStatement(sql`select ${n.kind}, count(*) from ${n} where ${n.project} = ${placeholder}
   group by ${n.kind} order by 2 desc, 1`);
@@ -132,10 +132,10 @@ async function addNodesOver(
   const { known, settled } = await asStorageErrors(() =>
     context.executor.atomically(async (locked) => {
       const known = await findNodesById(context, locked, drafts);
-      const settled = settleConflicts(drafts, onConflict, known, (draft, { createdAt }) => ({
-        ...draft,
-        createdAt: Number(createdAt),
-      }));
+      const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) => {
+        const createdAt = Number(earlier.createdAt);
+        return { ...draft, createdAt, updatedAt: Math.max(createdAt, draft.updatedAt) };
+      });
       const isNew = ({ id }: NodeDraft) => !known.has(id);
       const changed = [...settled.values()];
       const statements = [

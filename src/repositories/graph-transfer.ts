@@ -205,7 +205,7 @@ function toImportedNode(context: RepositoryContext, input: GraphNodeInput & { up
   const toDate = (time: unknown) => (typeof time === "string" ? new Date(time) : time);
   const draft = toNodeDraft(context, { ...input, createdAt: toDate(input.createdAt) as Date | undefined });
   if (input.updatedAt === undefined) return draft;
-  return { ...draft, updatedAt: toMillis("updatedAt", toDate(input.updatedAt)) };
+  return { ...draft, updatedAt: Math.max(draft.createdAt, toMillis("updatedAt", toDate(input.updatedAt))) };
 }
 
 function invalidLine(line: number, cause: unknown): StorageError {

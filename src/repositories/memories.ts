@@ -29,6 +29,7 @@ import {
 } from "./memory-embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./memory-filter.js";
 import {
+  createdThen,
   derivedColumns,
   draftToMemory,
   embeddingStatements,
@@ -59,7 +60,7 @@ import {
 } from "./memory-search.js";
 import { expectStill, hasMoved, withoutLock } from "./optimistic.js";
 import { readAll } from "./read-all.js";
-import { all, inParts, list, prepareStatement, type Statement, set, toStatement } from "./statements.js";
+import { all, inParts, list, prepareStatement, type Statement, set, toStatement, touch } from "./statements.js";
 
 export interface ListMemoriesOptions extends MemoryFilter {
   /** @default 50 */
@@ -110,15 +111,15 @@ const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWith
   and ${m.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${m.rowId}`);
 const softDelete = prepareStatement(
   sql`update ${m} set ${list([
-    set(m.deletedAt, sql.placeholder("now")),
-    set(m.updatedAt, sql.placeholder("now")),
+    touch(m.deletedAt, m.createdAt),
+    touch(m.updatedAt, m.createdAt),
     set(m.searchText, ""),
   ])} where ${isId} and ${isLive}`,
 );
 const undelete = prepareStatement(
   sql`update ${m} set ${list([
     set(m.deletedAt, null),
-    set(m.updatedAt, sql.placeholder("now")),
+    touch(m.updatedAt, m.createdAt),
     set(m.searchText, sql.placeholder("searchText")),
   ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
 );
@@ -194,7 +195,7 @@ export class MemoryRepository {
         return { action: "insert", draft } as const;
       }
       const createdAt = known.createdAt.getTime();
-      const replacement: MemoryDraft = { ...draft, createdAt };
+      const replacement = createdThen(draft, known.createdAt);
       const isStill = this.#isStill(id, sql`${m.createdAt} = ${createdAt}`);
       await executor.batch([isStill, ...this.#replaceStatements(replacement, true)]);
       return { action: "update", draft: replacement } as const;
@@ -483,10 +484,9 @@ export class MemoryRepository {
           locked,
           drafts.map(({ id }) => id),
         );
-        const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) => ({
-          ...draft,
-          createdAt: Number(earlier.createdAt),
-        }));
+        const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) =>
+          createdThen(draft, new Date(earlier.createdAt)),
+        );
         await this.#storeEach(
           [...settled.values()],
           (draft) =>

@@ -136,6 +136,7 @@ export function toDraft(context: RepositoryContext, input: MemoryInput, id = inp
   expectText("source", source, 1000, 0);
   expectText("content", content, context.maxContentChars);
   const now = context.now();
+  const created = createdAt === undefined ? now : toMillis("createdAt", createdAt);
   return {
     id: id ?? newId(),
     sessionId,
@@ -143,8 +144,8 @@ export function toDraft(context: RepositoryContext, input: MemoryInput, id = inp
     source,
     content,
     metadata: toJsonText("metadata", metadata),
-    createdAt: createdAt === undefined ? now : toMillis("createdAt", createdAt),
-    updatedAt: now,
+    createdAt: created,
+    updatedAt: Math.max(created, now),
     embedding: toEmbedding(input.embedding, input.embeddingModel, input.embeddingVersion),
   };
 }
@@ -207,6 +208,12 @@ export function insertStatements(context: RepositoryContext, draft: MemoryDraft)
 /** A content in the form that the storage keeps it in. */
 export function storedContent({ compressContents }: RepositoryContext, content: string): string | Uint8Array {
   return compressContents ? packContent(content) : content;
+}
+
+/** The draft of what replaces a memory, whose time of creation stays. */
+export function createdThen(draft: MemoryDraft, createdAt: Date): MemoryDraft {
+  const created = createdAt.getTime();
+  return { ...draft, createdAt: created, updatedAt: Math.max(created, draft.updatedAt) };
 }
 
 /** Whether making the index terms of a draft takes a while. */

@@ -101,7 +101,7 @@ export class SessionRepository {
     return drafts.map(({ session }) => session);
   }
 
-  /** Ends a session, with a summary where one is given. Undefined when unknown. */
+  /** Ends a session, now but never before it started, with a summary where one is given. Undefined when unknown. */
   async end(id: string, summary?: string): Promise<Session | undefined> {
     expectText("id", id, MAX_NAME_CHARS);
     const { project, now, repair } = this.#context;
@@ -136,12 +136,15 @@ export class SessionRepository {
     throw new StorageError("NOT_FOUND", `No session ${JSON.stringify(id)} ${where}`);
   }
 
-  /** The sessions started last, newest first. */
+  /** The sessions started last by their `startedAt`, newest first; of equal times the one stored last comes first. */
   async latest(limit = 50): Promise<Session[]> {
     return (await this.list({ limit })).items;
   }
 
-  /** The newest session that has not ended. */
+  /**
+   * The session that `latest` lists first of those that have not ended. The order is that of the clock: after it was set
+   * back, a session that was started before with a later `startedAt` stays the newest until it ends.
+   */
   async active(): Promise<Session | undefined> {
     const { rows } = await this.#execute(
       toStatement(sql`select ${columns} from ${s} where ${s.project} = ${this.#context.project} and ${s.endedAt} is null

@@ -90,6 +90,11 @@ export function set(column: AnyColumn, value: unknown): SQL {
   return sql`${sql.identifier(column.name)} = ${value}`;
 }
 
+/** `updated = now`, but never before the record was created: a clock may be set back, or be that of another machine. */
+export function touch(updatedAt: AnyColumn, createdAt: AnyColumn): SQL {
+  return set(updatedAt, sql`max(${createdAt}, ${sql.placeholder("now")})`);
+}
+
 /** Expressions with commas between. */
 export function list(parts: readonly (SQL | AnyColumn)[]): SQL {
   return sql.join([...parts], sql`, `);

@@ -330,7 +330,9 @@ export class LibsqlBackend extends TextBackend {
   /** Writes what a story is to become, in place of what is `known` of it. */
   async #store(executor: Executor, known: Known | undefined, next: Next): Promise<SavedStory> {
     const { project } = this.#context;
-    const { id, title, tags, size, revision, contentRowId, createdAt, updatedAt } = next;
+    const { id, title, tags, size, revision, contentRowId, createdAt } = next;
+    // The clock may have been set back.
+    const updatedAt = Math.max(createdAt, next.updatedAt);
     const titleIsOwn = next.titleIsOwn ? 1 : 0;
     const json = JSON.stringify(tags);
     const checksum = checksumOf([

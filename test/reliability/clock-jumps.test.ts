@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { openStories } from "../../src/stories/index.js";
 import { type Random, seededRandom } from "../support/random.js";
@@ -141,4 +142,89 @@ test("stories count their revisions on, and keep them in order, whatever the clo
     expect(await service.loadStory("a")).toEqual({ text: "15" });
     await service.close();
   }
+});
+
+test("nothing is updated, deleted or ended before it was created, whatever the clock and an import say", async () => {
+  let time = START;
+  await using t = await tempFileStorage({ now: () => time });
+  await using files = await tempDatabase();
+  const { storage } = t;
+  const { memories, sessions, conversations, graph, stories } = storage;
+  const ownStories = await openStories({ backend: "filesystem", path: `${files.dir}/stories`, now: () => time });
+  const future = new Date(START + HOUR_MS);
+  const store = async (id: string, createdAt: Date | undefined) => {
+    await memories.insert({ id, content: "a", createdAt });
+    await conversations.insert({ id, createdAt, messages: [{ role: "user", content: "a", createdAt }] });
+    await graph.addNode({ id, kind: "k", name: id, createdAt });
+    await sessions.start(id, { startedAt: createdAt });
+    await stories.saveStory(id, { text: "a" });
+    await ownStories.saveStory(id, { text: "a" });
+  };
+  const records = async (id: string) => [
+    await memories.get(id, { includeDeleted: true }),
+    await conversations.get(id, { includeDeleted: true }),
+    await graph.getNode(id),
+    await stories.getMetadata(id),
+    await ownStories.getMetadata(id),
+  ];
+  const expectInOrder = async () => {
+    for (const record of [...(await records("now")), ...(await records("later"))]) {
+      if (record === undefined) throw new Error("a record is missing");
+      expect(record.updatedAt.getTime(), JSON.stringify(record)).toBeGreaterThanOrEqual(record.createdAt.getTime());
+    }
+  };
+  await store("now", undefined);
+  await store("later", future);
+  await expectInOrder();
+  time -= 2 * HOUR_MS;
+  const changes: ((id: string) => Promise<unknown>)[] = [
+    (id) => memories.update(id, { content: "b" }),
+    (id) => memories.put(id, { content: "c" }),
+    (id) => memories.insertMany([{ id, content: "d" }], { onConflict: "replace" }),
+    (id) => memories.delete(id),
+    (id) => memories.restore(id),
+    (id) => conversations.update(id, { title: "b" }),
+    (id) => conversations.tag(id, "x"),
+    (id) => conversations.append(id, { role: "user", content: "b" }),
+    (id) => conversations.delete(id),
+    (id) => conversations.restore(id),
+    (id) => graph.updateNode(id, { name: "b" }),
+    (id) => graph.putNode({ id, kind: "k", name: "c" }),
+    (id) => graph.addNodes([{ id, kind: "k", name: "d" }], { onConflict: "replace" }),
+    (id) => graph.addLabel(id, "x"),
+    (id) => stories.saveStory(id, { text: "b" }),
+    (id) => stories.updateMetadata(id, { title: "b" }),
+    (id) => ownStories.saveStory(id, { text: "b" }),
+    (id) => ownStories.updateMetadata(id, { title: "b" }),
+  ];
+  for (const change of changes) {
+    for (const id of ["now", "later"]) {
+      const answer = (await change(id)) as { createdAt?: Date; updatedAt?: Date };
+      if (answer?.updatedAt !== undefined) expect(answer.updatedAt >= answer.createdAt!, String(change)).toBe(true);
+    }
+    await expectInOrder();
+  }
+  // The order of sessions is that of their start, however late that was by the clock of now.
+  await sessions.start("earlier");
+  expect((await sessions.latest()).map(({ id }) => id)).toEqual(["later", "now", "earlier"]);
+  expect((await sessions.active())?.id).toBe("later");
+  expect((await sessions.end("later"))?.endedAt).toEqual(future);
+  expect((await sessions.active())?.id).toBe("now");
+
+  const exported = (await storage.export().toArray()).join("");
+  const old = exported.replace(
+    /"(updatedAt|endedAt)":"[^"]*"/g,
+    (_, name) => `"${name}":"${new Date(START - HOUR_MS).toISOString()}"`,
+  );
+  const document = await conversations.export("later");
+  await storage.purgeProject("default");
+  await storage.import(Readable.from([old]));
+  await conversations.purge("later");
+  await conversations.import({
+    ...document,
+    conversation: { ...document.conversation, updatedAt: new Date(START - HOUR_MS).toISOString() },
+  });
+  await expectInOrder();
+  expect((await sessions.get("later"))?.endedAt).toEqual(future);
+  await ownStories.close();
 });

@@ -19,7 +19,7 @@ import { conversationSummaries, conversations, messageRefs, messages } from "../
 import { searchScope, toSearchText } from "../../search/terms.js";
 import type { ConversationLine, MessageLine } from "../export-lines.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "./area.js";
-import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime } from "./rows.js";
+import { inOrderOfRows, notBefore, pagesByRowId, toOptionalMillis, toOptionalTime, toTime } from "./rows.js";
 
 const c = conversations;
 const m = messages;
@@ -133,7 +133,7 @@ export const conversationArea: Area = {
     const draft = toConversationDraft(context, { id, title, tags, metadata, createdAt: new Date(createdAt) });
     if (parentId !== null) expectId(parentId, "parentId");
     else if (prefixSeq > 0) throw new TypeError("Expected `parentId`, since `prefixSeq` says that messages are shared");
-    const updatedAt = Date.parse(line.updatedAt);
+    const updatedAt = notBefore(line.createdAt, line.updatedAt);
     const values = {
       project,
       id,

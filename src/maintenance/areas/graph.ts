@@ -6,7 +6,7 @@ import { list, prepareStatement, toStatement } from "../../repositories/statemen
 import { graphEdges, graphLabels, graphNodes } from "../../schema/graph.js";
 import type { EdgeLine, NodeLine } from "../export-lines.js";
 import type { Area, IncomingRecord } from "./area.js";
-import { inOrderOfRows, pagesByRowId, toTime, whereProject } from "./rows.js";
+import { inOrderOfRows, notBefore, pagesByRowId, toTime, whereProject } from "./rows.js";
 
 const n = graphNodes;
 const l = graphLabels;
@@ -128,7 +128,7 @@ export const graphArea: Area = {
     const { createdAt, updatedAt, ...input } = line.node;
     const { labels: _, ...draft } = toNodeDraft(context, { ...input, createdAt: new Date(createdAt) });
     const labels = JSON.stringify(toLabels(context.repair(input.labels)));
-    const values = { project: name, ...draft, updatedAt: Date.parse(updatedAt) };
+    const values = { project: name, ...draft, updatedAt: notBefore(createdAt, updatedAt) };
     const own = input.labels.length === 0 ? [] : [insertLabels({ project: name, id: draft.id, labels })];
     return {
       id: draft.id,

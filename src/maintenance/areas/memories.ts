@@ -18,7 +18,15 @@ import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
 import type { MemoryLine } from "../export-lines.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "./area.js";
-import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime, whereProject } from "./rows.js";
+import {
+  inOrderOfRows,
+  notBefore,
+  pagesByRowId,
+  toOptionalMillis,
+  toOptionalTime,
+  toTime,
+  whereProject,
+} from "./rows.js";
 
 const m = memories;
 const e = memoryEmbeddings;
@@ -101,7 +109,7 @@ export const memoryArea: Area = {
       storedContent(context, draft.content),
       draft.metadata,
       draft.createdAt,
-      Date.parse(line.updatedAt),
+      notBefore(line.createdAt, line.updatedAt),
       deletedAt,
       hash,
       checksum,

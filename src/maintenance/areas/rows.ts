@@ -41,6 +41,13 @@ export function toOptionalTime(millis: unknown): string | null {
   return millis === null ? null : toTime(millis);
 }
 
+/** When a record of an import was changed or ended: not before it was created or started, whatever the clock said. */
+export function notBefore(start: string, end: string): number;
+export function notBefore(start: string, end: string | null): number | null;
+export function notBefore(start: string, end: string | null): number | null {
+  return end === null ? null : Math.max(Date.parse(start), Date.parse(end));
+}
+
 export function toOptionalMillis(text: string | null): number | null {
   return text === null ? null : Date.parse(text);
 }

@@ -4,7 +4,7 @@ import { parseObject } from "../../repositories/json.js";
 import { list, prepareInsert, prepareStatement, toStatement } from "../../repositories/statements.js";
 import { sessions } from "../../schema/sessions.js";
 import type { Area } from "./area.js";
-import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime } from "./rows.js";
+import { inOrderOfRows, notBefore, pagesByRowId, toOptionalTime, toTime } from "./rows.js";
 
 const s = sessions;
 
@@ -49,7 +49,7 @@ export const sessionArea: Area = {
     return {
       id,
       key: id,
-      statements: [insertRow([project, id, Date.parse(startedAt), toOptionalMillis(endedAt), summary, json])],
+      statements: [insertRow([project, id, Date.parse(startedAt), notBefore(startedAt, endedAt), summary, json])],
     };
   },
 

@@ -16,7 +16,15 @@ import {
 } from "../../schema/stories.js";
 import type { StoryLine } from "../export-lines.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "./area.js";
-import { inOrderOfRows, pagesByRowId, toOptionalMillis, toOptionalTime, toTime, whereProject } from "./rows.js";
+import {
+  inOrderOfRows,
+  notBefore,
+  pagesByRowId,
+  toOptionalMillis,
+  toOptionalTime,
+  toTime,
+  whereProject,
+} from "./rows.js";
 
 const s = stories;
 const c = storyContents;
@@ -253,7 +261,7 @@ function parseStory(name: string, story: StoryLine): IncomingRecord {
     size: Buffer.byteLength(text!),
     revision: last,
     createdAt: Date.parse(story.createdAt),
-    updatedAt: Date.parse(story.updatedAt),
+    updatedAt: notBefore(story.createdAt, story.updatedAt),
   };
   const checksum = checksumOf([...Object.values(values), hashText(text!)]);
   const deletedAt = toOptionalMillis(story.deletedAt);

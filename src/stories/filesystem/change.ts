@@ -55,9 +55,11 @@ export class StoryChange {
 
   put(
     known: StoryRecord | undefined,
-    { text, source, ...next }: Next,
+    { text, source, ...given }: Next,
     place?: { readonly of: TextPlace },
   ): StoryRecord {
+    // The clock may have been set back.
+    const next = { ...given, updatedAt: Math.max(given.createdAt, given.updatedAt) };
     const name = toFileName(next.id);
     const past = known === undefined ? [] : this.#past(known, name, place);
     if (text !== undefined) {
@@ -80,7 +82,14 @@ export class StoryChange {
     const history = this.#past(known, name);
     this.#removes.add(storyPath(name));
     this.#removes.add(copyPath(name));
-    this.#note({ ...known, updatedAt: now, sequence: ++this.#sequence, isDeleted: true, isCopied: false, history });
+    this.#note({
+      ...known,
+      updatedAt: Math.max(known.createdAt, now),
+      sequence: ++this.#sequence,
+      isDeleted: true,
+      isCopied: false,
+      history,
+    });
   }
 
   /** Has the index say what the record says; files of stories stay as they are. */
