@@ -40,6 +40,7 @@ export default defineConfig({
     maxWorkers: 3,
     // Tests of what is freed ask for the garbage to be collected.
     execArgv: ["--expose-gc"],
+    globalSetup: ["test/support/templates.ts"],
     // For what hangs; none of these limits is a figure, and a machine may be several times slower than another.
     testTimeout: 180_000,
     hookTimeout: 180_000,

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
+import { cpSync } from "node:fs";
 import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -13,6 +14,8 @@ export interface TestServer extends AsyncDisposable {
   /** Where read replicas connect. */
   readonly grpcUrl: string;
   readonly port: number;
+  /** The folder of its data. */
+  readonly data: string;
   readonly pid: number;
   /** Ends it as `kill -9` does; resolves when it is gone. */
   kill(): Promise<void>;
@@ -27,6 +30,8 @@ export interface ServerOptions {
   readonly primaryGrpcUrl?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A folder whose data it starts with: that of a server that has ended. */
+  readonly template?: string | undefined;
 }
 
 // Install scripts are off, so the binary is taken from its platform's package, without the link to it.
@@ -48,7 +53,7 @@ wait $server
 kill $guard 2>/dev/null
 `;
 
-/** Starts a server with an empty database; `await using` kills it and removes its data. */
+/** Starts a server, with an empty database unless a template is given; `await using` kills it and removes its data. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const folder = await tempDatabase();
   const port = await freePort();
@@ -58,8 +63,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     ? ["--grpc-listen-addr", `127.0.0.1:${grpcPort}`]
     : ["--primary-grpc-url", options.primaryGrpcUrl];
   const ports = isPrimary ? [port, grpcPort] : [port];
+  const data = join(folder.dir, "data");
+  if (options.template !== undefined) cpSync(options.template, data, { recursive: true });
   const args = [
-    ...["--db-path", join(folder.dir, "data"), "--http-listen-addr", `127.0.0.1:${port}`, "--no-welcome"],
+    ...["--db-path", data, "--http-listen-addr", `127.0.0.1:${port}`, "--no-welcome"],
     ...role,
     ...(options.args ?? []),
   ];
@@ -68,6 +75,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     url: `http://127.0.0.1:${port}`,
     grpcUrl: `http://127.0.0.1:${grpcPort}`,
     port,
+    data,
     get pid() {
       return running.pid;
     },

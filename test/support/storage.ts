@@ -1,6 +1,8 @@
+import { copyFileSync } from "node:fs";
 import { openStorage, type Storage, type StorageOptions } from "holdfast";
 import { startServer, type TestServer } from "./server.js";
 import { tempDatabase } from "./temp.js";
+import { templates } from "./templates.js";
 
 /** Where the storages of `tempStorage` live; the vitest project says which (vitest.config.ts). */
 export type TestTarget = "file" | "server" | "replica";
@@ -26,7 +28,7 @@ export interface TempStorage extends AsyncDisposable {
  */
 export async function tempStorage(options: StorageOptions = {}): Promise<TempStorage> {
   if (testTarget === "file" || options.url !== undefined) return tempFileStorage(options);
-  const server = await startServer();
+  const server = await startServer({ template: templates()?.server });
   const folder = await tempDatabase();
   const isServer = testTarget === "server";
   const place = isServer ? { url: server.url } : { url: folder.url, syncUrl: server.url };
@@ -37,6 +39,8 @@ export async function tempStorage(options: StorageOptions = {}): Promise<TempSto
 /** The same on a file always, for what only files can do. */
 export async function tempFileStorage(options: StorageOptions = {}): Promise<TempStorage> {
   const folder = await tempDatabase();
+  const template = templates()?.file;
+  if (template !== undefined && options.url === undefined) copyFileSync(template, folder.path);
   return opened({ url: folder.url, ...options }, folder, folder);
 }
 
