@@ -39,10 +39,11 @@ export class AdaptedStore implements StoryStore {
 
   async loadText(key: string): Promise<LoadedStory | undefined> {
     // Before the story: should it change between the two, the next check sees another version.
-    const version = await this.version(key);
-    if (version === undefined) return undefined;
+    const metadata = await this.#backend.getMetadata(key);
+    if (metadata === undefined) return undefined;
     const data = await this.#backend.load(key);
-    return data === undefined ? undefined : { text: toJson("data", data), version };
+    if (data === undefined) return undefined;
+    return { text: toJson("data", data), revision: metadata.revision, version: versionOf(metadata) };
   }
 
   async version(key: string): Promise<string | undefined> {

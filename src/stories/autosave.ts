@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "./clock.js";
 import { forgetAtEnd, saveAtEnd } from "./process-end.js";
 import { onRejection } from "./promises.js";
 import { StoryService } from "./service.js";
-import { type StoryData, toDraft } from "./story.js";
+import { type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, toDraft, UNTITLED } from "./story.js";
 
 /** Both sides of a story that was changed by somebody else since the edit began. */
 export interface StoryConflict {
@@ -43,7 +43,7 @@ export interface AutosaveOptions {
 export type AutosaveState = "idle" | "saving" | "saved" | "error" | "paused";
 
 export interface AutosaveEvents {
-  /** `savedAs` is another id where both sides were kept. */
+  /** `savedAs` is the id of the copy where both sides were kept, else `id`; `revision` is the revision of `savedAs`. */
   readonly saved: { readonly id: string; readonly revision: number; readonly savedAs: string };
   readonly error: { readonly id: string; readonly error: unknown; readonly attempts: number };
   readonly conflict: StoryConflict;
@@ -139,16 +139,16 @@ export class Autosave {
   /**
    * Takes an edited story, as it is now, to be saved `debounce` ms after the last edit.
    *
-   * The edit began from `revision` where it is given, else from the one that is stored when the id is seen first, else
-   * from the one saved last from here.
+   * An edit begins with the first call after everything was saved. It began from `revision` where that is given, else
+   * from the revision that the service showed or stored last (`loadStory`, `batchLoad`, a save), else from the one that
+   * is stored now. A change that another made since then is a conflict.
    */
   markDirty(id: string, story: StoryData, options: { readonly revision?: number | undefined } = {}): void {
     expectKeys("markDirty", options, ["revision"]);
     const { text } = toDraft(id, story, {}, options.revision);
     const known = this.#edits.get(id);
-    const base =
-      options.revision !== undefined ? Promise.resolve(options.revision) : (known?.base ?? this.#storedRevision(id));
-    // Whoever saves hears of it; until then it is nobody's rejection.
+    const base = options.revision !== undefined ? Promise.resolve(options.revision) : this.#baseOf(id, known);
+    // The save that awaits it reports the rejection.
     base.catch(() => undefined);
     const edit: Edit = known ?? { ...NO_EDIT, base };
     edit.text = text;
@@ -163,7 +163,7 @@ export class Autosave {
 
   /**
    * Drops the edits of a story that are not saved; false if there are none. A save that is under way is not called back.
-   * The next edit begins from what is stored then.
+   * The next edit begins as the first one did.
    */
   discard(id: string): boolean {
     expectId(id);
@@ -272,6 +272,13 @@ export class Autosave {
     return () => void listeners.delete(own);
   }
 
+  #baseOf(id: string, known: Edit | undefined): Promise<number> {
+    // An edit that is not saved goes on from where it began, whatever was loaded since.
+    if (known !== undefined && (known.text !== undefined || known.running !== undefined)) return known.base;
+    const shown = this.#service.shownRevision(id);
+    return shown === undefined ? (known?.base ?? this.#storedRevision(id)) : Promise.resolve(shown);
+  }
+
   async #storedRevision(id: string): Promise<number> {
     return (await this.#service.getMetadata(id))?.revision ?? 0;
   }
@@ -286,7 +293,7 @@ export class Autosave {
       try {
         const local = JSON.parse(text) as StoryData;
         const { revision } = await this.#service.saveStory(id, local, { expectedRevision: await edit.base });
-        return this.#settle(id, edit, text, revision);
+        return this.#settle(edit, text, revision, true, { id, revision, savedAs: id });
       } catch (error) {
         failure = error;
         if ((error as { code?: unknown }).code !== "CONFLICT") {
@@ -308,7 +315,7 @@ export class Autosave {
 
   /** True or false once it is known what becomes of both sides; undefined where the remote side has moved on again. */
   async #resolveConflict(id: string, edit: Edit, text: string): Promise<boolean | undefined> {
-    const { remote, remoteRevision } = await this.#loadRemote(id);
+    const { remote, remoteRevision, metadata } = await this.#loadRemote(id);
     const conflict = () => ({
       id,
       local: JSON.parse(text) as StoryData,
@@ -322,11 +329,15 @@ export class Autosave {
       edit.isStuck = true;
       return this.#fail(id, edit, undefined, 0);
     }
-    if (resolution === "remote") return this.#settle(id, edit, text, remoteRevision, id, true);
+    if (resolution === "remote") return this.#settle(edit, text, remoteRevision, false);
     if (resolution === "keepBoth") {
-      const copyId = `${id.slice(0, MAX_COPIED_ID_CHARS).toWellFormed()}-conflict-${uuidv7()}`;
-      await this.#service.saveStory(copyId, conflict().local, { expectedRevision: 0 });
-      return this.#settle(id, edit, text, remoteRevision, copyId);
+      const savedAs = `${id.slice(0, MAX_COPIED_ID_CHARS).toWellFormed()}-conflict-${uuidv7()}`;
+      const { local } = conflict();
+      const { revision } = await this.#service.saveStory(savedAs, local, {
+        metadata: remote === undefined || metadata === undefined ? {} : copiedMetadata(metadata, remote, local),
+        expectedRevision: 0,
+      });
+      return this.#settle(edit, text, remoteRevision, false, { id, revision, savedAs });
     }
     if (resolution !== "local" && typeof resolution !== "object") {
       throw new TypeError(expectation("the resolution", '"local", "remote", "keepBoth" or { merged }', resolution));
@@ -334,7 +345,7 @@ export class Autosave {
     const story = resolution === "local" ? conflict().local : resolution.merged;
     try {
       const { revision } = await this.#service.saveStory(id, story, { expectedRevision: remoteRevision });
-      return this.#settle(id, edit, text, revision);
+      return this.#settle(edit, text, revision, resolution === "local", { id, revision, savedAs: id });
     } catch (error) {
       if ((error as { code?: unknown }).code === "CONFLICT") return undefined;
       throw error;
@@ -342,23 +353,27 @@ export class Autosave {
   }
 
   /** The remote story with the revision that it is at. */
-  async #loadRemote(id: string): Promise<{ remote: StoryData | undefined; remoteRevision: number }> {
+  async #loadRemote(id: string) {
     for (;;) {
       const before = (await this.#service.getMetadata(id))?.revision ?? 0;
       const remote = await this.#service.loadStory(id, { skipCache: true });
-      const after = (await this.#service.getMetadata(id))?.revision ?? 0;
-      if (before === after) return { remote, remoteRevision: after };
+      const metadata = await this.#service.getMetadata(id);
+      const remoteRevision = metadata?.revision ?? 0;
+      if (before === remoteRevision) return { remote, remoteRevision, metadata };
     }
   }
 
-  #settle(id: string, edit: Edit, text: string, revision: number, savedAs = id, isDropped = false): true {
-    edit.base = Promise.resolve(revision);
-    // An edit that came meanwhile is still to be saved, and goes on from here.
-    if (edit.text === text) edit.text = undefined;
+  /** The text is dealt with; the next edit begins from `base`. `isStored`: the story is this text now. */
+  #settle(edit: Edit, text: string, base: number, isStored: boolean, saved?: AutosaveEvents["saved"]): true {
+    const isLatest = edit.text === text;
+    // An edit that came during the save continues this text. Where the story is another one now (the remote or a merged
+    // one), that edit is a conflict again.
+    if (isLatest || isStored) edit.base = Promise.resolve(base);
+    if (isLatest) edit.text = undefined;
     edit.state = edit.text === undefined ? "saved" : "idle";
-    if (isDropped) return true;
+    if (saved === undefined) return true;
     this.#counts.saved++;
-    this.#emit("saved", () => ({ id, revision, savedAs }));
+    this.#emit("saved", () => ({ ...saved }));
     return true;
   }
 
@@ -438,4 +453,10 @@ export class Autosave {
       }
     }
   }
+}
+
+/** What a story has apart from its text goes to the copy: its tags, and its title where the copied text has none. */
+function copiedMetadata({ title, tags }: StoryMetadata, remote: StoryData, local: StoryData): StoryMetadataInput {
+  const isOwnTitle = titleIn(local) === undefined && title !== (titleIn(remote) ?? UNTITLED);
+  return isOwnTitle ? { title, tags } : { tags };
 }

@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 /** A story as it was when `version` was asked for. */
 export interface CachedStory {
   readonly text: string;
+  readonly revision: number;
   readonly version: string;
 }
 
@@ -21,6 +22,8 @@ export interface StoryCacheOptions {
 export class StoryCachePool {
   readonly options: StoryCacheOptions;
   readonly entries: LRUCache<string, Entry> | undefined;
+  /** What `ShownRevisions` of all projects share. */
+  readonly shownRevisions = new Map<string, number>();
 
   constructor(options: StoryCacheOptions) {
     this.options = options;
@@ -60,12 +63,12 @@ export class StoryCache {
     return this.#pool.entries?.get(this.#prefix + id);
   }
 
-  set(id: string, { text, version }: CachedStory): void {
+  set(id: string, { text, revision, version }: CachedStory): void {
     const { entries } = this.#pool;
     if (entries === undefined) return;
     const key = this.#prefix + id;
     entries.delete(key);
-    entries.set(key, { text, version, owner: this });
+    entries.set(key, { text, revision, version, owner: this });
     if (entries.has(key)) this.#size++;
   }
 

@@ -1,9 +1,11 @@
 import { StoryCache, type StoryCacheOptions, StoryCachePool } from "./cache.js";
 import { StoryEventHub, type StoryEvents } from "./events.js";
+import { ShownRevisions } from "./shown-revisions.js";
 
 /** What all handles on the stories of one project share, those inside of transactions too. */
 export class StoryHub {
   readonly cache: StoryCache;
+  readonly shown: ShownRevisions;
   readonly events: StoryEventHub;
   readonly counts = { saves: 0, loads: 0, deletes: 0, cacheHits: 0, cacheMisses: 0 };
   readonly #flushes = new Set<() => Promise<void>>();
@@ -11,6 +13,7 @@ export class StoryHub {
 
   constructor(pool: StoryCachePool, project: string, events: boolean, hubsInUse = new Set<StoryHub>()) {
     this.cache = new StoryCache(pool, project);
+    this.shown = new ShownRevisions(pool.shownRevisions, project);
     this.events = new StoryEventHub(events);
     this.#hubsInUse = hubsInUse;
   }

@@ -104,7 +104,8 @@ export class LibsqlBackend extends TextBackend {
     const { rows } = await this.#execute(statements.selectText({ project: this.#context.project, id: key }));
     const row = rows[0];
     if (row === undefined) return undefined;
-    return { text: verified(key, row[2] as string, row[3] as string), version: `${row[0]}:${row[1]}` };
+    const text = verified(key, row[2] as string, row[3] as string);
+    return { text, revision: Number(row[1]), version: `${row[0]}:${row[1]}` };
   }
 
   async version(key: string): Promise<string | undefined> {

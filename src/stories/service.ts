@@ -13,7 +13,7 @@ import { StoryHub } from "./hub.js";
 import { LibsqlBackend } from "./libsql-backend.js";
 import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
 import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
-import { type SavedStory, type StoryStore, TextBackend } from "./store.js";
+import { type LoadedStory, type SavedStory, type StoryStore, TextBackend } from "./store.js";
 import {
   expectRevision,
   type StoryData,
@@ -146,14 +146,15 @@ export class StoryService {
     expectId(id);
     expectKeys("loadStory", options, ["skipCache"]);
     this.#assertOpen();
-    let text: string | undefined;
+    let loaded: LoadedStory | undefined;
     try {
-      text = await this.#loadText(id, options.skipCache === true);
+      loaded = await this.#loadText(id, options.skipCache === true);
     } catch (error) {
       this.#noteFailure("loadStory", id, error);
       throw error;
     }
-    return text === undefined ? undefined : (JSON.parse(text) as T);
+    this.#after(({ shown }) => shown.note(id, loaded?.revision ?? 0));
+    return loaded === undefined ? undefined : (JSON.parse(loaded.text) as T);
   }
 
   /** False if there is none. Its revisions stay, for `restore`. */
@@ -161,8 +162,9 @@ export class StoryService {
     expectId(id);
     const isDeleted = await this.#watch("deleteStory", id, () => this.#store.delete(id));
     if (!isDeleted) return false;
-    this.#after(({ cache, counts, events }) => {
+    this.#after(({ cache, shown, counts, events }) => {
       cache.delete(id);
+      shown.note(id, 0);
       counts.deletes++;
       events.emit("story_deleted", () => ({ id }));
     });
@@ -192,8 +194,9 @@ export class StoryService {
     toMetadataPatch(patch);
     const metadata = await this.#watch("updateMetadata", id, () => this.#store.updateMetadata(id, patch));
     if (metadata === undefined) return undefined;
-    this.#after(({ cache, events }) => {
+    this.#after(({ cache, shown, events }) => {
       cache.delete(id);
+      shown.noteMetadata(id, metadata.revision);
       events.emit("metadata_updated", () => ({ id, metadata: { ...metadata, tags: [...metadata.tags] } }));
     });
     return metadata;
@@ -348,8 +351,9 @@ export class StoryService {
   /** Removes all stories with their history, and all that the backend keeps beside them, for good. */
   async clear(): Promise<void> {
     await this.#watch("clear", undefined, () => this.backend.clear());
-    this.#after(({ cache, events }) => {
+    this.#after(({ cache, shown, events }) => {
       cache.clear();
+      shown.clear();
       events.emit("storage_cleared", () => ({}));
     });
   }
@@ -357,6 +361,11 @@ export class StoryService {
   /** Listens to what this process does; the function returned ends it. Events come soon after the fact, in order. */
   on<K extends keyof StoryEvents>(event: K, listener: (payload: StoryEvents[K]) => unknown): () => void {
     return this.#hub.on(event, listener);
+  }
+
+  /** @internal The revision that this service showed or stored last; 0: no story, undefined: not known. */
+  shownRevision(id: string): number | undefined {
+    return this.#hub.shown.get(id);
   }
 
   /** @internal Has `flush` run before the service closes; the function returned takes it back. */
@@ -379,7 +388,7 @@ export class StoryService {
     await this.close();
   }
 
-  async #loadText(id: string, skipCache: boolean): Promise<string | undefined> {
+  async #loadText(id: string, skipCache: boolean): Promise<LoadedStory | undefined> {
     const { cache, counts } = this.#hub;
     const mayUseCache = this.#afterCommit === undefined && !skipCache;
     const cached = mayUseCache ? cache.get(id) : undefined;
@@ -387,7 +396,7 @@ export class StoryService {
       if ((await this.#store.version(id)) === cached.version) {
         counts.cacheHits++;
         this.#emit("story_loaded", () => ({ id, fromCache: true }));
-        return cached.text;
+        return cached;
       }
       cache.delete(id);
     }
@@ -399,7 +408,7 @@ export class StoryService {
     if (loaded === undefined) return undefined;
     if (mayUseCache) cache.set(id, loaded);
     this.#emit("story_loaded", () => ({ id, fromCache: false }));
-    return loaded.text;
+    return loaded;
   }
 
   async #saveAll(drafts: readonly StoryDraft[]): Promise<number> {
@@ -437,10 +446,12 @@ export class StoryService {
 
   #noteSaved({ key: id, text }: Pick<StoryDraft, "key" | "text">, saved: SavedStory, skipCache: boolean): void {
     const isInTransaction = this.#afterCommit !== undefined;
-    this.#after(({ cache, counts, events }) => {
+    this.#after(({ cache, shown, counts, events }) => {
       counts.saves++;
+      const { revision } = saved.metadata;
+      shown.note(id, revision);
       if (skipCache || isInTransaction) cache.delete(id);
-      else cache.set(id, { text, version: saved.version });
+      else cache.set(id, { text, revision, version: saved.version });
       const { isNew } = saved;
       events.emit("story_saved", () => ({ id, data: JSON.parse(text) as StoryData, isNew }));
       events.emit(isNew ? "story_created" : "story_updated", () => ({ id }));

@@ -26,6 +26,7 @@ export interface SavedStory {
 
 export interface LoadedStory {
   readonly text: string;
+  readonly revision: number;
   readonly version: string;
 }
 

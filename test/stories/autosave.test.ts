@@ -1,3 +1,4 @@
+import { openStorage } from "holdfast";
 import { Autosave, type AutosaveOptions, type ConflictResolution, openStories } from "holdfast/stories";
 import { expect, test } from "vitest";
 import { MemoryBackend } from "../../examples/custom-backend.js";
@@ -197,6 +198,99 @@ test("a change by somebody else since the id was first seen is a conflict, never
   expect(await temp.service.loadRevision("a", 2)).toEqual({ from: "remote" });
 });
 
+// An edit was taken to begin when it was marked, so a change between the load and the first key was overwritten.
+test.each(["filesystem", "libsql", "custom"] as const)(
+  "a change by another since a story was shown is a conflict: %s",
+  async (backend) => {
+    await using temp = await tempStories(backend);
+    const { service } = temp;
+    const other = await temp.beside();
+    const { autosave, events } = autosaveOf(temp);
+    const edit = async (id: string) => {
+      autosave.markDirty(id, { from: "local" });
+      const isSaved = await autosave.saveNow(id);
+      autosave.discard(id);
+      return isSaved;
+    };
+    await service.saveStory("loaded", { n: 1 });
+    await service.loadStory("loaded");
+    await other.saveStory("loaded", { from: "other" });
+    expect(await edit("loaded")).toBe(false);
+    expect(events).toMatchObject([["conflict", { id: "loaded", remote: { from: "other" }, remoteRevision: 2 }]]);
+
+    await service.batchLoad(["missing"]);
+    await other.saveStory("missing", { from: "other" });
+    expect(await edit("missing")).toBe(false);
+
+    await service.saveStory("saved", { n: 1 });
+    await other.updateMetadata("saved", { tags: ["theirs"] });
+    await service.updateMetadata("saved", { tags: ["ours"] });
+    expect(await edit("saved")).toBe(false);
+
+    await service.deleteStory("saved");
+    await other.saveStory("saved", { from: "other" });
+    expect(await edit("saved")).toBe(false);
+
+    // What this service shows or stores itself is no conflict.
+    await service.loadStory("saved");
+    await service.updateMetadata("saved", { tags: ["ours"] });
+    expect(await edit("saved")).toBe(true);
+    await other.saveStory("saved", { from: "other" });
+    await service.loadStory("saved");
+    expect(await edit("saved"), "it was saved and shown again").toBe(true);
+    await other.saveStory("never shown", { from: "other" });
+    expect(await edit("never shown")).toBe(true);
+  },
+);
+
+test("a load inside a transaction shows a story too", async () => {
+  await using storage = await openStorage(":memory:");
+  const autosave = new Autosave({ service: storage.stories });
+  const { revision } = await storage.stories.saveStory("a", { n: 1 });
+  await storage.stories.backend.save("a", { n: 2 });
+  autosave.markDirty("a", { n: "local" });
+  expect(await autosave.saveNow("a"), "only the first was shown").toBe(false);
+  autosave.discard("a");
+  await storage.stories.backend.save("a", { n: 3 });
+  await storage.transaction((tx) => tx.stories.loadStory("a"));
+  autosave.markDirty("a", { n: "local" });
+  expect(await autosave.saveNow("a")).toBe(true);
+  expect(revision).toBe(1);
+});
+
+test("an edit that comes while a conflict is resolved for the remote side is a conflict too", async () => {
+  for (const resolution of ["remote", "keepBoth", { merged: { from: "both" } }] as const) {
+    await using temp = await tempStories("libsql");
+    let asked = 0;
+    const { autosave } = autosaveOf(temp, {
+      resolve: () => {
+        if (asked++ === 0) autosave.markDirty("a", { from: "local, later" });
+        return resolution;
+      },
+    });
+    await temp.service.saveStory("a", { from: "remote" });
+    autosave.markDirty("a", { from: "local" }, { revision: 0 });
+    while (autosave.isDirty()) expect(await autosave.saveNow("a")).toBe(true);
+    expect(asked).toBe(2);
+    const stored = typeof resolution === "object" ? resolution.merged : { from: "remote" };
+    expect(await temp.service.loadStory("a")).toEqual(stored);
+  }
+});
+
+test("the copy of keepBoth has the story's tags and title, and saved tells its revision", async () => {
+  for (const backend of ["filesystem", "libsql", "custom"] as const) {
+    await using temp = await tempStories(backend);
+    const { autosave, events } = autosaveOf(temp, { resolve: () => "keepBoth" });
+    await temp.service.saveStory("a", { n: 0 });
+    await temp.service.saveStory("a", { n: 1 }, { metadata: { title: "A title", tags: ["x", "y"] } });
+    autosave.markDirty("a", { n: "local" }, { revision: 1 });
+    expect(await autosave.saveNow("a")).toBe(true);
+    const { savedAs, ...saved } = events.at(-1)![1] as { savedAs: string };
+    expect(saved).toEqual({ id: "a", revision: 1 });
+    expect(await temp.service.getMetadata(savedAs)).toMatchObject({ title: "A title", tags: ["x", "y"], revision: 1 });
+  }
+});
+
 test("the revision that an edit began from may be given", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, events } = autosaveOf(temp);
@@ -308,7 +402,6 @@ test("close of the service saves what is left, and stops the timers", async () =
 });
 
 test("close of a storage saves what an autosave on its stories holds", async () => {
-  const { openStorage } = await import("holdfast");
   await using temp = await tempStories("libsql");
   await temp.service.close();
   const storage = await openStorage(temp.path);

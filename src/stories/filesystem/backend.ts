@@ -132,7 +132,7 @@ export class FilesystemBackend extends TextBackend {
         if (entry === undefined && lstat(this.#storyFile(key)) === undefined) return undefined;
         const text = entry === undefined ? undefined : await readText(this.#storyFile(key));
         if (entry !== undefined && text !== undefined && hashText(text) === entry.sum) {
-          return { text, version: versionOf(entry) };
+          return { text, revision: entry.revision, version: versionOf(entry) };
         }
         // Another program has changed it, or a change of this library is under way: the lock's owner sees it done.
         await this.#settle([name]);
