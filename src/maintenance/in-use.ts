@@ -43,13 +43,14 @@ export async function assertNotInUse(path: string): Promise<void> {
 }
 
 async function otherHolders(paths: readonly string[]): Promise<number[]> {
-  const present = paths.filter((path) => existsSync(path));
-  const pids = process.platform === "linux" ? await holdersOnLinux(present) : await holdersByLsof(present);
+  const pids = process.platform === "linux" ? await holdersOnLinux(paths) : await holdersByLsof(paths);
   return [...new Set(pids)].filter((pid) => pid !== process.pid).sort((a, b) => a - b);
 }
 
 async function holdersOnLinux(paths: readonly string[]): Promise<number[]> {
-  const files = await Promise.all(paths.map((path) => stat(path)));
+  // A log vanishes at any moment, when another process closes the database: looking for it first would be a race.
+  const found = await Promise.all(paths.map((path) => stat(path).catch(noFile)));
+  const files = found.filter((file) => file !== undefined);
   const isWanted = ({ dev, ino }: Pick<Stats, "dev" | "ino">) =>
     files.some((file) => file.ino === ino && file.dev === dev);
   const entries = await readdir("/proc");
@@ -57,6 +58,10 @@ async function holdersOnLinux(paths: readonly string[]): Promise<number[]> {
     entries.filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).map((pid) => holds(pid, isWanted)),
   );
   return [...byDescriptor.flat(), ...(await holdersByLock(files))];
+}
+
+function noFile(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
 }
 
 async function holds(pid: string, isWanted: (file: Stats) => boolean): Promise<number[]> {
@@ -96,7 +101,8 @@ function minorOf(dev: number): number {
 
 async function holdersByLsof(paths: readonly string[]): Promise<number[]> {
   try {
-    const { stdout } = await promisify(execFile)("lsof", ["-F", "p", "--", ...paths]);
+    const present = paths.filter((path) => existsSync(path));
+    const { stdout } = await promisify(execFile)("lsof", ["-F", "p", "--", ...present]);
     return stdout.split("\n").flatMap((line) => (line.startsWith("p") ? [Number(line.slice(1))] : []));
   } catch {
     // It exits with 1 where nobody has them open. Where there is no lsof, the lock on the file has to do.

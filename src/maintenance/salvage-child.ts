@@ -1,5 +1,5 @@
 // The process in which a damaged file is read and a new one written: nothing of this is open in the one that asked.
-import { copyFileSync, existsSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { Connection } from "../client/connection.js";
 import { removeTemporary } from "../client/file-steps.js";
 import { openLocalClient } from "../client/open-local.js";
@@ -89,11 +89,20 @@ async function openPages(): Promise<{ pages: Pages; discard: () => Promise<void>
   const discard = () => removeTemporary(copy);
   try {
     copyFileSync(source, copy);
-    if (existsSync(`${source}-wal`)) copyFileSync(`${source}-wal`, `${copy}-wal`);
+    copyLog(source, copy);
     return { pages: openEncryptedPages(copy, encryptionKey), discard };
   } catch (error) {
     await discard();
     throw error;
+  }
+}
+
+/** Most files have no log, and one may vanish at any moment, when another process closes the database. */
+function copyLog(source: string, copy: string): void {
+  try {
+    copyFileSync(`${source}-wal`, `${copy}-wal`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
 
