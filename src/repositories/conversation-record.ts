@@ -11,7 +11,10 @@ import { newId } from "./ids.js";
 import { parseList, parseObject } from "./json.js";
 import { list } from "./statements.js";
 
-/** Who speaks. An assistant that calls tools lists the calls in `metadata.toolCalls`; `tool` messages right after answer. */
+/**
+ * The author of a message. The results of tool calls are `tool` messages right after the assistant's message that made
+ * the calls; the calls go into its `metadata`, under any key (`toolCalls`, or `tool_calls` as in OpenAI's API).
+ */
 export type MessageRole = "system" | "user" | "assistant" | "tool";
 
 /** A message as `append` answers it. */

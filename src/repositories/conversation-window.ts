@@ -78,9 +78,9 @@ function estimateTokens({ content }: Message): number {
 /**
  * The longest unbroken run of newest messages that fits, in `seq` order, behind the leading system message.
  *
- * It grows from the newest end by groups, and stops at the first that does not fit. A group is a message, or an
- * assistant's tool calls with the `tool` messages that directly follow: half of such an exchange is refused by models.
- * Reads only as far back as the window reaches. Rejects with `WINDOW_TOO_SMALL` when not even the newest group fits.
+ * It grows from the newest end by groups, and stops at the first that does not fit. A group is a message with the `tool`
+ * messages that directly follow it, since models refuse a result without its call. The role decides: every API has its
+ * own key for the calls. `tool` messages at the beginning of a conversation have no call and are left out. Reads only as far back as the window reaches. Rejects with `WINDOW_TOO_SMALL` when not even the newest group fits.
  */
 export async function readWindow(
   context: RepositoryContext,
@@ -123,7 +123,7 @@ async function* groupsFromNewest(
   after: number,
   { lastMessages }: Limits,
 ): AsyncGenerator<Message[]> {
-  // `tool` messages, newest first, until it is known whom they answer.
+  // `tool` messages, newest first, until the message is read that they follow.
   let results: Message[] = [];
   let before = Number.POSITIVE_INFINITY;
   for (;;) {
@@ -134,26 +134,12 @@ async function* groupsFromNewest(
         results.push(message);
         continue;
       }
-      if (results.length > 0 && callsTools(message)) yield [message, ...results.toReversed()];
-      else {
-        for (const result of results) yield [result];
-        yield [message];
-      }
+      yield [message, ...results.reverse()];
       results = [];
     }
-    if (page.length < limit) break;
+    if (page.length < limit) return;
     before = page.at(-1)!.seq;
   }
-  for (const result of results) yield [result];
-}
-
-function callsTools({ role, metadata }: Message): boolean {
-  const { toolCalls } = metadata;
-  return role === "assistant" && toolCalls !== undefined && toolCalls !== null && !isEmpty(toolCalls);
-}
-
-function isEmpty(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
 }
 
 async function sizeOf(group: readonly Message[], { maxTokens, countTokens }: Limits): Promise<Size> {

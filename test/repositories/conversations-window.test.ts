@@ -54,12 +54,23 @@ test("takes a tool call with its results or not at all", async () => {
   await using open = await conversationOf(messages.slice(0, 4));
   expect(await open.window({ lastMessages: 2, ...system })).toEqual([]);
   expect(await open.window({ lastMessages: 3 })).toEqual([2, 3, 4]);
-  await using alone = await conversationOf([
-    say("assistant", "no calls", { toolCalls: [] }),
-    say("tool", "r"),
-    say("tool", "s"),
-  ]);
-  expect(await alone.window({ lastMessages: 1 })).toEqual([3]);
+});
+
+// With the calls under OpenAI's own key, a window began with a result whose call was cut off.
+test.each([
+  ["OpenAI's key", { tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }] }],
+  ["content parts", { content: [{ type: "tool-call", toolCallId: "1", toolName: "f", input: {} }] }],
+  ["calls that were not stored", {}],
+])("never begins with a tool message whose call is not in it: %s", async (_, metadata) => {
+  const head = [say("system", "s"), say("user", "q")];
+  const exchange = [say("assistant", "", metadata), say("tool", "r1"), say("tool", "r2"), say("assistant", "done")];
+  await using one = await conversationOf([...head, ...exchange]);
+  for (const lastMessages of [2, 3, 4]) expect(await one.window({ lastMessages })).toEqual([1, 6]);
+  expect(await one.window({ lastMessages: 5 })).toEqual([1, 3, 4, 5, 6]);
+  await using cut = await conversationOf([say("tool", "r1"), say("tool", "r2"), say("assistant", "done")]);
+  expect(await cut.window({})).toEqual([3]);
+  await using only = await conversationOf([say("system", "s"), say("tool", "r")]);
+  expect(await only.window({})).toEqual([1]);
 });
 
 // The question of a user was dropped without a word, and the prompt was a system message alone, or empty.
@@ -111,14 +122,12 @@ function modelWindow(
   { lastMessages, maxChars }: { lastMessages: number; maxChars: number },
 ): number[] {
   const groups: number[][] = [];
-  let isOpen = false;
-  for (const [i, { role, metadata }] of messages.entries()) {
-    if (role === "tool" && isOpen) groups.at(-1)!.push(i);
-    else groups.push([i]);
-    isOpen = role === "tool" ? isOpen : Array.isArray(metadata?.toolCalls);
-  }
   const hasSystem = messages[0]!.role === "system";
-  if (hasSystem) groups.shift();
+  for (const [i, { role }] of messages.entries()) {
+    if (i === 0 && hasSystem) continue;
+    if (role !== "tool") groups.push([i]);
+    else groups.at(-1)?.push(i);
+  }
   const kept: number[] = [];
   const fits = (all: number[]) =>
     all.length <= lastMessages && all.reduce((sum, i) => sum + messages[i]!.content.length, 0) <= maxChars;
