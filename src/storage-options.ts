@@ -61,7 +61,8 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /**
    * Text with lone surrogates or NUL characters, which the database cannot hold: `"refuse"` rejects the call, `"replace"`
    * stores U+FFFD in their place, in contents, titles, names, tags and JSON, keys included. Ids are refused in any case,
-   * since two of them could become one; JSON keeps such text as it is with `"refuse"`. @default "refuse"
+   * since two of them could become one. With `"refuse"`, stories keep such text within their content, and so does what was
+   * stored or exported earlier. @default "refuse"
    */
   readonly invalidText?: InvalidText | undefined;
   /**

@@ -43,7 +43,7 @@ import { GraphCache } from "./repositories/graph-cache.js";
 import { MemoryRepository } from "./repositories/memories.js";
 import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeStatements } from "./repositories/projects.js";
 import { readAllOf } from "./repositories/read-all.js";
-import { keepText, replaceInvalidText } from "./repositories/repair.js";
+import { forStored, toRepair } from "./repositories/repair.js";
 import { SessionRepository } from "./repositories/sessions.js";
 import * as tables from "./schema/index.js";
 import { asOpenError, bringUpToDate, migrationSets, openClient } from "./storage-open.js";
@@ -404,7 +404,10 @@ export class Storage implements Repositories {
       encryptionKey: this.#options.client.encryptionKey,
       announce,
       erase: () => this.#erase(),
-      forProject: (project, executor) => this.#repositoryContext(project, executor, announce),
+      forProject: (project, executor) => {
+        const context = this.#repositoryContext(project, executor, announce);
+        return { ...context, repair: forStored(context.repair) };
+      },
     };
   }
 
@@ -449,7 +452,7 @@ export class Storage implements Repositories {
     announce: (change: Change) => void,
   ): RepositoryContext {
     const { now, maxContentChars, maxMessageChars, compressContents, invalidText } = this.#options;
-    const repair = invalidText === "replace" ? replaceInvalidText : keepText;
+    const repair = toRepair(invalidText);
     // In a transaction there is nothing to erase yet: it is done after the commit.
     const erase = executor === this.#executor ? { erase: () => this.#erase() } : {};
     return {

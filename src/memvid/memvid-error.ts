@@ -54,11 +54,14 @@ export class MemvidError extends Error implements MemvidErrorDetails {
   readonly code: MemvidErrorCode;
   readonly details?: Record<string, unknown>;
   readonly suggestion: string | null;
+  /** Of a batch: which of its records the error is about, from 0. */
+  readonly index?: number;
 
   constructor(code: MemvidErrorCode, message: string, details?: Record<string, unknown>, options: ErrorOptions = {}) {
     super(message, options);
     this.code = code;
     if (details !== undefined) this.details = details;
+    if (typeof details?.index === "number") this.index = details.index;
     this.suggestion = getErrorSuggestion(code);
   }
 
@@ -148,7 +151,14 @@ export class NotSupportedError extends MemvidError {
 }
 
 const BY_STORAGE_CODE: Partial<
-  Record<StorageErrorCode, new (message: string, details: undefined, options: ErrorOptions) => MemvidError>
+  Record<
+    StorageErrorCode,
+    new (
+      message: string,
+      details: Record<string, unknown> | undefined,
+      options: ErrorOptions,
+    ) => MemvidError
+  >
 > = {
   FULL: CapacityExceededError,
   BUSY: LockedError,
@@ -165,11 +175,13 @@ export async function asMemvidErrors<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof MemvidError) throw error;
     const message = error instanceof Error ? error.message : String(error);
+    const { index } = Object(error) as { readonly index?: number };
+    const details = index === undefined ? undefined : { index };
     if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOENT") {
       throw new FileNotFoundError(message, undefined, { cause: error });
     }
     const Known = error instanceof StorageError ? BY_STORAGE_CODE[error.code] : undefined;
-    if (Known !== undefined) throw new Known(message, undefined, { cause: error });
-    throw new MemvidError("MV999", message, undefined, { cause: error });
+    if (Known !== undefined) throw new Known(message, details, { cause: error });
+    throw new MemvidError("MV999", message, details, { cause: error });
   }
 }

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { StorageError } from "../errors.js";
 import { expectation, expectInteger } from "../options.js";
 import { expectKeys, expectText } from "../repositories/arguments.js";
+import { atIndex } from "../repositories/batch.js";
 import { readContent } from "../repositories/memory-content.js";
 import { all } from "../repositories/statements.js";
 import { memories } from "../schema/memories.js";
@@ -118,7 +119,7 @@ export class Memvid extends UnsupportedCalls {
         throw new NotSupportedError("enableEmbedding without an embedder: models are not downloaded, so this");
       }
       const drafts: FrameDraft[] = [];
-      for (const input of inputs) drafts.push(await toDraft(input));
+      for (const [index, input] of inputs.entries()) drafts.push(await atIndex(index, () => toDraft(input)));
       const vectors = embedder === undefined ? new Map() : await embed(embedder, drafts);
       const model = embedder?.modelName ?? DEFAULT_MODEL;
       return this.#writer.put(
@@ -160,7 +161,7 @@ export class Memvid extends UnsupportedCalls {
     return this.#write(async (storage) => {
       if (!Array.isArray(corrections)) throw new TypeError(expectation("corrections", "an array", corrections));
       const drafts: FrameDraft[] = [];
-      for (const correction of corrections) drafts.push(await toCorrection(correction));
+      for (const [index, one] of corrections.entries()) drafts.push(await atIndex(index, () => toCorrection(one)));
       return this.#writer.put(
         storage,
         drafts.map((draft) => ({ draft })),

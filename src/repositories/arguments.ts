@@ -1,4 +1,5 @@
 import { expectation, expectInteger } from "../options.js";
+import { keepText, type Repair, refusesInJson } from "./repair.js";
 
 export { expectKeys } from "../known-keys.js";
 
@@ -84,14 +85,34 @@ const MAX_JSON_DEPTH = 900;
 /** Most characters of metadata and node data, as JSON: every filter of the project reads all of it. */
 const MAX_JSON_CHARS = 16_000_000;
 
-/** The JSON text of a plain object; throws TypeError or RangeError on what JSON cannot hold. */
-export function toJsonText(name: string, value: unknown): string {
+/**
+ * The JSON text of a plain object; throws TypeError or RangeError on what JSON cannot hold, and on text with NUL or lone
+ * surrogates unless `repair` is that of stored records.
+ */
+export function toJsonText(name: string, value: unknown, repair: Repair = keepText): string {
   expectPlainObject(name, value);
   // The usual default: asking JSON would take most of the time of checking a record.
   if (Object.keys(value).length === 0 && !("toJSON" in value)) return "{}";
   const text = stringify(name, value, "a JSON object");
   if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
+  // A backslash before such an escape makes it plain text: only a closer look tells.
+  if (refusesInJson(repair) && MAYBE_INVALID.test(text)) expectValidTexts(name, JSON.parse(text));
   return text;
+}
+
+/** How JSON.stringify writes NUL and lone surrogates. */
+const MAYBE_INVALID = /\\u(?:0000|d[89a-f][0-9a-f]{2})/;
+
+function expectValidTexts(path: string, value: unknown): void {
+  if (typeof value === "string") expectText(path, value, Number.POSITIVE_INFINITY, 0);
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    if (Array.isArray(value)) expectValidTexts(`${path}[${key}]`, inner);
+    else {
+      expectText(`a key of ${path}`, key, Number.POSITIVE_INFINITY, 0);
+      expectValidTexts(`${path}.${key}`, inner);
+    }
+  }
 }
 
 /**

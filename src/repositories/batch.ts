@@ -45,6 +45,15 @@ export function checkEach<T, R>(inputs: readonly T[], check: (input: T, index: n
   return checked;
 }
 
+/** Runs `work` for the record at `index` of a batch; what it throws says so. */
+export async function atIndex<T>(index: number, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw atRecord(error, { index });
+  }
+}
+
 /** An error about a message of a conversation, with its place there; `atRecord` adds that of the conversation. */
 export function inMessage(error: unknown, messageIndex: number): unknown {
   return error instanceof Error ? withPlace(error, `message at index ${messageIndex}`, { messageIndex }) : error;

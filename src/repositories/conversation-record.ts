@@ -142,7 +142,7 @@ export function toConversationDraft(context: RepositoryContext, input: Conversat
     id,
     title,
     tags: toTagsText("tags", repair(tags)),
-    metadata: toJsonText("metadata", repair(metadata)),
+    metadata: toJsonText("metadata", repair(metadata), repair),
     createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),
   };
 }
@@ -161,7 +161,7 @@ export function toMessageDraft(context: RepositoryContext, input: MessageInput):
     id,
     role,
     content,
-    metadata: toJsonText("metadata", repair(metadata)),
+    metadata: toJsonText("metadata", repair(metadata), repair),
     tags: toTagsText("tags", repair(tags)),
     clientId,
     createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),

@@ -25,6 +25,7 @@ import { refreshVisibility } from "./conversation-removal.js";
 import { type ConversationSummary, expectSummary, insertSummary, listSummaries } from "./conversation-summaries.js";
 import type { Executor, RepositoryContext } from "./executor.js";
 import { readAll } from "./read-all.js";
+import { forStored } from "./repair.js";
 import { list, prepareStatement, set } from "./statements.js";
 
 /** Times are ISO 8601 text, as JSON makes of Dates. */
@@ -124,7 +125,8 @@ interface CheckedDocument {
 }
 
 /** Throws TypeError or RangeError on anything that `export` does not make. */
-export function checkDocument(context: RepositoryContext, document: ConversationDocument): CheckedDocument {
+export function checkDocument(given: RepositoryContext, document: ConversationDocument): CheckedDocument {
+  const context = { ...given, repair: forStored(given.repair) };
   expectObject("document", document);
   if (document.format !== FORMAT) throw new TypeError(expectation("format", JSON.stringify(FORMAT), document.format));
   if (document.version !== VERSION) {

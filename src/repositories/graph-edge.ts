@@ -61,7 +61,7 @@ export function toEdgeDraft({ repair }: Pick<RepositoryContext, "repair">, input
   expectWord("type", type);
   expectWeight(weight);
   if (typeof parallel !== "boolean") throw new TypeError(expectation("parallel", "a boolean", parallel));
-  return { id, from, to, type, weight, data: toJsonText("data", repair(data)), parallel };
+  return { id, from, to, type, weight, data: toJsonText("data", repair(data), repair), parallel };
 }
 
 function expectWeight(value: unknown): asserts value is number {

@@ -84,7 +84,7 @@ export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput): 
     id,
     kind,
     name,
-    data: toJsonText("data", repair(data)),
+    data: toJsonText("data", repair(data), repair),
     labels: toLabels(repair(labels)),
     createdAt: created,
     updatedAt: Math.max(created, now),

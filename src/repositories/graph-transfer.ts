@@ -18,6 +18,7 @@ import {
 import { type GraphNodeInput, type NodeDraft, nodeColumns, toNode, toNodeDraft } from "./graph-node.js";
 import { nodeStatements } from "./graph-records.js";
 import { readAll } from "./read-all.js";
+import { forStored } from "./repair.js";
 import { prepareStatement, type Statement } from "./statements.js";
 import { type LineSource, linesOf } from "./text-lines.js";
 
@@ -127,7 +128,7 @@ class ImportWriter {
   readonly counts = { nodes: 0, edges: 0 };
 
   constructor(context: RepositoryContext, executor: Executor, ids: string[]) {
-    this.#context = context;
+    this.#context = { ...context, repair: forStored(context.repair) };
     this.#executor = executor;
     this.#ids = ids;
   }

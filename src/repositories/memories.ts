@@ -60,6 +60,7 @@ import {
 } from "./memory-search.js";
 import { expectStill, hasMoved, withoutLock } from "./optimistic.js";
 import { readAll } from "./read-all.js";
+import { forStored } from "./repair.js";
 import { all, inParts, list, prepareStatement, type Statement, set, toStatement, touch } from "./statements.js";
 
 export interface ListMemoriesOptions extends MemoryFilter {
@@ -273,8 +274,9 @@ export class MemoryRepository {
       if (row === undefined || known === undefined || known.deletedAt !== null) return undefined;
       const { embedding, embeddingModel, embeddingVersion, ...rest } = known;
       const changes = definedOnly(patch);
-      // What is stored already may be longer than a limit that was lowered since.
-      const unlimited = { ...this.#context, maxContentChars: Number.POSITIVE_INFINITY };
+      // What is stored already may be longer than a limit that was lowered since, or hold text that is refused now.
+      const repair = forStored(this.#context.repair);
+      const unlimited = { ...this.#context, repair, maxContentChars: Number.POSITIVE_INFINITY };
       const draft = await withLongTerms(project, toDraft(unlimited, { ...rest, ...changes }, id));
       const dropsVectors = draft.content !== known.content || changes.embedding === null;
       const checksum = row[memoryColumns.length];

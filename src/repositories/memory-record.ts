@@ -143,7 +143,7 @@ export function toDraft(context: RepositoryContext, input: MemoryInput, id = inp
     type,
     source,
     content,
-    metadata: toJsonText("metadata", metadata),
+    metadata: toJsonText("metadata", metadata, context.repair),
     createdAt: created,
     updatedAt: Math.max(created, now),
     embedding: toEmbedding(input.embedding, input.embeddingModel, input.embeddingVersion),

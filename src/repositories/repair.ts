@@ -7,6 +7,23 @@ export type Repair = <T>(value: T) => T;
 /** The values of inputs as they are: checks refuse what cannot be stored. */
 export const keepText: Repair = (value) => value;
 
+/** The same, for what was stored once or exported: JSON may hold such text there, which was not always refused. */
+const keepStored: Repair = (value) => value;
+
+export function toRepair(invalidText: InvalidText): Repair {
+  return invalidText === "replace" ? replaceInvalidText : keepText;
+}
+
+/** What to apply to records that were stored once. */
+export function forStored(repair: Repair): Repair {
+  return repair === keepText ? keepStored : repair;
+}
+
+/** Whether JSON text is refused that holds what the database cannot hold in other text. */
+export function refusesInJson(repair: Repair): boolean {
+  return repair === keepText;
+}
+
 /**
  * A value with U+FFFD in place of each lone surrogate and NUL in its texts, and in the keys and values of its arrays and
  * plain objects. What needs no repair comes back itself, as does everything else, a Date for example.

@@ -180,7 +180,7 @@ export class SessionRepository {
     expectText("id", id, MAX_NAME_CHARS);
     const { project } = this.#context;
     const started = startedAt === undefined ? this.#context.now() : toMillis("startedAt", startedAt);
-    const json = toJsonText("metadata", this.#context.repair(metadata));
+    const json = toJsonText("metadata", this.#context.repair(metadata), this.#context.repair);
     const own = parseObject(json, "sessions", id);
     const session = { id, project, startedAt: new Date(started), endedAt: null, summary: null, metadata: own };
     return { statement: insertRow([project, id, started, json]), session };

@@ -77,7 +77,7 @@ export class LibsqlBackend extends TextBackend {
 
   /** @internal */
   constructor(context: StoryContext) {
-    super();
+    super(context.repair);
     this.#context = context;
     this.#extras = new LibsqlExtras(context);
   }
@@ -156,7 +156,7 @@ export class LibsqlBackend extends TextBackend {
 
   async updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
     expectId(key);
-    const { title, tags } = toMetadataPatch(patch);
+    const { title, tags } = toMetadataPatch(this.repair(patch));
     if (title === undefined && tags === undefined) return this.getMetadata(key);
     const updated = await this.#atomically(async (executor) => {
       const known = await this.#known(executor, key);
@@ -259,7 +259,7 @@ export class LibsqlBackend extends TextBackend {
   }
 
   savePreference(key: string, preference: { readonly value: unknown; readonly scope?: string }): Promise<void> {
-    return this.#extras.savePreference(key, preference);
+    return this.#extras.savePreference(key, this.repair(preference));
   }
 
   loadPreference(key: string): Promise<Preference | undefined> {

@@ -3,6 +3,7 @@ import { StorageError } from "../errors.js";
 import { pathText, urlText } from "../locations.js";
 import { expectation, expectOneOf } from "../options.js";
 import { expectKeys, expectProject } from "../repositories/arguments.js";
+import { type InvalidText, toRepair } from "../repositories/repair.js";
 import { openStorage } from "../storage.js";
 import { dataFolder, type StorageOptions } from "../storage-options.js";
 import type { StoryBackend } from "./backend.js";
@@ -25,6 +26,11 @@ export interface OpenStoriesOptions extends StoryOptions {
   readonly project?: string | undefined;
   /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
   readonly secret?: Uint8Array | string | undefined;
+  /**
+   * What happens to a title or tag with lone surrogates or NUL: the call is refused, or U+FFFD is stored in their place,
+   * in the content of the story too, which otherwise keeps them. @default "refuse"
+   */
+  readonly invalidText?: InvalidText | undefined;
   /** The time in ms, for tests. @default Date.now */
   readonly now?: (() => number) | undefined;
 }
@@ -35,6 +41,7 @@ const KEYS = [
   "readOnly",
   "project",
   "secret",
+  "invalidText",
   "now",
   "cacheSize",
   "cacheBytes",
@@ -51,10 +58,13 @@ const KEYS = [
 export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
   expectKeys("openStories", options, KEYS);
   const { backend = "libsql", project = "default", secret = process.env.HOLDFAST_SECRET || undefined } = options;
-  const { readOnly = false, now = Date.now, cacheSize, cacheBytes, events, historyLimit } = options;
+  const { readOnly = false, invalidText = "refuse", now = Date.now } = options;
+  const { cacheSize, cacheBytes, events, historyLimit } = options;
   const stories = resolveStoryOptions({ cacheSize, cacheBytes, events, historyLimit });
   const service = { cacheSize: stories.cacheSize, cacheBytes: stories.cacheBytes, events: stories.events };
   expectProject(project);
+  expectOneOf("invalidText", invalidText, ["refuse", "replace"]);
+  const repair = toRepair(invalidText);
   const path = backend === "filesystem" ? pathText("path", options.path) : urlText(options.path);
   if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
   if (readOnly !== false && backend !== "libsql" && backend !== "sqlite") {
@@ -64,7 +74,8 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
       `${what} cannot be opened with \`readOnly\`. Open it without that option, or copy its stories into a database with copyStories and open that`,
     );
   }
-  if (typeof backend === "object" && backend !== null) return initialized(new StoryService(backend, service));
+  if (typeof backend === "object" && backend !== null)
+    return initialized(new StoryService(backend, service, { repair }));
   expectOneOf("backend", backend, ["libsql", "sqlite", "filesystem"]);
   if (backend === "filesystem") {
     if (path === "") throw new TypeError(expectation("path", "a folder", path));
@@ -72,14 +83,22 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
     const { historyLimit: limit } = stories;
     return initialized(
       new StoryService(
-        new FilesystemBackend({ root: path ?? join(dataFolder(), "stories"), project, box, historyLimit: limit, now }),
+        new FilesystemBackend({
+          root: path ?? join(dataFolder(), "stories"),
+          project,
+          box,
+          historyLimit: limit,
+          now,
+          repair,
+        }),
         service,
+        { repair },
       ),
     );
   }
-  const storage = await openStorage({ url: path, readOnly, secret, now, stories });
+  const storage = await openStorage({ url: path, readOnly, secret, invalidText, now, stories });
   const { backend: own } = storage.project(project).stories;
-  return new StoryService(own, service, { close: () => storage.close() });
+  return new StoryService(own, service, { repair, close: () => storage.close() });
 }
 
 async function initialized(service: StoryService): Promise<StoryService> {

@@ -1,6 +1,7 @@
 import { StorageError } from "../errors.js";
 import { expectation } from "../expectation.js";
 import { expectArray, expectFunction, expectId, expectKeys, expectPlainObject } from "../repositories/arguments.js";
+import { atRecord, isOfRecord } from "../repositories/batch.js";
 import { keepText, type Repair } from "../repositories/repair.js";
 import { AdaptedStore } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
@@ -258,10 +259,12 @@ export class StoryService {
     expectKeys("batchSave", options, ["atomic"]);
     const errors = new Map<string, unknown>();
     const drafts: StoryDraft[] = [];
-    for (const [id, data] of Object.entries(stories)) {
+    const ids = Object.keys(stories);
+    for (const [index, id] of ids.entries()) {
       try {
-        drafts.push(toDraft(id, this.#repair(data)));
-      } catch (error) {
+        drafts.push(toDraft(id, this.#repair(stories[id])));
+      } catch (cause) {
+        const error = atRecord(cause, { index, id });
         if (options.atomic === true) throw error;
         errors.set(id, error);
       }
@@ -273,7 +276,10 @@ export class StoryService {
     for (let at = 0; at < drafts.length; at += BATCH_CHUNK) {
       saved += await this.#saveEach(drafts.slice(at, at + BATCH_CHUNK), errors);
     }
-    return { saved, errors: Object.fromEntries(errors) };
+    const placed = [...errors].map(([id, error]) => {
+      return [id, isOfRecord(error) ? atRecord(error, { index: ids.indexOf(id), id }) : error];
+    });
+    return { saved, errors: Object.fromEntries(placed) };
   }
 
   async batchLoad(ids: readonly string[]): Promise<BatchLoadResult> {

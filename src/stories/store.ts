@@ -1,3 +1,4 @@
+import { keepText, type Repair } from "../repositories/repair.js";
 import type { BackendMethod, DefinedBackend } from "./backend.js";
 import { isBackendMethod, markDefined } from "./backend.js";
 import type { StoryConflictFile } from "./filesystem/conflict-files.js";
@@ -59,7 +60,11 @@ export interface StoryStore {
 export abstract class TextBackend implements DefinedBackend, StoryStore {
   readonly #listeners = new Set<ProblemListener>();
 
-  constructor() {
+  /** Applied to stories, their metadata and preferences before they are checked. */
+  protected readonly repair: Repair;
+
+  constructor(repair: Repair = keepText) {
+    this.repair = repair;
     markDefined(this);
   }
 
@@ -109,7 +114,7 @@ export abstract class TextBackend implements DefinedBackend, StoryStore {
   abstract close(): Promise<void>;
 
   async save(key: string, data: StoryData, metadata?: StoryMetadataInput): Promise<StoryMetadata> {
-    return this.#saveOne(toDraft(key, data, metadata));
+    return this.#saveOne(toDraft(key, this.repair(data), this.repair(metadata)));
   }
 
   async saveIf(
@@ -118,7 +123,7 @@ export abstract class TextBackend implements DefinedBackend, StoryStore {
     metadata: StoryMetadataInput | undefined,
     expectedRevision: number,
   ): Promise<StoryMetadata> {
-    return this.#saveOne(toDraft(key, data, metadata, expectedRevision));
+    return this.#saveOne(toDraft(key, this.repair(data), this.repair(metadata), expectedRevision));
   }
 
   async load(key: string): Promise<StoryData | undefined> {
@@ -136,7 +141,7 @@ export abstract class TextBackend implements DefinedBackend, StoryStore {
 
   async importData(story: string | StoryData): Promise<string> {
     const { id, data } = toImport(story);
-    await this.#saveOne(toDraft(id, data));
+    await this.#saveOne(toDraft(id, this.repair(data)));
     return id;
   }
 

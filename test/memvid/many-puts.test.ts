@@ -36,6 +36,17 @@ test("a thousand single puts, awaited or all at once, are all there", async () =
   await again.close();
 });
 
+test("an error of putMany says which document it is about", async () => {
+  await using db = await tempDatabase("index.mv2");
+  await using mv = await create(db.path);
+  await mv.put({ text: "first", embedding: [1, 0] });
+  const good = { text: "good" };
+  for (const bad of [{ text: "a\0b" }, { text: "x", metadata: { a: "\0" } }, { text: "x", embedding: [1, 0, 0] }]) {
+    const error = await mv.putMany([good, bad]).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ index: 1, message: expect.stringContaining("at index 1") });
+  }
+});
+
 test("puts that share a commit fail each for itself", async () => {
   await using db = await tempDatabase("mixed.mv2");
   await using mv = await create(db.path);

@@ -1,7 +1,9 @@
 import { openStorage } from "holdfast";
 import { expect, test } from "vitest";
+import { openStories } from "../../src/stories/index.js";
 import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
+import { tempDatabase } from "../support/temp.js";
 
 const BAD = "a\0b\ud83d";
 const GOOD = "a\uFFFDb\uFFFD";
@@ -80,7 +82,7 @@ test("two keys that become one both keep their values", async () => {
 
 test("is refused by default, with the place in the text; in ids always", async () => {
   await using temp = await tempStorage();
-  const { memories, conversations, graph } = temp.storage;
+  const { memories, sessions, conversations, graph } = temp.storage;
   const place = async (call: Promise<unknown>) => {
     const error = await rejection(call);
     expect(error).toBeInstanceOf(RangeError);
@@ -96,8 +98,15 @@ test("is refused by default, with the place in the text; in ids always", async (
     { id: "b", kind: "k", name: "n\0" },
   ]);
   expect(await place(batch)).toMatch(/`name`.*NUL at position 1 \(at index 1, id "b"\)$/);
-  // JSON can hold such text as escapes, and gives it back.
-  expect((await memories.insert({ content: "x", metadata: JSON_BAD })).metadata).toEqual(JSON_BAD);
+  // In JSON too, with the path.
+  const inJson = memories.insert({ content: "x", metadata: { a: [1, { b: "x\0" }] } });
+  expect(await place(inJson)).toMatch(/`metadata\.a\[1\]\.b`.*NUL at position 1$/);
+  expect(await place(graph.addNode({ kind: "k", name: "n", data: { "\ud800": 1 } }))).toMatch(
+    /`a key of data`.*surrogate at position 0$/,
+  );
+  expect(await place(sessions.start("s", { metadata: { a: "\0" } }))).toMatch(/`metadata\.a`/);
+  const { metadata } = await memories.insert({ content: "x", metadata: { a: "\\u0000 \\ud800" } });
+  expect(metadata).toEqual({ a: "\\u0000 \\ud800" });
   await using replacing = await tempStorage({ invalidText: "replace" });
   expect(await place(replacing.storage.memories.insert({ id: "a\0", content: "x" }))).toMatch(/`id`.*NUL/);
   expect(await place(replacing.storage.graph.addNode({ id: "\ud800", kind: "k", name: "n" }))).toMatch(
@@ -106,13 +115,66 @@ test("is refused by default, with the place in the text; in ids always", async (
   expect(await rejection(openStorage({ url: ":memory:", invalidText: "keep" as never }))).toBeInstanceOf(TypeError);
 });
 
+test("in JSON that was stored once, it hinders no other change, no import and no import of a conversation", async () => {
+  await using temp = await tempStorage();
+  await using other = await tempStorage();
+  const { memories, conversations, graph } = temp.storage;
+  await memories.insert({ id: "m", content: "x" });
+  await conversations.insert({ id: "c", messages: [{ id: "m1", role: "user", content: "x" }] });
+  await graph.addNode({ id: "a", kind: "k", name: "n" });
+  const bad = JSON.stringify(JSON_BAD);
+  for (const [table, column] of [
+    ["memories", "metadata"],
+    ["conversations", "metadata"],
+    ["graph_nodes", "data"],
+  ]) {
+    await temp.storage.client.execute({ sql: `update ${table} set ${column} = ?`, args: [bad] });
+  }
+  expect(await memories.update("m", { content: "y" })).toMatchObject({ content: "y", metadata: JSON_BAD });
+  expect(await conversations.update("c", { title: "t" })).toMatchObject({ title: "t", metadata: JSON_BAD });
+  expect(await graph.updateNode("a", { name: "o" })).toMatchObject({ name: "o", data: JSON_BAD });
+  let lines = "";
+  for await (const line of temp.storage.export()) lines += line;
+  await other.storage.import(lines);
+  expect((await other.storage.memories.require("m")).metadata).toEqual(JSON_BAD);
+  const elsewhere = other.storage.project("elsewhere");
+  await elsewhere.conversations.import(await conversations.export("c"));
+  await elsewhere.graph.import(graph.export());
+  expect((await elsewhere.conversations.require("c")).metadata).toEqual(JSON_BAD);
+  expect((await elsewhere.graph.requireNode("a")).data).toEqual(JSON_BAD);
+});
+
+test.each(["libsql", "filesystem"] as const)(
+  "is replaced in stories, also by the backend itself (%s)",
+  async (backend) => {
+    await using db = await tempDatabase();
+    const service = await openStories({ backend, path: `${db.dir}/stories`, invalidText: "replace" });
+    const bad = { title: BAD, text: BAD };
+    await service.saveStory("a", bad);
+    expect(await service.backend.save("b", bad, { title: BAD, tags: [BAD] })).toMatchObject({
+      title: GOOD,
+      tags: [GOOD],
+    });
+    await service.backend.importData({ id: "c", ...bad });
+    for (const id of ["a", "b"]) expect(await service.loadStory(id)).toEqual({ title: GOOD, text: GOOD });
+    expect(await service.loadStory("c")).toEqual({ id: "c", title: GOOD, text: GOOD });
+    expect(await service.backend.updateMetadata("a", { title: BAD })).toMatchObject({ title: GOOD });
+    await service.close();
+  },
+);
+
 test("is replaced by an import", async () => {
   await using from = await tempStorage();
   await using to = await tempStorage({ invalidText: "replace" });
-  await from.storage.memories.insert({ id: "m", content: "x", metadata: JSON_BAD });
-  await from.storage.sessions.start("s", { metadata: JSON_BAD });
-  await from.storage.conversations.insert({ id: "c", metadata: JSON_BAD });
-  await from.storage.graph.addNode({ id: "a", kind: "k", name: "n", data: JSON_BAD });
+  await from.storage.memories.insert({ id: "m", content: "x" });
+  await from.storage.sessions.start("s");
+  await from.storage.conversations.insert({ id: "c" });
+  await from.storage.graph.addNode({ id: "a", kind: "k", name: "n" });
+  for (const table of ["memories", "sessions", "conversations", "graph_nodes"]) {
+    const column = table === "graph_nodes" ? "data" : "metadata";
+    const args = [JSON.stringify(JSON_BAD)];
+    await from.storage.client.execute({ sql: `update ${table} set ${column} = ?`, args });
+  }
   let lines = "";
   for await (const line of from.storage.export()) lines += line;
   await to.storage.import(lines);

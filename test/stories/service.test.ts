@@ -327,6 +327,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(saved).toBe(2);
     expect(Object.keys(errors).sort()).toEqual(["", "bad"]);
     expect(errors.bad).toBeInstanceOf(RangeError);
+    expect(errors.bad).toMatchObject({ index: 1, id: "bad", message: expect.stringContaining('at index 1, id "bad"') });
     const loaded = await service.batchLoad(["a", "b", "none", ""]);
     expect(loaded.stories).toEqual({ a: { n: 1 }, b: { n: 2 } });
     expect(Object.keys(loaded.errors).sort()).toEqual(["", "none"]);

@@ -45,7 +45,7 @@ export const sessionArea: Area = {
     expectText("id", id, MAX_NAME_CHARS);
     const summary = repair(given);
     if (summary !== null) expectText("summary", summary, 100_000, 0);
-    const json = toJsonText("metadata", repair(metadata));
+    const json = toJsonText("metadata", repair(metadata), repair);
     return {
       id,
       key: id,

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { StorageError } from "../../errors.js";
 import { expectId, expectText } from "../../repositories/arguments.js";
 import { hashText } from "../../repositories/checksum.js";
+import type { Repair } from "../../repositories/repair.js";
 import { RevisionConflictError } from "../errors.js";
 import type { SecretBox } from "../secret.js";
 import { type LoadedStory, type SavedStory, type StoryCopy, TextBackend } from "../store.js";
@@ -39,6 +40,7 @@ export interface FilesystemOptions {
   readonly historyLimit: number;
   readonly box: SecretBox;
   readonly now: () => number;
+  readonly repair?: Repair | undefined;
 }
 
 /** How often a story is read again that another program changes while it is read. */
@@ -66,7 +68,7 @@ export class FilesystemBackend extends TextBackend {
 
   /** @internal Use `openStories({ backend: "filesystem", path })`. */
   constructor(options: FilesystemOptions) {
-    super();
+    super(options.repair);
     this.#options = options;
   }
 
@@ -199,7 +201,7 @@ export class FilesystemBackend extends TextBackend {
 
   async updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
     expectId(key);
-    const { title, tags } = toMetadataPatch(patch);
+    const { title, tags } = toMetadataPatch(this.repair(patch));
     if (title === undefined && tags === undefined) return this.getMetadata(key);
     return this.#changed([key], async (change) => {
       const known = change.known(key);
@@ -310,7 +312,7 @@ export class FilesystemBackend extends TextBackend {
   }
 
   async savePreference(key: string, preference: { readonly value: unknown; readonly scope?: string }): Promise<void> {
-    const { json, scope } = toPreference(key, preference);
+    const { json, scope } = toPreference(key, this.repair(preference));
     await this.#guarded(() => this.#open().preferences.set(key, { value: JSON.parse(json), scope }));
   }
 
