@@ -1,6 +1,6 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
 import { UnavailableError } from "./client/remote/remote-error.js";
-import { showsIndexDamage } from "./client/sqlite-error.js";
+import { CANTOPEN, showsIndexDamage } from "./client/sqlite-error.js";
 
 /**
  * Machine-readable reasons of {@link StorageError}; part of the public API.
@@ -151,6 +151,7 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   NOT_A_DATABASE: "The file is not a database, or its encryption key is another one; it was left as it is",
   MIGRATION_PENDING: OTHER_SCHEMA_ADVICE,
   CANNOT_OPEN: "Check that the folder exists and that this user may write to it",
+  IO: "The disk or its file system has failed: look at the log of the system, then try again",
 };
 
 const THREAD_CONFLICT_ADVICE =
@@ -201,7 +202,7 @@ function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undef
   // It says itself what to do.
   if (failure.extendedCode === "READONLY_REPLICA") return undefined;
   // A failed open says itself what to look at.
-  if (code === "CANNOT_OPEN" && failure.message.includes("Cannot open ")) return undefined;
+  if (code === "CANNOT_OPEN" && failure.rawCode === CANTOPEN) return undefined;
   // The file could be written to, or not: the caller has said that it is only to be read, and the error says so.
   if (failure.message.includes("readOnly")) return undefined;
   if (showsIndexDamage(failure)) return DAMAGED_INDEX_ADVICE;

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
+import { asFileError } from "./client/file-steps.js";
 import { type LocalTarget, parseLocalUrl } from "./client/file-url.js";
 import { LocalClient } from "./client/local-client.js";
 import { openLocalClient } from "./client/open-local.js";
@@ -157,5 +158,7 @@ export function asOpenError(error: unknown, path: string): unknown {
   }
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (error instanceof LibsqlError || code === undefined || error instanceof TypeError) return error;
+  const file = asFileError(error, `Cannot open ${path}`);
+  if (file instanceof StorageError && file.code !== "NOT_FOUND") return file;
   return new StorageError("CANNOT_OPEN", `Cannot open ${path}: ${(error as Error).message}`, { cause: error });
 }

@@ -33,6 +33,7 @@ import type { ImportOptions, ImportResult } from "./maintenance/import.js";
 import type { TextSource } from "./maintenance/lines.js";
 import { type PrunePolicy, type PruneResult, pruneStorage } from "./maintenance/prune.js";
 import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "./maintenance/reindex.js";
+import { withRoom } from "./maintenance/room.js";
 import { countStorage } from "./open-storages.js";
 import { expectOneOf } from "./options.js";
 import { expectFunction, expectKeys, expectProject } from "./repositories/arguments.js";
@@ -203,8 +204,7 @@ export class Storage implements Repositories {
     try {
       const { statements, selectIds } = purgeStatements(name);
       const selects = selectIds.map(({ statement }) => statement);
-      const answers = await this.#executor
-        .batch([...selects, ...statements])
+      const answers = await withRoom(this.client, () => this.#executor.batch([...selects, ...statements]))
         .then((results) => results.map(({ rows }) => rows as readonly Row[]))
         .catch((error: unknown) => {
           if (!isAnswerTooLarge(error)) throw error;
@@ -454,7 +454,10 @@ export class Storage implements Repositories {
     const { now, maxContentChars, maxMessageChars, compressContents, invalidText } = this.#options;
     const repair = toRepair(invalidText);
     // In a transaction there is nothing to erase yet: it is done after the commit.
-    const erase = executor === this.#executor ? { erase: () => this.#erase() } : {};
+    const removal =
+      executor === this.#executor
+        ? { erase: () => this.#erase(), removing: <T>(work: () => Promise<T>) => withRoom(this.client, work) }
+        : {};
     return {
       project,
       executor,
@@ -465,7 +468,7 @@ export class Storage implements Repositories {
       repair,
       compressContents,
       graphs: this.#graphs,
-      ...erase,
+      ...removal,
     };
   }
 

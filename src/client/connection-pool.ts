@@ -441,6 +441,7 @@ export class ConnectionPool {
     const { path, statementCacheSize, encryptionKey, readOnly, isMemory } = this.options;
     const options = {
       statementCacheSize,
+      subject: path,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
       beforeCommit: () => this.assertInPlace(),
       onError: (error: unknown) => this.writer.noteError(error),

@@ -13,7 +13,7 @@ import {
 import { decodeRow, rowMaker, StatementResult } from "./rows.js";
 import { prepareSingleRow } from "./single-row.js";
 import type { ParsedStatement } from "./sql.js";
-import { BUSY, makesSuspect, primaryCode, toLibsqlError, toOpenError } from "./sqlite-error.js";
+import { BUSY, lostWriteError, makesSuspect, primaryCode, READONLY, toFileError, toOpenError } from "./sqlite-error.js";
 import {
   type CachedStatement,
   StatementCache,
@@ -28,6 +28,8 @@ const OFF_THREAD_STATEMENTS = 8;
 
 export interface ConnectionOptions extends NativeOpenOptions {
   readonly statementCacheSize: number;
+  /** The file that errors are about, where it is not the name that is opened. */
+  readonly subject?: string | undefined;
   /** Asked before each commit; what it throws keeps the transaction from being committed. */
   readonly beforeCommit?: () => void;
   /** Told of every error that SQLite reports on this connection. */
@@ -49,6 +51,7 @@ export class Connection {
   readonly #schemaVersion: NativeStatement;
   readonly #changes: NativeStatement;
   readonly #options: ConnectionOptions;
+  readonly #subject: string;
   #isClosed = false;
   #isStuck = false;
   /** Whether an error since the last check makes its health doubtful. */
@@ -58,8 +61,9 @@ export class Connection {
   /** Set by use and cleared by the idle sweep, which closes what it finds cleared. */
   wasUsed = true;
 
-  private constructor(database: NativeDatabase, options: ConnectionOptions) {
+  private constructor(database: NativeDatabase, options: ConnectionOptions, subject: string) {
     this.#database = database;
+    this.#subject = subject;
     this.#options = options;
     this.#statements = new StatementCache({ max: options.statementCacheSize });
     this.#schemaVersion = database.prepare("PRAGMA schema_version").raw(true);
@@ -69,19 +73,20 @@ export class Connection {
   /** Opens `path` and applies `setup`; throws SQLITE_CANTOPEN, or whatever the setup meets. */
   static open(path: string, options: ConnectionOptions, setup: readonly string[]): Connection {
     let database: NativeDatabase;
+    const { subject = path } = options;
     try {
       const { encryptionKey } = options;
       database = openNative(path, encryptionKey === undefined ? {} : { encryptionKey });
     } catch (error) {
-      throw toOpenError(error, path);
+      throw toOpenError(error, subject);
     }
     try {
       for (const sql of setup) database.exec(sql);
-      return new Connection(database, options);
+      return new Connection(database, options, subject);
     } catch (error) {
       database.close();
       options.onError?.(error);
-      throw toLibsqlError(error);
+      throw toFileError(error, subject);
     }
   }
 
@@ -231,7 +236,18 @@ export class Connection {
   #note(error: unknown): unknown {
     if (makesSuspect(error)) this.isSuspect = true;
     this.#options.onError?.(error);
-    return toLibsqlError(error);
+    if ((error as { rawCode?: unknown }).rawCode === READONLY && !this.#isQueryOnly()) {
+      const lost = lostWriteError(error, this.#subject);
+      // Only a new connection opens the file again.
+      if (lost !== undefined) this.isSuspect = this.#isStuck = true;
+      return lost ?? toFileError(error, this.#subject);
+    }
+    return toFileError(error, this.#subject);
+  }
+
+  #isQueryOnly(): boolean {
+    const [value] = this.#database.prepare("PRAGMA query_only").raw(true).get([]) as [number];
+    return value !== 0;
   }
 
   #prepare({ sql, pragma, hasStar }: ParsedStatement): CachedStatement {

@@ -4,6 +4,7 @@ import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/pro
 import { basename, dirname, join, relative, sep } from "node:path";
 import { StorageError } from "../errors.js";
 import { hasEnded, THIS_PROCESS } from "./process-identity.js";
+import { TOO_MANY_FILES } from "./sqlite-error.js";
 
 /** What a file system that has no links says. */
 export const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
@@ -135,6 +136,8 @@ export function stamp(time: Date): string {
 const BY_SYSTEM_CODE: Readonly<Record<string, "FULL" | "CANNOT_OPEN" | "NOT_FOUND" | "EXISTS">> = {
   ENOSPC: "FULL",
   EDQUOT: "FULL",
+  EMFILE: "CANNOT_OPEN",
+  ENFILE: "CANNOT_OPEN",
   EACCES: "CANNOT_OPEN",
   EPERM: "CANNOT_OPEN",
   EROFS: "CANNOT_OPEN",
@@ -143,6 +146,8 @@ const BY_SYSTEM_CODE: Readonly<Record<string, "FULL" | "CANNOT_OPEN" | "NOT_FOUN
   ENOENT: "NOT_FOUND",
   EEXIST: "EXISTS",
 };
+
+const FULL_DISK = "The disk is full: make room, or name a place on another disk";
 
 /** What the file system refused, as a StorageError; `what` is the start of its message. Other errors pass. */
 export function asFileError(error: unknown, what: string): unknown {
@@ -153,5 +158,9 @@ export function asFileError(error: unknown, what: string): unknown {
   if (code === "EEXIST" && syscall === "mkdir") {
     return new StorageError("CANNOT_OPEN", `${what}: ${error.message}`, { cause: error });
   }
-  return new StorageError(BY_SYSTEM_CODE[code] ?? "IO", `${what}: ${error.message}`, { cause: error });
+  const known = BY_SYSTEM_CODE[code] ?? "IO";
+  const isShort = code === "EMFILE" || code === "ENFILE";
+  const advice = known === "FULL" ? FULL_DISK : isShort ? TOO_MANY_FILES : undefined;
+  const message = advice === undefined ? error.message : `${error.message}. ${advice}`;
+  return new StorageError(known, `${what}: ${message}`, { cause: error, retryable: isShort });
 }

@@ -42,7 +42,7 @@ export async function snapshotFile(
 ): Promise<void> {
   if (!existsSync(source.path)) throw new StorageError("NOT_FOUND", `There is no database at ${source.path}`);
   await createPrivately(temporary);
-  const copier = connect(source, UNSYNCED);
+  const copier = connect({ ...source, subject: temporary }, UNSYNCED);
   const counter = connect(source);
   const running: Promise<unknown>[] = [];
   try {
@@ -124,8 +124,11 @@ export async function verifyDatabase(
   options.onProgress?.({ phase: "verify", done: total, total });
 }
 
-function connect({ path, encryptionKey, readOnly = false }: DatabaseFile, ...setup: string[]): Connection {
-  const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
+function connect(
+  { path, encryptionKey, readOnly = false, subject = path }: DatabaseFile & { readonly subject?: string },
+  ...setup: string[]
+): Connection {
+  const options = { statementCacheSize: 1, subject, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
   const opening = readOnly === false ? { name: path, setup: [] } : readOnlyOpening(path, readOnly);
   return Connection.open(opening.name, options, [...opening.setup, "PRAGMA wal_autocheckpoint = 0", ...setup]);
 }

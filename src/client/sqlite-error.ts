@@ -1,5 +1,5 @@
-import { closeSync, openSync } from "node:fs";
-import { devNull } from "node:os";
+import { accessSync, closeSync, constants, openSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { LibsqlError } from "@libsql/client/sqlite3";
 
 // SQLite's primary result codes (sqlite.org/rescode.html), by number.
@@ -37,7 +37,9 @@ const PRIMARY_CODES = [
 
 export const BUSY = 5;
 export const READONLY = 8;
+const IOERR = 10;
 export const CORRUPT = 11;
+const FULL = 13;
 export const CANTOPEN = 14;
 export const NOTADB = 26;
 /** What FTS5 reports when its index and its content disagree: the file itself is sound, and a rebuild mends it. */
@@ -70,31 +72,80 @@ export function toOpenError(error: unknown, path: string): LibsqlError {
   const known = toLibsqlError(error);
   if (known instanceof LibsqlError) return known;
   const reason = error instanceof Error ? error.message : String(error);
-  const advice = hasDescriptorLeft()
-    ? "Check that its folder exists and that this user may write to it"
-    : TOO_MANY_FILES;
-  return new LibsqlError(
-    `Cannot open ${path}: ${reason}. ${advice}`,
-    "SQLITE_CANTOPEN",
-    "SQLITE_CANTOPEN",
-    14,
-    error instanceof Error ? error : undefined,
-  );
+  return shortageError(`Cannot open ${path}: ${reason}`, path, error, MAY_NOT_OPEN);
+}
+
+/**
+ * The same as `toLibsqlError`, with the name of the file where the file system has failed, and with what it lacks:
+ * SQLite gives one code for a file that it may not open and for one too many, and another for a full disk and a broken one.
+ */
+export function toFileError(error: unknown, path: string): unknown {
+  const code = primaryCode(error);
+  const { message } = error as Error;
+  // Of an ATTACH, it names another file.
+  if (code === CANTOPEN && message.includes("unable to open database file"))
+    return shortageError(`${message}: ${path} or a file next to it`, path, error, MAY_NOT_OPEN);
+  if (code === FULL) return withMessage(error, `${message}: ${path}`);
+  if (code !== IOERR) return toLibsqlError(error);
+  if (findShortage(path)?.code === "SQLITE_FULL") return shortageError(`${message}: ${path}`, path, error, "");
+  return withMessage(error, `${message}: ${path}`);
+}
+
+/**
+ * Where a file can be written to, SQLite has met a shortage when it opened it, and opened it for reading instead. Undefined
+ * where the file cannot be written to.
+ */
+export function lostWriteError(error: unknown, path: string): LibsqlError | undefined {
+  try {
+    accessSync(path, constants.W_OK);
+  } catch {
+    return undefined;
+  }
+  const advice = "A shortage of descriptors or of space, or a fault of the disk, has passed by now: try again";
+  return shortageError(`${path} could be opened for reading only`, path, error, advice);
+}
+
+const MAY_NOT_OPEN = "Check that its folder exists and that this user may write to it";
+/** A disk with less than this has no room for what SQLite keeps next to a database. */
+const LEAST_FREE_BYTES = 64 * 1024;
+
+interface Shortage {
+  readonly code: "SQLITE_FULL" | "SQLITE_CANTOPEN";
+  readonly advice: string;
+}
+
+/** What this process or the disk of a file lacks at this moment. Opens the folder, never the file. */
+function findShortage(path: string): Shortage | undefined {
+  const full: Shortage = { code: "SQLITE_FULL", advice: "The disk is full" };
+  try {
+    closeSync(openSync(dirname(path), "r"));
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < LEAST_FREE_BYTES ? full : undefined;
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EMFILE" || code === "ENFILE") return { code: "SQLITE_CANTOPEN", advice: TOO_MANY_FILES };
+    return code === "ENOSPC" || code === "EDQUOT" ? full : undefined;
+  }
+}
+
+/** What is the matter, or else `advice`. The advice about a full disk comes with the StorageError. */
+function shortageError(message: string, path: string, cause: unknown, advice: string): LibsqlError {
+  const shortage = findShortage(path);
+  const code = shortage?.code ?? "SQLITE_CANTOPEN";
+  const rawCode = code === "SQLITE_FULL" ? FULL : CANTOPEN;
+  const text = `${message}. ${shortage?.advice ?? advice}`;
+  return new LibsqlError(text, code, code, rawCode, cause instanceof Error ? cause : undefined);
+}
+
+function withMessage(error: unknown, message: string): unknown {
+  const known = toLibsqlError(error);
+  if (!(known instanceof LibsqlError)) return known;
+  return new LibsqlError(message, known.code, known.extendedCode, known.rawCode, error as Error);
 }
 
 /** What to say when a process has no file descriptor left. */
 export const TOO_MANY_FILES =
   "This process has as many files open as it may (EMFILE). Close storages and clients that are not used any more, and keep one for each file";
-
-/** SQLite gives the same code for a file that it may not open and for one too many. */
-function hasDescriptorLeft(): boolean {
-  try {
-    closeSync(openSync(devNull, "r"));
-    return true;
-  } catch (error) {
-    return !["EMFILE", "ENFILE"].includes((error as NodeJS.ErrnoException).code ?? "");
-  }
-}
 
 /** The primary result code of an error from SQLite, else undefined. Classify by it, never by text. */
 export function primaryCode(error: unknown): number | undefined {
@@ -106,6 +157,11 @@ export function primaryCode(error: unknown): number | undefined {
 export function isBusy(error: unknown): boolean {
   const BUSY_SNAPSHOT = 517;
   return primaryCode(error) === BUSY && (error as NativeError).rawCode !== BUSY_SNAPSHOT;
+}
+
+/** Whether a disk without room kept something from being written; nothing was. */
+export function isFull(error: unknown): boolean {
+  return primaryCode(error) === FULL;
 }
 
 /** Whether the error shows a damaged file, after which nothing should be written to it. */

@@ -340,6 +340,8 @@ export class WriterQueue {
     for (const { task, error } of failed) task.reject(error);
     for (const { task, result } of stored) task.resolve(result);
     this.countCommit();
+    // What SQLite opened for reading only, or what has met a fault of the disk, makes way for a new one.
+    if (connection.isSuspect) this.#settle(connection);
   }
 
   /** The shared transaction is gone: whoever caused it is rejected, the others run again, each by itself. */

@@ -66,8 +66,14 @@ export async function backUp(
       throw error;
     }
   } catch (error) {
-    throw asFileError(toStorageError(error), `Cannot write the backup ${path}`);
+    throw asFileError(named(toStorageError(error), path), `Cannot write the backup ${path}`);
   }
+}
+
+/** What SQLite refused, with the name of the backup. */
+function named(error: unknown, path: string): unknown {
+  if (!(error instanceof StorageError) || !["FULL", "IO", "CANNOT_OPEN"].includes(error.code)) return error;
+  return new StorageError(error.code, `Cannot write the backup ${path}: ${error.message}`, { cause: error.cause });
 }
 
 /** Copies it to `dir/YYYYMMDD/HHMMSS/<file>`, and removes the oldest of those; see `Storage.backups`. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ZodError } from "zod";
+import { asFileError } from "../client/file-steps.js";
 import { transactionExecutor } from "../client-executor.js";
 import { StorageError, toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
@@ -96,6 +97,7 @@ async function check(
   for await (const [number, text] of numberedLines(source, signal)) {
     signal?.throwIfAborted();
     last = number;
+    let isSound = false;
     try {
       if (counts === undefined) {
         if (number !== 1) throw new Error("the header was expected on line 1");
@@ -106,12 +108,15 @@ async function check(
       found[area.name] = (found[area.name] ?? 0) + 1;
       if (wanted !== undefined && project !== wanted) continue;
       area.parse(lines, context.forProject(intoProject ?? project, context.executor), record);
-      await spool.add(`${number} ${text}\n`);
-      total++;
+      isSound = true;
     } catch (error) {
       invalid.push({ line: number, message: describe(error) });
       // Without a header, the rest could be anything.
       if (counts === undefined) break;
+    }
+    if (isSound) {
+      await spool.add(`${number} ${text}\n`);
+      total++;
     }
     // A stream that has everything at hand would keep the event loop to itself.
     if (number % BATCH_RECORDS === 0) {
@@ -281,8 +286,10 @@ class Spool {
   }
 
   static async create(): Promise<Spool> {
-    const folder = await mkdtemp(join(tmpdir(), "holdfast-import-"));
-    return new Spool(folder, await open(join(folder, "lines"), "wx+", 0o600));
+    return asSpoolErrors(async () => {
+      const folder = await mkdtemp(join(tmpdir(), "holdfast-import-"));
+      return new Spool(folder, await open(join(folder, "lines"), "wx+", 0o600));
+    });
   }
 
   async add(text: string): Promise<void> {
@@ -303,9 +310,18 @@ class Spool {
   }
 
   async #flush(): Promise<void> {
-    await this.#file.write(this.#pending.join(""));
+    // Not `write`, which may write a part of it.
+    await asSpoolErrors(() => this.#file.writeFile(this.#pending.join("")));
     this.#pending = [];
     this.#chars = 0;
+  }
+}
+
+async function asSpoolErrors<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asFileError(error, `Nothing was imported: cannot keep the text in ${tmpdir()} (TMPDIR names another folder)`);
   }
 }
 

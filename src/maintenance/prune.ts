@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type SQL, sql } from "drizzle-orm";
+import { LocalClient } from "../client/local-client.js";
 import { transactionExecutor } from "../client-executor.js";
 import { StorageError, toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
@@ -11,6 +12,7 @@ import { toStatement } from "../repositories/statements.js";
 import { AREAS, areasIn, selectAreas } from "./areas/all.js";
 import type { Area } from "./areas/area.js";
 import type { MaintenanceContext } from "./context.js";
+import { fullDiskError, isFullDisk, makeRoom, moveLog } from "./room.js";
 import { reclaimSpace, STEP_MS } from "./space.js";
 
 /** What may stay. Each limit holds for every project and area by itself. */
@@ -216,37 +218,75 @@ async function* removeInSteps(
   candidates: readonly Candidate[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly Candidate[]> {
+  if (candidates.length === 0) return;
+  const client = context.client instanceof LocalClient ? context.client : undefined;
+  // On a full disk, a step writes as little as it can, and gives up what it has freed at once.
+  let most = client === undefined || (await moveLog(client)) ? Number.POSITIVE_INFINITY : CHUNK_RECORDS;
   for (let at = 0; at < candidates.length; ) {
     signal?.throwIfAborted();
-    const gone: Candidate[] = [];
-    const transaction = await context.client.transaction("write");
     const start = performance.now();
+    let step: Step;
     try {
-      const executor = transactionExecutor(transaction);
-      do {
-        const chunk = candidates.slice(at, at + CHUNK_RECORDS);
-        at += chunk.length;
-        const wanted = JSON.stringify(chunk.map(({ rowId }) => rowId));
-        const { rows } = await executor.execute(
-          toStatement(sql`select row_id, updated_at from (${area.prunable(undefined)})
-            where row_id in (select value from json_each(${wanted}))`),
-        );
-        const times = new Map(rows.map((row) => [Number(row[0]), Number(row[1])]));
-        const same = chunk.filter(({ rowId, updatedAt }) => times.get(rowId) === updatedAt);
-        for (const { project, key } of same) await area.remove(context.forProject(project, executor), key);
-        gone.push(...same);
-      } while (at < candidates.length && performance.now() - start < STEP_MS);
-      await transaction.commit();
-    } finally {
-      transaction.close();
+      step = await removeStep(context, area, candidates, at, most);
+    } catch (error) {
+      if (client === undefined || !isFullDisk(error)) throw error;
+      if (most === 1) throw await fullDiskError(client, error);
+      most = most > CHUNK_RECORDS ? CHUNK_RECORDS : 1;
+      await makeRoom(client);
+      continue;
     }
-    for (const [project, ids] of idsByProject(gone)) {
+    at = step.next;
+    for (const [project, ids] of idsByProject(step.gone)) {
       context.announce({ project, area: area.name, action: "purge", ids });
     }
-    yield gone;
+    yield step.gone;
+    if (client !== undefined && most !== Number.POSITIVE_INFINITY) {
+      most = (await makeRoom(client)) ? Number.POSITIVE_INFINITY : most;
+    }
     // Whoever waits asks again after a few ms, and must not find the lock taken each time.
     await sleep(Math.min(STEP_MS, performance.now() - start));
   }
+}
+
+interface Step {
+  readonly gone: readonly Candidate[];
+  /** Where the next step begins. */
+  readonly next: number;
+}
+
+/** One transaction, which ends once it has held the write lock for a while or looked at `most` records. */
+async function removeStep(
+  context: MaintenanceContext,
+  area: Area,
+  candidates: readonly Candidate[],
+  from: number,
+  most: number,
+): Promise<Step> {
+  const gone: Candidate[] = [];
+  const end = Math.min(candidates.length, from + most);
+  let at = from;
+  const transaction = await context.client.transaction("write");
+  const start = performance.now();
+  try {
+    const executor = transactionExecutor(transaction);
+    do {
+      const chunk = candidates.slice(at, Math.min(end, at + CHUNK_RECORDS));
+      at += chunk.length;
+      const wanted = JSON.stringify(chunk.map(({ rowId }) => rowId));
+      const { rows } = await executor.execute(
+        toStatement(sql`select row_id, updated_at from (${area.prunable(undefined)})
+          where row_id in (select value from json_each(${wanted}))`),
+      );
+      const times = new Map(rows.map((row) => [Number(row[0]), Number(row[1])]));
+      const same = chunk.filter(({ rowId, updatedAt }) => times.get(rowId) === updatedAt);
+      for (const { project, key } of same) await area.remove(context.forProject(project, executor), key);
+      gone.push(...same);
+    } while (at < end && performance.now() - start < STEP_MS);
+    await transaction.commit();
+  } finally {
+    transaction.close();
+  }
+  return { gone, next: at };
 }
 
 function idsByProject(candidates: readonly Candidate[]): Map<string, string[]> {

@@ -3,6 +3,7 @@ import { LocalClient } from "../client/local-client.js";
 import type { LongCallOptions } from "../long-call.js";
 import { scalar } from "../repositories/executor.js";
 import type { MaintenanceContext } from "./context.js";
+import { isFullDisk, makeRoom, moveLog } from "./room.js";
 
 /** How long a step holds the write lock before it commits: with the commit itself well below 50 ms. */
 export const STEP_MS = 15;
@@ -29,7 +30,15 @@ export async function reclaimSpace(
   for (let free = total; free > 0; ) {
     signal?.throwIfAborted();
     const start = performance.now();
-    await client.execute(`PRAGMA incremental_vacuum(${pages})`);
+    try {
+      await client.execute(`PRAGMA incremental_vacuum(${pages})`);
+    } catch (error) {
+      // On a full disk, what is free in the file stays there for new records: what was to be removed is gone.
+      if (!isFullDisk(error)) throw error;
+      if (pages === 1 || !(await makeRoom(client))) return;
+      pages = 1;
+      continue;
+    }
     const tookMs = performance.now() - start;
     const left = await read("freelist_count");
     // Others may free pages as fast as these are given back: that is for another time.
@@ -40,5 +49,5 @@ export async function reclaimSpace(
     await sleep(tookMs);
   }
   // The file shrinks when the log is moved into it.
-  await client.checkpoint();
+  await moveLog(client);
 }

@@ -54,7 +54,7 @@ import {
 import { updateMessageRow } from "./conversation-update.js";
 import { readWindow, resolveWindowOptions, type WindowOptions } from "./conversation-window.js";
 import { decodeCursor, encodeCursor, type Page } from "./cursor.js";
-import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext } from "./executor.js";
+import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, removing } from "./executor.js";
 import { prepareStatement, set, touch } from "./statements.js";
 
 export interface ListMessagesOptions {
@@ -247,7 +247,9 @@ export class ConversationRepository {
 
   /** Removes a conversation for good, with messages, refs and summaries; forks keep what they show. False if there is none. */
   async purge(id: string): Promise<boolean> {
-    const isGone = await this.#remove("purge", id, (executor) => purgeConversation(this.#context, executor, id));
+    const isGone = await removing(this.#context, () =>
+      this.#remove("purge", id, (executor) => purgeConversation(this.#context, executor, id)),
+    );
     if (isGone) await this.#context.erase?.();
     return isGone;
   }

@@ -47,6 +47,8 @@ export interface RepositoryContext {
   readonly executor: Executor;
   readonly project: string;
   readonly announce: (change: Change) => void;
+  /** Runs a removal for good, which must be possible on a full disk where it can be. */
+  readonly removing?: <T>(work: () => Promise<T>) => Promise<T>;
   /** Resolves once the file holds nothing of what has been purged, as far as that is possible now. */
   readonly erase?: () => Promise<void>;
   readonly now: () => number;
@@ -57,6 +59,11 @@ export interface RepositoryContext {
   readonly compressContents: boolean;
   readonly maxMessageChars: number;
   readonly graphs: GraphCache;
+}
+
+/** Runs a removal for good in this context. */
+export function removing<T>({ removing }: RepositoryContext, work: () => Promise<T>): Promise<T> {
+  return removing === undefined ? work() : removing(work);
 }
 
 /** Runs `work`, turning what the client throws into a StorageError. */

@@ -15,7 +15,14 @@ import {
   toOnConflict,
 } from "./batch.js";
 import { decodeCursor, type Page, toPage } from "./cursor.js";
-import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, scalar } from "./executor.js";
+import {
+  asStorageErrors,
+  type ChangeAction,
+  type Executor,
+  type RepositoryContext,
+  removing,
+  scalar,
+} from "./executor.js";
 import { contentBytes } from "./memory-content.js";
 import {
   dropModel,
@@ -325,13 +332,13 @@ export class MemoryRepository {
   async purge(id: string): Promise<boolean> {
     expectId(id);
     const values = { project: this.#context.project, id };
-    const results = await asStorageErrors(() =>
-      this.#context.executor.batch([
-        forgetVector(values),
-        deleteVectors({ ...values, model: null, version: null }),
-        deleteRow(values),
-      ]),
-    );
+    const statements = [
+      forgetVector(values),
+      deleteVectors({ ...values, model: null, version: null }),
+      deleteRow(values),
+    ];
+    const remove = () => removing(this.#context, () => this.#context.executor.batch(statements));
+    const results = await asStorageErrors(remove);
     const isGone = results[2]!.rowsAffected > 0;
     if (isGone) {
       this.#announce("purge", [id]);

@@ -7,6 +7,7 @@ import {
   type ChangeAction,
   type Executor,
   type RepositoryContext,
+  removing,
   scalar,
 } from "../repositories/executor.js";
 import { readAll } from "../repositories/read-all.js";
@@ -183,11 +184,14 @@ export class LibsqlBackend extends TextBackend {
 
   async clear(): Promise<void> {
     const { project } = this.#context;
-    const ids = await this.#atomically(async (executor) => {
-      const rows = await readAll(executor, toStatement(sql`select ${s.id} from ${s} where ${s.project} = ${project}`));
-      await executor.batch(clearStatements(project));
-      return rows.map((row) => row[0] as string);
-    });
+    const clear = () =>
+      this.#atomically(async (executor) => {
+        const query = toStatement(sql`select ${s.id} from ${s} where ${s.project} = ${project}`);
+        const rows = await readAll(executor, query);
+        await executor.batch(clearStatements(project));
+        return rows.map((row) => row[0] as string);
+      });
+    const ids = await removing(this.#context, clear);
     this.#announce("purge", ids);
     await this.#context.erase?.();
   }

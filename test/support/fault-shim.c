@@ -26,6 +26,7 @@ enum kind { WRITE, PWRITE, FSYNC, FDATASYNC, FTRUNCATE, RENAME, LINK, OPEN, UNLI
 /* Modes beyond the numbers of errno. */
 #define SHORT_WRITE 1001 /* half of the bytes are written, and the call says so */
 #define TORN_WRITE 1002  /* half of the bytes are written, and the call fails with EIO */
+#define FULL_DISK 1003   /* writes that make the file longer fail with ENOSPC, others do not count */
 
 struct control {
   volatile int32_t armed;
@@ -88,6 +89,7 @@ static int matches(const char *path) {
 
 /* The mode in which this call is to fail, or 0. */
 static int fault(enum kind kind, const char *path) {
+  if (control != NULL && control->mode == FULL_DISK) return 0;
   if (control == NULL || path == NULL || !control->armed || !(control->kinds & (1 << kind)) || !matches(path)) return 0;
   int count = __atomic_add_fetch(&control->seen, 1, __ATOMIC_SEQ_CST);
   if (count < control->nth || count >= control->nth + control->times) return 0;
@@ -115,6 +117,17 @@ static void record(enum kind kind, uint64_t inode, uint64_t offset, const char *
 static uint64_t inode_of(int fd) {
   struct stat found;
   return fstat(fd, &found) == 0 ? found.st_ino : 0;
+}
+
+/* On a full disk, a file can be written over where it is, and not grow. */
+static int has_no_room(int fd, const char *path, int64_t offset, size_t length) {
+  struct stat found;
+  if (control == NULL || path == NULL || !control->armed || control->mode != FULL_DISK || !matches(path)) return 0;
+  if (fstat(fd, &found) != 0) return 0;
+  int64_t end = (offset < 0 ? (int64_t)lseek(fd, 0, SEEK_CUR) : offset) + (int64_t)length;
+  if (end <= (int64_t)found.st_size) return 0;
+  __atomic_add_fetch(&control->fired, 1, __ATOMIC_SEQ_CST);
+  return 1;
 }
 
 static int is_traced(const char *path) { return trace >= 0 && path != NULL; }
@@ -167,6 +180,7 @@ int close(int fd) {
 
 static ssize_t write_at(int fd, const void *data, size_t length, int64_t offset, enum kind kind) {
   const char *path = path_of(fd);
+  if (has_no_room(fd, path, offset, length)) return failed(ENOSPC);
   int how = fault(kind, path);
   if (how != 0 && how != SHORT_WRITE && how != TORN_WRITE) return failed(how);
   size_t wanted = how == 0 ? length : length / 2;

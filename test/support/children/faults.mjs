@@ -15,7 +15,7 @@ const CALLS = [
   "mkdir",
   "rmdir",
 ];
-const MODES = { ...constants.errno, SHORT: 1001, TORN: 1002 };
+const MODES = { ...constants.errno, SHORT: 1001, TORN: 1002, FULL_DISK: 1003 };
 const PATTERN_AT = 32;
 const PATH_AT = PATTERN_AT + 256;
 
@@ -23,7 +23,7 @@ let control;
 
 /**
  * Makes the `nth` call of these kinds fail, and as many after it as `times` says: with an errno by name, `SHORT` (half
- * is written, and said so) or `TORN` (half is written, and EIO). `pattern` is a part of the path, or with a `$` its end.
+ * is written, and said so), `TORN` (half is written, and EIO) or `FULL_DISK` (no file grows: then nothing else counts). `pattern` is a part of the path, or with a `$` its end.
  */
 export function arm({ calls, mode, nth = 1, times = 1, pattern = "" }) {
   control ??= openSync(process.env.HOLDFAST_SHIM_CONTROL, "r+");

@@ -1,0 +1,79 @@
+import { statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Client } from "@libsql/client";
+import { LocalClient } from "../client/local-client.js";
+import { isFull } from "../client/sqlite-error.js";
+import { StorageError, toStorageError } from "../errors.js";
+import { scalar } from "../repositories/executor.js";
+
+/** Pages given up together, in ever smaller steps: each page that moves is written to the log first. */
+const STEPS = [256, 64, 16, 4, 1];
+/** What the removal of a record writes to the log, and more. */
+const SPARE_BYTES = 1024 * 1024;
+
+/**
+ * Runs a removal; where the disk is full, once more with the log moved into the file, so that the log starts again in the
+ * space that it has. Rejects with FULL, and says how much space that takes, where there is too little even for this.
+ */
+export async function withRoom<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isFullDisk(error) || !(client instanceof LocalClient)) throw error;
+    if (!(await makeRoom(client))) throw await fullDiskError(client, error);
+  }
+  try {
+    return await work();
+  } catch (error) {
+    throw isFullDisk(error) ? await fullDiskError(client as LocalClient, error) : error;
+  }
+}
+
+/**
+ * Moves the log into the file, where no reader needs it any more; false where the disk is too full for that. Free pages
+ * are given up first if the file would have to grow: then it ends before the pages that have no room.
+ */
+export async function makeRoom(client: LocalClient): Promise<boolean> {
+  if (await moveLog(client)) return true;
+  for (const pages of STEPS) {
+    try {
+      await client.execute(`PRAGMA incremental_vacuum(${pages})`);
+      if (await moveLog(client)) return true;
+    } catch (error) {
+      if (!isFullDisk(error)) throw error;
+    }
+  }
+  return false;
+}
+
+/** False where the file has to grow for it and cannot. */
+export async function moveLog(client: LocalClient): Promise<boolean> {
+  try {
+    await client.checkpoint();
+    return true;
+  } catch (error) {
+    if (!isFullDisk(error)) throw error;
+    return false;
+  }
+}
+
+export function isFullDisk(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) if (isFull(at)) return true;
+  return false;
+}
+
+export async function fullDiskError(client: LocalClient, error: unknown): Promise<unknown> {
+  const { path } = client.pool.options;
+  const failure = toStorageError(error);
+  if (!(failure instanceof StorageError)) return failure;
+  const read = async (pragma: string) => Number(scalar(await client.execute(`PRAGMA ${pragma}`)));
+  const wanted = (await read("page_count")) * (await read("page_size"));
+  const { bavail, bsize } = statfsSync(dirname(path));
+  const missing = wanted - (statSync(path, { throwIfNoEntry: false })?.size ?? 0) - bavail * bsize + SPARE_BYTES;
+  const megabytes = Math.max(1, Math.ceil(missing / 1e6));
+  return new StorageError(
+    "FULL",
+    `The disk of ${path} is full: a removal is written to the log first, and the log has no room. Move something else off this disk, about ${megabytes} MB, then prune, which removes in small steps and gives the space back; purge and purgeProject need room for all that they remove`,
+    { cause: failure.cause ?? failure },
+  );
+}
