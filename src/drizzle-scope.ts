@@ -7,6 +7,14 @@ import type { TransactionScope } from "./transaction-scope.js";
 /** Drizzle on a storage. */
 export type StorageDatabase = LibSQLDatabase<Record<string, unknown>>;
 
+/** Runs `work` in a scope that lasts as long as its callback. */
+type BeginScope = <T>(work: (scope: TransactionScope) => Promise<T>) => Promise<T>;
+
+/** Drizzle on a client, whose transactions are begun by `begin`. */
+export function drizzleOnClient(client: Client, schema: Record<string, unknown>, begin: BeginScope): StorageDatabase {
+  return withTransactions(drizzle(client, { schema }), schema, begin);
+}
+
 /** Drizzle inside a transaction scope; its own transactions are savepoints, which take turns as all of them do. */
 export function drizzleInScope(scope: TransactionScope, schema: Record<string, unknown>): StorageDatabase {
   const client = {
@@ -14,9 +22,12 @@ export function drizzleInScope(scope: TransactionScope, schema: Record<string, u
     batch: (statements: InStatement[]) => scope.batch(statements),
     migrate: (statements: InStatement[]) => scope.batch(statements),
   };
-  const db = drizzle(client as unknown as Client, { schema });
+  return withTransactions(drizzle(client as unknown as Client, { schema }), schema, (work) => scope.savepoint(work));
+}
+
+function withTransactions(db: object, schema: Record<string, unknown>, begin: BeginScope): StorageDatabase {
   const transaction = <T>(work: (tx: unknown) => Promise<T>) =>
-    scope.savepoint((inner) => {
+    begin(async (inner) => {
       const rollback = () => {
         throw new TransactionRollbackError();
       };

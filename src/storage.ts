@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Readable } from "node:stream";
 import type { Client, Row, TransactionMode } from "@libsql/client";
-import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import { LRUCache } from "lru-cache";
 import { callSafely, guardProgress } from "./callbacks.js";
 import type { ConnectionPool } from "./client/connection-pool.js";
@@ -11,7 +10,7 @@ import { RemoteClient, type RemoteStats } from "./client/remote/remote-client.js
 import { isAnswerTooLarge } from "./client/remote/remote-error.js";
 import { ReplicaClient } from "./client/remote/replica-client.js";
 import { ClientExecutor } from "./client-executor.js";
-import { drizzleInScope, type StorageDatabase } from "./drizzle-scope.js";
+import { drizzleInScope, drizzleOnClient, type StorageDatabase } from "./drizzle-scope.js";
 import { StorageError, toStorageError } from "./errors.js";
 import { EventHub, type StorageEvents } from "./events.js";
 import { describePlace } from "./file-place.js";
@@ -111,7 +110,7 @@ export async function openResolved(options: ResolvedStorageOptions): Promise<Sto
 export class Storage implements Repositories {
   /** The client beneath; inside a callback of `transaction` its writes are refused with `WRONG_HANDLE`. */
   readonly client: Client;
-  /** Drizzle on that client. */
+  /** Drizzle on that client; inside a callback of its `transaction` the storage refuses writes, as in its own. */
   readonly db: StorageDatabase;
   readonly #options: ResolvedStorageOptions;
   readonly #path: string | undefined;
@@ -137,7 +136,9 @@ export class Storage implements Repositories {
   /** @internal Use `openStorage`. */
   constructor(client: Client, options: ResolvedStorageOptions, path: string | undefined) {
     this.client = client;
-    this.db = drizzle(client, { schema: { ...tables, ...options.schema } });
+    this.db = drizzleOnClient(client, { ...tables, ...options.schema }, (work) =>
+      this.#transaction(work, {}, (error) => error),
+    );
     this.#options = options;
     this.#path = path;
     this.#graphs = new GraphCache(options.graphCacheBytes);
@@ -231,7 +232,8 @@ export class Storage implements Repositories {
 
   /**
    * Runs `work` in one transaction: all of its writes are stored when it resolves, none when it rejects, with its own
-   * error. The handle reaches the same repositories; the storage itself must not be written to inside the callback.
+   * error. The handle reaches the same repositories. Inside the callback, a write through the storage itself rejects with
+   * `WRONG_HANDLE`, and a read through it sees the state before the transaction (on `:memory:` it is refused too).
    */
   async transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     expectFunction("work", work);
@@ -411,14 +413,19 @@ export class Storage implements Repositories {
     };
   }
 
-  async #transaction<T>(work: (scope: TransactionScope) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  /** `toError` makes the error of a failed BEGIN or COMMIT: Drizzle's are those of the client. */
+  async #transaction<T>(
+    work: (scope: TransactionScope) => Promise<T>,
+    options: TransactionOptions = {},
+    toError: (error: unknown) => unknown = toStorageError,
+  ): Promise<T> {
     expectKeys("transaction", options, ["mode"]);
     const { mode = "write" } = options;
     expectOneOf("mode", mode, ["write", "read", "deferred"]);
     this.#assertOutside(mode === "read" ? "read" : "write");
     const transaction = await this.client.transaction(mode).catch((error: unknown) => {
       this.#noteError(error);
-      throw toStorageError(error);
+      throw toError(error);
     });
     const scope = new TransactionScope(transaction, this.#context);
     this.#openTransactions++;
@@ -437,7 +444,7 @@ export class Storage implements Repositories {
       await transaction.commit();
     } catch (error) {
       this.#noteError(error);
-      throw toStorageError(error);
+      throw toError(error);
     }
     for (const change of scope.changes) this.#announce(change);
     if (scope.changes.some(({ action }) => action === "purge")) await this.#erase();

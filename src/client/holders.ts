@@ -6,6 +6,10 @@ export interface Holder {
   readonly trace: Error;
 }
 
+/** A transaction that waits for a call made outside of it waits for itself; the client cannot tell that from slow work. */
+export const OUTSIDE_CALL_ADVICE =
+  "If a transaction waits for a call made outside of it, it never ends: inside its callback, use its own handle (`tx`)";
+
 /** Who holds connections now, so that a waiter that gives up can say who kept it waiting. */
 export class Holders {
   readonly #holders = new Set<Holder>();
@@ -27,7 +31,9 @@ export class Holders {
     const list = [...this.#holders].map(
       ({ what, since, trace }) => `${what} taken ${Math.round(now - since)} ms ago${callerOf(trace)}`,
     );
-    return `: still held are ${list.join("; ")}. Release each one in a finally block`;
+    const isTransaction = [...this.#holders].some(({ what }) => what.endsWith("transaction"));
+    const advice = isTransaction ? `. ${OUTSIDE_CALL_ADVICE}` : "";
+    return `: still held are ${list.join("; ")}. Release each one in a finally block${advice}`;
   }
 }
 

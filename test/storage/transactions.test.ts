@@ -1,6 +1,6 @@
 import type { Change, StorageError } from "holdfast";
 import type { PooledClient } from "holdfast/client";
-import { memories as memoriesTable } from "holdfast/schema";
+import { memories as memoriesTable, messageRefs } from "holdfast/schema";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
@@ -206,6 +206,37 @@ describe("transaction", () => {
     });
     expect((await storage.memories.list()).items.map(({ id }) => id)).toEqual(["sibling"]);
     expect(announced).toEqual(["sibling"]);
+  });
+
+  // It waited for itself, for 30 s.
+  test("inside storage.db.transaction a write through the storage is WRONG_HANDLE at once, as are nested ones", async () => {
+    await using temp = await tempStorage({ acquireTimeoutMs: Number.POSITIVE_INFINITY });
+    const { storage } = temp;
+    for (const write of [
+      () => storage.memories.insert({ content: "x" }),
+      () => storage.transaction(async () => undefined),
+      () => storage.db.transaction(async () => undefined),
+    ]) {
+      expect(await rejection(storage.db.transaction(write))).toMatchObject({ code: "WRONG_HANDLE" });
+    }
+    const outer = storage.db.transaction(async () => storage.db.insert(memoriesTable).values(row("outer")));
+    expect((await rejection(outer)).cause).toMatchObject({ code: "WRONG_HANDLE" });
+    await storage.db.transaction(async (tx) => {
+      await tx.insert(memoriesTable).values(row("kept"));
+      await rejection(tx.transaction(async (nested) => nested.rollback()));
+      expect(await storage.memories.count(), "a read sees what is committed").toBe(0);
+    });
+    const undone = storage.db.transaction(async (tx) => {
+      await tx.delete(memoriesTable);
+      tx.rollback();
+    });
+    expect((await rejection(undone)).name).toBe("DrizzleError");
+    expect(await storage.memories.count()).toBe(1);
+    const refused = storage.db.transaction(async (tx) => {
+      await tx.run("PRAGMA defer_foreign_keys = ON");
+      await tx.insert(messageRefs).values({ project: "p", messageRowId: 999, kind: "k", target: "t", createdAt: 0 });
+    });
+    expect((await rejection(refused)).name, "a failed COMMIT is an error of the client").toBe("LibsqlError");
   });
 
   test("the outer handle inside a Drizzle transaction is refused instead of waiting for itself", async () => {

@@ -1,6 +1,7 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
 import type { Timer } from "../../timers.js";
 import { Fifo } from "../fifo.js";
+import { OUTSIDE_CALL_ADVICE } from "../holders.js";
 import { MAX_TIMER_MS } from "../write-lock.js";
 
 interface Waiter {
@@ -81,7 +82,7 @@ export class Turns {
 
 export function acquireTimeout(timeoutMs: number): LibsqlError {
   return new LibsqlError(
-    `Waited ${timeoutMs} ms (\`acquireTimeoutMs\`) for other writes and transactions of this client to end; nothing was sent`,
+    `Waited ${timeoutMs} ms (\`acquireTimeoutMs\`) for other writes and transactions of this client to end; nothing was sent. ${OUTSIDE_CALL_ADVICE}`,
     "ACQUIRE_TIMEOUT",
   );
 }
