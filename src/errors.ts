@@ -179,7 +179,7 @@ const BLOCKED_ADVICE =
   "The operator of the server has blocked this kind of call; nothing was stored. It works again once that is lifted";
 
 const REMOTE_DAMAGE_ADVICE =
-  "A full-text index on the server is damaged, which storage.reindex() or `holdfast reindex` mends, or else the database itself: restore that on the server";
+  "A full-text index on the server is damaged, or else the database itself: storage.reindex() or `holdfast reindex` repairs an index; restore a damaged database on the server";
 
 /** What the client threw, as the error that repositories and storage throw; programmer errors pass as they are. */
 export function toStorageError(error: unknown): unknown {

@@ -262,7 +262,7 @@ function resolveOwnMigrations(migrations: OwnMigrations): { folder: string; tabl
     throw new TypeError(expectation("migrations.folder", "a folder", folder));
   }
   if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
-    throw new TypeError(expectation("migrations.table", "a table of its own", table));
+    throw new TypeError(expectation("migrations.table", "another table than that of Holdfast", table));
   }
   return { folder, table };
 }

@@ -43,7 +43,7 @@ export class FileIdentity {
     if (found === "unknown" || (found !== undefined && found.ino === this.#ino && found.dev === this.#dev)) return;
     const what = found === undefined ? "has been removed" : "has been replaced by another file";
     throw new LibsqlError(
-      `The database file ${this.#path} ${what} since it was opened, so nothing more is stored: what is written to the old file, nobody can open any more. Close the client or storage and open it again, or put the old file back`,
+      `The database file ${this.#path} ${what} since it was opened, so nothing more is stored: no one could open again what is written to the old file. Close the client or storage and open it again, or put the old file back`,
       FILE_REPLACED,
     );
   }

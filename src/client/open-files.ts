@@ -34,7 +34,7 @@ export function noteOpen(path: string): () => void {
     forget();
     if (!/overflow/.test((error as Error).message)) throw error;
     throw new LibsqlError(
-      `${path} is another name (a hard link) of a database that is open in this process. Each name would have a log of its own, and writes would be lost: close it first, or open it by the same name`,
+      `${path} is another name (a hard link) of a database that is open in this process. Each name would have its own log, and writes would be lost: close it first, or open it by the same name`,
       "IN_USE",
     );
   }

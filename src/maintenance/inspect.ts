@@ -169,7 +169,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     const how =
       Number(rows[0]![1]) === 2
         ? "They are used for new rows; `prune` gives them back"
-        : "They are used for new rows; VACUUM, while nobody writes, gives them back";
+        : "They are used for new rows; VACUUM, while nothing else writes, gives them back";
     return [{ code: "RECLAIMABLE", severity: "info", message: `${bytes} bytes of the file hold nothing. ${how}` }];
   },
 };

@@ -208,7 +208,7 @@ function isEqual(one: readonly string[], other: readonly string[]): boolean {
 function otherMessage(clientId: string, id: string): StorageError {
   return new StorageError(
     "CONFLICT",
-    `The clientId ${JSON.stringify(clientId)} belongs to message ${JSON.stringify(id)}, which was sent with other content, role or metadata: give the new message a clientId of its own. Nothing was stored`,
+    `The clientId ${JSON.stringify(clientId)} belongs to message ${JSON.stringify(id)}, which was sent with other content, role or metadata: give the new message another clientId. Nothing was stored`,
     { table: "messages", columns: ["client_id"] },
   );
 }

@@ -82,7 +82,7 @@ export async function findConversation(
   return rows[0] === undefined ? undefined : toConversation(project, rows[0]);
 }
 
-/** The origin of what shares a conversation up to `seq`: whoever wrote that message becomes the parent. */
+/** The origin of what shares a conversation up to `seq`: the conversation that wrote that message becomes the parent. */
 export function originAt({ id, segments }: Chain, seq: number): Origin {
   const parent = segments.find(({ after, upTo }) => after < seq && seq <= upTo);
   return { parentRowId: parent?.rowId ?? null, prefixSeq: seq, forkedFrom: { id, seq } };

@@ -14,7 +14,7 @@ export interface MessageRef {
   readonly kind: string;
   /** Which one: a hash, a path, an id. */
   readonly target: string;
-  /** How much it has to do with it; null where nobody said. */
+  /** How much it has to do with it; null where it was not given. */
   readonly score: number | null;
   readonly createdAt: Date;
 }

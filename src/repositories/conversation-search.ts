@@ -176,7 +176,7 @@ function withinChain({ segments }: Chain): string {
 }
 
 /**
- * Makes the index terms of messages that were written or changed by somebody else, in Studio say: a trigger marks them.
+ * Makes the index terms of messages that were written or changed by another program, such as Drizzle Studio: a trigger marks them.
  * A handle that may only read leaves them for the next.
  */
 async function indexWhatOthersWrote({ project, executor }: RepositoryContext): Promise<void> {

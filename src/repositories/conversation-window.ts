@@ -16,7 +16,7 @@ export interface WindowOptions {
   /** The tokens of a message. @default a quarter of its characters, rounded up, and four for what frames it */
   readonly countTokens?: ((message: Message) => number | Promise<number>) | undefined;
   /**
-   * What to do when the newest message (or tool calls with their results) does not fit beside the system message:
+   * What to do when the newest message (or tool calls with their results) does not fit next to the system message:
    * reject with {@link WindowTooSmallError}, or answer the system message alone. @default "error"
    */
   readonly whenTooSmall?: "error" | "system" | undefined;

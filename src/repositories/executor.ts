@@ -18,11 +18,11 @@ export interface Executor {
   batch(statements: readonly Statement[]): Promise<ResultSet[]>;
   /** Runs `work` in one transaction, which is the present one where there is one. */
   atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T>;
-  /** Something to read from for longer, without seeing what others commit meanwhile. */
+  /** Something to read from for longer, without seeing what others commit in the meantime. */
   snapshot(): Promise<Snapshot>;
 }
 
-/** An executor that reads one state of the database; whoever took it closes it. */
+/** An executor that reads one state of the database; its owner closes it. */
 export interface Snapshot {
   readonly executor: Executor;
   /** False where only the statements of one batch see one state, as in memory, where there is a single connection. */

@@ -215,7 +215,7 @@ async function readSnapshot(executor: Executor, project: string): Promise<GraphR
   }
 }
 
-/** Other work of the event loop has its turns in between; undefined where the graph changed meanwhile. */
+/** Other work of the event loop has its turns in between; undefined where the graph was changed in between. */
 async function readInPieces(
   executor: Executor,
   project: string,

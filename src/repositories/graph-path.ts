@@ -29,7 +29,7 @@ export interface GraphPath {
 
 /** Steps whose edges are read at once, fewer where they carry much: a server limits an answer to 10 MB. */
 const STEPS_PER_READ = 10_000;
-/** Attempts to read the edges of a path before somebody changes the graph; the last one keeps writers out. */
+/** Attempts to read the edges of a path while others change the graph; the last one keeps writers out. */
 const MAX_ATTEMPTS = 5;
 
 export async function pathBetween(

@@ -45,7 +45,7 @@ export interface RankedNode {
  * The graph of one project: nodes, the edges between them, and what can be found by following them.
  *
  * Answers are sorted by id, by code point, so that they do not depend on the order of insertion. Traversals read the
- * graph into memory on first use and keep it for as long as nobody, another process included, changes it; a graph
+ * graph into memory on first use and keep it until it is changed, also by another process; a graph
  * beyond `graphCacheBytes` is asked by query. A start that is unknown rejects with `NOT_FOUND`, a wrong argument with
  * TypeError or RangeError.
  */
@@ -264,7 +264,7 @@ export class GraphRepository {
   }
 
   /**
-   * The graph as lines of JSON, without their line ends: nodes, then edges, of one moment whatever is written meanwhile.
+   * The graph as lines of JSON, without their line ends: nodes, then edges, of one moment whatever is written during the export.
    * A page of them is in memory at a time. End the loop, with `break` if need be: until then it holds a read connection.
    */
   export(): AsyncGenerator<string, void, undefined> {

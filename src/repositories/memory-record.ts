@@ -88,7 +88,7 @@ export interface EmbeddingInput {
   readonly version: string;
 }
 
-/** A checked input: the columns of the row, and the vector beside it. */
+/** A checked input: the columns of the row, and its vector. */
 export interface MemoryDraft {
   readonly id: string;
   readonly sessionId: string | null;

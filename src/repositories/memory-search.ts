@@ -135,7 +135,7 @@ export async function rankMemories(
   const usesVectors = embedding !== undefined && mode !== "keyword";
   const depth = usesKeywords && usesVectors ? Math.max(limit, FUSED_PLACES) : limit;
   const selector = { model: embeddingModel as string, version: embeddingVersion };
-  // Side by side: to a server each waits for answers of its own.
+  // Side by side: to a server each waits for its own answers.
   const [words, near] = await Promise.all([
     usesKeywords ? findWords(context, text, filter, depth) : [],
     usesVectors ? findNearest(context, toVector("embedding", embedding), { ...filter, ...selector }, depth) : [],

@@ -16,7 +16,7 @@ import { asStorageErrors, type ChangeArea, type Executor } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";
 import { tablesIn } from "./tables.js";
 
-/** The project of whoever names none. */
+/** The project that is used where none is named. */
 export const DEFAULT_PROJECT = "default";
 
 export interface ProjectCount {

@@ -8,7 +8,7 @@ import { onRejection } from "./promises.js";
 import { StoryService } from "./service.js";
 import { type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, toDraft, UNTITLED } from "./story.js";
 
-/** Both sides of a story that was changed by somebody else since the edit began. */
+/** Both sides of a story that was changed elsewhere since the edit began. */
 export interface StoryConflict {
   readonly id: string;
   readonly local: StoryData;
@@ -20,7 +20,7 @@ export interface StoryConflict {
 
 /**
  * What becomes of a conflict: the local story goes over the remote one (which stays in the history), the remote one
- * stays and the edit is dropped, a third takes the place of both, or the local one is saved under an id of its own.
+ * stays and the edit is dropped, a third takes the place of both, or the local one is saved under another id.
  */
 export type ConflictResolution = "local" | "remote" | "keepBoth" | { readonly merged: StoryData };
 
@@ -183,7 +183,7 @@ export class Autosave {
     expectId(id);
     const edit = this.#edits.get(id);
     if (edit === undefined) return true;
-    // An edit that came while it was being saved needs a turn of its own.
+    // An edit that came while it was being saved needs its own turn.
     if (edit.running !== undefined) await edit.running;
     if (edit.text === undefined) return true;
     edit.running ??= this.#save(id, edit).finally(() => {
@@ -261,7 +261,7 @@ export class Autosave {
     return due.flatMap(([id], index) => (saved[index] === true ? [] : id));
   }
 
-  /** Listens; the function returned ends it. A listener that throws harms nobody. */
+  /** Listens; the function returned ends it. A listener that throws does no harm. */
   on<K extends keyof AutosaveEvents>(event: K, listener: (payload: AutosaveEvents[K]) => unknown): () => void {
     expectOneOf("event", event, EVENTS);
     expectFunction("listener", listener);
@@ -378,7 +378,7 @@ export class Autosave {
   }
 
   #fail(id: string, edit: Edit, error: unknown, attempts: number): boolean {
-    // It was discarded meanwhile: nothing is left to save.
+    // It was discarded during the save: nothing is left to save.
     if (edit.text === undefined) {
       edit.state = "idle";
       return true;
@@ -446,7 +446,7 @@ export class Autosave {
   #emit<K extends keyof AutosaveEvents>(event: K, payload: () => AutosaveEvents[K]): void {
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {
       try {
-        // One that throws has nobody to tell: what it was told of has happened all the same.
+        // There is nothing to tell of one that throws: what it was told of has happened all the same.
         onRejection(listener(payload() as never), () => undefined);
       } catch {
         // As above.

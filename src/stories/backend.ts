@@ -66,7 +66,7 @@ export interface StoryBackend {
   revisions?(key: string): Promise<StoryRevision[]>;
   loadRevision?(key: string, revision: number): Promise<StoryData | undefined>;
 
-  /** Copies that another program has put beside the stories, such as the "conflicted copy" of a sync service. */
+  /** Copies that another program has put next to the stories, such as the "conflicted copy" of a sync service. */
   conflicts?(): Promise<StoryConflictFile[]>;
 
   close?(): Promise<void>;

@@ -39,7 +39,7 @@ export class StoryCachePool {
   }
 }
 
-/** The stories of one project that are kept in memory, as text: whoever loads one gets a copy of their own. */
+/** The stories of one project that are kept in memory, as text: each load gets its own copy. */
 export class StoryCache {
   readonly #pool: StoryCachePool;
   readonly #prefix: string;

@@ -78,7 +78,7 @@ async function copyOne(source: DefinedBackend, target: DefinedBackend, id: strin
 /** Times that a story which is changed all the while is read. */
 const MAX_READS = 50;
 
-/** A story as it is at one moment: read again if it was changed meanwhile. */
+/** A story as it is at one moment: read again if it was changed during that. */
 async function read(source: DefinedBackend, id: string): Promise<StoryCopy> {
   for (let attempt = 1; attempt <= MAX_READS; attempt++) {
     const metadata = await source.getMetadata(id);

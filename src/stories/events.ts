@@ -80,7 +80,7 @@ export class StoryEventHub {
   }
 
   #tell(event: string, listener: Listener, payload: () => unknown): void {
-    // One for errors that throws has nobody left to tell.
+    // There is nothing to tell of a listener for errors that throws.
     const fail = (error: unknown) => {
       if (event !== "storage_error") this.emit("storage_error", () => ({ operation: `listener of ${event}`, error }));
     };

@@ -253,7 +253,7 @@ export class LibsqlBackend extends TextBackend {
     this.#announce(isNew ? "insert" : "update", [id]);
   }
 
-  /** A database has no files beside its stories. */
+  /** A database has no files next to its stories. */
   async conflicts(): Promise<StoryConflictFile[]> {
     return [];
   }

@@ -62,7 +62,7 @@ export function clearStatements(ofProject: string): Statement[] {
   );
 }
 
-/** Preferences, the queue of changes to sync, and the token: what a project keeps beside its stories. */
+/** Preferences, the queue of changes to sync, and the token: what a project keeps next to its stories. */
 export class LibsqlExtras {
   readonly #context: StoryContext;
 

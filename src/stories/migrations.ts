@@ -93,7 +93,7 @@ export class StoryMigrations {
     this.register("1.0", "2.0", typeVariables);
   }
 
-  /** Adds a step, in place of one between the same versions. It gets a story of its own to change. */
+  /** Adds a step, in place of one between the same versions. It gets its own copy of the story to change. */
   register(from: string, to: string, migration: StoryMigration): void {
     expectText("from", from, 100);
     expectText("to", to, 100);
@@ -115,7 +115,7 @@ export class StoryMigrations {
   }
 
   /**
-   * Brings a story to `target` by the shortest chain of steps, and stores it unless somebody changed it meanwhile.
+   * Brings a story to `target` by the shortest chain of steps, and stores it unless it was changed in the meantime.
    *
    * Rejects with `NOT_FOUND`, with `MIGRATION_FAILED` (no way there, a step that threw, a concurrent change), or with
    * `INVALID_STORY`; the story is then as it was.

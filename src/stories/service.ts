@@ -128,7 +128,7 @@ export class StoryService {
   }
 
   /**
-   * Stores a story, in place of one of that id. Tags that are not named stay, and so does a title set beside the
+   * Stores a story, in place of one of that id. Tags that are not named stay, and so does a title set next to the
    * story, until a save brings another.
    *
    * Rejects with `CONFLICT` and `actualRevision`, and stores nothing, where `expectedRevision` is not that of the story.
@@ -334,7 +334,7 @@ export class StoryService {
   }
 
   /**
-   * Files that sync services and version control have put beside a story because two sides had changed it. Read what
+   * Files that sync services and version control have put next to a story because two sides had changed it. Read what
    * they hold from `path`, save what you want to keep, and remove them. A database has none.
    */
   async conflicts(): Promise<StoryConflictFile[]> {
@@ -354,7 +354,7 @@ export class StoryService {
     };
   }
 
-  /** Removes all stories with their history, and all that the backend keeps beside them, for good. */
+  /** Removes all stories with their history, and all that the backend keeps next to them, for good. */
   async clear(): Promise<void> {
     await this.#watch("clear", undefined, () => this.backend.clear());
     this.#after(({ cache, shown, events }) => {
@@ -485,7 +485,7 @@ export class StoryService {
   }
 
   #noteFailure(operation: string, key: string | undefined, error: unknown): void {
-    // Another's backend fails with these too: `fetch` that reaches nobody throws a TypeError.
+    // Another's backend fails with these too: `fetch` without an answer throws a TypeError.
     const isMisuse = this.#store instanceof TextBackend && (error instanceof TypeError || error instanceof RangeError);
     if (isMisuse || ANSWERS.includes((error as { code?: unknown } | undefined)?.code)) return;
     this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));

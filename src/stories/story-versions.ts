@@ -25,7 +25,7 @@ export function validateStory(story: unknown): StoryValidation {
   const warnings: string[] = [];
   const object = asObject(story);
   const passages = object === undefined ? undefined : passagesOf(object);
-  if (object === undefined) errors.push("it is no object");
+  if (object === undefined) errors.push("it is not an object");
   else if (passages === undefined || passages.length === 0) errors.push("it has no passages");
   const seen = new Set<string>();
   for (const [index, passage] of (passages ?? []).entries()) {

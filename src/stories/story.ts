@@ -20,7 +20,7 @@ export type StoryData = Record<string, unknown>;
 
 export interface StoryMetadata {
   readonly id: string;
-  /** `data.metadata.title`, else `data.title`, else "Untitled", unless one was set beside the story. */
+  /** `data.metadata.title`, else `data.title`, else "Untitled", unless one was set next to the story. */
   readonly title: string;
   readonly tags: readonly string[];
   /** UTF-8 bytes of the story's JSON. */
@@ -31,7 +31,7 @@ export interface StoryMetadata {
   readonly updatedAt: Date;
 }
 
-/** What a caller may say about a story beside it; what is left out stays. */
+/** What a caller may say about a story; what is left out stays. */
 export interface StoryMetadataInput {
   readonly title?: string | undefined;
   readonly tags?: readonly string[] | undefined;
@@ -87,7 +87,7 @@ export interface StoryDraft {
   readonly size: number;
   /** The title that the story itself brings. */
   readonly dataTitle: string | undefined;
-  /** The title that was given beside it. */
+  /** The title that was given next to it. */
   readonly ownTitle: string | undefined;
   readonly tags: readonly string[] | undefined;
   /** 0: it must not exist. */

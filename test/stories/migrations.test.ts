@@ -53,7 +53,7 @@ describe("validate", () => {
     [["it has no passages"], [], { title: "t", passages: [] }],
     [["passage 2 has no id"], [], { title: "t", passages: [{ id: "a" }, { content: "x" }] }],
     [['the id "a" is that of several passages'], [], { title: "t", passages: [{ id: "a" }, { id: "a" }] }],
-    [["it is no object"], [], null],
+    [["it is not an object"], [], null],
   ];
   test.each(cases)("errors %o, warnings %o", async (errors, warnings, story) => {
     await using temp = await opened();

@@ -85,6 +85,6 @@ function originText(url: string): string {
   try {
     return new URL(url).origin;
   } catch {
-    return "an address that is no URL";
+    return "an address that is not a URL";
   }
 }

@@ -70,7 +70,7 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
   const options = resolveClientOptions(config);
   const local = parseLocalUrl(url);
   if (local === undefined || local.isMemory) {
-    throw new LibsqlError("An embedded replica is a file: give a `file:` URL beside `syncUrl`", "NOT_SUPPORTED");
+    throw new LibsqlError("An embedded replica is a file: give a `file:` URL next to `syncUrl`", "NOT_SUPPORTED");
   }
   if (config.offline === true) {
     throw new LibsqlError(

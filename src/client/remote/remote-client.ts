@@ -322,7 +322,7 @@ function isDml({ statement }: BoundStatement): boolean {
 function assertWhole({ statement }: BoundStatement, refused: readonly StatementKind[]): void {
   if (!refused.includes(statement.kind)) return;
   throw new LibsqlError(
-    `${firstWord(statement)} by itself would reach a stream of its own. Use transaction()`,
+    `${firstWord(statement)} by itself would reach another stream. Use transaction()`,
     "NOT_SUPPORTED",
   );
 }

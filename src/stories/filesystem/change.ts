@@ -97,7 +97,7 @@ export class StoryChange {
     this.#note({ ...record, sequence: ++this.#sequence });
   }
 
-  /** Leaves a file that takes the place of a story's, and is none, under another name beside it. */
+  /** Leaves a file that takes the place of that of a story and is not one, under another name next to it. */
   setAside(name: string, as: string): void {
     this.#keeps.push({ from: storyPath(name), to: `stories/${as}` });
   }
@@ -124,7 +124,7 @@ export class StoryChange {
     return line({ ...toEntry(record), file: written.get(storyPath(name)) ?? this.#context.stampOf(name) });
   }
 
-  /** The history of a story whose present text becomes a past one, which gets a file of its own. */
+  /** The history of a story whose present text becomes a past one, which gets its own file. */
   #past(known: StoryRecord, name: string, place = { of: this.#context.placeOf(name, known) }): StoryRecord["history"] {
     if (known.isDeleted || known.isRebuilt === true) return known.history;
     const to = revisionPath(name, known.revision);

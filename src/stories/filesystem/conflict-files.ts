@@ -1,6 +1,6 @@
 import { fromFileName } from "./names.js";
 
-/** A file beside a story's that another program made because two sides had changed the story. */
+/** A file next to that of a story, which another program made because two sides had changed the story. */
 export interface StoryConflictFile {
   /** The id of the story; undefined where the name does not tell. */
   readonly id: string | undefined;

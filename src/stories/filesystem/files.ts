@@ -88,7 +88,7 @@ function isFolder(path: string): boolean {
   if (stats === undefined) return false;
   if (stats.isSymbolicLink()) throw leadsOut(path);
   if (stats.isDirectory()) return true;
-  throw new StorageError("CANNOT_OPEN", `${path} is no folder: move it away, or use another root`);
+  throw new StorageError("CANNOT_OPEN", `${path} is not a folder: move it away, or use another root`);
 }
 
 export function lstat(path: string): Stats | undefined {
@@ -149,7 +149,7 @@ export function readTail(
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
-    // The size first: what is appended meanwhile is for the next time.
+    // The size first: what is appended after that is for the next time.
     const { size } = fstatSync(descriptor);
     const read = (start: number, length: number) => {
       const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - start)));

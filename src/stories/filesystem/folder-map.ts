@@ -10,7 +10,7 @@ interface Item<T> {
   readonly order: number;
 }
 
-/** Values by key, each in a file of its own. */
+/** Values by key, each in its own file. */
 export class FolderMap<T> {
   readonly #root: StoryRoot;
   readonly #folder: string;

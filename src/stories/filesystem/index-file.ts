@@ -10,7 +10,7 @@ export interface IndexedEntry extends IndexEntry {
   readonly file?: FileStamp | undefined;
 }
 
-/** Lines beyond twice the stories before the file is written anew. */
+/** Lines beyond twice the stories before the file is rewritten. */
 const SPARE_LINES = 1_000;
 const SUM_CHARS = 8;
 
@@ -25,7 +25,7 @@ export class StoryIndex {
   #entries = new Map<string, IndexedEntry>();
   #sorted: readonly IndexEntry[] | undefined;
   #identity = "";
-  /** The first line, which tells this file from one made anew, whose inode may be the same. */
+  /** The first line, which tells this file from a rebuilt one, whose inode may be the same. */
   #head = "";
   #size = 0;
   #lineCount = 0;
@@ -84,7 +84,7 @@ export class StoryIndex {
     }
     if (!isSame) this.#head = tail.text.slice(0, tail.text.indexOf("\n") + 1);
     this.#size = tail.size;
-    // Of a file that grew meanwhile, the next refresh reads on.
+    // Of a file that has grown since, the next refresh reads on.
     if (BigInt(tail.size) === stats.size) this.#identity = identity;
     return true;
   }

@@ -48,7 +48,7 @@ export type ReportProblem = (key: string | undefined, error: StorageError) => bo
  * Changes that other programs make to the files of stories: editors, sync services, version control.
  *
  * They know nothing of the lock. So a file is compared with what the index knows of it, and what differs becomes a
- * revision of its own before anything else happens to the story.
+ * separate revision before anything else happens to the story.
  */
 export class OutsideChanges {
   readonly #root: StoryRoot;
@@ -113,7 +113,7 @@ export class OutsideChanges {
   }
 
   /**
-   * Takes a changed file into `change` as a revision; only under the lock. It always reads the file. What is no story
+   * Takes a changed file into `change` as a revision; only under the lock. It always reads the file. What is not a story
    * stays as it is, and is a problem from then on.
    */
   async takeIn(change: StoryChange, name: string, now: number): Promise<void> {
@@ -126,7 +126,7 @@ export class OutsideChanges {
     const text = stats?.isFile() === true ? await readText(path) : undefined;
     if (stats === undefined || text === undefined) {
       this.#seen.delete(name);
-      if (stats !== undefined) return this.#refuse(name, stats, "is no file: remove it");
+      if (stats !== undefined) return this.#refuse(name, stats, "is not a file: remove it");
       if (live !== undefined) return this.#refuse(name, stats, MISSING);
       this.#problems.delete(name);
       // Deleted by another version of this library, or on another machine.
@@ -171,7 +171,7 @@ export class OutsideChanges {
     return this.#seen.get(name)?.sum === sum ? "story" : undefined;
   }
 
-  /** Before a story is replaced or removed: what is in its place and no story is kept beside it. */
+  /** Before a story is replaced or removed: what is in its place and is not a story is kept under another name. */
   setAside(change: StoryChange, name: string): void {
     const stats = lstat(this.#path(name));
     if (this.#problems.has(name) && stats?.isFile() === true) {

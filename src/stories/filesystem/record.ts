@@ -33,7 +33,7 @@ export interface IndexEntry {
 export interface StoryRecord extends IndexEntry {
   /** Newest first, the present one included. */
   readonly history: readonly RevisionRecord[];
-  /** The present text is in a file beside the metadata too. Older versions of this library leave this out. */
+  /** The present text is also in a file next to the metadata. Older versions of this library leave this out. */
   readonly isCopied?: boolean;
   /** Put together from the revisions, all of which have their files. */
   readonly isRebuilt?: true;

@@ -71,7 +71,7 @@ const OWN_PATH = /^(?:(?:stories|metadata|\.tmp)\/[^/\\]+|revisions\/[^/\\.]+\/\
  * A folder whose files change together or not at all, for any number of processes.
  *
  * A change is written to temporary files, then listed in a journal, whose appearance under its name decides: before it
- * nothing has happened, after it the rest is moving files into place, which whoever takes the lock next does if the
+ * nothing has happened, after it the rest is moving files into place, which the next owner of the lock does if the
  * process is gone.
  */
 export class StoryRoot {
@@ -111,7 +111,7 @@ export class StoryRoot {
     return join(this.path, ...parts);
   }
 
-  /** Runs `work` alone: no other process, and nothing else of this one, changes the folder meanwhile. */
+  /** Runs `work` alone: no other process, and nothing else of this one, changes the folder during it. */
   locked<T>(work: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const fail = (error: unknown) => reject(toFileError(error));
@@ -299,7 +299,7 @@ export class StoryRoot {
   async #finishFound(): Promise<void> {
     const journal = parseJournal(readTextSync(this.at(JOURNAL)));
     if (journal !== undefined) return this.#finish(journal);
-    // Not one of ours, which appear whole: it is put aside, and the index is made anew from the files.
+    // Not one of ours, which appear whole: it is put aside, and the index is rebuilt from the files.
     renameSync(this.at(JOURNAL), this.at(`${JOURNAL}.damaged-${Date.now()}`));
     this.#dropIndex();
   }
@@ -347,7 +347,7 @@ export class StoryRoot {
     rmSync(this.at(JOURNAL), { force: true });
   }
 
-  /** Keeps a file that another program has put in place since the change was made up, under a name beside it. */
+  /** Keeps a file that another program has put in place since the change was made up, under another name next to it. */
   #putAside({ found, aside }: Journal, path: string): void {
     const expected = found?.[path];
     if (expected === undefined || aside === undefined) return;
@@ -374,7 +374,7 @@ export class StoryRoot {
     await this.write(INDEX, indexLines);
   }
 
-  /** One that lacks a line is worse than none: without it, the next reader makes it anew. */
+  /** One that lacks a line is worse than none: without it, the next reader rebuilds it. */
   #dropIndex(): void {
     rmSync(this.at(INDEX), { force: true });
   }

@@ -43,7 +43,7 @@ export const optionalCases: readonly BackendCase[] = [
       await backend.deletePreference("ui.theme");
       assert.equal(await backend.loadPreference("ui.theme"), undefined);
       assert.equal((await backend.listPreferences("ui.")).length, 1);
-      assert.deepEqual(await backend.list({}), [], "a preference is no story");
+      assert.deepEqual(await backend.list({}), [], "a preference is not a story");
     },
   ),
   group(
