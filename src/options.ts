@@ -37,6 +37,10 @@ export interface PoolConfig {
   readonly readOnly?: boolean | "immutable";
 }
 
+/** What bounds a call to a server where no option says otherwise. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+export const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
+
 export interface ClientOptions extends Required<Omit<PoolConfig, "checkpoint">> {
   readonly checkpoint: Required<CheckpointOptions>;
   readonly intMode: IntMode;

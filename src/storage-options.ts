@@ -10,7 +10,15 @@ import { parentsOfNew } from "./client/file-steps.js";
 import type { ReadOnly } from "./client/read-only.js";
 import { expectKeys } from "./known-keys.js";
 import { pathText, urlText } from "./locations.js";
-import { expectation, expectDuration, expectInteger, expectOneOf, resolveClientOptions } from "./options.js";
+import {
+  expectation,
+  expectDuration,
+  expectInteger,
+  expectOneOf,
+  MAX_RESPONSE_BYTES,
+  REQUEST_TIMEOUT_MS,
+  resolveClientOptions,
+} from "./options.js";
 import type { InvalidText } from "./repositories/repair.js";
 import { redactor, takeToken } from "./secrets.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "./stories/options.js";
@@ -173,8 +181,8 @@ export function resolveStorageOptions(
     graphCacheBytes = 128 * 1024 * 1024,
     secret = environment.HOLDFAST_SECRET,
     stories = {},
-    requestTimeoutMs = 30_000,
-    maxResponseBytes = 256 * 1024 * 1024,
+    requestTimeoutMs = REQUEST_TIMEOUT_MS,
+    maxResponseBytes = MAX_RESPONSE_BYTES,
     onError,
     logger,
     now = Date.now,

@@ -1,11 +1,15 @@
 import { type Client, createClient as createStockClient } from "@libsql/client";
+import { expectAddress } from "../addresses.js";
 import { expectKeys } from "../known-keys.js";
 import { urlText } from "../locations.js";
-import { resolveClientOptions } from "../options.js";
+import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../options.js";
+import { redactor, takeToken } from "../secrets.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
 import { parseLocalUrl } from "./file-url.js";
+import { LateClient } from "./late-client.js";
 import { LocalClient } from "./local-client.js";
 import type { PooledClient } from "./pooled-client.js";
+import { assertWritable, openReplica, replicaFile } from "./remote/open-remote.js";
 
 export * from "@libsql/client";
 export type { CheckpointOptions, Durability, PoolConfig } from "../options.js";
@@ -22,7 +26,8 @@ type LocalConfig = ClientConfig & { readonly url: `file:${string}` | ":memory:";
 
 /**
  * Opens a client. `file:` URLs and `:memory:` get a pool with one writer, several readers and cached statements;
- * every other URL, and a `file:` with `syncUrl`, goes to @libsql/client as it is and has neither `pool` nor `stats`.
+ * a `file:` with `syncUrl` is an embedded replica as that of `openStorage`, which the first call opens; every other URL
+ * goes to @libsql/client as it is. These two have neither `pool` nor `stats`.
  *
  * Throws LibsqlError on a bad URL or a path that cannot be opened, TypeError or RangeError on a wrong option.
  */
@@ -36,9 +41,30 @@ export function createClient(config: ClientConfig): Client {
   }
   expectKeys("createClient", config, CLIENT_KEYS);
   const settled = withTextUrls(config);
-  const target = typeof settled.url === "string" && !settled.syncUrl ? parseLocalUrl(settled.url) : undefined;
-  if (target === undefined) return createStockClient(settled);
+  if (settled.syncUrl) return createReplica(settled);
+  const target = typeof settled.url === "string" ? parseLocalUrl(settled.url) : undefined;
+  if (target === undefined) {
+    assertWritable(settled);
+    return createStockClient(settled);
+  }
   return new LocalClient({ ...resolveClientOptions(settled), ...target, encryptionKey: settled.encryptionKey });
+}
+
+function createReplica(settled: SettledClientConfig): Client {
+  if (typeof settled.syncUrl !== "string") throw new TypeError("Expected `syncUrl` to be a string or a URL");
+  // A token in a URL would be in every message that names the URL.
+  const primary = takeToken(expectAddress("syncUrl", settled.syncUrl));
+  const { encryptionKey, remoteEncryptionKey, authToken: given } = settled;
+  const authToken = primary.authToken ?? given;
+  const config = { ...settled, syncUrl: primary.url, ...(authToken === undefined ? {} : { authToken }) };
+  resolveClientOptions(config);
+  replicaFile(config);
+  const redact = redactor([authToken, given, encryptionKey, remoteEncryptionKey]);
+  const limits = { requestTimeoutMs: REQUEST_TIMEOUT_MS, maxResponseBytes: MAX_RESPONSE_BYTES };
+  const client = new LateClient(async () => (await openReplica({ config, ...limits, redact })).client);
+  // It fetches by itself from the start. A call reports what keeps it from being opened.
+  if ((config.syncInterval ?? 0) > 0) client.opened().catch(() => undefined);
+  return client;
 }
 
 function withTextUrls(config: ClientConfig): SettledClientConfig {

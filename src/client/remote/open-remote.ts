@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
 import { resolveClientOptions } from "../../options.js";
 import type { SettledClientConfig } from "../config.js";
-import { parseLocalUrl } from "../file-url.js";
+import { type LocalTarget, parseLocalUrl } from "../file-url.js";
 import { LocalClient } from "../local-client.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
@@ -33,6 +33,7 @@ export async function openServer({
   redact,
 }: RemoteTarget): Promise<Client> {
   const { acquireTimeoutMs } = resolveClientOptions(config);
+  assertWritable(config);
   assertHttp("url", config.url);
   if (config.encryptionKey !== undefined) {
     throw new LibsqlError(
@@ -51,6 +52,25 @@ export async function openServer({
   });
 }
 
+/** The file of an embedded replica; throws LibsqlError where the configuration, or the file, cannot be one's. */
+export function replicaFile(config: SettledClientConfig): LocalTarget {
+  assertWritable(config);
+  const { url, syncUrl = "", offline } = config;
+  const local = parseLocalUrl(url);
+  if (local === undefined || local.isMemory) {
+    throw new LibsqlError("An embedded replica is a file: give a `file:` URL next to `syncUrl`", "NOT_SUPPORTED");
+  }
+  if (offline === true) {
+    throw new LibsqlError(
+      "Writes are acknowledged by the primary, so there is no `offline` mode. Use a file without `syncUrl`, or leave `offline` out",
+      "NOT_SUPPORTED",
+    );
+  }
+  assertHttp("syncUrl", syncUrl);
+  assertNotPlain(local.path);
+  return local;
+}
+
 /**
  * Opens an embedded replica: its file is fetched before anything is read.
  *
@@ -58,30 +78,12 @@ export async function openServer({
  */
 export async function openReplica(target: RemoteTarget): Promise<{ client: Client; path: string }> {
   const { config, requestTimeoutMs, maxResponseBytes, redact } = target;
-  const {
-    url,
-    syncUrl = "",
-    encryptionKey,
-    authToken,
-    remoteEncryptionKey,
-    syncInterval = 0,
-    readYourWrites = true,
-  } = config;
+  const { syncUrl = "", encryptionKey, authToken, remoteEncryptionKey } = config;
+  const { syncInterval = 0, readYourWrites = true } = config;
   const options = resolveClientOptions(config);
-  const local = parseLocalUrl(url);
-  if (local === undefined || local.isMemory) {
-    throw new LibsqlError("An embedded replica is a file: give a `file:` URL next to `syncUrl`", "NOT_SUPPORTED");
-  }
-  if (config.offline === true) {
-    throw new LibsqlError(
-      "Writes are acknowledged by the primary, so there is no `offline` mode. Use a file without `syncUrl`, or leave `offline` out",
-      "NOT_SUPPORTED",
-    );
-  }
-  assertHttp("syncUrl", syncUrl);
-  const { syncUrl: _, syncInterval: __, encryptionKey: ___, ...shared } = config;
+  const local = replicaFile(config);
   const { path } = local;
-  assertNotPlain(path);
+  const { syncUrl: _, syncInterval: __, encryptionKey: ___, ...shared } = config;
   const isNew = !existsSync(path);
   const { acquireTimeoutMs } = options;
   const limits = { requestTimeoutMs, maxResponseBytes, acquireTimeoutMs };
@@ -102,6 +104,15 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
     await client.close();
     throw error;
   }
+}
+
+/** What is opened to be read only is a file; a server decides itself who may write. */
+export function assertWritable({ readOnly = false }: SettledClientConfig): void {
+  if (readOnly === false) return;
+  throw new LibsqlError(
+    "`readOnly` is for local files. Use a token of the server that can only read, or open the file of a replica without `syncUrl`",
+    "NOT_SUPPORTED",
+  );
 }
 
 /** Over a WebSocket, a request could neither be given up in time nor be known not to have been sent. */

@@ -1,0 +1,76 @@
+import {
+  type Client,
+  type InArgs,
+  type InStatement,
+  LibsqlError,
+  type Replicated,
+  type ResultSet,
+  type Transaction,
+  type TransactionMode,
+} from "@libsql/client/sqlite3";
+import type { StatementInput } from "./bound-statement.js";
+
+/**
+ * A client that has to wait for others before it is open: its first call opens it, and the next one tries again where
+ * that failed. Whoever has it cannot tell it from the one behind it.
+ */
+export class LateClient implements Client {
+  readonly protocol = "file";
+  readonly #open: () => Promise<Client>;
+  #opened: Promise<Client> | undefined;
+  #isClosed = false;
+
+  constructor(open: () => Promise<Client>) {
+    this.#open = open;
+  }
+
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  async execute(statement: InStatement, args?: InArgs): Promise<ResultSet> {
+    const client = await this.opened();
+    return args === undefined ? client.execute(statement) : client.execute(statement as string, args);
+  }
+
+  async batch(statements: StatementInput[], mode?: TransactionMode): Promise<ResultSet[]> {
+    return (await this.opened()).batch(statements, mode);
+  }
+
+  async migrate(statements: InStatement[]): Promise<ResultSet[]> {
+    return (await this.opened()).migrate(statements);
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    return (await this.opened()).executeMultiple(sql);
+  }
+
+  async transaction(mode?: TransactionMode): Promise<Transaction> {
+    return (await this.opened()).transaction(mode);
+  }
+
+  async sync(): Promise<Replicated> {
+    return (await this.opened()).sync();
+  }
+
+  async reconnect(): Promise<void> {
+    await (await this.opened()).reconnect();
+  }
+
+  /** `closed` is true at once; resolves when the client behind it is closed, too. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const client = await this.#opened?.catch(() => undefined);
+    await client?.close();
+  }
+
+  /** The client behind it, which this opens where it is not open. */
+  async opened(): Promise<Client> {
+    if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
+    this.#opened ??= this.#open().catch((error: unknown) => {
+      this.#opened = undefined;
+      throw error;
+    });
+    return this.#opened;
+  }
+}
