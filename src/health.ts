@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { type Client, LibsqlError, type Row } from "@libsql/client/sqlite3";
+import type { Client, Row } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
 import { LocalClient } from "./client/local-client.js";
 import { StorageError, toStorageError } from "./errors.js";
@@ -144,14 +144,20 @@ export async function readHealth(
     Object.assign(health, { schemaVersion, walBytes, freePages });
   });
   await attempt(async () => {
-    const known = await tablesIn(client);
-    const present = TABLES.filter((table) => known.has(getTableName(table)));
-    const counts = present.map((table) => toStatement(sql`select count(*) from ${table}`));
-    for (const [index, count] of (counts.length === 0 ? [] : await client.batch(counts, "read")).entries()) {
-      health.tables.push({ table: getTableName(present[index]!), rows: Number(scalar(count)) });
+    const count = async (tables: typeof TABLES) => {
+      const counts = tables.map((table) => toStatement(sql`select count(*) from ${table}`));
+      for (const [index, result] of (counts.length === 0 ? [] : await client.batch(counts, "read")).entries()) {
+        health.tables.push({ table: getTableName(tables[index]!), rows: Number(scalar(result)) });
+      }
+    };
+    try {
+      await count(TABLES);
+    } catch (error) {
+      if ((toStorageError(error) as StorageError).code !== "MIGRATION_PENDING") throw error;
+      const known = await tablesIn(client);
+      await count(TABLES.filter((table) => known.has(getTableName(table))));
+      throw error;
     }
-    const missing = TABLES.map(getTableName).filter((name) => !known.has(name));
-    if (missing.length > 0) throw new LibsqlError(`no such table: ${missing[0]}`, "SQLITE_ERROR");
   });
   const fts = await attempt(async () => {
     const looks = FTS_TABLES.map(({ index }) => `(select rowid from ${index} where ${index} match 'holdfast' limit 1)`);
