@@ -6,7 +6,7 @@ import { StorageError, toStorageError } from "../errors.js";
 import { checkLongCall, type LongCallOptions } from "../long-call.js";
 import { expectation, expectInteger } from "../options.js";
 import { expectKeys, expectProject, toMillis } from "../repositories/arguments.js";
-import type { ChangeArea } from "../repositories/executor.js";
+import type { ChangeArea, Executor } from "../repositories/executor.js";
 import { readAll } from "../repositories/read-all.js";
 import { toStatement } from "../repositories/statements.js";
 import { AREAS, areasIn, selectAreas } from "./areas/all.js";
@@ -168,13 +168,25 @@ function resolvePolicy(policy: PrunePolicy): Limits {
 
 /** Who has to go. Ranking every record may take a while, so it is done off the main thread where it can be. */
 async function plan(context: MaintenanceContext, policy: PrunePolicy, limits: Limits) {
+  const { executor } = context;
+  // A snapshot is of the primary. A read replica may lack what is to go; a dry run asks it, so as not to need the primary.
+  const isOfPrimary = executor.mayLag === true && policy.dryRun !== true;
+  const snapshot = isOfPrimary ? await executor.snapshot() : undefined;
+  try {
+    return await planOn(snapshot?.executor ?? executor, policy, limits);
+  } finally {
+    snapshot?.close();
+  }
+}
+
+async function planOn(executor: Executor, policy: PrunePolicy, limits: Limits) {
   const wanted = policy.area === undefined ? AREAS.filter((area) => area.isPrunedByDefault) : selectAreas(policy.area);
-  const areas = await areasIn(context.executor, wanted);
+  const areas = await areasIn(executor, wanted);
   const plans: { area: Area; candidates: Candidate[] }[] = [];
   for (const area of areas) {
     policy.signal?.throwIfAborted();
     const query = toStatement(selectCandidates(area.prunable(policy.project), limits));
-    const rows = await readAll(context.executor, query, "scan");
+    const rows = await readAll(executor, query, "scan");
     const candidates = rows.map((row) => ({
       project: row[0] as string,
       rowId: Number(row[1]),

@@ -17,6 +17,7 @@ import {
   toMessage,
 } from "./conversation-record.js";
 import type { Executor, RepositoryContext } from "./executor.js";
+import { currentExecutor } from "./optimistic.js";
 import { inParts, jsonRows, prepareStatement, type Statement } from "./statements.js";
 
 const c = conversations;
@@ -178,10 +179,9 @@ async function findRepeated(
   drafts: readonly MessageDraft[],
 ): Promise<ReadonlyMap<string | null, Known>> {
   const clientIds = drafts.flatMap(({ clientId }) => clientId ?? []);
-  const find = (inner: Executor) => findByClientId(context, inner, conversationId, clientIds);
-  const known = await find(executor);
+  const known = await findByClientId(context, executor, conversationId, clientIds);
   const isComplete = drafts.every(({ clientId }) => known.has(clientId));
-  return isComplete || executor.mayLag !== true ? known : executor.atomically(find);
+  return isComplete ? known : findByClientId(context, currentExecutor(executor), conversationId, clientIds);
 }
 
 interface Known {

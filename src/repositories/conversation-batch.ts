@@ -6,6 +6,7 @@ import { draftToConversation, insertConversations, type NewDraft } from "./conve
 import { type Conversation, conversationColumns, type MessageDraft, toConversation } from "./conversation-record.js";
 import { purgeConversation } from "./conversation-removal.js";
 import { asStorageErrors, type Executor, type RepositoryContext } from "./executor.js";
+import { currentExecutor } from "./optimistic.js";
 import { readAll } from "./read-all.js";
 import { inParts, prepareStatement } from "./statements.js";
 
@@ -101,7 +102,9 @@ export async function atTakenConversation(
   drafts: readonly NewDraft[],
 ): Promise<unknown> {
   // The error of the batch is the one to tell, whatever comes of looking.
-  const taken = await findTaken(context, context.executor, idsOf(drafts)).catch(() => new Set<string>());
+  const taken = await findTaken(context, currentExecutor(context.executor), idsOf(drafts)).catch(
+    () => new Set<string>(),
+  );
   return atFirstTaken(error, drafts, taken, (draft) => drafts.indexOf(draft));
 }
 

@@ -15,6 +15,7 @@ import {
   insertEdges,
   toEdge,
 } from "./graph-edge.js";
+import { currentExecutor } from "./optimistic.js";
 import { readAll } from "./read-all.js";
 import { inParts, jsonRows, prepareStatement } from "./statements.js";
 
@@ -144,11 +145,12 @@ export async function atFailedEdge(
   error: StorageError,
   drafts: readonly EdgeDraft[],
 ): Promise<unknown> {
+  const executor = currentExecutor(context.executor);
   try {
     const index =
       error.code === "FOREIGN_KEY"
-        ? await firstWithoutNode(context, context.executor, drafts)
-        : await firstTakenEdge(context, context.executor, drafts);
+        ? await firstWithoutNode(context, executor, drafts)
+        : await firstTakenEdge(context, executor, drafts);
     return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
   } catch {
     // The error of the batch is the one to tell, whatever comes of looking.

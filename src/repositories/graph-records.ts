@@ -50,6 +50,7 @@ import {
   toNodeDraft,
   updateNodeStatements,
 } from "./graph-node.js";
+import { currentExecutor } from "./optimistic.js";
 import { readAll } from "./read-all.js";
 import { all, inParts, prepareStatement, type Statement, toStatement, touch } from "./statements.js";
 
@@ -170,7 +171,7 @@ async function atTakenNode(
   drafts: readonly NodeDraft[],
 ): Promise<unknown> {
   // The error of the batch is the one to tell, whatever comes of looking.
-  const known = await findNodesById(context, context.executor, drafts).catch(() => new Map());
+  const known = await findNodesById(context, currentExecutor(context.executor), drafts).catch(() => new Map());
   const index = firstTaken(
     drafts.map(({ id }) => id),
     new Set(known.keys()),

@@ -12,6 +12,7 @@ import {
   toMemory,
   toModel,
 } from "./memory-record.js";
+import { currentExecutor } from "./optimistic.js";
 import { halvedUntilItFits } from "./read-all.js";
 import { all, list, set, toStatement } from "./statements.js";
 
@@ -91,10 +92,12 @@ export async function embedMemories(
   expectInteger("batchSize", batchSize, 1);
   if (onProgress !== undefined) expectFunction("onProgress", onProgress);
   const owner = modelOf(options);
+  // What the last round has stored must not come again.
+  const current = { ...context, executor: currentExecutor(context.executor) };
   let embedded = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const rows = await halvedUntilItFits(batchSize, (limit) => selectUnembedded(context, { model, version }, limit));
+    const rows = await halvedUntilItFits(batchSize, (limit) => selectUnembedded(current, { model, version }, limit));
     if (rows.length === 0) break;
     const batch = rows.map((row) => toMemory(context.project, row));
     const vectors = await embed(
@@ -120,9 +123,9 @@ export async function embedMemories(
     const ids = batch.filter((_, index) => results[index * 3 + 1]!.rowsAffected > 0).map((memory) => memory.id);
     if (ids.length > 0) context.announce({ project: context.project, area: "memories", action: "update", ids });
     embedded += ids.length;
-    onProgress?.({ embedded, remaining: await countUnembedded(context, options) });
+    if (onProgress !== undefined) onProgress({ embedded, remaining: await countUnembedded(current, options) });
   }
-  return { embedded, remaining: await countUnembedded(context, options) };
+  return { embedded, remaining: await countUnembedded(current, options) };
 }
 
 export async function dropModel(context: RepositoryContext, model: string, version?: string): Promise<number> {

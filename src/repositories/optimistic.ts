@@ -38,3 +38,18 @@ export async function withoutLock<T>(
   }
   return executor.atomically(attempt);
 }
+
+/**
+ * The same executor with reads that see all that is stored, also what this call has just written: where a read may lag,
+ * they run on the primary. For what decides about a write, completes it or explains its failure.
+ */
+export function currentExecutor(executor: Executor): Executor {
+  if (executor.mayLag !== true) return executor;
+  return {
+    execute: (statement) => executor.atomically((locked) => locked.execute(statement)),
+    scan: (statement) => executor.atomically((locked) => locked.scan(statement)),
+    batch: (statements) => executor.atomically((locked) => locked.batch(statements)),
+    atomically: (work) => executor.atomically(work),
+    snapshot: () => executor.snapshot(),
+  };
+}

@@ -315,7 +315,7 @@ export class Autosave {
 
   /** True or false once it is known what becomes of both sides; undefined where the remote side has moved on again. */
   async #resolveConflict(id: string, edit: Edit, text: string): Promise<boolean | undefined> {
-    const { remote, remoteRevision, metadata } = await this.#loadRemote(id);
+    const { story: remote, revision: remoteRevision, metadata } = await this.#service.loadCurrent(id);
     const conflict = () => ({
       id,
       local: JSON.parse(text) as StoryData,
@@ -349,17 +349,6 @@ export class Autosave {
     } catch (error) {
       if ((error as { code?: unknown }).code === "CONFLICT") return undefined;
       throw error;
-    }
-  }
-
-  /** The remote story with the revision that it is at. */
-  async #loadRemote(id: string) {
-    for (;;) {
-      const before = (await this.#service.getMetadata(id))?.revision ?? 0;
-      const remote = await this.#service.loadStory(id, { skipCache: true });
-      const metadata = await this.#service.getMetadata(id);
-      const remoteRevision = metadata?.revision ?? 0;
-      if (before === remoteRevision) return { remote, remoteRevision, metadata };
     }
   }
 

@@ -106,8 +106,9 @@ async function readHistory(source: DefinedBackend, { id, revision: present }: St
 
 async function verify(target: DefinedBackend, { metadata, text }: StoryCopy): Promise<void> {
   const { id, title, tags } = metadata;
-  const data = await target.load(id);
-  const found = await target.getMetadata(id);
+  const written = target instanceof TextBackend ? target.current : target;
+  const data = await written.load(id);
+  const found = await written.getMetadata(id);
   const isEqual =
     data !== undefined &&
     toJson("data", data) === text &&

@@ -10,6 +10,7 @@ import {
   removing,
   scalar,
 } from "../repositories/executor.js";
+import { currentExecutor } from "../repositories/optimistic.js";
 import { readAll } from "../repositories/read-all.js";
 import { all, type Statement, toStatement } from "../repositories/statements.js";
 import { stories } from "../schema/stories.js";
@@ -81,6 +82,11 @@ export class LibsqlBackend extends TextBackend {
     super(context.repair);
     this.#context = context;
     this.#extras = new LibsqlExtras(context);
+  }
+
+  override get current(): LibsqlBackend {
+    const executor = currentExecutor(this.#context.executor);
+    return executor === this.#context.executor ? this : new LibsqlBackend({ ...this.#context, executor });
   }
 
   /** The schema is the storage's. */

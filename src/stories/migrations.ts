@@ -195,11 +195,9 @@ export class StoryMigrations {
   }
 
   async #read(id: string): Promise<{ story: StoryData; revision: number; fromVersion: string }> {
-    // The revision first: a change between the two is then a conflict, and not lost.
-    const metadata = await this.#service.getMetadata(id);
-    const story = metadata === undefined ? undefined : await this.#service.loadStory(id);
-    if (metadata === undefined || story === undefined) throw noStory(id);
-    return { story, revision: metadata.revision, fromVersion: detectVersion(story) };
+    const { story, revision } = await this.#service.loadCurrent(id);
+    if (story === undefined) throw noStory(id);
+    return { story, revision, fromVersion: detectVersion(story) };
   }
 
   async #run(id: string, story: StoryData, from: string, target: string): Promise<StoryData> {

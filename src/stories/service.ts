@@ -313,10 +313,31 @@ export class StoryService {
 
   /** Saves a revision again, as a new one. Rejects with `NOT_FOUND` without the story or the revision. */
   async revert(id: string, revision: number): Promise<StoryMetadata> {
-    const data = await this.loadRevision(id, revision);
-    if (!(await this.hasStory(id))) throw noStory(id);
+    expectId(id);
+    expectRevision(revision);
+    const backend = this.#current;
+    const data = await this.#watch("loadRevision", id, () => backend.loadRevision(id, revision));
+    if (!(await this.#watch("hasStory", id, () => backend.exists(id)))) throw noStory(id);
     if (data !== undefined) return this.saveStory(id, data);
     throw new StorageError("NOT_FOUND", `Story ${JSON.stringify(id)} has no revision ${revision} any more`);
+  }
+
+  /** @internal A story with its metadata and the revision that it is at, 0 without one; all as they are now. */
+  async loadCurrent(id: string) {
+    const backend = this.#current;
+    const readMetadata = () => this.#watch("getMetadata", id, () => backend.getMetadata(id));
+    for (;;) {
+      const before = (await readMetadata())?.revision ?? 0;
+      const story = await this.#watch("loadStory", id, () => backend.load(id));
+      const metadata = await readMetadata();
+      const revision = metadata?.revision ?? 0;
+      if (before === revision) return { story, revision, metadata };
+    }
+  }
+
+  /** The backend for what decides about a write: a read replica may show what is no longer there. */
+  get #current(): DefinedBackend {
+    return this.backend instanceof TextBackend ? this.backend.current : this.backend;
   }
 
   /**
@@ -324,11 +345,14 @@ export class StoryService {
    * `NOT_FOUND` where there is no history of it.
    */
   async restore(id: string): Promise<StoryMetadata> {
-    const present = await this.getMetadata(id);
+    expectId(id);
+    const backend = this.#current;
+    const present = await this.#watch("getMetadata", id, () => backend.getMetadata(id));
     if (present !== undefined) return present;
     const restored = await this.#watch("restore", id, () => this.#store.restoreLast(id));
     if (restored === undefined) throw noStory(id);
-    const text = (await this.#watch("restore", id, () => this.#store.loadText(id)))?.text;
+    const store = backend instanceof TextBackend ? backend : this.#store;
+    const text = (await this.#watch("restore", id, () => store.loadText(id)))?.text;
     if (text !== undefined) this.#noteSaved({ key: id, text }, restored, false);
     return restored.metadata;
   }

@@ -80,6 +80,11 @@ export abstract class TextBackend implements DefinedBackend, StoryStore {
     return isHeard;
   }
 
+  /** The same stories, with reads that see all that is stored where those of this one may lag. */
+  get current(): TextBackend {
+    return this;
+  }
+
   has(method: BackendMethod): boolean {
     return isBackendMethod(method);
   }

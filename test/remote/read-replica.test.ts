@@ -1,6 +1,8 @@
 import { openStorage, type Storage } from "holdfast";
-import { expect, test } from "vitest";
+import { Autosave, copyStories, StoryMigrations } from "holdfast/stories";
+import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
+import { holdReplication } from "../support/held-replication.js";
 import { startServer, type TestServer } from "../support/server.js";
 
 interface Setting extends AsyncDisposable {
@@ -8,28 +10,32 @@ interface Setting extends AsyncDisposable {
   readonly replica: TestServer;
   /** Opened on the replica. */
   readonly storage: Storage;
+  readonly hold: () => void;
 }
 
 const REQUEST_TIMEOUT_MS = 4_000;
 /** The server's own tries to reach each other come about once a second. */
 const RECOVERY = { timeout: 40_000, interval: 100 };
 
-/** A primary with the memory `before`, and a read replica that has it. */
-async function replicated(): Promise<Setting> {
+/** A primary with the memory `before`, and a read replica that has it; with `isHeld`, `hold` makes it lag from then on. */
+async function replicated({ isHeld = false } = {}): Promise<Setting> {
   const primary = await startServer();
   const direct = await openStorage(primary.url);
   await direct.memories.insert({ id: "before", content: "from before" });
   await direct.close();
-  const replica = await startServer({ primaryGrpcUrl: primary.grpcUrl });
+  const replication = isHeld ? await holdReplication(primary.grpcUrl) : undefined;
+  const replica = await startServer({ primaryGrpcUrl: replication?.url ?? primary.grpcUrl });
   const storage = await openStorage({ url: replica.url, requestTimeoutMs: REQUEST_TIMEOUT_MS });
   await expect.poll(() => storage.memories.get("before"), RECOVERY).toBeDefined();
   return {
     primary,
     replica,
     storage,
+    hold: () => replication?.hold(),
     async [Symbol.asyncDispose]() {
       await storage.close();
       await replica[Symbol.asyncDispose]();
+      await replication?.[Symbol.asyncDispose]();
       await primary[Symbol.asyncDispose]();
     },
   };
@@ -163,21 +169,85 @@ test("a write through a read replica fails with the code, table and columns of t
   expect(await direct.memories.getMany(["kept", "kept-2"])).toHaveLength(2);
 });
 
-// The read before a write came from the replica, which had not got the row yet.
-test("a write right after another one through a read replica is decided by what the primary has", async () => {
-  await using setting = await replicated();
-  const { storage } = setting;
-  const thread = await storage.conversations.insert({ id: "thread" });
-  for (let i = 0; i < 10; i++) {
-    const id = `m${i}`;
-    await storage.memories.insert({ id, content: "first" });
-    expect(await storage.memories.update(id, { content: "second" }), id).toMatchObject({ content: "second" });
-    expect(await storage.memories.delete(id), id).toBe(true);
-    expect(await storage.memories.restore(id), id).toBe(true);
-    const message = { role: "user", content: id, clientId: id } as const;
+describe("through a read replica that surely lags, since its replication is held", () => {
+  test("what a call writes is decided by what the primary has", async () => {
+    await using setting = await replicated({ isHeld: true });
+    const { storage, hold } = setting;
+    const thread = await storage.conversations.insert({ id: "thread" });
+    hold();
+    await storage.memories.insert({ id: "m", content: "first" });
+    expect(await storage.memories.get("m")).toBeUndefined();
+    expect(await storage.memories.update("m", { content: "second" })).toMatchObject({ content: "second" });
+    expect(await storage.memories.delete("m")).toBe(true);
+    expect(await storage.memories.restore("m")).toBe(true);
+    const message = { role: "user", content: "x", clientId: "c" } as const;
     const first = await storage.conversations.append(thread.id, message);
     expect(await storage.conversations.append(thread.id, message)).toEqual({ ...first, repeated: true });
-  }
-  expect(await storage.memories.update("unknown", { content: "x" })).toBeUndefined();
-  expect(await storage.memories.restore("unknown")).toBe(false);
+    expect(await storage.memories.update("unknown", { content: "x" })).toBeUndefined();
+    expect(await storage.memories.restore("unknown")).toBe(false);
+    expect(await storage.prune({ area: "memories", maxRows: 0 })).toMatchObject({ removed: [{ rows: 2 }] });
+  });
+
+  test("a batch that fails names the record whose id the primary has", async () => {
+    await using setting = await replicated({ isHeld: true });
+    const { storage, hold } = setting;
+    hold();
+    await storage.graph.addNode({ id: "n", kind: "k", name: "n" });
+    await storage.conversations.insert({ id: "c" });
+    const node = (id: string) => ({ id, kind: "k", name: id });
+    const taken = { code: "CONFLICT", index: 1 };
+    expect(await rejection(storage.graph.addNodes([node("a"), node("n")]))).toMatchObject({ ...taken, id: "n" });
+    await storage.graph.addNode(node("o"));
+    const edge = { id: "e", from: "n", to: "o", type: "t" };
+    await storage.graph.addEdge(edge);
+    const edges = [{ ...edge, id: "f", type: "u" }, edge];
+    expect(await rejection(storage.graph.addEdges(edges))).toMatchObject({ ...taken, id: "e" });
+    const threads = [{ id: "b" }, { id: "c" }];
+    expect(await rejection(storage.conversations.insertMany(threads))).toMatchObject({ ...taken, id: "c" });
+  });
+
+  test("reembed asks for each vector once", async () => {
+    await using setting = await replicated({ isHeld: true });
+    const { storage, hold } = setting;
+    await storage.memories.insertMany([{ content: "one" }, { content: "two" }]);
+    await expect.poll(() => storage.memories.count(), RECOVERY).toBe(3);
+    hold();
+    await storage.memories.insert({ content: "three" });
+    const texts: string[] = [];
+    const embed = async (batch: string[]) => {
+      texts.push(...batch);
+      if (texts.length > 8) throw new Error(`asked for ${texts.join()}`);
+      return batch.map(() => new Float32Array([1, 2]));
+    };
+    expect(await storage.memories.reembed(embed, { model: "m", batchSize: 2 })).toEqual({ embedded: 4, remaining: 0 });
+    expect(texts.sort()).toEqual(["from before", "one", "three", "two"]);
+  });
+
+  test("stories are restored, reverted, copied and migrated as the primary has them", async () => {
+    await using setting = await replicated({ isHeld: true });
+    const { storage, primary, hold } = setting;
+    const { stories } = storage;
+    await stories.saveStory("s", { title: "one" });
+    await expect.poll(() => stories.hasStory("s"), RECOVERY).toBe(true);
+    hold();
+    await stories.deleteStory("s");
+    expect(await stories.restore("s")).toMatchObject({ id: "s", revision: 2 });
+    await stories.saveStory("s", { title: "three" });
+    expect(await stories.revert("s", 3)).toMatchObject({ title: "three", revision: 4 });
+    await using direct = await openStorage(primary.url);
+    expect(await direct.stories.loadStory("s")).toEqual({ title: "three" });
+    await using source = await openStorage(":memory:");
+    await source.stories.saveStory("s", { title: "copied" });
+    await copyStories(source.stories, stories);
+    const autosave = new Autosave({ service: stories, resolve: () => "local" });
+    autosave.markDirty("s", { title: "mine" }, { revision: 1 });
+    const told: number[] = [];
+    autosave.on("conflict", ({ remoteRevision }) => told.push(remoteRevision));
+    expect(await autosave.saveNow("s")).toBe(true);
+    expect(told).toEqual([5]);
+    autosave.stop();
+    await stories.saveStory("old", { name: "old", passages: [{ id: "p" }] });
+    const migrations = new StoryMigrations({ service: stories });
+    expect(await migrations.migrate("old", { backup: false })).toMatchObject({ migrated: true });
+  });
 });
