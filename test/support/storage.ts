@@ -40,7 +40,9 @@ export async function tempStorage(options: StorageOptions = {}): Promise<TempSto
 export async function tempFileStorage(options: StorageOptions = {}): Promise<TempStorage> {
   const folder = await tempDatabase();
   const template = templates()?.file;
-  if (template !== undefined && options.url === undefined) copyFileSync(template, folder.path);
+  // The template is not encrypted.
+  const isFitting = options.url === undefined && options.encryptionKey === undefined;
+  if (template !== undefined && isFitting) copyFileSync(template, folder.path);
   return opened({ url: folder.url, ...options }, folder, folder);
 }
 
