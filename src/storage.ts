@@ -5,6 +5,7 @@ import { LRUCache } from "lru-cache";
 import { callSafely, guardProgress } from "./callbacks.js";
 import type { ConnectionPool } from "./client/connection-pool.js";
 import type { ClientStats } from "./client/index.js";
+import { lazyModule } from "./client/load-module.js";
 import { type Access, LocalClient } from "./client/local-client.js";
 import { RemoteClient, type RemoteStats } from "./client/remote/remote-client.js";
 import { isAnswerTooLarge } from "./client/remote/remote-error.js";
@@ -60,6 +61,8 @@ import { StoryHubs } from "./stories/hub.js";
 import { LibsqlBackend } from "./stories/libsql-backend.js";
 import { keepOpen, StoryService } from "./stories/service.js";
 import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
+
+const loadImport = lazyModule(() => import("./maintenance/import.js"));
 
 /** One project: nothing that is reached through it can read or change another one. */
 export interface Project extends Repositories {
@@ -358,7 +361,7 @@ export class Storage implements Repositories {
    */
   async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
     this.#assertWritable();
-    const { importStorage } = await import("./maintenance/import.js");
+    const { importStorage } = await loadImport();
     return importStorage(this.#maintenance, stream, this.#guarded(options));
   }
 

@@ -84,9 +84,11 @@ export class Connection {
       for (const sql of setup) database.exec(sql);
       return new Connection(database, options, subject);
     } catch (error) {
+      // First: a lack of descriptors shows only as long as this connection has those that it got.
+      const failure = toFileError(error, subject);
       database.close();
       options.onError?.(error);
-      throw toFileError(error, subject);
+      throw failure;
     }
   }
 

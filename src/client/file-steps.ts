@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { StorageError } from "../errors.js";
+import { isShortOfDescriptors, TOO_MANY_FILES } from "./descriptors.js";
 import { hasEnded, THIS_PROCESS } from "./process-identity.js";
-import { TOO_MANY_FILES } from "./sqlite-error.js";
 
 /** What a file system that has no links says. */
 export const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
@@ -158,8 +158,8 @@ export function asFileError(error: unknown, what: string): unknown {
   if (code === "EEXIST" && syscall === "mkdir") {
     return new StorageError("CANNOT_OPEN", `${what}: ${error.message}`, { cause: error });
   }
-  const known = BY_SYSTEM_CODE[code] ?? "IO";
-  const isShort = code === "EMFILE" || code === "ENFILE";
+  const isShort = isShortOfDescriptors(error);
+  const known = isShort ? "CANNOT_OPEN" : (BY_SYSTEM_CODE[code] ?? "IO");
   const advice = known === "FULL" ? FULL_DISK : isShort ? TOO_MANY_FILES : undefined;
   const message = advice === undefined ? error.message : `${error.message}. ${advice}`;
   return new StorageError(known, `${what}: ${message}`, { cause: error, retryable: isShort });

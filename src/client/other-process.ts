@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { startChild } from "./start-child.js";
 
 // CommonJS, for `node -e`; as text, so that a bundle has it. Errors go back with what the file system said of them.
 const PRELUDE = `
@@ -73,13 +73,16 @@ async function runScript(
 ): Promise<void> {
   signal?.throwIfAborted();
   const { NODE_OPTIONS: _, ...environment } = process.env;
-  const child = spawn(process.execPath, ["-e", PRELUDE + script], {
-    stdio: ["ignore", "pipe", "pipe"],
+  const child = await startChild(["-e", PRELUDE + script], "ignore", {
+    ...environment,
     // In Electron, and in a program that Bun has compiled, the path is that of the app.
-    env: { ...environment, ELECTRON_RUN_AS_NODE: "1", BUN_BE_BUN: "1", HOLDFAST_ORDER: JSON.stringify(order) },
+    ELECTRON_RUN_AS_NODE: "1",
+    BUN_BE_BUN: "1",
+    HOLDFAST_ORDER: JSON.stringify(order),
   });
   const stop = () => child.kill("SIGKILL");
   signal?.addEventListener("abort", stop);
+  if (signal?.aborted === true) stop();
   let failure: unknown;
   let stderr = "";
   child.stderr.on("data", (text) => {

@@ -1,6 +1,7 @@
-import { accessSync, closeSync, constants, openSync, statfsSync } from "node:fs";
+import { accessSync, constants, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { LibsqlError } from "@libsql/client/sqlite3";
+import { mayLackDescriptors, TOO_MANY_FILES } from "./descriptors.js";
 
 // SQLite's primary result codes (sqlite.org/rescode.html), by number.
 const PRIMARY_CODES = [
@@ -114,16 +115,15 @@ interface Shortage {
   readonly advice: string;
 }
 
-/** What this process or the disk of a file lacks at this moment. Opens the folder, never the file. */
+/** What this process or the disk of a file lacks at this moment. Opens nothing of the disk. */
 function findShortage(path: string): Shortage | undefined {
+  if (mayLackDescriptors()) return { code: "SQLITE_CANTOPEN", advice: TOO_MANY_FILES };
   const full: Shortage = { code: "SQLITE_FULL", advice: "The disk is full" };
   try {
-    closeSync(openSync(dirname(path), "r"));
     const { bavail, bsize } = statfsSync(dirname(path));
     return bavail * bsize < LEAST_FREE_BYTES ? full : undefined;
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
-    if (code === "EMFILE" || code === "ENFILE") return { code: "SQLITE_CANTOPEN", advice: TOO_MANY_FILES };
     return code === "ENOSPC" || code === "EDQUOT" ? full : undefined;
   }
 }
@@ -142,10 +142,6 @@ function withMessage(error: unknown, message: string): unknown {
   if (!(known instanceof LibsqlError)) return known;
   return new LibsqlError(message, known.code, known.extendedCode, known.rawCode, error as Error);
 }
-
-/** What to say when a process has no file descriptor left. */
-export const TOO_MANY_FILES =
-  "This process has as many files open as it may (EMFILE). Close storages and clients that are not used any more, and keep one for each file";
 
 /** The primary result code of an error from SQLite, else undefined. Classify by it, never by text. */
 export function primaryCode(error: unknown): number | undefined {

@@ -1,4 +1,4 @@
-import { mkdtemp, open, rm } from "node:fs/promises";
+import { mkdtemp, open, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -288,7 +288,12 @@ class Spool {
   static async create(): Promise<Spool> {
     return asSpoolErrors(async () => {
       const folder = await mkdtemp(join(tmpdir(), "holdfast-import-"));
-      return new Spool(folder, await open(join(folder, "lines"), "wx+", 0o600));
+      try {
+        return new Spool(folder, await open(join(folder, "lines"), "wx+", 0o600));
+      } catch (error) {
+        await removeFolder(folder);
+        throw error;
+      }
     });
   }
 
@@ -306,7 +311,7 @@ class Spool {
 
   async remove(): Promise<void> {
     await this.#file.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    await removeFolder(this.#folder);
   }
 
   async #flush(): Promise<void> {
@@ -322,6 +327,16 @@ async function asSpoolErrors<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     throw asFileError(error, `Nothing was imported: cannot keep the text in ${tmpdir()} (TMPDIR names another folder)`);
+  }
+}
+
+/** One by one, which takes no descriptor. What the import gave or threw counts, whether this succeeds or not. */
+async function removeFolder(folder: string): Promise<void> {
+  try {
+    await rm(join(folder, "lines"), { force: true });
+    await rmdir(folder);
+  } catch {
+    // As said above: it is in the system's folder for temporary files.
   }
 }
 

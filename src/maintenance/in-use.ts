@@ -3,6 +3,7 @@ import { existsSync, type Stats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { isShortOfDescriptors } from "../client/descriptors.js";
 import { isOpenHere } from "../client/open-files.js";
 import { StorageError } from "../errors.js";
 
@@ -66,7 +67,7 @@ function noFile(error: NodeJS.ErrnoException): undefined {
 
 async function holds(pid: string, isWanted: (file: Stats) => boolean): Promise<number[]> {
   // A process that has ended meanwhile, or is another user's, tells nothing.
-  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(unlessShort<string[]>([]));
   for (const descriptor of descriptors) {
     const file = await stat(`/proc/${pid}/fd/${descriptor}`).catch(() => undefined);
     if (file !== undefined && isWanted(file)) return [Number(pid)];
@@ -76,7 +77,7 @@ async function holds(pid: string, isWanted: (file: Stats) => boolean): Promise<n
 
 /** Every connection that has read a database in WAL mode keeps a lock on it, which anybody may see. */
 async function holdersByLock(files: readonly Stats[]): Promise<number[]> {
-  const text = await readFile("/proc/locks", "utf8").catch(() => "");
+  const text = await readFile("/proc/locks", "utf8").catch(unlessShort(""));
   return text.split("\n").flatMap((line) => {
     const found = /\bPOSIX\b.*?\s(\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /.exec(line);
     if (found === null) return [];
@@ -104,8 +105,16 @@ async function holdersByLsof(paths: readonly string[]): Promise<number[]> {
     const present = paths.filter((path) => existsSync(path));
     const { stdout } = await promisify(execFile)("lsof", ["-F", "p", "--", ...present]);
     return stdout.split("\n").flatMap((line) => (line.startsWith("p") ? [Number(line.slice(1))] : []));
-  } catch {
+  } catch (error) {
     // It exits with 1 where nobody has them open. Where there is no lsof, the lock on the file has to do.
-    return [];
+    return unlessShort<number[]>([])(error);
   }
+}
+
+/** Without a descriptor this process cannot look: that is not an answer. */
+function unlessShort<T>(answer: T): (error: unknown) => T {
+  return (error) => {
+    if (isShortOfDescriptors(error)) throw error;
+    return answer;
+  };
 }

@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { startChild } from "../client/start-child.js";
 import { PACKAGE_FOLDER, RUNS_FROM_SOURCE } from "../package-folder.js";
 
 /** How a process that reads a file for this one ended. */
@@ -29,17 +29,15 @@ export async function runReadingChild<Message>(
   onMessage: (message: Message) => void,
 ): Promise<ChildEnd> {
   const { HOLDFAST_ENCRYPTION_KEY: _, NODE_OPTIONS: __, ...environment } = process.env;
-  const child = spawn(process.execPath, [...programOf(name), JSON.stringify(order)], {
-    stdio: ["pipe", "pipe", "pipe"],
-    env: {
-      ...environment,
-      // In Electron, the path is that of the app.
-      ELECTRON_RUN_AS_NODE: "1",
-      ...(encryptionKey === undefined ? {} : { HOLDFAST_ENCRYPTION_KEY: encryptionKey }),
-    },
+  const child = await startChild([...programOf(name), JSON.stringify(order)], "pipe", {
+    ...environment,
+    // In Electron, the path is that of the app.
+    ELECTRON_RUN_AS_NODE: "1",
+    ...(encryptionKey === undefined ? {} : { HOLDFAST_ENCRYPTION_KEY: encryptionKey }),
   });
   const stop = () => child.kill("SIGKILL");
   signal?.addEventListener("abort", stop);
+  if (signal?.aborted === true) stop();
   let stderr = "";
   child.stderr.on("data", (text) => {
     stderr = (stderr + text).slice(0, 2000);

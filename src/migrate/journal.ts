@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { TOO_MANY_FILES } from "../client/sqlite-error.js";
+import { isShortOfDescriptors, TOO_MANY_FILES } from "../client/descriptors.js";
 import { StorageError } from "../errors.js";
 import { resolveFolder } from "./options.js";
 
@@ -77,8 +77,8 @@ function readText(path: string, ifMissing: string): string {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") {
       throw new StorageError("NOT_FOUND", ifMissing, { cause: error });
     }
-    if (["EMFILE", "ENFILE"].includes((error as NodeJS.ErrnoException).code ?? "")) {
-      throw new StorageError("CANNOT_OPEN", TOO_MANY_FILES, { cause: error });
+    if (isShortOfDescriptors(error)) {
+      throw new StorageError("CANNOT_OPEN", TOO_MANY_FILES, { cause: error, retryable: true });
     }
     throw new StorageError("IO", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }

@@ -81,11 +81,27 @@ test("a file with a second name is opened with a warning", async () => {
   expect(warnings).toEqual([expect.stringContaining("2 names (hard links)")]);
 });
 
-test("a process without descriptors is told so, and not that a file of the package is broken", async () => {
+// A process that could not be started had no streams, and the exception was an uncaught one.
+test("without descriptors, every call that opens files rejects with the reason, and the process goes on", async () => {
   await using db = await tempDatabase();
-  const { codes, message } = await runChild<{ codes: string[]; message: string }>("too-many-files", { path: db.path });
-  expect(new Set(codes)).toEqual(new Set(["CANNOT_OPEN"]));
-  expect(message).toContain("EMFILE");
-  expect(message).toContain("Close storages and clients");
-  expect(message).not.toContain("_journal.json");
+  interface Failure {
+    readonly call: string;
+    readonly type: string;
+    readonly code: string;
+    readonly message: string;
+  }
+  const { errors, left, kept } = await runChild<{ errors: Failure[]; left: string[]; kept: number }>("too-many-files", {
+    path: db.path,
+    folder: db.dir,
+  });
+  const short = errors.filter(({ code }) => code !== "INVALID_IMPORT");
+  const calls = ["open", "check", "checkFile", "salvage", "restore", "backup", "firstImport", "import"];
+  expect([...new Set(short.map(({ call }) => call))]).toEqual(calls);
+  for (const { type, code, message } of short) {
+    expect({ type, code, message }).toMatchObject({ type: "StorageError", code: "CANNOT_OPEN" });
+    expect(message).toMatch(/EMFILE.*Close storages and clients.*ulimit -n/s);
+    expect(message).not.toContain("_journal.json");
+  }
+  expect(left).toEqual([]);
+  expect(kept).toBe(1);
 });

@@ -3,6 +3,7 @@ import { type Client, LibsqlError } from "@libsql/client/sqlite3";
 import { resolveClientOptions } from "../../options.js";
 import type { SettledClientConfig } from "../config.js";
 import { type LocalTarget, parseLocalUrl } from "../file-url.js";
+import { lazyModule } from "../load-module.js";
 import { LocalClient } from "../local-client.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
@@ -21,9 +22,7 @@ export interface RemoteTarget {
 }
 
 /** The HTTP client of @libsql/client, which a storage on a file does not load. */
-async function loadStockClient() {
-  return (await import("@libsql/client/http")).createClient;
-}
+const loadStockClient = lazyModule(() => import("@libsql/client/http"));
 
 /** Opens a client for a server. Rejects with LibsqlError on a bad URL; nothing is sent yet. */
 export async function openServer({
@@ -41,7 +40,7 @@ export async function openServer({
       "NOT_SUPPORTED",
     );
   }
-  const createStockClient = await loadStockClient();
+  const { createClient: createStockClient } = await loadStockClient();
   return new RemoteClient({
     createStockClient,
     config,
@@ -87,7 +86,7 @@ export async function openReplica(target: RemoteTarget): Promise<{ client: Clien
   const isNew = !existsSync(path);
   const { acquireTimeoutMs } = options;
   const limits = { requestTimeoutMs, maxResponseBytes, acquireTimeoutMs };
-  const createStockClient = await loadStockClient();
+  const { createClient: createStockClient } = await loadStockClient();
   const primary = new RemoteClient({ createStockClient, config: { ...shared, url: syncUrl }, ...limits, redact });
   const timeoutMs = requestTimeoutMs;
   const send = (config.fetch ?? fetch) as typeof fetch;

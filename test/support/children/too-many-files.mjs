@@ -1,25 +1,41 @@
-// Opens storages on `path` with ever fewer descriptors left, from none to all that one needs, and reports the errors.
-import { closeSync, openSync } from "node:fs";
+// Calls what opens files with ever fewer descriptors left, from none to all that one needs, and reports the errors.
+import { closeSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { devNull } from "node:os";
-import { openStorage } from "holdfast";
+import { join } from "node:path";
+import { checkFile, openStorage, restore, salvage } from "holdfast";
 
-const { path } = JSON.parse(process.argv[2]);
-// So that all that is loaded late is loaded, and the file is there.
-await (await openStorage(path)).close();
-const taken = [];
-try {
-  for (;;) taken.push(openSync(devNull, "r"));
-} catch {
-  // Full.
-}
+const { path, folder } = JSON.parse(process.argv[2]);
+process.env.TMPDIR = join(folder, "tmp");
+mkdirSync(process.env.TMPDIR);
+const storage = await openStorage(path);
+await storage.memories.insert({ content: "kept" });
+const copy = join(folder, "copy.db");
+await storage.backup(copy);
+const calls = {
+  open: async () => (await openStorage(path)).close(),
+  check: () => storage.check(),
+  checkFile: () => checkFile(copy),
+  salvage: (free) => salvage(copy, join(folder, `salvaged-${free}.db`)),
+  restore: (free) => restore(copy, join(folder, `restored-${free}.db`)),
+  backup: (free) => storage.backup(join(folder, `backup-${free}.db`)),
+  firstImport: () => storage.import("{}"),
+  import: () => storage.import("{}"),
+};
 const errors = [];
-for (let free = 0; free < 4; free++) {
-  await openStorage(path).then(
-    (storage) => storage.close(),
-    (error) => errors.push({ code: error.code, message: error.message }),
-  );
-  closeSync(taken.pop());
+for (const [name, call] of Object.entries(calls)) {
+  const taken = [];
+  try {
+    for (;;) taken.push(openSync(devNull, "r"));
+  } catch {
+    // Full.
+  }
+  for (let free = 0; free < 4; free++) {
+    await call(free).catch(({ name: type, code, message }) => errors.push({ call: name, type, code, message }));
+    closeSync(taken.pop());
+  }
+  for (const descriptor of taken) closeSync(descriptor);
+  if (name === "firstImport") await storage.import("{}").catch(({ code }) => errors.push({ call: "again", code }));
 }
-for (const descriptor of taken) closeSync(descriptor);
-console.log(JSON.stringify({ codes: errors.map(({ code }) => code), message: errors[0].message }));
+const { items } = await storage.memories.list();
+console.log(JSON.stringify({ errors, left: readdirSync(process.env.TMPDIR), kept: items.length }));
 process.exit(0);
