@@ -53,6 +53,8 @@ export class FileLock {
   #releasing: Promise<void> | undefined;
   /** Set while the lock was to be given back and could not be; it is tried again until it is. */
   #owed: Timer | undefined;
+  /** Why it could not be. */
+  #owedBecause: unknown;
 
   /** Throws TypeError or RangeError on wrong arguments; touches no file yet. */
   constructor(location: string | URL, options: FileLockOptions = {}) {
@@ -75,13 +77,18 @@ export class FileLock {
    * Waits for the lock; false if it was not free within `timeoutMs`, where 0 asks once and Infinity waits for good.
    *
    * Makes the folder where there is none. Rejects with `CANNOT_OPEN`, `FULL`, `IO` or `NOT_SUPPORTED` when the file
-   * system refuses, and is then not held. A shortage that may pass, such as of descriptors, is waited for.
+   * system refuses, and is then not held. A shortage that may pass, such as of descriptors, is waited for. What kept an
+   * earlier `release` of this object from giving the lock back is what it rejects with if that lasts for `timeoutMs`.
    */
   async acquire(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<boolean> {
     expectDuration("timeoutMs", timeoutMs);
     const deadline = performance.now() + timeoutMs;
     if (this.#owed !== undefined) await this.release().catch(() => undefined);
-    if (!(await this.#takeTurn(timeoutMs))) return false;
+    if (!(await this.#takeTurn(timeoutMs))) {
+      // It is this object that keeps everyone out.
+      if (this.#owed !== undefined) throw this.#owedBecause;
+      return false;
+    }
     try {
       this.#held = await this.#contend(deadline);
       return this.#held !== undefined;
@@ -164,6 +171,7 @@ export class FileLock {
           continue;
         }
         // A lock that a living process has left behind would keep out all others until it ends.
+        this.#owedBecause = error;
         this.#owed = unrefTimer(setTimeout(() => void this.release().catch(() => undefined), OWED_PAUSE_MS));
         throw error;
       }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { link, mkdir, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { isShortOfDescriptors, TOO_MANY_FILES } from "../client/descriptors.js";
 import { hasEnded, isOfThisHost } from "../client/process-identity.js";
 import { StorageError, type StorageErrorCode } from "../errors.js";
 import { isLeftover, type LockRecord, thisProcess } from "./lock-owner.js";
@@ -42,6 +43,8 @@ export class LockFile {
   /** A lock file without a record, and when it was first seen, by a clock that is never set. */
   #unreadable: { readonly token: string; readonly since: number } | undefined;
 
+  #hasSwept = false;
+
   constructor(path: string, staleMs: number) {
     this.path = path;
     this.#staleMs = staleMs;
@@ -51,7 +54,7 @@ export class LockFile {
   async take(token: string): Promise<LockRecord | undefined> {
     return this.#named(async () => {
       const first = await this.#read(this.path);
-      if (first === undefined) return this.#withCandidate(token, (mine) => this.#linkTo(mine, this.path));
+      if (first === undefined) return this.#withCandidate(token, (mine) => this.#takeFree(mine));
       const last = await this.#endOfChain(first);
       // A network file system may report a link that succeeded as failed.
       if (last === first && first.token === token) return first;
@@ -100,6 +103,13 @@ export class LockFile {
     return Math.max(now - this.#unreadable!.since, Date.now() - mtimeMs) > Math.min(UNREADABLE_MS, this.#staleMs);
   }
 
+  async #takeFree(candidate: string): Promise<boolean> {
+    if (!(await this.#linkTo(candidate, this.path))) return false;
+    // What killed processes have left: once is enough.
+    if (!this.#hasSwept) await this.#sweep().catch(() => undefined);
+    return true;
+  }
+
   async #succeed(first: FoundRecord, last: FoundRecord, candidate: string): Promise<boolean> {
     const claim = this.#claimPath(last.token);
     if (!(await this.#linkTo(candidate, claim))) return false;
@@ -125,6 +135,7 @@ export class LockFile {
    * candidate of somebody who is still at it is missed by its link, and made again at the next attempt.
    */
   async #sweep(): Promise<void> {
+    this.#hasSwept = true;
     const folder = dirname(this.path);
     const current = (await this.#read(this.path))?.token;
     const prefix = `${basename(this.path)}.`;
@@ -142,13 +153,13 @@ export class LockFile {
     const candidate = `${this.path}.${token}.new`;
     const text = `${JSON.stringify(record)}\n`;
     try {
-      await writeFile(candidate, text);
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      await mkdir(dirname(this.path), { recursive: true });
-      await writeFile(candidate, text);
-    }
-    try {
+      try {
+        await writeFile(candidate, text);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        await mkdir(dirname(this.path), { recursive: true });
+        await writeFile(candidate, text);
+      }
       return (await use(candidate)) ? record : undefined;
     } finally {
       // A leftover candidate does no harm, and the state of the lock is known without it.
@@ -246,6 +257,8 @@ function isMissing(error: unknown): boolean {
 }
 
 const BY_ERRNO: Readonly<Record<string, StorageErrorCode>> = {
+  EMFILE: "CANNOT_OPEN",
+  ENFILE: "CANNOT_OPEN",
   ENOSPC: "FULL",
   EDQUOT: "FULL",
   EACCES: "CANNOT_OPEN",
@@ -270,7 +283,7 @@ function toLockError(error: unknown, path: string): unknown {
   const errno = (error as NodeJS.ErrnoException | undefined)?.code;
   if (error instanceof StorageError || typeof errno !== "string") return error;
   const code = BY_ERRNO[errno] ?? "IO";
-  const advice = ADVICE[code];
+  const advice = isShortOfDescriptors(error) ? TOO_MANY_FILES : ADVICE[code];
   const message = `Cannot use the lock file ${path}: ${(error as Error).message}${advice === undefined ? "" : `. ${advice}`}`;
   return new StorageError(code, message, { cause: error, retryable: TRANSIENT.has(errno) });
 }

@@ -27,9 +27,10 @@ test.skipIf(process.platform === "win32")(
         .map((line) => JSON.parse(line)),
     ).toEqual([
       { acquired: true },
-      { refused: { code: "IO", retryable: true } },
+      { refused: { code: "CANNOT_OPEN", retryable: true } },
       { brief: "done", isLeft: false, warnings: [] },
       { long: "done too", warnings: 1 },
+      { owed: { code: "CANNOT_OPEN", retryable: true } },
       { other: true },
       { next: true },
       { isLeft: false },

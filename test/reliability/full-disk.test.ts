@@ -35,6 +35,7 @@ test.skipIf(shim === undefined)(
     expect(said.get("purge again")).toMatchObject({ value: true });
     expect(said.get("prune again")).toMatchObject({ value: { removed: [{ rows: 289 }] } });
     expect(said.get("import")).toMatchObject({ code: "FULL", message: expect.stringContaining(place.dir) });
+    expect(said.get("lock")).toMatchObject({ code: "FULL", message: expect.stringContaining("work.db.lock") });
     expect(said.get("backup without a descriptor")).toMatchObject({
       code: "CANNOT_OPEN",
       message: expect.stringContaining("copy.db"),

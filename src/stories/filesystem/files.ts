@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { promisify } from "node:util";
+import { isShortOfDescriptors, TOO_MANY_FILES } from "../../client/descriptors.js";
 import { parentsOfNew } from "../../client/file-steps.js";
 import { StorageError, type StorageErrorCode } from "../../errors.js";
 
@@ -28,6 +29,8 @@ export const SYNCS_AT_ONCE = 32;
 const TRANSIENT = new Set(["EMFILE", "ENFILE", "EAGAIN", "EINTR"]);
 
 const CODES: Readonly<Record<string, StorageErrorCode>> = {
+  EMFILE: "CANNOT_OPEN",
+  ENFILE: "CANNOT_OPEN",
   ENOSPC: "FULL",
   EDQUOT: "FULL",
   EFBIG: "FULL",
@@ -51,7 +54,8 @@ export function toFileError(error: unknown): unknown {
   }
   if (code === "ELOOP") return leadsOut(path ?? "A file", error);
   const retryable = TRANSIENT.has(code);
-  return new StorageError(CODES[code] ?? "IO", `${message}. Nothing that was acknowledged is lost`, {
+  const advice = isShortOfDescriptors(error) ? `. ${TOO_MANY_FILES}` : "";
+  return new StorageError(CODES[code] ?? "IO", `${message}. Nothing that was acknowledged is lost${advice}`, {
     cause: error,
     retryable,
   });

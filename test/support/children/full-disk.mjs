@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { openStorage } from "holdfast";
+import { FileLock } from "holdfast/lock";
 import { arm, disarm } from "./faults.mjs";
 import { say } from "./workload.mjs";
 
@@ -44,6 +45,10 @@ const [record] = (await storage.export({ area: "memories" }).toArray()).slice(1)
 await tryTo("import", () => storage.import([...lines, record], { onConflict: "skip" }));
 disarm();
 
+arm({ calls: ["write"], mode: "ENOSPC", pattern: ".new$" });
+await tryTo("lock", () => new FileLock(path).acquire(0));
+disarm();
+
 // One descriptor too few for a moment: SQLite then opens for reading what it cannot open for writing.
 arm({ calls: ["open"], mode: "EMFILE", pattern: ".partial$", nth: 2 });
 await tryTo("backup without a descriptor", () => storage.backup(join(dir, "copy.db")));
@@ -56,5 +61,5 @@ await tryTo("insert without a descriptor", () => other.memories.insert({ content
 await tryTo("insert again", async () => void (await other.memories.insert({ content: "x" })));
 const { ok } = await storage.check({ deep: true });
 say({ what: "check", value: ok });
-say({ what: "left", value: readdirSync(dir).filter((name) => name.includes("partial")) });
+say({ what: "left", value: readdirSync(dir).filter((name) => /partial|\.lock/.test(name)) });
 process.exit(0);

@@ -48,6 +48,7 @@ const long = await lock.withLock(() => {
 });
 await new Promise((resolve) => setImmediate(resolve));
 say({ long, warnings: warnings.length });
+say({ owed: await lock.acquire(20).then(String, ({ code, retryable }) => ({ code, retryable })) });
 const waiting = other.acquire(20_000);
 free();
 say({ other: await waiting });
