@@ -4,6 +4,7 @@ import { StorageError } from "../errors.js";
 import { PACKAGE_FOLDER } from "../package-folder.js";
 import { expectProject } from "../repositories/arguments.js";
 import type { CliCommand, CommandContext } from "./command.js";
+import { inCommandWords } from "./command-words.js";
 import { backupCommand } from "./commands/backup.js";
 import { checkCommand } from "./commands/check.js";
 import { exportCommand } from "./commands/export.js";
@@ -148,6 +149,8 @@ export function report(error: unknown): number {
 }
 
 function fail(code: string, message: string, exitCode: number): number {
-  process.stderr.write(`holdfast: ${code}: ${toLine(message)}\n`);
+  // A bad line is told with the names of its fields.
+  const text = code === "INVALID_IMPORT" ? message : inCommandWords(message);
+  process.stderr.write(`holdfast: ${code}: ${toLine(text)}\n`);
   return exitCode;
 }

@@ -2,9 +2,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
+import { LibsqlError } from "@libsql/client";
 import { openStorage, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
-import { COMMANDS } from "../../src/cli/program.js";
+import { inCommandWords, OPTION_NAMES } from "../../src/cli/command-words.js";
+import { buildProgram, COMMANDS } from "../../src/cli/program.js";
+import { toStorageError } from "../../src/errors.js";
 import { cliProgram, holdfast, holdfastInTerminal, holdfastToFullDisk } from "../support/cli.js";
 import { openBeside } from "../support/clients.js";
 import { startServer } from "../support/server.js";
@@ -252,6 +255,69 @@ test("a bad import names the line in its error", async () => {
   await filled(db.path);
   expect((await holdfast(["import", "bad.jsonl", "--url", db.path], { cwd: db.dir })).code).toBe(1);
   expect(existsSync(db.path)).toBe(true);
+});
+
+// A search without --project printed nothing, and a mistyped project nothing but success.
+test("what a command found nothing of is said on standard error, with the projects that exist", async () => {
+  await using db = await tempDatabase();
+  await using storage = await openStorage(db.path);
+  for (let n = 0; n < 12; n++) await storage.project(`p${n}`).memories.insert({ content: "a walrus" });
+  await storage.project("agent").memories.insertMany([{ content: "a walrus" }, { content: "a seal" }]);
+  const run = (...args: string[]) => holdfast([...args, "--url", db.path], { cwd: db.dir });
+  const names = '"agent", "p0", "p1", "p10", "p11", "p2", "p3", "p4", "p5", "p6" and 3 more';
+  expect(await run("search", "walrus", "--json")).toEqual({
+    code: 0,
+    stdout: `${JSON.stringify({ query: "walrus", results: [] }, null, 2)}\n`,
+    stderr: `found nothing in project "default". Other projects: ${names}. Name one with --project\n`,
+  });
+  const note = `project "agnt" has no records. Projects with records: ${names}\n`;
+  for (const command of [["export"], ["prune", "--max-rows", "0"], ["stats"]]) {
+    expect(await run(...command, "--project", "agnt")).toMatchObject({ code: 0, stderr: note });
+  }
+});
+
+test("errors name the options of the command instead of those of the library", async () => {
+  await using db = await tempDatabase();
+  await filled(db.path);
+  const run = (...args: string[]) => holdfast([...args, "--url", db.path], { cwd: db.dir });
+  await run("export", "--out", "all.jsonl");
+  const { code, stderr } = await run("import", "all.jsonl");
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^holdfast: CONFLICT: .* Set `--on-conflict` to "skip" or "replace"\n$/);
+  const program = buildProgram(() => undefined);
+  const flags = [program, ...program.commands].flatMap(({ options }) => options.map(({ long }) => long));
+  for (const [name, flag] of Object.entries(OPTION_NAMES)) {
+    if (flag.startsWith("--")) expect(flags).toContain(flag);
+    expect(inCommandWords(`or set \`${name}\` to it`)).toBe(`or set \`${flag}\` to it`);
+  }
+  for (const code of ["CORRUPT", "BUSY", "CONSTRAINT", "ERROR"]) {
+    const damage = new LibsqlError("no such table: memories_fts", `SQLITE_${code}`);
+    const { message } = toStorageError(damage) as Error;
+    expect(inCommandWords(message)).not.toMatch(/\w\(\)|busyTimeoutMs/);
+  }
+});
+
+test("salvage tells what it saved in words, tables of your own included", async () => {
+  await using db = await tempDatabase();
+  await using storage = await openStorage(db.path);
+  await fill(storage);
+  await storage.client.executeMultiple(
+    "CREATE TABLE calls (id INTEGER PRIMARY KEY); INSERT INTO calls VALUES (1), (2)",
+  );
+  // A copy that this process does not open: the database itself stays in use until its garbage is collected.
+  const path = `${db.dir}/copy.db`;
+  await storage.client.execute(`VACUUM INTO '${path}'`);
+  const { code, stdout, stderr } = await holdfast(["salvage", path, `${db.dir}/saved.db`]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout.split("\n").slice(0, -1)).toEqual([
+    "memories\t3 saved\t0 lost",
+    "sessions\t1 saved\t0 lost",
+    "conversations\t0 saved\t0 lost",
+    "graph\t0 saved\t0 lost",
+    "stories\t0 saved\t0 lost",
+    "table calls\t2 saved\t0 lost",
+    `salvaged to ${db.dir}/saved.db`,
+  ]);
 });
 
 test("an import into a new file that is stopped leaves no empty database", async () => {

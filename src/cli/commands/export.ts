@@ -9,6 +9,7 @@ import type { ExportOptions } from "../../maintenance/export.js";
 import type { Storage } from "../../storage.js";
 import { parseOneOf } from "../arguments.js";
 import type { CliCommand } from "../command.js";
+import { noteForProject } from "../project-note.js";
 import { fileOf, withReadable } from "../target.js";
 
 const CHUNK_CHARS = 256 * 1024;
@@ -31,6 +32,7 @@ export const exportCommand: CliCommand = {
       if (path === undefined && isRepeated) throw changedMeanwhile(fileOf(context)!);
       isRepeated = true;
       const { onProgress, signal } = context.longCall();
+      const note = await noteForProject(storage, context.project);
       let records = 0;
       const lines = storage.export({
         area,
@@ -44,7 +46,7 @@ export const exportCommand: CliCommand = {
       });
       if (path === undefined) {
         await pipeline(lines, process.stdout, { end: false });
-        return () => context.output.end();
+        return () => note(context.output);
       }
       await asFileErrors(path, () => writeAll(temporary, lines));
       return async () => {
@@ -52,6 +54,7 @@ export const exportCommand: CliCommand = {
         await asFileErrors(path, async () => {
           if (!(await placeFile(temporary, path))) throw taken(path);
         });
+        note(context.output);
         context.output.result({ path, records }, () => context.output.line(`${path}  ${records} records`));
       };
     };

@@ -4,6 +4,7 @@ import type { PrunePolicy, PruneResult } from "../../maintenance/prune.js";
 import type { Storage } from "../../storage.js";
 import { parseAge, parseBytes, parseCount, parseOneOf } from "../arguments.js";
 import type { CliCommand, CommandContext } from "../command.js";
+import { noteForProject } from "../project-note.js";
 import { withExisting, withReadable } from "../target.js";
 import { toSize } from "../text.js";
 
@@ -25,8 +26,12 @@ export const pruneCommand: CliCommand = {
     }
     const limits = { olderThan, maxRows, maxBytes, area, project: context.project };
     const prune = async (storage: Storage) => {
+      const note = await noteForProject(storage, context.project);
       const result = await storage.prune({ ...limits, dryRun: dryRun === true, ...context.longCall() });
-      return () => show(context, result);
+      return () => {
+        note(context.output);
+        show(context, result);
+      };
     };
     if (dryRun === true) return withReadable(context, prune);
     (await withExisting(context, prune))();

@@ -1,4 +1,5 @@
 import { salvage } from "../../maintenance/salvage.js";
+import { OWN_MIGRATIONS } from "../../own-migrations.js";
 import type { CliCommand } from "../command.js";
 
 export const salvageCommand: CliCommand = {
@@ -9,9 +10,13 @@ export const salvageCommand: CliCommand = {
     const { output } = context;
     const result = await salvage(args[0]!, args[1]!, context.longCall());
     output.result(result, () => {
+      const own = result.tables.filter(({ table }) => OWN_MIGRATIONS.ownTables?.includes(table) !== true);
       output.table(
-        ["area", "saved", "lost"],
-        result.areas.map(({ area, saved, lost }) => [area, String(saved), String(lost)]),
+        ["what", "saved", "lost"],
+        [
+          ...result.areas.map(({ area, ...rows }) => [area, ...counts(rows)]),
+          ...own.map(({ table, ...rows }) => [`table ${table}`, ...counts(rows)]),
+        ],
       );
       for (const { name, reason } of result.notSaved) output.line(`${name} is not in the new file: ${reason}`);
       output.line(`salvaged to ${result.path}`);
@@ -19,3 +24,8 @@ export const salvageCommand: CliCommand = {
     return 0;
   },
 };
+
+/** With their words, since a pipe has no headings. */
+function counts({ saved, lost }: { readonly saved: number; readonly lost: number }): string[] {
+  return [`${saved} saved`, `${lost} lost`];
+}

@@ -1,5 +1,7 @@
+import { DEFAULT_PROJECT } from "../../repositories/projects.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
+import { noteNothingFound } from "../project-note.js";
 import { withReadable } from "../target.js";
 
 export const searchCommand: CliCommand = {
@@ -13,10 +15,12 @@ export const searchCommand: CliCommand = {
   run(context, { args, options }) {
     const { limit, type } = options as { limit: number; type?: string };
     return withReadable(context, async (storage) => {
-      const { memories } = context.project === undefined ? storage : storage.project(context.project);
-      const found = await memories.search(args[0]!, { limit, type });
+      const { project = DEFAULT_PROJECT } = context;
+      const found = await storage.project(project).memories.search(args[0]!, { limit, type });
+      const note = found.length > 0 ? undefined : await noteNothingFound(storage, project);
       const results = found.map(({ memory: { embedding: _, ...memory }, ...rest }) => ({ ...rest, memory }));
-      return () =>
+      return () => {
+        note?.(context.output);
         context.output.result({ query: args[0], results }, () => {
           context.output.table(
             ["match", "type", "created", "id", "snippet"],
@@ -29,6 +33,7 @@ export const searchCommand: CliCommand = {
             ]),
           );
         });
+      };
     });
   },
 };

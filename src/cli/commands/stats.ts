@@ -1,4 +1,5 @@
 import type { CliCommand } from "../command.js";
+import { noteForProject } from "../project-note.js";
 import { withReadable } from "../target.js";
 import { toSize } from "../text.js";
 
@@ -13,7 +14,9 @@ export const statsCommand: CliCommand = {
       const all = await storage.projects();
       const projects = all.filter(({ project }) => context.project === undefined || project === context.project);
       const { output } = context;
-      return () =>
+      const note = await noteForProject(storage, context.project);
+      return () => {
+        note(output);
         output.result({ path, schemaVersion, fileBytes, walBytes, freePages, tables, projects }, () => {
           output.table(
             ["what", "value"],
@@ -28,6 +31,7 @@ export const statsCommand: CliCommand = {
             ],
           );
         });
+      };
     });
   },
 };

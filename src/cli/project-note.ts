@@ -1,0 +1,28 @@
+import type { Storage } from "../storage.js";
+import type { Output } from "./output.js";
+
+/** Projects that a note names at most. */
+const MAX_NAMED = 10;
+
+/** A note for a command that was asked about a project without any record, as where its name is mistyped. */
+export async function noteForProject(storage: Storage, project: string | undefined): Promise<(output: Output) => void> {
+  if (project === undefined) return () => undefined;
+  const names = (await storage.projects()).map((one) => one.project);
+  if (names.includes(project)) return () => undefined;
+  return (output) => output.note(`project ${JSON.stringify(project)} has no records. ${listProjects(names)}`);
+}
+
+/** A note for a search of `project` that found nothing. */
+export async function noteNothingFound(storage: Storage, project: string): Promise<(output: Output) => void> {
+  const names = (await storage.projects()).map((one) => one.project);
+  const others = names.filter((name) => name !== project);
+  const advice = others.length === 0 ? "" : ` ${listProjects(others, "Other projects")}. Name one with --project`;
+  return (output) => output.note(`found nothing in project ${JSON.stringify(project)}.${advice}`);
+}
+
+function listProjects(names: readonly string[], title = "Projects with records"): string {
+  if (names.length === 0) return "The database has no records";
+  const named = names.slice(0, MAX_NAMED).map((name) => JSON.stringify(name));
+  const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : "";
+  return `${title}: ${named.join(", ")}${more}`;
+}
