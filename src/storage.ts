@@ -190,8 +190,10 @@ export class Storage implements Repositories {
       name,
       ...repositoriesOf(context),
       stories: this.#stories(context),
-      transaction: (work, options) =>
-        this.#transaction((scope) => work(projectTransaction(this.#handleParts, scope, name)), options),
+      transaction: async (work, options) => {
+        expectFunction("work", work);
+        return this.#transaction((scope) => work(projectTransaction(this.#handleParts, scope, name)), options);
+      },
     };
     this.#projects.set(name, project);
     return project;

@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
 import { mkdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { asFileError } from "../client/file-steps.js";
 import { parseLocalUrl } from "../client/file-url.js";
 import { openLocalClient } from "../client/open-local.js";
-import { StorageError } from "../errors.js";
+import { StorageError, toStorageError } from "../errors.js";
 import { resolveFile } from "../maintenance/paths.js";
 import { backUpLocked } from "../migrate/backup.js";
+import { expectation } from "../options.js";
 import type { Conversation, Message, MessageInput, NewConversation } from "../repositories/conversation-record.js";
 import type { MessageRef, MessageRefInput } from "../repositories/conversation-refs.js";
 import type { ConversationRepository } from "../repositories/conversations.js";
@@ -50,20 +52,24 @@ export async function backupDb(path?: string | URL, root?: string | URL): Promis
   }
   const rootFolder = root === undefined ? join(dirname(target.path), "backups") : resolveFile("root", root);
   const folder = join(rootFolder, ...dayAndTime(options.now()));
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const client = openLocalClient(options.client, target);
   try {
-    const copy = await client.pool.writer.turn(async (connection) => {
-      await client.pool.writer.lock(connection);
-      return backUpLocked(client.pool, folder, "backup");
-    });
-    const destination = join(folder, basename(target.path));
-    // Two backups in one second: the other one has the name, this one keeps its longer one.
-    if (existsSync(destination)) return copy;
-    await rename(copy, destination);
-    return destination;
-  } finally {
-    await client.close();
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const client = openLocalClient(options.client, target);
+    try {
+      const copy = await client.pool.writer.turn(async (connection) => {
+        await client.pool.writer.lock(connection);
+        return backUpLocked(client.pool, folder, "backup");
+      });
+      const destination = join(folder, basename(target.path));
+      // Two backups in one second: the other one has the name, this one keeps its longer one.
+      if (existsSync(destination)) return copy;
+      await rename(copy, destination);
+      return destination;
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    throw asFileError(toStorageError(error), `Cannot write a backup to ${folder}`);
   }
 }
 
@@ -73,29 +79,38 @@ function dayAndTime(now: number): [string, string] {
 }
 
 /** `conversations.insert` as a function. */
-export function insertConversation(storage: HasConversations, input: NewConversation = {}): Promise<Conversation> {
-  return storage.conversations.insert(input);
+export async function insertConversation(
+  storage: HasConversations,
+  input: NewConversation = {},
+): Promise<Conversation> {
+  return conversationsOf(storage).insert(input);
 }
 
 /** `conversations.append` of one message as a function. */
-export function insertMessage(
+export async function insertMessage(
   storage: HasConversations,
   conversationId: string,
   message: MessageInput,
 ): Promise<Message> {
-  return storage.conversations.append(conversationId, message);
+  return conversationsOf(storage).append(conversationId, message);
 }
 
 /** `conversations.linkRef` as a function. */
-export function linkMessageRef(
+export async function linkMessageRef(
   storage: HasConversations,
   messageId: string,
   ref: MessageRefInput,
 ): Promise<MessageRef> {
-  return storage.conversations.linkRef(messageId, ref);
+  return conversationsOf(storage).linkRef(messageId, ref);
 }
 
 /** `conversations.tag` as a function; resolves to all tags that the message has now. */
-export function tagMessage(storage: HasConversations, messageId: string, ...tags: string[]): Promise<string[]> {
-  return storage.conversations.tag(messageId, ...tags);
+export async function tagMessage(storage: HasConversations, messageId: string, ...tags: string[]): Promise<string[]> {
+  return conversationsOf(storage).tag(messageId, ...tags);
+}
+
+function conversationsOf(storage: HasConversations | null | undefined): ConversationRepository {
+  const conversations = storage?.conversations;
+  if (typeof conversations?.insert === "function") return conversations;
+  throw new TypeError(expectation("storage", "an open storage, a project or a transaction", storage));
 }

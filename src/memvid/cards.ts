@@ -1,3 +1,4 @@
+import { describeValue } from "../expectation.js";
 import { expectation, expectOneOf } from "../options.js";
 import { expectKeys, expectText } from "../repositories/arguments.js";
 import type { GraphNode } from "../repositories/graph-node.js";
@@ -100,7 +101,7 @@ export async function exportCards(
       )
       .join("");
   }
-  throw new MemvidError("MV999", `Unknown export format ${JSON.stringify(format)}. Use: json, csv, ntriples`);
+  throw new MemvidError("MV999", `Unknown export format ${describeValue(format)}. Use: json, csv, ntriples`);
 }
 
 type CardData = Omit<MemoryCard, "id">;

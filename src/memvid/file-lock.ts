@@ -223,5 +223,8 @@ export async function acquireLock(path: string | URL, timeoutMs = DEFAULT_TIMEOU
 
 /** Gives back a lock of `acquireLock`; null, or one given back before, is fine. */
 export async function releaseLock(lock: FileLock | null): Promise<void> {
-  await lock?.release();
+  if (lock === null || lock === undefined) return;
+  if (typeof lock.release !== "function")
+    throw new TypeError(expectation("lock", "a lock of acquireLock, or null", lock));
+  await lock.release();
 }

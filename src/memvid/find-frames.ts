@@ -1,5 +1,5 @@
 import { expectation, expectInteger, expectOneOf } from "../options.js";
-import { expectKeys, expectText } from "../repositories/arguments.js";
+import { expectKeys, expectText, toVector } from "../repositories/arguments.js";
 import type { Memory } from "../repositories/memory-record.js";
 import { countMatches, snippet } from "../search/snippet.js";
 import type { Storage } from "../storage.js";
@@ -70,6 +70,7 @@ export async function findNearFrames(
   options: VecSearchInput,
 ): Promise<VecSearchResult> {
   expectKeys("vecSearch", options, VEC_SEARCH_KEYS);
+  toVector("queryEmbedding", vector);
   return findPage(storage, query, options, { uses: "vectors", vector });
 }
 

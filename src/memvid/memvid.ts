@@ -325,7 +325,7 @@ export class Memvid extends UnsupportedCalls {
   /** Rebuilds the word index, gives free pages back, and verifies. Other processes may go on meanwhile. */
   doctor(options: DoctorOptions = {}): Promise<DoctorResult> {
     const heal = (storage: Storage) => healFile(storage, this.#path, options);
-    return options.dryRun === true ? this.#run(heal) : this.#write(heal);
+    return asMemvidErrors(() => (options?.dryRun === true ? this.#run(heal) : this.#write(heal)));
   }
 
   /** Finishes running calls and closes the file. Everything was stored before; the next call opens it again. */

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { readStartInOtherProcess } from "../client/other-process.js";
 import { StorageError } from "../errors.js";
+import { describeValue } from "../expectation.js";
 import { pathText } from "../locations.js";
 import { expectation, expectDuration, expectOneOf } from "../options.js";
 import { expectKeys } from "../repositories/arguments.js";
@@ -35,7 +36,7 @@ export function create(
   apiKeyOrOptions?: ApiKey | UseOptions,
   options?: UseOptions,
 ): Promise<Memvid> {
-  return openMemvid(path, kind, { ...toUseOptions(apiKeyOrOptions, options), mode: "create" });
+  return openMemvid(path, kind, () => ({ ...toUseOptions(apiKeyOrOptions, options), mode: "create" }));
 }
 
 /** Opens an existing memory; `MV013` when there is no such file. */
@@ -45,13 +46,13 @@ export function open(
   apiKeyOrOptions?: ApiKey | UseOptions,
   options?: UseOptions,
 ): Promise<Memvid> {
-  return openMemvid(path, kind, { ...toUseOptions(apiKeyOrOptions, options), mode: "open" });
+  return openMemvid(path, kind, () => ({ ...toUseOptions(apiKeyOrOptions, options), mode: "open" }));
 }
 
 /** Opens a memory as `options.mode` says: "open" wants the file to be there, "auto" and "create" make one where not. */
 export const use = Object.assign(
   (kind: string, path: string | URL, apiKeyOrOptions?: ApiKey | UseOptions, options?: UseOptions): Promise<Memvid> =>
-    openMemvid(path, kind, toUseOptions(apiKeyOrOptions, options)),
+    openMemvid(path, kind, () => toUseOptions(apiKeyOrOptions, options)),
   {
     verify: verifyMemvid,
     doctor: doctorMemvid,
@@ -81,15 +82,16 @@ async function onFile<T>(
   }
 }
 
-async function openMemvid(location: string | URL, kind = "basic", options: UseOptions = {}): Promise<Memvid> {
+function openMemvid(location: string | URL, kind: string | undefined, toOptions: () => UseOptions): Promise<Memvid> {
   return asMemvidErrors(async () => {
+    const options = toOptions();
     const path = pathText("path", location);
     if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
     expectKeys("use", options, USE_KEYS);
     const { mode = "open", readOnly = false, lockTimeoutMs = 5_000, memoryId } = options;
     expectOneOf("mode", mode, ["open", "create", "auto"]);
     expectDuration("lockTimeoutMs", lockTimeoutMs);
-    if (kind !== "basic") throw new NotSupportedError(`The adapter ${JSON.stringify(kind)}`);
+    if (kind !== undefined && kind !== "basic") throw new NotSupportedError(`The adapter ${describeValue(kind)}`);
     if (memoryId !== undefined) throw new NotSupportedError("A cloud memory (memoryId)");
     // The folder that the program is in may be another one when a sealed memory is opened again.
     const file = resolve(path);

@@ -1,3 +1,4 @@
+import { expectation } from "../options.js";
 import { asMemvidErrors, VerificationFailedError } from "./memvid-error.js";
 import { verifyMemvid } from "./open-memvid.js";
 
@@ -45,6 +46,7 @@ const PII: readonly (readonly [RegExp, string])[] = [
 
 /** `text` with e-mail addresses, phone numbers, card and social security numbers, IPv4 addresses and API keys replaced. */
 export function maskPii(text: string): string {
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   return PII.reduce((masked, [pattern, placeholder]) => masked.replace(pattern, placeholder), text);
 }
 

@@ -244,12 +244,13 @@ export function toVector(name: string, value: unknown): Float32Array {
   if (!(value instanceof Float32Array) && !Array.isArray(value)) {
     throw new TypeError(expectation(name, "a Float32Array or an array of numbers", value));
   }
+  if (value.length === 0) throw new RangeError(expectation(name, "a vector of at least one dimension", value));
+  for (let index = 0; index < value.length; index++) {
+    if (typeof value[index] !== "number") throw new TypeError(expectation(name, "numbers only", value[index]));
+  }
   const vector = new Float32Array(value as ArrayLike<number>);
-  if (vector.length === 0) throw new RangeError(expectation(name, "a vector of at least one dimension", value));
   for (let index = 0; index < vector.length; index++) {
-    const given: unknown = value[index];
-    if (typeof given !== "number") throw new TypeError(expectation(name, "numbers only", given));
-    if (!Number.isFinite(vector[index])) throw new RangeError(expectation(name, "finite numbers only", given));
+    if (!Number.isFinite(vector[index])) throw new RangeError(expectation(name, "finite numbers only", value[index]));
   }
   return vector;
 }

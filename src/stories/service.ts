@@ -1,5 +1,5 @@
 import { StorageError } from "../errors.js";
-import { expectation } from "../expectation.js";
+import { describeValue, expectation } from "../expectation.js";
 import { expectArray, expectFunction, expectId, expectKeys, expectPlainObject } from "../repositories/arguments.js";
 import { atRecord, isOfRecord } from "../repositories/batch.js";
 import { keepText, type Repair } from "../repositories/repair.js";
@@ -292,7 +292,7 @@ export class StoryService {
         if (story === undefined) errors.set(id, noStory(id));
         else stories.set(id, story);
       } catch (error) {
-        errors.set(id, error);
+        errors.set(typeof id === "string" ? id : describeValue(id), error);
       }
     }
     return { stories: Object.fromEntries(stories), errors: Object.fromEntries(errors) };

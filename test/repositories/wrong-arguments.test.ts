@@ -1,8 +1,18 @@
 import { LibsqlError } from "@libsql/client";
 import { openStorage, StorageError } from "holdfast";
 import { createClient } from "holdfast/client";
+import * as functions from "holdfast/conversations";
+import { acquireLock, FileLock, MemvidError, releaseLock, use } from "holdfast/memvid";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
+import { tempDatabase } from "../support/temp.js";
+
+/** Whose every field, read or listed, throws an error of the caller's own. */
+const CALLERS_OWN = new Error("the caller's own");
+const fails = () => {
+  throw CALLERS_OWN;
+};
+const throwing = Object.defineProperties({}, { dryRun: { enumerable: true, get: fails }, signal: { get: fails } });
 
 /** What people pass by mistake, alone and behind an id. */
 const ODD: readonly unknown[] = [
@@ -22,6 +32,9 @@ const ODD: readonly unknown[] = [
   [undefined],
   [null],
   new Array(3),
+  Object.create(null),
+  [Object.create(null)],
+  throwing,
 ];
 const CALLS: readonly (readonly unknown[])[] = [
   [],
@@ -32,7 +45,8 @@ const CALLS: readonly (readonly unknown[])[] = [
 
 /** Errors of this library's own making: a wrong argument is named, whatever else goes wrong has a code. */
 function isOwn(error: unknown): boolean {
-  if (error instanceof StorageError || error instanceof LibsqlError) return true;
+  if (error === CALLERS_OWN || error instanceof StorageError || error instanceof LibsqlError) return true;
+  if (error instanceof MemvidError) return error.cause === undefined || isOwn(error.cause);
   const isMisuse = error instanceof TypeError || error instanceof RangeError;
   return isMisuse && /^(Expected|Unknown|Nothing was imported)/.test(error.message);
 }
@@ -51,16 +65,23 @@ function methodsOf(target: object, without: readonly string[]): string[] {
 async function foreignErrors(target: object, without: readonly string[] = []): Promise<string[]> {
   const found: string[] = [];
   for (const name of methodsOf(target, without)) {
+    let isAsync = false;
+    let hasThrown = false;
     for (const args of CALLS) {
+      let isCalled = false;
       try {
         const answer: unknown = (target as Record<string, (...args: readonly unknown[]) => unknown>)[name]!(...args);
+        isCalled = true;
+        isAsync ||= answer instanceof Promise;
         if (typeof (answer as AsyncIterable<unknown>)?.[Symbol.asyncIterator] === "function") {
           for await (const _ of answer as AsyncIterable<unknown>) break;
         } else await answer;
       } catch (error) {
+        hasThrown ||= !isCalled;
         if (!isOwn(error)) found.push(`${name}(${args.map((value) => typeof value).join(", ")}): ${String(error)}`);
       }
     }
+    if (isAsync && hasThrown) found.push(`${name} throws where it is to reject`);
   }
   return found;
 }
@@ -74,7 +95,34 @@ describe("wrong arguments of every kind are told in words of our own", () => {
     expect(await foreignErrors(sessions)).toEqual([]);
     expect(await foreignErrors(conversations)).toEqual([]);
     expect(await foreignErrors(graph)).toEqual([]);
-    expect(await foreignErrors(stories, ["close", "onClose"])).toEqual([]);
+    expect(await foreignErrors(stories, ["close", "onClose", "shownRevision"])).toEqual([]);
+  });
+
+  test("by the storage, its projects and the functions around them", async () => {
+    await using storage = await openStorage(":memory:");
+    expect(await foreignErrors(storage, ["close", "on", "import", "check", "restore", "backup", "backups"])).toEqual(
+      [],
+    );
+    expect(await foreignErrors(storage.project("p"))).toEqual([]);
+    const { insertConversation, insertMessage, linkMessageRef, tagMessage } = functions;
+    expect(await foreignErrors({ insertConversation, insertMessage, linkMessageRef, tagMessage, releaseLock })).toEqual(
+      [],
+    );
+  });
+
+  test("by the calls of memvid and the file lock", async () => {
+    await using db = await tempDatabase();
+    const memvid = await use("basic", db.path, { mode: "auto" });
+    expect(await foreignErrors(memvid, ["close", "seal", "opened", "doctor", "verify", "stats"])).toEqual([]);
+    await expect(memvid.doctor(null as never)).rejects.toBeInstanceOf(MemvidError);
+    await expect(memvid.doctor(throwing)).rejects.toBeInstanceOf(MemvidError);
+    await memvid.close();
+    await expect(use("basic", db.path, throwing)).rejects.toBeInstanceOf(MemvidError);
+    const lock = new FileLock(db.path);
+    for (const odd of [null, "x", {}, -1, Number.NaN]) {
+      await expect(lock.acquire(odd as never)).rejects.toThrow(/^Expected `timeoutMs`/);
+      await expect(acquireLock(db.path, odd as never)).rejects.toThrow(/^Expected `timeoutMs`/);
+    }
   });
 
   test("by the client and its transactions", async () => {
