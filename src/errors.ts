@@ -230,7 +230,7 @@ function constraintError(failure: LibsqlError): StorageError | undefined {
   if (failure.code !== "SQLITE_CONSTRAINT") return undefined;
   if (failure.message.includes("DIMENSION_MISMATCH")) {
     const message =
-      "The vector has another length than those stored for this model and version. Name another version, or drop the old";
+      "The vector has another length than those stored for this model and version. Name another version, or remove those that are stored with memories.dropModel()";
     return new StorageError("DIMENSION_MISMATCH", message, { cause: failure });
   }
   const taken = /ID_TAKEN: (\w+)\.(\w+), \w+\.(\w+)/.exec(failure.message);

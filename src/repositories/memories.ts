@@ -28,11 +28,13 @@ import {
   dropModel,
   type EmbeddingSelector,
   embedMemories,
+  namingDimensions,
   type ReembedFunction,
   type ReembedOptions,
   type ReembedResult,
   storeEmbedding,
   unembedded,
+  withDimensions,
 } from "./memory-embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./memory-filter.js";
 import {
@@ -167,7 +169,8 @@ export class MemoryRepository {
   async insert(input: MemoryInput): Promise<Memory> {
     let draft = toDraft(this.#context, input);
     if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
-    await this.#store(insertStatements(this.#context, draft));
+    const statements = insertStatements(this.#context, draft);
+    await namingDimensions(this.#context, draft.embedding, () => this.#store(statements));
     this.#announce("insert", [draft.id]);
     return draftToMemory(this.#context.project, draft);
   }
@@ -209,7 +212,9 @@ export class MemoryRepository {
       return { action: "update", draft: replacement } as const;
     };
     const isLost = (error: unknown) => hasMoved(error) || isIdTaken(error);
-    const stored = await asStorageErrors(() => withoutLock(this.#context.executor, attempt, isLost));
+    const stored = await namingDimensions(this.#context, draft.embedding, () =>
+      withoutLock(this.#context.executor, attempt, isLost),
+    );
     this.#announce(stored.action, [id]);
     return draftToMemory(this.#context.project, stored.draft);
   }
@@ -273,7 +278,7 @@ export class MemoryRepository {
     expectId(id);
     expectKeys("a patch", patch, MEMORY_KEYS);
     // Checked before any work starts; what the patch leaves out comes from the row.
-    toDraft(this.#context, { content: "-", ...definedOnly(patch) }, id);
+    const { embedding: given } = toDraft(this.#context, { content: "-", ...definedOnly(patch) }, id);
     const { project } = this.#context;
     const attempt = async (executor: Executor) => {
       const row = (await executor.execute(selectForUpdate({ project, id }))).rows[0];
@@ -292,7 +297,9 @@ export class MemoryRepository {
       const kept = dropsVectors || draft.embedding !== undefined ? {} : { embedding, embeddingModel, embeddingVersion };
       return { ...draftToMemory(project, draft), ...kept };
     };
-    const updated = await asStorageErrors(() => withoutLock(this.#context.executor, attempt, hasMoved));
+    const updated = await namingDimensions(this.#context, given, () =>
+      withoutLock(this.#context.executor, attempt, hasMoved),
+    );
     if (updated !== undefined) this.#announce("update", [id]);
     return updated;
   }
@@ -555,7 +562,9 @@ export class MemoryRepository {
           : all.indexOf(draft) >= 0
             ? all.indexOf(draft)
             : all.findLastIndex(({ id }) => id === draft.id);
-      throw draft === undefined ? error : atRecord(error, { index, id: draft.id });
+      if (draft === undefined) throw error;
+      const named = await withDimensions(executor, this.#context.project, draft.embedding, error);
+      throw atRecord(named, { index, id: draft.id });
     }
   }
 

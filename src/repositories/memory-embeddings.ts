@@ -1,10 +1,13 @@
 import { type SQL, sql } from "drizzle-orm";
 import { guardProgress } from "../callbacks.js";
+import { StorageError, toStorageError } from "../errors.js";
 import { expectation, expectInteger } from "../options.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { expectFunction, expectId, expectKeys, expectLimit, toSqlLimit, toVector } from "./arguments.js";
-import { type RepositoryContext, scalar } from "./executor.js";
+import { failedStatement } from "./batch.js";
+import { asStorageErrors, type Executor, type RepositoryContext, scalar } from "./executor.js";
 import {
+  type EmbeddingInput,
   embeddingStatements,
   type Memory,
   memoriesWithVector,
@@ -54,7 +57,9 @@ export async function storeEmbedding(
   expectId(id);
   expectKeys("setEmbedding", selector, ["model", "version"]);
   const embedding = { vector: toVector("vector", vector), ...modelOf(selector) };
-  const results = await context.executor.batch(embeddingStatements(context, id, embedding));
+  const results = await namingDimensions(context, embedding, () =>
+    context.executor.batch(embeddingStatements(context, id, embedding)),
+  );
   // The second inserts the vector, where there is such a memory.
   const isStored = results[1]!.rowsAffected > 0;
   if (isStored) context.announce({ project: context.project, area: "memories", action: "update", ids: [id] });
@@ -108,17 +113,21 @@ export async function embedMemories(
     if (!Array.isArray(vectors) || vectors.length !== batch.length) {
       throw new TypeError(expectation("the answer of embed", `${batch.length} vectors`, vectors));
     }
+    const embeddings = vectors.map((vector) => ({ vector: toVector("vector", vector), ...owner }));
     const statements = batch.flatMap((memory, index) =>
       embeddingStatements(
         context,
         memory.id,
-        { vector: toVector("vector", vectors[index]), ...owner },
+        embeddings[index]!,
         // A memory that has been changed since is embedded in the next round. By the hash as it is stored: that of a
         // content which another program has changed does not fit, and would never be found.
         { contentHash: rows[index]![memoryColumns.length] as string },
       ),
     );
-    const results = await context.executor.batch(statements);
+    const results = await context.executor.batch(statements).catch(async (error: unknown) => {
+      const failed = embeddings[Math.floor((failedStatement(error) ?? 0) / 3)];
+      throw await withDimensions(context.executor, context.project, failed, toStorageError(error));
+    });
     // Of the statements for each memory the second inserts the vector, unless the content has changed or gone.
     const ids = batch.filter((_, index) => results[index * 3 + 1]!.rowsAffected > 0).map((memory) => memory.id);
     if (ids.length > 0) context.announce({ project: context.project, area: "memories", action: "update", ids });
@@ -151,6 +160,44 @@ async function countUnembedded(context: RepositoryContext, selector: EmbeddingSe
 function isUnembedded(project: string, selector: EmbeddingSelector): SQL {
   const has = sql`select 1 from ${memoryEmbeddings} where ${all([isOfModel(project, selector), sql`${e.memoryRowId} = ${m.rowId}`])}`;
   return all([sql`${m.project} = ${project}`, sql`${m.deletedAt} is null`, sql`not exists (${has})`]);
+}
+
+/** Runs `work`, which stores `embedding`; where that is refused for its length, the error has the lengths. */
+export async function namingDimensions<T>(
+  { executor, project }: RepositoryContext,
+  embedding: EmbeddingInput | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await asStorageErrors(work);
+  } catch (error) {
+    throw await withDimensions(executor, project, embedding, error);
+  }
+}
+
+/** The error of a refused vector with the lengths, which the trigger that refuses it cannot tell. */
+export async function withDimensions(
+  executor: Executor,
+  project: string,
+  embedding: EmbeddingInput | undefined,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof StorageError) || error.code !== "DIMENSION_MISMATCH" || embedding === undefined) return error;
+  const { vector, model, version } = embedding;
+  try {
+    const isStored = all([sql`${e.project} = ${project}`, sql`${e.model} = ${model}`, sql`${e.version} = ${version}`]);
+    const { rows } = await executor.execute(
+      toStatement(sql`select ${e.dimensions} from ${e} where ${isStored} limit 1`),
+    );
+    if (rows[0] === undefined) return error;
+    const name = `${JSON.stringify(model)}${version === "" ? "" : `, version ${JSON.stringify(version)},`}`;
+    const call = [model, ...(version === "" ? [] : [version])].map((text) => JSON.stringify(text)).join(", ");
+    const message = `The vectors of ${name} have ${rows[0][0]} dimensions, the one given has ${vector.length}. Name another version, or remove those that are stored with memories.dropModel(${call})`;
+    return new StorageError("DIMENSION_MISMATCH", message, { cause: error.cause });
+  } catch {
+    // The refusal is the error to tell.
+    return error;
+  }
 }
 
 /** Condition on the vectors of a model; of all its versions, where none is named. */

@@ -372,6 +372,24 @@ describe("vectors", () => {
     expect(await rejection(memories.insert(wrong))).toMatchObject({ code: "DIMENSION_MISMATCH" });
     expect(await memories.get("b")).toBeUndefined();
     expect(await rejection(memories.nearest([1, 0, 0], { model: "m" }))).toMatchObject({ code: "DIMENSION_MISMATCH" });
+    // The refusal of a write named no lengths, and no way to remove the old vectors.
+    const text = 'The vectors of "m" have 2 dimensions, the one given has 3. Name another version, or remove those';
+    await memories.insert({ id: "b", content: "y" });
+    for (const write of [
+      () => memories.insert({ ...wrong, id: "c" }),
+      () => memories.insertMany([{ content: "z" }, { ...wrong, id: "c" }]),
+      () => memories.insertMany([wrong], { onConflict: "replace" }),
+      () => memories.put("b", { ...wrong, id: undefined }),
+      () => memories.update("b", { embedding: [1, 0, 0], embeddingModel: "m" }),
+      () => memories.setEmbedding("b", [1, 0, 0], { model: "m" }),
+      () => memories.reembed(async (texts) => texts.map(() => [1, 0, 0]), { model: "m" }),
+      () => temp.storage.transaction((tx) => tx.memories.insertMany([wrong], { onConflict: "replace" })),
+    ]) {
+      const error = await rejection(write());
+      expect(error).toMatchObject({ code: "DIMENSION_MISMATCH", message: expect.stringContaining(text) });
+      expect(error.message).toContain('memories.dropModel("m")');
+    }
+    await memories.purge("b");
     await memories.insert({ ...wrong, embeddingVersion: "2" });
     await temp.storage.project("other").memories.insert(wrong);
     expect(await memories.nearest([1, 0, 0], { model: "unused" })).toEqual([]);
