@@ -70,7 +70,11 @@ const RECORD_TABLES: Readonly<Record<ChangeArea, readonly string[]>> = {
  * NOT_FOUND without a source, EXISTS if `destination` is taken, IN_USE while the source is open anywhere, and
  * NOT_A_DATABASE where nothing of it can be read: another key, or page 1 of an encrypted file is gone.
  */
-export async function salvage(path: string, destination: string, options: SalvageOptions = {}): Promise<SalvageResult> {
+export async function salvage(
+  path: string | URL,
+  destination: string | URL,
+  options: SalvageOptions = {},
+): Promise<SalvageResult> {
   const source = resolveDatabase("path", path);
   const target = resolveFile("destination", destination);
   expectKeys("salvage", options, ["encryptionKey", "onProgress", "signal"]);

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { isOpenHere } from "../client/open-files.js";
+import { pathText } from "../locations.js";
 import { expectation } from "../options.js";
 import { expectKeys, expectObject, expectText } from "../repositories/arguments.js";
 import type { Memory, MemoryInput } from "../repositories/memory-record.js";
@@ -69,7 +70,8 @@ export function fromRowId(rowId: number): number {
 /** Checks what is put, reading its file where it names one; throws TypeError, RangeError or NotSupportedError. */
 export async function toDraft(input: PutInput, boost?: number): Promise<FrameDraft> {
   expectKeys("put", input, PUT_KEYS);
-  const { file, uri, tags = [], labels = [], metadata = {}, timestamp, embedding } = input;
+  const { uri, tags = [], labels = [], metadata = {}, timestamp, embedding } = input;
+  const file = pathText("file", input.file) as string | undefined;
   if (input.enableEmbedding === true && embedding === undefined) {
     throw new NotSupportedError("enableEmbedding without an embedding: models are not downloaded, so this");
   }

@@ -23,7 +23,7 @@ export interface PutInput {
   /** What is stored; it or `file` must be given. */
   readonly text?: string;
   /** A text file to read instead; anything but UTF-8 text is `NOT_SUPPORTED`. */
-  readonly file?: string;
+  readonly file?: string | URL;
   /** @default `mv2://frames/<frame id>` */
   readonly uri?: string;
   readonly tags?: readonly string[];

@@ -1,3 +1,4 @@
+import { pathText } from "../locations.js";
 import { expectation } from "../options.js";
 import { asMemvidErrors, VerificationFailedError } from "./memvid-error.js";
 import { verifyMemvid } from "./open-memvid.js";
@@ -57,11 +58,11 @@ export function info(): Record<string, unknown> {
 }
 
 /** Rejects with `MV013` if there is no such memory, and with `MV006` if it is damaged. */
-export async function verifySingleFile(memoryPath: string): Promise<void> {
+export async function verifySingleFile(memoryPath: string | URL): Promise<void> {
   await asMemvidErrors(async () => {
     const { overall_status, checks } = await verifyMemvid(memoryPath);
     if (overall_status === "passed") return;
-    throw new VerificationFailedError(`${memoryPath} is damaged: see details`, { checks });
+    throw new VerificationFailedError(`${pathText("memoryPath", memoryPath)} is damaged: see details`, { checks });
   });
 }
 

@@ -170,8 +170,9 @@ export class StoryMigrations {
   }
 
   /** Saves a backup of this story again, as a new revision. Rejects with `NOT_FOUND` or `INVALID_STORY`. */
-  async rollback(id: string, backupPath: string): Promise<StoryMetadata> {
+  async rollback(id: string, backup: string | URL): Promise<StoryMetadata> {
     expectId(id);
+    const backupPath = pathText("backupPath", backup);
     expectText("backupPath", backupPath, 10_000);
     const text = await readFile(backupPath, "utf8").catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== "ENOENT") throw toFileError(cause);

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
-import { checkFile, openStorage, restore } from "holdfast";
+import { checkFile, openStorage, restore, salvage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { backupDb, initDb } from "holdfast/conversations";
 import { acquireLock, create, createStorage, FileLock, lockWho } from "holdfast/memvid";
@@ -34,6 +34,10 @@ test("a storage opens by a URL object, alone or as an option, and copies and res
   await storage.close();
   expect((await checkFile(at("copy.db"))).ok).toBe(true);
   await restore(at("copy.db"), at("back.db"));
+  expect(await rejection(salvage(at("none.db"), at("saved.db")))).toMatchObject({
+    code: "NOT_FOUND",
+    message: expect.stringContaining(join(dir, "none.db")),
+  });
   await using again = await openStorage({ url: at("back.db") });
   expect((await again.memories.require("m")).content).toBe("kept");
   await using inFolder = await openStorage({ dataDir: at("data") });
@@ -78,7 +82,9 @@ test("stories, locks and memvid files take URL objects", async () => {
   const files = await openStories({ backend: "filesystem", path: at("stories") });
   await files.saveStory("s", { name: "old" });
   await new StoryMigrations({ service: files, backupDir: at("story-backups") }).migrate("s", { validate: false });
-  expect(readdirSync(join(dir, "story-backups"))).toHaveLength(1);
+  const [backup] = readdirSync(join(dir, "story-backups"));
+  await new StoryMigrations({ service: files }).rollback("s", at(`story-backups/${backup}`));
+  expect(await files.loadStory("s")).toEqual({ name: "old" });
   await files.close();
   const rows = await openStories({ path: at("stories.db") });
   await rows.saveStory("s", { title: "s" });
@@ -94,6 +100,8 @@ test("stories, locks and memvid files take URL objects", async () => {
   expect(existsSync(join(dir, "entries.db"))).toBe(true);
   const memvid = await create(at("frames.db"));
   expect(await memvid.path()).toBe(join(dir, "frames.db"));
+  writeFileSync(at("note.txt"), "a note");
+  expect(await memvid.view(await memvid.put({ file: at("note.txt") }))).toBe("a note");
   await memvid.close();
 });
 
