@@ -252,7 +252,16 @@ export class ConnectionPool {
   bind(input: StatementInput): BoundStatement {
     const bound = bindInput(input);
     assertAllowedWithin(bound.statement, this.options.isMemory);
+    this.assertMayAttach(bound.statement);
     return bound;
+  }
+
+  /** Throws on an ATTACH where files are only read: SQLite opens the other file for writing, and makes it. */
+  assertMayAttach({ kind }: ParsedStatement): void {
+    const { isMemory, path, readOnly } = this.options;
+    if (kind !== "attach" || readOnly === false || isMemory) return;
+    const reason = "ATTACH opens the other file for writing, and makes it where there is none";
+    throw readOnlyError(path, `${reason}. Open it with a client for that file`);
   }
 
   /** Runs one statement on a connection that is held for more than this one. */

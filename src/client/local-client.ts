@@ -68,6 +68,7 @@ export class LocalClient implements PooledClient {
     const bound = bindInput(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
     const { statement } = bound;
     assertAllowed(statement, this.#options.isMemory);
+    this.#pool.assertMayAttach(statement);
     this.#admit(statement.kind === "read" ? "read" : "write");
     switch (statement.kind) {
       case "read": {

@@ -33,9 +33,11 @@ export function assertFile(path: string): void {
   throw new LibsqlError(`There is no database ${path}, and readOnly makes none. Check the path`, "NOT_FOUND");
 }
 
-export function readOnlyError(path: string): LibsqlError {
+const NOTHING_WRITTEN = "nothing is written to it. Open it without that option to write";
+
+export function readOnlyError(path: string, reason = NOTHING_WRITTEN): LibsqlError {
   return new LibsqlError(
-    `${path} was opened with \`readOnly\`, and nothing is written to it. Open it without that option to write`,
+    `${path} was opened with \`readOnly\`, and ${reason}`,
     "SQLITE_READONLY",
     "SQLITE_READONLY",
     8,

@@ -65,6 +65,27 @@ describe("readOnly", () => {
     expect(await rejection(reader.reindex())).toMatchObject({ code: "READONLY" });
   });
 
+  test("an ATTACH is refused, which would make the other file", async () => {
+    await using db = await tempDatabase();
+    const other = join(db.dir, "other.db");
+    await (await openStorage(db.path)).close();
+    for (const readOnly of [true, "immutable"] as const) {
+      const client = createClient({ url: `file:${db.path}`, readOnly });
+      const sql = `ATTACH '${other}' AS other`;
+      const transaction = await client.transaction("read");
+      const calls = [client.execute(sql), client.batch([sql], "read"), transaction.execute(sql)];
+      for (const call of calls) {
+        expect(await rejection(call)).toMatchObject({
+          code: "SQLITE_READONLY",
+          message: expect.stringContaining("ATTACH opens the other file for writing"),
+        });
+      }
+      transaction.close();
+      await client.close();
+    }
+    expect(existsSync(other)).toBe(false);
+  });
+
   test("makes no file and no folder, and leaves a rollback journal mode as it is", async () => {
     await using db = await tempDatabase();
     const missing = join(db.dir, "folder", "none.db");
