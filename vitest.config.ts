@@ -10,6 +10,9 @@ const ON_EVERY_TARGET = [
   "test/stories/storage.test.ts",
 ];
 
+/** Of these, what opens files by itself, or nothing. */
+const ON_FILES_ONLY = ["test/repositories/{conversations-processes,statements,wrong-arguments}.test.ts"];
+
 export default defineConfig({
   resolve: {
     // The package by its own name, from source; child processes get the built one.
@@ -27,11 +30,21 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "server", include: ON_EVERY_TARGET, env: { HOLDFAST_TEST_TARGET: "server" } },
+        test: {
+          name: "server",
+          include: ON_EVERY_TARGET,
+          exclude: ON_FILES_ONLY,
+          env: { HOLDFAST_TEST_TARGET: "server" },
+        },
       },
       {
         extends: true,
-        test: { name: "replica", include: ON_EVERY_TARGET, env: { HOLDFAST_TEST_TARGET: "replica" } },
+        test: {
+          name: "replica",
+          include: ON_EVERY_TARGET,
+          exclude: ON_FILES_ONLY,
+          env: { HOLDFAST_TEST_TARGET: "replica" },
+        },
       },
     ],
     // A process of its own per file: the native library, descriptors and `process.exit` of one file reach no other.

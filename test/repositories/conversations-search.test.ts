@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { tempStorage } from "../support/storage.js";
+import { repeated, tempStorage } from "../support/storage.js";
 
 async function open() {
   const temp = await tempStorage();
@@ -229,7 +229,7 @@ describe("search", () => {
     const text = "a turn of some length that says nothing in particular ".repeat(20);
     await conversations.append(
       id,
-      Array.from({ length: 20_000 }, (_, i) => ({ role: "user" as const, content: `${text} ${i}` })),
+      Array.from({ length: repeated(20_000) }, (_, i) => ({ role: "user" as const, content: `${text} ${i}` })),
     );
     let turnsOfTheLoop = 0;
     let isDone = false;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { tempStorage } from "../support/storage.js";
+import { repeated, tempStorage } from "../support/storage.js";
 
 // The index took such an update for one by another program, and a small one was damaged: CORRUPT, restore a backup.
 test.each([
@@ -27,18 +27,20 @@ test.each([
   expect(Number(rows[0]![0])).toBe(0);
 });
 
-test("a message that is streamed in 200 steps is found by its last words only", async () => {
+const STEPS = repeated(200);
+
+test(`a message that is streamed in ${STEPS} steps is found by its last words only`, async () => {
   await using temp = await tempStorage();
   const { conversations } = temp.storage;
   const { id } = await conversations.insert({});
   const { id: messageId } = await conversations.append(id, { role: "assistant", content: "" });
   let content = "";
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < STEPS; i++) {
     content += i % 4 === 3 ? [".", " ", "\n"][i % 3] : ` word${i}`;
     await conversations.updateMessage(messageId, { content });
   }
   await conversations.updateMessage(messageId, { content: "done at last" });
-  expect(await conversations.search("word198")).toEqual([]);
+  expect(await conversations.search(`word${STEPS - 2}`)).toEqual([]);
   expect(await conversations.search("last")).toMatchObject([{ message: { content: "done at last" } }]);
 });
 

@@ -1,7 +1,7 @@
 import type { Change, StorageError } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { tempFileStorage, tempStorage } from "../support/storage.js";
+import { fileTest, tempFileStorage, tempStorage } from "../support/storage.js";
 
 const roleOf = (i: number) => (i % 2 === 0 ? ("user" as const) : ("assistant" as const));
 const turns = (...contents: string[]) => contents.map((content, i) => ({ role: roleOf(i), content }));
@@ -621,7 +621,7 @@ describe("projects, transactions and events", () => {
 });
 
 describe("plans", () => {
-  test.each([
+  fileTest.each([
     ["without statistics", false],
     ["after ANALYZE", true],
   ])("append, message, window, page and list read by index %s", async (_name, isAnalyzed) => {

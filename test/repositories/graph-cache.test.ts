@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
-import { tempFileStorage, tempStorage, testTarget } from "../support/storage.js";
+import { fileTest, tempFileStorage, tempStorage, testTarget } from "../support/storage.js";
 
 /** Every traversal that a query can answer as well, from every node. */
 async function answers(graph: GraphRepository, ids: readonly string[]): Promise<unknown[]> {
@@ -25,7 +25,7 @@ async function answers(graph: GraphRepository, ids: readonly string[]): Promise<
   return all;
 }
 
-test("the graph in memory answers as recursive queries do, with other handles writing in between", async () => {
+fileTest("the graph in memory answers as recursive queries do, with other handles writing in between", async () => {
   const random = seededRandom("graph cache");
   // Handles on a replica see each other's writes when they sync, so answers of two would be of two moments.
   await using temp = await tempFileStorage();
@@ -175,7 +175,7 @@ test("a graph beyond graphCacheBytes is asked by query, and whole-graph calls st
   expect(await rejection(openStorage({ url: ":memory:", graphCacheBytes: "1" as never }))).toBeInstanceOf(TypeError);
 });
 
-test("a graph that changes while it is read in pieces is read again", { timeout: 60_000 }, async () => {
+fileTest("a graph that changes while it is read in pieces is read again", { timeout: 60_000 }, async () => {
   await using temp = await tempFileStorage({ durability: "relaxed" });
   const { graph, client } = temp.storage;
   await graph.addNodes(Array.from({ length: 400 }, (_, i) => ({ id: `n${i}`, kind: "k", name: "n" })));

@@ -2,7 +2,7 @@ import { type MemoryInput, openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { tempFileStorage, tempStorage } from "../support/storage.js";
+import { fileTest, tempFileStorage, tempStorage } from "../support/storage.js";
 
 const FULL: MemoryInput = {
   id: "m-1",
@@ -590,7 +590,7 @@ test("changes of one record that are started together all take effect", async ()
   expect(errors).toEqual([]);
 });
 
-test.each([
+fileTest.each([
   ["without statistics", false],
   ["after ANALYZE", true],
 ])("queries use an index and never sort or scan the table %s", async (_name, isAnalyzed) => {

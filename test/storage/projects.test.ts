@@ -3,7 +3,7 @@ import { getTableName } from "drizzle-orm";
 import * as schema from "holdfast/schema";
 import { expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { tempFileStorage, tempStorage } from "../support/storage.js";
+import { fileTest, tempFileStorage, tempStorage } from "../support/storage.js";
 
 const journal = JSON.parse(readFileSync(new URL("../../drizzle/meta/_journal.json", import.meta.url), "utf8"));
 const MIGRATIONS: number = journal.entries.length;
@@ -87,7 +87,7 @@ test("search without the full-text tables still answers, and health says that th
   expect(await storage.health()).toMatchObject({ ok: false, fts: false });
 });
 
-test("stats and health tell tables, sizes and the pool", async () => {
+fileTest("stats and health tell tables, sizes and the pool", async () => {
   await using temp = await tempFileStorage();
   await temp.storage.memories.insert({ content: "x" });
   const health = await temp.storage.health();

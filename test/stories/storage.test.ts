@@ -1,7 +1,7 @@
 import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { openBeside, rejection } from "../support/clients.js";
-import { tempFileStorage, tempStorage } from "../support/storage.js";
+import { fileTest, tempFileStorage, tempStorage } from "../support/storage.js";
 import { delivered, SECRET } from "../support/stories.js";
 
 const NAMES = ["a", "A", "a ", "á", "a%", "' OR 1=1 --", "*", "default", "p".repeat(200)];
@@ -249,7 +249,7 @@ describe("the tables", () => {
     expect(await stories.loadStory("a", { skipCache: true })).toEqual({ n: 7 });
   });
 
-  test.each([
+  fileTest.each([
     ["without statistics", false],
     ["after ANALYZE", true],
   ])("no call reads a whole table %s", async (_name, isAnalyzed) => {

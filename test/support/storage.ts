@@ -1,5 +1,6 @@
 import { copyFileSync } from "node:fs";
 import { openStorage, type Storage, type StorageOptions } from "holdfast";
+import { test } from "vitest";
 import { startServer, type TestServer } from "./server.js";
 import { tempDatabase } from "./temp.js";
 import { templates } from "./templates.js";
@@ -8,6 +9,12 @@ import { templates } from "./templates.js";
 export type TestTarget = "file" | "server" | "replica";
 
 export const testTarget = (process.env.HOLDFAST_TEST_TARGET ?? "file") as TestTarget;
+
+/** For what is the same on every target, or is there on files only. */
+export const fileTest: ReturnType<typeof test.runIf> = test.runIf(testTarget === "file");
+
+/** How much of a long test is done: a server answers a call in the time of 20 calls of a file. */
+export const repeated = (times: number) => (testTarget === "file" ? times : Math.ceil(times / 5));
 
 export interface StorageHome {
   readonly dir: string;
