@@ -1,6 +1,6 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
 import { UnavailableError } from "./client/remote/remote-error.js";
-import { CANTOPEN, showsIndexDamage } from "./client/sqlite-error.js";
+import { CANTOPEN, SHORT_READ, showsIndexDamage } from "./client/sqlite-error.js";
 
 /**
  * Machine-readable reasons of {@link StorageError}; part of the public API.
@@ -203,6 +203,8 @@ function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undef
   if (failure.extendedCode === "READONLY_REPLICA") return undefined;
   // A failed open says itself what to look at.
   if (code === "CANNOT_OPEN" && failure.rawCode === CANTOPEN) return undefined;
+  // As does a file that was moved.
+  if (failure.rawCode === SHORT_READ) return undefined;
   // The file could be written to, or not: the caller has said that it is only to be read, and the error says so.
   if (failure.message.includes("readOnly")) return undefined;
   if (showsIndexDamage(failure)) return DAMAGED_INDEX_ADVICE;

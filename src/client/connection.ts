@@ -48,8 +48,9 @@ export class Connection {
   readonly #database: NativeDatabase;
   readonly #statements: StatementCache;
   readonly #offThread = new LRUCache<string, OffThreadStatement>({ max: OFF_THREAD_STATEMENTS });
-  readonly #schemaVersion: NativeStatement;
-  readonly #changes: NativeStatement;
+  /** Dropped by `close`, as all statements are. */
+  #schemaVersion: NativeStatement | undefined;
+  #changes: NativeStatement | undefined;
   readonly #options: ConnectionOptions;
   readonly #subject: string;
   #isClosed = false;
@@ -232,6 +233,8 @@ export class Connection {
     this.#options.onClose?.(this.#statements.stats());
     this.#statements.clear();
     this.#offThread.clear();
+    this.#schemaVersion = undefined;
+    this.#changes = undefined;
     this.#database.close();
   }
 
@@ -307,11 +310,11 @@ export class Connection {
   }
 
   #readSchemaVersion(): number {
-    return (this.#schemaVersion.get([]) as [number])[0];
+    return (this.#schemaVersion!.get([]) as [number])[0];
   }
 
   #readChanges(): { changes: number; lastInsertRowid: bigint } {
-    const [changes, lastInsertRowid] = this.#changes.get([]) as [bigint, bigint];
+    const [changes, lastInsertRowid] = this.#changes!.get([]) as [bigint, bigint];
     return { changes: Number(changes), lastInsertRowid };
   }
 }

@@ -88,6 +88,7 @@ export function toFileError(error: unknown, path: string): unknown {
     return shortageError(`${message}: ${path} or a file next to it`, path, error, MAY_NOT_OPEN);
   if (code === FULL) return withMessage(error, `${message}: ${path}`);
   if (code !== IOERR) return toLibsqlError(error);
+  if ((error as NativeError).rawCode === SHORT_READ) return withMessage(error, `${message}: ${path}. ${MOVED}`);
   if (findShortage(path)?.code === "SQLITE_FULL") return shortageError(`${message}: ${path}`, path, error, "");
   return withMessage(error, `${message}: ${path}`);
 }
@@ -106,6 +107,10 @@ export function lostWriteError(error: unknown, path: string): LibsqlError | unde
   return shortageError(`${path} could be opened for reading only`, path, error, advice);
 }
 
+export const SHORT_READ = 522;
+/** SQLite has one index of the log for a file, whatever its name: that of a closed connection that is not collected yet. */
+const MOVED =
+  "It is shorter than its log says. A file that was moved while this process had it open can be read by another process now, and by this one once its closed connections are collected as garbage: restart it, or try later";
 const MAY_NOT_OPEN = "Check that its folder exists and that this user may write to it";
 /** A disk with less than this has no room for what SQLite keeps next to a database. */
 const LEAST_FREE_BYTES = 64 * 1024;

@@ -5,6 +5,7 @@ import { openStorage, StorageError } from "holdfast";
 import { describe, expect, test } from "vitest";
 import type { PooledClient } from "../../src/client/pooled-client.js";
 import { migrate } from "../../src/migrate/index.js";
+import { runChild } from "../support/child.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -195,4 +196,20 @@ test("a migration of a file that is removed while it runs rejects with FILE_REPL
   const before = () => rmSync(db.path);
   const error = await rejection(migrate(client, { folder, table: "own_migrations", before }));
   expect(error.code).toBe("FILE_REPLACED");
+});
+
+// The prepared statements of a closed connection kept its descriptors as long as the program kept the storage.
+test("a file that was moved is opened by its process once the closed connections are collected", async () => {
+  await using db = await tempDatabase();
+  const answer = await runChild("moved-file", { dir: db.dir });
+  expect(answer).toEqual({
+    refused: "FILE_REPLACED",
+    collected: { count: 2 },
+    uncollected: {
+      code: "IO",
+      message: expect.stringMatching(/moved\.db.* another process .* restart it, or try later$/),
+    },
+    kept: "function",
+    held: true,
+  });
 });
