@@ -5,6 +5,7 @@ export default defineConfig({
     // Each of these runs for HOLDFAST_SOAK_MINUTES; in `npm test` those that are tests run their short form.
     include: [
       "test/reliability/*.soak.ts",
+      "test/maintenance/salvage.test.ts",
       "test/reliability/{contention,injected-faults,kills,model,power-loss,replica,workers}.test.ts",
     ],
     globalSetup: ["test/support/reliability-table.ts"],

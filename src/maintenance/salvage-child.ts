@@ -11,10 +11,11 @@ import { readJournal } from "../migrate/journal.js";
 import { compareWithLedger } from "../migrate/plan.js";
 import { OWN_MIGRATIONS } from "../own-migrations.js";
 import { reindexTables } from "./reindex.js";
-import { Copier, type CopyResult } from "./salvage/copy.js";
+import { Copier, type CopyResult, type NotSaved } from "./salvage/copy.js";
 import { mend } from "./salvage/mend.js";
+import { makeOthers } from "./salvage/others.js";
 import { openEncryptedPages, openFilePages, type Pages } from "./salvage/pages.js";
-import { readSchema, type SchemaObject } from "./salvage/schema.js";
+import { type OwnObject, readSchema, type SchemaObject, settleNames } from "./salvage/schema.js";
 import { Trees } from "./salvage/trees.js";
 
 /** What the process is asked, as JSON in its first argument; the key of an encrypted file is in its environment. */
@@ -28,8 +29,10 @@ export interface SalvagedTable {
   readonly table: string;
   /** Rows of the new file. */
   readonly saved: number;
-  /** Rows that the old one is known to have had besides: at least so many. */
-  readonly lost: number;
+  /** So many rows of the old one at least are not in the new one. */
+  readonly lostAtLeast: number;
+  /** So many at most; null where damage has hit all that tells. */
+  readonly lostAtMost: number | null;
 }
 
 /** What it answers, one line each. */
@@ -37,9 +40,16 @@ export type SalvageMessage =
   | { readonly phase: string; readonly done: number; readonly total: number }
   | {
       readonly tables: readonly SalvagedTable[];
-      readonly notSaved: readonly { readonly name: string; readonly reason: string }[];
+      readonly notSaved: readonly NotSaved[];
     }
   | { readonly error: { readonly code: string; readonly message: string } };
+
+/** How far the clock of another machine may be ahead. */
+const DAY_MS = 86_400_000;
+const DAMAGED_SCHEMA: NotSaved = {
+  name: "sqlite_schema",
+  reason: "part of it cannot be read, so tables, indexes, views and triggers of your own may be missing",
+};
 
 const order = JSON.parse(process.argv[2]!) as SalvageOrder;
 const encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY;
@@ -66,16 +76,26 @@ async function salvage(): Promise<void> {
   try {
     const trees = new Trees(pages);
     trees.skipFreePages();
-    const { objects, isWhole } = readSchema(trees);
+    const { objects: found, isWhole } = readSchema(trees);
     const own = OWN_MIGRATIONS.ownTables ?? [];
-    if (objects.length === 0 && [...trees.strayLeaves()].length === 0) {
+    if (found.length === 0 && [...trees.strayLeaves()].length === 0) {
       throw new StorageError("NOT_A_DATABASE", `${order.source} holds no page of a database`);
     }
-    const hasOwn = !isWhole || objects.some(({ type, name }) => type === "table" && own.includes(name));
+    const made = await ownObjects();
+    const named = settleNames(found, made);
+    const hasOwn = !isWhole || named.some(({ type, name }) => type === "table" && own.includes(name));
+    const objects = hasOwn ? named : settleNames(found, new Map());
+    const known = hasOwn ? made : new Map<string, OwnObject>();
     if (hasOwn) await makeTables(trees, objects);
-    const copied = copyRows(trees, objects, hasOwn ? own : [], hasOwn ? await ownNames() : []);
+    const copied = withTargetConnection((target) => {
+      const report = (rows: number) => say({ phase: "copy", done: rows, total: rows });
+      return new Copier(trees, objects, known, target, report).copy(hasOwn ? own : [], isWhole);
+    });
     if (hasOwn) await settle(copied);
-    say({ tables: countTables(copied, hasOwn), notSaved: copied.notSaved });
+    // Texts of full-text tables have been passed already, so the trees are read from their beginning.
+    const others = withTargetConnection((target) => makeOthers(new Trees(pages), objects, target, known));
+    const notSaved = [...copied.notSaved, ...others, ...(isWhole ? [] : [DAMAGED_SCHEMA])];
+    say({ tables: countTables(copied), notSaved });
   } finally {
     pages.close();
     await discard();
@@ -119,9 +139,10 @@ async function makeTables(trees: Trees, objects: readonly SchemaObject[]): Promi
     isWhole = false;
   };
   const rows = [];
-  for (const { values } of ledger === undefined ? [] : trees.rows(ledger.root, damaged)) {
+  for (const { values } of ledger === undefined ? [] : trees.rows(ledger.root, "table", damaged)) {
     const [, hash, when] = values ?? [];
-    if (typeof hash === "string" && /^[0-9a-f]{64}$/.test(hash)) rows.push({ hash, when: Number(when) });
+    const isTime = typeof when === "bigint" && when > 0n && when <= BigInt(Date.now()) + BigInt(DAY_MS);
+    if (typeof hash === "string" && /^[0-9a-f]{64}$/.test(hash) && isTime) rows.push({ hash, when: Number(when) });
     else damaged();
   }
   const { last, unknown } = compareWithLedger(entries, rows);
@@ -135,38 +156,39 @@ async function makeTables(trees: Trees, objects: readonly SchemaObject[]): Promi
   await withTarget((client) => migrate(client, { ...OWN_MIGRATIONS, ...to }));
 }
 
-/** The names of all that the migrations make; those of the file may have been read in part only. */
-async function ownNames(): Promise<string[]> {
+/** All that the migrations make; what the file says of it may have been read in part only. */
+async function ownObjects(): Promise<Map<string, OwnObject>> {
   const client = openLocalClient({ url: ":memory:" }, { path: "file::memory:", isMemory: true });
   try {
     await migrate(client, OWN_MIGRATIONS);
-    const { rows } = await client.execute("SELECT name FROM sqlite_schema");
-    return rows.map(({ name }) => String(name));
+    const { rows } = await client.execute(`SELECT name, type, tbl_name,
+      (SELECT json_group_array(c.name) FROM pragma_table_xinfo(s.name) AS c) FROM sqlite_schema AS s`);
+    return new Map(
+      rows.map((row) => [
+        String(row[0]),
+        {
+          type: String(row[1]) as OwnObject["type"],
+          table: String(row[2]),
+          columns: JSON.parse(String(row[3])) as string[],
+        },
+      ]),
+    );
   } finally {
     await client.close();
   }
 }
 
-function copyRows(
-  trees: Trees,
-  objects: readonly SchemaObject[],
-  own: readonly string[],
-  names: readonly string[],
-): CopyResult {
+function withTargetConnection<T>(work: (target: Connection) => T): T {
   const options = { statementCacheSize: 100, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
-  const connection = Connection.open(order.target, options, [
+  const target = Connection.open(order.target, options, [
     "PRAGMA synchronous = OFF",
     "PRAGMA foreign_keys = OFF",
     "PRAGMA journal_mode = WAL",
   ]);
   try {
-    const report = (rows: number) => say({ phase: "copy", done: rows, total: rows });
-    const result = new Copier(trees, objects, connection, report).copy(own, names);
-    const done = result.tables.reduce((sum, { saved }) => sum + saved.size, 0);
-    report(done);
-    return result;
+    return work(target);
   } finally {
-    connection.close();
+    target.close();
   }
 }
 
@@ -184,21 +206,21 @@ async function settle({ conversationIds }: CopyResult): Promise<void> {
   });
 }
 
-function countTables({ tables }: CopyResult, hasOwn: boolean): SalvagedTable[] {
-  const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
-  const connection = Connection.open(order.target, options, []);
-  try {
+function countTables({ tables }: CopyResult): SalvagedTable[] {
+  return withTargetConnection((target) => {
     // One file, complete by itself.
-    connection.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    return tables
-      .filter(({ isOwn }) => hasOwn || !isOwn)
-      .map(({ name, known, rowIdsGiven }) => {
-        const saved = Number(connection.query(`SELECT count(*) FROM ${quoteName(name)}`)[0]![0]);
-        return { table: name, saved, lost: Math.max(0, Math.max(known.size, rowIdsGiven) - saved) };
-      });
-  } finally {
-    connection.close();
-  }
+    target.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    return tables.map(({ name, least, most }) => {
+      const saved = Number(target.query(`SELECT count(*) FROM ${quoteName(name)}`)[0]![0]);
+      const lostAtLeast = Math.max(0, least - saved);
+      return {
+        table: name,
+        saved,
+        lostAtLeast,
+        lostAtMost: most === null ? null : Math.max(lostAtLeast, most - saved),
+      };
+    });
+  });
 }
 
 async function withTarget<T>(work: (client: ReturnType<typeof openLocalClient>) => Promise<T>): Promise<T> {

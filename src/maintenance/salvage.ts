@@ -30,11 +30,13 @@ export interface SalvagedArea {
   readonly area: ChangeArea;
   /** Records in the new file. */
   readonly saved: number;
+  /** So many records at least are lost: the damaged file shows that it had them. */
+  readonly lostAtLeast: number;
   /**
-   * Records that the file is known to have had and that are not in the new one, as its trees and indexes tell. Where
-   * those are damaged too, every row id that was given and not found counts, and a deleted record can be among them.
+   * So many at most: 0 means that nothing is lost. Where damage has hit the table and its indexes, every row id that was
+   * ever given counts, those of records that were removed for good among them; null where not even these are known.
    */
-  readonly lost: number;
+  readonly lostAtMost: number | null;
 }
 
 export interface SalvageResult {
@@ -64,7 +66,8 @@ const RECORD_TABLES: Readonly<Record<ChangeArea, readonly string[]>> = {
  * The file is read page by page in a process of its own, so that neither a damaged tree nor text that is not UTF-8 ends
  * the reading; rows whose tree is damaged are found by their pages. A record that fails its checksum is lost. A story
  * falls back to its newest whole revision, a conversation closes around lost messages, and what refers to a lost record
- * goes with it. The caller's own tables are copied with their indexes, views and triggers. Indexes are made again.
+ * goes with it. The caller's own tables are copied with their indexes, views and triggers. Indexes are made again. Whatever
+ * is damaged is lost alone: no row, value or definition makes the call fail.
  *
  * The source is left as it is, to the byte. `destination` appears by its name once it is complete. Rejects with
  * NOT_FOUND without a source, EXISTS if `destination` is taken, IN_USE while the source is open anywhere, and
@@ -143,7 +146,12 @@ function toAreas(tables: readonly SalvagedTable[]): SalvagedArea[] {
   return (Object.keys(RECORD_TABLES) as ChangeArea[]).map((area) => {
     const own = tables.filter(({ table }) => RECORD_TABLES[area].includes(table));
     const sum = (count: (table: SalvagedTable) => number) => own.reduce((total, table) => total + count(table), 0);
-    return { area, saved: sum(({ saved }) => saved), lost: sum(({ lost }) => lost) };
+    return {
+      area,
+      saved: sum(({ saved }) => saved),
+      lostAtLeast: sum(({ lostAtLeast }) => lostAtLeast),
+      lostAtMost: own.some(({ lostAtMost }) => lostAtMost === null) ? null : sum(({ lostAtMost }) => lostAtMost ?? 0),
+    };
   });
 }
 

@@ -1,4 +1,4 @@
-import { salvage } from "../../maintenance/salvage.js";
+import { type SalvagedArea, salvage } from "../../maintenance/salvage.js";
 import { OWN_MIGRATIONS } from "../../own-migrations.js";
 import type { CliCommand } from "../command.js";
 
@@ -26,6 +26,12 @@ export const salvageCommand: CliCommand = {
 };
 
 /** With their words, since a pipe has no headings. */
-function counts({ saved, lost }: { readonly saved: number; readonly lost: number }): string[] {
-  return [`${saved} saved`, `${lost} lost`];
+function counts({ saved, ...lost }: Omit<SalvagedArea, "area">): string[] {
+  return [`${saved} saved`, `${lostText(lost)} lost`];
+}
+
+function lostText({ lostAtLeast, lostAtMost }: Pick<SalvagedArea, "lostAtLeast" | "lostAtMost">): string {
+  if (lostAtMost === lostAtLeast) return String(lostAtLeast);
+  if (lostAtMost !== null) return `${lostAtLeast} to ${lostAtMost}`;
+  return lostAtLeast === 0 ? "unknown number" : `at least ${lostAtLeast}`;
 }

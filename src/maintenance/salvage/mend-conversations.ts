@@ -7,7 +7,7 @@ import { runAll } from "./run-all.js";
 
 interface Thread {
   readonly rowId: number;
-  readonly parent: number | undefined;
+  parent: number | undefined;
   readonly prefix: number;
   readonly forkedFromSeq: number | null;
   readonly visible: number;
@@ -21,9 +21,20 @@ interface Thread {
 /** Numbers the messages of each conversation without gaps again, and its forks by what is left of what they share. */
 export async function mendConversations(executor: Executor): Promise<void> {
   const threads = await readThreads(executor);
+  for (const thread of threads.values()) if (descendsFromItself(thread, threads)) thread.parent = undefined;
   const statements: Statement[] = [];
   for (const thread of threads.values()) statements.push(...renumber(thread, threads));
   await runAll(executor, statements);
+}
+
+/** Which only damage can bring about. */
+function descendsFromItself(thread: Thread, threads: ReadonlyMap<number, Thread>): boolean {
+  const seen = new Set<number>();
+  for (let at = thread.parent; at !== undefined && !seen.has(at); at = threads.get(at)?.parent) {
+    if (at === thread.rowId) return true;
+    seen.add(at);
+  }
+  return false;
 }
 
 async function readThreads(executor: Executor): Promise<Map<number, Thread>> {
@@ -62,8 +73,6 @@ function left(thread: Thread, seq: number, threads: ReadonlyMap<number, Thread>)
 /** A parent always owns the last message that is shared, so where that one is lost, an ancestor may become the parent. */
 function settle(thread: Thread, threads: ReadonlyMap<number, Thread>): NonNullable<Thread["settled"]> {
   if (thread.settled !== undefined) return thread.settled;
-  // A circle can only come from damage; it ends here.
-  thread.settled = { parent: undefined, prefix: 0 };
   let parent = thread.parent === undefined ? undefined : threads.get(thread.parent);
   const prefix = parent === undefined ? 0 : left(parent, thread.prefix, threads);
   while (parent !== undefined && prefix <= settle(parent, threads).prefix) {
@@ -86,15 +95,22 @@ function renumber(thread: Thread, threads: ReadonlyMap<number, Thread>): Stateme
         forked_from_seq = ${forkedFromSeq}, visible_seq = ${visibleSeq} where row_id = ${rowId}`),
     );
   }
-  // In their order: each new number is free by then.
-  for (const [index, seq] of thread.seqs.entries()) {
-    const next = prefix + 1 + index;
-    if (seq === next) continue;
+  const moves = thread.seqs.map((seq, index) => ({ seq, next: prefix + 1 + index, rowId: thread.messageRows[index]! }));
+  const moved = moves.filter(({ seq, next }) => seq !== next);
+  // Down in their order, each new number is free by then; up, where damage has made a number lower, by way of others.
+  if (moved.some(({ seq, next }) => next > seq)) {
+    const lowest = Math.min(0, ...thread.seqs);
+    statements.push(
+      ...moved.map(({ rowId }, index) =>
+        toStatement(sql`update ${messages} set seq = ${lowest - 1 - index} where row_id = ${rowId}`),
+      ),
+    );
+  }
+  for (const { next, rowId } of moved) {
     // The checksum ends with the seq that it is for.
     statements.push(
       toStatement(sql`update ${messages} set seq = ${next},
-        checksum = substr(checksum, 1, instr(checksum, '.')) || ${String(next)}
-        where row_id = ${thread.messageRows[index]!}`),
+        checksum = substr(checksum, 1, instr(checksum, '.')) || ${String(next)} where row_id = ${rowId}`),
     );
   }
   return statements;

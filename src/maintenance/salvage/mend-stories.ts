@@ -5,6 +5,7 @@ import { readAll } from "../../repositories/read-all.js";
 import { type Statement, toStatement } from "../../repositories/statements.js";
 import { stories, storyContents, storyRevisions, storyTags } from "../../schema/index.js";
 import { titleAfter, titleIn } from "../../stories/story.js";
+import { isTagList } from "./rows.js";
 import { runAll } from "./run-all.js";
 
 /** Leaves each story at its newest revision whose text is whole; one without any is lost. */
@@ -102,13 +103,4 @@ async function mended(executor: Executor, row: ArrayLike<unknown>): Promise<Stat
     size = ${size}, revision = ${revision!}, content_row_id = ${contentRowId!}, change_row_id = ${changeRowId!},
     created_at = ${createdAt}, updated_at = ${updatedAt}, checksum = ${checksum}, indexed_revision = 0
     where row_id = ${rowId}`);
-}
-
-function isTagList(text: unknown): boolean {
-  try {
-    const tags = JSON.parse(String(text));
-    return Array.isArray(tags) && tags.every((tag) => typeof tag === "string");
-  } catch {
-    return false;
-  }
 }

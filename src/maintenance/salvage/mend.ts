@@ -1,5 +1,4 @@
-import { getTableColumns, type SQL, sql } from "drizzle-orm";
-import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { sql } from "drizzle-orm";
 import { quoteName } from "../../client/quote.js";
 import { checksumOf } from "../../repositories/checksum.js";
 import { checksumWithSeq } from "../../repositories/conversation-record.js";
@@ -17,41 +16,18 @@ import {
   memoryEmbeddings,
   messageRefs,
   messages,
-  sessions,
-  stories,
-  storyPreferences,
-  storyRevisions,
-  storySecrets,
-  storySyncQueue,
 } from "../../schema/index.js";
 import { AREAS } from "../areas/all.js";
+import type { ConversationIds } from "./copy.js";
 import { mendConversations } from "./mend-conversations.js";
 import { mendStories } from "./mend-stories.js";
 import { runAll } from "./run-all.js";
-
-const TABLES = [
-  sessions,
-  memories,
-  memoryEmbeddings,
-  conversations,
-  messages,
-  messageRefs,
-  conversationSummaries,
-  graphNodes,
-  stories,
-  storyRevisions,
-  storyPreferences,
-  storySecrets,
-];
-
-export type ConversationIds = ReadonlyMap<bigint, { readonly project: string; readonly id: string }>;
 
 /**
  * Makes the copied rows a sound database again: what does not fit its checksum goes, and so does what refers to a row
  * that is lost; conversations and stories are closed around what is missing.
  */
 export async function mend(executor: Executor, conversationIds: ConversationIds): Promise<void> {
-  await removeUnreadable(executor);
   await remakeConversations(executor, conversationIds);
   await removeDamaged(executor);
   await run(executor, [
@@ -66,6 +42,10 @@ export async function mend(executor: Executor, conversationIds: ConversationIds)
     sql`delete from ${graphEdges} where
       not exists (select 1 from ${graphNodes} as n where n.row_id = from_row and n.project = graph_edges.project) or
       not exists (select 1 from ${graphNodes} as n where n.row_id = to_row and n.project = graph_edges.project)`,
+  ]);
+  // Only a deleted conversation hides messages.
+  await run(executor, [
+    sql`update ${conversations} set visible_seq = ${ALL_VISIBLE} where deleted_at is null and visible_seq <> ${ALL_VISIBLE}`,
   ]);
   await mendConversations(executor);
   await mendStories(executor);
@@ -87,15 +67,39 @@ async function remakeConversations(executor: Executor, ids: ConversationIds): Pr
   );
   for (const row of rows) {
     const rowId = Number(row[0]);
-    const known = ids.get(BigInt(rowId));
+    const known = ids.byRowId.get(BigInt(rowId));
+    if (known === undefined && ids.areAll) {
+      // What is damaged is the row id in the messages.
+      await run(executor, [sql`delete from ${messages} where conversation_row_id = ${rowId}`]);
+      continue;
+    }
+    if (known !== undefined && (await giveRowId(executor, known, rowId))) continue;
     const project = known?.project ?? (row[1] as string);
-    const id = known?.id ?? `salvaged-${rowId}`;
+    const id = known?.id ?? (await freeId(executor, project, `salvaged-${rowId}`));
     await run(executor, [
       sql`insert into ${conversations} (row_id, project, id, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
         values (${rowId}, ${project}, ${id}, '[]', '{}', 0, ${ALL_VISIBLE}, ${Number(row[2])}, ${Number(row[3])})`,
     ]);
     // The id is part of what the checksums of the messages are of: without it, nothing can be told by them.
     if (known === undefined) await renewChecksums(executor, rowId, id);
+  }
+}
+
+/** Where the conversation is there, its row id was damaged: it gets back the one that its messages name. */
+async function giveRowId(
+  executor: Executor,
+  { project, id }: { readonly project: string; readonly id: string },
+  rowId: number,
+): Promise<boolean> {
+  const change = sql`update ${conversations} set row_id = ${rowId} where project = ${project} and id = ${id}`;
+  return (await executor.execute(toStatement(change))).rowsAffected > 0;
+}
+
+async function freeId(executor: Executor, project: string, id: string): Promise<string> {
+  for (let count = 1; ; count++) {
+    const name = count === 1 ? id : `${id}-${count}`;
+    const taken = sql`select 1 from ${conversations} where project = ${project} and id = ${name}`;
+    if ((await executor.execute(toStatement(taken))).rows.length === 0) return name;
   }
 }
 
@@ -125,30 +129,4 @@ async function removeDamaged(executor: Executor): Promise<void> {
     }
   }
   await runAll(executor, gone);
-}
-
-const JSON_COLUMNS: readonly (readonly [table: SQLiteTable, column: string])[] = [
-  [sessions, "metadata"],
-  [graphNodes, "data"],
-  [graphEdges, "data"],
-  [storyPreferences, "value"],
-  [storySyncQueue, "data"],
-];
-/** Farther from 1970 than this, in ms, there is no Date. */
-const LAST_TIME = 8_640_000_000_000_000;
-
-/** Records without a checksum go where they could not be read again: damaged JSON, and times that are none. */
-async function removeUnreadable(executor: Executor): Promise<void> {
-  const isTime = (column: SQL) => sql`${column} between ${-LAST_TIME} and ${LAST_TIME}`;
-  await run(executor, [
-    ...JSON_COLUMNS.map(([table, column]) => sql`delete from ${table} where not json_valid(${sql.identifier(column)})`),
-    // A conversation is more than these.
-    sql`update ${conversations} set metadata = '{}' where not json_valid(metadata)`,
-    sql`update ${conversations} set tags = '[]' where not json_valid(tags)`,
-    ...TABLES.flatMap((table) =>
-      Object.values(getTableColumns(table))
-        .filter(({ name }) => name.endsWith("_at"))
-        .map(({ name }) => sql`delete from ${table} where not ${isTime(sql.identifier(name).getSQL())}`),
-    ),
-  ]);
 }

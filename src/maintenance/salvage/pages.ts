@@ -37,13 +37,14 @@ export function openFilePages(path: string): Pages {
     const first = log?.page(1) ?? readAt(0, HEADER_BYTES);
     const hasHeader = first.length >= HEADER_BYTES && first.toString("latin1", 0, 16) === MAGIC;
     const ownSize = hasHeader ? pageSizeOf(first) : undefined;
-    const pageSize = log?.pageSize ?? ownSize ?? guessPageSize(size, readAt);
-    if (hasHeader && first.readUInt32BE(56) > 1) {
+    const pageSize = log?.pageSize ?? guessPageSize(size, readAt, ownSize);
+    // Any other number than those of the two encodings is damage.
+    if (hasHeader && [2, 3].includes(first.readUInt32BE(56))) {
       throw new StorageError("NOT_SUPPORTED", `${path} holds UTF-16 text, which Holdfast never writes`);
     }
     return {
       pageSize,
-      usableSize: pageSize - (hasHeader ? first[20]! : 0),
+      usableSize: pageSize - (hasHeader && reservesBytes(size, pageSize, first[20]!, readAt) ? first[20]! : 0),
       pageCount: Math.max(Math.ceil(size / pageSize), log?.pageCount ?? 0),
       hasHeader,
       read(number) {
@@ -97,16 +98,40 @@ function pageSizeOf(header: Buffer): number | undefined {
   return PAGE_SIZES.includes(size) ? size : undefined;
 }
 
-/** The size by which most of the sampled bytes are in pages of b-trees. */
-function guessPageSize(bytes: number, readAt: (at: number, bytes: number) => Buffer): number {
-  let best = { size: PAGE_SIZES[0]!, covered: 0 };
+/** The size by which most of the sampled bytes are in pages of b-trees; not `named` only where another fits far better. */
+function guessPageSize(
+  bytes: number,
+  readAt: (at: number, bytes: number) => Buffer,
+  named: number | undefined,
+): number {
+  const end = Math.min(bytes, SAMPLED_BYTES);
+  const covered = (size: number) => {
+    let sum = 0;
+    for (let at = size; at + size <= end; at += size) if (isTreePage(readAt(at, size))) sum += size;
+    return sum;
+  };
+  let best = { size: named ?? PAGE_SIZES[0]!, sum: named === undefined ? 0 : covered(named) * 2 };
   for (const size of PAGE_SIZES) {
-    const end = Math.min(bytes, SAMPLED_BYTES);
-    let covered = 0;
-    for (let at = size; at + size <= end; at += size) if (isTreePage(readAt(at, size))) covered += size;
-    if (covered > best.covered) best = { size, covered };
+    const sum = covered(size);
+    if (sum > best.sum) best = { size, sum };
   }
   return best.size;
+}
+
+/** False where cells begin in the bytes that the header calls reserved: then it is damaged. */
+function reservesBytes(
+  bytes: number,
+  pageSize: number,
+  reserved: number,
+  readAt: (at: number, bytes: number) => Buffer,
+): boolean {
+  if (reserved === 0) return false;
+  const end = Math.min(bytes, SAMPLED_BYTES);
+  for (let at = pageSize; at + pageSize <= end; at += pageSize) {
+    const page = readAt(at, pageSize);
+    if (isTreePage(page) && Math.max(...cellPlaces(page)) >= pageSize - reserved) return false;
+  }
+  return true;
 }
 
 /** By its header and by where its cells are: they fill a page from its end. */
@@ -116,7 +141,12 @@ function isTreePage(page: Buffer): boolean {
   const count = page.readUInt16BE(3);
   const first = type < 10 ? 12 : 8;
   if (count === 0 || first + count * 2 > page.length) return false;
-  const places = Array.from({ length: count }, (_, at) => page.readUInt16BE(first + at * 2));
+  const places = cellPlaces(page);
   const last = Math.max(...places);
   return Math.min(...places) >= first + count * 2 && last < page.length && last > page.length / 2;
+}
+
+function cellPlaces(page: Buffer): number[] {
+  const first = page[0]! < 10 ? 12 : 8;
+  return Array.from({ length: page.readUInt16BE(3) }, (_, at) => page.readUInt16BE(first + at * 2));
 }

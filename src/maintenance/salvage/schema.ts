@@ -1,11 +1,13 @@
 import type { Connection } from "../../client/connection.js";
 import { quoteText } from "../../client/quote.js";
+import { splitScript } from "../../client/sql.js";
+import type { SchemaObjectType } from "../../migrate/ddl.js";
 import { isFullText } from "../../migrate/full-text.js";
 import type { TreeRow, Trees, Value } from "./trees.js";
 
 /** A table, index, trigger or view of the damaged file. */
 export interface SchemaObject {
-  readonly type: string;
+  readonly type: SchemaObjectType;
   readonly name: string;
   readonly table: string;
   /** 0 of what has no pages. */
@@ -34,29 +36,72 @@ export function readSchema(trees: Trees): { readonly objects: SchemaObject[]; re
   const damaged = () => {
     isWhole = false;
   };
-  for (const row of trees.rows(1, damaged)) {
+  for (const row of trees.rows(1, "table", damaged)) {
     const object = toObject(row);
     if (object === undefined) damaged();
     else objects.push(object);
   }
   if (isWhole) return { objects, isWhole };
   for (const { number, rows } of trees.strayLeaves()) {
-    const found = rows.map(toObject);
-    if (found.some((object) => object === undefined)) continue;
+    const found = rows.map(toObject).filter((object) => object !== undefined);
+    if (found.length * 2 < rows.length) continue;
     trees.keep(number);
-    objects.push(...(found as SchemaObject[]));
+    objects.push(...found);
   }
   return { objects, isWhole };
+}
+
+/** A table, index or trigger that the migrations of Holdfast make. */
+export interface OwnObject {
+  readonly type: SchemaObjectType;
+  readonly table: string;
+  /** Of a table; in its newest version. */
+  readonly columns: readonly string[];
+}
+
+/**
+ * Repairs the names of objects, which stand in their rows twice, and leaves one of each: what made a table that seems to
+ * have another name would make one that is there already.
+ */
+export function settleNames(objects: readonly SchemaObject[], own: ReadonlyMap<string, OwnObject>): SchemaObject[] {
+  const settled = new Map<string, SchemaObject>();
+  for (const object of objects) {
+    const made = nameIn(object.sql);
+    const name = made === undefined || own.has(object.name) ? object.name : made;
+    const { type = object.type, table = object.type === "table" ? name : object.table } = own.get(name) ?? {};
+    const key = `${type === "trigger" ? "trigger" : ""} ${name.toLowerCase()}`;
+    if (!settled.has(key)) settled.set(key, { ...object, type, name, table });
+  }
+  return [...settled.values()];
+}
+
+const CREATE =
+  /^\s*CREATE\s+(?:(?:UNIQUE|VIRTUAL)\s+)?(?:TABLE|INDEX|VIEW|TRIGGER)\s+(?:IF\s+NOT\s+EXISTS\s+)?("(?:[^"]|"")*"|`(?:[^`]|``)*`|'(?:[^']|'')*'|\[[^\]]*\]|[^\s("'`[.]+)/i;
+
+/** The name of what a CREATE statement makes. */
+function nameIn(sql: string): string | undefined {
+  const name = CREATE.exec(sql)?.[1];
+  const quote = name?.[0];
+  if (name === undefined || quote === undefined || !"\"`'[".includes(quote)) return name;
+  return name.slice(1, -1).replaceAll(quote + quote, quote);
+}
+
+/** Runs what made a table, index, view or trigger, and nothing else that damage may have made of it. */
+export function make(connection: Connection, sql: string): void {
+  if (!/^\s*CREATE\s/i.test(sql) || splitScript(sql).length !== 1) throw new Error("what made it cannot be read");
+  connection.exec(sql);
 }
 
 function toObject({ values }: TreeRow): SchemaObject | undefined {
   if (values?.length !== 5) return undefined;
   const [type, name, table, root, sql] = values;
-  if (typeof type !== "string" || !TYPES.has(type) || typeof name !== "string" || typeof table !== "string") {
-    return undefined;
-  }
+  if (!isType(type) || typeof name !== "string" || typeof table !== "string") return undefined;
   if ((typeof root !== "bigint" && root !== null) || (typeof sql !== "string" && sql !== null)) return undefined;
   return { type, name, table, root: Number(root ?? 0n), sql: sql ?? "" };
+}
+
+function isType(type: Value | undefined): type is SchemaObjectType {
+  return typeof type === "string" && TYPES.has(type);
 }
 
 export function isWithoutRowId(sql: string): boolean {
@@ -80,23 +125,6 @@ export function columnsOf(connection: Connection, table: string): Column[] {
     isGenerated: Number(hidden) === 3,
     keyPlace: Number(place),
   }));
-}
-
-/** Whether a row may be one of a table with these columns; `rowIdAt` is the column that stands for the row id, or -1. */
-export function fits(values: readonly Value[], columns: readonly Column[], rowIdAt: number): boolean {
-  if (values.length !== columns.length) return false;
-  return values.every((value, at) => {
-    const { name, type, isRequired } = columns[at]!;
-    if (value === null) return at === rowIdAt || !isRequired;
-    if (at === rowIdAt) return false;
-    if (type.includes("INT")) return typeof value === "bigint";
-    // A content may be stored compressed.
-    if (type.includes("TEXT") && value instanceof Uint8Array) return name === "content";
-    if (type.includes("TEXT")) return typeof value === "string" || typeof value === "symbol";
-    if (type === "BLOB") return value instanceof Uint8Array;
-    if (type === "REAL") return typeof value === "number" || typeof value === "bigint";
-    return true;
-  });
 }
 
 /** Tables that a virtual one keeps for itself, and those of SQLite and libSQL: they are made again, not copied. */

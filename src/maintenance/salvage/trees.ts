@@ -10,6 +10,8 @@ export interface TreeRow {
   /** Of a table; 0 in an index. */
   readonly rowId: bigint;
   readonly values: Value[] | undefined;
+  /** Whether there was such a row for certain: its page is sound, or at least its own bytes are. Its values may be damaged. */
+  readonly isSure: boolean;
 }
 
 const INTERIOR_INDEX = 2;
@@ -19,6 +21,25 @@ const LEAF_TABLE = 13;
 /** No tree of SQLite is deeper: what goes on is a circle. */
 const MOST_LEVELS = 30;
 
+/** Between which keys those of a page are; undefined where there is no limit, or it cannot be read. */
+interface Range {
+  readonly from: readonly Value[] | undefined;
+  readonly to: readonly Value[] | undefined;
+}
+
+/** Whether a cell was there: for certain, if it can be read, or unknown. */
+type Sureness = "yes" | "if read" | "no";
+
+interface Layout {
+  readonly places: number[];
+  readonly isSure: (place: number) => Sureness;
+}
+
+/** Where something on a page begins and ends. */
+type Part = readonly [from: number, to: number];
+
+const WHOLE_RANGE: Range = { from: undefined, to: undefined };
+
 /**
  * Reads b-trees of a database page by page (https://www.sqlite.org/fileformat2.html#b_tree_pages), past any damage.
  *
@@ -26,6 +47,8 @@ const MOST_LEVELS = 30;
  */
 export class Trees {
   readonly #pages: Pages;
+  /** Pages that hold deleted rows only, as the list of free pages says. */
+  readonly #free = new Set<number>();
   /** Pages that belong to what has been read already. */
   readonly #seen = new Set<number>();
   /** Pages that hold the rest of a long record. */
@@ -36,8 +59,19 @@ export class Trees {
     this.#pages = pages;
   }
 
-  /** The rows below a page, in order; `onDamage` is told of each page of the tree that cannot be read. */
-  *rows(root: number, onDamage: () => void, level = 0): Generator<TreeRow> {
+  /**
+   * The rows of a table, or the entries of an index, in order; `onDamage` is told of each page that is not sound.
+   *
+   * A leaf most of whose keys are not between those that its parent names is one of another tree. `between` is undefined
+   * where the order of the keys is not known.
+   */
+  *rows(
+    root: number,
+    kind: "table" | "index",
+    onDamage: () => void,
+    { between }: { readonly between?: Range | undefined } = { between: WHOLE_RANGE },
+    level = 0,
+  ): Generator<TreeRow> {
     const page = this.#claim(root, level);
     if (page === undefined) {
       onDamage();
@@ -45,24 +79,36 @@ export class Trees {
     }
     const start = root === 1 ? HEADER_BYTES : 0;
     const type = page[start]!;
-    if (type === LEAF_TABLE || type === LEAF_INDEX) {
-      yield* this.#cells(page, start, onDamage);
+    const isTable = kind === "table";
+    if (type === (isTable ? LEAF_TABLE : LEAF_INDEX)) {
+      const rows = [...this.#cells(page, start, onDamage)];
+      const inside = between === undefined ? rows : rows.filter((row) => isIn(between, keyOf(row, kind)));
+      const isSure = inside.length * 2 >= rows.length;
+      if (!isSure) onDamage();
+      yield* isSure ? rows : rows.map((row) => ({ ...row, isSure }));
       return;
     }
-    if (type !== INTERIOR_TABLE && type !== INTERIOR_INDEX) {
+    if (type !== (isTable ? INTERIOR_TABLE : INTERIOR_INDEX)) {
       onDamage();
       return;
     }
-    for (const cell of this.#cellPlaces(page, start, 12, onDamage)) {
-      if (cell + 4 > page.length) {
-        onDamage();
-        continue;
-      }
-      yield* this.rows(page.readUInt32BE(cell), onDamage, level + 1);
+    const { places, isSure } = this.#layout(page, start, onDamage);
+    let { from } = between ?? WHOLE_RANGE;
+    for (const cell of places) {
+      const entry = isTable ? undefined : this.#indexCell(page, cell + 4, isSure(cell));
+      const to = entry === undefined ? [BigInt(varint(page, cell + 4).value)] : entry.values;
+      yield* this.rows(page.readUInt32BE(cell), kind, onDamage, { between: between && { from, to } }, level + 1);
       // In an index, the cells between two children are entries too.
-      if (type === INTERIOR_INDEX) yield this.#indexCell(page, cell + 4);
+      if (entry !== undefined) yield entry;
+      from = to;
     }
-    yield* this.rows(page.readUInt32BE(start + 8), onDamage, level + 1);
+    yield* this.rows(
+      page.readUInt32BE(start + 8),
+      kind,
+      onDamage,
+      { between: between && { from, to: between.to } },
+      level + 1,
+    );
   }
 
   /** Takes the free pages out of `strayLeaves`: what they hold has been deleted. */
@@ -71,11 +117,11 @@ export class Trees {
     const visited = new Set<number>();
     for (let trunk = first?.readUInt32BE(32) ?? 0; trunk > 0 && !visited.has(trunk); ) {
       visited.add(trunk);
-      this.#seen.add(trunk);
+      this.#free.add(trunk);
       const page = trunk <= this.#pages.pageCount ? this.#pages.read(trunk) : undefined;
       if (page === undefined) return;
       const count = Math.min(page.readUInt32BE(4), this.#pages.usableSize / 4 - 2);
-      for (let at = 0; at < count; at++) this.#seen.add(page.readUInt32BE(8 + at * 4));
+      for (let at = 0; at < count; at++) this.#free.add(page.readUInt32BE(8 + at * 4));
       trunk = page.readUInt32BE(0);
     }
   }
@@ -83,19 +129,13 @@ export class Trees {
   /** Leaves of tables that no tree has led to, each with its rows: their parents are lost. */
   *strayLeaves(): Generator<{ readonly number: number; readonly rows: readonly TreeRow[] }> {
     for (let number = 1; number <= this.#pages.pageCount; number++) {
-      if (this.#seen.has(number) || this.#chained.has(number)) continue;
+      if (this.#seen.has(number) || this.#free.has(number) || this.#chained.has(number)) continue;
       const page = this.#pages.read(number);
       if (page === undefined) continue;
       const start = number === 1 ? HEADER_BYTES : 0;
       if (page[start] !== LEAF_TABLE) continue;
-      let isWhole = true;
-      const rows = [
-        ...this.#cells(page, start, () => {
-          isWhole = false;
-        }),
-      ];
-      // Bytes of another kind of page may look like a leaf's at first.
-      if (isWhole && rows.length > 0) yield { number, rows };
+      const rows = [...this.#cells(page, start, () => undefined)];
+      if (rows.some(({ values }) => values !== undefined)) yield { number, rows };
     }
   }
 
@@ -112,37 +152,88 @@ export class Trees {
 
   *#cells(page: Buffer, start: number, onDamage: () => void): Generator<TreeRow> {
     const isTable = page[start] === LEAF_TABLE;
-    for (const cell of this.#cellPlaces(page, start, 8, onDamage)) {
-      yield isTable ? this.#tableCell(page, cell) : this.#indexCell(page, cell);
+    const { places, isSure } = this.#layout(page, start, onDamage);
+    for (const cell of places) {
+      yield isTable ? this.#tableCell(page, cell, isSure(cell)) : this.#indexCell(page, cell, isSure(cell));
     }
   }
 
-  #cellPlaces(page: Buffer, start: number, headerBytes: number, onDamage: () => void): number[] {
+  /**
+   * Where the cells of a page begin, and which of them were there for certain: all of a sound page, else those that can
+   * be read and overlap no other.
+   */
+  #layout(page: Buffer, start: number, onDamage: () => void): Layout {
+    const { usableSize: usable } = this.#pages;
+    const type = page[start]!;
     const count = page.readUInt16BE(start + 3);
-    const first = start + headerBytes;
+    const first = start + (type < LEAF_INDEX ? 12 : 8);
     const end = first + count * 2;
-    if (end > this.#pages.usableSize) {
+    if (end > usable) {
       onDamage();
-      return [];
+      return { places: [], isSure: () => "no" };
     }
-    const places = Array.from({ length: count }, (_, at) => page.readUInt16BE(first + at * 2));
-    const sound = places.filter((place) => place >= end && place < this.#pages.usableSize);
-    if (sound.length < places.length) onDamage();
-    return sound;
+    const all = Array.from({ length: count }, (_, at) => page.readUInt16BE(first + at * 2));
+    const places = all.filter((place) => place >= end && place + 4 <= usable);
+    const cells = places.map((place): Part => [place, place + this.#cellSize(page, type, place)]).sort(byPlace);
+    if (places.length === count && this.#isFilled(page, start, end, cells)) return { places, isSure: () => "yes" };
+    onDamage();
+    const apart = cells.filter(
+      ([from, to], at) => to <= (cells[at + 1]?.[0] ?? usable) && from >= (cells[at - 1]?.[1] ?? end),
+    );
+    const known = new Set(apart.map(([place]) => place));
+    return { places, isSure: (place) => (known.has(place) ? "if read" : "no") };
   }
 
-  #tableCell(page: Buffer, cell: number): TreeRow {
+  /** The same test as that of SQLite's integrity_check: no overlap, and no more bytes in between than are counted. */
+  #isFilled(page: Buffer, start: number, headerEnd: number, cells: readonly Part[]): boolean {
+    const { usableSize: usable } = this.#pages;
+    const parts = [...cells];
+    for (let free = page.readUInt16BE(start + 1); free > 0; free = page.readUInt16BE(free)) {
+      if (free + 4 > usable || parts.length > usable) return false;
+      parts.push([free, free + page.readUInt16BE(free + 2)]);
+    }
+    let at = page.readUInt16BE(start + 5) || 65_536;
+    if (at < headerEnd) return false;
+    let fragments = 0;
+    for (const [from, to] of parts.sort(byPlace)) {
+      if (from < at) return false;
+      fragments += from - at;
+      at = to;
+    }
+    return at <= usable && fragments + usable - at === page[start + 7];
+  }
+
+  #cellSize(page: Buffer, type: number, place: number): number {
+    const at = type < LEAF_INDEX ? place + 4 : place;
+    const first = varint(page, at);
+    if (type === INTERIOR_TABLE) return Math.max(first.end - place, 4);
+    const end = type === LEAF_TABLE ? varint(page, first.end).end : first.end;
+    const size = Number(first.value);
+    const { local, isLong } = this.#localBytes(size, type === LEAF_TABLE);
+    return Math.max(end + local + (isLong ? 4 : 0) - place, 4);
+  }
+
+  /** How many bytes of a record are on its own page. */
+  #localBytes(size: number, isTable: boolean): { readonly local: number; readonly isLong: boolean } {
+    const { usableSize: usable } = this.#pages;
+    const most = isTable ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23;
+    if (size <= most) return { local: size, isLong: false };
+    const least = Math.floor(((usable - 12) * 32) / 255) - 23;
+    const surplus = least + ((size - least) % (usable - 4));
+    return { local: surplus <= most ? surplus : least, isLong: true };
+  }
+
+  #tableCell(page: Buffer, cell: number, sure: Sureness): TreeRow {
     const size = varint(page, cell);
     const rowId = varint(page, size.end);
-    return {
-      rowId: BigInt.asIntN(64, BigInt(rowId.value)),
-      values: this.#record(page, rowId.end, Number(size.value), true),
-    };
+    const values = this.#record(page, rowId.end, Number(size.value), true);
+    return { rowId: BigInt.asIntN(64, BigInt(rowId.value)), values, isSure: isCertain(sure, values) };
   }
 
-  #indexCell(page: Buffer, cell: number): TreeRow {
+  #indexCell(page: Buffer, cell: number, sure: Sureness): TreeRow {
     const size = varint(page, cell);
-    return { rowId: 0n, values: this.#record(page, size.end, Number(size.value), false) };
+    const values = this.#record(page, size.end, Number(size.value), false);
+    return { rowId: 0n, values, isSure: isCertain(sure, values) };
   }
 
   #record(page: Buffer, at: number, size: number, isTable: boolean): Value[] | undefined {
@@ -154,11 +245,8 @@ export class Trees {
   #payload(page: Buffer, at: number, size: number, isTable: boolean): Buffer | undefined {
     const { usableSize: usable, pageCount } = this.#pages;
     if (size <= 0 || size > usable * pageCount) return undefined;
-    const most = isTable ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23;
-    if (size <= most) return at + size <= usable ? page.subarray(at, at + size) : undefined;
-    const least = Math.floor(((usable - 12) * 32) / 255) - 23;
-    const surplus = least + ((size - least) % (usable - 4));
-    const local = surplus <= most ? surplus : least;
+    const { local, isLong } = this.#localBytes(size, isTable);
+    if (!isLong) return at + size <= usable ? page.subarray(at, at + size) : undefined;
     if (at + local + 4 > usable) return undefined;
     const parts = [page.subarray(at, at + local)];
     const chain: number[] = [];
@@ -208,6 +296,46 @@ export class Trees {
       return BAD_TEXT;
     }
   }
+}
+
+function byPlace([a]: Part, [b]: Part): number {
+  return a - b;
+}
+
+function isCertain(sure: Sureness, values: unknown): boolean {
+  return sure === "yes" || (sure === "if read" && values !== undefined);
+}
+
+function keyOf({ rowId, values }: TreeRow, kind: "table" | "index"): readonly Value[] | undefined {
+  return kind === "table" ? [rowId] : values;
+}
+
+function isIn({ from, to }: Range, key: readonly Value[] | undefined): boolean {
+  if (key === undefined) return false;
+  return (from === undefined || compare(from, key) <= 0) && (to === undefined || compare(key, to) <= 0);
+}
+
+/** By SQLite's order of values: null, numbers, texts, blobs. */
+function compare(a: readonly Value[], b: readonly Value[]): number {
+  for (const [at, left] of a.entries()) {
+    const right = b[at];
+    if (right === undefined || left === right) continue;
+    const [x, y] = [rank(left), rank(right)];
+    if (x !== y) return x - y;
+    if (left instanceof Uint8Array && right instanceof Uint8Array) {
+      const order = Buffer.compare(left, right);
+      if (order !== 0) return order;
+    } else if (typeof left !== "symbol" && typeof right !== "symbol") {
+      return left! < right! ? -1 : 1;
+    }
+  }
+  return 0;
+}
+
+function rank(value: Value): number {
+  if (value === null) return 0;
+  if (typeof value === "bigint" || typeof value === "number") return 1;
+  return value instanceof Uint8Array ? 3 : 2;
 }
 
 function sizeOfType(type: number): number | undefined {
