@@ -30,7 +30,7 @@ export interface SalvagedTable {
   /** Rows of the new file. */
   readonly saved: number;
   /** So many rows of the old one at least are not in the new one. */
-  readonly lostAtLeast: number;
+  readonly lost: number;
   /** So many at most; null where damage has hit all that tells. */
   readonly lostAtMost: number | null;
 }
@@ -212,12 +212,12 @@ function countTables({ tables }: CopyResult): SalvagedTable[] {
     target.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     return tables.map(({ name, least, most }) => {
       const saved = Number(target.query(`SELECT count(*) FROM ${quoteName(name)}`)[0]![0]);
-      const lostAtLeast = Math.max(0, least - saved);
+      const lost = Math.max(0, least - saved);
       return {
         table: name,
         saved,
-        lostAtLeast,
-        lostAtMost: most === null ? null : Math.max(lostAtLeast, most - saved),
+        lost,
+        lostAtMost: most === null ? null : Math.max(lost, most - saved),
       };
     });
   });

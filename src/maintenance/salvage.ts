@@ -31,7 +31,7 @@ export interface SalvagedArea {
   /** Records in the new file. */
   readonly saved: number;
   /** So many records at least are lost: the damaged file shows that it had them. */
-  readonly lostAtLeast: number;
+  readonly lost: number;
   /**
    * So many at most: 0 means that nothing is lost. Where damage has hit the table and its indexes, every row id that was
    * ever given counts, those of records that were removed for good among them; null where not even these are known.
@@ -149,7 +149,7 @@ function toAreas(tables: readonly SalvagedTable[]): SalvagedArea[] {
     return {
       area,
       saved: sum(({ saved }) => saved),
-      lostAtLeast: sum(({ lostAtLeast }) => lostAtLeast),
+      lost: sum(({ lost }) => lost),
       lostAtMost: own.some(({ lostAtMost }) => lostAtMost === null) ? null : sum(({ lostAtMost }) => lostAtMost ?? 0),
     };
   });

@@ -92,7 +92,7 @@ function zero(bytes: Buffer, page: number): undefined {
 }
 
 const hashOf = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
-const countsOf = ({ areas }: SalvageResult, what: "saved" | "lostAtLeast" | "lostAtMost") =>
+const countsOf = ({ areas }: SalvageResult, what: "saved" | "lost" | "lostAtMost") =>
   Object.fromEntries(areas.map((area) => [area.area, area[what]]));
 
 /** What every salvage has to keep: the source, a sound result, and no record that is not what was stored. */
@@ -216,10 +216,10 @@ describe("salvage", () => {
     });
     const { areas } = await salvaged(db);
     for (const name of ["memories", "conversations"] as const) {
-      const { saved, lostAtLeast, lostAtMost } = areas.find(({ area }) => area === name)!;
-      expect(lostAtLeast).toBeGreaterThan(0);
-      expect(saved + lostAtLeast).toBe(TOTALS[name]);
-      expect(lostAtMost).toBe(lostAtLeast);
+      const { saved, lost, lostAtMost } = areas.find(({ area }) => area === name)!;
+      expect(lost).toBeGreaterThan(0);
+      expect(saved + lost).toBe(TOTALS[name]);
+      expect(lostAtMost).toBe(lost);
     }
   });
 
@@ -249,7 +249,7 @@ describe("salvage", () => {
     expect((await storage.conversations.messages("c4", { limit: 100 })).items).toHaveLength(30);
     expect(result.tables.find(({ table }) => table === "messages")).toMatchObject({
       saved: 301,
-      lostAtLeast: 0,
+      lost: 0,
       lostAtMost: 0,
     });
   });
@@ -266,7 +266,7 @@ describe("salvage", () => {
     expect(result.areas.find(({ area }) => area === "stories")).toMatchObject({ saved: 20, lostAtMost: 0 });
     expect(result.tables.find(({ table }) => table === "story_revisions")).toMatchObject({
       saved: 39,
-      lostAtLeast: 1,
+      lost: 1,
       lostAtMost: 1,
     });
     await using storage = await openStorage(result.path);
@@ -290,7 +290,7 @@ describe("salvage", () => {
       return undefined;
     });
     const { areas } = await salvaged(db);
-    expect(areas[0]).toEqual({ area: "memories", saved: 299, lostAtLeast: 1, lostAtMost: 1 });
+    expect(areas[0]).toEqual({ area: "memories", saved: 299, lost: 1, lostAtMost: 1 });
   });
 
   test("leaves out a record that is not what was stored", async () => {
@@ -301,7 +301,7 @@ describe("salvage", () => {
       return undefined;
     });
     const { areas } = await salvaged(db);
-    expect(areas[0]).toEqual({ area: "memories", saved: 299, lostAtLeast: 1, lostAtMost: 1 });
+    expect(areas[0]).toEqual({ area: "memories", saved: 299, lost: 1, lostAtMost: 1 });
   });
 
   test("of a file whose end is torn off saves what is before", async () => {
@@ -309,10 +309,10 @@ describe("salvage", () => {
     await filled(db);
     damage(db.path, (bytes) => bytes.subarray(0, Math.floor(bytes.length / 2) + 100));
     const { areas } = await salvaged(db);
-    const { saved, lostAtLeast, lostAtMost } = areas[0]!;
+    const { saved, lost, lostAtMost } = areas[0]!;
     expect(saved).toBeGreaterThan(50);
-    expect(lostAtLeast).toBeGreaterThan(0);
-    expect(saved + lostAtLeast).toBeLessThanOrEqual(300);
+    expect(lost).toBeGreaterThan(0);
+    expect(saved + lost).toBeLessThanOrEqual(300);
     expect(saved + (lostAtMost ?? 300)).toBeGreaterThanOrEqual(300);
   });
 
@@ -392,7 +392,7 @@ describe("salvage", () => {
     expect(result.tables.find(({ table }) => table === "notes")).toEqual({
       table: "notes",
       saved: 200,
-      lostAtLeast: 0,
+      lost: 0,
       lostAtMost: 0,
     });
     expect(result.notSaved.map(({ name }) => name)).toEqual(["places"]);
@@ -440,10 +440,10 @@ describe("salvage", () => {
       for (const damaged of kinds) bytes = damaged(bytes, random, pages);
       writeFileSync(db.path, bytes);
       const { areas } = await salvaged(db, { isTransferred: false });
-      for (const { area, saved, lostAtLeast, lostAtMost } of areas.filter(({ area }) => area !== "conversations")) {
-        const lost = TOTALS[area] - saved;
-        expect(lostAtLeast, area).toBeLessThanOrEqual(lost);
-        expect(lostAtMost ?? Number.POSITIVE_INFINITY, area).toBeGreaterThanOrEqual(lost);
+      for (const { area, saved, lost, lostAtMost } of areas.filter(({ area }) => area !== "conversations")) {
+        const gone = TOTALS[area] - saved;
+        expect(lost, area).toBeLessThanOrEqual(gone);
+        expect(lostAtMost ?? Number.POSITIVE_INFINITY, area).toBeGreaterThanOrEqual(gone);
       }
       rmSync(join(db.dir, "out"), { recursive: true });
     }

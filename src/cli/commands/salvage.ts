@@ -30,8 +30,8 @@ function counts({ saved, ...lost }: Omit<SalvagedArea, "area">): string[] {
   return [`${saved} saved`, `${lostText(lost)} lost`];
 }
 
-function lostText({ lostAtLeast, lostAtMost }: Pick<SalvagedArea, "lostAtLeast" | "lostAtMost">): string {
-  if (lostAtMost === lostAtLeast) return String(lostAtLeast);
-  if (lostAtMost !== null) return `${lostAtLeast} to ${lostAtMost}`;
-  return lostAtLeast === 0 ? "unknown number" : `at least ${lostAtLeast}`;
+function lostText({ lost, lostAtMost }: Pick<SalvagedArea, "lost" | "lostAtMost">): string {
+  if (lostAtMost === lost) return String(lost);
+  if (lostAtMost !== null) return `${lost} to ${lostAtMost}`;
+  return lost === 0 ? "unknown number" : `at least ${lost}`;
 }
