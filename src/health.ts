@@ -146,9 +146,12 @@ export async function readHealth(
   await attempt(async () => {
     const count = async (tables: typeof TABLES) => {
       const counts = tables.map((table) => toStatement(sql`select count(*) from ${table}`));
-      for (const [index, result] of (counts.length === 0 ? [] : await client.batch(counts, "read")).entries()) {
+      const [lost, ...results] = await client.batch([LOST_HELPERS, ...counts], "read");
+      for (const [index, result] of results.entries()) {
         health.tables.push({ table: getTableName(tables[index]!), rows: Number(scalar(result)) });
       }
+      const names = lost!.rows.map((row) => String(row[0]));
+      if (names.length > 0) throw new Error(`The table ${names.join(" and ")} is gone, so writes fail: run reindex`);
     };
     try {
       await count(TABLES);
@@ -165,11 +168,6 @@ export async function readHealth(
     const [, stale] = await client.batch([`select ${looks.join(", ")}`, `select ${stales.join(", ")}`], "read");
     const names = FTS_TABLES.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ index }) => index);
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
-  });
-  await attempt(async () => {
-    const { rows } = await client.execute(LOST_HELPERS);
-    const names = rows.map((row) => String(row[0]));
-    if (names.length > 0) throw new Error(`The table ${names.join(" and ")} is gone, so that writes fail: run reindex`);
   });
   // Last, so that it is the failure that is told.
   if (client instanceof LocalClient) await attempt(async () => client.assertInPlace());

@@ -265,6 +265,7 @@ const BY_ERRNO: Readonly<Record<string, StorageErrorCode>> = {
   EROFS: "CANNOT_OPEN",
   EISDIR: "CANNOT_OPEN",
   ENOTDIR: "CANNOT_OPEN",
+  ELOOP: "CANNOT_OPEN",
   ENAMETOOLONG: "CANNOT_OPEN",
   // What link(2) says on file systems that have none, such as FAT.
   EPERM: "NOT_SUPPORTED",
