@@ -8,6 +8,7 @@ import { acquireLock, FileLock, releaseLock } from "holdfast/memvid";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { seededRandom } from "../support/random.js";
+import { times } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
 /** A process id that is nobody's: Linux gives none above 2^22. */
@@ -358,7 +359,9 @@ describe("an abandoned lock", () => {
   });
 });
 
-test("four processes pass 500 critical sections each, one at a time, though holders and contenders are killed", async () => {
+const SECTIONS = times(250, 500);
+
+test(`four processes pass ${SECTIONS} critical sections each, one at a time, though holders and contenders are killed`, async () => {
   await using db = await tempDatabase();
   const random = seededRandom("file lock of four processes");
   writeFileSync(join(db.dir, "counter"), "0");
@@ -367,7 +370,7 @@ test("four processes pass 500 critical sections each, one at a time, though hold
   let kills = 0;
 
   async function work(worker: number): Promise<void> {
-    for (let life = 0, left = 500; left > 0; life++) {
+    for (let life = 0, left = SECTIONS; left > 0; life++) {
       // Six lives that end by force: every other one inside of a section, the rest wherever it happens to be.
       const isDoomed = life < 6;
       const dieAt = isDoomed && life % 2 === 0 ? random.below(60) : -1;
@@ -393,12 +396,12 @@ test("four processes pass 500 critical sections each, one at a time, though hold
   await Promise.all([0, 1, 2, 3].map(work));
 
   expect(violations).toEqual([]);
-  expect(values).toHaveLength(2000);
-  expect(new Set(values).size).toBe(2000);
+  expect(values).toHaveLength(4 * SECTIONS);
+  expect(new Set(values).size).toBe(4 * SECTIONS);
   const counter = Number(readFileSync(join(db.dir, "counter"), "utf8"));
   // Who was killed may have counted without telling.
-  expect(counter).toBeGreaterThanOrEqual(2000);
-  expect(counter).toBeLessThanOrEqual(2000 + kills);
+  expect(counter).toBeGreaterThanOrEqual(4 * SECTIONS);
+  expect(counter).toBeLessThanOrEqual(4 * SECTIONS + kills);
   expect(kills).toBeGreaterThan(12);
   const lock = new FileLock(join(db.dir, "counter"));
   expect(await lock.acquire(0)).toBe(true);

@@ -3,9 +3,10 @@ import { startChild } from "../support/child.js";
 import { column, openTestClient } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";
+import { times } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
-const KILLS = 50;
+const KILLS = times(20, 50);
 
 test(`${KILLS} kills of a writing process lose nothing acknowledged and leave nothing partial`, async () => {
   const random = seededRandom("crash");

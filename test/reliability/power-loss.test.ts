@@ -7,7 +7,7 @@ import { Disk, MARKS, readTrace } from "../support/power-loss.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";
 import { compileShim } from "../support/shim.js";
-import { rounds, SOAK_TIMEOUT_MS, soakMinutes } from "../support/soak.js";
+import { rounds, SOAK_TIMEOUT_MS, soakMinutes, times } from "../support/soak.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
 
 // A recorded run is replayed up to a moment, without what had not been synced by then: dropped, reordered, torn. Another
@@ -16,7 +16,7 @@ import { type TempDatabase, tempDatabase } from "../support/temp.js";
 const shim = compileShim();
 afterAll(() => shim?.[Symbol.dispose]());
 
-const STATES = soakMinutes === undefined ? 60 : 300;
+const STATES = times(30, 300);
 
 interface State {
   readonly number: number;

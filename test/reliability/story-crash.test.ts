@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { runChild, startChild } from "../support/child.js";
 import { seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";
+import { times } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
 interface StoryState {
@@ -19,7 +20,7 @@ interface Attempt {
   readonly next: StoryState | null;
 }
 
-const KILLS = 100;
+const KILLS = times(40, 100);
 const IDS = ["a", "B", "../c", "d e", "é", "x".repeat(300)];
 
 test(`a process that saves, deletes and tags is killed ${KILLS} times: what it acknowledged is there, and each story whole`, async () => {

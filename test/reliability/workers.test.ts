@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { runChild } from "../support/child.js";
 import { report } from "../support/reliability-table.js";
-import { SOAK_TIMEOUT_MS, soakMinutes } from "../support/soak.js";
+import { SOAK_TIMEOUT_MS, times } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
 test(
   "a worker that has awaited close() may exit or be terminated: the process lives on and nothing is lost",
   async () => {
     await using db = await tempDatabase();
-    const rounds = soakMinutes === undefined ? 30 : 200;
+    const rounds = times(15, 200);
     interface Done {
       readonly rounds: number;
       readonly stored: number;

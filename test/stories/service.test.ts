@@ -547,29 +547,29 @@ describe.each(BUILT_IN)("history on %s", (kind) => {
     expect(await service.loadStory("large", { skipCache: true })).toEqual(story);
   });
 
-  test("ten thousand stories are listed by tag and page, newest first", async () => {
+  test("two thousand stories are listed by tag and page, newest first", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
-    const ids = Array.from({ length: 10_000 }, (_, n) => `story-${n}`);
+    const ids = Array.from({ length: 2_000 }, (_, n) => `story-${n}`);
     const { saved } = await service.batchSave(Object.fromEntries(ids.map((id, n) => [id, { n }])));
-    expect(saved).toBe(10_000);
-    for (const n of [5, 4_000, 9_000]) await service.updateMetadata(`story-${n}`, { tags: ["chosen", `t${n}`] });
+    expect(saved).toBe(2_000);
+    for (const n of [5, 800, 1_800]) await service.updateMetadata(`story-${n}`, { tags: ["chosen", `t${n}`] });
     expect((await service.listStories({ tags: ["chosen"] })).map(({ id }) => id)).toEqual([
-      "story-9000",
-      "story-4000",
+      "story-1800",
+      "story-800",
       "story-5",
     ]);
     expect((await service.listStories({ tags: ["chosen", "none"], limit: 1, offset: 1 })).map(({ id }) => id)).toEqual([
-      "story-4000",
+      "story-800",
     ]);
     const seen = new Set<string>();
-    for (let offset = 0; offset < 10_000; offset += 2_500) {
-      for (const { id } of await service.listStories({ limit: 2_500, offset })) seen.add(id);
+    for (let offset = 0; offset < 2_000; offset += 500) {
+      for (const { id } of await service.listStories({ limit: 500, offset })) seen.add(id);
     }
-    expect(seen.size).toBe(10_000);
+    expect(seen.size).toBe(2_000);
     expect((await service.listStories({ offset: 3, limit: 2 })).map(({ id }) => id)).toEqual([
-      "story-9999",
-      "story-9998",
+      "story-1999",
+      "story-1998",
     ]);
   });
 });

@@ -5,6 +5,9 @@
 export const soakMinutes =
   process.env.HOLDFAST_SOAK_MINUTES === undefined ? undefined : Number(process.env.HOLDFAST_SOAK_MINUTES);
 
+/** How often a test does something: `short` times in `npm test`, and `long` in a soak. */
+export const times = (short: number, long: number): number => (soakMinutes === undefined ? short : long);
+
 /** What a test needs at most on a slow machine; a soak, its time and that of a last round. */
 export const SOAK_TIMEOUT_MS = soakMinutes === undefined ? 600_000 : (soakMinutes + 15) * 60_000;
 
