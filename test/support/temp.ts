@@ -18,7 +18,8 @@ export async function tempDatabase(name = "test.db"): Promise<TempDatabase> {
     path,
     url: `file:${path}`,
     async [Symbol.asyncDispose]() {
-      rmSync(dir, { recursive: true, force: true });
+      // Processes that a test has killed may have others that write for a moment longer.
+      rmSync(dir, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 });
     },
   };
 }
