@@ -11,8 +11,8 @@ import type { ReadOnly } from "./read-only.js";
  */
 export async function readWithoutTrace<T>(path: string, read: (readOnly: ReadOnly) => Promise<T>): Promise<T> {
   const readOnly = leastIntrusive(path);
-  if (readOnly === true || readOnly === "keepsShm") return read(readOnly);
-  const files = readOnly === "privateLog" ? [path, `${path}-wal`] : [path];
+  if (readOnly === true) return read(true);
+  const files = { keepsShm: [], privateLog: [path, `${path}-wal`], immutable: [path] }[readOnly];
   const before = files.map(stateOf);
   let outcome: { readonly value: T } | { readonly error: unknown };
   try {
@@ -20,10 +20,11 @@ export async function readWithoutTrace<T>(path: string, read: (readOnly: ReadOnl
   } catch (error) {
     outcome = { error };
   }
-  const hasChanged = files.some((file, index) => stateOf(file) !== before[index]);
-  if (hasChanged) return read(withLocks(path));
-  if ("error" in outcome) throw outcome.error;
-  return outcome.value;
+  if (files.some((file, index) => stateOf(file) !== before[index])) return read(withLocks(path));
+  if ("value" in outcome) return outcome.value;
+  // The last process that had the file open closes it, and removes the -shm, before this one opens it.
+  if (readOnly === "keepsShm" && leastIntrusive(path) !== readOnly) return readWithoutTrace(path, read);
+  throw outcome.error;
 }
 
 function leastIntrusive(path: string): ReadOnly {

@@ -85,9 +85,13 @@ export async function checkPath(path: string, target: CheckTarget, options: Chec
     return toResult([findMetadata(path).length === 0 ? unreadable : forReplica(path, unreadable)]);
   }
   const { migrations, encryptionKey } = target;
-  const findings = await readWithoutTrace(path, (readOnly) =>
-    findAll({ path, readOnly, deep, migrations }, { encryptionKey, signal }, onProgress),
-  );
+  const look = () =>
+    readWithoutTrace(path, (readOnly) =>
+      findAll({ path, readOnly, deep, migrations }, { encryptionKey, signal }, onProgress),
+    );
+  let findings = await look();
+  // Its last user may close the file, and remove the -shm, between the choice of how to read it and the reading.
+  if (findings.some(({ code }) => code === "CANNOT_OPEN")) findings = await look();
   const all = [...findings, ...describeLog(path)];
   return toResult(findMetadata(path).length === 0 ? all : all.map((finding) => forReplica(path, finding)));
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** A folder of its own for one test, with the path and URL of a database in it that does not exist yet. */
 export interface TempDatabase extends AsyncDisposable {
@@ -18,8 +19,19 @@ export async function tempDatabase(name = "test.db"): Promise<TempDatabase> {
     path,
     url: `file:${path}`,
     async [Symbol.asyncDispose]() {
-      // Processes that a test has killed may have others that write for a moment longer.
-      rmSync(dir, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 });
+      await removeFolder(dir);
     },
   };
+}
+
+/** Processes that a test has killed may have others that write for a moment longer. */
+async function removeFolder(dir: string): Promise<void> {
+  for (let left = 50; ; left--) {
+    try {
+      return rmSync(dir, { recursive: true, force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY" || left === 0) throw error;
+      await sleep(20);
+    }
+  }
 }
