@@ -328,7 +328,7 @@ export class Storage implements Repositories {
    * Removes records for good until `policy` is kept by every project and area: deleted ones first, then those changed
    * longest ago. Only whole records go. Writers get their turn in between, and the space goes back to the file system.
    *
-   * A record that is changed meanwhile stays. A failure or an abort half-way rejects with `PruneError`, whose `removed`
+   * A record that is changed during the call stays. A failure or an abort half-way rejects with `PruneError`, whose `removed`
    * says what is gone; before the first step an abort rejects with the signal's reason. Rejects with TypeError or
    * RangeError before anything is removed, also where no limit is given.
    *

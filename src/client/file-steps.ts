@@ -16,7 +16,7 @@ let count = randomInt(2 ** 40);
 
 /** Where this process's id and start mean something: a host, a run of its kernel, a namespace of process ids. */
 const PLACE = createHash("sha256").update(`${THIS_PROCESS.host} ${THIS_PROCESS.machine}`).digest("hex").slice(0, 10);
-/** The end of a half-made file's name: who makes it, and what SQLite keeps beside it. The start is unknown on some systems. */
+/** The end of a half-made file's name: the process that makes it, and the files that SQLite keeps next to it. The start is unknown on some systems. */
 const PARTIAL = /^\..+-(\d+)-(\d+)-([0-9a-f]{10})-\d+\.partial(\.source)?(-journal|-wal|-shm)?$/;
 /** The same of an earlier version, without the process's start. */
 const OLD_PARTIAL = /^\..+-\d+-\d+-\d+\.partial(\.source)?(-journal|-wal|-shm)?$/;

@@ -12,7 +12,7 @@ import type { StatementInput } from "./bound-statement.js";
 
 /**
  * A client that has to wait for others before it is open: its first call opens it, and the next one tries again where
- * that failed. Whoever has it cannot tell it from the one behind it.
+ * that failed. It behaves like the client that it opens.
  */
 export class LateClient implements Client {
   readonly protocol = "file";

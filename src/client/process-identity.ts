@@ -48,7 +48,7 @@ function readProcess(pid: number | "self"): { state: string; start: string } | u
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return fields.length < 20 ? undefined : { state: fields[0]!, start: fields[19]! };
   } catch {
-    // No /proc, or the process ended meanwhile: nothing more is known than what kill said.
+    // No /proc, or the process has just ended: nothing more is known than what kill said.
     return undefined;
   }
 }

@@ -267,7 +267,7 @@ export class Transaction implements LibsqlTransaction {
       const result = await this.#offThread(
         this.#connection.executeOffThread(statement, args, this.#pool.options.intMode),
       );
-      // It may have been closed meanwhile, and is then rolled back.
+      // It may have been closed during the statement, and is then rolled back.
       this.#assertActive();
       this.#follow(statement);
       return result;

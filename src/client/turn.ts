@@ -15,7 +15,7 @@ export class Turn {
     }
   }
 
-  /** Takes the place: at once where it is free, or once what is answered resolves. Whoever takes it passes it on. */
+  /** Takes the place: at once where it is free, or once what is answered resolves. The caller passes it on. */
   take(): Promise<void> | undefined {
     if (!this.#isTaken) {
       this.#isTaken = true;

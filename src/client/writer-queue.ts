@@ -293,7 +293,7 @@ export class WriterQueue {
     this.#commitGroup(connection);
   }
 
-  /** One statement in a transaction of its own, on another thread. */
+  /** One statement in its own transaction, on another thread. */
   async #runLong(connection: Connection, statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
     await this.lock(connection);
     const result = await connection.executeOffThread(statement, args, this.#options.intMode);

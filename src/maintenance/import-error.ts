@@ -16,7 +16,7 @@ export class ImportError extends StorageError {
     const [first] = lines as [InvalidLine, ...InvalidLine[]];
     const shown = lines.slice(0, 3).map(({ line, message }) => `line ${line}: ${message}`);
     const more = lines.length > 3 ? `; and ${lines.length - 3} more` : "";
-    super("INVALID_IMPORT", `Nothing was imported. ${shown.join("; ")}${more}. Mend the text, or export again`, {
+    super("INVALID_IMPORT", `Nothing was imported. ${shown.join("; ")}${more}. Fix the text, or export again`, {
       line: first.line,
     });
     this.lines = lines;

@@ -84,7 +84,7 @@ interface Candidate {
  * Removes records for good until the policy is kept: deleted ones first, then those that were changed longest ago.
  *
  * Works in short transactions, so that other writers get their turn within some 50 ms, and gives the space back to the
- * file system likewise. A record that is changed meanwhile stays. A failure or an abort leaves what is removed removed:
+ * file system likewise. A record that is changed during the call stays. A failure or an abort leaves what is removed removed:
  * then it rejects with PruneError, which says what that is.
  * Throws TypeError or RangeError before anything is removed, also where no limit is given.
  */
