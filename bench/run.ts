@@ -14,12 +14,14 @@ import * as backup from "./trials/backup.js";
 import * as conversations from "./trials/conversations.js";
 import * as graph from "./trials/graph.js";
 import * as list from "./trials/list.js";
+import * as longText from "./trials/long-text.js";
 import * as memvid from "./trials/memvid.js";
 import * as open from "./trials/open.js";
 import * as pointRead from "./trials/point-read.js";
 import * as remote from "./trials/remote.js";
 import * as search from "./trials/search.js";
 import * as stall from "./trials/stall.js";
+import * as startUp from "./trials/start-up.js";
 import * as stories from "./trials/stories.js";
 import * as writes from "./trials/writes.js";
 
@@ -29,6 +31,8 @@ const TRIALS: Record<string, Trial> = {
   ...writes,
   ...open,
   ...stall,
+  ...startUp,
+  ...longText,
   ...search,
   ...backup,
   ...memvid,

@@ -19,8 +19,8 @@ export function templates(): Templates | undefined {
 }
 
 /**
- * For vitest's `globalSetup`: makes the templates once a run, since migrating a new database takes six times as long as
- * opening one, and nearly every test has a new one. The function returned removes them.
+ * For vitest's `globalSetup`: makes the templates once a run, since migrating a new database takes much
+ * longer than opening one (bench: openStorages), and nearly every test has a new one. The function returned removes them.
  */
 export default async function setup(): Promise<() => void> {
   const known = process.env[VARIABLE];

@@ -22,7 +22,7 @@ import { acquireTimeout, Turns } from "./turns.js";
 import { WriteGroup } from "./write-group.js";
 
 export interface RemoteClientOptions {
-  /** The HTTP client of @libsql/client, which takes as long to load as Node takes to start. */
+  /** The HTTP client of @libsql/client. It loads slowly (bench: startUp), so only a server or replica loads it. */
   readonly createStockClient: (config: Config) => Client;
   readonly config: SettledClientConfig;
   readonly requestTimeoutMs: number;

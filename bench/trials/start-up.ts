@@ -1,0 +1,26 @@
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { millis, type Trial } from "../trial.js";
+
+const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+
+/** A whole process that imports `name` and ends. */
+const importing = (name: string) => () =>
+  millis(async () => {
+    const code = name === "" ? "" : `await import(${JSON.stringify(name)});`;
+    execFileSync(process.execPath, ["--input-type=module", "-e", code], { cwd: REPOSITORY });
+  });
+
+/** The build is measured: run `npm run build` first. */
+export const startUp: Trial = {
+  title: "a process that imports the package, what it is built on, and what it loads only when used",
+  unit: "ms",
+  contenders: {
+    holdfast: importing("holdfast"),
+    "holdfast/client": importing("holdfast/client"),
+    "drizzle-orm/libsql": importing("drizzle-orm/libsql"),
+    "@libsql/client/http": importing("@libsql/client/http"),
+    zod: importing("zod"),
+    nothing: importing(""),
+  },
+};
