@@ -69,7 +69,10 @@ export const exportCommand: CliCommand = {
 async function assertFree(path: string): Promise<void> {
   if (existsSync(path)) throw taken(path);
   if (!existsSync(dirname(path))) {
-    throw new StorageError("CANNOT_OPEN", `Cannot write ${path}: the folder ${dirname(path)} does not exist. Create it first`);
+    throw new StorageError(
+      "CANNOT_OPEN",
+      `Cannot write ${path}: the folder ${dirname(path)} does not exist. Create it first`,
+    );
   }
   await removeStale(dirname(path));
 }
