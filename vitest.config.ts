@@ -1,25 +1,37 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+const { exports } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+
+/** The package by its own name, from source; child processes get the built one. */
+const SOURCES = Object.entries(exports as Record<string, { readonly default?: string }>)
+  .filter(([, target]) => target.default !== undefined)
+  .map(([entry, target]) => {
+    const path = target.default!.replace("./dist/", "./src/").replace(/\.js$/, ".ts");
+    return {
+      find: new RegExp(`^holdfast${entry.slice(1)}$`),
+      replacement: fileURLToPath(new URL(path, import.meta.url)),
+    };
+  });
 
 /** Runs on every target; the support helper `tempStorage` opens the one that the project names. */
 const ON_EVERY_TARGET = [
-  "test/repositories/**/*.test.ts",
+  "test/areas/*.test.ts",
+  "test/areas/{conversations,graph,memories}/*.test.ts",
   "test/storage/{transactions,projects}.test.ts",
-  "test/stories/storage.test.ts",
+  "test/areas/stories/storage.test.ts",
 ];
 
 /** Of these, what opens files by itself, or nothing. */
-const ON_FILES_ONLY = ["test/repositories/{conversations-processes,statements,wrong-arguments}.test.ts"];
+const ON_FILES_ONLY = [
+  "test/areas/{registry,statements,wrong-arguments}.test.ts",
+  "test/areas/*/{area,functions,processes}.test.ts",
+];
 
 export default defineConfig({
   resolve: {
-    // The package by its own name, from source; child processes get the built one.
-    alias: [
-      { find: /^holdfast$/, replacement: source("index.ts") },
-      { find: /^holdfast\/([\w/]+)$/, replacement: source("$1/index.ts") },
-    ],
+    alias: SOURCES,
   },
   test: {
     projects: [

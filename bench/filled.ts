@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { openStorage, type Storage } from "../src/storage.js";
+import { openStorage, type Storage } from "../src/storage/storage.js";
 import type { TrialContext } from "./trial.js";
 
 /**

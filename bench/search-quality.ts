@@ -11,7 +11,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { openStorage } from "../src/storage.js";
+import { openStorage } from "../src/storage/storage.js";
 import { LOCOMO, readLocomo, type Turn, turnsOf } from "./locomo.js";
 
 const LIMIT = 10;

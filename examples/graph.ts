@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { openStorage } from "holdfast";
 import { scanImports } from "./imports.js";
 
-const [file = "src/client/sql.ts", from = "src/index.ts", to = "src/client/native.ts"] = process.argv.slice(2);
+const [file = "src/client/sql/parse.ts", from = "src/index.ts", to = "src/client/local/native.ts"] =
+  process.argv.slice(2);
 const root = process.cwd();
 const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))

@@ -21,7 +21,7 @@ const SKIPPED = new Set(["node_modules", "dist", ".git", ".holdfast", "remember.
 const KINDS: Record<string, string> = { ".md": "context", ".ts": "file", ".mjs": "file", ".sql": "file" };
 const QUESTIONS = [
   "how does group commit work",
-  "src/client/writer-queue.ts",
+  "src/client/local/writer-queue.ts",
   "what happens when another process holds the write lock",
   "checkpoint",
 ];
@@ -107,7 +107,7 @@ async function showImports(project: Project): Promise<void> {
   });
   const { graph } = project;
   console.log(`\nThe import graph has ${nodes.length} files and ${edges.length} imports.`);
-  const file = "src/client/writer-queue.ts";
+  const file = "src/client/local/writer-queue.ts";
   if ((await graph.getNode(file)) === undefined) return;
   const dependents = await graph.kHop(file, Number.POSITIVE_INFINITY, { direction: "in" });
   console.log(

@@ -1,9 +1,76 @@
+export type { ForkOptions } from "./areas/conversations/fork.js";
+export type { ListConversationsOptions } from "./areas/conversations/list.js";
+export type {
+  AppendedMessage,
+  Conversation,
+  ConversationInput,
+  ConversationPatch,
+  Message,
+  MessageInput,
+  MessagePatch,
+  MessageRole,
+  NewConversation,
+} from "./areas/conversations/record.js";
+export type { MessageRef, MessageRefInput } from "./areas/conversations/refs.js";
+export { ConversationRepository, type ListMessagesOptions } from "./areas/conversations/repository.js";
+export type { MessageSearchResult, SearchMessagesOptions } from "./areas/conversations/search.js";
+export type { ConversationSummary, SummaryFilter, SummaryInput } from "./areas/conversations/summaries.js";
+export type { TagCount } from "./areas/conversations/tags.js";
+export type { ConversationDocument } from "./areas/conversations/transfer.js";
+export { type WindowLimit, type WindowOptions, WindowTooSmallError } from "./areas/conversations/window.js";
+export type { Page } from "./areas/cursor.js";
+export type { Change, ChangeAction, ChangeArea } from "./areas/executor.js";
+export type { Direction } from "./areas/graph/algorithms/adjacency.js";
+export type { GraphEdge, GraphEdgeInput, GraphEdgePatch } from "./areas/graph/edge.js";
+export type { GraphNodeFilter, GraphWhere } from "./areas/graph/filter.js";
+export type { GraphMatch, GraphPattern, MatchOptions, PatternEdge, PatternNode } from "./areas/graph/match.js";
+export type { GraphNode, GraphNodeInput, GraphNodePatch } from "./areas/graph/node.js";
+export type { GraphPath, ShortestPathOptions } from "./areas/graph/path.js";
+export type { FindNodesOptions, ListEdgesOptions } from "./areas/graph/records.js";
+export { GraphRepository, type PageRankOptions, type RankedNode } from "./areas/graph/repository.js";
+export type { GraphImport } from "./areas/graph/transfer.js";
+export type { BfsOptions, FollowOptions, GraphChainStep, NeighborsOptions } from "./areas/graph/traversal.js";
+export type { GraphologyConstructor, GraphologyLike, Subgraph, SubgraphOptions } from "./areas/graph/view.js";
+export type { Bounds } from "./areas/json-condition.js";
+export type {
+  EmbeddingSelector,
+  ReembedFunction,
+  ReembedOptions,
+  ReembedResult,
+} from "./areas/memories/embeddings.js";
+export type { MemoryFilter } from "./areas/memories/filter.js";
+export type {
+  Memory,
+  MemoryEntry,
+  MemoryInput,
+  MemoryPatch,
+  Observation,
+  ObservationType,
+} from "./areas/memories/record.js";
+export {
+  type ListMemoriesOptions,
+  MemoryRepository,
+  type MemoryStats,
+  type TimelineOptions,
+} from "./areas/memories/repository.js";
+export type {
+  NearestOptions,
+  NearMemory,
+  SearchMatch,
+  SearchMode,
+  SearchOptions,
+  SearchResult,
+} from "./areas/memories/search.js";
+export {
+  type ListSessionsOptions,
+  type Session,
+  type SessionInput,
+  SessionRepository,
+  type StartSessionOptions,
+} from "./areas/sessions/repository.js";
+export type { StoryOptions } from "./areas/stories/options.js";
+export { StoryService } from "./areas/stories/service.js";
 export type { RemoteStats } from "./client/remote/remote-client.js";
-export type { StorageDatabase } from "./drizzle-scope.js";
-export { StorageError, type StorageErrorCode } from "./errors.js";
-export type { Direction } from "./graph/adjacency.js";
-export type { FileStats, Health } from "./health.js";
-export type { LongCallOptions, Progress } from "./long-call.js";
 export type { BackupResult, BackupsOptions, BackupsResult } from "./maintenance/backup.js";
 export { type CheckFileOptions, type CheckOptions, checkFile } from "./maintenance/check.js";
 export type { ExportHeader, ExportOptions } from "./maintenance/export.js";
@@ -16,85 +83,18 @@ export type { ReindexResult, RepairResult } from "./maintenance/reindex.js";
 export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
 export { type SalvagedArea, type SalvageOptions, type SalvageResult, salvage } from "./maintenance/salvage.js";
 export type { SalvagedTable } from "./maintenance/salvage-child.js";
-export type { ForkOptions } from "./repositories/conversation-fork.js";
-export type { ListConversationsOptions } from "./repositories/conversation-list.js";
-export type {
-  AppendedMessage,
-  Conversation,
-  ConversationInput,
-  ConversationPatch,
-  Message,
-  MessageInput,
-  MessagePatch,
-  MessageRole,
-  NewConversation,
-} from "./repositories/conversation-record.js";
-export type { MessageRef, MessageRefInput } from "./repositories/conversation-refs.js";
-export type { MessageSearchResult, SearchMessagesOptions } from "./repositories/conversation-search.js";
-export type { ConversationSummary, SummaryFilter, SummaryInput } from "./repositories/conversation-summaries.js";
-export type { TagCount } from "./repositories/conversation-tags.js";
-export type { ConversationDocument } from "./repositories/conversation-transfer.js";
-export { type WindowLimit, type WindowOptions, WindowTooSmallError } from "./repositories/conversation-window.js";
-export { ConversationRepository, type ListMessagesOptions } from "./repositories/conversations.js";
-export type { Page } from "./repositories/cursor.js";
-export type { Change, ChangeAction, ChangeArea } from "./repositories/executor.js";
-export { GraphRepository, type PageRankOptions, type RankedNode } from "./repositories/graph.js";
-export type { GraphEdge, GraphEdgeInput, GraphEdgePatch } from "./repositories/graph-edge.js";
-export type { GraphNodeFilter, GraphWhere } from "./repositories/graph-filter.js";
-export type { GraphMatch, GraphPattern, MatchOptions, PatternEdge, PatternNode } from "./repositories/graph-match.js";
-export type { GraphNode, GraphNodeInput, GraphNodePatch } from "./repositories/graph-node.js";
-export type { GraphPath, ShortestPathOptions } from "./repositories/graph-path.js";
-export type { FindNodesOptions, ListEdgesOptions } from "./repositories/graph-records.js";
-export type { GraphImport } from "./repositories/graph-transfer.js";
-export type { BfsOptions, FollowOptions, GraphChainStep, NeighborsOptions } from "./repositories/graph-traversal.js";
-export type { GraphologyConstructor, GraphologyLike, Subgraph, SubgraphOptions } from "./repositories/graph-view.js";
-export type { Bounds } from "./repositories/json-condition.js";
-export {
-  type ListMemoriesOptions,
-  MemoryRepository,
-  type MemoryStats,
-  type TimelineOptions,
-} from "./repositories/memories.js";
-export type {
-  EmbeddingSelector,
-  ReembedFunction,
-  ReembedOptions,
-  ReembedResult,
-} from "./repositories/memory-embeddings.js";
-export type { MemoryFilter } from "./repositories/memory-filter.js";
-export type {
-  Memory,
-  MemoryEntry,
-  MemoryInput,
-  MemoryPatch,
-  Observation,
-  ObservationType,
-} from "./repositories/memory-record.js";
-export type {
-  NearestOptions,
-  NearMemory,
-  SearchMatch,
-  SearchMode,
-  SearchOptions,
-  SearchResult,
-} from "./repositories/memory-search.js";
-export type { ProjectCount } from "./repositories/projects.js";
-export {
-  type ListSessionsOptions,
-  type Session,
-  type SessionInput,
-  SessionRepository,
-  type StartSessionOptions,
-} from "./repositories/sessions.js";
-export type { LineSource } from "./repositories/text-lines.js";
+export { StorageError, type StorageErrorCode } from "./shared/errors.js";
+export type { LongCallOptions, Progress } from "./shared/long-call.js";
+export type { LineSource } from "./shared/text-lines.js";
+export type { StorageDatabase } from "./storage/drizzle-scope.js";
+export type { FileStats, Health } from "./storage/health.js";
+export type { Logger, OwnMigrations, StorageOptions } from "./storage/options.js";
+export type { ProjectCount } from "./storage/projects.js";
 export {
   openStorage,
   type Project,
   Storage,
   type StorageStats,
   type TransactionOptions,
-} from "./storage.js";
-export type { Logger, OwnMigrations, StorageOptions } from "./storage-options.js";
-export type { ProjectTransaction, Repositories, StorageTransaction } from "./storage-transaction.js";
-export type { StoryOptions } from "./stories/options.js";
-export { StoryService } from "./stories/service.js";
+} from "./storage/storage.js";
+export type { ProjectTransaction, Repositories, StorageTransaction } from "./storage/transaction.js";

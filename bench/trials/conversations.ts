@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { MessageInput } from "../../src/repositories/conversation-record.js";
-import type { ConversationRepository } from "../../src/repositories/conversations.js";
-import { openStorage, type Storage } from "../../src/storage.js";
+import type { MessageInput } from "../../src/areas/conversations/record.js";
+import type { ConversationRepository } from "../../src/areas/conversations/repository.js";
+import { openStorage, type Storage } from "../../src/storage/storage.js";
 import { openFilled } from "../filled.js";
 import { LOCOMO, readLocomo, turnsOf } from "../locomo.js";
 import { textMaker, wordOf } from "../text.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MultiDirectedGraph } from "graphology";
-import { openStorage, type Storage } from "../../src/storage.js";
+import { openStorage, type Storage } from "../../src/storage/storage.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
 
 interface TestGraph {

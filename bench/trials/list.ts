@@ -3,7 +3,7 @@ import { createClient as createStockClient } from "@libsql/client";
 import { and, desc, eq, isNull } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { memories, memoryEmbeddings } from "../../src/schema/index.js";
-import { openStorage } from "../../src/storage.js";
+import { openStorage } from "../../src/storage/storage.js";
 import { drizzleBetterSqlite, drizzleHoldfast, drizzleStock, items } from "../databases.js";
 import { meanMicros, type Trial } from "../trial.js";
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openStorage, type Storage } from "../../src/storage.js";
+import { openStorage, type Storage } from "../../src/storage/storage.js";
 import type { Trial, TrialContext } from "../trial.js";
 
 const CHARS = 1_000_000;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { createClient as createStockClient } from "@libsql/client";
 import { createClient } from "../../src/client/index.js";
-import { openStorage } from "../../src/storage.js";
+import { openStorage } from "../../src/storage/storage.js";
 import { openHoldfast, openStock } from "../databases.js";
 import { millis, type Trial } from "../trial.js";
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { openStorage, type Storage } from "../../src/storage.js";
+import { openStorage, type Storage } from "../../src/storage/storage.js";
 import { startServer } from "../../test/support/server.js";
 import { wordOf } from "../text.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";

@@ -1,4 +1,4 @@
-import type { Storage } from "../../src/storage.js";
+import type { Storage } from "../../src/storage/storage.js";
 import { openFilled } from "../filled.js";
 import { textMaker, wordOf } from "../text.js";
 import type { Trial, TrialContext } from "../trial.js";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { openStories, type StoryService } from "../../src/stories/index.js";
+import { openStories, type StoryService } from "../../src/areas/stories/index.js";
 import { openHoldfast } from "../databases.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
 

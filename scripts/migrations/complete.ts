@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { createClient, type PooledClient } from "../../src/client/index.js";
-import { splitScript } from "../../src/client/sql.js";
+import { splitScript } from "../../src/client/sql/parse.js";
 import { readDdl } from "../../src/migrate/ddl.js";
 import { rebuildIndexesSql } from "../../src/migrate/full-text.js";
 import { migrate } from "../../src/migrate/index.js";

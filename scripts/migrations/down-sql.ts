@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { splitScript } from "../../src/client/sql.js";
+import { splitScript } from "../../src/client/sql/parse.js";
 import { BREAKPOINT } from "../../src/migrate/script.js";
 
 // The ESM build of it cannot be loaded: it calls `require`.

@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { splitScript } from "../../src/client/sql.js";
+import { splitScript } from "../../src/client/sql/parse.js";
 import { readDdl } from "../../src/migrate/ddl.js";
 import { downPath, UNFINISHED } from "../../src/migrate/down.js";
 import { migrate, revert } from "../../src/migrate/index.js";

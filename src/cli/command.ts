@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Progress } from "../long-call.js";
+import type { Progress } from "../shared/long-call.js";
 import type { Output } from "./output.js";
 
 /** What every command is given. */

@@ -1,5 +1,5 @@
 import { SingleBar } from "cli-progress";
-import type { Progress } from "../long-call.js";
+import type { Progress } from "../shared/long-call.js";
 import { toLine, toTable } from "./text.js";
 
 /** Where a command's answer goes: one JSON document, tables for a terminal, or plain lines. */

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { StorageError } from "../errors.js";
+import { expectProject } from "../areas/arguments.js";
 import { PACKAGE_FOLDER } from "../package-folder.js";
-import { expectProject } from "../repositories/arguments.js";
+import { StorageError } from "../shared/errors.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
 import { backupCommand } from "./commands/backup.js";

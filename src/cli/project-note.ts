@@ -1,4 +1,4 @@
-import type { Storage } from "../storage.js";
+import type { Storage } from "../storage/storage.js";
 import type { Output } from "./output.js";
 
 /** Projects that a note names at most. */

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { parseLocalUrl } from "../client/file-url.js";
-import { readWithoutTrace } from "../client/read-without-trace.js";
-import { StorageError } from "../errors.js";
-import { openResolved, type Storage } from "../storage.js";
-import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "../storage-options.js";
+import { readWithoutTrace } from "../client/local/read-without-trace.js";
+import { StorageError } from "../shared/errors.js";
+import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "../storage/options.js";
+import { openResolved, type Storage } from "../storage/storage.js";
 import type { CommandContext } from "./command.js";
 
 /** The file that a command works on; undefined where the database is elsewhere, or in memory. */

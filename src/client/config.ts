@@ -1,5 +1,5 @@
 import type { Config } from "@libsql/client";
-import type { PoolConfig } from "../options.js";
+import type { PoolConfig } from "./options.js";
 
 /** The configuration of @libsql/client, with the options of the pool; a URL may be a `URL` object. */
 export interface ClientConfig extends Omit<Config, "url" | "syncUrl">, PoolConfig {

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { realPath } from "./real-path.js";
+import { realPath } from "../files/real-path.js";
 
 const URL_FORM = /^file:(?:\/\/(?<authority>[^/?#]*))?(?<path>[^?#]*)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?$/su;
 

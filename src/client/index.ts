@@ -1,26 +1,26 @@
 import { type Client, createClient as createStockClient } from "@libsql/client";
-import { expectAddress } from "../addresses.js";
-import { expectKeys } from "../known-keys.js";
-import { urlText } from "../locations.js";
-import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../options.js";
-import { redactor, takeToken } from "../secrets.js";
+import { expectAddress } from "../shared/addresses.js";
+import { expectKeys } from "../shared/known-keys.js";
+import { urlText } from "../shared/locations.js";
+import { redactor, takeToken } from "../shared/secrets.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
 import { parseLocalUrl } from "./file-url.js";
 import { LateClient } from "./late-client.js";
-import { LocalClient } from "./local-client.js";
+import { LocalClient } from "./local/local-client.js";
+import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "./options.js";
 import type { PooledClient } from "./pooled-client.js";
 import { assertWritable, openReplica, replicaFile } from "./remote/open-remote.js";
 
 export * from "@libsql/client";
-export type { CheckpointOptions, Durability, PoolConfig } from "../options.js";
-export type { Checkout, ConnectionRole } from "./checkout.js";
-export type { CheckpointResult } from "./checkpointer.js";
 export type { ClientConfig } from "./config.js";
-export { ConnectionPool, type PoolStats } from "./connection-pool.js";
+export type { Checkout, ConnectionRole } from "./local/checkout.js";
+export type { CheckpointResult } from "./local/checkpointer.js";
+export { ConnectionPool, type PoolStats } from "./local/connection-pool.js";
+export { StatementCache, type StatementCacheStats } from "./local/statement-cache.js";
+export { type Savepoint, Transaction, type TransactionState } from "./local/transaction.js";
+export type { WriteStats } from "./local/writer-queue.js";
+export type { CheckpointOptions, Durability, PoolConfig } from "./options.js";
 export type { ClientStats, PooledClient } from "./pooled-client.js";
-export { StatementCache, type StatementCacheStats } from "./statement-cache.js";
-export { type Savepoint, Transaction, type TransactionState } from "./transaction.js";
-export type { WriteStats } from "./writer-queue.js";
 
 type LocalConfig = ClientConfig & { readonly url: `file:${string}` | ":memory:"; readonly syncUrl?: never };
 

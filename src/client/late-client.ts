@@ -8,7 +8,7 @@ import {
   type Transaction,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import type { StatementInput } from "./bound-statement.js";
+import type { StatementInput } from "./sql/bound-statement.js";
 
 /**
  * A client that has to wait for others before it is open: its first call opens it, and the next one tries again where

@@ -1,9 +1,9 @@
 import type { Client, TransactionMode } from "@libsql/client";
-import type { CheckpointResult } from "./checkpointer.js";
-import type { ConnectionPool, PoolStats } from "./connection-pool.js";
-import type { StatementCacheStats } from "./statement-cache.js";
-import type { Transaction } from "./transaction.js";
-import type { WriteStats } from "./writer-queue.js";
+import type { CheckpointResult } from "./local/checkpointer.js";
+import type { ConnectionPool, PoolStats } from "./local/connection-pool.js";
+import type { StatementCacheStats } from "./local/statement-cache.js";
+import type { Transaction } from "./local/transaction.js";
+import type { WriteStats } from "./local/writer-queue.js";
 
 /** Figures since the client was opened. */
 export interface ClientStats {

@@ -2,8 +2,12 @@ import { existsSync, statSync } from "node:fs";
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { rollBackAfter } from "../client/connection.js";
-import type { ConnectionPool } from "../client/connection-pool.js";
+import { rollBackAfter } from "../client/local/connection.js";
+import type { ConnectionPool } from "../client/local/connection-pool.js";
+import { snapshotFile, snapshotMemory } from "../client/local/snapshot.js";
+import { tryBeginImmediate } from "../client/local/write-lock.js";
+import { expectInteger } from "../client/options.js";
+import { primaryCode, READONLY } from "../client/sql/sqlite-error.js";
 import {
   asFileError,
   makeFolder,
@@ -11,13 +15,9 @@ import {
   removeStale,
   removeTemporary,
   temporaryName,
-} from "../client/file-steps.js";
-import { snapshotFile, snapshotMemory } from "../client/snapshot.js";
-import { primaryCode, READONLY } from "../client/sqlite-error.js";
-import { tryBeginImmediate } from "../client/write-lock.js";
-import { StorageError, toStorageError } from "../errors.js";
-import { checkLongCall, follow, type LongCallOptions } from "../long-call.js";
-import { expectInteger } from "../options.js";
+} from "../files/file-steps.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
+import { checkLongCall, follow, type LongCallOptions } from "../shared/long-call.js";
 import { SIDE_FILES } from "./in-use.js";
 import { resolveFile } from "./paths.js";
 

@@ -1,10 +1,11 @@
 // The process in which a file is checked: whatever its bytes do to the reader, the one that asked lives on.
-import { bindInput } from "../client/bound-statement.js";
-import { Connection } from "../client/connection.js";
-import { explainReadOnly, type ReadOnly, readOnlyOpening } from "../client/read-only.js";
-import { retryWhileBusy } from "../client/write-lock.js";
+
+import type { Reader } from "../areas/area.js";
+import { Connection } from "../client/local/connection.js";
+import { explainReadOnly, type ReadOnly, readOnlyOpening } from "../client/local/read-only.js";
+import { retryWhileBusy } from "../client/local/write-lock.js";
+import { bindInput } from "../client/sql/bound-statement.js";
 import type { JournalOptions } from "../migrate/index.js";
-import type { Reader } from "./areas/area.js";
 import type { Finding } from "./findings.js";
 import { inspect, type Phase, toFinding } from "./inspect.js";
 

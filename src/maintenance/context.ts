@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
+import type { Change, Executor, RepositoryContext } from "../areas/executor.js";
 import type { JournalOptions } from "../migrate/index.js";
-import type { Change, Executor, RepositoryContext } from "../repositories/executor.js";
 
 /** What maintenance works on: an open storage. */
 export interface MaintenanceContext {

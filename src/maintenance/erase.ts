@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import { LocalClient } from "../client/local-client.js";
+import { LocalClient } from "../client/local/local-client.js";
 
 const INDEXES = ["memories_fts", "messages_fts", "story_search_fts"];
 /** Pages of an index that are merged in one transaction, which keeps other writers waiting for a few ms. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ROLES } from "../repositories/conversation-record.js";
+import { ROLES } from "../areas/conversations/record.js";
 import { EXPORT_FORMAT } from "./export.js";
 
 // The lines of an export. Only an import loads this file, since zod loads slowly (bench: startUp).

@@ -1,14 +1,14 @@
 import { Readable } from "node:stream";
 import type { Transaction } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { transactionExecutor } from "../client-executor.js";
-import { toStorageError } from "../errors.js";
-import { checkLongCall, type LongCallOptions } from "../long-call.js";
-import { expectKeys, expectProject } from "../repositories/arguments.js";
-import { type ChangeArea, scalar } from "../repositories/executor.js";
-import { toStatement } from "../repositories/statements.js";
-import { areasIn, selectAreas } from "./areas/all.js";
-import type { Area, Reader } from "./areas/area.js";
+import type { Area, Reader } from "../areas/area.js";
+import { expectKeys, expectProject } from "../areas/arguments.js";
+import { type ChangeArea, scalar } from "../areas/executor.js";
+import { areasIn, selectAreas } from "../areas/registry.js";
+import { toStatement } from "../areas/statements.js";
+import { toStorageError } from "../shared/errors.js";
+import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
+import { transactionExecutor } from "../storage/client-executor.js";
 import type { MaintenanceContext } from "./context.js";
 
 /** The version of the format: a reader refuses a later one. */

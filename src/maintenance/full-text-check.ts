@@ -1,12 +1,12 @@
 import { sql } from "drizzle-orm";
-import { quoteText } from "../client/quote.js";
-import { StorageError, toStorageError } from "../errors.js";
+import type { Reader } from "../areas/area.js";
+import { scalar } from "../areas/executor.js";
+import { pagesByRowId } from "../areas/rows.js";
+import { toStatement } from "../areas/statements.js";
+import { quoteText } from "../client/sql/quote.js";
 import { isFullText } from "../migrate/full-text.js";
-import { scalar } from "../repositories/executor.js";
-import { toStatement } from "../repositories/statements.js";
 import { FTS_TOKENIZER } from "../search/terms.js";
-import type { Reader } from "./areas/area.js";
-import { pagesByRowId } from "./areas/rows.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
 
 /** A full-text table whose text is that of another table. */
 export interface ContentIndex {

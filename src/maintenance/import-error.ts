@@ -1,4 +1,4 @@
-import { StorageError } from "../errors.js";
+import { StorageError } from "../shared/errors.js";
 
 /** A line that holds no record. */
 export interface InvalidLine {

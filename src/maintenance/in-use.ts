@@ -3,9 +3,9 @@ import { existsSync, type Stats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { isShortOfDescriptors } from "../client/descriptors.js";
-import { isOpenHere } from "../client/open-files.js";
-import { StorageError } from "../errors.js";
+import { isOpenHere } from "../client/local/open-files.js";
+import { isShortOfDescriptors } from "../files/descriptors.js";
+import { StorageError } from "../shared/errors.js";
 
 const LOOKS = 5;
 const PAUSE_MS = 50;

@@ -1,12 +1,12 @@
 import type { Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { quoteName } from "../client/quote.js";
-import { StorageError, toStorageError } from "../errors.js";
+import type { Reader } from "../areas/area.js";
+import { scalar } from "../areas/executor.js";
+import { AREAS, areasIn } from "../areas/registry.js";
+import { toStatement } from "../areas/statements.js";
+import { quoteName } from "../client/sql/quote.js";
 import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
-import { scalar } from "../repositories/executor.js";
-import { toStatement } from "../repositories/statements.js";
-import { AREAS, areasIn } from "./areas/all.js";
-import type { Reader } from "./areas/area.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
 import type { Finding, FindingCode } from "./findings.js";
 import { compareWithContent, findContentIndexes } from "./full-text-check.js";
 

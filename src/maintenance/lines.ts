@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { TextDecoder } from "node:util";
-import { StorageError } from "../errors.js";
+import { StorageError } from "../shared/errors.js";
 
 /** Longest line that is read, in characters: a file without line ends must not fill the memory. */
 const MAX_LINE_CHARS = 256 * 1024 * 1024;

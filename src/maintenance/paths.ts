@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { readLocalUrl } from "../client/file-url.js";
-import { realPath } from "../client/real-path.js";
-import { StorageError } from "../errors.js";
-import { urlText } from "../locations.js";
-import { expectation } from "../options.js";
+import { expectation } from "../client/options.js";
+import { realPath } from "../files/real-path.js";
+import { StorageError } from "../shared/errors.js";
+import { urlText } from "../shared/locations.js";
 
 /** The absolute path of a file that is named by a path or a `file:` URL. Throws NOT_SUPPORTED for what is elsewhere. */
 export function resolveFile(option: string, location: string | URL): string {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { startChild } from "../client/start-child.js";
+import { startChild } from "../files/start-child.js";
 import { PACKAGE_FOLDER, RUNS_FROM_SOURCE } from "../package-folder.js";
 
 /** How a process that reads a file for this one ended. */

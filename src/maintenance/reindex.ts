@@ -1,11 +1,11 @@
-import { LocalClient } from "../client/local-client.js";
-import { quoteName } from "../client/quote.js";
-import { mayBeIndexDamage, StorageError, toStorageError } from "../errors.js";
-import { checkLongCall, type LongCallOptions } from "../long-call.js";
+import { expectKeys } from "../areas/arguments.js";
+import { AREAS } from "../areas/registry.js";
+import { LocalClient } from "../client/local/local-client.js";
+import { quoteName } from "../client/sql/quote.js";
 import { restoreMissingObjects } from "../migrate/index.js";
 import { lockedTurn } from "../migrate/lock.js";
-import { expectKeys } from "../repositories/arguments.js";
-import { AREAS } from "./areas/all.js";
+import { mayBeIndexDamage, StorageError, toStorageError } from "../shared/errors.js";
+import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import type { MaintenanceContext } from "./context.js";
 import type { Finding, Repair } from "./findings.js";
 import { findContentIndexes } from "./full-text-check.js";

@@ -1,8 +1,11 @@
 import { existsSync, statSync } from "node:fs";
 import { link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { guardProgress } from "../callbacks.js";
-import { Connection, rollBackAfter } from "../client/connection.js";
+import { Connection, rollBackAfter } from "../client/local/connection.js";
+import { verifyDatabase } from "../client/local/snapshot.js";
+import { retryWhileBusy } from "../client/local/write-lock.js";
+import { expectation } from "../client/options.js";
+import { isBusy } from "../client/sql/sqlite-error.js";
 import {
   asFileError,
   makeFolder,
@@ -12,15 +15,12 @@ import {
   stamp,
   syncToDisk,
   temporaryName,
-} from "../client/file-steps.js";
-import { type CopyProgress, copyInOtherProcess } from "../client/other-process.js";
-import { verifyDatabase } from "../client/snapshot.js";
-import { isBusy } from "../client/sqlite-error.js";
-import { retryWhileBusy } from "../client/write-lock.js";
-import { StorageError, toStorageError } from "../errors.js";
-import { expectKeys } from "../known-keys.js";
-import { checkLongCall, type LongCallOptions } from "../long-call.js";
-import { expectation } from "../options.js";
+} from "../files/file-steps.js";
+import { type CopyProgress, copyInOtherProcess } from "../files/other-process.js";
+import { guardProgress } from "../shared/callbacks.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
+import { expectKeys } from "../shared/known-keys.js";
+import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import { assertNotInUse, SIDE_FILES } from "./in-use.js";
 import { resolveDatabase } from "./paths.js";
 

@@ -1,10 +1,10 @@
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Client } from "@libsql/client";
-import { LocalClient } from "../client/local-client.js";
-import { isFull } from "../client/sqlite-error.js";
-import { StorageError, toStorageError } from "../errors.js";
-import { scalar } from "../repositories/executor.js";
+import { scalar } from "../areas/executor.js";
+import { LocalClient } from "../client/local/local-client.js";
+import { isFull } from "../client/sql/sqlite-error.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
 
 /** Pages given up together, in ever smaller steps: each page that moves is written to the log first. */
 const STEPS = [256, 64, 16, 4, 1];

@@ -1,7 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { guardProgress } from "../callbacks.js";
+import { expectKeys } from "../areas/arguments.js";
+import type { ChangeArea } from "../areas/executor.js";
+import { expectation } from "../client/options.js";
 import {
   asFileError,
   makeFolder,
@@ -10,12 +12,10 @@ import {
   removeTemporary,
   syncToDisk,
   temporaryName,
-} from "../client/file-steps.js";
-import { StorageError, type StorageErrorCode } from "../errors.js";
-import { checkLongCall, type LongCallOptions } from "../long-call.js";
-import { expectation } from "../options.js";
-import { expectKeys } from "../repositories/arguments.js";
-import type { ChangeArea } from "../repositories/executor.js";
+} from "../files/file-steps.js";
+import { guardProgress } from "../shared/callbacks.js";
+import { StorageError, type StorageErrorCode } from "../shared/errors.js";
+import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import { assertNotInUse, SIDE_FILES } from "./in-use.js";
 import { resolveDatabase, resolveFile } from "./paths.js";
 import { runReadingChild } from "./reading-child.js";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { LocalClient } from "../client/local-client.js";
-import type { LongCallOptions } from "../long-call.js";
-import { scalar } from "../repositories/executor.js";
+import { scalar } from "../areas/executor.js";
+import { LocalClient } from "../client/local/local-client.js";
+import type { LongCallOptions } from "../shared/long-call.js";
 import type { MaintenanceContext } from "./context.js";
 import { isFullDisk, makeRoom, moveLog } from "./room.js";
 

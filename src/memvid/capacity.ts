@@ -1,8 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
-import { StorageError } from "../errors.js";
-import { DEFAULT_PROJECT } from "../repositories/projects.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
-import type { StorageTransaction } from "../storage-transaction.js";
+import { StorageError } from "../shared/errors.js";
+import { DEFAULT_PROJECT } from "../storage/projects.js";
+import type { StorageTransaction } from "../storage/transaction.js";
 
 export interface CapacityOptions {
   readonly maxSize: number;

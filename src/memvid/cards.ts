@@ -1,8 +1,8 @@
-import { describeValue } from "../expectation.js";
-import { expectation, expectOneOf } from "../options.js";
-import { expectKeys, expectText } from "../repositories/arguments.js";
-import type { GraphNode } from "../repositories/graph-node.js";
-import type { Storage } from "../storage.js";
+import { expectKeys, expectText } from "../areas/arguments.js";
+import type { GraphNode } from "../areas/graph/node.js";
+import { expectation, expectOneOf } from "../client/options.js";
+import { describeValue } from "../shared/expectation.js";
+import type { Storage } from "../storage/storage.js";
 import { MemvidError, NotSupportedError } from "./memvid-error.js";
 import type {
   AddMemoryCardsResult,

@@ -1,6 +1,6 @@
-import { expectation } from "../options.js";
-import { expectId, expectObject, isType, toMillis, toVector } from "../repositories/arguments.js";
-import type { Memory, MemoryEntry, MemoryInput } from "../repositories/memory-record.js";
+import { expectId, expectObject, isType, toMillis, toVector } from "../areas/arguments.js";
+import type { Memory, MemoryEntry, MemoryInput } from "../areas/memories/record.js";
+import { expectation } from "../client/options.js";
 import { MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { cutText, repairJson, repairText } from "./repair.js";
 

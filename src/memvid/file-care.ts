@@ -1,6 +1,6 @@
 import type { ResultSet } from "@libsql/client";
-import { expectKeys } from "../repositories/arguments.js";
-import type { Storage } from "../storage.js";
+import { expectKeys } from "../areas/arguments.js";
+import type { Storage } from "../storage/storage.js";
 import type { DoctorOptions, DoctorResult, VerifyOptions, VerifyResult } from "./memvid-types.js";
 
 /** Looks whether the file is sound; what is wrong is in the answer. */

@@ -1,8 +1,8 @@
-import { expectation, expectInteger, expectOneOf } from "../options.js";
-import { expectKeys, expectText, toVector } from "../repositories/arguments.js";
-import type { Memory } from "../repositories/memory-record.js";
+import { expectKeys, expectText, toVector } from "../areas/arguments.js";
+import type { Memory } from "../areas/memories/record.js";
+import { expectation, expectInteger, expectOneOf } from "../client/options.js";
 import { countMatches, snippet } from "../search/snippet.js";
-import type { Storage } from "../storage.js";
+import type { Storage } from "../storage/storage.js";
 import { embedQuery } from "./embedder.js";
 import { fromRowId, toFrameId, toFrameInfo, toRowId, toText } from "./frame.js";
 import { type FrameHits, type FrameQuery, searchFrames } from "./frame-search.js";

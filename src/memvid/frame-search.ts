@@ -1,12 +1,12 @@
 import { type SQL, sql } from "drizzle-orm";
-import type { MemoryFilter } from "../repositories/memory-filter.js";
-import { DEFAULT_PROJECT } from "../repositories/projects.js";
-import { all } from "../repositories/statements.js";
+import type { MemoryFilter } from "../areas/memories/filter.js";
+import { all } from "../areas/statements.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { fuse } from "../search/fuse.js";
 import { matchExpression, planQuery } from "../search/query.js";
 import { searchScope } from "../search/terms.js";
-import type { Storage } from "../storage.js";
+import { DEFAULT_PROJECT } from "../storage/projects.js";
+import type { Storage } from "../storage/storage.js";
 import { CORRECTION, NO_SOURCE } from "./frame.js";
 import { VecDimensionMismatchError } from "./memvid-error.js";
 

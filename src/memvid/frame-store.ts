@@ -1,9 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
-import { StorageError } from "../errors.js";
-import type { Memory } from "../repositories/memory-record.js";
-import { DEFAULT_PROJECT } from "../repositories/projects.js";
+import type { Memory } from "../areas/memories/record.js";
 import { memories } from "../schema/memories.js";
-import type { Storage } from "../storage.js";
+import { StorageError } from "../shared/errors.js";
+import { DEFAULT_PROJECT } from "../storage/projects.js";
+import type { Storage } from "../storage/storage.js";
 import { type FrameDraft, frameIdOfUri, fromRowId, NO_SOURCE, toRowId } from "./frame.js";
 import { FrameNotFoundError } from "./memvid-error.js";
 

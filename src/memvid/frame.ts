@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
-import { isOpenHere } from "../client/open-files.js";
-import { pathText } from "../locations.js";
-import { expectation } from "../options.js";
-import { expectKeys, expectObject, expectText } from "../repositories/arguments.js";
-import type { Memory, MemoryInput } from "../repositories/memory-record.js";
+import { expectKeys, expectObject, expectText } from "../areas/arguments.js";
+import type { Memory, MemoryInput } from "../areas/memories/record.js";
+import { isOpenHere } from "../client/local/open-files.js";
+import { expectation } from "../client/options.js";
+import { pathText } from "../shared/locations.js";
 import { type FrameMarks, MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { NotSupportedError } from "./memvid-error.js";
 import type { CorrectManyInput, FrameInfo, PutInput } from "./memvid-types.js";

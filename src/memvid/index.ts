@@ -1,6 +1,6 @@
-export type { MemoryEntry, Observation, ObservationType } from "../repositories/memory-record.js";
+export type { MemoryEntry, Observation, ObservationType } from "../areas/memories/record.js";
+export { acquireLock, FileLock, type FileLockOptions, type LockHolder, releaseLock } from "../files/lock/file-lock.js";
 export type { MemoryEntryInput } from "./entry.js";
-export { acquireLock, FileLock, type FileLockOptions, type LockHolder, releaseLock } from "./file-lock.js";
 export { Memvid } from "./memvid.js";
 export { type MemvidErrorCode, type MemvidErrorDetails, NotSupportedError } from "./memvid-error.js";
 export type {

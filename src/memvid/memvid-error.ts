@@ -1,4 +1,4 @@
-import { StorageError, type StorageErrorCode } from "../errors.js";
+import { StorageError, type StorageErrorCode } from "../shared/errors.js";
 
 /** The codes of @memvid/sdk, and `NOT_SUPPORTED`; docs/memvid.md says which of them occur. */
 export type MemvidErrorCode =

@@ -1,12 +1,13 @@
 import { sql } from "drizzle-orm";
-import { StorageError } from "../errors.js";
-import { expectation, expectInteger } from "../options.js";
-import { expectKeys, expectText } from "../repositories/arguments.js";
-import { atIndex } from "../repositories/batch.js";
-import { readContent } from "../repositories/memory-content.js";
-import { all } from "../repositories/statements.js";
+import { expectKeys, expectText } from "../areas/arguments.js";
+import { atIndex } from "../areas/batch.js";
+import { readContent } from "../areas/memories/content.js";
+import { all } from "../areas/statements.js";
+import { expectation, expectInteger } from "../client/options.js";
+import { lockWho } from "../files/lock/lock-who.js";
 import { memories } from "../schema/memories.js";
-import type { Storage } from "../storage.js";
+import { StorageError } from "../shared/errors.js";
+import type { Storage } from "../storage/storage.js";
 import { addCards, cardEntities, cardStats, entityState, exportCards, findCards } from "./cards.js";
 import { embed } from "./embedder.js";
 import { checkFile, healFile } from "./file-care.js";
@@ -23,7 +24,6 @@ import {
   toUri,
 } from "./frame.js";
 import { FrameWriter, findByUri, isFrame, missingFrame, nextFrameId, requireFrame } from "./frame-store.js";
-import { lockWho } from "./lock-who.js";
 import { asMemvidErrors, FrameNotFoundError, MemvidError, NotSupportedError } from "./memvid-error.js";
 import type {
   AddMemoryCardsResult,

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Session } from "../repositories/sessions.js";
-import type { Storage } from "../storage.js";
+import type { Session } from "../areas/sessions/repository.js";
+import type { Storage } from "../storage/storage.js";
 import { MemvidError } from "./memvid-error.js";
 import type { SessionSummary } from "./memvid-types.js";
 import { toSeconds } from "./timestamp.js";

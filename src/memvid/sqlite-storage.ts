@@ -1,10 +1,10 @@
-import { StorageError } from "../errors.js";
-import { pathText } from "../locations.js";
-import { expectation, expectDuration, expectInteger, expectOneOf, expectReadOnly } from "../options.js";
-import { expectFunction, expectKeys } from "../repositories/arguments.js";
-import type { MemoryEntry } from "../repositories/memory-record.js";
-import { openStorage, type Storage } from "../storage.js";
-import type { StorageTransaction } from "../storage-transaction.js";
+import { expectFunction, expectKeys } from "../areas/arguments.js";
+import type { MemoryEntry } from "../areas/memories/record.js";
+import { expectation, expectDuration, expectInteger, expectOneOf, expectReadOnly } from "../client/options.js";
+import { StorageError } from "../shared/errors.js";
+import { pathText } from "../shared/locations.js";
+import { openStorage, type Storage } from "../storage/storage.js";
+import type { StorageTransaction } from "../storage/transaction.js";
 import { type CapacityOptions, makeRoom } from "./capacity.js";
 import { type EntryDraft, type MemoryEntryInput, toEntry, toEntryDraft, toEntryId } from "./entry.js";
 import type { StorageInterface, StorageOptions, StorageStats } from "./storage-interface.js";

@@ -1,5 +1,5 @@
-import { pathText } from "../locations.js";
-import { expectation } from "../options.js";
+import { expectation } from "../client/options.js";
+import { pathText } from "../shared/locations.js";
 import { asMemvidErrors, VerificationFailedError } from "./memvid-error.js";
 import { verifyMemvid } from "./open-memvid.js";
 

@@ -1,4 +1,4 @@
-import type { MemoryEntry } from "../repositories/memory-record.js";
+import type { MemoryEntry } from "../areas/memories/record.js";
 import type { MemoryEntryInput } from "./entry.js";
 
 /** A store of entries by id that can be searched. */

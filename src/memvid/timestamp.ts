@@ -1,4 +1,4 @@
-import { expectation } from "../options.js";
+import { expectation } from "../client/options.js";
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 

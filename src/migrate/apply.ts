@@ -1,8 +1,8 @@
 import type { LibsqlError } from "@libsql/client";
-import { mayCreateTemporary } from "../client/bound-statement.js";
-import type { Connection } from "../client/connection.js";
-import type { ConnectionPool } from "../client/connection-pool.js";
-import { FILE_REPLACED } from "../client/file-identity.js";
+import type { Connection } from "../client/local/connection.js";
+import type { ConnectionPool } from "../client/local/connection-pool.js";
+import { mayCreateTemporary } from "../client/sql/bound-statement.js";
+import { FILE_REPLACED } from "../files/file-identity.js";
 import { backUpLocked, holdsRows } from "./backup.js";
 import { decide, type MigrateResult, resultOf } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";

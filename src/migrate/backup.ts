@@ -1,10 +1,10 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import type { Connection } from "../client/connection.js";
-import type { ConnectionPool } from "../client/connection-pool.js";
-import { makeFolder, placeFile, removeStale, stamp, temporaryName } from "../client/file-steps.js";
-import { quoteName } from "../client/quote.js";
-import { snapshotFile } from "../client/snapshot.js";
+import type { Connection } from "../client/local/connection.js";
+import type { ConnectionPool } from "../client/local/connection-pool.js";
+import { snapshotFile } from "../client/local/snapshot.js";
+import { quoteName } from "../client/sql/quote.js";
+import { makeFolder, placeFile, removeStale, stamp, temporaryName } from "../files/file-steps.js";
 
 const LEDGER = /\(\s*id SERIAL PRIMARY KEY,\s*hash text NOT NULL,\s*created_at numeric\s*\)/;
 

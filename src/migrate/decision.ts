@@ -1,4 +1,4 @@
-import { quoteText } from "../client/quote.js";
+import { quoteText } from "../client/sql/quote.js";
 import type { Journal, Migration } from "./journal.js";
 import { type Query, readLedger } from "./ledger.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { StorageError } from "../errors.js";
+import { StorageError } from "../shared/errors.js";
 import type { Migration } from "./journal.js";
 import { readScript, type Script } from "./script.js";
 

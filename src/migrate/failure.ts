@@ -1,4 +1,4 @@
-import { StorageError } from "../errors.js";
+import { StorageError } from "../shared/errors.js";
 
 const SHOWN_SQL = 120;
 

@@ -1,5 +1,5 @@
-import type { Connection } from "../client/connection.js";
-import { quoteName } from "../client/quote.js";
+import type { Connection } from "../client/local/connection.js";
+import { quoteName } from "../client/sql/quote.js";
 import { fold } from "./lost-objects.js";
 
 /** A row whose parent is missing; or a whole table whose foreign key fits no parent key, without a rowid. */

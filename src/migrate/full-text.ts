@@ -1,4 +1,4 @@
-import { quoteName } from "../client/quote.js";
+import { quoteName } from "../client/sql/quote.js";
 import { fold, mentions, type SchemaObject } from "./lost-objects.js";
 
 const FTS5 = /^CREATE\s+VIRTUAL\s+TABLE[\s\S]*?\bUSING\s+fts5\b/i;

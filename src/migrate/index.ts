@@ -1,4 +1,4 @@
-export { StorageError, type StorageErrorCode } from "../errors.js";
+export { StorageError, type StorageErrorCode } from "../shared/errors.js";
 export type { MigrateResult } from "./decision.js";
 export { MigrationError } from "./failure.js";
 export { type Journal, type Migration, readJournal } from "./journal.js";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { isShortOfDescriptors, TOO_MANY_FILES } from "../client/descriptors.js";
-import { StorageError } from "../errors.js";
+import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
+import { StorageError } from "../shared/errors.js";
 import { resolveFolder } from "./options.js";
 
 /** One step of a journal, with its file. */

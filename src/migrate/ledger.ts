@@ -1,6 +1,6 @@
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
-import { quoteName, quoteText } from "../client/quote.js";
-import { StorageError } from "../errors.js";
+import { quoteName, quoteText } from "../client/sql/quote.js";
+import { StorageError } from "../shared/errors.js";
 import type { Migration } from "./journal.js";
 
 /** One applied migration, as the ledger has it. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Connection, rollBackAfter } from "../client/connection.js";
-import type { ConnectionPool } from "../client/connection-pool.js";
-import { tryBeginImmediate } from "../client/write-lock.js";
-import { StorageError } from "../errors.js";
+import { type Connection, rollBackAfter } from "../client/local/connection.js";
+import type { ConnectionPool } from "../client/local/connection-pool.js";
+import { tryBeginImmediate } from "../client/local/write-lock.js";
+import { StorageError } from "../shared/errors.js";
 import type { MigrationLogger } from "./options.js";
 import type { Script } from "./script.js";
 

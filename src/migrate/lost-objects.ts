@@ -1,4 +1,4 @@
-import { quoteName } from "../client/quote.js";
+import { quoteName } from "../client/sql/quote.js";
 import type { Ddl, SchemaObjectType } from "./ddl.js";
 
 /** A row of sqlite_schema. */

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import { guardLogger } from "../callbacks.js";
-import { expectKeys } from "../known-keys.js";
-import { pathText } from "../locations.js";
-import { expectation, expectDuration, expectInteger } from "../options.js";
+import { expectation, expectDuration, expectInteger } from "../client/options.js";
+import { guardLogger } from "../shared/callbacks.js";
+import { expectKeys } from "../shared/known-keys.js";
+import { pathText } from "../shared/locations.js";
 
 export const DEFAULT_TABLE = "__drizzle_migrations";
 

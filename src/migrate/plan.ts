@@ -1,4 +1,4 @@
-import { StorageError } from "../errors.js";
+import { StorageError } from "../shared/errors.js";
 import type { Journal, Migration } from "./journal.js";
 import type { LedgerRow } from "./ledger.js";
 

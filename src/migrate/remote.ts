@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
-import { quoteName } from "../client/quote.js";
+import { quoteName } from "../client/sql/quote.js";
 import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";
 import { rebuildIndexesSql } from "./full-text.js";

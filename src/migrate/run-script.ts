@@ -1,5 +1,5 @@
-import type { Connection } from "../client/connection.js";
-import { quoteName } from "../client/quote.js";
+import type { Connection } from "../client/local/connection.js";
+import { quoteName } from "../client/sql/quote.js";
 import { migrationFailed } from "./failure.js";
 import { findViolations, newViolations, type Violation } from "./foreign-keys.js";
 import { rebuildIndexesSql } from "./full-text.js";

@@ -1,5 +1,5 @@
-import { isSetting } from "../client/session-settings.js";
-import { parseStatement, splitScript } from "../client/sql.js";
+import { isSetting } from "../client/local/session-settings.js";
+import { parseStatement, splitScript } from "../client/sql/parse.js";
 import { type Ddl, readDdl } from "./ddl.js";
 import { type Failing, migrationFailed } from "./failure.js";
 import type { Migration } from "./journal.js";

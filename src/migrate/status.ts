@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import { StorageError, toStorageError } from "../errors.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
 import { lookUp, type Standing } from "./decision.js";
 import { type Journal, readJournal } from "./journal.js";
 import { clientQuery, type LedgerRow } from "./ledger.js";

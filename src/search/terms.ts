@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { stemmer } from "stemmer";
-import { afterTurn } from "../timers.js";
+import { afterTurn } from "../shared/timers.js";
 import { AsciiTerms } from "./ascii-terms.js";
 import { baseForms } from "./base-forms.js";
 

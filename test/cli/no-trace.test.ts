@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openStorage } from "holdfast";
 import { expect, test } from "vitest";
-import { readWithoutTrace } from "../../src/client/read-without-trace.js";
+import { readWithoutTrace } from "../../src/client/local/read-without-trace.js";
 import { runChild } from "../support/child.js";
 import { canMount, withReadOnlyMount } from "../support/read-only-mount.js";
 import { runSql } from "../support/stock-sql.js";

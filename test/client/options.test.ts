@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import * as entry from "../../src/client/index.js";
 import { createClient } from "../../src/client/index.js";
-import { LocalClient } from "../../src/client/local-client.js";
-import { resolveClientOptions } from "../../src/options.js";
+import { LocalClient } from "../../src/client/local/local-client.js";
+import { resolveClientOptions } from "../../src/client/options.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 test("the graph example tells what depends on a file of this repository and finds a path", async () => {
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
-    ["--import", import.meta.resolve("tsx"), "examples/graph.ts", "src/graph/heap.ts"],
+    ["--import", import.meta.resolve("tsx"), "examples/graph.ts", "src/areas/graph/algorithms/heap.ts"],
     { cwd: root },
   );
   expect(stderr).toBe("");

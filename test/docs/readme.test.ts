@@ -59,7 +59,7 @@ test("the first command's program stores the repository, finds its own parts, an
   const program = (...args: string[]) =>
     run(
       process.execPath,
-      ["--import", import.meta.resolve("tsx"), "examples/remember.ts", "src/client/writer-queue.ts", ...args],
+      ["--import", import.meta.resolve("tsx"), "examples/remember.ts", "src/client/local/writer-queue.ts", ...args],
       {
         cwd: root,
         env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
@@ -73,7 +73,7 @@ test("the first command's program stores the repository, finds its own parts, an
   const second = await program();
   expect(second.stdout).toMatch(/Stored 0 memories/);
   const talk = `${db.dir}/talk.json`;
-  writeFileSync(talk, JSON.stringify([{ role: "user", content: "What is in src/client/writer-queue.ts?" }]));
+  writeFileSync(talk, JSON.stringify([{ role: "user", content: "What is in src/client/local/writer-queue.ts?" }]));
   for (let round = 0; round < 2; round++) {
     const { stdout } = await program("--conversation", talk);
     expect(stdout).toMatch(/"talk\.json" holds 1 messages/);

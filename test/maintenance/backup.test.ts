@@ -12,7 +12,7 @@ import {
 import { basename, join } from "node:path";
 import { openStorage, type Progress } from "holdfast";
 import { describe, expect, test } from "vitest";
-import { verifyDatabase } from "../../src/client/snapshot.js";
+import { verifyDatabase } from "../../src/client/local/snapshot.js";
 import { startChild } from "../support/child.js";
 import { openBeside, rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";

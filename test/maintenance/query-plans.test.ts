@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
-import { AREAS } from "../../src/maintenance/areas/all.js";
-import type { Reader } from "../../src/maintenance/areas/area.js";
-import { toStatement } from "../../src/repositories/statements.js";
+import type { Reader } from "../../src/areas/area.js";
+import { AREAS } from "../../src/areas/registry.js";
+import { toStatement } from "../../src/areas/statements.js";
 import { tempStorage } from "../support/storage.js";
 
 test.each(AREAS.map((area) => [area.name, area] as const))(

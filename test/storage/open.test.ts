@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
-import { resolveStorageOptions } from "../../src/storage-options.js";
+import { resolveStorageOptions } from "../../src/storage/options.js";
 import { runChild } from "../support/child.js";
 import { openBeside, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";

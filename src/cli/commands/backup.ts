@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import type { BackupResult } from "../../maintenance/backup.js";
-import type { Storage } from "../../storage.js";
+import type { Storage } from "../../storage/storage.js";
 import type { CliCommand } from "../command.js";
 import { withReadable } from "../target.js";
 import { toSize } from "../text.js";

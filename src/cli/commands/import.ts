@@ -1,13 +1,13 @@
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { makeFolder } from "../../client/file-steps.js";
-import { isOpenHere } from "../../client/open-files.js";
-import { realPath } from "../../client/real-path.js";
-import { StorageError } from "../../errors.js";
+import { isOpenHere } from "../../client/local/open-files.js";
+import { makeFolder } from "../../files/file-steps.js";
+import { realPath } from "../../files/real-path.js";
 import type { ImportOptions } from "../../maintenance/import.js";
 import { assertNotInUse, SIDE_FILES } from "../../maintenance/in-use.js";
-import type { Storage } from "../../storage.js";
+import { StorageError } from "../../shared/errors.js";
+import type { Storage } from "../../storage/storage.js";
 import { parseOneOf } from "../arguments.js";
 import type { CliCommand, CommandContext } from "../command.js";
 import { fileOf, withStorage } from "../target.js";

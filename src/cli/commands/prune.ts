@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "commander";
-import { AREAS } from "../../maintenance/areas/all.js";
+import { AREAS } from "../../areas/registry.js";
 import type { PrunePolicy, PruneResult } from "../../maintenance/prune.js";
-import type { Storage } from "../../storage.js";
+import type { Storage } from "../../storage/storage.js";
 import { parseAge, parseBytes, parseCount, parseOneOf } from "../arguments.js";
 import type { CliCommand, CommandContext } from "../command.js";
 import { noteForProject } from "../project-note.js";

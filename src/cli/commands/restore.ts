@@ -1,5 +1,5 @@
-import { StorageError } from "../../errors.js";
 import { restore } from "../../maintenance/restore.js";
+import { StorageError } from "../../shared/errors.js";
 import type { CliCommand } from "../command.js";
 import { fileOf, urlOf } from "../target.js";
 

@@ -1,6 +1,6 @@
 import { status } from "../../migrate/index.js";
-import { OWN_MIGRATIONS } from "../../own-migrations.js";
-import type { Storage } from "../../storage.js";
+import { OWN_MIGRATIONS } from "../../storage/own-migrations.js";
+import type { Storage } from "../../storage/storage.js";
 import type { CliCommand } from "../command.js";
 import { withReadable } from "../target.js";
 

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
-import { resolveClientOptions } from "../../options.js";
+import { lazyModule } from "../../shared/load-module.js";
 import type { SettledClientConfig } from "../config.js";
 import { type LocalTarget, parseLocalUrl } from "../file-url.js";
-import { lazyModule } from "../load-module.js";
-import { LocalClient } from "../local-client.js";
+import { LocalClient } from "../local/local-client.js";
+import { resolveClientOptions } from "../options.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
 import { assertNotPlain, makePrivate } from "./replica-files.js";

@@ -9,16 +9,22 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import type { Timer } from "../../timers.js";
-import { type BoundStatement, bindEach, bindInput, expectStatements, type StatementInput } from "../bound-statement.js";
+import type { Timer } from "../../shared/timers.js";
 import type { SettledClientConfig } from "../config.js";
-import type { Access } from "../local-client.js";
-import { firstWord, type StatementKind } from "../sql.js";
-import { MAX_TIMER_MS } from "../write-lock.js";
+import type { Access } from "../local/local-client.js";
+import { MAX_TIMER_MS } from "../local/write-lock.js";
+import {
+  type BoundStatement,
+  bindEach,
+  bindInput,
+  expectStatements,
+  type StatementInput,
+} from "../sql/bound-statement.js";
+import { firstWord, type StatementKind } from "../sql/parse.js";
+import { acquireTimeout, Turns } from "../turns.js";
 import { guardedFetch, originOf } from "./guarded-fetch.js";
 import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
 import { RemoteTransaction } from "./remote-transaction.js";
-import { acquireTimeout, Turns } from "./turns.js";
 import { WriteGroup } from "./write-group.js";
 
 export interface RemoteClientOptions {

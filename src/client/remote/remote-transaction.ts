@@ -6,9 +6,15 @@ import {
   type Transaction,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import { type Timer, unrefTimer } from "../../timers.js";
-import { type BoundStatement, bindEach, expectSql, expectStatements, type StatementInput } from "../bound-statement.js";
-import { splitScript } from "../sql.js";
+import { type Timer, unrefTimer } from "../../shared/timers.js";
+import {
+  type BoundStatement,
+  bindEach,
+  expectSql,
+  expectStatements,
+  type StatementInput,
+} from "../sql/bound-statement.js";
+import { splitScript } from "../sql/parse.js";
 import { isRead, toStock } from "./remote-client.js";
 import { endsTransaction } from "./remote-error.js";
 

@@ -9,11 +9,11 @@ import {
   type Transaction,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import { type Timer, unrefTimer } from "../../timers.js";
-import { expectStatements, type StatementInput } from "../bound-statement.js";
-import { type Access, LocalClient } from "../local-client.js";
+import { type Timer, unrefTimer } from "../../shared/timers.js";
+import { type Access, LocalClient } from "../local/local-client.js";
 import type { ClientStats } from "../pooled-client.js";
-import { parseStatement } from "../sql.js";
+import { expectStatements, type StatementInput } from "../sql/bound-statement.js";
+import { parseStatement } from "../sql/parse.js";
 import type { RemoteClient, RemoteStats } from "./remote-client.js";
 import { UnavailableError } from "./remote-error.js";
 import { findMetadata, inodeOf, replicaUnusable } from "./replica-files.js";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { MAX_TIMER_MS } from "../write-lock.js";
+import { MAX_TIMER_MS } from "../local/write-lock.js";
 import { type CallContext, timedOut, toRemoteError } from "./remote-error.js";
 
 export interface ReplicaRelayOptions {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { LibsqlError, type Replicated } from "@libsql/client/sqlite3";
-import type { Timer } from "../../timers.js";
-import { MAX_TIMER_MS } from "../write-lock.js";
+import type { Timer } from "../../shared/timers.js";
+import { MAX_TIMER_MS } from "../local/write-lock.js";
 import { noDatabase, timedOut, UnavailableError } from "./remote-error.js";
 import { replicaUnusable } from "./replica-files.js";
 import type { ReplicaRelay } from "./replica-relay.js";

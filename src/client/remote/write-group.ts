@@ -1,5 +1,5 @@
 import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
-import type { BoundStatement } from "../bound-statement.js";
+import type { BoundStatement } from "../sql/bound-statement.js";
 import { isAnswerTooLarge } from "./remote-error.js";
 
 /** Most writes of one request. */

@@ -1,8 +1,8 @@
-import { Connection } from "../../client/connection.js";
-import type { NativeValue } from "../../client/native.js";
-import { quoteName } from "../../client/quote.js";
-import { parseStatement } from "../../client/sql.js";
-import { primaryCode } from "../../client/sqlite-error.js";
+import { Connection } from "../../client/local/connection.js";
+import type { NativeValue } from "../../client/local/native.js";
+import { parseStatement } from "../../client/sql/parse.js";
+import { quoteName } from "../../client/sql/quote.js";
+import { primaryCode } from "../../client/sql/sqlite-error.js";
 import { fits, isRowId, ownValue } from "./rows.js";
 import {
   type Column,

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
-import type { Executor } from "../../repositories/executor.js";
-import { readAll } from "../../repositories/read-all.js";
-import { type Statement, toStatement } from "../../repositories/statements.js";
+import type { Executor } from "../../areas/executor.js";
+import { readAll } from "../../areas/read-all.js";
+import { type Statement, toStatement } from "../../areas/statements.js";
 import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
 import { runAll } from "./run-all.js";
 

@@ -1,10 +1,10 @@
 import { sql } from "drizzle-orm";
-import { checksumOf, hashText } from "../../repositories/checksum.js";
-import type { Executor } from "../../repositories/executor.js";
-import { readAll } from "../../repositories/read-all.js";
-import { type Statement, toStatement } from "../../repositories/statements.js";
+import { checksumOf, hashText } from "../../areas/checksum.js";
+import type { Executor } from "../../areas/executor.js";
+import { readAll } from "../../areas/read-all.js";
+import { type Statement, toStatement } from "../../areas/statements.js";
+import { titleAfter, titleIn } from "../../areas/stories/story.js";
 import { stories, storyContents, storyRevisions, storyTags } from "../../schema/index.js";
-import { titleAfter, titleIn } from "../../stories/story.js";
 import { isTagList } from "./rows.js";
 import { runAll } from "./run-all.js";
 

@@ -1,10 +1,11 @@
 import { sql } from "drizzle-orm";
-import { quoteName } from "../../client/quote.js";
-import { checksumOf } from "../../repositories/checksum.js";
-import { checksumWithSeq } from "../../repositories/conversation-record.js";
-import type { Executor } from "../../repositories/executor.js";
-import { readAll } from "../../repositories/read-all.js";
-import { type Statement, toStatement } from "../../repositories/statements.js";
+import { checksumOf } from "../../areas/checksum.js";
+import { checksumWithSeq } from "../../areas/conversations/record.js";
+import type { Executor } from "../../areas/executor.js";
+import { readAll } from "../../areas/read-all.js";
+import { AREAS } from "../../areas/registry.js";
+import { type Statement, toStatement } from "../../areas/statements.js";
+import { quoteName } from "../../client/sql/quote.js";
 import { ALL_VISIBLE } from "../../schema/conversations.js";
 import {
   conversationSummaries,
@@ -17,7 +18,6 @@ import {
   messageRefs,
   messages,
 } from "../../schema/index.js";
-import { AREAS } from "../areas/all.js";
 import type { ConversationIds } from "./copy.js";
 import { mendConversations } from "./mend-conversations.js";
 import { mendStories } from "./mend-stories.js";

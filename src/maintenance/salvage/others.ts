@@ -1,7 +1,7 @@
-import type { Connection } from "../../client/connection.js";
-import type { NativeValue } from "../../client/native.js";
-import { quoteName } from "../../client/quote.js";
-import { parseStatement } from "../../client/sql.js";
+import type { Connection } from "../../client/local/connection.js";
+import type { NativeValue } from "../../client/local/native.js";
+import { parseStatement } from "../../client/sql/parse.js";
+import { quoteName } from "../../client/sql/quote.js";
 import { isFullText } from "../../migrate/full-text.js";
 import { probes } from "../../migrate/run-script.js";
 import { isRowFault, type NotSaved } from "./copy.js";

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { Connection } from "../../client/connection.js";
-import { StorageError } from "../../errors.js";
+import { Connection } from "../../client/local/connection.js";
+import { StorageError } from "../../shared/errors.js";
 import { readLog } from "./log.js";
 
 /** The pages of a database, those of its log included; what cannot be read is undefined. Numbers start at 1. */

@@ -1,5 +1,5 @@
-import type { Executor } from "../../repositories/executor.js";
-import type { Statement } from "../../repositories/statements.js";
+import type { Executor } from "../../areas/executor.js";
+import type { Statement } from "../../areas/statements.js";
 
 const BATCH_STATEMENTS = 500;
 

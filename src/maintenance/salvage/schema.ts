@@ -1,6 +1,6 @@
-import type { Connection } from "../../client/connection.js";
-import { quoteText } from "../../client/quote.js";
-import { splitScript } from "../../client/sql.js";
+import type { Connection } from "../../client/local/connection.js";
+import { splitScript } from "../../client/sql/parse.js";
+import { quoteText } from "../../client/sql/quote.js";
 import type { SchemaObjectType } from "../../migrate/ddl.js";
 import { isFullText } from "../../migrate/full-text.js";
 import type { TreeRow, Trees, Value } from "./trees.js";

@@ -1,0 +1,76 @@
+import type { SQL } from "drizzle-orm";
+import type * as ExportLines from "../maintenance/export-lines.js";
+import type { ChangeArea, Executor, RepositoryContext } from "./executor.js";
+import type { RowReader } from "./read-all.js";
+import type { Statement } from "./statements.js";
+
+/** What reads; a check in a process of its own can do no more than execute. */
+export type Reader = RowReader;
+
+/** A record for an export, as a JSON value. */
+export interface OutgoingRecord {
+  readonly project: string;
+  readonly record: unknown;
+}
+
+/** A record of an import, checked, and ready to be stored. */
+export interface IncomingRecord {
+  readonly id: string;
+  /** What no other record of its project and area has; the id, unless ids of several kinds may be equal. */
+  readonly key: string;
+  /** What stores it, whole, where the project has no record of that key. */
+  readonly statements: readonly Statement[];
+  /** What stores it in the place of the one that is there; without it, that one is removed first. */
+  readonly replacement?: readonly Statement[];
+}
+
+/** A record whose stored checksum is not that of its values, or whose derived columns do not fit them. */
+export interface DamagedRecord {
+  readonly project: string;
+  readonly id: string;
+  /** What does not fit: "checksum", "vector", "search text". */
+  readonly part: string;
+  /** The row that holds it. */
+  readonly table: string;
+  readonly rowId: number;
+}
+
+/** What a page of a check has found. */
+export interface CheckedPage {
+  /** Rows looked at. */
+  readonly read: number;
+  readonly records: readonly DamagedRecord[];
+}
+
+/** What the maintenance knows of one area of a storage; a record is a whole one, with all that hangs on it. */
+export interface Area {
+  readonly name: ChangeArea;
+  /** Whether `prune` reaches it where no area is named. */
+  readonly isPrunedByDefault: boolean;
+  /** A table that every database with records of this area has. */
+  readonly mainTable: string;
+  /** The table with one row, and the column `project`, for each line of an export. */
+  readonly table: SQL;
+  /** All records, or those of one project, deleted ones included; in pages, and in an order that can be stored. */
+  pages(reader: Reader, project: string | undefined): AsyncIterable<readonly OutgoingRecord[]>;
+  /** Checks a record of an export; throws an error that says what is wrong with it. */
+  parse(lines: typeof ExportLines, context: RepositoryContext, record: unknown): IncomingRecord;
+  /** Those of `keys` that the project has, deleted ones included. */
+  existing(reader: Reader, project: string, keys: readonly string[]): Promise<Set<string>>;
+  /** Settles what a replacement means for other records, in the transaction of the context; throws what forbids it. */
+  settle?(context: RepositoryContext, key: string): Promise<void>;
+  /** Removes a record for good, in the transaction of the context. */
+  remove(context: RepositoryContext, key: string): Promise<void>;
+  /**
+   * `project`, `row_id`, `key`, `id`, `is_deleted`, `updated_at` and content `bytes` of all records that may be pruned, or those
+   * of one project. Without a project, one is found by its `row_id` at once.
+   */
+  prunable(project: string | undefined): SQL;
+  /** Compares every record with what was stored about it; reads the whole area. */
+  damaged(reader: Reader): AsyncIterable<CheckedPage>;
+  /**
+   * Makes what follows from the contents anew, in steps that each are a transaction; tells after each how many rows
+   * it has seen. The full-text tables themselves are rebuilt by the caller.
+   */
+  rederive(executor: Executor): AsyncIterable<number>;
+}

@@ -1,0 +1,261 @@
+import { expectation, expectInteger } from "../client/options.js";
+import { keepText, type Repair, refusesInJson } from "./repair.js";
+
+export { expectKeys } from "../shared/known-keys.js";
+
+/** Longest project or session name, in UTF-16 units. */
+export const MAX_NAME_CHARS = 200;
+const MAX_ID_CHARS = 1000;
+const TYPE = /^[a-z][a-z0-9_-]{0,31}$/;
+
+/** Throws unless `value` is text that the database gives back as it is, of 1 to `max` characters. */
+export function expectText(name: string, value: unknown, max: number, min = 1): asserts value is string {
+  if (typeof value !== "string") throw new TypeError(expectation(name, "a string", value));
+  if (value.length < min || value.length > max) {
+    throw new RangeError(
+      `Expected \`${name}\` to have ${rangeOf(min, max)}, got ${value.length === 0 ? '""' : value.length}`,
+    );
+  }
+  if (value.includes("\0") || !value.isWellFormed()) {
+    throw new RangeError(
+      `Expected \`${name}\` to be text without NUL characters and lone surrogates, got ${describeInvalid(value)}`,
+    );
+  }
+}
+
+function rangeOf(min: number, max: number): string {
+  if (max >= Number.MAX_SAFE_INTEGER) return `at least ${min} ${min === 1 ? "character" : "characters"}`;
+  return min === 0 ? `at most ${max} characters` : `${min} to ${max} characters`;
+}
+
+/** The first of what the database cannot hold, and where it is. */
+function describeInvalid(text: string): string {
+  const nul = text.indexOf("\0");
+  // The first place at which text and repaired text differ.
+  const wellFormed = text.toWellFormed();
+  let lone = wellFormed === text ? -1 : 0;
+  while (lone >= 0 && wellFormed[lone] === text[lone]) lone++;
+  const isNul = lone < 0 || (nul >= 0 && nul < lone);
+  return isNul ? `NUL at position ${nul}` : `a lone surrogate at position ${lone}`;
+}
+
+export function expectProject(value: unknown): asserts value is string {
+  expectText("project", value, MAX_NAME_CHARS);
+}
+
+export function expectId(value: unknown, name = "id"): asserts value is string {
+  expectText(name, value, MAX_ID_CHARS);
+}
+
+/** Whether the types of records may look like this. */
+export function isType(value: string): boolean {
+  return TYPE.test(value);
+}
+
+export function expectType(value: unknown): asserts value is string {
+  if (typeof value !== "string") throw new TypeError(expectation("type", "a string", value));
+  if (!isType(value)) throw new RangeError(expectation("type", `text like ${TYPE}`, value));
+}
+
+export function expectObject(name: string, value: unknown): asserts value is Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new TypeError(expectation(name, "an object", value));
+}
+
+export function expectFinite(name: string, value: number): void {
+  if (!Number.isFinite(value)) throw new RangeError(expectation(name, "a finite number", value));
+}
+
+export function expectFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
+}
+
+/** Throws TypeError unless `value` is an array of `what` without holes, which loops would leave out in silence. */
+export function expectArray(name: string, value: unknown, what: string): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(expectation(name, `an array of ${what}`, value));
+  for (let index = 0; index < value.length; index++) {
+    if (index in value) continue;
+    const message = `Expected \`${name}\` to be an array of ${what} without holes, and there is one at index ${index}`;
+    throw Object.assign(new TypeError(message), { index });
+  }
+}
+
+/** SQLite reads no JSON that is nested deeper than 1,000; one such value would fail every filter of its project. */
+const MAX_JSON_DEPTH = 900;
+/** Most characters of metadata and node data, as JSON: every filter of the project reads all of it. */
+const MAX_JSON_CHARS = 16_000_000;
+
+/**
+ * The JSON text of a plain object; throws TypeError or RangeError on what JSON cannot hold, and on text with NUL or lone
+ * surrogates unless `repair` is that of stored records.
+ */
+export function toJsonText(name: string, value: unknown, repair: Repair = keepText): string {
+  expectPlainObject(name, value);
+  // The usual default: asking JSON would take most of the time of checking a record.
+  if (Object.keys(value).length === 0 && !("toJSON" in value)) return "{}";
+  const text = stringify(name, value, "a JSON object");
+  if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
+  // A backslash before such an escape makes it plain text: only a closer look tells.
+  if (refusesInJson(repair) && MAYBE_INVALID.test(text)) expectValidTexts(name, JSON.parse(text));
+  return text;
+}
+
+/** How JSON.stringify writes NUL and lone surrogates. */
+const MAYBE_INVALID = /\\u(?:0000|d[89a-f][0-9a-f]{2})/;
+
+function expectValidTexts(path: string, value: unknown): void {
+  if (typeof value === "string") expectText(path, value, Number.POSITIVE_INFINITY, 0);
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    if (Array.isArray(value)) expectValidTexts(`${path}[${key}]`, inner);
+    else {
+      expectText(`a key of ${path}`, key, Number.POSITIVE_INFINITY, 0);
+      expectValidTexts(`${path}.${key}`, inner);
+    }
+  }
+}
+
+/**
+ * The JSON text of a value, undefined where JSON has none; throws TypeError or RangeError on what JSON cannot hold, and
+ * on what is too long or nested too deep to be asked for.
+ */
+export function stringify(name: string, value: unknown, expected = "a JSON value"): string | undefined {
+  const tooLong = () => new RangeError(expectation(name, `at most ${MAX_JSON_CHARS} characters of JSON`, value));
+  const refuse = refuseLost(name);
+  let chars = 0;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value, (key, inner) => {
+      // Counted on the way: what is far too long is not written out first.
+      chars += key.length + (typeof inner === "string" ? inner.length : 1);
+      if (chars > MAX_JSON_CHARS) throw tooLong();
+      return refuse(key, inner);
+    });
+  } catch (cause) {
+    if (isExpectation(cause)) throw cause;
+    if (isStackOverflow(cause)) throw tooDeep(name, value);
+    throw new TypeError(expectation(name, expected, value), { cause });
+  }
+  if (text === undefined) return undefined;
+  if (text.length > MAX_JSON_CHARS) throw tooLong();
+  // Each level takes two brackets.
+  if (text.length > 2 * MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH) throw tooDeep(name, value);
+  return text;
+}
+
+function tooDeep(name: string, value: unknown): RangeError {
+  return new RangeError(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
+}
+
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && /call stack/i.test(error.message);
+}
+
+/**
+ * A replacer for JSON.stringify that throws on what JSON would quietly store as something else: NaN as null, a Map, a
+ * Set or an Error as `{}`. What is undefined or a function is left out, as JSON does.
+ */
+export function refuseLost(name: string): (key: string, inner: unknown) => unknown {
+  return (key, inner) => {
+    const path = () => (key === "" ? name : `${name}.${key}`);
+    if (typeof inner === "number" && !Number.isFinite(inner)) {
+      throw new RangeError(expectation(path(), "a finite number", inner));
+    }
+    if (typeof inner === "object" && inner !== null && !Array.isArray(inner) && Object.keys(inner).length === 0) {
+      expectPlainObject(path(), inner);
+    }
+    return inner;
+  };
+}
+
+/** Whether `refuseLost` threw it; a `toJSON` of the caller's may throw anything. */
+export function isExpectation(error: unknown): boolean {
+  return (error instanceof TypeError || error instanceof RangeError) && error.message.startsWith("Expected");
+}
+
+/** Throws TypeError on a Map, a Date and the like too: they have no keys, so all that they hold would be lost. */
+export function expectPlainObject(name: string, value: unknown): asserts value is Record<string, unknown> {
+  expectObject(name, value);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  throw new TypeError(expectation(name, "a plain object", value));
+}
+
+/** How deep a JSON text is nested, brackets inside of strings aside. */
+function depthOf(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(json, at);
+    else if (code === OPEN_BRACKET || code === OPEN_BRACE) deepest = Math.max(deepest, ++depth);
+    else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth--;
+  }
+  return deepest;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** The place of the quote that ends the string which the one at `start` begins: the first that is not escaped. */
+function endOfString(json: string, start: number): number {
+  for (let end = json.indexOf('"', start + 1); ; end = json.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (json.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return end;
+  }
+}
+
+/** Before March 1973 in milliseconds; in seconds, times are below it until the year 5138. */
+const LEAST_MILLIS = 1e11;
+
+/** A Date or integer milliseconds, as milliseconds. An earlier time than `LEAST_MILLIS` has to be a Date. */
+export function toMillis(name: string, value: unknown): number {
+  const millis = value instanceof Date ? value.getTime() : value;
+  if (typeof millis !== "number") throw new TypeError(expectation(name, "a Date or integer milliseconds", value));
+  // The range of Date itself, so that what is stored can be given back as one.
+  if (!Number.isSafeInteger(millis) || Math.abs(millis) > 8.64e15) {
+    throw new RangeError(expectation(name, "a valid Date or integer milliseconds", value));
+  }
+  if (typeof value === "number" && value < LEAST_MILLIS) {
+    throw new RangeError(
+      `${expectation(name, "a time in milliseconds", value)}, as seconds are: multiply by 1000, or give a Date for a time before March 1973`,
+    );
+  }
+  return millis;
+}
+
+export function expectLimit(value: unknown): asserts value is number {
+  if (value === Number.POSITIVE_INFINITY) return;
+  expectInteger("limit", value, 0);
+}
+
+/** SQLite's way to say "no limit". */
+export function toSqlLimit(limit: number): number {
+  return limit === Number.POSITIVE_INFINITY ? -1 : limit;
+}
+
+/** A copy of a vector as float32; throws on anything but finite numbers, and on an empty one. */
+export function toVector(name: string, value: unknown): Float32Array {
+  if (!(value instanceof Float32Array) && !Array.isArray(value)) {
+    throw new TypeError(expectation(name, "a Float32Array or an array of numbers", value));
+  }
+  if (value.length === 0) throw new RangeError(expectation(name, "a vector of at least one dimension", value));
+  for (let index = 0; index < value.length; index++) {
+    if (typeof value[index] !== "number") throw new TypeError(expectation(name, "numbers only", value[index]));
+  }
+  const vector = new Float32Array(value as ArrayLike<number>);
+  for (let index = 0; index < vector.length; index++) {
+    if (!Number.isFinite(vector[index])) throw new RangeError(expectation(name, "finite numbers only", value[index]));
+  }
+  return vector;
+}
+
+/** The fields of a patch that change something: undefined means "as it is", as everywhere. */
+export function definedOnly(patch: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+}

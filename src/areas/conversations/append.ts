@@ -1,0 +1,267 @@
+import type { ResultSet } from "@libsql/client";
+import { type SQL, sql } from "drizzle-orm";
+import { conversations, messages } from "../../schema/conversations.js";
+import { StorageError } from "../../shared/errors.js";
+import { atRecord } from "../batch.js";
+import type { Executor, RepositoryContext } from "../executor.js";
+import { currentExecutor } from "../optimistic.js";
+import { inParts, jsonRows, prepareStatement, type Statement } from "../statements.js";
+import { noConversation, withChain } from "./chain.js";
+import {
+  type AppendedMessage,
+  derivedOf,
+  deriveLong,
+  draftToMessage,
+  haveLong,
+  type Message,
+  type MessageDraft,
+  messageColumns,
+  sentHashOf,
+  toMessage,
+} from "./record.js";
+
+const c = conversations;
+const m = messages;
+const placeholder = sql.placeholder;
+
+const owner = sql`owner as materialized (
+    select ${c.rowId} as row_id, coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq}) as last_seq
+    from ${c} where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null)`;
+export const messageColumnNames = sql.join(
+  [
+    m.project,
+    m.conversationRowId,
+    m.seq,
+    m.id,
+    m.role,
+    m.content,
+    m.metadata,
+    m.tags,
+    m.clientId,
+    m.createdAt,
+    m.updatedAt,
+    m.checksum,
+    m.searchText,
+    m.sentHash,
+  ].map((column) => sql.identifier(column.name)),
+  sql`, `,
+);
+/** What goes into them: of `owner`, a table with its row_id, and of a `row` of `toRow`. */
+export const messageValues = (
+  seq: SQL,
+  row: SQL,
+) => sql`${placeholder("project")}, owner.row_id, ${seq}, ${row} ->> 0, ${row} ->> 1,
+  ${row} ->> 2, ${row} ->> 3, ${row} ->> 4, ${row} ->> 5, ${row} ->> 6, ${placeholder("now")}, (${row} ->> 7) || '.' || (${seq}), ${row} ->> 8, ${row} ->> 9`;
+
+/**
+ * All messages in one statement, with the seq that the database finds next: one call of SQLite a thousand rows, a
+ * single message that shares its commit with others that wait, and one round trip to a server. Many rows in one
+ * statement also cost the index less than a statement each: at the end of every one FTS5 writes out what it has gathered.
+ */
+const appendRows = prepareStatement(sql`with ${owner}
+  insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
+  from ${jsonRows("rows")} as j cross join owner where true returning seq`);
+
+/**
+ * The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id; nothing
+ * is stored where one of those was sent as something else.
+ */
+const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, known as materialized (
+    select j.key as key, case when ${m.sentHash} is null
+        then ${m.role} = j.value ->> 1 and ${m.content} = j.value ->> 2 and ${m.metadata} = j.value ->> 3
+        else ${m.sentHash} = j.value ->> 9 end as is_same
+    from json_each(${placeholder("rows")}) as j cross join chain cross join ${m}
+      on ${m.conversationRowId} = chain.row_id and ${m.clientId} = j.value ->> 5 and ${m.seq} <= chain.up_to),
+  fresh as materialized (
+    select j.value as value, row_number() over (order by j.key) as place from json_each(${placeholder("rows")}) as j
+    where j.key not in (select key from known))
+  insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + fresh.place`, sql`fresh.value`)}
+  from owner cross join fresh where not exists (select 1 from known where not is_same) returning id, seq`);
+
+const selectByClientId = prepareStatement(sql`${withChain} select ${messageColumns}, ${m.sentHash} from chain
+  cross join ${m} on ${m.conversationRowId} = chain.row_id and ${m.seq} <= chain.up_to
+    and ${m.clientId} in (select value from json_each(${placeholder("clientIds")}))
+  join ${c} on ${c.rowId} = ${m.conversationRowId}`);
+
+interface Appended {
+  /** A record for each draft. */
+  readonly messages: AppendedMessage[];
+  /** The ids of those that are new. */
+  readonly stored: string[];
+}
+
+/**
+ * Stores drafts, one at least, at the end of a conversation. One whose `clientId` is there already, or comes twice, is what was stored
+ * first. Rejects with `NOT_FOUND`, and with `CONFLICT` where that was sent as something else.
+ */
+export async function appendMessages(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<Appended> {
+  const isRepeatable = drafts.some(({ clientId }) => clientId !== null);
+  const prepared = haveLong(drafts) ? await deriveLong(context.project, conversationId, drafts) : drafts;
+  return (isRepeatable ? appendNew : appendAll)(context, executor, conversationId, prepared);
+}
+
+/** Drafts without client ids: all of them are stored, one after the other, or none is. */
+async function appendAll(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<Appended> {
+  const results = await run(executor, appendStatements(appendRows, context, conversationId, drafts));
+  const seqs = results.flatMap(({ rows }) => rows.map((row) => Number(row[0])));
+  if (seqs.length === 0) throw noConversation(context, conversationId);
+  // SQLite promises no order of what a statement returns.
+  const first = seqs.reduce((least, seq) => Math.min(least, seq));
+  return {
+    messages: drafts.map((draft, place) => draftToMessage(conversationId, first + place, draft)),
+    stored: drafts.map(({ id }) => id),
+  };
+}
+
+async function appendNew(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<Appended> {
+  const place = (error: unknown, index: number) =>
+    drafts.length > 1 ? atRecord(error, { index, id: drafts[index]!.id }) : error;
+  const distinct = withoutRepeated(drafts, place);
+  const check = (draft: MessageDraft, known: Known | undefined) => {
+    if (isOther(draft, known)) throw place(otherMessage(draft.clientId!, known!.message.id), drafts.indexOf(draft));
+  };
+  const statements = appendStatements(appendNewRows, context, conversationId, distinct);
+  const clientIds = distinct.flatMap(({ clientId }) => clientId ?? []);
+  const results =
+    statements.length === 1
+      ? [await executor.execute(statements[0]!)]
+      : // Each statement stores its part: what the last one refuses must be known before the first.
+        await executor.atomically(async (inner) => {
+          const known = await findByClientId(context, inner, conversationId, clientIds);
+          for (const draft of distinct) check(draft, known.get(draft.clientId));
+          return inner.batch(statements);
+        });
+  const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
+  const unstored = distinct.filter(({ id }) => !seqs.has(id));
+  const known = unstored.length > 0 ? await findRepeated(context, executor, conversationId, unstored) : NONE;
+  const messages = new Map<MessageDraft | string, AppendedMessage>();
+  for (const draft of distinct) {
+    const seq = seqs.get(draft.id);
+    const stored = seq === undefined ? known.get(draft.clientId) : undefined;
+    check(draft, stored);
+    if (seq !== undefined) messages.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
+    else if (stored !== undefined) messages.set(draft.clientId ?? draft, { ...stored.message, repeated: true });
+  }
+  if (messages.size < distinct.length) throw noConversation(context, conversationId);
+  const isFirst = new Set(distinct);
+  return {
+    messages: drafts.map((draft): AppendedMessage => {
+      const message = messages.get(draft.clientId ?? draft)!;
+      return isFirst.has(draft) ? message : { ...message, repeated: true };
+    }),
+    stored: distinct.flatMap(({ id }) => (seqs.has(id) ? [id] : [])),
+  };
+}
+
+/**
+ * The messages that made the statement store nothing of `drafts`: the same ones, or others by the same client ids. The
+ * answer of a read replica that lacks one of them is replaced by the primary's.
+ */
+async function findRepeated(
+  context: RepositoryContext,
+  executor: Executor,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<ReadonlyMap<string | null, Known>> {
+  const clientIds = drafts.flatMap(({ clientId }) => clientId ?? []);
+  const known = await findByClientId(context, executor, conversationId, clientIds);
+  const isComplete = drafts.every(({ clientId }) => known.has(clientId));
+  return isComplete ? known : findByClientId(context, currentExecutor(executor), conversationId, clientIds);
+}
+
+interface Known {
+  readonly message: Message;
+  readonly sentHash: string | null;
+}
+
+const NONE: ReadonlyMap<string | null, Known> = new Map();
+
+/** Whether a client id stands for another message; rows of earlier versions know only what they are now. */
+function isOther(draft: MessageDraft, known: Known | undefined): boolean {
+  if (known === undefined) return false;
+  const { message, sentHash } = known;
+  const { role, content } = message;
+  const present = () => [role, content, JSON.stringify(message.metadata)];
+  const given = () => [draft.role, draft.content, draft.metadata];
+  return sentHash === null ? !isEqual(present(), given()) : sentHash !== sentHashOf(draft);
+}
+
+function isEqual(one: readonly string[], other: readonly string[]): boolean {
+  return one.every((value, index) => value === other[index]);
+}
+
+function otherMessage(clientId: string, id: string): StorageError {
+  return new StorageError(
+    "CONFLICT",
+    `The clientId ${JSON.stringify(clientId)} belongs to message ${JSON.stringify(id)}, which was sent with other content, role or metadata: give the new message another clientId. Nothing was stored`,
+    { table: "messages", columns: ["client_id"] },
+  );
+}
+
+/** A single statement can share its commit with others that wait. */
+async function run(executor: Executor, statements: readonly Statement[]): Promise<readonly ResultSet[]> {
+  return statements.length === 1 ? [await executor.execute(statements[0]!)] : executor.batch(statements);
+}
+
+async function findByClientId(
+  context: RepositoryContext,
+  executor: Executor,
+  id: string,
+  clientIds: readonly string[],
+): Promise<Map<string | null, Known>> {
+  const { project } = context;
+  const { rows } = await executor.execute(selectByClientId({ project, id, clientIds: JSON.stringify(clientIds) }));
+  return new Map(
+    rows.map((row) => {
+      const message = toMessage(row);
+      return [message.clientId, { message, sentHash: row[10] as string | null }];
+    }),
+  );
+}
+
+/** Of drafts with the same client id, the first. Throws `CONFLICT` where another of them says something else. */
+export function withoutRepeated(
+  drafts: readonly MessageDraft[],
+  place: (error: unknown, index: number) => unknown,
+): MessageDraft[] {
+  const first = new Map<MessageDraft | string, MessageDraft>();
+  for (const [index, draft] of drafts.entries()) {
+    const known = first.get(draft.clientId ?? draft);
+    if (known === undefined) first.set(draft.clientId ?? draft, draft);
+    else if (sentHashOf(known) !== sentHashOf(draft)) throw place(otherMessage(draft.clientId!, known.id), index);
+  }
+  return [...first.values()];
+}
+
+/** What a statement is given of a draft, in the places from which `messageValues` takes it. */
+export function toRow(project: string, conversationId: string, draft: MessageDraft): (string | number | null)[] {
+  const { id, role, content, metadata, tags, clientId, createdAt } = draft;
+  return [id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, conversationId, draft)];
+}
+
+/** The statements that append, in order. */
+function appendStatements(
+  append: typeof appendRows,
+  { project, now }: RepositoryContext,
+  id: string,
+  drafts: readonly MessageDraft[],
+): Statement[] {
+  const time = now();
+  const rows = drafts.map((draft) => toRow(project, id, draft));
+  return inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
+}

@@ -1,0 +1,132 @@
+import { type SQL, sql } from "drizzle-orm";
+import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
+import { StorageError } from "../../shared/errors.js";
+import type { Executor, RepositoryContext } from "../executor.js";
+import { parseList } from "../json.js";
+import { readAll } from "../read-all.js";
+import { all, prepareStatement, toStatement } from "../statements.js";
+import { isVisible, type Message, type MessageRole, messageColumns, messagesWithOwner, toMessage } from "./record.js";
+
+/** The messages of a conversation that one of its ancestors, or it itself, has written. */
+export interface Segment {
+  readonly rowId: number;
+  readonly conversationId: string;
+  /** The seq before its first one. */
+  readonly after: number;
+  /** The seq of its last one; without bound in the conversation itself. */
+  readonly upTo: number;
+}
+
+/** A living conversation, as the segments that it is made of: its own first, then its parent's, and so on. */
+export interface Chain {
+  readonly rowId: number;
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly segments: readonly [Segment, ...Segment[]];
+}
+
+const c = conversations;
+const m = messages;
+const placeholder = sql.placeholder;
+
+/**
+ * A recursive table `chain` of a living conversation and its ancestors, with what each contributes. To be put before a
+ * statement whose arguments include `project` and `id`.
+ */
+export const withChain = sql`with recursive chain (row_id, id, tags, prefix_seq, parent_row_id, up_to, depth) as (
+    select ${c.rowId}, ${c.id}, ${c.tags}, ${c.prefixSeq}, ${c.parentRowId}, ${sql.raw(String(ALL_VISIBLE))}, 0 from ${c}
+    where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null
+    union all
+    select ${c.rowId}, ${c.id}, ${c.tags}, ${c.prefixSeq}, ${c.parentRowId}, chain.prefix_seq, chain.depth + 1
+    from chain join ${c} on ${c.rowId} = chain.parent_row_id and +${c.project} = ${placeholder("project")}
+  )`;
+
+const selectChain = prepareStatement(
+  sql`${withChain} select row_id, id, tags, prefix_seq, up_to from chain order by depth`,
+);
+
+/** Undefined for a conversation that is unknown, deleted or of another project. */
+export async function findChain(
+  { project }: RepositoryContext,
+  executor: Executor,
+  id: string,
+): Promise<Chain | undefined> {
+  const { rows } = await executor.execute(selectChain({ project, id }));
+  const [own, ...ancestors] = rows.map((row) => ({
+    rowId: Number(row[0]),
+    conversationId: row[1] as string,
+    after: Number(row[3]),
+    upTo: Number(row[4]),
+  }));
+  if (own === undefined) return undefined;
+  return { rowId: own.rowId, id, tags: parseList(rows[0]![2], "conversations", id), segments: [own, ...ancestors] };
+}
+
+export async function requireChain(context: RepositoryContext, executor: Executor, id: string): Promise<Chain> {
+  return (await findChain(context, executor, id)) ?? Promise.reject(noConversation(context, id));
+}
+
+export function noConversation({ project }: RepositoryContext, id: string): StorageError {
+  const message = `No conversation ${JSON.stringify(id)} in project ${JSON.stringify(project)}`;
+  return new StorageError("NOT_FOUND", message);
+}
+
+export interface ChainRange {
+  /** Exclusive. @default 0 */
+  readonly after?: number | undefined;
+  /** Exclusive. @default Infinity */
+  readonly before?: number | undefined;
+  readonly roles?: readonly MessageRole[] | undefined;
+  readonly limit: number;
+}
+
+/** Messages of a conversation in `seq` order, the first `limit` of a range or, with `last`, the last ones, newest first. */
+export async function readChain(
+  { project }: RepositoryContext,
+  executor: Executor,
+  { segments }: Chain,
+  { after = 0, before = Number.POSITIVE_INFINITY, roles, limit }: ChainRange,
+  order: "first" | "last" = "first",
+): Promise<Message[]> {
+  const found: Message[] = [];
+  for (const segment of order === "first" ? segments.toReversed() : segments) {
+    const from = Math.max(after, segment.after);
+    const to = Math.min(before - 1, segment.upTo);
+    if (found.length >= limit) break;
+    if (from >= to) continue;
+    // The plus sign keeps SQLite from choosing an index by project, which says nothing here.
+    const conditions: SQL[] = [
+      sql`${m.conversationRowId} = ${segment.rowId}`,
+      sql`${m.seq} > ${from}`,
+      sql`${m.seq} <= ${Math.min(to, ALL_VISIBLE)}`,
+      sql`+${m.project} = ${project}`,
+    ];
+    if (roles !== undefined) conditions.push(sql`${m.role} in (select value from json_each(${JSON.stringify(roles)}))`);
+    const direction = order === "first" ? sql`asc` : sql`desc`;
+    const rest = limit === Number.POSITIVE_INFINITY ? -1 : limit - found.length;
+    const rows = await readAll(
+      executor,
+      toStatement(sql`select ${messageColumns} from ${messagesWithOwner} where ${all(conditions)}
+        order by ${m.seq} ${direction} limit ${rest}`),
+    );
+    for (const row of rows) found.push(toMessage(row));
+  }
+  return found;
+}
+
+const selectMessage = prepareStatement(sql`select ${messageColumns} from ${messagesWithOwner}
+  where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`);
+
+/** A message that can be seen, in its own conversation or in a fork. */
+export async function findMessage(
+  { project }: RepositoryContext,
+  executor: Executor,
+  id: string,
+): Promise<Message | undefined> {
+  const { rows } = await executor.execute(selectMessage({ project, id }));
+  return rows[0] === undefined ? undefined : toMessage(rows[0]);
+}
+
+export function noMessage({ project }: RepositoryContext, id: string): StorageError {
+  return new StorageError("NOT_FOUND", `No message ${JSON.stringify(id)} in project ${JSON.stringify(project)}`);
+}

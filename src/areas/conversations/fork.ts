@@ -1,0 +1,117 @@
+import { sql } from "drizzle-orm";
+import { v7 as uuidv7 } from "uuid";
+import { expectation, expectInteger } from "../../client/options.js";
+import { ALL_VISIBLE, conversations } from "../../schema/conversations.js";
+import { expectId, expectKeys, expectText } from "../arguments.js";
+import type { Executor, RepositoryContext } from "../executor.js";
+import { prepareInsert, prepareStatement, type Statement } from "../statements.js";
+import { type Chain, noConversation, requireChain } from "./chain.js";
+import {
+  type Conversation,
+  type ConversationDraft,
+  conversationColumns,
+  MAX_TITLE_CHARS,
+  toConversation,
+} from "./record.js";
+
+export interface ForkOptions {
+  /** The last message to share; 0 for none. @default all there are */
+  readonly atSeq?: number | undefined;
+  /** @default the title of what is forked */
+  readonly title?: string | null | undefined;
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+}
+
+/** Where a conversation begins: the ancestor that owns the last message it shares, and that message's seq. */
+export interface Origin {
+  readonly parentRowId: number | null;
+  readonly prefixSeq: number;
+  readonly forkedFrom: { readonly id: string; readonly seq: number } | null;
+}
+
+export const NO_ORIGIN: Origin = { parentRowId: null, prefixSeq: 0, forkedFrom: null };
+
+const c = conversations;
+const insertRow = prepareInsert(c, [
+  c.project,
+  c.id,
+  c.title,
+  c.tags,
+  c.metadata,
+  c.parentRowId,
+  c.prefixSeq,
+  c.forkedFromId,
+  c.forkedFromSeq,
+  c.visibleSeq,
+  c.createdAt,
+  c.updatedAt,
+]);
+const selectOne = prepareStatement(sql`select ${conversationColumns} from ${c}
+  where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.purgedAt} is null`);
+
+/** The statement that stores a draft as a new conversation. */
+export function insertConversationStatement(
+  { project, now }: RepositoryContext,
+  { id, title, tags, metadata, createdAt }: ConversationDraft,
+  { parentRowId, prefixSeq, forkedFrom }: Origin = NO_ORIGIN,
+): Statement {
+  const from = [forkedFrom?.id ?? null, forkedFrom?.seq ?? null];
+  return insertRow([
+    project,
+    id,
+    title,
+    tags,
+    metadata,
+    parentRowId,
+    prefixSeq,
+    ...from,
+    ALL_VISIBLE,
+    createdAt,
+    Math.max(createdAt, now()),
+  ]);
+}
+
+/** A conversation, deleted or not. */
+export async function findConversation(
+  { project }: RepositoryContext,
+  executor: Executor,
+  id: string,
+): Promise<Conversation | undefined> {
+  const { rows } = await executor.execute(selectOne({ project, id }));
+  return rows[0] === undefined ? undefined : toConversation(project, rows[0]);
+}
+
+/** The origin of what shares a conversation up to `seq`: the conversation that wrote that message becomes the parent. */
+export function originAt({ id, segments }: Chain, seq: number): Origin {
+  const parent = segments.find(({ after, upTo }) => after < seq && seq <= upTo);
+  return { parentRowId: parent?.rowId ?? null, prefixSeq: seq, forkedFrom: { id, seq } };
+}
+
+/** Throws TypeError or RangeError. */
+export function expectForkOptions(options: ForkOptions): void {
+  expectKeys("fork", options, ["atSeq", "title", "id"]);
+  const { atSeq, title, id } = options;
+  if (atSeq !== undefined) expectInteger("atSeq", atSeq, 0);
+  if (title !== undefined && title !== null) expectText("title", title, MAX_TITLE_CHARS, 0);
+  if (id !== undefined) expectId(id);
+}
+
+/** One row, however long the conversation is. Rejects with `NOT_FOUND`, and with RangeError past the last message. */
+export async function forkConversation(
+  context: RepositoryContext,
+  executor: Executor,
+  id: string,
+  options: ForkOptions,
+): Promise<Conversation> {
+  const chain = await requireChain(context, executor, id);
+  const source = await findConversation(context, executor, id);
+  if (source === undefined) throw noConversation(context, id);
+  const { atSeq = source.messageCount, title = source.title, id: forkId = uuidv7() } = options;
+  if (atSeq > source.messageCount) {
+    throw new RangeError(expectation("atSeq", `at most ${source.messageCount}, the last message`, atSeq));
+  }
+  const draft = { id: forkId, title, tags: "[]", metadata: "{}", createdAt: context.now() };
+  await executor.execute(insertConversationStatement(context, draft, originAt(chain, atSeq)));
+  return (await findConversation(context, executor, forkId))!;
+}

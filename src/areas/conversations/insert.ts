@@ -1,0 +1,84 @@
+import { sql } from "drizzle-orm";
+import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
+import { expectArray, expectKeys } from "../arguments.js";
+import { inMessage } from "../batch.js";
+import type { RepositoryContext } from "../executor.js";
+import { inParts, jsonRows, prepareStatement, type Statement } from "../statements.js";
+import { messageColumnNames, messageValues, toRow, withoutRepeated } from "./append.js";
+import {
+  CONVERSATION_KEYS,
+  type Conversation,
+  type ConversationDraft,
+  type MessageDraft,
+  type NewConversation,
+  toConversationDraft,
+  toMessageDraft,
+} from "./record.js";
+
+/** A checked input. */
+export interface NewDraft extends ConversationDraft {
+  readonly messages: readonly MessageDraft[];
+}
+
+const c = conversations;
+const m = messages;
+const placeholder = sql.placeholder;
+
+/** Many that share nothing: one statement costs less than one for each. */
+const insertRows = prepareStatement(sql`insert into ${c}
+  (project, id, title, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
+  select ${placeholder("project")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${ALL_VISIBLE},
+    value ->> 4, max(value ->> 4, ${placeholder("now")}) from ${jsonRows("rows")}`);
+
+/** Messages of many new conversations: each row ends with the id of its conversation and its seq there. */
+const insertMessages = prepareStatement(sql`insert into ${m} (${messageColumnNames})
+  select ${messageValues(sql`(j.value ->> 11)`, sql`j.value`)} from ${jsonRows("rows")} as j
+  cross join ${c} as owner on owner.project = ${placeholder("project")} and owner.id = j.value ->> 10 where true`);
+
+/** Checks an input and fills in the defaults; throws TypeError or RangeError. */
+export function toNewDraft(context: RepositoryContext, input: NewConversation): NewDraft {
+  expectKeys("a conversation", input, [...CONVERSATION_KEYS, "messages"]);
+  const { messages: inputs = [], ...own } = input;
+  expectArray("messages", inputs, "messages");
+  const draft = toConversationDraft(context, own);
+  const drafts = inputs.map((message, messageIndex) => {
+    try {
+      return toMessageDraft(context, message);
+    } catch (error) {
+      throw inMessage(error, messageIndex);
+    }
+  });
+  return { ...draft, messages: withoutRepeated(drafts, inMessage) };
+}
+
+/** The record of a draft that has just been stored. */
+export function draftToConversation(project: string, draft: NewDraft, now: Date): Conversation {
+  const { id, title, tags, metadata, createdAt, messages } = draft;
+  return {
+    id,
+    project,
+    title,
+    tags: JSON.parse(tags) as string[],
+    metadata: JSON.parse(metadata) as Record<string, unknown>,
+    messageCount: messages.length,
+    forkedFrom: null,
+    createdAt: new Date(createdAt),
+    updatedAt: new Date(Math.max(createdAt, now.getTime())),
+    deletedAt: null,
+  };
+}
+
+/** The statements that store drafts as new conversations with their messages. */
+export function insertConversations({ project, now }: RepositoryContext, drafts: readonly NewDraft[]): Statement[] {
+  const time = now();
+  const rows = drafts.map(({ id, title, tags, metadata, createdAt }) => [id, title, tags, metadata, createdAt]);
+  const turns = drafts.flatMap(({ id, messages }) =>
+    messages.map((message, index) => [...toRow(project, id, message), id, index + 1]),
+  );
+  return [
+    ...inParts(rows, (part) => insertRows({ project, rows: JSON.stringify(part), now: time })),
+    ...(turns.length === 0
+      ? []
+      : inParts(turns, (part) => insertMessages({ project, rows: JSON.stringify(part), now: time }))),
+  ];
+}

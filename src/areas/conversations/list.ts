@@ -1,0 +1,117 @@
+import { type SQL, sql } from "drizzle-orm";
+import { expectOneOf } from "../../client/options.js";
+import { conversations, conversationTags } from "../../schema/conversations.js";
+import { likePattern, spellings } from "../../search/query.js";
+import { expectArray, expectId, expectKeys, expectLimit, expectText, toMillis, toSqlLimit } from "../arguments.js";
+import { decodeCursor, type Page, toPage } from "../cursor.js";
+import type { RepositoryContext } from "../executor.js";
+import { metadataConditions } from "../metadata-filter.js";
+import { all, toStatement } from "../statements.js";
+import { type Conversation, conversationColumns, MAX_TITLE_CHARS, toConversation, toTags } from "./record.js";
+
+/** Which conversations; all conditions must hold. Bounds are inclusive. */
+export interface ListConversationsOptions {
+  readonly ids?: readonly string[] | undefined;
+  /** Part of the title, taken literally, in any case. */
+  readonly titleContains?: string | undefined;
+  /** All of these. */
+  readonly tags?: readonly string[] | undefined;
+  /** At least one of these. */
+  readonly anyTag?: readonly string[] | undefined;
+  /** Top-level keys of the metadata and the values they must have. */
+  readonly metadata?: Record<string, unknown> | undefined;
+  readonly createdFrom?: Date | number | undefined;
+  readonly createdUntil?: Date | number | undefined;
+  readonly updatedFrom?: Date | number | undefined;
+  readonly updatedUntil?: Date | number | undefined;
+  /** @default "updatedAt" */
+  readonly orderBy?: "createdAt" | "updatedAt" | undefined;
+  /** @default "desc" */
+  readonly order?: "asc" | "desc" | undefined;
+  /** @default 50 */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+const c = conversations;
+const t = conversationTags;
+const KEYS = [
+  "ids",
+  "titleContains",
+  "tags",
+  "anyTag",
+  "metadata",
+  "createdFrom",
+  "createdUntil",
+  "updatedFrom",
+  "updatedUntil",
+  "orderBy",
+  "order",
+  "limit",
+  "cursor",
+];
+
+export async function listConversations(
+  { project, executor }: RepositoryContext,
+  options: ListConversationsOptions,
+): Promise<Page<Conversation>> {
+  expectKeys("list", options, KEYS);
+  const { orderBy = "updatedAt", order = "desc", limit = 50, cursor } = options;
+  expectOneOf("orderBy", orderBy, ["createdAt", "updatedAt"]);
+  expectOneOf("order", order, ["asc", "desc"]);
+  expectLimit(limit);
+  const column = orderBy === "createdAt" ? c.createdAt : c.updatedAt;
+  const direction = order === "asc" ? sql`asc` : sql`desc`;
+  const conditions = listConditions(project, options);
+  const list = `conversations ${orderBy} ${order}`;
+  if (cursor !== undefined) {
+    const { key, rowId } = decodeCursor(list, cursor);
+    conditions.push(sql`(${column}, ${c.rowId}) ${order === "asc" ? sql`>` : sql`<`} (${key}, ${rowId})`);
+  }
+  const { rows } = await executor.execute(
+    toStatement(sql`select ${conversationColumns} from ${c} where ${all(conditions)}
+      order by ${column} ${direction}, ${c.rowId} ${direction} limit ${toSqlLimit(limit + 1)}`),
+  );
+  const key = orderBy === "createdAt" ? 8 : 9;
+  return toPage(
+    list,
+    rows,
+    limit,
+    (row) => toConversation(project, row),
+    (row) => ({ key: Number(row[key]), rowId: Number(row[0]) }),
+  );
+}
+
+function listConditions(project: string, options: ListConversationsOptions): SQL[] {
+  const { ids, titleContains, tags, anyTag, metadata } = options;
+  const conditions = [sql`${c.project} = ${project}`, sql`${c.deletedAt} is null`];
+  if (ids !== undefined) {
+    expectArray("ids", ids, "ids");
+    for (const id of ids) expectId(id, "ids");
+    conditions.push(sql`${c.id} in (select value from json_each(${JSON.stringify(ids)}))`);
+  }
+  if (titleContains !== undefined) {
+    expectText("titleContains", titleContains, MAX_TITLE_CHARS, 0);
+    const likes = spellings(titleContains).map((text) => sql`${c.title} like ${likePattern(text)} escape '\\'`);
+    if (titleContains !== "") conditions.push(sql`(${sql.join(likes, sql` or `)})`);
+  }
+  for (const tag of tags === undefined ? [] : toTags("tags", tags)) conditions.push(tagged([tag], project));
+  if (anyTag !== undefined) conditions.push(tagged(toTags("anyTag", anyTag), project));
+  if (metadata !== undefined) conditions.push(...metadataConditions(c.metadata, metadata));
+  const bounds = [
+    ["createdFrom", c.createdAt, sql`>=`],
+    ["createdUntil", c.createdAt, sql`<=`],
+    ["updatedFrom", c.updatedAt, sql`>=`],
+    ["updatedUntil", c.updatedAt, sql`<=`],
+  ] as const;
+  for (const [name, column, comparison] of bounds) {
+    const value = options[name];
+    if (value !== undefined) conditions.push(sql`${column} ${comparison} ${toMillis(name, value)}`);
+  }
+  return conditions;
+}
+
+function tagged(tags: readonly string[], project: string): SQL {
+  return sql`${c.rowId} in (select ${t.conversationRowId} from ${t} where ${t.project} = ${project}
+    and ${t.tag} in (select value from json_each(${JSON.stringify(tags)})) and ${t.messageRowId} = 0)`;
+}

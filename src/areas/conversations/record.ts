@@ -1,0 +1,343 @@
+import type { Row } from "@libsql/client";
+import { sql } from "drizzle-orm";
+import { expectOneOf } from "../../client/options.js";
+import { conversations, messages } from "../../schema/conversations.js";
+import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
+import { afterTurn } from "../../shared/timers.js";
+import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
+import { checksumOf } from "../checksum.js";
+import type { RepositoryContext } from "../executor.js";
+import { newId } from "../ids.js";
+import { parseList, parseObject } from "../json.js";
+import { list } from "../statements.js";
+
+/**
+ * The author of a message. The results of tool calls are `tool` messages right after the assistant's message that made
+ * the calls; the calls go into its `metadata`, under any key (`toolCalls`, or `tool_calls` as in OpenAI's API).
+ */
+export type MessageRole = "system" | "user" | "assistant" | "tool";
+
+/** A message as `append` answers it. */
+export interface AppendedMessage extends Message {
+  /** Whether it is a repeat: its `clientId` was there already, and nothing was stored. Missing where it is new. */
+  readonly repeated?: true;
+}
+
+/** A thread of messages. */
+export interface Conversation {
+  readonly id: string;
+  readonly project: string;
+  readonly title: string | null;
+  readonly tags: readonly string[];
+  readonly metadata: Record<string, unknown>;
+  /** How many messages it shows, those a fork shares included: the `seq` of the last. */
+  readonly messageCount: number;
+  /** Which conversation it was forked from, and after which message. */
+  readonly forkedFrom: { readonly id: string; readonly seq: number } | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly deletedAt: Date | null;
+}
+
+/** One turn. */
+export interface Message {
+  readonly id: string;
+  /** The conversation that it was written in; forks show the same record. */
+  readonly conversationId: string;
+  /** Its place, from 1 without gaps. */
+  readonly seq: number;
+  readonly role: MessageRole;
+  readonly content: string;
+  readonly metadata: Record<string, unknown>;
+  readonly tags: readonly string[];
+  /** The name that its writer gave it, by which a repeated append is known. */
+  readonly clientId: string | null;
+  readonly createdAt: Date;
+}
+
+/** What a caller gives to make a conversation. */
+export interface ConversationInput {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+  /** At most 1,000 characters. @default null */
+  readonly title?: string | null | undefined;
+  /** @default [] */
+  readonly tags?: readonly string[] | undefined;
+  /** @default {} */
+  readonly metadata?: Record<string, unknown> | undefined;
+  /** @default now */
+  readonly createdAt?: Date | number | undefined;
+}
+
+/** What a caller gives to make a conversation and, at once, the messages it begins with. */
+export interface NewConversation extends ConversationInput {
+  /** In order, stored as `append` would store them. @default [] */
+  readonly messages?: readonly MessageInput[] | undefined;
+}
+
+/** Fields to change; those left out, or undefined, stay. */
+export type ConversationPatch = Pick<ConversationInput, "title" | "tags" | "metadata">;
+
+/** What a caller gives to append a message. */
+export interface MessageInput {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+  readonly role: MessageRole;
+  /** At most `maxMessageChars` characters; may be empty. */
+  readonly content: string;
+  /** @default {} */
+  readonly metadata?: Record<string, unknown> | undefined;
+  /** @default [] */
+  readonly tags?: readonly string[] | undefined;
+  /** Makes the append repeatable: a conversation stores each name once. */
+  readonly clientId?: string | null | undefined;
+  /** @default now */
+  readonly createdAt?: Date | number | undefined;
+}
+
+/** What may be changed of a message; the rest is history. */
+export type MessagePatch = Pick<Partial<MessageInput>, "content" | "metadata">;
+
+/** A checked input, as the columns of its row. */
+export interface ConversationDraft {
+  readonly id: string;
+  readonly title: string | null;
+  readonly tags: string;
+  readonly metadata: string;
+  readonly createdAt: number;
+}
+
+/** The checksum, to which the seq is yet to be added, the index terms, and the hash of what was sent. */
+export type DerivedColumns = readonly [checksum: string, searchText: string, sentHash: string | null];
+
+/** A checked input, as the columns of its row; seq and conversation are settled when it is stored. */
+export interface MessageDraft {
+  readonly id: string;
+  readonly role: MessageRole;
+  readonly content: string;
+  readonly metadata: string;
+  readonly tags: string;
+  readonly clientId: string | null;
+  readonly createdAt: number;
+  /** What follows from a long content, which takes a while to make; that of others is made when they are stored. */
+  readonly derived?: DerivedColumns;
+}
+
+export const ROLES: readonly MessageRole[] = ["system", "user", "assistant", "tool"];
+export const MAX_TITLE_CHARS = 1000;
+/** Most characters of a summary. */
+export const MAX_SUMMARY_CHARS = 1_000_000;
+export const CONVERSATION_KEYS = ["id", "title", "tags", "metadata", "createdAt"];
+const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "createdAt"];
+
+/** Checks an input and fills in the defaults; throws TypeError or RangeError. */
+export function toConversationDraft(context: RepositoryContext, input: ConversationInput): ConversationDraft {
+  expectKeys("a conversation", input, CONVERSATION_KEYS);
+  const { repair } = context;
+  const { id = newId(), title: given = null, tags = [], metadata = {}, createdAt } = input;
+  const title = repair(given);
+  expectId(id);
+  if (title !== null) expectText("title", title, MAX_TITLE_CHARS, 0);
+  return {
+    id,
+    title,
+    tags: toTagsText("tags", repair(tags)),
+    metadata: toJsonText("metadata", repair(metadata), repair),
+    createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),
+  };
+}
+
+/** Checks an input and fills in the defaults; throws TypeError or RangeError. */
+export function toMessageDraft(context: RepositoryContext, input: MessageInput): MessageDraft {
+  expectKeys("a message", input, MESSAGE_KEYS);
+  const { repair } = context;
+  const { id = newId(), role, metadata = {}, tags = [], clientId = null, createdAt } = input;
+  const content = repair(input.content);
+  expectId(id);
+  expectRole("role", role);
+  expectText("content", content, context.maxMessageChars, 0);
+  if (clientId !== null) expectId(clientId, "clientId");
+  return {
+    id,
+    role,
+    content,
+    metadata: toJsonText("metadata", repair(metadata), repair),
+    tags: toTagsText("tags", repair(tags)),
+    clientId,
+    createdAt: createdAt === undefined ? context.now() : toMillis("createdAt", createdAt),
+  };
+}
+
+export function expectRole(name: string, value: unknown): asserts value is MessageRole {
+  expectOneOf(name, value, ROLES);
+}
+
+/** Distinct tags, in the order given. */
+export function toTags(name: string, value: unknown): string[] {
+  expectArray(name, value, "tags");
+  if (value.length === 0) return [];
+  for (const tag of value) expectText(name, tag, MAX_NAME_CHARS);
+  return [...new Set(value as string[])];
+}
+
+export function toTagsText(name: string, value: unknown): string {
+  return JSON.stringify(toTags(name, value));
+}
+
+/** What follows from a draft in its conversation. */
+export function derivedOf(project: string, conversationId: string, draft: MessageDraft): DerivedColumns {
+  return draft.derived ?? derive(project, conversationId, draft, toSearchText(draft.content, searchScope(project)));
+}
+
+function derive(project: string, conversationId: string, draft: MessageDraft, searchText: string): DerivedColumns {
+  return [checksumOfMessage(project, conversationId, draft), searchText, sentHashOf(draft)];
+}
+
+/** The checksum of what a message was given, without its seq. */
+export function checksumOfMessage(project: string, conversationId: string, draft: MessageDraft): string {
+  const { id, role, content, metadata, tags, clientId, createdAt } = draft;
+  return checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]);
+}
+
+/** Whether making what follows from any of the drafts takes a while. */
+export function haveLong(drafts: readonly MessageDraft[]): boolean {
+  return drafts.some(({ content }) => isLongText(content));
+}
+
+/** The same drafts, with what follows from those whose content is long: made in slices, so that the event loop goes on. */
+export async function deriveLong(
+  project: string,
+  conversationId: string,
+  drafts: readonly MessageDraft[],
+): Promise<readonly MessageDraft[]> {
+  const made: MessageDraft[] = [];
+  for (const draft of drafts) {
+    if (!isLongText(draft.content)) {
+      made.push(draft);
+      continue;
+    }
+    const searchText = await toSearchTextInSlices(draft.content, searchScope(project));
+    made.push({ ...draft, derived: derive(project, conversationId, draft, searchText) });
+    await new Promise<void>((resolve) => afterTurn(resolve));
+  }
+  return made;
+}
+
+/** The hash by which a repeated append is told from another message under the same client id. */
+export function sentHashOf({ role, content, metadata, clientId }: MessageDraft): string | null {
+  return clientId === null ? null : checksumOf([role, content, inOrder(metadata)]);
+}
+
+/** A JSON text with the keys of its objects in order, which a client that sends again need not keep. */
+function inOrder(json: string): string {
+  if (json === "{}") return json;
+  return JSON.stringify(JSON.parse(json), (_key, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+      : value,
+  );
+}
+
+/** The checksum of a stored message: of all that it was given, and in plain of the seq that the database gave it. */
+export function checksumWithSeq(checksum: string, seq: number): string {
+  return `${checksum}.${seq}`;
+}
+
+const c = conversations;
+const m = messages;
+
+/** How many messages a conversation shows; `messages_seq` gives it in one step. */
+export const messageCount = sql`coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq})`;
+
+/** What a query selects from conversations to make a Conversation of each row. */
+export const conversationColumns = list([
+  c.rowId,
+  c.id,
+  c.title,
+  c.tags,
+  c.metadata,
+  messageCount,
+  c.forkedFromId,
+  c.forkedFromSeq,
+  c.createdAt,
+  c.updatedAt,
+  c.deletedAt,
+]);
+
+/** What a query selects from messages joined with the conversations that own them, to make a Message of each row. */
+export const messageColumns = list([
+  m.rowId,
+  m.id,
+  c.id,
+  m.seq,
+  m.role,
+  m.content,
+  m.metadata,
+  m.tags,
+  m.clientId,
+  m.createdAt,
+]);
+export const messagesWithOwner = sql`${m} join ${c} on ${c.rowId} = ${m.conversationRowId}`;
+/** Whether anybody can see a message: its conversation is not deleted, or a fork that is not shows it. */
+export const isVisible = sql`${m.seq} <= ${c.visibleSeq}`;
+
+export function toConversation(project: string, row: Row): Conversation {
+  const id = row[1] as string;
+  const deletedAt = row[10];
+  return {
+    id,
+    project,
+    title: row[2] as string | null,
+    tags: parseList(row[3], "conversations", id),
+    metadata: parseObject(row[4], "conversations", id),
+    messageCount: Number(row[5]),
+    forkedFrom: row[6] === null ? null : { id: row[6] as string, seq: Number(row[7]) },
+    createdAt: new Date(Number(row[8])),
+    updatedAt: new Date(Number(row[9])),
+    deletedAt: deletedAt === null ? null : new Date(Number(deletedAt)),
+  };
+}
+
+export function toMessage(row: Row): Message {
+  const id = row[1] as string;
+  return {
+    id,
+    conversationId: row[2] as string,
+    seq: Number(row[3]),
+    role: row[4] as MessageRole,
+    content: row[5] as string,
+    metadata: parseObject(row[6], "messages", id),
+    tags: parseList(row[7], "messages", id),
+    clientId: row[8] as string | null,
+    createdAt: new Date(Number(row[9])),
+  };
+}
+
+/** The record of a draft that has just been stored. */
+export function draftToMessage(conversationId: string, seq: number, draft: MessageDraft): Message {
+  return {
+    id: draft.id,
+    conversationId,
+    seq,
+    role: draft.role,
+    content: draft.content,
+    metadata: JSON.parse(draft.metadata) as Record<string, unknown>,
+    tags: JSON.parse(draft.tags) as string[],
+    clientId: draft.clientId,
+    createdAt: new Date(draft.createdAt),
+  };
+}
+
+/** A stored message as a draft, to be changed and stored again. */
+export function messageToDraft(message: Message): MessageDraft {
+  const { id, role, content, metadata, tags, clientId, createdAt } = message;
+  return {
+    id,
+    role,
+    content,
+    metadata: JSON.stringify(metadata),
+    tags: JSON.stringify(tags),
+    clientId,
+    createdAt: createdAt.getTime(),
+  };
+}

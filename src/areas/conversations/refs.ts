@@ -1,0 +1,115 @@
+import { sql } from "drizzle-orm";
+import { expectation } from "../../client/options.js";
+import { conversations, messageRefs, messages } from "../../schema/conversations.js";
+import { expectFinite, expectId, expectKeys, expectText, MAX_NAME_CHARS } from "../arguments.js";
+import type { RepositoryContext } from "../executor.js";
+import { list, prepareStatement } from "../statements.js";
+import { noMessage } from "./chain.js";
+import { isVisible, type Message, messageColumns, messagesWithOwner, toMessage } from "./record.js";
+
+/** What a message refers to. */
+export interface MessageRef {
+  readonly messageId: string;
+  /** What kind of thing: commit, file, url, memory, node, … */
+  readonly kind: string;
+  /** Which one: a hash, a path, an id. */
+  readonly target: string;
+  /** How much it has to do with it; null where it was not given. */
+  readonly score: number | null;
+  readonly createdAt: Date;
+}
+
+export interface MessageRefInput {
+  /** 1 to 200 characters. */
+  readonly kind: string;
+  /** 1 to 10,000 characters. */
+  readonly target: string;
+  /** @default null, or what it was */
+  readonly score?: number | null | undefined;
+}
+
+const MAX_TARGET_CHARS = 10_000;
+const m = messages;
+const c = conversations;
+const r = messageRefs;
+const placeholder = sql.placeholder;
+const visibleMessage = sql`${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`;
+const isRef = sql`${r.kind} = ${placeholder("kind")} and ${r.target} = ${placeholder("target")}`;
+
+const upsert = prepareStatement(sql`insert into ${r} (project, message_row_id, kind, target, score, created_at)
+  select ${m.project}, ${m.rowId}, ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")}, ${placeholder("now")}
+  from ${messagesWithOwner} where ${visibleMessage}
+  on conflict (message_row_id, kind, target) do update set score = coalesce(excluded.score, score)
+  returning kind, target, score, created_at`);
+const remove = prepareStatement(sql`delete from ${r} where ${isRef} and ${r.messageRowId} =
+  (select ${m.rowId} from ${messagesWithOwner} where ${visibleMessage})`);
+const selectRefs =
+  prepareStatement(sql`select ${list([r.kind, r.target, r.score, r.createdAt])} from ${messagesWithOwner}
+  join ${r} on ${r.messageRowId} = ${m.rowId} where ${visibleMessage} order by ${r.rowId}`);
+const selectByRef =
+  prepareStatement(sql`select ${messageColumns} from ${r} cross join ${m} on ${m.rowId} = ${r.messageRowId}
+  cross join ${c} on ${c.rowId} = ${m.conversationRowId}
+  where ${r.project} = ${placeholder("project")} and ${isRef} and ${isVisible} order by ${m.rowId}`);
+
+export async function linkRef(
+  context: RepositoryContext,
+  messageId: string,
+  ref: MessageRefInput,
+): Promise<MessageRef> {
+  expectId(messageId, "messageId");
+  expectKeys("a ref", ref, ["kind", "target", "score"]);
+  const { kind, target, score = null } = ref;
+  expectRef(kind, target);
+  if (score !== null) {
+    if (typeof score !== "number") throw new TypeError(expectation("score", "a number", score));
+    expectFinite("score", score);
+  }
+  const { project, now, executor } = context;
+  const { rows } = await executor.execute(upsert({ project, id: messageId, kind, target, score, now: now() }));
+  if (rows[0] === undefined) throw noMessage(context, messageId);
+  return toRef(messageId, rows[0]);
+}
+
+export async function unlinkRef(
+  { project, executor }: RepositoryContext,
+  messageId: string,
+  ref: Pick<MessageRefInput, "kind" | "target">,
+): Promise<boolean> {
+  expectId(messageId, "messageId");
+  expectKeys("a ref", ref, ["kind", "target", "score", "messageId", "createdAt"]);
+  const { kind, target } = ref;
+  expectRef(kind, target);
+  return (await executor.execute(remove({ project, id: messageId, kind, target }))).rowsAffected > 0;
+}
+
+export async function readRefs({ project, executor }: RepositoryContext, messageId: string): Promise<MessageRef[]> {
+  expectId(messageId, "messageId");
+  const { rows } = await executor.execute(selectRefs({ project, id: messageId }));
+  return rows.map((row) => toRef(messageId, row));
+}
+
+export async function messagesByRef(
+  { project, executor }: RepositoryContext,
+  kind: string,
+  target: string,
+): Promise<Message[]> {
+  expectRef(kind, target);
+  const { rows } = await executor.execute(selectByRef({ project, kind, target }));
+  return rows.map(toMessage);
+}
+
+function expectRef(kind: unknown, target: unknown): void {
+  expectText("kind", kind, MAX_NAME_CHARS);
+  expectText("target", target, MAX_TARGET_CHARS);
+}
+
+/** The ref in a row of kind, target, score and time. */
+export function toRef(messageId: string, row: ArrayLike<unknown>): MessageRef {
+  return {
+    messageId,
+    kind: row[0] as string,
+    target: row[1] as string,
+    score: row[2] === null ? null : Number(row[2]),
+    createdAt: new Date(Number(row[3])),
+  };
+}

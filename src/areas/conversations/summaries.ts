@@ -1,0 +1,120 @@
+import type { Row } from "@libsql/client";
+import { type SQL, sql } from "drizzle-orm";
+import { v7 as uuidv7 } from "uuid";
+import { expectation } from "../../client/options.js";
+import { conversationSummaries, conversations } from "../../schema/conversations.js";
+import { expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "../arguments.js";
+import type { RepositoryContext } from "../executor.js";
+import { readAll } from "../read-all.js";
+import { all, list, prepareStatement, toStatement } from "../statements.js";
+import { noConversation } from "./chain.js";
+import { MAX_SUMMARY_CHARS, MAX_TITLE_CHARS } from "./record.js";
+
+/** What was said in a conversation on one day. */
+export interface ConversationSummary {
+  readonly id: string;
+  readonly conversationId: string;
+  /** YYYY-MM-DD. */
+  readonly date: string;
+  readonly title: string;
+  readonly text: string;
+  readonly createdAt: Date;
+}
+
+export interface SummaryInput {
+  /** YYYY-MM-DD. */
+  readonly date: string;
+  /** At most 1,000 characters. */
+  readonly title: string;
+  /** At most 1,000,000 characters. */
+  readonly text: string;
+}
+
+export interface SummaryFilter {
+  readonly conversationId?: string | undefined;
+  readonly date?: string | undefined;
+  /** @default 50 */
+  readonly limit?: number | undefined;
+}
+
+const s = conversationSummaries;
+const c = conversations;
+const placeholder = sql.placeholder;
+export const summaryColumns = list([s.id, c.id, s.date, s.title, s.text, s.createdAt]);
+
+export const insertSummary =
+  prepareStatement(sql`insert into ${s} (project, conversation_row_id, id, date, title, text, created_at)
+  select ${c.project}, ${c.rowId}, ${placeholder("id")}, ${placeholder("date")}, ${placeholder("title")}, ${placeholder("text")},
+    ${placeholder("now")} from ${c} where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("conversationId")}
+    and ${c.deletedAt} is null`);
+
+/** Throws TypeError or RangeError. */
+export function expectSummary(summary: SummaryInput): void {
+  expectKeys("a summary", summary, ["date", "title", "text"]);
+  expectDate(summary.date);
+  expectText("title", summary.title, MAX_TITLE_CHARS, 0);
+  expectText("text", summary.text, MAX_SUMMARY_CHARS, 0);
+}
+
+export async function addSummary(
+  context: RepositoryContext,
+  conversationId: string,
+  summary: SummaryInput,
+): Promise<ConversationSummary> {
+  expectId(conversationId, "conversationId");
+  expectSummary(summary);
+  const { project, executor } = context;
+  const { date, title, text } = summary;
+  const values = { id: uuidv7(), conversationId, date, title, text };
+  const now = context.now();
+  const { rowsAffected } = await executor.execute(insertSummary({ ...values, project, now }));
+  if (rowsAffected === 0) throw noConversation(context, conversationId);
+  return { ...values, createdAt: new Date(now) };
+}
+
+/** Newest date first, then latest added. */
+export async function listSummaries(
+  { project, executor }: RepositoryContext,
+  filter: SummaryFilter,
+): Promise<ConversationSummary[]> {
+  expectKeys("summaries", filter, ["conversationId", "date", "limit"]);
+  const { conversationId, date, limit = 50 } = filter;
+  expectLimit(limit);
+  const conditions: SQL[] = [sql`${c.deletedAt} is null`];
+  if (date !== undefined) {
+    expectDate(date);
+    conditions.push(sql`${s.date} = ${date}`);
+  }
+  // Either index gives the order; the plus sign leaves the choice to us.
+  if (conversationId === undefined) conditions.push(sql`${s.project} = ${project}`);
+  else {
+    expectId(conversationId, "conversationId");
+    conditions.push(
+      sql`+${s.project} = ${project}`,
+      sql`${s.conversationRowId} = (select row_id from ${c} where project = ${project} and id = ${conversationId})`,
+    );
+  }
+  const rows = await readAll(
+    executor,
+    toStatement(sql`select ${summaryColumns} from ${s} cross join ${c} on ${c.rowId} = ${s.conversationRowId}
+      where ${all(conditions)} order by ${s.date} desc, ${s.rowId} desc limit ${toSqlLimit(limit)}`),
+  );
+  return rows.map(toSummary);
+}
+
+export function toSummary(row: Row): ConversationSummary {
+  return {
+    id: row[0] as string,
+    conversationId: row[1] as string,
+    date: row[2] as string,
+    title: row[3] as string,
+    text: row[4] as string,
+    createdAt: new Date(Number(row[5])),
+  };
+}
+
+function expectDate(value: unknown): void {
+  if (typeof value !== "string") throw new TypeError(expectation("date", "text like 2026-01-31", value));
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(value) && new Date(`${value}T00:00:00Z`).toJSON()?.startsWith(value);
+  if (!isDay) throw new RangeError(expectation("date", "a day like 2026-01-31", value));
+}

@@ -1,0 +1,68 @@
+import { sql } from "drizzle-orm";
+import { conversations, conversationTags, messages } from "../../schema/conversations.js";
+import { expectId, expectText, MAX_NAME_CHARS } from "../arguments.js";
+import { checkEach } from "../batch.js";
+import type { Executor, RepositoryContext } from "../executor.js";
+import { parseList } from "../json.js";
+import { prepareStatement, set, touch } from "../statements.js";
+import { findMessage } from "./chain.js";
+import { toTags } from "./record.js";
+import { updateMessageRow } from "./update.js";
+
+/** How many conversations and messages carry a tag. */
+export interface TagCount {
+  readonly tag: string;
+  readonly count: number;
+}
+
+const c = conversations;
+const m = messages;
+const t = conversationTags;
+const placeholder = sql.placeholder;
+const isLive = sql`${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null`;
+
+const selectTags = prepareStatement(sql`select ${c.tags} from ${c} where ${isLive}`);
+const updateTags = prepareStatement(
+  sql`update ${c} set ${set(c.tags, placeholder("tags"))}, ${touch(c.updatedAt, c.createdAt)} where ${isLive}`,
+);
+const selectCounts = prepareStatement(sql`select ${t.tag}, count(*) from ${t}
+  join ${c} on ${c.rowId} = ${t.conversationRowId} left join ${m} on ${m.rowId} = ${t.messageRowId}
+  where ${t.project} = ${placeholder("project")}
+    and case when ${t.messageRowId} = 0 then ${c.deletedAt} is null else ${m.seq} <= ${c.visibleSeq} end
+  group by 1 order by 2 desc, 1`);
+
+/**
+ * Gives the conversation or the message of this id the tags that `change` makes of those it has. Resolves to before
+ * and after; undefined when there is neither.
+ */
+export async function changeTags(
+  context: RepositoryContext,
+  executor: Executor,
+  id: string,
+  change: (tags: readonly string[]) => readonly string[],
+): Promise<{ before: readonly string[]; after: readonly string[] } | undefined> {
+  const { project, now } = context;
+  const { rows } = await executor.execute(selectTags({ project, id }));
+  const message = rows[0] === undefined ? await findMessage(context, executor, id) : undefined;
+  if (rows[0] === undefined && message === undefined) return undefined;
+  const before = message?.tags ?? parseList(rows[0]?.[0], "conversations", id);
+  const after = change(before);
+  if (after.length === before.length) return { before, after };
+  if (message !== undefined) await updateMessageRow(context, executor, { ...message, tags: after });
+  else await executor.execute(updateTags({ project, id, tags: JSON.stringify(after), now: now() }));
+  return { before, after };
+}
+
+export async function countTags({ project, executor }: RepositoryContext): Promise<TagCount[]> {
+  const { rows } = await executor.execute(selectCounts({ project }));
+  return rows.map((row) => ({ tag: row[0] as string, count: Number(row[1]) }));
+}
+
+/** Throws TypeError or RangeError unless there is an id and at least one tag. */
+export function expectTags(id: string, tags: readonly string[]): string[] {
+  expectId(id);
+  checkEach(tags, (tag) => expectText("tags", tag, MAX_NAME_CHARS));
+  const distinct = toTags("tags", tags);
+  if (distinct.length === 0) throw new RangeError("Expected `tags` to be at least one tag, got none");
+  return distinct;
+}

@@ -1,0 +1,303 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type SQL, sql } from "drizzle-orm";
+import { LRUCache } from "lru-cache";
+import { graphEdges, graphNodes, graphVersions } from "../../schema/graph.js";
+import type { Executor } from "../executor.js";
+import { halvedUntilItFits } from "../read-all.js";
+import { prepareStatement, type Statement } from "../statements.js";
+import { Adjacency, type EdgesOfType, estimateBytes } from "./algorithms/adjacency.js";
+
+/** Edges read at once. */
+const EDGES_PER_READ = 65_536;
+/** Nodes read at once, and characters of all ids: a server takes 5 MB in a value, and each read makes one of its ids. */
+const NODES_PER_READ = 16_384;
+const ID_CHARS_PER_READ = 1_000_000;
+/** Reads in pieces between which the graph changed; then all are of one snapshot. */
+const MAX_TORN_READS = 3;
+
+const project = sql.placeholder("project");
+const e = graphEdges;
+const n = graphNodes;
+
+/** The number that changes with the graph; undefined for a graph that never had a node. */
+const selectVersion = prepareStatement(
+  sql`select ${graphVersions.version} from ${graphVersions} where ${graphVersions.project} = ${project}`,
+);
+const selectSize = prepareStatement(sql`select
+  (select count(*) from ${n} where ${n.project} = ${project}),
+  (select coalesce(sum(length(${n.id})), 0) from ${n} where ${n.project} = ${project}),
+  (select count(*) from ${e} where ${e.project} = ${project})`);
+// As one text: the binding takes about a microsecond for each value of a row. The order is that of an index.
+const selectNodes = prepareStatement(sql`select json_group_array(id), json_group_array(row_id) from
+  (select ${n.id} as id, ${n.rowId} as row_id from ${n} where ${n.project} = ${project}
+    and ${n.id} > ${sql.placeholder("last")} order by ${n.id} limit ${sql.placeholder("limit")})`);
+const edgesOfTypes = (where: SQL) =>
+  // 17 digits give back every bit of a number that is no integer.
+  prepareStatement(sql`select ${e.type}, group_concat(${e.fromRow}), group_concat(${e.toRow}), max(${e.weight} <> 1),
+    group_concat(case when ${e.weight} = cast(${e.weight} as integer) then cast(${e.weight} as integer)
+      else printf('%!.17g', ${e.weight}) end)
+  from ${e} where ${e.project} = ${project} ${where} group by ${e.type} order by ${e.type}`);
+const selectAllEdges = edgesOfTypes(sql``);
+const typeAndNode = sql`(${e.type}, ${e.fromRow})`;
+const boundary = sql`(${sql.placeholder("type")}, ${sql.placeholder("row")})`;
+const nextBoundary = sql`(${sql.placeholder("nextType")}, ${sql.placeholder("nextRow")})`;
+const selectEdgesBetween = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary} and ${typeAndNode} < ${nextBoundary}`);
+const selectEdgesFrom = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary}`);
+/** Where the next piece starts: at another node or type, so that none is cut. */
+const selectBoundary = prepareStatement(sql`select ${e.type}, ${e.fromRow} from ${e}
+  where ${e.project} = ${project} and ${typeAndNode} > ${boundary}
+  order by ${e.type}, ${e.fromRow} limit 1 offset ${sql.placeholder("offset")}`);
+
+/** How a caller will use the graph. */
+export interface GraphDemand {
+  /**
+   * Whether a query could answer as well, at less than the cost of reading the graph: then it is read only for the
+   * second of two such calls on the same version.
+   */
+  readonly isSmall?: boolean;
+  /** Whether it is needed even if it does not fit, to be dropped after use. */
+  readonly isRequired?: boolean;
+}
+
+/**
+ * The graphs of a storage's projects in memory, the ones used last, up to a number of bytes.
+ *
+ * A graph is valid while its project's row in `graph_versions`, which triggers change, is the one it was read with.
+ * That row is read with every use, by whom the answer is for: so nothing can be overlooked, neither another handle's
+ * commit nor another process's nor SQL by hand, and inside a transaction it is the transaction's own.
+ */
+export class GraphCache {
+  readonly maxBytes: number;
+  readonly #graphs: LRUCache<string, Adjacency> | undefined;
+  /** Versions that a small call has asked for, and versions that do not fit. */
+  readonly #asked = new LRUCache<string, number>({ max: 1000 });
+  readonly #tooBig = new LRUCache<string, number>({ max: 1000 });
+  readonly #reading = new Map<string, { executor: Executor; graph: Promise<Adjacency | undefined> }>();
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes;
+    if (maxBytes > 0) {
+      this.#graphs = new LRUCache(
+        maxBytes === Number.POSITIVE_INFINITY ? { max: 1000 } : { maxSize: maxBytes, sizeCalculation: bytesOf },
+      );
+    }
+  }
+
+  /** The graph of a project as `executor` sees it now; undefined where a query has to answer. */
+  async get(executor: Executor, project: string, demand: GraphDemand = {}): Promise<Adjacency | undefined> {
+    const isRequired = demand.isRequired === true;
+    const mayFit = this.#graphs !== undefined && demand.isSmall !== true && !this.#tooBig.has(project);
+    // Where it will be read, its size comes along.
+    const isUnread = this.#graphs?.has(project) !== true && (isRequired || mayFit);
+    const measured = isUnread ? await measure(executor, project) : undefined;
+    const version =
+      measured === undefined ? versionIn(await executor.execute(selectVersion({ project }))) : measured.version;
+    const known = this.#graphs?.get(project);
+    if (known !== undefined && known.version === version) return known;
+    if (!isRequired) {
+      if (this.#graphs === undefined || this.#tooBig.get(project) === version) return undefined;
+      if (demand.isSmall === true && version !== undefined && this.#asked.get(project) !== version) {
+        this.#asked.set(project, version);
+        return undefined;
+      }
+    }
+    return this.#readOnce(executor, project, version, isRequired, measured);
+  }
+
+  /** The same, whether it fits or not. */
+  async require(executor: Executor, project: string): Promise<Adjacency> {
+    return (await this.get(executor, project, { isRequired: true }))!;
+  }
+
+  /** The statement whose answer is `version` of a graph that `get` gives, for as long as nothing changes. */
+  versionStatement(project: string): Statement {
+    return selectVersion({ project });
+  }
+
+  /** Callers that come while a version is being read share it. */
+  #readOnce(
+    executor: Executor,
+    project: string,
+    version: number | undefined,
+    isRequired: boolean,
+    measured: Measured | undefined,
+  ) {
+    const key = JSON.stringify([project, version, isRequired]);
+    const running = this.#reading.get(key);
+    if (running !== undefined && running.executor === executor) return running.graph;
+    const graph = this.#read(executor, project, isRequired, measured);
+    this.#reading.set(key, { executor, graph });
+    const forget = () => {
+      if (this.#reading.get(key)?.graph === graph) this.#reading.delete(key);
+    };
+    graph.then(forget, forget);
+    return graph;
+  }
+
+  async #read(
+    executor: Executor,
+    project: string,
+    isRequired: boolean,
+    measured: Measured | undefined,
+  ): Promise<Adjacency | undefined> {
+    for (let attempt = 0; ; attempt++) {
+      const known = attempt === 0 ? measured : undefined;
+      const { version, nodes, idChars, edges } = known ?? (await measure(executor, project));
+      const fits = estimateBytes(nodes, edges, idChars) <= this.maxBytes;
+      if (!fits && version !== undefined) this.#tooBig.set(project, version);
+      if (!fits && !isRequired) return undefined;
+      const isSmall = edges <= EDGES_PER_READ && idChars <= ID_CHARS_PER_READ;
+      const read = await (isSmall
+        ? readWhole(executor, project)
+        : attempt < MAX_TORN_READS
+          ? readInPieces(executor, project, version)
+          : readSnapshot(executor, project));
+      if (read === undefined) continue;
+      const graph = toAdjacency(read);
+      if (fits && read.version !== undefined) this.#graphs?.set(project, graph);
+      return graph;
+    }
+  }
+}
+
+function bytesOf(graph: Adjacency): number {
+  const idChars = graph.ids.reduce((sum, id) => sum + id.length, 0);
+  return estimateBytes(graph.size, graph.edgeCount, idChars) + 1;
+}
+
+export type Rows = { readonly rows: readonly ArrayLike<unknown>[] };
+
+/** The version in the answer to `versionStatement`. */
+export function versionIn({ rows }: Rows): number | undefined {
+  return rows[0] === undefined ? undefined : Number(rows[0][0]);
+}
+
+/** How much there is of a version. */
+interface Measured {
+  readonly version: number | undefined;
+  readonly nodes: number;
+  readonly idChars: number;
+  readonly edges: number;
+}
+
+async function measure(executor: Executor, project: string): Promise<Measured> {
+  const [versions, sizes] = await executor.batch([selectVersion({ project }), selectSize({ project })]);
+  const [nodes, idChars, edges] = Array.from(sizes!.rows[0] as unknown as ArrayLike<unknown>, Number);
+  return { version: versionIn(versions!), nodes: nodes!, idChars: idChars!, edges: edges! };
+}
+
+/** A graph as it is read: nodes by id, edges by the row ids of their ends. */
+interface GraphRead {
+  readonly version: number | undefined;
+  readonly ids: string[];
+  readonly rowIds: number[];
+  readonly edges: ArrayLike<unknown>[];
+}
+
+async function readWhole(executor: Executor, project: string): Promise<GraphRead> {
+  const [versions, nodes, edges] = await executor.batch([
+    selectVersion({ project }),
+    selectNodes({ project, last: "", limit: -1 }),
+    selectAllEdges({ project }),
+  ]);
+  return { version: versionIn(versions!), ...nodesIn(nodes!), edges: [...(edges!.rows as unknown as Rows["rows"])] };
+}
+
+/** While it is read, nothing changes; where there are no snapshots, in one piece. */
+async function readSnapshot(executor: Executor, project: string): Promise<GraphRead | undefined> {
+  const snapshot = await executor.snapshot();
+  try {
+    if (!snapshot.isStable) return await readWhole(executor, project);
+    const version = versionIn(await snapshot.executor.execute(selectVersion({ project })));
+    return await readInPieces(snapshot.executor, project, version);
+  } finally {
+    snapshot.close();
+  }
+}
+
+/** Other work of the event loop has its turns in between; undefined where the graph was changed in between. */
+async function readInPieces(
+  executor: Executor,
+  project: string,
+  version: number | undefined,
+): Promise<GraphRead | undefined> {
+  const check = selectVersion({ project });
+  const read = async (statement: Statement): Promise<Rows | undefined> => {
+    const [versions, result] = await executor.batch([check, statement]);
+    await nextTurn();
+    return versionIn(versions!) === version ? (result as unknown as Rows) : undefined;
+  };
+  const ids: string[] = [];
+  const rowIds: number[] = [];
+  for (let isLast = false; !isLast; ) {
+    const last = ids.at(-1) ?? "";
+    const { found, asked } = await halvedUntilItFits(NODES_PER_READ, async (limit) => {
+      return { found: await read(selectNodes({ project, last, limit })), asked: limit };
+    });
+    if (found === undefined) return undefined;
+    const piece = nodesIn(found);
+    for (const id of piece.ids) ids.push(id);
+    for (const rowId of piece.rowIds) rowIds.push(rowId);
+    isLast = piece.ids.length < asked;
+  }
+  const edges: ArrayLike<unknown>[] = [];
+  for (let start: { type: string; row: number } | undefined = { type: "", row: 0 }; start !== undefined; ) {
+    const from: { project: string; type: string; row: number } = { project, ...start };
+    const bound = await read(selectBoundary({ ...from, offset: EDGES_PER_READ }));
+    if (bound === undefined) return undefined;
+    const next =
+      bound.rows[0] === undefined ? undefined : { type: bound.rows[0][0] as string, row: Number(bound.rows[0][1]) };
+    const piece = await read(
+      next === undefined
+        ? selectEdgesFrom(from)
+        : selectEdgesBetween({ ...from, nextType: next.type, nextRow: next.row }),
+    );
+    if (piece === undefined) return undefined;
+    edges.push(...piece.rows);
+    start = next;
+  }
+  return { version, ids, rowIds, edges };
+}
+
+function nodesIn({ rows }: Rows): { ids: string[]; rowIds: number[] } {
+  const [ids, rowIds] = Array.from(rows[0]!, (json) => JSON.parse(json as string) as unknown[]);
+  return { ids: ids as string[], rowIds: rowIds as number[] };
+}
+
+function toAdjacency(read: GraphRead): Adjacency {
+  const placeOf = placesByRow(read.rowIds);
+  const edges = read.edges.map((row): EdgesOfType => {
+    // Not by the `from` of typed arrays, which calls its function through an iterator.
+    const places = (text: unknown) => {
+      const list = numbers(text);
+      const all = new Uint32Array(list.length);
+      for (let index = 0; index < list.length; index++) all[index] = placeOf(list[index]!);
+      return all;
+    };
+    const isWeighted = Number(row[3]) === 1;
+    return {
+      type: row[0] as string,
+      from: places(row[1]),
+      to: places(row[2]),
+      weights: isWeighted ? Float64Array.from(numbers(row[4])) : undefined,
+    };
+  });
+  return new Adjacency(read.ids, edges, read.version);
+}
+
+function numbers(list: unknown): number[] {
+  return JSON.parse(`[${list as string}]`) as number[];
+}
+
+/** Row ids of one project often stand close together: then a table finds them faster than a Map. */
+function placesByRow(rowIds: readonly number[]): (row: number) => number {
+  const least = rowIds.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const most = rowIds.reduce((a, b) => Math.max(a, b), 0);
+  if (rowIds.length > 0 && most - least < rowIds.length * 8) {
+    const places = new Uint32Array(most - least + 1);
+    for (const [place, row] of rowIds.entries()) places[row - least] = place;
+    return (row) => places[row - least]!;
+  }
+  const places = new Map(rowIds.map((row, place) => [row, place]));
+  return (row) => places.get(row)!;
+}

@@ -1,0 +1,215 @@
+import { sql } from "drizzle-orm";
+import { graphEdges, graphNodes } from "../../schema/graph.js";
+import type { StorageError } from "../../shared/errors.js";
+import { atRecord, isOfRecord } from "../batch.js";
+import { asStorageErrors, type Executor, type RepositoryContext } from "../executor.js";
+import { currentExecutor } from "../optimistic.js";
+import { readAll } from "../read-all.js";
+import { inParts, jsonRows, prepareStatement } from "../statements.js";
+import {
+  asEdgeError,
+  deleteEdgeRow,
+  draftToEdge,
+  type EdgeDraft,
+  edgeColumns,
+  edgeOrder,
+  edgesWithNodes,
+  type GraphEdge,
+  insertEdges,
+  toEdge,
+} from "./edge.js";
+
+const e = graphEdges;
+const n = graphNodes;
+const project = sql.placeholder("project");
+
+const selectById = prepareStatement(sql`select ${edgeColumns} from ${edgesWithNodes} where e.project = ${project}
+  and e.id in (select value from json_each(${sql.placeholder("ids")})) order by ${edgeOrder}`);
+const selectByEnds = prepareStatement(sql`select ${edgeColumns} from ${jsonRows("rows")} as j
+  cross join ${n} as f on f.project = ${project} and f.id = j.value ->> 0
+  cross join ${n} as t on t.project = ${project} and t.id = j.value ->> 1
+  cross join ${e} as e on e.from_row = f.row_id and e.to_row = t.row_id and e.type = j.value ->> 2
+  order by ${edgeOrder}`);
+const selectNodeIds = prepareStatement(sql`select ${n.id} from ${n} where ${n.project} = ${project}
+  and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`);
+
+/** What `addEdges` did about edges that were taken. */
+interface AddedOver {
+  /** For each draft. */
+  readonly edges: GraphEdge[];
+  readonly inserted: string[];
+  readonly updated: string[];
+  /** Replaced by an edge with another id. */
+  readonly deleted: string[];
+}
+
+/** The edges that are stored, or are about to be, by id and by what two that are not parallel must not share. */
+class EdgeTable {
+  readonly byId = new Map<string, GraphEdge>();
+  readonly #byEnds = new Map<string, Set<string>>();
+
+  add(edge: GraphEdge): void {
+    this.byId.set(edge.id, edge);
+    const ends = endsOf(edge);
+    this.#byEnds.set(ends, (this.#byEnds.get(ends) ?? new Set()).add(edge.id));
+  }
+
+  remove(edge: GraphEdge): void {
+    this.byId.delete(edge.id);
+    this.#byEnds.get(endsOf(edge))?.delete(edge.id);
+  }
+
+  hasEndsOf(draft: EdgeDraft): boolean {
+    return (this.#byEnds.get(endsOf(draft))?.size ?? 0) > 0;
+  }
+
+  /** The edges in the way of a draft: that of its id, and one of its ends and type unless it is parallel. */
+  takenBy(draft: EdgeDraft): GraphEdge[] {
+    const own = this.byId.get(draft.id);
+    const [other] = draft.parallel ? [] : (this.#byEnds.get(endsOf(draft)) ?? []);
+    const beside = other === undefined || other === draft.id ? undefined : this.byId.get(other);
+    return [own, beside].filter((edge) => edge !== undefined);
+  }
+}
+
+/** With the lock held, so that what is known of the edges stays true. Announcing is left to the caller. */
+export function addEdgesOver(
+  context: RepositoryContext,
+  drafts: readonly EdgeDraft[],
+  hasOwnId: readonly boolean[],
+  onConflict: "skip" | "replace",
+): Promise<AddedOver> {
+  return asStorageErrors(() =>
+    context.executor.atomically(async (locked) => {
+      const before = await readEdges(context, locked, drafts);
+      const table = await readEdges(context, locked, drafts);
+      /** What is to be stored, by id, with the place of its draft. */
+      const due = new Map<string, { readonly draft: EdgeDraft; readonly index: number }>();
+      const ids = drafts.map((draft, index) => {
+        const taken = table.takenBy(draft);
+        const [first] = taken;
+        if (first !== undefined && onConflict === "skip") return first.id;
+        for (const edge of taken) {
+          table.remove(edge);
+          due.delete(edge.id);
+        }
+        const id = first === undefined || hasOwnId[index] ? draft.id : first.id;
+        // Others between the same nodes stay, as parallel ones.
+        const own = { ...draft, id, parallel: draft.parallel || table.hasEndsOf(draft) };
+        table.add(draftToEdge(own));
+        due.set(id, { draft: own, index });
+        return id;
+      });
+      const gone = [...before.byId.keys()].filter((id) => !table.byId.has(id) || due.has(id));
+      await storeDue(context, locked, gone, [...due.values()], drafts);
+      // A later draft may have taken the edge of an earlier one, and given it another id.
+      const edges = drafts.map(
+        (draft, index) => table.byId.get(ids[index]!) ?? table.takenBy({ ...draft, parallel: false })[0]!,
+      );
+      return {
+        edges,
+        inserted: [...due.keys()].filter((id) => !before.byId.has(id)),
+        updated: [...due.keys()].filter((id) => before.byId.has(id)),
+        deleted: gone.filter((id) => !due.has(id)),
+      };
+    }),
+  );
+}
+
+async function storeDue(
+  context: RepositoryContext,
+  locked: Executor,
+  gone: readonly string[],
+  due: readonly { readonly draft: EdgeDraft; readonly index: number }[],
+  drafts: readonly EdgeDraft[],
+): Promise<void> {
+  const own = due.map(({ draft }) => draft);
+  const statements = [
+    ...gone.map((id) => deleteEdgeRow({ project: context.project, id })),
+    ...(own.length === 0 ? [] : insertEdges(context, own)),
+  ];
+  if (statements.length === 0) return;
+  try {
+    await asStorageErrors(() => locked.batch(statements));
+  } catch (caught) {
+    const error = asEdgeError(caught);
+    if (!isOfRecord(error)) throw error;
+    const index = await firstWithoutNode(context, locked, drafts).catch(() => undefined);
+    throw index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
+  }
+}
+
+/** The error of a batch of edges, with the place of the first that is taken, or whose node is missing. */
+export async function atFailedEdge(
+  context: RepositoryContext,
+  error: StorageError,
+  drafts: readonly EdgeDraft[],
+): Promise<unknown> {
+  const executor = currentExecutor(context.executor);
+  try {
+    const index =
+      error.code === "FOREIGN_KEY"
+        ? await firstWithoutNode(context, executor, drafts)
+        : await firstTakenEdge(context, executor, drafts);
+    return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
+  } catch {
+    // The error of the batch is the one to tell, whatever comes of looking.
+    return error;
+  }
+}
+
+async function firstTakenEdge(
+  context: RepositoryContext,
+  executor: Executor,
+  drafts: readonly EdgeDraft[],
+): Promise<number | undefined> {
+  const table = await readEdges(context, executor, drafts);
+  for (const [index, draft] of drafts.entries()) {
+    if (table.takenBy(draft).length > 0) return index;
+    table.add(draftToEdge(draft));
+  }
+  return undefined;
+}
+
+async function firstWithoutNode(
+  { project }: RepositoryContext,
+  executor: Executor,
+  drafts: readonly EdgeDraft[],
+): Promise<number | undefined> {
+  const ids = [...new Set(drafts.flatMap(({ from, to }) => [from, to]))];
+  const known = new Set<unknown>();
+  const statements = inParts(
+    ids.map((id) => [id]),
+    (part) => selectNodeIds({ project, ids: JSON.stringify(part.flat()) }),
+  );
+  for (const statement of statements) for (const row of await readAll(executor, statement)) known.add(row[0]);
+  const index = drafts.findIndex(({ from, to }) => !known.has(from) || !known.has(to));
+  return index < 0 ? undefined : index;
+}
+
+/** The stored edges that could be in the way of drafts. */
+async function readEdges(
+  { project }: RepositoryContext,
+  executor: Executor,
+  drafts: readonly EdgeDraft[],
+): Promise<EdgeTable> {
+  const table = new EdgeTable();
+  const statements = [
+    ...inParts(
+      drafts.map(({ id }) => [id]),
+      (part) => selectById({ project, ids: JSON.stringify(part.flat()) }),
+    ),
+    ...inParts(
+      drafts.map(({ from, to, type }) => [from, to, type]),
+      (part) => selectByEnds({ project, rows: JSON.stringify(part) }),
+    ),
+  ];
+  for (const statement of statements) {
+    for (const row of await readAll(executor, statement)) table.add(toEdge(row));
+  }
+  return table;
+}
+
+function endsOf({ from, to, type }: Pick<GraphEdge, "from" | "to" | "type">): string {
+  return JSON.stringify([from, to, type]);
+}

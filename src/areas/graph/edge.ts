@@ -1,0 +1,213 @@
+import { type SQL, sql } from "drizzle-orm";
+import { expectation } from "../../client/options.js";
+import { graphEdges, graphNodes } from "../../schema/graph.js";
+import { StorageError } from "../../shared/errors.js";
+import { expectId, expectKeys, toJsonText } from "../arguments.js";
+import type { RepositoryContext } from "../executor.js";
+import { newId } from "../ids.js";
+import { parseObject } from "../json.js";
+import { inParts, jsonRows, list, prepareStatement, type Statement, set } from "../statements.js";
+import { expectWord } from "./node.js";
+
+/** An edge between two nodes of one project, or from a node to itself. */
+export interface GraphEdge {
+  readonly id: string;
+  /** Id of the node it starts from. */
+  readonly from: string;
+  readonly to: string;
+  readonly type: string;
+  readonly weight: number;
+  readonly data: Record<string, unknown>;
+}
+
+/** What a caller gives to store an edge; a `GraphEdge` is one too. */
+export interface GraphEdgeInput {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+  readonly from: string;
+  readonly to: string;
+  /** 1 to 200 characters, not all of them blank. */
+  readonly type: string;
+  /** Finite, 0 or more. @default 1 */
+  readonly weight?: number | undefined;
+  /** @default {} */
+  readonly data?: Record<string, unknown> | undefined;
+  /** Whether there may be one between the same nodes and of the same type already. @default false */
+  readonly parallel?: boolean | undefined;
+}
+
+/** Fields to change; those left out, or undefined, stay. */
+export type GraphEdgePatch = { readonly [K in "type" | "weight" | "data"]?: GraphEdgeInput[K] | undefined };
+
+/** A checked input. */
+export interface EdgeDraft {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly type: string;
+  readonly weight: number;
+  readonly data: string;
+  readonly parallel: boolean;
+}
+
+/** Checks an input and fills in the defaults; throws TypeError or RangeError. */
+export function toEdgeDraft({ repair }: Pick<RepositoryContext, "repair">, input: GraphEdgeInput): EdgeDraft {
+  expectKeys("an edge", input, ["id", "from", "to", "type", "weight", "data", "parallel"]);
+  const { id = newId(), from, to, weight = 1, data = {}, parallel = false } = input;
+  const type = repair(input.type);
+  expectId(id);
+  expectId(from, "from");
+  expectId(to, "to");
+  expectWord("type", type);
+  expectWeight(weight);
+  if (typeof parallel !== "boolean") throw new TypeError(expectation("parallel", "a boolean", parallel));
+  return { id, from, to, type, weight, data: toJsonText("data", repair(data), repair), parallel };
+}
+
+function expectWeight(value: unknown): asserts value is number {
+  if (typeof value !== "number") throw new TypeError(expectation("weight", "a number", value));
+  if (!Number.isFinite(value) || value < 0) {
+    throw new RangeError(expectation("weight", "a finite number of at least 0", value));
+  }
+}
+
+const e = graphEdges;
+const n = graphNodes;
+const project = sql.placeholder("project");
+
+/** Edges `e` with their nodes `f` and `t`; a condition on `f`, `t` or `e` has to name the project. */
+export const edgesWithNodes = sql`${e} as e join ${n} as f on f.row_id = e.from_row join ${n} as t on t.row_id = e.to_row`;
+/** What a query of `edgesWithNodes` selects to make an edge of each row. */
+export const edgeColumns = sql.raw("e.id, f.id, t.id, e.type, e.weight, e.data");
+/** The order of edges wherever several are given. */
+export const edgeOrder = sql.raw("f.id, t.id, e.type, e.id");
+
+export function toEdge(row: ArrayLike<unknown>): GraphEdge {
+  return {
+    id: row[0] as string,
+    from: row[1] as string,
+    to: row[2] as string,
+    type: row[3] as string,
+    weight: Number(row[4]),
+    data: parseObject(row[5], "graph_edges", row[0]),
+  };
+}
+
+/** The record of a draft that has just been stored. */
+export function draftToEdge({ id, from, to, type, weight, data }: EdgeDraft): GraphEdge {
+  return { id, from, to, type, weight, data: JSON.parse(data) as Record<string, unknown> };
+}
+
+export const selectEdge = prepareStatement(sql`select ${edgeColumns} from ${edgesWithNodes}
+  where e.project = ${project} and e.id = ${sql.placeholder("id")}`);
+
+const nodeRow = (place: number): SQL =>
+  sql`(select ${n.rowId} from ${n} where ${n.project} = ${project} and ${n.id} = edge.value ->> ${sql.raw(String(place))})`;
+const insertInto = sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)`;
+const draftRows = sql`from ${jsonRows("rows")} as edge`;
+// Rows travel as JSON: one statement for many of them costs half of one statement each. SQLite reads decimals from JSON
+// not always to the last bit, so a weight comes as an integer and a power of two to divide by, or as an argument.
+const weightColumn = sql`coalesce(${sql.placeholder("weight")}, (edge.value ->> 4) * 1.0 / (1 << (edge.value ->> 5)))`;
+const insertRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)}, ${nodeRow(2)},
+  edge.value ->> 3, 0, ${weightColumn}, edge.value ->> 6 ${draftRows}`);
+/** Edges that differ in their ends only, as many bulk loads are: what they share is not read from each row. */
+const insertLikeRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
+  ${nodeRow(2)}, ${sql.placeholder("type")}, 0, ${sql.placeholder("weight")}, ${sql.placeholder("data")} ${draftRows}`);
+/** The last column counts those of the same ends and type that come before in the same statement. */
+const insertParallelRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
+  ${nodeRow(2)}, edge.value ->> 3,
+  case when edge.value ->> 7 then edge.value ->> 8 + coalesce((select max(copy) + 1 from ${e} as other
+    where other.from_row = ${nodeRow(1)} and other.to_row = ${nodeRow(2)} and other.type = edge.value ->> 3), 0) else 0 end,
+  ${weightColumn}, edge.value ->> 6 ${draftRows}`);
+const updateRow = prepareStatement(
+  sql`update ${e} set ${list([
+    set(e.copy, sql`case when ${sql.placeholder("type")} <> ${e.type} then 0 else ${e.copy} end`),
+    set(e.type, sql`coalesce(${sql.placeholder("type")}, ${e.type})`),
+    set(e.weight, sql`coalesce(${sql.placeholder("weight")}, ${e.weight})`),
+    set(e.data, sql`coalesce(${sql.placeholder("data")}, ${e.data})`),
+  ])} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
+);
+export const deleteEdgeRow = prepareStatement(
+  sql`delete from ${e} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
+);
+
+/** Most rows of one statement: its JSON stays small, and a batch lets the event loop have a turn now and then. */
+export const ROWS_PER_STATEMENT = 500;
+
+/** The statements that store drafts as new edges; where a node is missing, they fail with what `asEdgeError` knows. */
+export function insertEdges(context: RepositoryContext, drafts: readonly EdgeDraft[]): Statement[] {
+  const statements: Statement[] = [];
+  let rows: EdgeDraft[] = [];
+  const flush = () => {
+    if (rows.length > 0) statements.push(...inParts(rows, (part) => insertStatement(context.project, part)));
+    rows = [];
+  };
+  for (const draft of drafts) {
+    const isOdd = integerAndShift(draft.weight) === undefined;
+    if (isOdd || rows.length === ROWS_PER_STATEMENT) flush();
+    rows.push(draft);
+    if (isOdd) flush();
+  }
+  flush();
+  return statements;
+}
+
+function insertStatement(project: string, drafts: readonly EdgeDraft[]): Statement {
+  const hasParallel = drafts.some(({ parallel }) => parallel);
+  const { type, weight: shared, data: json } = drafts[0]!;
+  if (!hasParallel && drafts.every((one) => one.type === type && one.weight === shared && one.data === json)) {
+    const rows = JSON.stringify(drafts.map(({ id, from, to }) => [id, from, to]));
+    return insertLikeRows({ project, rows, type, weight: shared, data: json });
+  }
+  const before = new Map<string, number>();
+  const rows = drafts.map(({ id, from, to, type, weight, data, parallel }) => {
+    const row = [id, from, to, type, ...(integerAndShift(weight) ?? [0, 0]), data];
+    if (!hasParallel) return row;
+    const key = JSON.stringify([from, to, type]);
+    const count = before.get(key) ?? 0;
+    before.set(key, count + 1);
+    return [...row, parallel ? 1 : 0, count];
+  });
+  const [first] = drafts;
+  const weight = integerAndShift(first!.weight) === undefined ? first!.weight : null;
+  const values = { project, rows: JSON.stringify(rows), weight };
+  return hasParallel ? insertParallelRows(values) : insertRows(values);
+}
+
+/** The integer and the power of two that it is to be divided by to give `weight`; undefined where there is none. */
+function integerAndShift(weight: number): [integer: number, shift: number] | undefined {
+  let integer = weight;
+  // 62: the largest power of two that is a 64-bit integer.
+  for (let shift = 0; shift <= 62; shift++, integer *= 2) if (Number.isSafeInteger(integer)) return [integer, shift];
+  return undefined;
+}
+
+/** The statement that changes an edge, if there is one; throws TypeError or RangeError. */
+export function updateEdgeStatement(context: RepositoryContext, id: string, patch: GraphEdgePatch): Statement {
+  expectKeys("patch", patch, ["type", "weight", "data"]);
+  const { type, weight, data } = context.repair(patch);
+  if (type !== undefined) expectWord("type", type);
+  if (weight !== undefined) expectWeight(weight);
+  const json = data === undefined ? null : toJsonText("data", data);
+  return updateRow({ project: context.project, id, type: type ?? null, weight: weight ?? null, data: json });
+}
+
+/** An edge whose node is unknown has no row to refer to: SQLite then speaks of NULL. One that is taken is named by its ends. */
+export function asEdgeError(error: unknown): unknown {
+  if (!(error instanceof StorageError) || error.table !== "graph_edges") return error;
+  const { code, cause, table, columns } = error;
+  if (code === "CONFLICT" && columns?.includes("from_row") === true) {
+    const message =
+      "There is an edge of this type between these nodes already: update it, or add with `parallel: true`";
+    return new StorageError(code, message, { cause, table, columns });
+  }
+  if (code !== "INVALID") return error;
+  const [column] = error.columns ?? [];
+  if (column !== "from_row" && column !== "to_row") return error;
+  const end = column === "from_row" ? "from" : "to";
+  return new StorageError("FOREIGN_KEY", `No node has the id that \`${end}\` of an edge names. Add the node first`, {
+    cause: error.cause,
+    table: "graph_edges",
+    columns: [column],
+  });
+}

@@ -1,0 +1,83 @@
+import { type SQL, sql } from "drizzle-orm";
+import { graphLabels } from "../../schema/graph.js";
+import { expectId, expectKeys, expectObject, expectText } from "../arguments.js";
+import { type Bounds, isBounds, jsonEquals, jsonWithin, parsePath } from "../json-condition.js";
+
+/** Which nodes; all conditions must hold. */
+export interface GraphNodeFilter {
+  readonly kind?: string | undefined;
+  readonly name?: string | undefined;
+  /** Compared exactly, case included. */
+  readonly namePrefix?: string | undefined;
+  readonly label?: string | undefined;
+  /**
+   * Values in the data, by path: `"size"`, `"owner.name"`, `"tags.0"`; a dot within a key is written `\.`. Either the
+   * value that must be there, of the same type, or bounds.
+   */
+  readonly where?: GraphWhere | undefined;
+}
+
+export type GraphWhere = Readonly<Record<string, unknown | Bounds>>;
+
+export const NODE_FILTER_KEYS = ["kind", "name", "namePrefix", "label", "where"] as const;
+
+/** The conditions of a filter on the nodes of a project; `nodes` is the alias of the table in the query. */
+export function nodeConditions(
+  project: string,
+  filter: GraphNodeFilter & { readonly id?: string | undefined },
+  nodes: SQL,
+): SQL[] {
+  const { id, kind, name, namePrefix, label, where } = filter;
+  const conditions = [sql`${nodes}.project = ${project}`];
+  if (id !== undefined) {
+    expectId(id);
+    conditions.push(sql`${nodes}.id = ${id}`);
+  }
+  if (kind !== undefined) {
+    expectText("kind", kind, Number.POSITIVE_INFINITY, 0);
+    conditions.push(sql`${nodes}.kind = ${kind}`);
+  }
+  if (name !== undefined) {
+    expectText("name", name, Number.POSITIVE_INFINITY, 0);
+    conditions.push(sql`${nodes}.name = ${name}`);
+  }
+  if (namePrefix !== undefined) {
+    expectText("namePrefix", namePrefix, Number.POSITIVE_INFINITY, 0);
+    conditions.push(sql`${nodes}.name >= ${namePrefix}`);
+    const end = endOfPrefix(namePrefix);
+    if (end !== undefined) conditions.push(sql`${nodes}.name < ${end}`);
+  }
+  if (label !== undefined) {
+    expectText("label", label, Number.POSITIVE_INFINITY, 0);
+    conditions.push(sql`${nodes}.row_id in (select ${graphLabels.nodeRow} from ${graphLabels}
+      where ${graphLabels.project} = ${project} and ${graphLabels.label} = ${label})`);
+  }
+  if (where !== undefined) {
+    expectObject("where", where);
+    for (const [path, value] of Object.entries(where)) conditions.push(whereCondition(nodes, path, value));
+  }
+  return conditions;
+}
+
+/** Throws TypeError unless `value` is an object of known filters. */
+export function expectNodeFilter(name: string, value: unknown, more: readonly string[]): void {
+  expectKeys(name, value, [...NODE_FILTER_KEYS, ...more]);
+}
+
+function whereCondition(nodes: SQL, path: string, value: unknown): SQL {
+  expectText("where", path, Number.POSITIVE_INFINITY, 0);
+  const name = `where.${path}`;
+  const document = sql`${nodes}.data`;
+  if (isBounds(name, value)) return jsonWithin(document, parsePath(path), name, value);
+  return jsonEquals(document, parsePath(path), name, value);
+}
+
+/** The first text after all that start with `prefix`; undefined where there is none. */
+function endOfPrefix(prefix: string): string | undefined {
+  const points = Array.from(prefix, (character) => character.codePointAt(0)!);
+  while (points.at(-1) === 0x10ffff) points.pop();
+  const last = points.pop();
+  if (last === undefined) return undefined;
+  // Surrogates are no characters.
+  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
+}

@@ -1,0 +1,194 @@
+import type { InValue } from "@libsql/client";
+import { type SQL, sql } from "drizzle-orm";
+import { expectation } from "../../client/options.js";
+import { graphLabels, graphNodes } from "../../schema/graph.js";
+import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
+import type { RepositoryContext } from "../executor.js";
+import { newId } from "../ids.js";
+import { parseObject } from "../json.js";
+import { inParts, jsonRows, list, prepareStatement, type Statement, set, touch } from "../statements.js";
+
+/** A node of a graph. */
+export interface GraphNode {
+  readonly id: string;
+  /** What sort of thing it is, as `function` or `file`. */
+  readonly kind: string;
+  readonly name: string;
+  readonly data: Record<string, unknown>;
+  /** By code point, each once. */
+  readonly labels: readonly string[];
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** What a caller gives to store a node; a `GraphNode` is one too. */
+export interface GraphNodeInput {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+  /** 1 to 200 characters, not all of them blank; a label as well. */
+  readonly kind: string;
+  /** 1 to 10,000 characters, not all of them blank. */
+  readonly name: string;
+  /** @default {} */
+  readonly data?: Record<string, unknown> | undefined;
+  /** @default [] */
+  readonly labels?: readonly string[] | undefined;
+  /** @default now */
+  readonly createdAt?: Date | number | undefined;
+}
+
+/** Fields to change; those left out, or undefined, stay. */
+export type GraphNodePatch = {
+  readonly [K in "kind" | "name" | "data" | "labels"]?: GraphNodeInput[K] | undefined;
+};
+
+/** A checked input. */
+export interface NodeDraft {
+  readonly id: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly data: string;
+  readonly labels: readonly string[];
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+const MAX_NODE_NAME_CHARS = 10_000;
+
+/** Throws unless `value` is text of which something can be seen. */
+export function expectWord(name: string, value: unknown, max = MAX_NAME_CHARS): asserts value is string {
+  expectText(name, value, max);
+  if (value.trim() === "") throw new RangeError(expectation(name, "more than blanks", value));
+}
+
+/** Labels by code point, each once; throws TypeError or RangeError. */
+export function toLabels(value: unknown): string[] {
+  expectArray("labels", value, "strings");
+  for (const label of value) expectWord("labels", label);
+  return [...new Set(value as string[])];
+}
+
+/** Checks an input and fills in the defaults; throws TypeError or RangeError. */
+export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput): NodeDraft {
+  expectKeys("a node", input, ["id", "kind", "name", "data", "labels", "createdAt", "updatedAt"]);
+  const { repair } = context;
+  const { id = newId(), data = {}, labels = [], createdAt } = input;
+  const kind = repair(input.kind);
+  const name = repair(input.name);
+  expectId(id);
+  expectWord("kind", kind);
+  expectWord("name", name, MAX_NODE_NAME_CHARS);
+  const now = context.now();
+  const created = createdAt === undefined ? now : toMillis("createdAt", createdAt);
+  return {
+    id,
+    kind,
+    name,
+    data: toJsonText("data", repair(data), repair),
+    labels: toLabels(repair(labels)),
+    createdAt: created,
+    updatedAt: Math.max(created, now),
+  };
+}
+
+const n = graphNodes;
+const l = graphLabels;
+const project = sql.placeholder("project");
+
+/** What a query selects to make a node of each row; `nodes` is the table, or an alias of it. */
+export function nodeColumns(nodes: SQL = sql`${n}`): SQL {
+  const column = ({ name }: { name: string }) => sql`${nodes}.${sql.identifier(name)}`;
+  const labels = sql`(select json_group_array(label) from (select ${l.label} as label from ${l}
+    where ${l.nodeRow} = ${column(n.rowId)} order by ${l.label}))`;
+  return list([...[n.id, n.kind, n.name, n.data, n.createdAt, n.updatedAt].map(column), labels]);
+}
+
+/** How many columns that are. */
+export const NODE_WIDTH = 7;
+
+/** The node of a row of `nodeColumns` that starts at `offset`. */
+export function toNode(row: ArrayLike<unknown>, offset = 0): GraphNode {
+  const id = row[offset] as string;
+  return {
+    id,
+    kind: row[offset + 1] as string,
+    name: row[offset + 2] as string,
+    data: parseObject(row[offset + 3], "graph_nodes", id),
+    labels: JSON.parse(row[offset + 6] as string) as string[],
+    createdAt: new Date(Number(row[offset + 4])),
+    updatedAt: new Date(Number(row[offset + 5])),
+  };
+}
+
+/** Condition: the node of this project and id. */
+export const isNode = sql`${n.project} = ${project} and ${n.id} = ${sql.placeholder("id")}`;
+
+export const selectNode = prepareStatement(sql`select ${nodeColumns()} from ${n} where ${isNode}`);
+export const selectNodes = prepareStatement(sql`select ${nodeColumns()} from ${n} where ${n.project} = ${project}
+  and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`);
+
+// Rows travel as JSON: one statement for many of them costs a third of one statement each.
+const insertRows = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
+  select ${project}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+  from ${jsonRows("rows")}`);
+const upsertRow = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
+  values (${project}, ${sql.placeholder("id")}, ${sql.placeholder("kind")}, ${sql.placeholder("name")},
+    ${sql.placeholder("data")}, ${sql.placeholder("createdAt")}, ${sql.placeholder("updatedAt")})
+  on conflict (project, id) do update set kind = excluded.kind, name = excluded.name, data = excluded.data,
+    updated_at = max(created_at, excluded.updated_at)`);
+const insertLabels = prepareStatement(sql`insert into ${l} (project, node_row, label)
+  select ${project}, ${n.rowId}, pair.value ->> 1 from ${jsonRows("pairs")} as pair
+  cross join ${n} on ${n.project} = ${project} and ${n.id} = pair.value ->> 0`);
+const deleteLabels = prepareStatement(sql`delete from ${l}
+  where ${l.nodeRow} = (select ${n.rowId} from ${n} where ${isNode})`);
+export const nodeExists = prepareStatement(sql`select 1 from ${n} where ${isNode}`);
+const updateRow = prepareStatement(
+  sql`update ${n} set ${list([
+    set(n.kind, sql`coalesce(${sql.placeholder("kind")}, ${n.kind})`),
+    set(n.name, sql`coalesce(${sql.placeholder("name")}, ${n.name})`),
+    set(n.data, sql`coalesce(${sql.placeholder("data")}, ${n.data})`),
+    touch(n.updatedAt, n.createdAt),
+  ])} where ${isNode}`,
+);
+
+/** The statements that store drafts as new nodes. */
+export function insertNodes(context: RepositoryContext, drafts: readonly NodeDraft[]): Statement[] {
+  const rows = drafts.map(({ id, kind, name, data, createdAt, updatedAt }) => [
+    id,
+    kind,
+    name,
+    data,
+    createdAt,
+    updatedAt,
+  ]);
+  return [
+    ...inParts(rows, (part) => insertRows({ project: context.project, rows: JSON.stringify(part) })),
+    ...labelStatements(context.project, drafts),
+  ];
+}
+
+/** The statements that store a draft in place of the node of its id, whose `createdAt` stays. */
+export function putNodeStatements(context: RepositoryContext, draft: NodeDraft): Statement[] {
+  const { labels, ...row } = draft;
+  const values: Record<string, InValue> = { ...row, project: context.project };
+  return [upsertRow(values), deleteLabels(values), ...labelStatements(context.project, [{ id: draft.id, labels }])];
+}
+
+/** The statements that change a node, if there is one. */
+export function updateNodeStatements(context: RepositoryContext, id: string, patch: GraphNodePatch): Statement[] {
+  expectKeys("patch", patch, ["kind", "name", "data", "labels"]);
+  const { kind, name, data, labels } = context.repair(patch);
+  if (kind !== undefined) expectWord("kind", kind);
+  if (name !== undefined) expectWord("name", name, MAX_NODE_NAME_CHARS);
+  const { project } = context;
+  const json = data === undefined ? null : toJsonText("data", data);
+  const update = updateRow({ project, id, kind: kind ?? null, name: name ?? null, data: json, now: context.now() });
+  if (labels === undefined) return [update];
+  return [update, deleteLabels({ project, id }), ...labelStatements(project, [{ id, labels: toLabels(labels) }])];
+}
+
+function labelStatements(project: string, drafts: readonly Pick<NodeDraft, "id" | "labels">[]): Statement[] {
+  const pairs = drafts.flatMap(({ id, labels }) => labels.map((label) => [id, label]));
+  if (pairs.length === 0) return [];
+  return inParts(pairs, (part) => insertLabels({ project, pairs: JSON.stringify(part) }));
+}

@@ -1,0 +1,224 @@
+import { sql } from "drizzle-orm";
+import { expectation } from "../../client/options.js";
+import { graphEdges, graphNodes } from "../../schema/graph.js";
+import { StorageError, toStorageError } from "../../shared/errors.js";
+import { type LineSource, linesOf } from "../../shared/text-lines.js";
+import { expectKeys, toMillis } from "../arguments.js";
+import { asStorageErrors, type Executor, type RepositoryContext } from "../executor.js";
+import { readAll } from "../read-all.js";
+import { forStored } from "../repair.js";
+import { prepareStatement, type Statement } from "../statements.js";
+import {
+  asEdgeError,
+  type EdgeDraft,
+  edgeColumns,
+  edgesWithNodes,
+  type GraphEdgeInput,
+  insertEdges,
+  ROWS_PER_STATEMENT,
+  toEdge,
+  toEdgeDraft,
+} from "./edge.js";
+import { type GraphNodeInput, type NodeDraft, nodeColumns, toNode, toNodeDraft } from "./node.js";
+import { nodeStatements } from "./records.js";
+
+/** How much an import has stored. */
+export interface GraphImport {
+  readonly nodes: number;
+  readonly edges: number;
+}
+
+const PAGE_ROWS = 500;
+
+const n = graphNodes;
+const e = graphEdges;
+const project = sql.placeholder("project");
+const last = sql.placeholder("last");
+const limit = sql.placeholder("limit");
+
+const selectNodePage = prepareStatement(sql`select ${nodeColumns()} from ${n}
+  where ${n.project} = ${project} and ${n.id} > ${last} order by ${n.id} limit ${limit}`);
+/** The last column: whether there are others of the same ends and type. */
+const selectEdgePage = prepareStatement(sql`select ${edgeColumns}, exists (
+    select 1 from ${e} as other where other.from_row = e.from_row and other.to_row = e.to_row and other.type = e.type
+      and other.row_id <> e.row_id
+  ) from ${edgesWithNodes} where e.project = ${project} and e.id > ${last} order by e.id limit ${limit}`);
+
+/** One line of JSON for each node, then one for each edge, in order of their ids; a page of them in memory at a time. */
+export async function* exportGraph(context: RepositoryContext): AsyncGenerator<string, void, undefined> {
+  const snapshot = await asStorageErrors(() => context.executor.snapshot());
+  try {
+    if (snapshot.isStable) {
+      yield* pages(snapshot.executor, (after) => selectNodePage(page(context, after)), nodeLine);
+      yield* pages(snapshot.executor, (after) => selectEdgePage(page(context, after)), edgeLine);
+      return;
+    }
+    const everything = { project: context.project, last: "", limit: -1 };
+    const [nodes, edges] = await asStorageErrors(() =>
+      snapshot.executor.batch([selectNodePage(everything), selectEdgePage(everything)]),
+    );
+    for (const row of nodes!.rows) yield nodeLine(row);
+    for (const row of edges!.rows) yield edgeLine(row);
+  } finally {
+    snapshot.close();
+  }
+}
+
+function page({ project }: RepositoryContext, after: string) {
+  return { project, last: after, limit: PAGE_ROWS };
+}
+
+async function* pages(
+  executor: Executor,
+  select: (after: string) => Statement,
+  toLine: (row: ArrayLike<unknown>) => string,
+): AsyncGenerator<string, void, undefined> {
+  for (let after = ""; ; ) {
+    const rows = await asStorageErrors(() => readAll(executor, select(after)));
+    for (const row of rows) yield toLine(row);
+    if (rows.length < PAGE_ROWS) return;
+    after = rows.at(-1)![0] as string;
+  }
+}
+
+function nodeLine(row: ArrayLike<unknown>): string {
+  return JSON.stringify({ node: toNode(row) });
+}
+
+function edgeLine(row: ArrayLike<unknown>): string {
+  // Among equals none can say which one came first: so all of them allow for others.
+  const parallel = Number(row[6]) === 1 ? { parallel: true } : {};
+  return JSON.stringify({ edge: { ...toEdge(row), ...parallel } });
+}
+
+interface Line<T> {
+  readonly number: number;
+  readonly draft: T;
+}
+
+/** Stores all lines of an export, or none of them. */
+export async function importGraph(context: RepositoryContext, source: LineSource): Promise<GraphImport> {
+  const lines = linesOf(source);
+  // Before the transaction: a source that reads from this storage first may need the connection itself.
+  const first = await lines.next();
+  const ids: string[] = [];
+  const imported = await asStorageErrors(() =>
+    context.executor.atomically(async (executor) => {
+      const writer = new ImportWriter(context, executor, ids);
+      let number = 0;
+      for (let line = first; line.done !== true; line = await lines.next()) {
+        number++;
+        if (line.value.trim() !== "") await writer.add(line.value, number);
+      }
+      await writer.flush();
+      return writer.counts;
+    }),
+  ).finally(() => lines.return(undefined));
+  if (ids.length > 0) context.announce({ project: context.project, area: "graph", action: "insert", ids });
+  return imported;
+}
+
+/** Collects lines of one sort, and stores them when they are many enough or the other sort begins. */
+class ImportWriter {
+  readonly #context: RepositoryContext;
+  readonly #executor: Executor;
+  readonly #ids: string[];
+  #nodes: Line<NodeDraft>[] = [];
+  #edges: Line<EdgeDraft>[] = [];
+  readonly counts = { nodes: 0, edges: 0 };
+
+  constructor(context: RepositoryContext, executor: Executor, ids: string[]) {
+    this.#context = { ...context, repair: forStored(context.repair) };
+    this.#executor = executor;
+    this.#ids = ids;
+  }
+
+  async add(text: string, number: number): Promise<void> {
+    try {
+      const line = parseLine(text);
+      if (line.node !== undefined) {
+        if (this.#edges.length > 0) await this.flush();
+        this.#nodes.push({ number, draft: toImportedNode(this.#context, line.node as GraphNodeInput) });
+      } else {
+        if (this.#nodes.length > 0) await this.flush();
+        this.#edges.push({ number, draft: toEdgeDraft(this.#context, line.edge as GraphEdgeInput) });
+      }
+    } catch (error) {
+      if (error instanceof StorageError) throw error;
+      throw invalidLine(number, error);
+    }
+    if (this.#nodes.length + this.#edges.length >= ROWS_PER_STATEMENT) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const [nodes, edges] = [this.#nodes, this.#edges];
+    this.#nodes = [];
+    this.#edges = [];
+    this.counts.nodes += nodes.length;
+    this.counts.edges += edges.length;
+    await this.#store(nodes, (drafts) => nodeStatements(this.#context, drafts));
+    await this.#store(edges, (drafts) => insertEdges(this.#context, drafts));
+  }
+
+  async #store<T extends { readonly id: string }>(
+    lines: readonly Line<T>[],
+    toStatements: (drafts: readonly T[]) => Statement[],
+  ): Promise<void> {
+    if (lines.length === 0) return;
+    for (const { draft } of lines) this.#ids.push(draft.id);
+    try {
+      await this.#executor.batch(toStatements(lines.map(({ draft }) => draft)));
+    } catch (error) {
+      const failure = asEdgeError(toStorageError(error));
+      if (!(failure instanceof StorageError) || !["CONFLICT", "FOREIGN_KEY"].includes(failure.code)) throw failure;
+      // Which one it was, only the lines by themselves can tell: those before the wrong one are stored by now or again.
+      throw await this.#firstWrong(lines, toStatements, failure);
+    }
+  }
+
+  async #firstWrong<T extends { readonly id: string }>(
+    lines: readonly Line<T>[],
+    toStatements: (drafts: readonly T[]) => Statement[],
+    failure: StorageError,
+  ): Promise<StorageError> {
+    for (const { number, draft } of lines) {
+      try {
+        await this.#executor.batch(toStatements([draft]));
+      } catch (error) {
+        return refusedLine(number, asEdgeError(toStorageError(error)) as StorageError);
+      }
+    }
+    return failure;
+  }
+}
+
+function parseLine(text: string): { readonly node?: unknown; readonly edge?: unknown } {
+  const line = JSON.parse(text) as Record<string, unknown>;
+  expectKeys("a line", line, ["node", "edge"]);
+  if (Object.keys(line).length !== 1) throw new TypeError(expectation("a line", "either a node or an edge", line));
+  const [value] = Object.values(line);
+  if (typeof value !== "object" || value === null) throw new TypeError(expectation("a line", "an object", value));
+  return line;
+}
+
+/** Times are texts in JSON, and stay as they were. */
+function toImportedNode(context: RepositoryContext, input: GraphNodeInput & { updatedAt?: unknown }): NodeDraft {
+  const toDate = (time: unknown) => (typeof time === "string" ? new Date(time) : time);
+  const draft = toNodeDraft(context, { ...input, createdAt: toDate(input.createdAt) as Date | undefined });
+  if (input.updatedAt === undefined) return draft;
+  return { ...draft, updatedAt: Math.max(draft.createdAt, toMillis("updatedAt", toDate(input.updatedAt))) };
+}
+
+function invalidLine(line: number, cause: unknown): StorageError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `Line ${line} of the import is not a node or edge: ${why}. Nothing was imported`;
+  return new StorageError("INVALID_IMPORT", message, { cause, line });
+}
+
+/** A line that is well-formed, but does not fit what is stored. */
+function refusedLine(line: number, failure: StorageError): StorageError {
+  const { code, table, columns } = failure;
+  const why = code === "CONFLICT" ? "there is such a node or edge already" : "a node of its edge is unknown";
+  const message = `Line ${line} of the import cannot be stored: ${why}. Nothing was imported`;
+  return new StorageError("INVALID_IMPORT", message, { cause: failure, line, table, columns });
+}

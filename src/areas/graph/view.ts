@@ -1,0 +1,113 @@
+import { sql } from "drizzle-orm";
+import { graphEdges, graphNodes } from "../../schema/graph.js";
+import { expectation } from "../../shared/expectation.js";
+import { expectArray, expectFunction, expectId, expectKeys } from "../arguments.js";
+import { asStorageErrors, type RepositoryContext } from "../executor.js";
+import { readAllOf } from "../read-all.js";
+import { prepareStatement } from "../statements.js";
+import { edgeColumns, edgeOrder, edgesWithNodes, type GraphEdge, toEdge } from "./edge.js";
+import { type GraphNode, nodeColumns, selectNodes, toNode } from "./node.js";
+import { type BfsOptions, bfs } from "./traversal.js";
+
+/** Some nodes of a graph, with the edges between them. */
+export interface Subgraph {
+  /** By id. */
+  readonly nodes: GraphNode[];
+  /** By the ids of their ends, their type and their id. */
+  readonly edges: GraphEdge[];
+}
+
+/** The nodes that `bfs` would give. */
+export interface SubgraphOptions extends Omit<BfsOptions, "visit"> {
+  readonly start: string;
+}
+
+/** What `toGraphology` needs of a graph of graphology's. */
+export interface GraphologyLike {
+  addNode(key: string, attributes?: Record<string, unknown>): unknown;
+  addEdgeWithKey(key: string, source: string, target: string, attributes?: Record<string, unknown>): unknown;
+}
+
+/** The class `Graph` of graphology. */
+export type GraphologyConstructor<G extends GraphologyLike> = new (options: {
+  type: "directed";
+  multi: true;
+  allowSelfLoops: true;
+}) => G;
+
+const n = graphNodes;
+const e = graphEdges;
+const project = sql.placeholder("project");
+
+const selectEdgesAmong = prepareStatement(sql`with chosen(row_id) as materialized (
+    select ${n.rowId} from ${n} where ${n.project} = ${project}
+      and ${n.id} in (select value from json_each(${sql.placeholder("ids")}))
+  ) select ${edgeColumns} from chosen cross join ${e} as e on e.from_row = chosen.row_id
+    join ${n} as f on f.row_id = e.from_row join ${n} as t on t.row_id = e.to_row
+  where e.to_row in (select row_id from chosen)
+    and (${sql.placeholder("types")} is null or e.type in (select value from json_each(${sql.placeholder("types")})))
+  order by ${edgeOrder}`);
+const selectAllNodes = prepareStatement(
+  sql`select ${nodeColumns()} from ${n} where ${n.project} = ${project} order by ${n.id}`,
+);
+const selectAllEdges = prepareStatement(
+  sql`select ${edgeColumns} from ${edgesWithNodes} where f.project = ${project} order by ${edgeOrder}`,
+);
+
+/** The nodes of these ids, or around a start, and all edges between them (of the types that were followed). */
+export async function readSubgraph(
+  context: RepositoryContext,
+  selection: readonly string[] | SubgraphOptions,
+): Promise<Subgraph> {
+  let ids: readonly string[];
+  let types: readonly string[] | undefined;
+  if (Array.isArray(selection)) {
+    expectArray("subgraph", selection, "ids");
+    ids = selection as readonly string[];
+    for (const id of ids) expectId(id);
+  } else {
+    expectKeys("subgraph", selection, ["start", "depth", "direction", "types", "limit"]);
+    const { start, ...options } = selection as SubgraphOptions;
+    ids = await bfs(context, start, options);
+    types = options.types;
+  }
+  const json = { project: context.project, ids: JSON.stringify(ids) };
+  const [nodes, edges] = await asStorageErrors(() =>
+    readAllOf(context.executor, [
+      selectNodes(json),
+      selectEdgesAmong({ ...json, types: types === undefined ? null : JSON.stringify(types) }),
+    ]),
+  );
+  return { nodes: nodes!.map((row) => toNode(row)), edges: edges!.map(toEdge) };
+}
+
+/** The whole graph as a graph of graphology's, with all but the ids as attributes. */
+function construct<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): G {
+  try {
+    return new Graph({ type: "directed", multi: true, allowSelfLoops: true });
+  } catch (cause) {
+    if (typeof Graph.prototype === "object") throw cause;
+    throw new TypeError(expectation("Graph", "a class of graphs", Graph), { cause });
+  }
+}
+
+export async function toGraphology<G extends GraphologyLike>(
+  context: RepositoryContext,
+  Graph: GraphologyConstructor<G>,
+): Promise<G> {
+  expectFunction("Graph", Graph);
+  const { project } = context;
+  const [nodes, edges] = await asStorageErrors(() =>
+    readAllOf(context.executor, [selectAllNodes({ project }), selectAllEdges({ project })]),
+  );
+  const graph = construct(Graph);
+  for (const row of nodes!) {
+    const { id, ...attributes } = toNode(row);
+    graph.addNode(id, attributes);
+  }
+  for (const row of edges!) {
+    const { id, from, to, ...attributes } = toEdge(row);
+    graph.addEdgeWithKey(id, from, to, attributes);
+  }
+  return graph;
+}

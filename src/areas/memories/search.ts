@@ -1,0 +1,249 @@
+import { sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
+import { expectation, expectOneOf } from "../../client/options.js";
+import { memories, memoryEmbeddings } from "../../schema/memories.js";
+import { fuse } from "../../search/fuse.js";
+import { keywordSearch } from "../../search/keyword-search.js";
+import { planQuery } from "../../search/query.js";
+import type { KeywordMatch, SearchTarget } from "../../search/request.js";
+import { type SnippetOptions, snippet } from "../../search/snippet.js";
+import { searchScope } from "../../search/terms.js";
+import { StorageError } from "../../shared/errors.js";
+import { expectKeys, expectLimit, toSqlLimit, toVector } from "../arguments.js";
+import type { RepositoryContext } from "../executor.js";
+import { readAll } from "../read-all.js";
+import { searchReader, toWhere } from "../search-reader.js";
+import { all, list, toStatement } from "../statements.js";
+import { readContent } from "./content.js";
+import { isOfModel } from "./embeddings.js";
+import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
+import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./record.js";
+
+/** How a result was found. */
+export type SearchMatch = KeywordMatch | "vector" | "hybrid";
+export type SearchMode = "auto" | "keyword" | "vector" | "hybrid";
+
+export interface SearchOptions extends MemoryFilter {
+  /** @default 10 */
+  readonly limit?: number | undefined;
+  /** The vector of the question; needs `embeddingModel`. */
+  readonly embedding?: Float32Array | readonly number[] | undefined;
+  readonly embeddingModel?: string | undefined;
+  readonly embeddingVersion?: string | undefined;
+  /** `auto` is `hybrid` with an embedding and `keyword` without. @default "auto" */
+  readonly mode?: SearchMode | undefined;
+  readonly snippet?: SnippetOptions | undefined;
+}
+
+export interface SearchResult {
+  readonly memory: Memory;
+  /** Higher is better; comparable within one result only. */
+  readonly score: number;
+  readonly match: SearchMatch;
+  /** At most 300 characters of the content, what was found between `<mark>` and `</mark>`. */
+  readonly snippet: string;
+}
+
+export interface NearestOptions extends MemoryFilter {
+  readonly model: string;
+  /** @default vectors of any version of the model */
+  readonly version?: string | undefined;
+  /** @default 10 */
+  readonly limit?: number | undefined;
+}
+
+export interface NearMemory {
+  readonly memory: Memory;
+  /** Cosine distance, 0 (same direction) to 2. */
+  readonly distance: number;
+  /** One minus the distance. */
+  readonly score: number;
+}
+
+/** A row that a search found. */
+export interface RankedRow {
+  readonly rowId: number;
+  readonly score: number;
+  readonly match: SearchMatch;
+}
+
+const m = memories;
+const e = memoryEmbeddings;
+const aliased = alias(memories, "m");
+const TARGET: SearchTarget = {
+  table: "memories",
+  rowId: m.rowId.name,
+  content: m.content.name,
+  unpack: readContent,
+  searchText: m.searchText.name,
+  fts: "memories_fts",
+  recentOrder: "m.created_at DESC, m.row_id DESC",
+};
+const NOTHING = planQuery("");
+/** Places of each list that take part in a fusion; below them a place adds next to nothing. */
+const FUSED_PLACES = 100;
+
+export async function searchMemories(
+  context: RepositoryContext,
+  text: string,
+  options: SearchOptions,
+): Promise<SearchResult[]> {
+  const hits = await rankMemories(context, text, options);
+  const records = await readRows(
+    context,
+    hits.map(({ rowId }) => rowId),
+  );
+  const plan = planQuery(text);
+  return hits.flatMap(({ rowId, score, match }) => {
+    const memory = records.get(rowId);
+    return memory === undefined
+      ? []
+      : { memory, score, match, snippet: snippet(memory.content, plan, options.snippet) };
+  });
+}
+
+/** The rows of what a search finds, best first, without their records. */
+export async function rankMemories(
+  context: RepositoryContext,
+  text: string,
+  options: SearchOptions,
+): Promise<RankedRow[]> {
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
+  const known = ["limit", "embedding", "embeddingModel", "embeddingVersion", "mode", "snippet"];
+  expectKeys("search", options, [...FILTER_KEYS, ...known]);
+  const {
+    limit = 10,
+    embedding,
+    embeddingModel,
+    embeddingVersion,
+    mode = "auto",
+    snippet: shape = {},
+    ...filter
+  } = options;
+  expectLimit(limit);
+  expectOneOf("mode", mode, ["auto", "keyword", "vector", "hybrid"]);
+  expectKeys("snippet", shape, ["maxChars", "open", "close"]);
+  // Made of nothing, to have the options checked before any work starts.
+  snippet("", NOTHING, shape);
+  if (embedding === undefined && (mode === "vector" || mode === "hybrid")) {
+    throw new TypeError(expectation("embedding", `a vector for mode "${mode}"`, embedding));
+  }
+  if (embedding !== undefined && embeddingModel === undefined) {
+    throw new TypeError(expectation("embeddingModel", "the name of the model that made the vector", embeddingModel));
+  }
+  const usesKeywords = mode !== "vector";
+  const usesVectors = embedding !== undefined && mode !== "keyword";
+  const depth = usesKeywords && usesVectors ? Math.max(limit, FUSED_PLACES) : limit;
+  const selector = { model: embeddingModel as string, version: embeddingVersion };
+  // Side by side: to a server each waits for its own answers.
+  const [words, near] = await Promise.all([
+    usesKeywords ? findWords(context, text, filter, depth) : [],
+    usesVectors ? findNearest(context, toVector("embedding", embedding), { ...filter, ...selector }, depth) : [],
+  ]);
+  // Nothing was asked for in words, so the recent ones would only dilute what the vector finds.
+  const asked = usesVectors ? words.filter(({ match }) => match !== "recent") : words;
+  const hits = !usesVectors ? words : usesKeywords ? fuseHits(asked, near) : near;
+  return hits.slice(0, limit);
+}
+
+export async function nearestMemories(
+  context: RepositoryContext,
+  embedding: Float32Array | readonly number[],
+  options: NearestOptions,
+): Promise<NearMemory[]> {
+  expectKeys("nearest", options, [...FILTER_KEYS, "model", "version", "limit"]);
+  const { limit = 10, ...selector } = options;
+  expectLimit(limit);
+  const hits = await findNearest(context, toVector("embedding", embedding), selector, limit);
+  const records = await readRows(
+    context,
+    hits.map(({ rowId }) => rowId),
+  );
+  return hits.flatMap(({ rowId, score }) => {
+    const memory = records.get(rowId);
+    return memory === undefined ? [] : { memory, distance: 1 - score, score };
+  });
+}
+
+function findWords(
+  context: RepositoryContext,
+  text: string,
+  filter: MemoryFilter,
+  limit: number,
+): Promise<RankedRow[]> {
+  const { project, executor } = context;
+  return keywordSearch(searchReader(executor), {
+    target: TARGET,
+    text,
+    scope: searchScope(project),
+    where: toWhere(filterConditions(project, filter, aliased)),
+    limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
+  });
+}
+
+/** By cosine distance, exactly; of several versions of a memory's vector the nearest counts. Score is 1 - distance. */
+async function findNearest(
+  context: RepositoryContext,
+  vector: Float32Array,
+  options: Omit<NearestOptions, "limit">,
+  limit: number,
+): Promise<RankedRow[]> {
+  const { model, version, ...filter } = options;
+  const { project, executor } = context;
+  const isOwn = isOfModel(project, { model, version });
+  const conditions = [isOwn, sql`${e.dimensions} = ${vector.length}`, ...filterConditions(project, filter)];
+  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+  // A vector of zeros has no direction; SQLite then gives NULL, which stands for as far as unrelated.
+  const cosine = sql`coalesce(vector_distance_cos(${e.vector}, ${bytes}), 1.0)`;
+  // Components near the ends of float32 overflow in the library, which then gives anything.
+  const distance = sql`min(max(0.0, min(2.0, ${cosine})))`;
+  const { rows } = await executor.execute(
+    toStatement(sql`select ${m.rowId}, ${distance} as distance from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
+      where ${all(conditions)} group by ${m.rowId} order by distance, ${m.rowId} desc limit ${toSqlLimit(limit)}`),
+  );
+  if (rows.length === 0) await assertDimensions(context, model, version, vector.length);
+  return rows.map((row) => ({ rowId: Number(row[0]), score: 1 - Number(row[1]), match: "vector" }));
+}
+
+/** Nothing found may mean that the question was made by another model than the vectors. */
+async function assertDimensions(
+  { project, executor }: RepositoryContext,
+  model: string,
+  version: string | undefined,
+  dimensions: number,
+): Promise<void> {
+  const { rows } = await executor.execute(
+    toStatement(
+      sql`select distinct ${e.dimensions} from ${e} where ${isOfModel(project, { model, version })} limit 10`,
+    ),
+  );
+  const known = rows.map((row) => Number(row[0]));
+  if (known.length === 0 || known.includes(dimensions)) return;
+  throw new StorageError(
+    "DIMENSION_MISMATCH",
+    `The vectors of ${JSON.stringify(model)} have ${known.join(" or ")} dimensions, the one given has ${dimensions}`,
+  );
+}
+
+function fuseHits(words: readonly RankedRow[], near: readonly RankedRow[]): RankedRow[] {
+  const byWord = new Map(words.map((hit) => [hit.rowId, hit]));
+  const byVector = new Set(near.map((hit) => hit.rowId));
+  const fused = fuse([words.map(({ rowId }) => rowId), near.map(({ rowId }) => rowId)]);
+  return fused.map(({ id, score }) => {
+    const word = byWord.get(id);
+    return { rowId: id, score, match: word === undefined ? "vector" : byVector.has(id) ? "hybrid" : word.match };
+  });
+}
+
+/** The records of rows that are there still. */
+export async function readRows(context: RepositoryContext, rowIds: readonly number[]): Promise<Map<number, Memory>> {
+  if (rowIds.length === 0) return new Map();
+  const { project, executor } = context;
+  // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
+  const rows = await readAll(
+    executor,
+    toStatement(sql`select ${list([...memoryColumns])} from ${memoriesWithVector} where +${m.project} = ${project}
+      and +${m.deletedAt} is null and ${m.rowId} in (select value from json_each(${JSON.stringify(rowIds)}))`),
+  );
+  return new Map(rows.map((row) => [Number(row[0]), toMemory(project, row)]));
+}

@@ -1,0 +1,53 @@
+import type { Row } from "@libsql/client";
+import { type AnyColumn, type SQL, sql } from "drizzle-orm";
+import type { Reader } from "./area.js";
+import { readAll } from "./read-all.js";
+import { toStatement } from "./statements.js";
+
+/** Rows of a page: enough that a page costs more than its call, few enough that long contents fit in memory. */
+export const PAGE_ROWS = 200;
+
+/** Follows a query by the row id in its first column, page by page. */
+export async function* pagesByRowId(
+  reader: Reader,
+  query: (after: number, limit: number) => SQL,
+): AsyncGenerator<readonly Row[]> {
+  for (let after = 0; ; ) {
+    const rows = await readAll(reader, toStatement(query(after, PAGE_ROWS)));
+    if (rows.length > 0) yield rows;
+    if (rows.length < PAGE_ROWS) return;
+    after = Number(rows.at(-1)![0]);
+  }
+}
+
+/**
+ * The condition that a row is of a project, where one is named. The `+` keeps the planner off the indexes that start
+ * with the project: they would sort the whole project for each page, where the rows stand in order of their ids.
+ */
+export function inOrderOfRows(column: AnyColumn, project: string | undefined): SQL {
+  return project === undefined ? sql`` : sql` and +${column} = ${project}`;
+}
+
+/** The condition that a row is of a project, where one is named. */
+export function whereProject(column: AnyColumn, project: string | undefined): SQL {
+  return project === undefined ? sql`` : sql` where ${column} = ${project}`;
+}
+
+export function toTime(millis: unknown): string {
+  return new Date(Number(millis)).toISOString();
+}
+
+export function toOptionalTime(millis: unknown): string | null {
+  return millis === null ? null : toTime(millis);
+}
+
+/** When a record of an import was changed or ended: not before it was created or started, whatever the clock said. */
+export function notBefore(start: string, end: string): number;
+export function notBefore(start: string, end: string | null): number | null;
+export function notBefore(start: string, end: string | null): number | null {
+  return end === null ? null : Math.max(Date.parse(start), Date.parse(end));
+}
+
+export function toOptionalMillis(text: string | null): number | null {
+  return text === null ? null : Date.parse(text);
+}

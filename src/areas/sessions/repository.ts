@@ -1,0 +1,208 @@
+import type { Row } from "@libsql/client";
+import { sql } from "drizzle-orm";
+import { v7 as uuidv7 } from "uuid";
+import { sessions } from "../../schema/sessions.js";
+import { StorageError } from "../../shared/errors.js";
+import {
+  expectArray,
+  expectKeys,
+  expectLimit,
+  expectText,
+  MAX_NAME_CHARS,
+  toJsonText,
+  toMillis,
+  toSqlLimit,
+} from "../arguments.js";
+import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
+import { decodeCursor, type Page, toPage } from "../cursor.js";
+import { asStorageErrors, type ChangeAction, type RepositoryContext } from "../executor.js";
+import { parseObject } from "../json.js";
+import { all, list, prepareInsert, prepareStatement, type Statement, set, toStatement } from "../statements.js";
+
+/** A span of work in a project. */
+export interface Session {
+  readonly id: string;
+  readonly project: string;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  readonly summary: string | null;
+  readonly metadata: Record<string, unknown>;
+}
+
+export interface StartSessionOptions {
+  /** @default {} */
+  readonly metadata?: Record<string, unknown> | undefined;
+  /** @default now */
+  readonly startedAt?: Date | number | undefined;
+}
+
+export interface SessionInput extends StartSessionOptions {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+}
+
+export interface ListSessionsOptions {
+  /** Bounds on `startedAt`, inclusive. */
+  readonly since?: Date | number | undefined;
+  readonly until?: Date | number | undefined;
+  /** @default 50 */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+const s = sessions;
+const selected = [s.rowId, s.id, s.startedAt, s.endedAt, s.summary, s.metadata];
+const columns = list(selected);
+const isId = sql`${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`;
+const newestFirst = sql`${s.startedAt} desc, ${s.rowId} desc`;
+
+const insertRow = prepareInsert(s, [s.project, s.id, s.startedAt, s.metadata]);
+const selectOne = prepareStatement(sql`select ${columns} from ${s} where ${isId}`);
+const selectMany = prepareStatement(sql`select ${columns} from ${s} where ${s.project} = ${sql.placeholder("project")}
+  and ${s.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+const endRow = prepareStatement(
+  sql`update ${s} set ${list([
+    // The clock of another machine, or one set back, must not end it before it started.
+    set(s.endedAt, sql`max(${s.startedAt}, ${sql.placeholder("endedAt")})`),
+    set(s.summary, sql`coalesce(${sql.placeholder("summary")}, ${s.summary})`),
+  ])} where ${isId} returning ${list(selected.map((column) => sql`${sql.identifier(column.name)}`))}`,
+);
+
+/** The sessions of one project. */
+export class SessionRepository {
+  readonly #context: RepositoryContext;
+
+  /** @internal */
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
+  async start(id: string = uuidv7(), options: StartSessionOptions = {}): Promise<Session> {
+    expectKeys("start", options, ["metadata", "startedAt"]);
+    const { statement, session } = this.#toDraft({ ...options, id });
+    await this.#execute(statement);
+    this.#announce("insert", session.id);
+    return session;
+  }
+
+  /** Starts all of them, or none. */
+  async insertMany(inputs: readonly SessionInput[]): Promise<Session[]> {
+    expectArray("inputs", inputs, "sessions");
+    const drafts = checkEach(inputs, (input) => this.#toDraft(input));
+    try {
+      await asStorageErrors(() => this.#context.executor.batch(drafts.map(({ statement }) => statement)));
+    } catch (error) {
+      const index = failedStatement(error);
+      if (index === undefined || !isOfRecord(error)) throw error;
+      throw atRecord(error, { index, id: drafts[index]?.session.id });
+    }
+    if (drafts.length > 0) this.#announce("insert", ...drafts.map(({ session }) => session.id));
+    return drafts.map(({ session }) => session);
+  }
+
+  /** Ends a session, now but never before it started, with a summary where one is given. Undefined when unknown. */
+  async end(id: string, summary?: string): Promise<Session | undefined> {
+    expectText("id", id, MAX_NAME_CHARS);
+    const { project, now, repair } = this.#context;
+    const text = repair(summary);
+    if (text !== undefined) expectText("summary", text, 100_000, 0);
+    const { rows } = await this.#execute(endRow({ project, id, endedAt: now(), summary: text ?? null }));
+    if (rows[0] === undefined) return undefined;
+    this.#announce("update", id);
+    return this.#toSession(rows[0]);
+  }
+
+  async get(id: string): Promise<Session | undefined> {
+    expectText("id", id, MAX_NAME_CHARS);
+    const { rows } = await this.#execute(selectOne({ project: this.#context.project, id }));
+    return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
+  }
+
+  /** The sessions that exist among `ids`, in the order of `ids`. */
+  async getMany(ids: readonly string[]): Promise<Session[]> {
+    expectArray("ids", ids, "ids");
+    checkEach(ids, (id) => expectText("id", id, MAX_NAME_CHARS));
+    const { rows } = await this.#execute(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
+    const byId = new Map(rows.map((row) => [row[1] as string, this.#toSession(row)]));
+    return ids.flatMap((id) => byId.get(id) ?? []);
+  }
+
+  /** Rejects with `NOT_FOUND` when `get` would find nothing. */
+  async require(id: string): Promise<Session> {
+    const session = await this.get(id);
+    if (session !== undefined) return session;
+    const where = `in project ${JSON.stringify(this.#context.project)}`;
+    throw new StorageError("NOT_FOUND", `No session ${JSON.stringify(id)} ${where}`);
+  }
+
+  /** The sessions started last by their `startedAt`, newest first; of equal times the one stored last comes first. */
+  async latest(limit = 50): Promise<Session[]> {
+    return (await this.list({ limit })).items;
+  }
+
+  /**
+   * The session that `latest` lists first of those that have not ended. The order is that of the clock: after it was set
+   * back, a session that was started before with a later `startedAt` stays the newest until it ends.
+   */
+  async active(): Promise<Session | undefined> {
+    const { rows } = await this.#execute(
+      toStatement(sql`select ${columns} from ${s} where ${s.project} = ${this.#context.project} and ${s.endedAt} is null
+        order by ${newestFirst} limit 1`),
+    );
+    return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
+  }
+
+  /** A page of sessions, newest first. */
+  async list(options: ListSessionsOptions = {}): Promise<Page<Session>> {
+    expectKeys("list", options, ["since", "until", "limit", "cursor"]);
+    const { since, until, limit = 50, cursor } = options;
+    expectLimit(limit);
+    const conditions = [sql`${s.project} = ${this.#context.project}`];
+    if (since !== undefined) conditions.push(sql`${s.startedAt} >= ${toMillis("since", since)}`);
+    if (until !== undefined) conditions.push(sql`${s.startedAt} <= ${toMillis("until", until)}`);
+    if (cursor !== undefined) {
+      const { key, rowId } = decodeCursor("sessions", cursor);
+      conditions.push(sql`(${s.startedAt}, ${s.rowId}) < (${key}, ${rowId})`);
+    }
+    const { rows } = await this.#execute(
+      toStatement(
+        sql`select ${columns} from ${s} where ${all(conditions)} order by ${newestFirst} limit ${toSqlLimit(limit + 1)}`,
+      ),
+    );
+    const record = (row: Row) => this.#toSession(row);
+    return toPage("sessions", rows, limit, record, (row) => ({ key: Number(row[2]), rowId: Number(row[0]) }));
+  }
+
+  #toDraft(input: SessionInput): { statement: Statement; session: Session } {
+    expectKeys("a session", input, ["id", "metadata", "startedAt"]);
+    const { id = uuidv7(), metadata = {}, startedAt } = input;
+    expectText("id", id, MAX_NAME_CHARS);
+    const { project } = this.#context;
+    const started = startedAt === undefined ? this.#context.now() : toMillis("startedAt", startedAt);
+    const json = toJsonText("metadata", this.#context.repair(metadata), this.#context.repair);
+    const own = parseObject(json, "sessions", id);
+    const session = { id, project, startedAt: new Date(started), endedAt: null, summary: null, metadata: own };
+    return { statement: insertRow([project, id, started, json]), session };
+  }
+
+  #toSession(row: Row): Session {
+    const endedAt = row[3];
+    return {
+      id: row[1] as string,
+      project: this.#context.project,
+      startedAt: new Date(Number(row[2])),
+      endedAt: endedAt === null ? null : new Date(Number(endedAt)),
+      summary: row[4] as string | null,
+      metadata: parseObject(row[5], "sessions", row[1]),
+    };
+  }
+
+  #execute(statement: Statement) {
+    return asStorageErrors(() => this.#context.executor.execute(statement));
+  }
+
+  #announce(action: ChangeAction, ...ids: string[]): void {
+    this.#context.announce({ project: this.#context.project, area: "sessions", action, ids });
+  }
+}

@@ -1,0 +1,451 @@
+import { v7 as uuidv7 } from "uuid";
+import { expectation, expectDuration, expectInteger, expectOneOf } from "../../client/options.js";
+import { onRejection } from "../../shared/promises.js";
+import { type Timer, unrefTimer } from "../../shared/timers.js";
+import { expectFunction, expectId, expectKeys } from "../arguments.js";
+import { type Clock, systemClock } from "./clock.js";
+import { forgetAtEnd, saveAtEnd } from "./process-end.js";
+import { StoryService } from "./service.js";
+import { type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, toDraft, UNTITLED } from "./story.js";
+
+/** Both sides of a story that was changed elsewhere since the edit began. */
+export interface StoryConflict {
+  readonly id: string;
+  readonly local: StoryData;
+  /** Undefined where it was deleted. */
+  readonly remote: StoryData | undefined;
+  /** 0 where it was deleted. */
+  readonly remoteRevision: number;
+}
+
+/**
+ * What becomes of a conflict: the local story goes over the remote one (which stays in the history), the remote one
+ * stays and the edit is dropped, a third takes the place of both, or the local one is saved under another id.
+ */
+export type ConflictResolution = "local" | "remote" | "keepBoth" | { readonly merged: StoryData };
+
+export interface AutosaveOptions {
+  readonly service: StoryService;
+  /** How often all that is dirty is saved once `start` was called, in ms. @default 30000 */
+  readonly interval?: number | undefined;
+  /** How long after the last edit a story is saved, in ms; `Infinity` leaves it to `interval`, `saveNow` and the end. @default 2000 */
+  readonly debounce?: number | undefined;
+  /** Failed attempts in all, after which the state is `error`. @default 3 */
+  readonly maxRetries?: number | undefined;
+  /** Without it, or where it gives nothing, a conflict leaves both sides as they are. */
+  readonly resolve?:
+    | ((conflict: StoryConflict) => ConflictResolution | undefined | Promise<ConflictResolution | undefined>)
+    | undefined;
+  /** @default the system's timers */
+  readonly clock?: Clock | undefined;
+}
+
+export type AutosaveState = "idle" | "saving" | "saved" | "error" | "paused";
+
+export interface AutosaveEvents {
+  /** `savedAs` is the id of the copy where both sides were kept, else `id`; `revision` is the revision of `savedAs`. */
+  readonly saved: { readonly id: string; readonly revision: number; readonly savedAs: string };
+  readonly error: { readonly id: string; readonly error: unknown; readonly attempts: number };
+  readonly conflict: StoryConflict;
+}
+
+export interface AutosaveStats {
+  readonly saved: number;
+  readonly failed: number;
+  readonly conflicts: number;
+  /** Stories with edits that are not saved. */
+  readonly dirty: number;
+}
+
+interface Edit {
+  /** The story as text, so that later changes of the caller's object are not in it; undefined once saved. */
+  text: string | undefined;
+  /** The revision that the edit began from. */
+  base: Promise<number>;
+  state: "idle" | "saving" | "saved" | "error";
+  /** Timers leave it alone: nothing but a new edit or `saveNow` can help. */
+  isStuck: boolean;
+  timer: unknown;
+  running: Promise<boolean> | undefined;
+  /** It was discarded while it was being saved: the next edit begins from what is stored then. */
+  isDiscarded: boolean;
+  /** The text that the end of the process has tried to save. */
+  textAtEnd: string | undefined;
+}
+
+type Listener = (payload: never) => unknown;
+
+const EVENTS: readonly (keyof AutosaveEvents)[] = ["saved", "error", "conflict"];
+/** The longest that a timer can be set to. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const NO_EDIT = {
+  text: undefined,
+  state: "idle",
+  isStuck: false,
+  timer: undefined,
+  running: undefined,
+  isDiscarded: false,
+  textAtEnd: undefined,
+} as const;
+/** Longest id that leaves room for what tells the copy apart. */
+const MAX_COPIED_ID_CHARS = 900;
+
+/**
+ * Saves stories while they are edited: some time after the last edit of each, and all of them every now and then.
+ *
+ * A story is saved with the revision that its edit began from, so another's change is a `conflict` and never
+ * overwritten. What could not be saved stays dirty. `close` of the service and the natural end of the process save the
+ * remaining edits; a signal and `process.exit()` do not, so handle SIGTERM and SIGINT by closing the service.
+ */
+export class Autosave {
+  readonly #service: StoryService;
+  readonly #interval: number;
+  readonly #debounce: number;
+  readonly #maxRetries: number;
+  readonly #resolve: AutosaveOptions["resolve"];
+  readonly #clock: Clock;
+  readonly #edits = new Map<string, Edit>();
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #mode: "ready" | "started" | "paused" | "stopped" = "ready";
+  #wasStarted = false;
+  #intervalTimer: unknown;
+  #forgetService: (() => void) | undefined;
+  #counts = { saved: 0, failed: 0, conflicts: 0 };
+
+  /** Throws TypeError or RangeError on wrong options. */
+  constructor(options: AutosaveOptions) {
+    expectKeys("Autosave", options, ["service", "interval", "debounce", "maxRetries", "resolve", "clock"]);
+    const { service, interval = 30_000, debounce = 2_000, maxRetries = 3, resolve, clock = systemClock } = options;
+    if (!(service instanceof StoryService)) throw new TypeError(expectation("service", "a StoryService", service));
+    expectDuration("interval", interval);
+    expectDuration("debounce", debounce);
+    expectInteger("maxRetries", maxRetries, 1);
+    if (resolve !== undefined) expectFunction("resolve", resolve);
+    for (const name of ["setTimeout", "clearTimeout"] as const) expectFunction(`clock.${name}`, clock?.[name]);
+    this.#service = service;
+    this.#interval = interval;
+    this.#debounce = debounce;
+    this.#maxRetries = maxRetries;
+    this.#resolve = resolve;
+    this.#clock = clock;
+    this.#forgetService = service.onClose(async () => {
+      await this.saveAll();
+      this.stop();
+      this.#forgetService?.();
+      forgetAtEnd(this);
+    });
+  }
+
+  /**
+   * Takes an edited story, as it is now, to be saved `debounce` ms after the last edit.
+   *
+   * An edit begins with the first call after everything was saved. It began from `revision` where that is given, else
+   * from the revision that the service showed or stored last (`loadStory`, `batchLoad`, a save), else from the one that
+   * is stored now. A change that another made since then is a conflict.
+   */
+  markDirty(id: string, story: StoryData, options: { readonly revision?: number | undefined } = {}): void {
+    expectKeys("markDirty", options, ["revision"]);
+    const { text } = toDraft(id, story, {}, options.revision);
+    const known = this.#edits.get(id);
+    const base = options.revision !== undefined ? Promise.resolve(options.revision) : this.#baseOf(id, known);
+    // The save that awaits it reports the rejection.
+    base.catch(() => undefined);
+    const edit: Edit = known ?? { ...NO_EDIT, base };
+    edit.text = text;
+    edit.base = base;
+    edit.isStuck = false;
+    edit.isDiscarded = false;
+    if (edit.state !== "saving") edit.state = "idle";
+    this.#edits.set(id, edit);
+    saveAtEnd(this);
+    this.#schedule(id, edit);
+  }
+
+  /**
+   * Drops the edits of a story that are not saved; false if there are none. A save that is under way is not called back.
+   * The next edit begins as the first one did.
+   */
+  discard(id: string): boolean {
+    expectId(id);
+    const edit = this.#edits.get(id);
+    if (edit === undefined) return false;
+    this.#clearTimer(edit.timer);
+    const isDirty = edit.text !== undefined;
+    edit.text = undefined;
+    edit.isDiscarded = true;
+    if (edit.running === undefined) this.#edits.delete(id);
+    if (!this.isDirty()) forgetAtEnd(this);
+    return isDirty;
+  }
+
+  /** Saves a story now, paused or not. True if nothing of it is left to save; false, and `state` says why. */
+  async saveNow(id: string): Promise<boolean> {
+    expectId(id);
+    const edit = this.#edits.get(id);
+    if (edit === undefined) return true;
+    // An edit that came while it was being saved needs its own turn.
+    if (edit.running !== undefined) await edit.running;
+    if (edit.text === undefined) return true;
+    edit.running ??= this.#save(id, edit).finally(() => {
+      edit.running = undefined;
+      if (edit.text !== undefined) this.#schedule(id, edit);
+      else if (edit.isDiscarded) this.#edits.delete(id);
+      if (!this.isDirty()) forgetAtEnd(this);
+    });
+    return edit.running;
+  }
+
+  /** Saves all that is dirty; resolves to how many stories were saved and how many not. */
+  async saveAll(): Promise<{ saved: number; failed: number }> {
+    const results = await Promise.all(this.dirty().map((id) => this.saveNow(id)));
+    const saved = results.filter(Boolean).length;
+    return { saved, failed: results.length - saved };
+  }
+
+  /** Saves all that is dirty every `interval` ms from now on. */
+  start(): void {
+    this.#clearTimers();
+    this.#mode = "started";
+    this.#scheduleInterval();
+    this.#scheduleAll();
+  }
+
+  /** Saves nothing by itself any more; what is dirty stays so. */
+  stop(): void {
+    this.#mode = "stopped";
+    this.#clearTimers();
+  }
+
+  /** As `stop`, until `resume`. */
+  pause(): void {
+    if (this.#mode === "paused") return;
+    this.#wasStarted = this.#mode === "started";
+    this.#mode = "paused";
+    this.#clearTimers();
+  }
+
+  /** Goes on as before `pause`. */
+  resume(): void {
+    if (this.#mode !== "paused") return;
+    this.#mode = this.#wasStarted ? "started" : "ready";
+    if (this.#wasStarted) this.#scheduleInterval();
+    this.#scheduleAll();
+  }
+
+  state(id: string): AutosaveState {
+    expectId(id);
+    const state = this.#edits.get(id)?.state ?? "idle";
+    return this.#mode === "paused" && (state === "idle" || state === "saved") ? "paused" : state;
+  }
+
+  /** Whether a story has edits that are not saved; without an id, whether any has. */
+  isDirty(id?: string): boolean {
+    if (id === undefined) return [...this.#edits.values()].some(({ text }) => text !== undefined);
+    return this.#edits.get(id)?.text !== undefined;
+  }
+
+  /** The ids of the stories with edits that are not saved. */
+  dirty(): string[] {
+    return [...this.#edits].filter(([, { text }]) => text !== undefined).map(([id]) => id);
+  }
+
+  stats(): AutosaveStats {
+    return { ...this.#counts, dirty: this.dirty().length };
+  }
+
+  /** @internal Saves what is dirty and was not tried before at the end of the process; resolves to the ids not saved. */
+  async saveAtEnd(): Promise<string[]> {
+    const due = [...this.#edits].filter(([, edit]) => edit.text !== undefined && edit.textAtEnd !== edit.text);
+    for (const [, edit] of due) edit.textAtEnd = edit.text;
+    const saved = await Promise.all(due.map(([id]) => this.saveNow(id).catch(() => false)));
+    return due.flatMap(([id], index) => (saved[index] === true ? [] : id));
+  }
+
+  /** Listens; the function returned ends it. A listener that throws does no harm. */
+  on<K extends keyof AutosaveEvents>(event: K, listener: (payload: AutosaveEvents[K]) => unknown): () => void {
+    expectOneOf("event", event, EVENTS);
+    expectFunction("listener", listener);
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners);
+    const own: Listener = (payload) => listener(payload);
+    listeners.add(own);
+    return () => void listeners.delete(own);
+  }
+
+  #baseOf(id: string, known: Edit | undefined): Promise<number> {
+    // An edit that is not saved goes on from where it began, whatever was loaded since.
+    if (known !== undefined && (known.text !== undefined || known.running !== undefined)) return known.base;
+    const shown = this.#service.shownRevision(id);
+    return shown === undefined ? (known?.base ?? this.#storedRevision(id)) : Promise.resolve(shown);
+  }
+
+  async #storedRevision(id: string): Promise<number> {
+    return (await this.#service.getMetadata(id))?.revision ?? 0;
+  }
+
+  async #save(id: string, edit: Edit): Promise<boolean> {
+    this.#clearTimer(edit.timer);
+    edit.state = "saving";
+    let failure: unknown;
+    for (let attempt = 1; attempt <= this.#maxRetries; attempt++) {
+      const { text } = edit;
+      if (text === undefined) return true;
+      try {
+        const local = JSON.parse(text) as StoryData;
+        const { revision } = await this.#service.saveStory(id, local, { expectedRevision: await edit.base });
+        return this.#settle(edit, text, revision, true, { id, revision, savedAs: id });
+      } catch (error) {
+        failure = error;
+        if ((error as { code?: unknown }).code !== "CONFLICT") {
+          // The revision may not have been known at first for the very reason that made this fail.
+          edit.base = edit.base.catch(() => this.#storedRevision(id));
+          edit.base.catch(() => undefined);
+          continue;
+        }
+      }
+      try {
+        const isSettled = await this.#resolveConflict(id, edit, text);
+        if (isSettled !== undefined) return isSettled;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    return this.#fail(id, edit, failure, this.#maxRetries);
+  }
+
+  /** True or false once it is known what becomes of both sides; undefined where the remote side has moved on again. */
+  async #resolveConflict(id: string, edit: Edit, text: string): Promise<boolean | undefined> {
+    const { story: remote, revision: remoteRevision, metadata } = await this.#service.loadCurrent(id);
+    const conflict = () => ({
+      id,
+      local: JSON.parse(text) as StoryData,
+      remote: remote === undefined ? undefined : (structuredClone(remote) as StoryData),
+      remoteRevision,
+    });
+    this.#counts.conflicts++;
+    this.#emit("conflict", conflict);
+    const resolution = await this.#resolve?.(conflict());
+    if (resolution === undefined) {
+      edit.isStuck = true;
+      return this.#fail(id, edit, undefined, 0);
+    }
+    if (resolution === "remote") return this.#settle(edit, text, remoteRevision, false);
+    if (resolution === "keepBoth") {
+      const savedAs = `${id.slice(0, MAX_COPIED_ID_CHARS).toWellFormed()}-conflict-${uuidv7()}`;
+      const { local } = conflict();
+      const { revision } = await this.#service.saveStory(savedAs, local, {
+        metadata: remote === undefined || metadata === undefined ? {} : copiedMetadata(metadata, remote, local),
+        expectedRevision: 0,
+      });
+      return this.#settle(edit, text, remoteRevision, false, { id, revision, savedAs });
+    }
+    if (resolution !== "local" && typeof resolution !== "object") {
+      throw new TypeError(expectation("the resolution", '"local", "remote", "keepBoth" or { merged }', resolution));
+    }
+    const story = resolution === "local" ? conflict().local : resolution.merged;
+    try {
+      const { revision } = await this.#service.saveStory(id, story, { expectedRevision: remoteRevision });
+      return this.#settle(edit, text, revision, resolution === "local", { id, revision, savedAs: id });
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "CONFLICT") return undefined;
+      throw error;
+    }
+  }
+
+  /** The text is dealt with; the next edit begins from `base`. `isStored`: the story is this text now. */
+  #settle(edit: Edit, text: string, base: number, isStored: boolean, saved?: AutosaveEvents["saved"]): true {
+    const isLatest = edit.text === text;
+    // An edit that came during the save continues this text. Where the story is another one now (the remote or a merged
+    // one), that edit is a conflict again.
+    if (isLatest || isStored) edit.base = Promise.resolve(base);
+    if (isLatest) edit.text = undefined;
+    edit.state = edit.text === undefined ? "saved" : "idle";
+    if (saved === undefined) return true;
+    this.#counts.saved++;
+    this.#emit("saved", () => ({ ...saved }));
+    return true;
+  }
+
+  #fail(id: string, edit: Edit, error: unknown, attempts: number): boolean {
+    // It was discarded during the save: nothing is left to save.
+    if (edit.text === undefined) {
+      edit.state = "idle";
+      return true;
+    }
+    edit.state = "error";
+    this.#counts.failed++;
+    if (attempts > 0) this.#emit("error", () => ({ id, error, attempts }));
+    return false;
+  }
+
+  #schedule(id: string, edit: Edit): void {
+    this.#clearTimer(edit.timer);
+    // After `maxRetries` failures the interval tries again, or the next edit.
+    if (this.#isQuiet() || edit.text === undefined || edit.state === "error") return;
+    edit.timer = this.#setTimer(this.#debounce, [id], () => void this.#saveQuietly(id));
+  }
+
+  #scheduleAll(): void {
+    for (const [id, edit] of this.#edits) this.#schedule(id, edit);
+  }
+
+  #scheduleInterval(): void {
+    this.#intervalTimer = this.#setTimer(this.#interval, this.dirty(), () => {
+      this.#scheduleInterval();
+      for (const [id, edit] of this.#edits) if (edit.text !== undefined && !edit.isStuck) void this.#saveQuietly(id);
+    });
+    // Edits keep the process alive by their own timers; the interval alone must not.
+    if (this.#intervalTimer !== undefined) unrefTimer(this.#intervalTimer as Timer);
+  }
+
+  /** A clock that throws is told as an error of the stories that wait for it: a timer has no caller to reject. */
+  #setTimer(delayMs: number, ids: readonly string[], task: () => void): unknown {
+    if (delayMs > MAX_TIMER_MS) return undefined;
+    try {
+      return this.#clock.setTimeout(task, delayMs);
+    } catch (error) {
+      for (const id of ids) this.#emit("error", () => ({ id, error, attempts: 0 }));
+      return undefined;
+    }
+  }
+
+  #clearTimer(timer: unknown): void {
+    if (timer === undefined) return;
+    try {
+      this.#clock.clearTimeout(timer);
+    } catch {
+      // The task looks for itself whether there is anything to do.
+    }
+  }
+
+  async #saveQuietly(id: string): Promise<void> {
+    // Nobody waits for this one: what goes wrong is in the state and in an event.
+    await this.saveNow(id).catch(() => undefined);
+  }
+
+  #clearTimers(): void {
+    this.#clearTimer(this.#intervalTimer);
+    for (const { timer } of this.#edits.values()) this.#clearTimer(timer);
+  }
+
+  #isQuiet(): boolean {
+    return this.#mode === "paused" || this.#mode === "stopped";
+  }
+
+  #emit<K extends keyof AutosaveEvents>(event: K, payload: () => AutosaveEvents[K]): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        // There is nothing to tell of one that throws: what it was told of has happened all the same.
+        onRejection(listener(payload() as never), () => undefined);
+      } catch {
+        // As above.
+      }
+    }
+  }
+}
+
+/** What a story has apart from its text goes to the copy: its tags, and its title where the copied text has none. */
+function copiedMetadata({ title, tags }: StoryMetadata, remote: StoryData, local: StoryData): StoryMetadataInput {
+  const isOwnTitle = titleIn(local) === undefined && title !== (titleIn(remote) ?? UNTITLED);
+  return isOwnTitle ? { title, tags } : { tags };
+}

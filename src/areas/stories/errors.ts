@@ -1,0 +1,39 @@
+import { StorageError } from "../../shared/errors.js";
+
+/** A save that expected another revision than the one stored; nothing was stored. Its code is `CONFLICT`. */
+export class RevisionConflictError extends StorageError {
+  override readonly name = "RevisionConflictError";
+  override readonly id: string;
+  readonly expectedRevision: number;
+  /** The revision that is stored; 0 where there is no such story. */
+  readonly actualRevision: number;
+
+  constructor(id: string, expectedRevision: number, actualRevision: number) {
+    const found = actualRevision === 0 ? "there is none" : `it is at revision ${actualRevision}`;
+    const expected = expectedRevision === 0 ? "not to exist" : `at revision ${expectedRevision}`;
+    super(
+      "CONFLICT",
+      `Story ${JSON.stringify(id)} was expected ${expected}, but ${found}: load it, merge, and save again`,
+    );
+    this.id = id;
+    this.expectedRevision = expectedRevision;
+    this.actualRevision = actualRevision;
+  }
+}
+
+/** A story that is not fit to be stored: an import, or what a migration made of it. Its code is `INVALID_STORY`. */
+export class InvalidStoryError extends StorageError {
+  override readonly name = "InvalidStoryError";
+  readonly errors: readonly string[];
+  readonly warnings: readonly string[];
+
+  constructor(id: string, errors: readonly string[], warnings: readonly string[], outcome = "It was left as it is") {
+    super("INVALID_STORY", `Story ${JSON.stringify(id)} is invalid: ${errors.join("; ")}. ${outcome}`);
+    this.errors = errors;
+    this.warnings = warnings;
+  }
+}
+
+export function noStory(id: string): StorageError {
+  return new StorageError("NOT_FOUND", `No story ${JSON.stringify(id)}`);
+}

@@ -1,0 +1,253 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  type Stats,
+  writeSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
+import { promisify } from "node:util";
+import { isShortOfDescriptors, TOO_MANY_FILES } from "../../../files/descriptors.js";
+import { parentsOfNew } from "../../../files/file-steps.js";
+import { StorageError, type StorageErrorCode } from "../../../shared/errors.js";
+
+const syncFile = promisify(fsync);
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
+/** A file up to this size is read at once: that takes less than handing it to another thread. */
+const READ_AT_ONCE_BYTES = 256 * 1024;
+
+/** Files and folders that are open at once while they are synced: a process may be allowed no more than 256. */
+export const SYNCS_AT_ONCE = 32;
+/** What may have passed a moment later. */
+const TRANSIENT = new Set(["EMFILE", "ENFILE", "EAGAIN", "EINTR"]);
+
+const CODES: Readonly<Record<string, StorageErrorCode>> = {
+  EMFILE: "CANNOT_OPEN",
+  ENFILE: "CANNOT_OPEN",
+  ENOSPC: "FULL",
+  EDQUOT: "FULL",
+  EFBIG: "FULL",
+  EACCES: "CANNOT_OPEN",
+  EPERM: "CANNOT_OPEN",
+  EROFS: "READONLY",
+  ENOTDIR: "CANNOT_OPEN",
+  ELOOP: "CANNOT_OPEN",
+};
+
+/** What the file system threw, as a StorageError; everything else as it is. */
+export function toFileError(error: unknown): unknown {
+  const { code, message, path } = error as NodeJS.ErrnoException;
+  if (
+    !(error instanceof Error) ||
+    error instanceof StorageError ||
+    typeof code !== "string" ||
+    !/^E[A-Z]+$/.test(code)
+  ) {
+    return error;
+  }
+  if (code === "ELOOP") return leadsOut(path ?? "A file", error);
+  const retryable = TRANSIENT.has(code);
+  const advice = isShortOfDescriptors(error) ? `. ${TOO_MANY_FILES}` : "";
+  return new StorageError(CODES[code] ?? "IO", `${message}. Nothing that was acknowledged is lost${advice}`, {
+    cause: error,
+    retryable,
+  });
+}
+
+/** What kept a change from its end that has taken effect, or may have. */
+export function toUnknownOutcome(cause: unknown): StorageError {
+  const failure = toFileError(cause);
+  const code = failure instanceof StorageError ? failure.code : "IO";
+  const { message } = failure as Error;
+  const advice = "Whether the change is stored is unknown: load what it was about before you try again";
+  return new StorageError(code, `${message}. ${advice}`, { cause, outcome: "unknown" });
+}
+
+/**
+ * Makes a folder where there is none, and those above it; throws `CANNOT_OPEN` where something else is in its place.
+ * Gives the folders that have a new name in them, which a loss of power may take back until they are synced.
+ */
+export function makeFolder(path: string): string[] {
+  if (isFolder(path)) return [];
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  assertFolder(path);
+  return first === undefined ? [] : parentsOfNew(first, path);
+}
+
+/** Throws unless `path` is a folder itself: through a link, what is written would land elsewhere. */
+export function assertFolder(path: string): void {
+  if (isFolder(path)) return;
+  throw new StorageError("CANNOT_OPEN", `${path} is gone. Open the stories again`);
+}
+
+function isFolder(path: string): boolean {
+  const stats = lstat(path);
+  if (stats === undefined) return false;
+  if (stats.isSymbolicLink()) throw leadsOut(path);
+  if (stats.isDirectory()) return true;
+  throw new StorageError("CANNOT_OPEN", `${path} is not a folder: move it away, or use another root`);
+}
+
+export function lstat(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+/** What tells one state of a file from another without reading it: inode, size and time of the last change. */
+export type FileStamp = readonly [inode: number, size: number, mtimeMs: number];
+
+export function stampOf({ ino, size, mtimeMs }: Stats): FileStamp {
+  return [ino, size, mtimeMs];
+}
+
+export function isStamp(stamp: FileStamp | undefined, { ino, size, mtimeMs }: Stats): boolean {
+  return stamp !== undefined && stamp[0] === ino && stamp[1] === size && stamp[2] === mtimeMs;
+}
+
+/** The names in a folder; none where there is no folder. */
+export function namesIn(folder: string): string[] {
+  return isFolder(folder) ? readdirSync(folder) : [];
+}
+
+/** The text of a file, undefined where there is none; never of what a link leads to. */
+export async function readText(path: string): Promise<string | undefined> {
+  const descriptor = openFile(path, O_RDONLY);
+  if (descriptor === undefined) return undefined;
+  try {
+    if (fstatSync(descriptor).size <= READ_AT_ONCE_BYTES) return withoutMark(readFileSync(descriptor, "utf8"));
+  } finally {
+    closeSync(descriptor);
+  }
+  const file = await open(path, O_RDONLY | O_NOFOLLOW).catch(ifThere);
+  if (file === undefined) return undefined;
+  try {
+    return withoutMark(await file.readFile("utf8"));
+  } finally {
+    await file.close();
+  }
+}
+
+/** The same at once, for files that are small. */
+export function readTextSync(path: string): string | undefined {
+  const descriptor = openFile(path, O_RDONLY);
+  if (descriptor === undefined) return undefined;
+  try {
+    return readFileSync(descriptor, "utf8");
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The text of a file from a position on, with its first bytes, and its size. */
+export function readTail(
+  path: string,
+  from: number,
+  headBytes: number,
+): { head: string; text: string; size: number } | undefined {
+  const descriptor = openFile(path, O_RDONLY);
+  if (descriptor === undefined) return undefined;
+  try {
+    // The size first: what is appended after that is for the next time.
+    const { size } = fstatSync(descriptor);
+    const read = (start: number, length: number) => {
+      const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - start)));
+      let at = 0;
+      for (let got = 1; at < bytes.length && got > 0; at += got) {
+        got = readSync(descriptor, bytes, at, bytes.length - at, start + at);
+      }
+      return bytes.toString("utf8", 0, at);
+    };
+    return { head: read(0, headBytes), text: read(from, size - from), size };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Writes a file that must not exist yet; it is on disk when this resolves. */
+export async function writeNew(path: string, text: string): Promise<void> {
+  await startWriting(path, text).synced;
+}
+
+/** The same in two steps: the text is in the file when this returns, and on the disk once `synced` resolves. */
+export function startWriting(path: string, text: string): { stamp: FileStamp; synced: Promise<void> } {
+  const descriptor = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    writeAll(descriptor, text);
+    return { stamp: stampOf(fstatSync(descriptor)), synced: syncAndClose(descriptor) };
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+/** Appends to a file, and waits for the disk. */
+export async function append(path: string, text: string): Promise<void> {
+  const descriptor = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+  try {
+    writeAll(descriptor, text);
+    await syncFile(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Waits until the names in a folder are on disk. */
+export async function syncFolder(path: string): Promise<void> {
+  // Windows knows no such thing, and refuses.
+  if (process.platform === "win32") return;
+  await syncAndClose(openSync(path, O_RDONLY));
+}
+
+/** The same for several, a few at a time: a process may have few descriptors. */
+export async function syncFolders(paths: Iterable<string>): Promise<void> {
+  const all = [...paths];
+  for (let at = 0; at < all.length; at += SYNCS_AT_ONCE) {
+    await Promise.all(all.slice(at, at + SYNCS_AT_ONCE).map(syncFolder));
+  }
+}
+
+async function syncAndClose(descriptor: number): Promise<void> {
+  try {
+    await syncFile(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function writeAll(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text, "utf8");
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+}
+
+/** Without the byte order mark, which editors on Windows put first and JSON does not allow. */
+function withoutMark(text: string): string {
+  return text.startsWith("\u{FEFF}") ? text.slice(1) : text;
+}
+
+function openFile(path: string, flags: number): number | undefined {
+  try {
+    return openSync(path, flags | O_NOFOLLOW);
+  } catch (error) {
+    return ifThere(error as NodeJS.ErrnoException);
+  }
+}
+
+function ifThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
+}
+
+function leadsOut(path: string, cause?: unknown): StorageError {
+  return new StorageError(
+    "CANNOT_OPEN",
+    `${path} is a symbolic link, which is not followed: it may lead out. Remove it`,
+    {
+      cause,
+    },
+  );
+}

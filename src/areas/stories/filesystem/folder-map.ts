@@ -1,0 +1,77 @@
+import { expectId } from "../../arguments.js";
+import { namesIn, readTextSync, toUnknownOutcome } from "./files.js";
+import { toFileName } from "./names.js";
+import type { StoryRoot } from "./root.js";
+
+interface Item<T> {
+  readonly key: string;
+  readonly value: T;
+  /** When it came, in microseconds as far as one process can tell. */
+  readonly order: number;
+}
+
+/** Values by key, each in its own file. */
+export class FolderMap<T> {
+  readonly #root: StoryRoot;
+  readonly #folder: string;
+  #lastOrder = 0;
+
+  constructor(root: StoryRoot, folder: string) {
+    this.#root = root;
+    this.#folder = folder;
+  }
+
+  async get(key: string): Promise<T | undefined> {
+    return this.#read(this.#fileOf(key))?.value;
+  }
+
+  /** A value that takes the place of another keeps its order. */
+  async set(key: string, value: T): Promise<void> {
+    const file = this.#fileOf(key);
+    await this.#root.locked(async () => {
+      const known = this.#read(file);
+      this.#lastOrder = Math.max(this.#lastOrder + 1, Date.now() * 1000);
+      const order = known?.order ?? this.#lastOrder;
+      const item: Item<T> = { key, value, order };
+      await this.#root.write(file, JSON.stringify(item));
+    });
+  }
+
+  delete(key: string): Promise<boolean> {
+    const file = this.#fileOf(key);
+    return this.#root.locked(() => this.#root.remove(file));
+  }
+
+  clear(): Promise<void> {
+    return this.#root.locked(async () => {
+      let hasBegun = false;
+      try {
+        for (const name of namesIn(this.#root.at(this.#folder))) {
+          await this.#root.remove(`${this.#folder}/${name}`);
+          hasBegun = true;
+        }
+      } catch (error) {
+        throw hasBegun ? toUnknownOutcome(error) : error;
+      }
+    });
+  }
+
+  /** In the order in which they came. */
+  async all(): Promise<Item<T>[]> {
+    return this.#items().sort((a, b) => a.order - b.order);
+  }
+
+  #items(): Item<T>[] {
+    return namesIn(this.#root.at(this.#folder)).flatMap((name) => this.#read(`${this.#folder}/${name}`) ?? []);
+  }
+
+  #read(file: string): Item<T> | undefined {
+    const text = readTextSync(this.#root.at(file));
+    return text === undefined ? undefined : (JSON.parse(text) as Item<T>);
+  }
+
+  #fileOf(key: string): string {
+    expectId(key, "key");
+    return `${this.#folder}/${toFileName(key)}.json`;
+  }
+}

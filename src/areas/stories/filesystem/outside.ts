@@ -1,0 +1,268 @@
+import type { Stats } from "node:fs";
+import { StorageError } from "../../../shared/errors.js";
+import { hashText } from "../../checksum.js";
+import { titleAfter, titleIn } from "../story.js";
+import { copyPath, type Next, type StoryChange, type TextPlace } from "./change.js";
+import { asideName, parseConflictName, type StoryConflictFile } from "./conflict-files.js";
+import { type FileStamp, isStamp, lstat, namesIn, readText, stampOf } from "./files.js";
+import type { IndexedEntry, StoryIndex } from "./index-file.js";
+import { fromFileName, toFileName } from "./names.js";
+import { idOf } from "./rebuild.js";
+import type { StoryRecord } from "./record.js";
+import type { StoryRoot } from "./root.js";
+import { parseStory } from "./story-text.js";
+
+/**
+ * Times of files may be this coarse (FAT), so that a second change leaves no trace. A file changed later than this ago
+ * is read instead.
+ */
+const RECENT_MS = 2_000;
+const STORY = ".json";
+/** No story that was saved is larger, and no string. */
+const MAX_BYTES = 500_000_000;
+
+/** Files looked at before the event loop gets its turn. */
+const FILES_AT_ONCE = 250;
+
+/** A file as it was when its text was read. */
+interface Seen {
+  readonly stamp: FileStamp;
+  readonly ctimeMs: number;
+  readonly sum: string;
+}
+
+/** A file that cannot be taken in, and the state that it was in. */
+interface Problem {
+  readonly stamp: FileStamp | undefined;
+  readonly error: StorageError;
+  isReported: boolean;
+}
+
+/** What `look` finds: the story is as the index says, or has to be looked at under the lock, or cannot be taken in. */
+export type Standing = "known" | "suspect" | StorageError;
+
+/** Reports a problem to the listeners; false where there are none. */
+export type ReportProblem = (key: string | undefined, error: StorageError) => boolean;
+
+/**
+ * Changes that other programs make to the files of stories: editors, sync services, version control.
+ *
+ * They know nothing of the lock. So a file is compared with what the index knows of it, and what differs becomes a
+ * separate revision before anything else happens to the story.
+ */
+export class OutsideChanges {
+  readonly #root: StoryRoot;
+  readonly #index: StoryIndex;
+  readonly #report: ReportProblem;
+  /** By file name, as everything here. */
+  readonly #seen = new Map<string, Seen>();
+  readonly #problems = new Map<string, Problem>();
+
+  constructor(root: StoryRoot, index: StoryIndex, report: ReportProblem) {
+    this.#root = root;
+    this.#index = index;
+    this.#report = report;
+  }
+
+  /** Compares one story with its file: reads it, unless it is certain to be as it was when it was read last. */
+  async look(name: string): Promise<Standing> {
+    const entry = this.#index.named(name);
+    const stats = lstat(this.#path(name));
+    if (stats === undefined && entry === undefined) return "known";
+    const problem = this.#problemOf(name, stats);
+    if (problem !== undefined && !isRecent(stats)) return problem.error;
+    if (stats?.isFile() !== true || entry === undefined) return "suspect";
+    const seen = this.#seen.get(name);
+    if (seen?.sum === entry.sum && isSeen(seen, stats) && !isRecent(stats)) return "known";
+    const text = await readText(this.#path(name));
+    if (text === undefined || hashText(text) !== entry.sum) return "suspect";
+    this.#note(name, stats, entry.sum);
+    return "known";
+  }
+
+  /**
+   * The files that may have changed, by what a look at the folder shows. A change that leaves inode, size and time as
+   * they were is found when the story is loaded or saved.
+   */
+  async scan(): Promise<{ suspects: string[]; touched: string[] }> {
+    const suspects: string[] = [];
+    const touched: string[] = [];
+    const present = new Set<string>();
+    for (const [index, file] of namesIn(this.#root.at("stories")).entries()) {
+      if (index % FILES_AT_ONCE === FILES_AT_ONCE - 1) await new Promise(setImmediate);
+      const name = file.endsWith(STORY) ? file.slice(0, -STORY.length) : undefined;
+      if (name === undefined) continue;
+      present.add(name);
+      const entry = this.#index.named(name);
+      const stats = lstat(this.#path(name));
+      if (stats === undefined || (entry !== undefined && this.#looksKnown(name, entry, stats))) continue;
+      if (entry === undefined && this.#isConflict(file)) continue;
+      const standing = await this.look(name);
+      if (standing === "known") touched.push(name);
+      if (standing === "suspect") suspects.push(name);
+      if (standing instanceof StorageError) this.#tell(name);
+    }
+    for (const name of this.#index.names()) {
+      if (present.has(name)) continue;
+      const standing = await this.look(name);
+      if (standing === "suspect") suspects.push(name);
+      if (standing instanceof StorageError) this.#tell(name);
+    }
+    for (const name of this.#seen.keys()) if (!present.has(name)) this.#seen.delete(name);
+    return { suspects, touched };
+  }
+
+  /**
+   * Takes a changed file into `change` as a revision; only under the lock. It always reads the file. What is not a story
+   * stays as it is, and is a problem from then on.
+   */
+  async takeIn(change: StoryChange, name: string, now: number): Promise<void> {
+    const path = this.#path(name);
+    const stats = lstat(path);
+    const record = change.named(name);
+    const live = record?.isDeleted === false ? record : undefined;
+    if (stats !== undefined && stats.size > MAX_BYTES)
+      return this.#refuse(name, stats, `is too large to be a story. ${MEND}`);
+    const text = stats?.isFile() === true ? await readText(path) : undefined;
+    if (stats === undefined || text === undefined) {
+      this.#seen.delete(name);
+      if (stats !== undefined) return this.#refuse(name, stats, "is not a file: remove it");
+      if (live !== undefined) return this.#refuse(name, stats, MISSING);
+      this.#problems.delete(name);
+      // Deleted by another version of this library, or on another machine.
+      if (record !== undefined && this.#index.named(name) !== undefined) change.renew(record);
+      return;
+    }
+    const sum = hashText(text);
+    if (live?.sum === sum) {
+      this.#accept(name, stats, sum);
+      const entry = this.#index.named(name);
+      if (entry?.revision !== live.revision || entry.sum !== sum) change.renew(live);
+      return;
+    }
+    const data = parseStory(text);
+    if (typeof data === "string") return this.#refuse(name, stats, `is not a story: ${data}. ${MEND}`);
+    const id = record?.id ?? idOf(name, data);
+    if (id === undefined) return this.#refuse(name, stats, nameAdvice(name));
+    // What was deleted and is there again as it was, is the same story; with another text it is a new one.
+    const kept = live ?? (record?.sum === sum ? record : undefined);
+    const mtime = Math.trunc(stats.mtimeMs);
+    const updatedAt = Math.max(record?.updatedAt ?? 0, Math.min(mtime, now));
+    const next: Next = {
+      id,
+      ...titleAfter({ ownTitle: undefined, dataTitle: titleIn(data) }, kept),
+      tags: kept?.tags ?? [],
+      size: Buffer.byteLength(text),
+      revision: (record?.revision ?? 0) + 1,
+      createdAt: kept?.createdAt ?? updatedAt,
+      updatedAt,
+      sum,
+      text,
+      source: "outside",
+    };
+    const copy = record?.isCopied === true ? await readText(this.#root.at(copyPath(name))) : undefined;
+    change.put(record, next, { of: copy !== undefined && hashText(copy) === record?.sum ? "copy" : undefined });
+    this.#accept(name, stats, sum);
+  }
+
+  /** Where the present text of a story is, as far as it can be told without reading it. */
+  placeOf(name: string, { isCopied, size, sum }: StoryRecord): TextPlace {
+    if (isCopied === true && lstat(this.#root.at(copyPath(name)))?.size === size) return "copy";
+    return this.#seen.get(name)?.sum === sum ? "story" : undefined;
+  }
+
+  /** Before a story is replaced or removed: what is in its place and is not a story is kept under another name. */
+  setAside(change: StoryChange, name: string): void {
+    const stats = lstat(this.#path(name));
+    if (this.#problems.has(name) && stats?.isFile() === true) {
+      change.setAside(name, asideName(`${name}${STORY}`, `${Date.now()}-${stats.ino % 100_000}`));
+    }
+  }
+
+  /** Why the file of a story cannot be taken in, as far as it was looked at. */
+  problem(name: string): StorageError | undefined {
+    return this.#problems.get(name)?.error;
+  }
+
+  /** Reports a problem to the listeners, once. */
+  tell(names: Iterable<string>): void {
+    for (const name of names) this.#tell(name);
+  }
+
+  /** The state in which the file was looked at last. */
+  stampOf(name: string): FileStamp | undefined {
+    return this.#seen.get(name)?.stamp ?? this.#problems.get(name)?.stamp;
+  }
+
+  conflicts(): StoryConflictFile[] {
+    return namesIn(this.#root.at("stories")).flatMap((name) => {
+      const parsed = parseConflictName(name, (base) => this.#index.named(base) !== undefined);
+      const stats = parsed === undefined ? undefined : lstat(this.#root.at("stories", name));
+      if (parsed === undefined || stats?.isFile() !== true || this.#isStory(name)) return [];
+      return [{ ...parsed, path: this.#root.at("stories", name), name, size: stats.size, modifiedAt: stats.mtime }];
+    });
+  }
+
+  #isStory(file: string): boolean {
+    return file.endsWith(STORY) && this.#index.named(file.slice(0, -STORY.length)) !== undefined;
+  }
+
+  #isConflict(file: string): boolean {
+    return parseConflictName(file, (base) => this.#index.named(base) !== undefined) !== undefined;
+  }
+
+  #looksKnown(name: string, entry: IndexedEntry, stats: Stats): boolean {
+    if (!stats.isFile()) return false;
+    const seen = this.#seen.get(name);
+    return isStamp(entry.file, stats) || (seen?.sum === entry.sum && isSeen(seen, stats));
+  }
+
+  #problemOf(name: string, stats: Stats | undefined): Problem | undefined {
+    const problem = this.#problems.get(name);
+    if (problem === undefined) return undefined;
+    const isSame = stats === undefined ? problem.stamp === undefined : isStamp(problem.stamp, stats);
+    return isSame ? problem : undefined;
+  }
+
+  #note(name: string, stats: Stats, sum: string): void {
+    this.#seen.set(name, { stamp: stampOf(stats), ctimeMs: stats.ctimeMs, sum });
+  }
+
+  #accept(name: string, stats: Stats, sum: string): void {
+    this.#problems.delete(name);
+    this.#note(name, stats, sum);
+  }
+
+  #refuse(name: string, stats: Stats | undefined, reason: string): void {
+    this.#seen.delete(name);
+    if (this.#problemOf(name, stats) !== undefined) return;
+    const error = new StorageError("CORRUPT", `${this.#path(name)} ${reason}`);
+    this.#problems.set(name, { stamp: stats === undefined ? undefined : stampOf(stats), error, isReported: false });
+  }
+
+  #tell(name: string): void {
+    const problem = this.#problems.get(name);
+    if (problem === undefined || problem.isReported) return;
+    problem.isReported = this.#report(this.#index.named(name)?.id ?? fromFileName(name), problem.error);
+  }
+
+  #path(name: string): string {
+    return this.#root.at("stories", `${name}${STORY}`);
+  }
+}
+
+const MEND = "It was left as it is: correct it, move it away, or revert the story to a revision";
+const MISSING =
+  "is gone, and nothing says whether it was removed on purpose: delete the story, or revert it to a revision";
+
+function nameAdvice(name: string): string {
+  return `has no name of a story: call it ${toFileName(name)}${STORY} to have it taken in`;
+}
+
+function isSeen({ stamp, ctimeMs }: Seen, stats: Stats): boolean {
+  return isStamp(stamp, stats) && ctimeMs === stats.ctimeMs;
+}
+
+function isRecent(stats: Stats | undefined): boolean {
+  return stats !== undefined && Date.now() - Math.max(stats.mtimeMs, stats.ctimeMs) < RECENT_MS;
+}

@@ -1,0 +1,81 @@
+import { statSync } from "node:fs";
+import { hashText } from "../../checksum.js";
+import { titleAfter, titleIn } from "../story.js";
+import { lstat, namesIn, readTextSync } from "./files.js";
+import { fromFileName, toFileName } from "./names.js";
+import { type IndexEntry, parseRecord, type RevisionRecord, type StoryRecord, toEntry } from "./record.js";
+import type { StoryRoot } from "./root.js";
+import { parseStory } from "./story-text.js";
+
+const METADATA = ".meta.json";
+
+/** The entries of all stories that have metadata; only under the lock. The others are found by the next look at them. */
+export function readEntries(root: StoryRoot): IndexEntry[] {
+  const entries: IndexEntry[] = [];
+  for (const file of namesIn(root.at("metadata"))) {
+    if (!file.endsWith(METADATA)) continue;
+    const record = readMetadata(root, file.slice(0, -METADATA.length));
+    if (record?.isDeleted === false) entries.push(toEntry(record));
+  }
+  return entries;
+}
+
+/**
+ * What is known of a story, a deleted one too. Where its metadata is missing or damaged, the index and the revisions
+ * say all but what they do not hold: tags and exact times.
+ */
+export function readRecord(root: StoryRoot, name: string, entry: IndexEntry | undefined): StoryRecord | undefined {
+  const record = readMetadata(root, name);
+  if (record !== undefined) return record;
+  const past = readRevisions(root, name);
+  const history = past.map(({ text, ...revision }) => revision);
+  if (entry !== undefined) {
+    const { revision, size, updatedAt, sum } = entry;
+    const present = { revision, size, createdAt: updatedAt, sum };
+    const isKept = history[0]?.revision === revision;
+    return { ...toEntry(entry), history: isKept ? history : [present, ...history] };
+  }
+  const [last] = past;
+  const data = last === undefined ? undefined : parseStory(last.text);
+  if (last === undefined || data === undefined || typeof data === "string") return undefined;
+  const id = idOf(name, data);
+  if (id === undefined) return undefined;
+  return {
+    id,
+    ...titleAfter({ ownTitle: undefined, dataTitle: titleIn(data) }, undefined),
+    tags: [],
+    size: last.size,
+    revision: last.revision,
+    createdAt: Math.min(...history.map(({ createdAt }) => createdAt)),
+    updatedAt: last.createdAt,
+    sequence: 0,
+    sum: last.sum,
+    isDeleted: lstat(root.at("stories", `${name}.json`)) === undefined,
+    history,
+    isRebuilt: true,
+  };
+}
+
+/** The id of a story by its file name; of one whose id is too long for a name, by what it says itself. */
+export function idOf(name: string, { id }: { readonly id?: unknown }): string | undefined {
+  return fromFileName(name) ?? (typeof id === "string" && toFileName(id) === name ? id : undefined);
+}
+
+function readMetadata(root: StoryRoot, name: string): StoryRecord | undefined {
+  const record = parseRecord(readTextSync(root.at("metadata", `${name}${METADATA}`)));
+  return record !== undefined && toFileName(record.id) === name ? record : undefined;
+}
+
+/** Newest first. */
+function readRevisions(root: StoryRoot, name: string): (RevisionRecord & { readonly text: string })[] {
+  const revisions: (RevisionRecord & { readonly text: string })[] = [];
+  for (const file of namesIn(root.at("revisions", name))) {
+    const revision = Number(/^([1-9]\d{0,14})\.json$/.exec(file)?.[1]);
+    const path = root.at("revisions", name, file);
+    const text = Number.isNaN(revision) ? undefined : readTextSync(path);
+    if (text === undefined) continue;
+    const createdAt = Math.trunc(statSync(path).mtimeMs);
+    revisions.push({ revision, size: Buffer.byteLength(text), createdAt, sum: hashText(text), text });
+  }
+  return revisions.sort((a, b) => b.revision - a.revision);
+}

@@ -1,0 +1,433 @@
+import { randomUUID } from "node:crypto";
+import { linkSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { stamp } from "../../../files/file-steps.js";
+import { FileLock } from "../../../files/lock/file-lock.js";
+import { StorageError } from "../../../shared/errors.js";
+import { asideName } from "./conflict-files.js";
+import {
+  append,
+  assertFolder,
+  type FileStamp,
+  isStamp,
+  lstat,
+  makeFolder,
+  namesIn,
+  readTextSync,
+  SYNCS_AT_ONCE,
+  startWriting,
+  syncFolder,
+  syncFolders,
+  toFileError,
+  toUnknownOutcome,
+  writeNew,
+} from "./files.js";
+
+/** Files to change together; paths are relative to the root. */
+export interface RootChange {
+  /** Files to write, in place of those there. */
+  readonly writes: readonly { readonly path: string; readonly text: string }[];
+  /** Files that stay as they are now, under another name as well. */
+  readonly keeps: readonly { readonly from: string; readonly to: string }[];
+  readonly removes: readonly string[];
+  /** The state of each file that another program may change: one found in another state is put aside, not replaced. */
+  readonly found: Readonly<Record<string, FileStamp | null>>;
+  /** Lines for the index, made when the stamps of the files written are known. */
+  readonly indexLines: (written: ReadonlyMap<string, FileStamp>) => string;
+}
+
+/** A change as the journal has it: all that is left to do is to move files. */
+interface Journal {
+  readonly keeps: readonly { readonly from: string; readonly to: string }[];
+  readonly moves: readonly { readonly from: string; readonly to: string }[];
+  readonly removes: readonly string[];
+  readonly found?: Readonly<Record<string, FileStamp | null>>;
+  /** Tells the files that are put aside from those of other changes. */
+  readonly aside?: string;
+  readonly indexLines: string;
+  /** Removes all there is before; the lines are then the whole index. */
+  readonly isClear?: boolean;
+}
+
+export const FOLDERS = ["stories", "metadata", "revisions", "preferences", "queue"] as const;
+export const INDEX = ".index.jsonl";
+/** Its name in earlier versions of this library. */
+export const OLD_INDEX = ".index.json";
+export const TOKEN = "token.json";
+const JOURNAL = ".journal.json";
+const STAGE = ".tmp";
+const LOCK_TIMEOUT_MS = 30_000;
+/** How often the end of a decided change is tried, and half the pause before the second attempt, doubled before later ones. */
+const ATTEMPTS = 4;
+const PAUSE_MS = 10;
+/** How long this process keeps the lock while it has more to do, so that others get their turn. */
+const HOLD_MS = 50;
+const LOCK_CANDIDATE = /^\.write\.lock\.[0-9a-f]+\.new$/;
+/** What a journal may name: a planted one must not reach anything else. */
+const OWN_PATH = /^(?:(?:stories|metadata|\.tmp)\/[^/\\]+|revisions\/[^/\\.]+\/\d+\.json)$/;
+
+/**
+ * A folder whose files change together or not at all, for any number of processes.
+ *
+ * A change is written to temporary files, then listed in a journal, whose appearance under its name decides: before it
+ * nothing has happened, after it the rest is moving files into place, which the next owner of the lock does if the
+ * process is gone.
+ */
+export class StoryRoot {
+  readonly path: string;
+  readonly #lock: FileLock;
+  #waiting: { readonly work: () => Promise<void>; readonly fail: (error: unknown) => void }[] = [];
+  #draining: Promise<void> | undefined;
+  #stageCount = 0;
+  /** A change of this process is decided and could not be brought to its end. */
+  #isUnfinished = false;
+
+  private constructor(path: string) {
+    this.path = path;
+    this.#lock = new FileLock(join(path, ".write"));
+  }
+
+  /** Makes the folders where there are none, and finishes what a killed process has begun. */
+  static async open(path: string): Promise<StoryRoot> {
+    try {
+      const made = makeFolderTree(path);
+      const root = new StoryRoot(realpathSync(path));
+      for (const folder of [...FOLDERS, STAGE]) made.push(...makeFolder(root.at(folder)));
+      await syncFolders(new Set(made));
+      await root.locked(async () => {
+        for (const name of namesIn(root.at(STAGE))) rmSync(root.at(STAGE, name), { recursive: true, force: true });
+        // What a process leaves that is killed while it asks for the lock. One that still asks makes it again.
+        for (const name of readdirSync(root.path))
+          if (LOCK_CANDIDATE.test(name)) rmSync(root.at(name), { force: true });
+      });
+      return root;
+    } catch (error) {
+      throw toFileError(error);
+    }
+  }
+
+  at(...parts: string[]): string {
+    return join(this.path, ...parts);
+  }
+
+  /** Runs `work` alone: no other process, and nothing else of this one, changes the folder during it. */
+  locked<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const fail = (error: unknown) => reject(toFileError(error));
+      this.#waiting.push({ work: () => work().then(resolve, fail), fail });
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  /**
+   * Makes a change; only under the lock. Where it rejects, nothing of it has happened, unless the error's `outcome` is
+   * `"unknown"`: the next call may still bring the change to its end.
+   */
+  async commit({ writes, keeps, removes, found, indexLines }: RootChange): Promise<void> {
+    const moves = writes.map(({ path }) => ({ from: `${STAGE}/${this.#stageName()}`, to: path }));
+    const aside = `${stamp(new Date())}-${randomUUID().slice(0, 8)}`;
+    await this.#decide(
+      writes,
+      (written) => ({
+        keeps,
+        moves,
+        removes,
+        found,
+        aside,
+        indexLines: indexLines(written),
+      }),
+      { keeps, moves },
+    );
+  }
+
+  /** Removes everything; only under the lock. */
+  async clear(indexLines: string): Promise<void> {
+    const nothing = { keeps: [], moves: [], removes: [] };
+    await this.#decide([], () => ({ ...nothing, indexLines, isClear: true }), nothing);
+  }
+
+  async #decide(
+    writes: RootChange["writes"],
+    toJournal: (written: ReadonlyMap<string, FileStamp>) => Journal,
+    { keeps, moves }: Pick<Journal, "keeps" | "moves">,
+  ): Promise<void> {
+    for (const folder of [...FOLDERS, STAGE]) assertFolder(this.at(folder));
+    const staged = this.at(STAGE, this.#stageName());
+    const named = new Set([this.at(STAGE)]);
+    let syncing: Promise<void>[] = [];
+    let journal: Journal;
+    try {
+      for (const { to } of [...moves, ...keeps])
+        for (const folder of makeFolder(dirname(this.at(to)))) named.add(folder);
+      for (const { from, to } of keeps) {
+        // Left over from a change that was not decided, or from a folder put together by hand: no metadata names it.
+        rmSync(this.at(to), { force: true });
+        if (lstat(this.at(from)) !== undefined) linkSync(this.at(from), this.at(to));
+        named.add(dirname(this.at(to)));
+      }
+      const written = new Map<string, FileStamp>();
+      for (const [index, { path, text }] of writes.entries()) {
+        if (syncing.length === SYNCS_AT_ONCE) {
+          await Promise.all(syncing);
+          syncing = [];
+        }
+        const { stamp: own, synced } = startWriting(this.at(moves[index]!.from), text);
+        // Nothing waits for it if a later one cannot be written.
+        synced.catch(() => undefined);
+        written.set(path, own);
+        syncing.push(synced);
+      }
+      journal = toJournal(written);
+      syncing.push(writeNew(staged, JSON.stringify(journal)));
+      await Promise.all(syncing);
+      // The journal counts on the names of what is staged and kept: a loss of power may keep the later one of two.
+      await syncFolders(named);
+      renameSync(staged, this.at(JOURNAL));
+    } catch (error) {
+      // All of it is settled before any of it is taken back.
+      await Promise.allSettled(syncing);
+      for (const { from } of moves) removeQuietly(this.at(from));
+      for (const { to } of keeps) removeQuietly(this.at(to));
+      removeQuietly(staged);
+      throw error;
+    }
+    await this.#complete(journal);
+  }
+
+  /**
+   * Brings a decided change to its end. Where that fails for good, it takes back what it can; what has begun stays
+   * decided, and the next call brings it to its end.
+   */
+  async #complete(journal: Journal): Promise<void> {
+    const progress = { hasBegun: false };
+    let failure: unknown;
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      try {
+        await syncFolder(this.path);
+        await this.#finish(journal, progress);
+        return;
+      } catch (error) {
+        failure ??= error;
+        if (attempt < ATTEMPTS) await sleep(PAUSE_MS * 2 ** attempt);
+      }
+    }
+    if (!progress.hasBegun && (await this.#undo(journal))) throw failure;
+    this.#isUnfinished = true;
+    throw toUnknownOutcome(failure);
+  }
+
+  /** Whether it is certain that nothing of the change is left. */
+  async #undo({ moves }: Journal): Promise<boolean> {
+    try {
+      rmSync(this.at(JOURNAL), { force: true });
+      await syncFolder(this.path);
+    } catch {
+      return false;
+    }
+    for (const { from } of moves) removeQuietly(this.at(from));
+    return true;
+  }
+
+  /** Writes one file; only under the lock. */
+  async write(path: string, text: string): Promise<void> {
+    const target = this.at(path);
+    assertFolder(dirname(target));
+    const staged = this.at(STAGE, this.#stageName());
+    try {
+      await writeNew(staged, text);
+      renameSync(staged, target);
+    } catch (error) {
+      removeQuietly(staged);
+      throw error;
+    }
+    await persist(() => syncFolder(dirname(target)));
+  }
+
+  /** Removes one file; only under the lock. False if there was none. */
+  async remove(path: string): Promise<boolean> {
+    const target = this.at(path);
+    assertFolder(dirname(target));
+    if (lstat(target) === undefined) return false;
+    rmSync(target, { force: true });
+    await persist(() => syncFolder(dirname(target)));
+    return true;
+  }
+
+  /** Before a read: tries to bring to its end what could not be finished, so that no reader sees a state that will go. */
+  async settle(): Promise<void> {
+    if (!this.#isUnfinished) return;
+    // Where it fails again, the read shows what is there.
+    await this.locked(async () => undefined).catch(() => undefined);
+  }
+
+  /** Resolves once all that was asked for is done and the lock is given back. */
+  async idle(): Promise<void> {
+    await this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#takeTurn();
+    this.#draining = undefined;
+  }
+
+  async #takeTurn(): Promise<void> {
+    try {
+      const turn = async () => {
+        const start = performance.now();
+        do {
+          // Before each: a change that was decided and not finished must not be mixed with the next.
+          await this.#recover();
+          await this.#waiting.shift()!.work();
+        } while (this.#waiting.length > 0 && performance.now() - start < HOLD_MS);
+        return true;
+      };
+      if ((await this.#lock.withLock(turn, LOCK_TIMEOUT_MS)) === null) throw await this.#busy();
+    } catch (error) {
+      const failed = this.#waiting;
+      this.#waiting = [];
+      for (const { fail } of failed) fail(error);
+    }
+  }
+
+  /** Finishes what a process has decided and not done. */
+  async #recover(): Promise<void> {
+    if (lstat(this.at(JOURNAL)) !== undefined) await this.#finishFound();
+    this.#isUnfinished = false;
+  }
+
+  async #finishFound(): Promise<void> {
+    const journal = parseJournal(readTextSync(this.at(JOURNAL)));
+    if (journal !== undefined) return this.#finish(journal);
+    // Not one of ours, which appear whole: it is put aside, and the index is rebuilt from the files.
+    renameSync(this.at(JOURNAL), this.at(`${JOURNAL}.damaged-${Date.now()}`));
+    this.#dropIndex();
+  }
+
+  /** Any number of times with the same outcome. */
+  async #finish(journal: Journal, progress = { hasBegun: false }): Promise<void> {
+    const { keeps, moves, removes, indexLines, isClear } = journal;
+    if (isClear === true) {
+      progress.hasBegun = true;
+      await this.#empty(indexLines);
+      rmSync(this.at(JOURNAL), { force: true });
+      return;
+    }
+    const folders = new Set<string>();
+    const touch = (path: string) => {
+      const folder = dirname(this.at(path));
+      if (!folders.has(folder)) for (const parent of makeFolder(folder)) folders.add(parent);
+      folders.add(folder);
+    };
+    // What is kept under another name comes first, and is on the disk before what follows takes its place. Only the
+    // journals of earlier versions, and folders that another program has removed, leave anything to do here.
+    const linked = new Set<string>();
+    for (const { from, to } of keeps) {
+      touch(to);
+      if (lstat(this.at(to)) !== undefined || lstat(this.at(from)) === undefined) continue;
+      linkSync(this.at(from), this.at(to));
+      for (const folder of folders) linked.add(folder);
+    }
+    await syncFolders(linked);
+    for (const { from, to } of moves) {
+      touch(to);
+      if (lstat(this.at(from)) === undefined) continue;
+      this.#putAside(journal, to);
+      renameSync(this.at(from), this.at(to));
+      progress.hasBegun = true;
+    }
+    for (const path of removes) {
+      touch(path);
+      this.#putAside(journal, path);
+      rmSync(this.at(path), { force: true });
+      progress.hasBegun = true;
+    }
+    progress.hasBegun = true;
+    await Promise.all([syncFolders(folders), this.extendIndex(indexLines)]);
+    rmSync(this.at(JOURNAL), { force: true });
+  }
+
+  /** Keeps a file that another program has put in place since the change was made up, under another name next to it. */
+  #putAside({ found, aside }: Journal, path: string): void {
+    const expected = found?.[path];
+    if (expected === undefined || aside === undefined) return;
+    const stats = lstat(this.at(path));
+    if (stats?.isFile() !== true || isStamp(expected ?? undefined, stats)) return;
+    const to = this.at(asideName(path, aside));
+    if (lstat(to) === undefined) linkSync(this.at(path), to);
+  }
+
+  /** Adds lines to the index; only under the lock. The next reader rebuilds one that is not there from the files. */
+  async extendIndex(lines: string): Promise<void> {
+    if (lstat(this.at(INDEX))?.isFile() !== true) return;
+    await append(this.at(INDEX), lines).catch(() => this.#dropIndex());
+  }
+
+  async #empty(indexLines: string): Promise<void> {
+    this.#dropIndex();
+    for (const folder of FOLDERS) {
+      assertFolder(this.at(folder));
+      for (const name of namesIn(this.at(folder))) rmSync(this.at(folder, name), { recursive: true, force: true });
+    }
+    rmSync(this.at(TOKEN), { force: true });
+    await syncFolders(FOLDERS.map((folder) => this.at(folder)));
+    await this.write(INDEX, indexLines);
+  }
+
+  /** One that lacks a line is worse than none: without it, the next reader rebuilds it. */
+  #dropIndex(): void {
+    rmSync(this.at(INDEX), { force: true });
+  }
+
+  #stageName(): string {
+    return `${process.pid}-${++this.#stageCount}-${randomUUID()}`;
+  }
+
+  async #busy(): Promise<StorageError> {
+    const holder = await this.#lock.holder();
+    const who = holder === null ? "Another process" : `Process ${holder.pid} on ${holder.host}`;
+    return new StorageError("BUSY", `${who} kept ${this.#lock.path} for ${LOCK_TIMEOUT_MS} ms: try again`, {
+      retryable: true,
+    });
+  }
+}
+
+function makeFolderTree(path: string): string[] {
+  if (lstat(path)?.isSymbolicLink() !== true) return makeFolder(path);
+  // The root itself may be reached through links: where it is, is the caller's choice.
+  readdirSync(path);
+  return [];
+}
+
+/** What cannot be removed is harmless, and removed when the stories are opened next. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // As said above; the error that led here is the one to tell.
+  }
+}
+
+/** Makes what has taken effect last. It cannot be refused any more: if it fails for good, its outcome is unknown. */
+async function persist(work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw toUnknownOutcome(error);
+      await sleep(PAUSE_MS * 2 ** attempt);
+    }
+  }
+}
+
+function parseJournal(text: string | undefined): Journal | undefined {
+  try {
+    const journal = JSON.parse(text ?? "") as Journal;
+    const paths = [...journal.keeps, ...journal.moves].flatMap(({ from, to }) => [from, to]);
+    const isOwn = [...paths, ...journal.removes].every((path) => OWN_PATH.test(path) && !path.includes("/.."));
+    return isOwn && typeof journal.indexLines === "string" ? journal : undefined;
+  } catch {
+    // Whatever is wrong with it, it is none of ours.
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+export { type OpenStoriesOptions, openStories } from "../../storage/open-stories.js";
+export {
+  Autosave,
+  type AutosaveEvents,
+  type AutosaveOptions,
+  type AutosaveState,
+  type AutosaveStats,
+  type ConflictResolution,
+  type StoryConflict,
+} from "./autosave.js";
+export { type BackendMethod, type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
+export type { Clock } from "./clock.js";
+export { type CopyStoriesOptions, type CopyStoriesResult, copyStories } from "./copy.js";
+export { InvalidStoryError, RevisionConflictError } from "./errors.js";
+export { StoryEvents } from "./events.js";
+export type { ConflictSource, StoryConflictFile } from "./filesystem/conflict-files.js";
+export {
+  type MigrateAllOptions,
+  type MigrateAllResult,
+  type MigrateStoryOptions,
+  type StoryMigrationRecord,
+  type StoryMigrationResult,
+  StoryMigrations,
+  type StoryMigrationsOptions,
+} from "./migrations.js";
+export type { StoryOptions, StoryServiceOptions } from "./options.js";
+export type { SearchStoriesOptions, StorySearchResult } from "./search.js";
+export {
+  type BatchLoadResult,
+  type BatchSaveResult,
+  type ImportStoryOptions,
+  type LoadStoryOptions,
+  type SaveStoryOptions,
+  StoryService,
+  type StoryStatistics,
+} from "./service.js";
+export type {
+  Preference,
+  StoryData,
+  StoryFilter,
+  StoryMetadata,
+  StoryMetadataInput,
+  StoryRevision,
+  SyncEntry,
+  SyncEntryInput,
+} from "./story.js";
+export type { StoryMigration, StoryValidation } from "./story-versions.js";

@@ -1,0 +1,271 @@
+import { randomUUID } from "node:crypto";
+import { open, readFile, rename, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { expectation } from "../../client/options.js";
+import { makeFolder } from "../../files/file-steps.js";
+import { guardProgress } from "../../shared/callbacks.js";
+import { StorageError } from "../../shared/errors.js";
+import { pathText } from "../../shared/locations.js";
+import { expectFunction, expectId, expectKeys, expectObject, expectText } from "../arguments.js";
+import { InvalidStoryError, noStory } from "./errors.js";
+import { syncFolder, toFileError } from "./filesystem/files.js";
+import { toFileName } from "./filesystem/names.js";
+import { StoryService } from "./service.js";
+import type { StoryData, StoryMetadata } from "./story.js";
+import {
+  detectVersion,
+  nameToTitle,
+  type StoryMigration,
+  type StoryValidation,
+  typeVariables,
+  validateStory,
+  withVersion,
+} from "./story-versions.js";
+
+export interface StoryMigrationsOptions {
+  readonly service: StoryService;
+  /** A folder for the stories as they were; made when it is needed. Only `backup: false` works without. */
+  readonly backupDir?: string | URL | undefined;
+}
+
+export interface MigrateStoryOptions {
+  /** @default "2.0" */
+  readonly target?: string | undefined;
+  /** Goes through all but storing. @default false */
+  readonly dryRun?: boolean | undefined;
+  /** Writes the story as it was into `backupDir` first. @default true */
+  readonly backup?: boolean | undefined;
+  /** Refuses a result that is not a valid story. @default true */
+  readonly validate?: boolean | undefined;
+}
+
+export interface StoryMigrationResult {
+  readonly storyId: string;
+  readonly fromVersion: string;
+  readonly toVersion: string;
+  /** False where the story was at the target already, and in a dry run. */
+  readonly migrated: boolean;
+  readonly dryRun: boolean;
+  readonly backupPath?: string;
+}
+
+export interface MigrateAllOptions extends MigrateStoryOptions {
+  readonly onProgress?:
+    | ((progress: { readonly done: number; readonly total: number; readonly storyId: string }) => void)
+    | undefined;
+}
+
+export interface MigrateAllResult {
+  readonly total: number;
+  readonly migrated: number;
+  /** At the target already. */
+  readonly skipped: number;
+  readonly failed: number;
+  /** By id. */
+  readonly errors: Record<string, unknown>;
+}
+
+export interface StoryMigrationRecord extends StoryMigrationResult {
+  readonly at: Date;
+}
+
+const KEYS = ["target", "dryRun", "backup", "validate"];
+
+/** Brings the content of stories from one version of its format to another. */
+export class StoryMigrations {
+  readonly #service: StoryService;
+  readonly #backupDir: string | undefined;
+  /** By version, those that lead on from it, with the version they lead to. */
+  readonly #hops = new Map<string, Map<string, StoryMigration>>();
+  readonly #history: StoryMigrationRecord[] = [];
+
+  constructor(options: StoryMigrationsOptions) {
+    expectKeys("StoryMigrations", options, ["service", "backupDir"]);
+    const { service } = options;
+    const backupDir = pathText("backupDir", options.backupDir);
+    if (!(service instanceof StoryService)) throw new TypeError(expectation("service", "a StoryService", service));
+    if (backupDir !== undefined && (typeof backupDir !== "string" || backupDir === "")) {
+      throw new TypeError(expectation("backupDir", "a folder", backupDir));
+    }
+    this.#service = service;
+    this.#backupDir = backupDir === undefined ? undefined : resolve(backupDir);
+    this.register("0.9", "1.0", nameToTitle);
+    this.register("1.0", "2.0", typeVariables);
+  }
+
+  /** Adds a step, in place of one between the same versions. It gets its own copy of the story to change. */
+  register(from: string, to: string, migration: StoryMigration): void {
+    expectText("from", from, 100);
+    expectText("to", to, 100);
+    expectFunction("migration", migration);
+    if (from === to) throw new RangeError(expectation("to", "another version than `from`", to));
+    const hops = this.#hops.get(from) ?? new Map<string, StoryMigration>();
+    hops.set(to, migration);
+    this.#hops.set(from, hops);
+  }
+
+  /** `metadata.version`, else what the shape of the story says: "0.9", "1.0" or "2.0". */
+  detectVersion(story: StoryData): string {
+    expectObject("story", story);
+    return detectVersion(story);
+  }
+
+  validate(story: unknown): StoryValidation {
+    return validateStory(story);
+  }
+
+  /**
+   * Brings a story to `target` by the shortest chain of steps, and stores it unless it was changed in the meantime.
+   *
+   * Rejects with `NOT_FOUND`, with `MIGRATION_FAILED` (no way there, a step that threw, a concurrent change), or with
+   * `INVALID_STORY`; the story is then as it was.
+   */
+  async migrate(id: string, options: MigrateStoryOptions = {}): Promise<StoryMigrationResult> {
+    expectId(id);
+    expectKeys("migrate", options, KEYS);
+    const { target = "2.0", dryRun = false, backup = true, validate = true } = options;
+    expectText("target", target, 100);
+    if (backup && !dryRun && this.#backupDir === undefined) {
+      throw new TypeError(expectation("backupDir", "a folder, since `backup` is on", undefined));
+    }
+    const { story, revision, fromVersion } = await this.#read(id);
+    const result = { storyId: id, fromVersion, toVersion: target, dryRun };
+    if (fromVersion === target) return { ...result, migrated: false };
+    const next = await this.#run(id, story, fromVersion, target);
+    const { valid, errors, warnings } = validateStory(next);
+    if (validate && !valid) throw new InvalidStoryError(id, errors, warnings);
+    if (dryRun) return { ...result, migrated: false };
+    const backupPath = backup ? await this.#backUp(id, fromVersion, story, this.#backupDir!) : undefined;
+    try {
+      await this.#service.saveStory(id, next, { expectedRevision: revision });
+    } catch (cause) {
+      throw failed(id, fromVersion, target, cause);
+    }
+    const done = { ...result, migrated: true, ...(backupPath === undefined ? {} : { backupPath }) };
+    this.#history.push({ ...done, at: new Date() });
+    return done;
+  }
+
+  /** Each story by itself: `errors` has those that stayed as they were. */
+  async migrateAll(options: MigrateAllOptions = {}): Promise<MigrateAllResult> {
+    expectKeys("migrateAll", options, [...KEYS, "onProgress"]);
+    const { onProgress, ...rest } = guardProgress(options);
+    if (onProgress !== undefined) expectFunction("onProgress", onProgress);
+    const stories = await this.#service.listStories();
+    const errors = new Map<string, unknown>();
+    let migrated = 0;
+    let skipped = 0;
+    for (const [index, { id }] of stories.entries()) {
+      try {
+        const { fromVersion, toVersion } = await this.migrate(id, rest);
+        if (fromVersion === toVersion) skipped++;
+        else migrated++;
+      } catch (error) {
+        if (error instanceof TypeError || error instanceof RangeError) throw error;
+        errors.set(id, error);
+      }
+      onProgress?.({ done: index + 1, total: stories.length, storyId: id });
+    }
+    return { total: stories.length, migrated, skipped, failed: errors.size, errors: Object.fromEntries(errors) };
+  }
+
+  /** Saves a backup of this story again, as a new revision. Rejects with `NOT_FOUND` or `INVALID_STORY`. */
+  async rollback(id: string, backup: string | URL): Promise<StoryMetadata> {
+    expectId(id);
+    const backupPath = pathText("backupPath", backup);
+    expectText("backupPath", backupPath, 10_000);
+    const text = await readFile(backupPath, "utf8").catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== "ENOENT") throw toFileError(cause);
+      throw new StorageError("NOT_FOUND", `There is no backup ${backupPath}`, { cause });
+    });
+    let story: unknown;
+    try {
+      story = JSON.parse(text);
+    } catch {
+      // Told below, as everything else that is no story.
+    }
+    if (typeof story !== "object" || story === null || Array.isArray(story)) {
+      throw new InvalidStoryError(id, [`${backupPath} holds no story`], []);
+    }
+    return this.#service.saveStory(id, story as StoryData);
+  }
+
+  /** What was migrated here, oldest first. */
+  history(): StoryMigrationRecord[] {
+    return this.#history.map((record) => ({ ...record, at: new Date(record.at) }));
+  }
+
+  async #read(id: string): Promise<{ story: StoryData; revision: number; fromVersion: string }> {
+    const { story, revision } = await this.#service.loadCurrent(id);
+    if (story === undefined) throw noStory(id);
+    return { story, revision, fromVersion: detectVersion(story) };
+  }
+
+  async #run(id: string, story: StoryData, from: string, target: string): Promise<StoryData> {
+    const path = this.#pathBetween(from, target);
+    if (path === undefined) {
+      throw new StorageError(
+        "MIGRATION_FAILED",
+        `No migration leads story ${JSON.stringify(id)} from ${from} to ${target}: register one`,
+      );
+    }
+    let next = structuredClone(story);
+    let at = from;
+    for (const { to, migration } of path) {
+      try {
+        const made = await migration(next);
+        if (typeof made !== "object" || made === null || Array.isArray(made)) {
+          throw new TypeError(expectation("the migrated story", "an object", made));
+        }
+        next = withVersion(made, to);
+      } catch (cause) {
+        throw failed(id, at, to, cause);
+      }
+      at = to;
+    }
+    return next;
+  }
+
+  /** The fewest steps, found breadth first. */
+  #pathBetween(from: string, target: string): { to: string; migration: StoryMigration }[] | undefined {
+    const paths = new Map<string, { to: string; migration: StoryMigration }[]>([[from, []]]);
+    for (const [at, path] of paths) {
+      if (at === target) return path;
+      for (const [to, migration] of this.#hops.get(at) ?? []) {
+        if (!paths.has(to)) paths.set(to, [...path, { to, migration }]);
+      }
+    }
+    return undefined;
+  }
+
+  async #backUp(id: string, version: string, story: StoryData, folder: string): Promise<string> {
+    const name = `${toFileName(id)}-${toFileName(version)}-${Date.now()}-${randomUUID().slice(0, 8)}.json`;
+    const path = join(folder, name);
+    const partial = `${path}.partial`;
+    try {
+      await makeFolder(folder);
+      const file = await open(partial, "wx", 0o600);
+      try {
+        await file.writeFile(JSON.stringify(story));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(partial, path);
+      await syncFolder(folder);
+    } catch (error) {
+      for (const file of [partial, path]) await rm(file, { force: true }).catch(() => undefined);
+      throw toFileError(error);
+    }
+    return path;
+  }
+}
+
+function failed(id: string, from: string, to: string, cause: unknown): StorageError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StorageError(
+    "MIGRATION_FAILED",
+    `Story ${JSON.stringify(id)} could not be brought from ${from} to ${to}: ${reason}. It was left as it is`,
+    { cause },
+  );
+}

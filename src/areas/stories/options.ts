@@ -1,0 +1,40 @@
+import { expectation, expectInteger } from "../../client/options.js";
+import { expectKeys } from "../arguments.js";
+
+export interface StoryServiceOptions {
+  /** Stories kept in memory at most. @default 100 */
+  readonly cacheSize?: number | undefined;
+  /** Memory that the stories kept may take, in bytes. @default 33554432 */
+  readonly cacheBytes?: number | undefined;
+  /** Whether listeners are told anything. @default true */
+  readonly events?: boolean | undefined;
+}
+
+export interface StoryOptions extends StoryServiceOptions {
+  /** Revisions kept of each story, the present one included. @default 20 */
+  readonly historyLimit?: number | undefined;
+}
+
+export interface ResolvedStoryOptions {
+  readonly cacheSize: number;
+  readonly cacheBytes: number;
+  readonly events: boolean;
+  readonly historyLimit: number;
+}
+
+const CACHE_BYTES = 32 * 1024 * 1024;
+
+/** Fills in the defaults; throws TypeError or RangeError. */
+export function resolveStoryOptions(options: StoryOptions): ResolvedStoryOptions {
+  expectKeys("stories", options, ["cacheSize", "cacheBytes", "events", "historyLimit"]);
+  const { cacheSize = 100, cacheBytes = CACHE_BYTES, events = true, historyLimit = 20 } = options;
+  expectCount("cacheSize", cacheSize, 0);
+  expectCount("cacheBytes", cacheBytes, 0);
+  expectCount("historyLimit", historyLimit, 1);
+  if (typeof events !== "boolean") throw new TypeError(expectation("events", "true or false", events));
+  return { cacheSize, cacheBytes, events, historyLimit };
+}
+
+function expectCount(name: string, value: unknown, atLeast: number): void {
+  if (value !== Number.POSITIVE_INFINITY) expectInteger(name, value, atLeast);
+}

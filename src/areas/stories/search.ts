@@ -1,0 +1,158 @@
+import { sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
+import { expectation } from "../../client/options.js";
+import { stories, storyContents, storySearch } from "../../schema/stories.js";
+import { keywordSearch } from "../../search/keyword-search.js";
+import { planQuery } from "../../search/query.js";
+import type { KeywordMatch, SearchTarget } from "../../search/request.js";
+import { type SnippetOptions, snippet } from "../../search/snippet.js";
+import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
+import { StorageError } from "../../shared/errors.js";
+import { expectKeys, expectLimit } from "../arguments.js";
+import { asStorageErrors, type RepositoryContext } from "../executor.js";
+import { halvedUntilItFits, readAll } from "../read-all.js";
+import { searchReader, toWhere } from "../search-reader.js";
+import { list, prepareStatement, toStatement } from "../statements.js";
+import { hasAnyTag, metadataColumns, toMetadata } from "./libsql/statements.js";
+import { type StoryData, type StoryMetadata, toTags } from "./story.js";
+
+export interface SearchStoriesOptions {
+  /** Stories with any of these; an empty list filters nothing. */
+  readonly tags?: readonly string[] | undefined;
+  /** @default 10 */
+  readonly limit?: number | undefined;
+  readonly snippet?: SnippetOptions | undefined;
+}
+
+export interface StorySearchResult {
+  readonly metadata: StoryMetadata;
+  /** Higher is better; comparable within one result only. */
+  readonly score: number;
+  readonly match: KeywordMatch;
+  /** At most 300 characters of its texts, what was found between `<mark>` and `</mark>`. */
+  readonly snippet: string;
+}
+
+/** What is searched of a story; the terms of more would keep the event loop for longer than about 50 ms. */
+const MAX_SEARCHED_CHARS = 200_000;
+/** Stories indexed in one transaction. */
+const BATCH = 25;
+
+const s = stories;
+const c = storyContents;
+const x = storySearch;
+const m = alias(storySearch, "m");
+const TARGET: SearchTarget = {
+  table: "story_search",
+  rowId: x.rowId.name,
+  content: x.content.name,
+  searchText: x.searchText.name,
+  fts: "story_search_fts",
+  recentOrder: "m.updated_at DESC, m.row_id DESC",
+};
+
+const selectUnindexed = prepareStatement(
+  sql`select ${list([s.rowId, s.revision, s.title, s.tags, s.updatedAt, c.data])} from ${s}
+    join ${c} on ${c.rowId} = ${s.contentRowId}
+    where ${s.project} = ${sql.placeholder("project")} and ${s.deletedAt} is null and ${s.indexedRevision} < ${s.revision}
+    limit ${sql.placeholder("limit")}`,
+);
+const upsertText = prepareStatement(
+  sql`insert into ${x} (row_id, project, content, search_text, updated_at) values (${sql.placeholder("rowId")},
+    ${sql.placeholder("project")}, ${sql.placeholder("content")}, ${sql.placeholder("searchText")}, ${sql.placeholder("updatedAt")})
+    on conflict (row_id) do update set content = excluded.content, search_text = excluded.search_text, updated_at = excluded.updated_at`,
+);
+const noteIndexed = prepareStatement(
+  sql`update ${s} set indexed_revision = ${sql.placeholder("revision")}
+    where ${s.project} = ${sql.placeholder("project")} and ${s.rowId} = ${sql.placeholder("rowId")}`,
+);
+
+/** The stories whose texts answer `text` best; those changed since the last search are indexed first. */
+export async function searchStories(
+  context: RepositoryContext,
+  text: string,
+  options: SearchStoriesOptions = {},
+): Promise<StorySearchResult[]> {
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
+  expectKeys("searchStories", options, ["tags", "limit", "snippet"]);
+  const { tags = [], limit = 10, snippet: shape = {} } = options;
+  const wanted = toTags(tags);
+  expectLimit(limit);
+  expectKeys("snippet", shape, ["maxChars", "open", "close"]);
+  const plan = planQuery(text);
+  // Made of nothing, to have the options checked before any work starts.
+  snippet("", plan, shape);
+  const { project, executor } = context;
+  return asStorageErrors(async () => {
+    await indexChanged(context);
+    const conditions = [sql`${m.project} = ${project}`];
+    if (wanted.length > 0) conditions.push(hasAnyTag(m.rowId, project, wanted));
+    const hits = await keywordSearch(searchReader(executor), {
+      target: TARGET,
+      text,
+      scope: searchScope(project),
+      where: toWhere(conditions),
+      limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
+    });
+    if (hits.length === 0) return [];
+    // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
+    const rows = await readAll(
+      executor,
+      toStatement(sql`select ${metadataColumns}, ${s.rowId}, ${x.content} from ${s} join ${x} on ${x.rowId} = ${s.rowId}
+        where +${s.project} = ${project} and +${s.deletedAt} is null
+        and ${s.rowId} in (select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`),
+    );
+    const found = new Map(rows.map((row) => [Number(row[7]), row]));
+    return hits.flatMap(({ rowId, score, match }) => {
+      const row = found.get(rowId);
+      if (row === undefined) return [];
+      return { metadata: toMetadata(row), score, match, snippet: snippet(row[8] as string, plan, shape) };
+    });
+  });
+}
+
+async function indexChanged(context: RepositoryContext): Promise<void> {
+  const { project, executor } = context;
+  const scope = searchScope(project);
+  try {
+    // Looked at outside first: most searches find nothing to do, and need no write lock for it.
+    while ((await executor.execute(selectUnindexed({ project, limit: 1 }))).rows.length > 0) {
+      const count = await executor.atomically(async (inner) => {
+        const { rows } = await halvedUntilItFits(BATCH, (limit) => inner.execute(selectUnindexed({ project, limit })));
+        for (const row of rows) {
+          const [rowId, revision, title, tags, updatedAt, data] = Array.from(row as ArrayLike<unknown>);
+          const content = searchedText(title as string, tags as string, data as string);
+          const values = { project, rowId: Number(rowId), updatedAt: Number(updatedAt), revision: Number(revision) };
+          const searchText = await toSearchTextInSlices(content, scope);
+          await inner.execute(upsertText({ ...values, content, searchText }));
+          await inner.execute(noteIndexed(values));
+        }
+        return rows.length;
+      });
+      // A read replica may go on showing what is indexed by now.
+      if (count === 0) return;
+    }
+  } catch (error) {
+    // Where nothing can be written, what was indexed before can still be searched.
+    const failure = await asStorageErrors(() => Promise.reject(error)).catch((reason: unknown) => reason);
+    if (!(failure instanceof StorageError) || failure.code !== "READONLY") throw error;
+  }
+}
+
+/** Title, tags, and every text of a story in its order, ids and other keys aside. */
+function searchedText(title: string, tags: string, json: string): string {
+  const parts: string[] = [title, ...(JSON.parse(tags) as string[])];
+  let left = MAX_SEARCHED_CHARS;
+  // By hand, for a story may be nested deeper than calls can be.
+  const open: unknown[] = [JSON.parse(json) as StoryData];
+  while (open.length > 0 && left > 0) {
+    const value = open.pop();
+    if (typeof value === "string") {
+      parts.push(value.slice(0, left));
+      left -= value.length + 1;
+    } else if (typeof value === "object" && value !== null) {
+      for (const inner of Object.values(value).reverse()) open.push(inner);
+    }
+  }
+  return [...new Set(parts)].join("\n").replaceAll("\0", " ").toWellFormed();
+}

@@ -1,0 +1,524 @@
+import { StorageError } from "../../shared/errors.js";
+import { describeValue, expectation } from "../../shared/expectation.js";
+import { expectArray, expectFunction, expectId, expectKeys, expectPlainObject } from "../arguments.js";
+import { atRecord, isOfRecord } from "../batch.js";
+import { keepText, type Repair } from "../repair.js";
+import { AdaptedStore } from "./adapted-store.js";
+import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
+import { StoryCachePool } from "./cache.js";
+import { InvalidStoryError, noStory } from "./errors.js";
+import type { StoryEvents } from "./events.js";
+import { FilesystemBackend } from "./filesystem/backend.js";
+import type { StoryConflictFile } from "./filesystem/conflict-files.js";
+import { StoryHub } from "./hub.js";
+import { LibsqlBackend } from "./libsql/backend.js";
+import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
+import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
+import { type LoadedStory, type SavedStory, type StoryStore, TextBackend } from "./store.js";
+import {
+  expectRevision,
+  type StoryData,
+  type StoryDraft,
+  type StoryFilter,
+  type StoryMetadata,
+  type StoryMetadataInput,
+  type StoryRevision,
+  toDraft,
+  toFilter,
+  toImport,
+  toMetadataPatch,
+} from "./story.js";
+import { fromExport, toExport } from "./story-export.js";
+import { validateStory } from "./story-versions.js";
+
+export interface SaveStoryOptions {
+  readonly metadata?: StoryMetadataInput | undefined;
+  /** Saves only if the story is at this revision (0: does not exist); else rejects with `CONFLICT`. */
+  readonly expectedRevision?: number | undefined;
+  /** Leaves the story out of the cache. @default false */
+  readonly skipCache?: boolean | undefined;
+}
+
+export interface LoadStoryOptions {
+  /** Asks the backend whatever the cache holds, and leaves the cache as it is; counts as a miss. @default false */
+  readonly skipCache?: boolean | undefined;
+}
+
+export interface ImportStoryOptions {
+  /** Refuses a story without passages, or whose passages lack ids or share them. @default true */
+  readonly validate?: boolean | undefined;
+}
+
+export interface BatchSaveResult {
+  /** How many were stored. */
+  readonly saved: number;
+  readonly errors: Record<string, unknown>;
+}
+
+export interface BatchLoadResult {
+  readonly stories: Record<string, StoryData>;
+  /** A story that does not exist is a `NOT_FOUND` here. */
+  readonly errors: Record<string, unknown>;
+}
+
+/** Figures since the service was opened. */
+export interface StoryStatistics {
+  readonly saves: number;
+  /** How often the backend was asked for a story. */
+  readonly loads: number;
+  readonly deletes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  /** Hits of all loads, 0 to 1. */
+  readonly cacheHitRate: number;
+  /** Stories in memory now. */
+  readonly cacheSize: number;
+  readonly cacheMaxSize: number;
+  /** Bytes of the stories' JSON, history aside. */
+  readonly totalSizeBytes: number;
+}
+
+/** @internal How a service is part of something larger. */
+export interface StoryServiceSetup {
+  readonly hub?: StoryHub | undefined;
+  /** Inside a transaction: runs what must not be seen before COMMIT. Nothing is then cached. */
+  readonly afterCommit?: ((task: () => void) => void) | undefined;
+  readonly close?: (() => Promise<void>) | undefined;
+  /** Applied to stories and their metadata before they are checked. */
+  readonly repair?: Repair | undefined;
+}
+
+/** Drafts in one transaction of a batch that need not be atomic. */
+const BATCH_CHUNK = 250;
+/** What a caller asked for that cannot be, which is an answer and no failure of the store. */
+const ANSWERS: readonly unknown[] = ["CONFLICT", "NOT_FOUND", "NOT_SUPPORTED", "WRONG_HANDLE", "CLOSED", "INVALID"];
+
+/** Stories as applications use them: a cache, events, statistics, batches and history on top of a backend. */
+export class StoryService {
+  /** The backend beneath. What is written through it directly is seen by the next load, but told by no event. */
+  readonly backend: DefinedBackend;
+  readonly #store: StoryStore;
+  readonly #hub: StoryHub;
+  readonly #afterCommit: StoryServiceSetup["afterCommit"];
+  readonly #repair: Repair;
+  readonly #close: () => Promise<void>;
+  #isClosed = false;
+
+  /** A service over a backend; `openStories` opens both. Throws TypeError where the backend lacks a required method. */
+  constructor(backend: StoryBackend, options: StoryServiceOptions = {}, setup?: StoryServiceSetup) {
+    const { events, ...cache } = resolveStoryOptions(options);
+    this.backend = defineBackend(backend);
+    this.#store = this.backend instanceof TextBackend ? this.backend : new AdaptedStore(this.backend);
+    this.#hub = setup?.hub ?? new StoryHub(new StoryCachePool(cache), "", events);
+    this.#afterCommit = setup?.afterCommit;
+    this.#repair = setup?.repair ?? keepText;
+    this.#close = setup?.close ?? (() => this.backend.close());
+    if (this.backend instanceof FilesystemBackend) {
+      this.backend.onProblem((operation, key, error) => {
+        if (!this.#hub.events.isHeard("storage_error")) return false;
+        this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
+        return true;
+      });
+    }
+  }
+
+  /** Makes the backend ready; `openStories` has done it. */
+  async initialize(): Promise<void> {
+    await this.#watch("initialize", undefined, () => this.backend.initialize());
+  }
+
+  /**
+   * Stores a story, in place of one of that id. Tags that are not named stay, and so does a title set next to the
+   * story, until a save brings another.
+   *
+   * Rejects with `CONFLICT` and `actualRevision`, and stores nothing, where `expectedRevision` is not that of the story.
+   */
+  async saveStory(id: string, data: StoryData, options: SaveStoryOptions = {}): Promise<StoryMetadata> {
+    expectKeys("saveStory", options, ["metadata", "expectedRevision", "skipCache"]);
+    const { metadata, expectedRevision, skipCache = false } = options;
+    const draft = toDraft(id, this.#repair(data), this.#repair(metadata), expectedRevision);
+    const [saved] = await this.#watch("saveStory", id, () => this.#store.saveTexts([draft]));
+    this.#noteSaved(draft, saved!, skipCache);
+    return saved!.metadata;
+  }
+
+  /** The story, the caller's own copy; undefined if there is none. */
+  async loadStory<T extends object = StoryData>(id: string, options: LoadStoryOptions = {}): Promise<T | undefined> {
+    expectId(id);
+    expectKeys("loadStory", options, ["skipCache"]);
+    this.#assertOpen();
+    let loaded: LoadedStory | undefined;
+    try {
+      loaded = await this.#loadText(id, options.skipCache === true);
+    } catch (error) {
+      this.#noteFailure("loadStory", id, error);
+      throw error;
+    }
+    this.#after(({ shown }) => shown.note(id, loaded?.revision ?? 0));
+    return loaded === undefined ? undefined : (JSON.parse(loaded.text) as T);
+  }
+
+  /** False if there is none. Its revisions stay, for `restore`. */
+  async deleteStory(id: string): Promise<boolean> {
+    expectId(id);
+    const isDeleted = await this.#watch("deleteStory", id, () => this.#store.delete(id));
+    if (!isDeleted) return false;
+    this.#after(({ cache, shown, counts, events }) => {
+      cache.delete(id);
+      shown.note(id, 0);
+      counts.deletes++;
+      events.emit("story_deleted", () => ({ id }));
+    });
+    return true;
+  }
+
+  /** The newest updated first. */
+  async listStories(filter: StoryFilter = {}): Promise<StoryMetadata[]> {
+    toFilter(filter);
+    return this.#watch("listStories", undefined, () => this.backend.list(filter));
+  }
+
+  async hasStory(id: string): Promise<boolean> {
+    expectId(id);
+    return this.#watch("hasStory", id, () => this.backend.exists(id));
+  }
+
+  async getMetadata(id: string): Promise<StoryMetadata | undefined> {
+    expectId(id);
+    return this.#watch("getMetadata", id, () => this.backend.getMetadata(id));
+  }
+
+  /** Changes title or tags, as a new revision of the same story. Undefined if there is none. */
+  async updateMetadata(id: string, given: StoryMetadataInput): Promise<StoryMetadata | undefined> {
+    expectId(id);
+    const patch = this.#repair(given);
+    toMetadataPatch(patch);
+    const metadata = await this.#watch("updateMetadata", id, () => this.#store.updateMetadata(id, patch));
+    if (metadata === undefined) return undefined;
+    this.#after(({ cache, shown, events }) => {
+      cache.delete(id);
+      shown.noteMetadata(id, metadata.revision);
+      events.emit("metadata_updated", () => ({ id, metadata: { ...metadata, tags: [...metadata.tags] } }));
+    });
+    return metadata;
+  }
+
+  /**
+   * The stories of a libSQL backend whose texts answer `text` best. Takes any text, as the search of memories; the
+   * first 200,000 characters of a story are searched. Rejects with `NOT_SUPPORTED` on other backends.
+   */
+  async searchStories(text: string, options: SearchStoriesOptions = {}): Promise<StorySearchResult[]> {
+    const { backend } = this;
+    if (backend instanceof LibsqlBackend) {
+      return this.#watch("searchStories", undefined, () => backend.searchStories(text, options));
+    }
+    throw new StorageError("NOT_SUPPORTED", "Only stories in a libSQL database can be searched: copy them to one");
+  }
+
+  /** The story as JSON text, with its tags and title in `metadata`, for `importStory`; undefined if there is none. */
+  async exportStory(id: string): Promise<string | undefined> {
+    expectId(id);
+    return this.#watch("exportStory", id, async () => {
+      for (;;) {
+        const before = await this.backend.getMetadata(id);
+        const text = await this.backend.export(id);
+        if (text === undefined) return undefined;
+        const metadata = await this.backend.getMetadata(id);
+        // It was changed between the two: text and tags would be of different revisions.
+        if (metadata?.revision === before?.revision) return metadata === undefined ? text : toExport(text, metadata);
+      }
+    });
+  }
+
+  /**
+   * Stores a story, JSON text or an object, under its own `id` or a new one, with the tags and title that it carries;
+   * resolves to the id. Junk is `INVALID`, a story that `StoryMigrations.validate` finds invalid is `INVALID_STORY` with
+   * `errors`, unless `validate` is false.
+   */
+  async importStory(story: string | StoryData, options: ImportStoryOptions = {}): Promise<string> {
+    expectKeys("importStory", options, ["validate"]);
+    const { validate = true } = options;
+    if (typeof validate !== "boolean") throw new TypeError(expectation("validate", "true or false", validate));
+    const { id, data: given } = toImport(story);
+    const { data, metadata } = fromExport(given);
+    const { valid, errors, warnings } = validateStory(data);
+    if (validate && !valid) throw new InvalidStoryError(id, errors, warnings, "Nothing was stored");
+    await this.saveStory(id, data, { metadata });
+    return id;
+  }
+
+  /**
+   * Stores several, by id. Each for itself: `errors` has those that were not stored. With `atomic`, all or none: the
+   * first error rejects.
+   */
+  async batchSave(
+    stories: Readonly<Record<string, StoryData>>,
+    options: { readonly atomic?: boolean | undefined } = {},
+  ): Promise<BatchSaveResult> {
+    expectPlainObject("stories", stories);
+    expectKeys("batchSave", options, ["atomic"]);
+    const errors = new Map<string, unknown>();
+    const drafts: StoryDraft[] = [];
+    const ids = Object.keys(stories);
+    for (const [index, id] of ids.entries()) {
+      try {
+        drafts.push(toDraft(id, this.#repair(stories[id])));
+      } catch (cause) {
+        const error = atRecord(cause, { index, id });
+        if (options.atomic === true) throw error;
+        errors.set(id, error);
+      }
+    }
+    if (options.atomic === true) {
+      return { saved: await this.#saveAll(drafts), errors: {} };
+    }
+    let saved = 0;
+    for (let at = 0; at < drafts.length; at += BATCH_CHUNK) {
+      saved += await this.#saveEach(drafts.slice(at, at + BATCH_CHUNK), errors);
+    }
+    const placed = [...errors].map(([id, error]) => {
+      return [id, isOfRecord(error) ? atRecord(error, { index: ids.indexOf(id), id }) : error];
+    });
+    return { saved, errors: Object.fromEntries(placed) };
+  }
+
+  async batchLoad(ids: readonly string[]): Promise<BatchLoadResult> {
+    expectArray("ids", ids, "ids");
+    const stories = new Map<string, StoryData>();
+    const errors = new Map<string, unknown>();
+    for (const id of ids) {
+      try {
+        const story = await this.loadStory(id);
+        if (story === undefined) errors.set(id, noStory(id));
+        else stories.set(id, story);
+      } catch (error) {
+        errors.set(typeof id === "string" ? id : describeValue(id), error);
+      }
+    }
+    return { stories: Object.fromEntries(stories), errors: Object.fromEntries(errors) };
+  }
+
+  /** Revisions that are kept, newest first, the present one included; a deleted story's too. */
+  async revisions(id: string): Promise<StoryRevision[]> {
+    expectId(id);
+    return this.#watch("revisions", id, () => this.backend.revisions(id));
+  }
+
+  /** The story as it was; undefined where that revision is not kept. */
+  async loadRevision<T extends object = StoryData>(id: string, revision: number): Promise<T | undefined> {
+    expectId(id);
+    expectRevision(revision);
+    return this.#watch("loadRevision", id, () => this.backend.loadRevision(id, revision)) as Promise<T | undefined>;
+  }
+
+  /** Saves a revision again, as a new one. Rejects with `NOT_FOUND` without the story or the revision. */
+  async revert(id: string, revision: number): Promise<StoryMetadata> {
+    expectId(id);
+    expectRevision(revision);
+    const backend = this.#current;
+    const data = await this.#watch("loadRevision", id, () => backend.loadRevision(id, revision));
+    if (!(await this.#watch("hasStory", id, () => backend.exists(id)))) throw noStory(id);
+    if (data !== undefined) return this.saveStory(id, data);
+    throw new StorageError("NOT_FOUND", `Story ${JSON.stringify(id)} has no revision ${revision} any more`);
+  }
+
+  /** @internal A story with its metadata and the revision that it is at, 0 without one; all as they are now. */
+  async loadCurrent(id: string) {
+    const backend = this.#current;
+    const readMetadata = () => this.#watch("getMetadata", id, () => backend.getMetadata(id));
+    for (;;) {
+      const before = (await readMetadata())?.revision ?? 0;
+      const story = await this.#watch("loadStory", id, () => backend.load(id));
+      const metadata = await readMetadata();
+      const revision = metadata?.revision ?? 0;
+      if (before === revision) return { story, revision, metadata };
+    }
+  }
+
+  /** The backend for what decides about a write: a read replica may show what is no longer there. */
+  get #current(): DefinedBackend {
+    return this.backend instanceof TextBackend ? this.backend.current : this.backend;
+  }
+
+  /**
+   * Undoes a delete: saves the last revision again, as a new one. A story that is there is left as it is. Rejects with
+   * `NOT_FOUND` where there is no history of it.
+   */
+  async restore(id: string): Promise<StoryMetadata> {
+    expectId(id);
+    const backend = this.#current;
+    const present = await this.#watch("getMetadata", id, () => backend.getMetadata(id));
+    if (present !== undefined) return present;
+    const restored = await this.#watch("restore", id, () => this.#store.restoreLast(id));
+    if (restored === undefined) throw noStory(id);
+    const store = backend instanceof TextBackend ? backend : this.#store;
+    const text = (await this.#watch("restore", id, () => store.loadText(id)))?.text;
+    if (text !== undefined) this.#noteSaved({ key: id, text }, restored, false);
+    return restored.metadata;
+  }
+
+  /**
+   * Files that sync services and version control have put next to a story because two sides had changed it. Read what
+   * they hold from `path`, save what you want to keep, and remove them. A database has none.
+   */
+  async conflicts(): Promise<StoryConflictFile[]> {
+    return this.#watch("conflicts", undefined, () => this.backend.conflicts());
+  }
+
+  async getStatistics(): Promise<StoryStatistics> {
+    const totalSizeBytes = await this.#watch("getStatistics", undefined, () => this.backend.getStorageUsage());
+    const { counts, cache } = this.#hub;
+    const asked = counts.cacheHits + counts.cacheMisses;
+    return {
+      ...counts,
+      cacheHitRate: asked === 0 ? 0 : counts.cacheHits / asked,
+      cacheSize: cache.size,
+      cacheMaxSize: cache.maxSize,
+      totalSizeBytes,
+    };
+  }
+
+  /** Removes all stories with their history, and all that the backend keeps next to them, for good. */
+  async clear(): Promise<void> {
+    await this.#watch("clear", undefined, () => this.backend.clear());
+    this.#after(({ cache, shown, events }) => {
+      cache.clear();
+      shown.clear();
+      events.emit("storage_cleared", () => ({}));
+    });
+  }
+
+  /** Listens to what this process does; the function returned ends it. Events come soon after the fact, in order. */
+  on<K extends keyof StoryEvents>(event: K, listener: (payload: StoryEvents[K]) => unknown): () => void {
+    return this.#hub.on(event, listener);
+  }
+
+  /** @internal The revision that this service showed or stored last; 0: no story, undefined: not known. */
+  shownRevision(id: string): number | undefined {
+    return this.#hub.shown.get(id);
+  }
+
+  /** @internal Has `flush` run before the service closes; the function returned takes it back. */
+  onClose(flush: () => Promise<void>): () => void {
+    expectFunction("flush", flush);
+    return this.#hub.onClose(flush);
+  }
+
+  /** Saves what an Autosave holds, then closes what this service has opened. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    await this.#hub.flush();
+    if (this.#close === keepOpen) return;
+    this.#isClosed = true;
+    this.#hub.cache.clear();
+    await this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #loadText(id: string, skipCache: boolean): Promise<LoadedStory | undefined> {
+    const { cache, counts } = this.#hub;
+    const mayUseCache = this.#afterCommit === undefined && !skipCache;
+    const cached = mayUseCache ? cache.get(id) : undefined;
+    if (cached !== undefined) {
+      if ((await this.#store.version(id)) === cached.version) {
+        counts.cacheHits++;
+        this.#emit("story_loaded", () => ({ id, fromCache: true }));
+        return cached;
+      }
+      cache.delete(id);
+    }
+    const loaded = await this.#store.loadText(id);
+    this.#after(({ counts: shared }) => {
+      shared.cacheMisses++;
+      shared.loads++;
+    });
+    if (loaded === undefined) return undefined;
+    if (mayUseCache) cache.set(id, loaded);
+    this.#emit("story_loaded", () => ({ id, fromCache: false }));
+    return loaded;
+  }
+
+  async #saveAll(drafts: readonly StoryDraft[]): Promise<number> {
+    if (drafts.length === 0) return 0;
+    const saved = await this.#watch("batchSave", undefined, () => this.#store.saveTexts(drafts));
+    for (const [index, one] of saved.entries()) this.#noteSaved(drafts[index]!, one, false);
+    return saved.length;
+  }
+
+  /** Together, which is faster; one by one where that fails, to tell the good from the bad. */
+  async #saveEach(drafts: readonly StoryDraft[], errors: Map<string, unknown>): Promise<number> {
+    if (this.#store instanceof TextBackend) {
+      try {
+        return await this.#saveAll(drafts);
+      } catch (error) {
+        // Less may fit; whatever else it is, it would keep each of them waiting just as long.
+        if (!(error instanceof StorageError) || error.code !== "FULL") {
+          for (const { key } of drafts) errors.set(key, error);
+          return 0;
+        }
+      }
+    }
+    let saved = 0;
+    for (const draft of drafts) {
+      try {
+        const [one] = await this.#watch("batchSave", draft.key, () => this.#store.saveTexts([draft]));
+        this.#noteSaved(draft, one!, false);
+        saved++;
+      } catch (error) {
+        errors.set(draft.key, error);
+      }
+    }
+    return saved;
+  }
+
+  #noteSaved({ key: id, text }: Pick<StoryDraft, "key" | "text">, saved: SavedStory, skipCache: boolean): void {
+    const isInTransaction = this.#afterCommit !== undefined;
+    this.#after(({ cache, shown, counts, events }) => {
+      counts.saves++;
+      const { revision } = saved.metadata;
+      shown.note(id, revision);
+      if (skipCache || isInTransaction) cache.delete(id);
+      else cache.set(id, { text, revision, version: saved.version });
+      const { isNew } = saved;
+      events.emit("story_saved", () => ({ id, data: JSON.parse(text) as StoryData, isNew }));
+      events.emit(isNew ? "story_created" : "story_updated", () => ({ id }));
+    });
+  }
+
+  #emit<K extends keyof StoryEvents>(event: K, payload: () => StoryEvents[K]): void {
+    this.#after(({ events }) => events.emit(event, payload));
+  }
+
+  /** Now, or once the transaction has committed. */
+  #after(task: (hub: StoryHub) => void): void {
+    if (this.#afterCommit === undefined) task(this.#hub);
+    else this.#afterCommit(() => task(this.#hub));
+  }
+
+  async #watch<T>(operation: string, key: string | undefined, work: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    try {
+      return await work();
+    } catch (error) {
+      this.#noteFailure(operation, key, error);
+      throw error;
+    }
+  }
+
+  #noteFailure(operation: string, key: string | undefined, error: unknown): void {
+    // Another's backend fails with these too: `fetch` without an answer throws a TypeError.
+    const isMisuse = this.#store instanceof TextBackend && (error instanceof TypeError || error instanceof RangeError);
+    if (isMisuse || ANSWERS.includes((error as { code?: unknown } | undefined)?.code)) return;
+    this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new StorageError("CLOSED", "This story service is closed: open another one");
+  }
+}
+
+/** @internal For a service that owns nothing: its `close` flushes only, and it can be used on. */
+export async function keepOpen(): Promise<void> {}

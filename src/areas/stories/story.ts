@@ -1,0 +1,241 @@
+import { v7 as uuidv7 } from "uuid";
+import { expectation, expectInteger } from "../../client/options.js";
+import { StorageError } from "../../shared/errors.js";
+import {
+  expectArray,
+  expectId,
+  expectKeys,
+  expectLimit,
+  expectObject,
+  expectPlainObject,
+  expectText,
+  isExpectation,
+  MAX_NAME_CHARS,
+  refuseLost,
+  toMillis,
+} from "../arguments.js";
+
+/** A story: any JSON object. Titles and ids are read from it, the rest is the caller's. */
+export type StoryData = Record<string, unknown>;
+
+export interface StoryMetadata {
+  readonly id: string;
+  /** `data.metadata.title`, else `data.title`, else "Untitled", unless one was set next to the story. */
+  readonly title: string;
+  readonly tags: readonly string[];
+  /** UTF-8 bytes of the story's JSON. */
+  readonly size: number;
+  /** Grows with every change of story or metadata, and goes on after a delete. */
+  readonly revision: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** What a caller may say about a story; what is left out stays. */
+export interface StoryMetadataInput {
+  readonly title?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+}
+
+export interface StoryFilter {
+  /** Stories with any of these; an empty list filters nothing. */
+  readonly tags?: readonly string[] | undefined;
+  /** @default Infinity */
+  readonly limit?: number | undefined;
+  /** How many to leave out at the start. @default 0 */
+  readonly offset?: number | undefined;
+}
+
+export interface StoryRevision {
+  readonly revision: number;
+  readonly size: number;
+  readonly createdAt: Date;
+  /** `"outside"`: another program made it, by changing the file of the story. */
+  readonly source?: "outside" | undefined;
+}
+
+export interface Preference {
+  /** Any JSON value. */
+  readonly value: unknown;
+  /** @default "user" */
+  readonly scope: string;
+}
+
+export interface SyncEntry {
+  readonly id: string;
+  readonly storyId: string;
+  readonly action: string;
+  /** Any JSON value. */
+  readonly data: unknown;
+  readonly timestamp: Date;
+}
+
+export interface SyncEntryInput {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+  readonly storyId: string;
+  readonly action: string;
+  readonly data?: unknown;
+  /** @default now */
+  readonly timestamp?: Date | number | undefined;
+}
+
+/** A story that is about to be saved: checked, as JSON, with what it brings. */
+export interface StoryDraft {
+  readonly key: string;
+  readonly text: string;
+  readonly size: number;
+  /** The title that the story itself brings. */
+  readonly dataTitle: string | undefined;
+  /** The title that was given next to it. */
+  readonly ownTitle: string | undefined;
+  readonly tags: readonly string[] | undefined;
+  /** 0: it must not exist. */
+  readonly expectedRevision: number | undefined;
+}
+
+/** A longer text could not be read back: the native binding aborts at 512 MB. */
+const MAX_STORY_CHARS = 2 ** 28;
+const MAX_TAG_CHARS = 200;
+const MAX_TITLE_CHARS = 10_000;
+/** The title of a story that has none. */
+export const UNTITLED = "Untitled";
+const METADATA_KEYS = ["title", "tags", "id", "size", "revision", "createdAt", "updatedAt"];
+
+/** Checks what is to be saved; throws TypeError or RangeError. Records of `getMetadata` are metadata as well. */
+export function toDraft(
+  key: string,
+  data: unknown,
+  metadata: StoryMetadataInput = {},
+  expectedRevision?: number,
+): StoryDraft {
+  expectId(key);
+  if (expectedRevision !== undefined) expectInteger("expectedRevision", expectedRevision, 0);
+  const { title, tags } = toMetadataPatch(metadata);
+  const text = toStoryJson(data);
+  return {
+    key,
+    text,
+    size: Buffer.byteLength(text),
+    dataTitle: titleIn(data as StoryData),
+    ownTitle: title,
+    tags,
+    expectedRevision,
+  };
+}
+
+export function toMetadataPatch(metadata: unknown): { title: string | undefined; tags: string[] | undefined } {
+  expectKeys("metadata", metadata, METADATA_KEYS);
+  const { title, tags } = metadata as StoryMetadataInput;
+  if (title !== undefined) expectText("title", title, MAX_TITLE_CHARS, 0);
+  return { title, tags: tags === undefined ? undefined : toTags(tags) };
+}
+
+/** The title of a story after a save; `known` is the story that it takes the place of. */
+export function titleAfter(
+  { ownTitle, dataTitle }: Pick<StoryDraft, "ownTitle" | "dataTitle">,
+  known: { readonly title: string; readonly titleIsOwn: boolean } | undefined,
+): { title: string; titleIsOwn: boolean } {
+  if (ownTitle !== undefined) return { title: ownTitle, titleIsOwn: true };
+  if (dataTitle !== undefined) return { title: dataTitle, titleIsOwn: false };
+  return known?.titleIsOwn === true ? { title: known.title, titleIsOwn: true } : { title: UNTITLED, titleIsOwn: false };
+}
+
+/** The title that a story brings along, in a form that every store gives back as it is. */
+export function titleIn(data: StoryData): string | undefined {
+  const { metadata, title } = data;
+  const inner = typeof metadata === "object" && metadata !== null ? (metadata as StoryData).title : undefined;
+  const found = typeof inner === "string" ? inner : typeof title === "string" ? title : undefined;
+  return found?.toWellFormed().replaceAll("\0", "\u{FFFD}").slice(0, MAX_TITLE_CHARS).toWellFormed();
+}
+
+/** The id and the story of an import: JSON text or an object. Rejects junk with `INVALID`. */
+export function toImport(source: unknown): { id: string; data: StoryData } {
+  let data = source;
+  if (typeof source === "string") {
+    try {
+      data = JSON.parse(source);
+    } catch (cause) {
+      throw new StorageError("INVALID", `The story to import is not JSON: ${(cause as Error).message}`, { cause });
+    }
+    if (typeof data !== "object" || data === null || Array.isArray(data)) {
+      throw new StorageError("INVALID", "The story to import is JSON, but not an object");
+    }
+  }
+  expectObject("story", data);
+  const { id = uuidv7() } = data;
+  if (typeof id !== "string") throw new StorageError("INVALID", "The story to import has an `id` that is not text");
+  expectId(id, "story.id");
+  return { id, data };
+}
+
+export function toFilter(filter: StoryFilter = {}): { tags: string[]; limit: number; offset: number } {
+  expectKeys("list", filter, ["tags", "limit", "offset"]);
+  const { tags = [], limit = Number.POSITIVE_INFINITY, offset = 0 } = filter;
+  expectLimit(limit);
+  expectInteger("offset", offset, 0);
+  return { tags: toTags(tags), limit, offset };
+}
+
+export function expectRevision(revision: unknown): asserts revision is number {
+  expectInteger("revision", revision, 1);
+}
+
+/** The JSON text of any JSON value; throws TypeError or RangeError on what JSON would lose. */
+export function toJson(name: string, value: unknown): string {
+  const text = stringify(name, value);
+  if (text === undefined) throw new TypeError(expectation(name, "a JSON value", value));
+  // Only these may be what has become of NaN or a Map, and looking at each value costs more than all the rest.
+  if (text.includes("null") || text.includes("{}")) stringify(name, value, refuseLost(name));
+  return text;
+}
+
+function toStoryJson(data: unknown): string {
+  expectPlainObject("data", data);
+  const text = toJson("data", data);
+  if (!text.startsWith("{")) throw new TypeError(expectation("data", "a JSON object", data));
+  if (text.length > MAX_STORY_CHARS) {
+    throw new RangeError(`Expected \`data\` to have at most ${MAX_STORY_CHARS} characters of JSON, got ${text.length}`);
+  }
+  return text;
+}
+
+function stringify(name: string, value: unknown, replacer?: (key: string, inner: unknown) => unknown) {
+  try {
+    return JSON.stringify(value, replacer) as string | undefined;
+  } catch (cause) {
+    if (isExpectation(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(`${expectation(name, "a JSON value", value)}: ${reason}`, { cause });
+  }
+}
+
+export function toTags(tags: unknown): string[] {
+  expectArray("tags", tags, "strings");
+  for (const tag of tags) expectText("tags", tag, MAX_TAG_CHARS);
+  return [...new Set(tags as string[])];
+}
+
+export function toPreference(key: unknown, preference: unknown): { json: string; scope: string } {
+  expectId(key, "key");
+  expectKeys("preference", preference, ["value", "scope"]);
+  const { value, scope = "user" } = preference as Partial<Preference>;
+  expectText("scope", scope, MAX_NAME_CHARS);
+  return { json: toJson("value", value), scope };
+}
+
+export function toSyncEntry(
+  input: unknown,
+  now: () => number,
+  newId: () => string,
+): { entry: SyncEntry; json: string } {
+  expectKeys("sync entry", input, ["id", "storyId", "action", "data", "timestamp"]);
+  const { id = newId(), storyId, action, data = null, timestamp } = input as SyncEntryInput;
+  expectId(id);
+  expectId(storyId, "storyId");
+  expectText("action", action, MAX_NAME_CHARS);
+  const json = toJson("data", data);
+  const time = timestamp === undefined ? now() : toMillis("timestamp", timestamp);
+  const entry = { id, storyId, action, data: JSON.parse(json), timestamp: new Date(time) };
+  return { entry, json };
+}

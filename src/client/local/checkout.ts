@@ -1,0 +1,79 @@
+import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
+import { bindEach, type StatementInput } from "../sql/bound-statement.js";
+import type { Connection } from "./connection.js";
+import type { ConnectionPool } from "./connection-pool.js";
+
+export type ConnectionRole = "reader" | "writer";
+
+/** A connection of one's own until `release`. */
+export interface Checkout {
+  readonly role: ConnectionRole;
+  /** Runs one statement; on the writer each write is a transaction, on a reader writes are SQLITE_READONLY. */
+  execute(statement: InStatement, args?: InArgs): Promise<ResultSet>;
+  /** Runs all statements in one transaction; rejects with LibsqlBatchError and stores nothing if one fails. */
+  batch(statements: readonly StatementInput[]): Promise<ResultSet[]>;
+  /** Gives the connection back. Throws when called twice. */
+  release(): void;
+}
+
+/** A checkout of the pool's, which takes it back when it closes. */
+export class HeldConnection implements Checkout {
+  readonly role: ConnectionRole;
+  readonly #pool: ConnectionPool;
+  readonly #connection: Connection;
+  readonly #giveBack: () => void;
+  #state: "held" | "released" | "revoked" = "held";
+  // One call after the other: a batch lets the event loop run, and must be over before anybody else has its turn.
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(pool: ConnectionPool, role: ConnectionRole, connection: Connection, giveBack: () => void) {
+    this.#pool = pool;
+    this.role = role;
+    this.#connection = connection;
+    this.#giveBack = giveBack;
+  }
+
+  async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
+    const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    return this.#inOrder(async () => {
+      if (this.role === "reader" || bound.statement.kind === "read") return this.#pool.run(this.#connection, bound);
+      const [result] = await this.#pool.writeAll(this.#connection, [bound]);
+      return result!;
+    });
+  }
+
+  async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
+    const bound = bindEach(inputs, (input) => this.#pool.bind(input));
+    return this.#inOrder(() => {
+      if (this.role === "writer") return this.#pool.writeAll(this.#connection, bound);
+      return this.#pool.readAllOn(this.#connection, bound);
+    });
+  }
+
+  release(): void {
+    if (this.#state === "released") throw this.#released();
+    if (this.#state === "held") this.#end("released");
+  }
+
+  /** Takes the connection back from whoever holds it; a later `release` is harmless. */
+  revoke(): void {
+    if (this.#state === "held") this.#end("revoked");
+  }
+
+  #end(how: "released" | "revoked"): void {
+    this.#state = how;
+    void this.#last.then(this.#giveBack);
+  }
+
+  #inOrder<T>(task: () => T | Promise<T>): Promise<T> {
+    if (this.#state === "revoked") throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
+    if (this.#state === "released") throw this.#released();
+    const done = this.#last.then(task);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  #released(): LibsqlError {
+    return new LibsqlError(`This ${this.role} has been released`, "CONNECTION_RELEASED");
+  }
+}

@@ -1,0 +1,242 @@
+import { type Timer, unrefTimer } from "../../shared/timers.js";
+import type { Connection } from "./connection.js";
+import { LogGauge } from "./wal-file.js";
+import { tryBeginImmediate } from "./write-lock.js";
+import type { WriterQueue } from "./writer-queue.js";
+
+/** What one checkpoint did. */
+export interface CheckpointResult {
+  /** Frames in the log when it ran. */
+  readonly logFrames: number;
+  /** Those of them that are in the database file now; fewer while a reader still needs the old pages. */
+  readonly checkpointedFrames: number;
+}
+
+export interface CheckpointerOptions {
+  readonly path: string;
+  readonly walBytes: number;
+  /** Whether each commit waits for the disk. */
+  readonly isDurable: boolean;
+  readonly writer: WriterQueue;
+  /** Opens a connection, with `setup` on it. */
+  readonly open: (setup: readonly string[]) => Connection;
+}
+
+/** How often the checkpointer looks how full the log is. */
+const LOOK_EVERY_MS = 50;
+const LOOK_EVERY_COMMITS = 64;
+/**
+ * The part of the limit at which a checkpoint is due. SQLite cuts a log that starts anew to the limit; up to there
+ * the next one writes over what is there, which costs half of growing the file.
+ */
+const DUE_AT = 3 / 4;
+/** Twice what the commits between two looks add, where each changes a page or two. */
+const LENGTHEN_BYTES = 1 << 20;
+/** Less is not worth a transaction. */
+const LENGTHEN_LEAST_BYTES = LENGTHEN_BYTES / 16;
+/** Frames have headers, and a table of its own takes pages as well. */
+const ZEROS_PER_BYTE = 0.95;
+/** KiB that its connection keeps in memory: pages that a transaction changes beyond them go to the log at once. */
+const SETUP = ["PRAGMA cache_size = -40", "PRAGMA wal_autocheckpoint = 0"];
+/** A log of one page, at most: that of the commit that resets it. */
+const ERASED_BYTES = 32 + 24 + 65_536;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 4000;
+
+/**
+ * Moves the WAL into the database file, always with the write lock held.
+ *
+ * SQLite up to 3.51.2 can lose committed rows when a checkpoint without the lock overlaps a commit that resets the
+ * WAL. So the writer takes the lock, a second connection runs PASSIVE off the main thread (it waits for nobody and
+ * cannot downgrade, unlike TRUNCATE), and the lock is given back. Then a write that changes nothing resets the log:
+ * only the first write after a complete checkpoint can, and there may be no other for hours.
+ */
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  readonly #log: LogGauge;
+  #connection: Connection | undefined;
+  #isQueued = false;
+  #pauseMs = 0;
+  #notBefore = 0;
+  #timer: Timer | undefined;
+  #lookTimer: Timer | undefined;
+  #lookedAt = 0;
+  #commitsUnseen = 0;
+  #isClosed = false;
+  /** Whether the log may hold what has been deleted for good. */
+  #mustErase = false;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#log = new LogGauge(options.path);
+  }
+
+  #isDue(): boolean {
+    return this.#mustErase || this.#log.used() >= this.#options.walBytes * DUE_AT;
+  }
+
+  /** To be called after each commit: whoever sees the log past its limit takes the next turn as writer. */
+  afterCommit(): void {
+    if (this.#isQueued || this.#isClosed) return;
+    const isDue = performance.now() - this.#lookedAt >= LOOK_EVERY_MS || ++this.#commitsUnseen >= LOOK_EVERY_COMMITS;
+    if (isDue) this.#look();
+    else if (this.#lookTimer === undefined) {
+      // The last of many commits is not followed by another that would look.
+      this.#lookTimer = unrefTimer(setTimeout(() => this.#look(), LOOK_EVERY_MS));
+    }
+  }
+
+  #look(): void {
+    clearTimeout(this.#lookTimer);
+    this.#lookTimer = undefined;
+    if (this.#isQueued || this.#isClosed) return;
+    this.#lookedAt = performance.now();
+    this.#commitsUnseen = 0;
+    if (!this.#isDue()) {
+      this.#pauseMs = 0;
+      this.#notBefore = 0;
+      this.#lengthen(this.#options.walBytes);
+      return;
+    }
+    if (performance.now() >= this.#notBefore) this.#enqueue();
+    // A reader keeps the log from starting anew, so it has to grow. What is too much, SQLite cuts off at the next start.
+    else this.#lengthen(Number.POSITIVE_INFINITY);
+  }
+
+  /** Checkpoints now; `writer` is the writer connection, in its turn and outside of a transaction. */
+  async run(writer: Connection): Promise<CheckpointResult> {
+    await this.#options.writer.lock(writer);
+    return this.#checkpointLocked(writer);
+  }
+
+  /**
+   * Moves the log into the file and cuts it off, so that it holds nothing of what has been deleted; `writer` as in `run`.
+   * While another connection reads an older state, or another process keeps the write lock, this stays to be done: it is
+   * tried again every few seconds, and by closing.
+   */
+  async erase(writer: Connection): Promise<void> {
+    this.#mustErase = true;
+    await this.#options.writer.lock(writer);
+    await this.#checkpointLocked(writer);
+    if (this.#mustErase) this.#backOff();
+  }
+
+  /** Has the log erased soon, and lets the caller go on. */
+  eraseSoon(): void {
+    this.#mustErase = true;
+    this.afterCommit();
+  }
+
+  /** Leaves the file complete without its log, if nobody is writing; part of closing. */
+  async runLast(writer: Connection): Promise<void> {
+    if (this.#log.size() > 0 && tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#lookTimer);
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  #enqueue(): void {
+    clearTimeout(this.#timer);
+    this.#enqueueTurn((connection) => this.#runIfFree(connection)).finally(() => this.#backOff());
+  }
+
+  async #enqueueTurn(work: (writer: Connection) => Promise<void>): Promise<void> {
+    this.#isQueued = true;
+    try {
+      await this.#options.writer.turn(work, { first: true });
+    } catch {
+      // A checkpoint that fails loses nothing: the log stays, and the next commit tries again.
+    } finally {
+      this.#isQueued = false;
+    }
+  }
+
+  /**
+   * Makes room for durable commits to come, between two of them: a commit that writes over a log costs half of one that
+   * makes the file longer, which the file system has to record.
+   *
+   * SQLite itself makes it longer, by a transaction that is too large for its cache and is rolled back. (Not the
+   * writer's connection, whose prepared statements a table that comes and goes would make invalid.)
+   */
+  #lengthen(limit: number): void {
+    if (!this.#options.isDurable) return;
+    const size = this.#log.size();
+    const used = this.#log.used();
+    const target = Math.min(size + LENGTHEN_BYTES, limit);
+    if (size === 0 || target - size < LENGTHEN_LEAST_BYTES || used + LENGTHEN_BYTES / 2 < size) return;
+    // On this thread: it takes a few milliseconds, and nothing that waits for its turn sees any of them pass.
+    this.#enqueueTurn(async () => {
+      const connection = this.#open();
+      const zeros = `zeroblob(${Math.round((target - used) * ZEROS_PER_BYTE)})`;
+      const table = "holdfast_room_in_the_log";
+      try {
+        connection.exec(
+          `BEGIN IMMEDIATE; CREATE TABLE ${table} (zeros); INSERT INTO ${table} VALUES (${zeros}); ROLLBACK`,
+        );
+      } finally {
+        connection.rollback();
+      }
+    });
+  }
+
+  #open(): Connection {
+    this.#connection ??= this.#options.open(SETUP);
+    return this.#connection;
+  }
+
+  /** Gives way to another process that holds the lock: it sees the size of the log as well. */
+  async #runIfFree(writer: Connection): Promise<void> {
+    if (tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+  }
+
+  async #checkpointLocked(writer: Connection): Promise<CheckpointResult> {
+    const connection = this.#open();
+    const passive = "PRAGMA wal_checkpoint(PASSIVE)";
+    try {
+      await connection.execOffThread(passive);
+      // The same again tells how far it came; there is nothing left to copy.
+      const [, logFrames, checkpointedFrames] = connection.query(passive)[0]!.map(Number);
+      writer.rollback();
+      if (logFrames === checkpointedFrames && tryBeginImmediate(writer)) this.#resetLog(writer);
+      return { logFrames: logFrames!, checkpointedFrames: checkpointedFrames! };
+    } finally {
+      writer.rollback();
+    }
+  }
+
+  #resetLog(writer: Connection): void {
+    if (!this.#mustErase) {
+      resetLog(writer);
+      return;
+    }
+    const [[limit]] = writer.query("PRAGMA journal_size_limit") as [[bigint]];
+    writer.exec("PRAGMA journal_size_limit = 0");
+    try {
+      resetLog(writer);
+    } finally {
+      writer.exec(`PRAGMA journal_size_limit = ${limit}`);
+    }
+    // A reader of an older state keeps the log from starting again, and so from being cut.
+    if (this.#log.size() <= ERASED_BYTES) this.#mustErase = false;
+  }
+
+  /** While a reader keeps the log from being reset, asks ever more seldom, also when nobody commits. */
+  #backOff(): void {
+    if (this.#isClosed || !this.#isDue()) return;
+    this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
+    this.#notBefore = performance.now() + this.#pauseMs;
+    this.#timer = unrefTimer(setTimeout(() => this.#look(), this.#pauseMs + 1));
+  }
+}
+
+/** A commit of page 1 as it is: the first frame after a complete checkpoint goes to the start of the log. */
+function resetLog(writer: Connection): void {
+  const [version] = writer.query("PRAGMA user_version")[0] as [bigint];
+  writer.exec(`PRAGMA user_version = ${version}`);
+  writer.exec("COMMIT");
+}

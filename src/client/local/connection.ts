@@ -1,0 +1,343 @@
+import type { IntMode, ResultSet } from "@libsql/client";
+import { LRUCache } from "lru-cache";
+import type { ParsedStatement } from "../sql/parse.js";
+import { decodeRow, rowMaker, StatementResult } from "../sql/rows.js";
+import {
+  BUSY,
+  lostWriteError,
+  makesSuspect,
+  primaryCode,
+  READONLY,
+  toFileError,
+  toOpenError,
+} from "../sql/sqlite-error.js";
+import {
+  execOffThread,
+  type NativeDatabase,
+  type NativeOpenOptions,
+  type NativeStatement,
+  type NativeValue,
+  type OffThreadStatement,
+  openNative,
+  prepareOffThread,
+} from "./native.js";
+import { prepareSingleRow } from "./single-row.js";
+import {
+  type CachedStatement,
+  StatementCache,
+  type StatementCacheStats,
+  type StatementMethod,
+} from "./statement-cache.js";
+
+/** The call of a query that looks for a cheaper form of it: looking costs many times what the form saves a call. */
+export const SINGLE_ROW_FROM = 20;
+/** Statements kept for use off the thread: each holds its last arguments, which are long ones. */
+const OFF_THREAD_STATEMENTS = 8;
+
+export interface ConnectionOptions extends NativeOpenOptions {
+  readonly statementCacheSize: number;
+  /** The file that errors are about, where it is not the name that is opened. */
+  readonly subject?: string | undefined;
+  /** Asked before each commit; what it throws keeps the transaction from being committed. */
+  readonly beforeCommit?: () => void;
+  /** Told of every error that SQLite reports on this connection. */
+  readonly onError?: (error: unknown) => void;
+  /** Told the figures of the statement cache when the connection closes. */
+  readonly onClose?: (stats: StatementCacheStats) => void;
+}
+
+/**
+ * One connection to a local database with its prepared statements. Every call but those `OffThread` is synchronous.
+ *
+ * Who holds it keeps two rules: writes run inside a transaction begun by `exec`, so that no prepared statement ever
+ * meets SQLITE_BUSY (it would stay in progress and block every later COMMIT), and nothing is called after `close`.
+ */
+export class Connection {
+  readonly #database: NativeDatabase;
+  readonly #statements: StatementCache;
+  readonly #offThread = new LRUCache<string, OffThreadStatement>({ max: OFF_THREAD_STATEMENTS });
+  /** Dropped by `close`, as all statements are. */
+  #schemaVersion: NativeStatement | undefined;
+  #changes: NativeStatement | undefined;
+  readonly #options: ConnectionOptions;
+  readonly #subject: string;
+  #isClosed = false;
+  #isStuck = false;
+  /** Whether an error since the last check makes its health doubtful. */
+  isSuspect = false;
+  /** Whether the session's settings have changed since it opened, so that it serves only who holds it now. */
+  isOutdated = false;
+  /** Set by use and cleared by the idle sweep, which closes what it finds cleared. */
+  wasUsed = true;
+
+  private constructor(database: NativeDatabase, options: ConnectionOptions, subject: string) {
+    this.#database = database;
+    this.#subject = subject;
+    this.#options = options;
+    this.#statements = new StatementCache({ max: options.statementCacheSize });
+    this.#schemaVersion = database.prepare("PRAGMA schema_version").raw(true);
+    this.#changes = database.prepare("SELECT changes(), last_insert_rowid()").raw(true).safeIntegers(true);
+  }
+
+  /** Opens `path` and applies `setup`; throws SQLITE_CANTOPEN, or whatever the setup meets. */
+  static open(path: string, options: ConnectionOptions, setup: readonly string[]): Connection {
+    let database: NativeDatabase;
+    const { subject = path } = options;
+    try {
+      const { encryptionKey } = options;
+      database = openNative(path, encryptionKey === undefined ? {} : { encryptionKey });
+    } catch (error) {
+      throw toOpenError(error, subject);
+    }
+    try {
+      for (const sql of setup) database.exec(sql);
+      return new Connection(database, options, subject);
+    } catch (error) {
+      // First: a lack of descriptors shows only as long as this connection has those that it got.
+      const failure = toFileError(error, subject);
+      database.close();
+      options.onError?.(error);
+      throw failure;
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get inTransaction(): boolean {
+    // Asking a closed database aborts the process.
+    return !this.#isClosed && this.#database.inTransaction;
+  }
+
+  get statementStats() {
+    return this.#statements.stats();
+  }
+
+  /** Runs one statement with its checked arguments. After a throw, its prepared form is not used again. */
+  execute(statement: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet {
+    this.wasUsed = true;
+    const { sql } = statement;
+    try {
+      const cached = this.#statements.getOrPrepare(sql, () => this.#prepare(statement));
+      if (cached.method === "run") return this.#run(cached.native, args);
+      if (cached.method === "exec") {
+        this.#database.exec(sql);
+        return new StatementResult([], [], [], 0, undefined);
+      }
+      return this.#all(cached, statement, args, intMode);
+    } catch (error) {
+      this.#statements.delete(sql);
+      if (primaryCode(error) === BUSY) this.#isStuck = true;
+      throw this.#note(error);
+    }
+  }
+
+  /** Runs a script, or the BEGIN and COMMIT around everything: SQLITE_BUSY from here leaves nothing in progress. */
+  exec(sql: string): void {
+    this.wasUsed = true;
+    try {
+      this.#database.exec(sql);
+    } catch (error) {
+      throw this.#note(error);
+    }
+  }
+
+  /** The same on another thread; the connection must not be touched until the promise settles. */
+  async execOffThread(sql: string): Promise<void> {
+    this.wasUsed = true;
+    try {
+      await execOffThread(this.#database, sql);
+    } catch (error) {
+      throw this.#note(error);
+    }
+  }
+
+  /**
+   * As `execute` for a read or a write, on another thread: see `execOffThread`. Only the way to the first row is off the
+   * main thread, the others are stepped to on it: a query that sorts, and a write, are off it wholly.
+   */
+  async executeOffThread(
+    { sql, kind }: ParsedStatement,
+    args: readonly NativeValue[],
+    intMode: IntMode,
+  ): Promise<ResultSet> {
+    this.wasUsed = true;
+    try {
+      const statement = this.#offThread.get(sql) ?? (await prepareOffThread(this.#database, sql));
+      this.#offThread.set(sql, statement);
+      const rows = (await statement.all(args)) as unknown[][];
+      const columns = statement.columns();
+      const names = columns.map(({ name }) => name);
+      const makeRow = rowMaker(names);
+      const made = rows.map((row) => makeRow(decodeRow(row, intMode)));
+      const types = columns.map(({ type }) => type ?? "");
+      const { changes = 0, lastInsertRowid } = kind === "write" ? this.#readChanges() : {};
+      return new StatementResult(names, types, made, changes, lastInsertRowid);
+    } catch (error) {
+      this.#offThread.delete(sql);
+      if (primaryCode(error) === BUSY) this.#isStuck = true;
+      throw this.#note(error);
+    }
+  }
+
+  /** The rows of a query of the engine's own, as arrays with bigint integers; prepared afresh, never cached. */
+  query(sql: string): unknown[][] {
+    try {
+      return this.#database.prepare(sql).raw(true).safeIntegers(true).all([]) as unknown[][];
+    } catch (error) {
+      if (primaryCode(error) === BUSY) this.#isStuck = true;
+      throw this.#note(error);
+    }
+  }
+
+  /** Commits a transaction that has written; throws, and leaves it open, where its file is not in place any more. */
+  commit(): void {
+    this.assertMayCommit();
+    this.exec("COMMIT");
+  }
+
+  /** The same on another thread: see `execOffThread`. */
+  async commitOffThread(): Promise<void> {
+    this.assertMayCommit();
+    await this.execOffThread("COMMIT");
+  }
+
+  /** Throws what a commit would be refused with. */
+  assertMayCommit(): void {
+    this.#options.beforeCommit?.();
+  }
+
+  /** Rolls back what is open. Throws if even that fails: then the connection is to be closed. */
+  rollback(): void {
+    if (this.inTransaction) this.exec("ROLLBACK");
+  }
+
+  /**
+   * Whether it can go on: it can still read its file, and no prepared statement met SQLITE_BUSY, which leaves it in
+   * progress and makes every later COMMIT fail. Clears the suspicion if so.
+   */
+  checkHealth(): boolean {
+    if (this.#isStuck) return false;
+    try {
+      this.query("SELECT 1 FROM sqlite_schema LIMIT 1");
+      this.isSuspect = false;
+      return true;
+    } catch {
+      // Whatever it is, the answer is the same: this connection is to be replaced.
+      return false;
+    }
+  }
+
+  /** Rolls back, drops the statements and closes. The binding lets go of the file once they are collected. */
+  close(): void {
+    if (this.#isClosed) return;
+    try {
+      this.rollback();
+    } catch {
+      // Closing rolls back as well, and an unusable connection is why one may be here.
+    }
+    this.#isClosed = true;
+    this.#options.onClose?.(this.#statements.stats());
+    this.#statements.clear();
+    this.#offThread.clear();
+    this.#schemaVersion = undefined;
+    this.#changes = undefined;
+    this.#database.close();
+  }
+
+  #note(error: unknown): unknown {
+    if (makesSuspect(error)) this.isSuspect = true;
+    this.#options.onError?.(error);
+    if ((error as { rawCode?: unknown }).rawCode === READONLY && !this.#isQueryOnly()) {
+      const lost = lostWriteError(error, this.#subject);
+      // Only a new connection opens the file again.
+      if (lost !== undefined) this.isSuspect = this.#isStuck = true;
+      return lost ?? toFileError(error, this.#subject);
+    }
+    return toFileError(error, this.#subject);
+  }
+
+  #isQueryOnly(): boolean {
+    const [value] = this.#database.prepare("PRAGMA query_only").raw(true).get([]) as [number];
+    return value !== 0;
+  }
+
+  #prepare({ sql, pragma, hasStar }: ParsedStatement): CachedStatement {
+    // Read before preparing: a schema that changes in between then shows as changed. Only a `*` asks for it again.
+    const schemaVersion = hasStar ? this.#readSchemaVersion() : 0;
+    const native = this.#database.prepare(sql);
+    // `PRAGMA incremental_vacuum` steps once a page without having columns: `run` stops after the first of them.
+    const method: StatementMethod = native.reader ? "all" : pragma === undefined ? "run" : "exec";
+    if (method === "all") native.raw(true).safeIntegers(true);
+    return { native, method, ...describeColumns(native), schemaVersion, uses: 0, singleRow: undefined };
+  }
+
+  #run(native: NativeStatement, args: readonly NativeValue[]): ResultSet {
+    const { changes, lastInsertRowid } = native.run(args);
+    // The binding gives the row id as a double.
+    const rowid = Number.isSafeInteger(lastInsertRowid) ? BigInt(lastInsertRowid) : this.#readChanges().lastInsertRowid;
+    return new StatementResult([], [], [], changes, rowid);
+  }
+
+  #all(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet {
+    const rows = this.#rows(cached, statement, args);
+    // An EXPLAIN counts as in progress even after its last row, and then every later read of the connection keeps its
+    // snapshot for good. Of all calls only `get` resets at its end.
+    if (statement.isExplain) cached.native.get(args);
+    // The names behind a `*` follow the schema, and are up to date only after the statement has stepped. (Without a
+    // `*` only declared types can change, by making the table anew: not worth a third of the time of a small query.)
+    if (statement.hasStar) this.#refreshColumns(cached);
+    const { makeRow } = cached;
+    const made = new Array(rows.length);
+    for (let index = 0; index < rows.length; index++) made[index] = makeRow(decodeRow(rows[index]!, intMode));
+    const columns = [...cached.columns];
+    if (statement.kind !== "write") return new StatementResult(columns, [...cached.columnTypes], made, 0, undefined);
+    const { changes, lastInsertRowid } = this.#readChanges();
+    return new StatementResult(columns, [...cached.columnTypes], made, changes, lastInsertRowid);
+  }
+
+  #rows(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[]): unknown[][] {
+    if (cached.uses < SINGLE_ROW_FROM && ++cached.uses === SINGLE_ROW_FROM && statement.kind === "read") {
+      cached.singleRow = prepareSingleRow(this.#database, statement.sql);
+    }
+    if (cached.singleRow !== undefined) {
+      const row = cached.singleRow.get(args) as unknown[] | undefined;
+      if (row === undefined) return [];
+      if (row.pop() === null) return [row];
+      // The key is not unique any more.
+      cached.singleRow = undefined;
+    }
+    return cached.native.all(args) as unknown[][];
+  }
+
+  #refreshColumns(cached: CachedStatement): void {
+    const schemaVersion = this.#readSchemaVersion();
+    if (schemaVersion === cached.schemaVersion) return;
+    Object.assign(cached, describeColumns(cached.native), { schemaVersion });
+  }
+
+  #readSchemaVersion(): number {
+    return (this.#schemaVersion!.get([]) as [number])[0];
+  }
+
+  #readChanges(): { changes: number; lastInsertRowid: bigint } {
+    const [changes, lastInsertRowid] = this.#changes!.get([]) as [bigint, bigint];
+    return { changes: Number(changes), lastInsertRowid };
+  }
+}
+
+function describeColumns(native: NativeStatement): Pick<CachedStatement, "columns" | "columnTypes" | "makeRow"> {
+  const described = native.columns();
+  const columns = described.map((column) => column.name);
+  return { columns, columnTypes: described.map((column) => column.type ?? ""), makeRow: rowMaker(columns) };
+}
+
+/** Rolls back after a failure without hiding it; the queue destroys a connection that cannot. */
+export function rollBackAfter(connection: Connection): void {
+  try {
+    connection.rollback();
+  } catch {
+    connection.isSuspect = true;
+  }
+}

@@ -1,0 +1,413 @@
+import {
+  type InArgs,
+  type InStatement,
+  LibsqlError,
+  type Transaction as LibsqlTransaction,
+  type ResultSet,
+  type TransactionMode,
+} from "@libsql/client/sqlite3";
+import { expectation } from "../../shared/expectation.js";
+import type { Timer } from "../../shared/timers.js";
+import { Turn } from "../../shared/turn.js";
+import {
+  type BoundStatement,
+  expectSql,
+  expectStatements,
+  isLongWrite,
+  mayCreateTemporary,
+  type StatementInput,
+  toBatchError,
+} from "../sql/bound-statement.js";
+import { type ParsedStatement, splitScript } from "../sql/parse.js";
+import { type Connection, rollBackAfter } from "./connection.js";
+import type { ConnectionPool } from "./connection-pool.js";
+import { writesFile } from "./session-settings.js";
+import { MAX_TIMER_MS, retryWhileBusy } from "./write-lock.js";
+
+export type TransactionState = "active" | "committed" | "rolledBack";
+
+/** A point to roll back to, made by `Transaction.savepoint`. */
+export interface Savepoint {
+  readonly name: string;
+}
+
+interface OpenSavepoint {
+  readonly name: string;
+  /** Rolled back to but not released, as Drizzle leaves it: the next one of that name may take its place. */
+  isRolledBack: boolean;
+}
+
+/**
+ * An interactive transaction: the stock client's, with savepoints.
+ *
+ * It owns its connection until commit, rollback or close. A savepoint whose name is open already is held back until
+ * that one ends: siblings that were started together then each keep their own work.
+ */
+export class Transaction implements LibsqlTransaction {
+  readonly mode: TransactionMode;
+  readonly #pool: ConnectionPool;
+  readonly #connection: Connection;
+  readonly #onEnd: () => void;
+  readonly #savepoints: OpenSavepoint[] = [];
+  readonly #heldBack = new Map<string, (() => void)[]>();
+  /** Names whose next savepoint has been woken and is about to open. */
+  readonly #claimed = new Set<string>();
+  readonly #timer: Timer | undefined;
+  #state: TransactionState = "active";
+  #whyClosed = "";
+  #savepointCount = 0;
+  /** Of a deferred one: whether it has the write lock, and whether it has read and thereby chosen its snapshot. */
+  #hasLock: boolean;
+  #hasRead = false;
+  #locking: Promise<void> | undefined;
+  /** Taken by each call while it runs: one that another thread works for keeps those behind it waiting. */
+  readonly #turn = new Turn();
+  /** What another thread does with the connection. */
+  #away: Promise<unknown> | undefined;
+  #hasLongWrites = false;
+  #isCommitting = false;
+  #mayHaveTemporary = false;
+
+  /** @internal The connection is inside the transaction that `mode` asks for. */
+  constructor(pool: ConnectionPool, connection: Connection, mode: TransactionMode, onEnd: () => void) {
+    this.#pool = pool;
+    this.#connection = connection;
+    this.mode = mode;
+    this.#onEnd = onEnd;
+    this.#hasLock = mode !== "deferred";
+    const { transactionTimeoutMs } = pool.options;
+    if (mode !== "read" && transactionTimeoutMs !== Number.POSITIVE_INFINITY) {
+      this.#timer = setTimeout(
+        () => {
+          this.#whyClosed = `: it was held longer than ${transactionTimeoutMs} ms (transactionTimeoutMs) and was rolled back`;
+          this.close();
+        },
+        Math.min(transactionTimeoutMs, MAX_TIMER_MS),
+      );
+    }
+  }
+
+  get state(): TransactionState {
+    return this.#state;
+  }
+
+  get closed(): boolean {
+    return this.#state !== "active";
+  }
+
+  /** How many savepoints are open. */
+  get depth(): number {
+    return this.#savepoints.length;
+  }
+
+  async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
+    const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    return await this.#turn.run(() => this.#run(bound));
+  }
+
+  /** Runs all in order; the first that fails rejects with LibsqlBatchError, and the transaction lives on. */
+  async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
+    expectStatements(inputs);
+    const bound = inputs.map((input) => this.#bindNow(input));
+    const results: ResultSet[] = [];
+    const runAll = async () => {
+      for (const get of bound) {
+        const result = this.#run(get());
+        // No pause where none is needed: the calls that follow come after the whole batch.
+        results.push(result instanceof Promise ? await result : result);
+      }
+      return results;
+    };
+    try {
+      return await this.#turn.run(runAll);
+    } catch (error) {
+      throw toBatchError(error, results.length);
+    }
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    this.#assertActive();
+    expectSql(sql);
+    const runAll = async () => {
+      for (const part of splitScript(sql)) {
+        const result = this.#run(this.#pool.bind(part.sql));
+        if (result instanceof Promise) await result;
+      }
+    };
+    await this.#turn.run(runAll);
+  }
+
+  async commit(): Promise<void> {
+    this.#assertActive();
+    await this.#turn.run(async () => {
+      this.#assertActive();
+      try {
+        if (this.mode === "read") this.#connection.exec("COMMIT");
+        else if (this.#hasLongWrites) await this.#commitOffThread();
+        else this.#connection.commit();
+      } catch (error) {
+        this.#end("rolledBack");
+        throw error;
+      }
+      this.#end("committed");
+    });
+  }
+
+  /** Undoes everything; nothing happens if the transaction has ended. */
+  async rollback(): Promise<void> {
+    this.close();
+    // The lock is free when the caller's `await` returns.
+    await this.#away?.catch(() => undefined);
+  }
+
+  close(): void {
+    // A commit on another thread is not to be called back.
+    if (this.closed || this.#isCommitting) return;
+    this.#end("rolledBack");
+  }
+
+  /** Marks a point to roll back to. Marks nest: rolling back to one, or releasing it, ends those made after it. */
+  async savepoint(): Promise<Savepoint> {
+    const mark = { name: `holdfast_${++this.#savepointCount}` };
+    await this.execute(`SAVEPOINT ${mark.name}`);
+    return mark;
+  }
+
+  /** Undoes what was done since `mark`, which stays; rejects with `SAVEPOINT_CLOSED` if it has ended. */
+  async rollbackTo(mark: Savepoint): Promise<void> {
+    this.#assertOpen(mark);
+    await this.execute(`ROLLBACK TO ${mark.name}`);
+  }
+
+  /** Ends `mark` and keeps what was done since; rejects with `SAVEPOINT_CLOSED` if it has ended. */
+  async release(mark: Savepoint): Promise<void> {
+    this.#assertOpen(mark);
+    await this.execute(`RELEASE ${mark.name}`);
+  }
+
+  #assertActive(): void {
+    if (this.#state === "active" && !this.#connection.isClosed) return;
+    throw new LibsqlError(`The transaction is closed${this.#whyClosed}`, "TRANSACTION_CLOSED");
+  }
+
+  #assertOpen(mark: Savepoint): void {
+    this.#assertActive();
+    if (typeof mark?.name !== "string")
+      throw new TypeError(expectation("mark", "a savepoint of this transaction", mark));
+    if (this.#savepoints.some(({ name }) => name === mark.name)) return;
+    throw new LibsqlError(`The savepoint ${mark.name} has ended`, "SAVEPOINT_CLOSED");
+  }
+
+  /** What `statement` must wait for, if anything: its savepoint's name, or the write lock. */
+  #wait(statement: ParsedStatement): Promise<void> | undefined {
+    this.#assertActive();
+    const { kind, savepoint, pragma } = statement;
+    if (kind === "savepoint" && (this.#heldBack.has(savepoint!) || this.#isTaken(savepoint!)))
+      return this.#waitForName(savepoint!);
+    if (this.#hasLock) return undefined;
+    if (kind === "write" || (pragma !== undefined && writesFile(pragma))) {
+      this.#locking = this.#lock().finally(() => {
+        this.#locking = undefined;
+      });
+      return this.#locking;
+    }
+    // Anything else may read, and thereby choose the snapshot.
+    if (savepoint === undefined) this.#hasRead = true;
+    return undefined;
+  }
+
+  /** Checks a statement here and now, before its arguments can change; what that throws comes when it is asked for. */
+  #bindNow(input: StatementInput): () => BoundStatement {
+    try {
+      const bound = this.#pool.bind(input);
+      return () => bound;
+    } catch (error) {
+      return () => {
+        throw error;
+      };
+    }
+  }
+
+  /** Runs one statement of the call whose turn it is. */
+  #run(bound: BoundStatement): ResultSet | Promise<ResultSet> {
+    const waiting = this.#wait(bound.statement);
+    if (waiting !== undefined) return this.#runAfter(waiting, bound);
+    return this.mode !== "read" && isLongWrite(bound) ? this.#runOffThread(bound) : this.#runHere(bound);
+  }
+
+  async #runAfter(waiting: Promise<void>, bound: BoundStatement): Promise<ResultSet> {
+    const isForName = this.#locking !== waiting;
+    // The savepoint that has the name ends by a call that comes later.
+    if (isForName) this.#turn.pass();
+    try {
+      await waiting;
+    } finally {
+      if (isForName) await this.#turn.take();
+    }
+    return isLongWrite(bound) ? this.#runOffThread(bound) : this.#runHere(bound);
+  }
+
+  #runHere(bound: BoundStatement): ResultSet {
+    this.#assertActive();
+    const { statement } = bound;
+    if (statement.kind === "commit" && this.mode !== "read") this.#assertMayCommit();
+    try {
+      const result = this.#pool.run(this.#connection, bound);
+      this.#follow(statement);
+      return result;
+    } finally {
+      this.#afterRun(statement);
+    }
+  }
+
+  async #runOffThread({ statement, args }: BoundStatement): Promise<ResultSet> {
+    this.#assertActive();
+    this.#hasLongWrites = true;
+    try {
+      const result = await this.#offThread(
+        this.#connection.executeOffThread(statement, args, this.#pool.options.intMode),
+      );
+      // It may have been closed during the statement, and is then rolled back.
+      this.#assertActive();
+      this.#follow(statement);
+      return result;
+    } finally {
+      this.#afterRun(statement);
+    }
+  }
+
+  #afterRun(statement: ParsedStatement): void {
+    if (statement.kind === "savepoint") this.#claimed.delete(statement.savepoint!);
+    // COMMIT, ROLLBACK and ON CONFLICT ROLLBACK end it from within.
+    if (!this.closed && !this.#connection.inTransaction) {
+      this.#end(statement.kind === "commit" ? "committed" : "rolledBack");
+    }
+    this.#wakeNext();
+  }
+
+  async #commitOffThread(): Promise<void> {
+    this.#isCommitting = true;
+    await this.#offThread(this.#connection.commitOffThread());
+  }
+
+  async #offThread<T>(work: Promise<T>): Promise<T> {
+    this.#away = work;
+    try {
+      return await work;
+    } finally {
+      this.#away = undefined;
+    }
+  }
+
+  /** A COMMIT among the statements is refused as `commit` is, and ends the transaction as well. */
+  #assertMayCommit(): void {
+    try {
+      this.#connection.assertMayCommit();
+    } catch (error) {
+      this.#end("rolledBack");
+      throw error;
+    }
+  }
+
+  /** A deferred transaction takes the lock before its first write, by `exec`: a prepared write would get stuck. */
+  async #lock(): Promise<void> {
+    const { writer, busyTimeoutMs } = this.#pool;
+    const connection = this.#connection;
+    // Nothing has been seen yet, so a fresh snapshot is as good, and can wait for the lock as long as it takes.
+    const mayStartAnew = !this.#hasRead && this.#savepoints.length === 0;
+    const attempt = () => {
+      this.#assertActive();
+      if (mayStartAnew) {
+        connection.rollback();
+        try {
+          connection.exec("BEGIN IMMEDIATE");
+        } catch (error) {
+          connection.exec("BEGIN");
+          throw error;
+        }
+      } else {
+        // Writing what is there takes the lock and changes nothing; it fails for good if the snapshot is stale.
+        const [version] = connection.query("PRAGMA user_version")[0] as [bigint];
+        connection.exec(`PRAGMA user_version = ${version}`);
+      }
+    };
+    writer.assertSound();
+    await retryWhileBusy(attempt, busyTimeoutMs, () => writer.countBusyRetry());
+    this.#hasLock = true;
+  }
+
+  /** Keeps the list of open savepoints in step with what SQLite has just done. */
+  #follow({ kind, savepoint, sql }: ParsedStatement): void {
+    if (kind === "write" && mayCreateTemporary(sql)) this.#mayHaveTemporary = true;
+    if (savepoint === undefined) return;
+    if (kind === "savepoint") {
+      this.#savepoints.push({ name: savepoint, isRolledBack: false });
+      return;
+    }
+    const index = this.#savepoints.findLastIndex(({ name }) => name === savepoint);
+    if (index < 0) return;
+    if (kind === "rollbackTo") {
+      this.#savepoints[index]!.isRolledBack = true;
+      this.#savepoints.splice(index + 1);
+    } else if (kind === "release") {
+      this.#savepoints.splice(index);
+    }
+  }
+
+  /** Whether a savepoint of this name has to wait. One that was only rolled back is released for the next. */
+  #isTaken(name: string): boolean {
+    if (this.#claimed.has(name)) return true;
+    const index = this.#savepoints.findIndex((savepoint) => savepoint.name === name);
+    if (index < 0) return false;
+    if (!this.#savepoints[index]!.isRolledBack) return true;
+    this.#connection.exec(`RELEASE ${quoteName(name)}`);
+    this.#savepoints.splice(index);
+    return false;
+  }
+
+  #waitForName(name: string): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const line = this.#heldBack.get(name);
+      if (line === undefined) this.#heldBack.set(name, [resolve]);
+      else line.push(resolve);
+    });
+  }
+
+  /** Lets the next savepoint go on whose name is free; until it has, the name is its own. */
+  #wakeNext(): void {
+    for (const [name, line] of this.#heldBack) {
+      if (this.closed || this.#isTaken(name)) continue;
+      this.#claimed.add(name);
+      const next = line.shift();
+      if (line.length === 0) this.#heldBack.delete(name);
+      next?.();
+      return;
+    }
+  }
+
+  #end(state: "committed" | "rolledBack"): void {
+    clearTimeout(this.#timer);
+    this.#state = state;
+    this.#savepoints.length = 0;
+    if (state === "committed" && this.mode !== "read") {
+      this.#pool.writer.countCommit();
+      this.#pool.noteTemporaryTables(this.#connection, this.#mayHaveTemporary);
+    }
+    for (const line of this.#heldBack.values()) for (const wake of line) wake();
+    this.#heldBack.clear();
+    // An attempt to take the lock notices that it is no longer wanted; until then the connection is in use.
+    const using = this.#locking ?? this.#away;
+    if (using === undefined) this.#giveBack();
+    else using.then(this.#giveBack, this.#giveBack);
+  }
+
+  readonly #giveBack = (): void => {
+    // Here and now, so that the lock is free when the caller's `await` returns.
+    rollBackAfter(this.#connection);
+    this.#onEnd();
+  };
+}
+
+function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,111 @@
+import type { IntMode } from "@libsql/client";
+import { expectation } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
+
+export { expectation } from "../shared/expectation.js";
+
+/** `"full"`: a commit survives power loss. `"relaxed"`: it survives a crash of the process; power loss may take the last ones. */
+export type Durability = "full" | "relaxed";
+
+export interface CheckpointOptions {
+  /** Size of the WAL past which the engine moves it into the database file, in bytes. @default 4194304 */
+  readonly walBytes?: number;
+}
+
+/** What the pool of a local database adds to the configuration of @libsql/client. */
+export interface PoolConfig {
+  /** Read connections for a file; one of them is kept for single statements. @default 4 */
+  readonly readers?: number;
+  /** Longest wait for a connection or a turn as writer, in ms; then `ACQUIRE_TIMEOUT`. @default 30000 */
+  readonly acquireTimeoutMs?: number;
+  /** Longest wait for another process's write lock, in ms; then `SQLITE_BUSY`. `timeout` is the same. @default 5000 */
+  readonly busyTimeoutMs?: number;
+  /** Readers unused for this long are closed, in ms. @default 60000 */
+  readonly idleTimeoutMs?: number;
+  /** Prepared statements kept per connection. @default 256 */
+  readonly statementCacheSize?: number;
+  /** @default "full" */
+  readonly durability?: Durability;
+  /** A write transaction held longer is rolled back, in ms. @default Infinity */
+  readonly transactionTimeoutMs?: number;
+  readonly checkpoint?: CheckpointOptions;
+  /**
+   * Opens a file to read it only: no file is made and nothing in it is changed, its journal mode included. `"immutable"`
+   * is for a file that no process writes to while it is open, where SQLite cannot make its -shm: on a read-only mount,
+   * or in a folder of another user. It then takes no locks, and does not see a log. @default false
+   */
+  readonly readOnly?: boolean | "immutable";
+}
+
+/** What bounds a call to a server where no option says otherwise. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+export const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
+
+export interface ClientOptions extends Required<Omit<PoolConfig, "checkpoint">> {
+  readonly checkpoint: Required<CheckpointOptions>;
+  readonly intMode: IntMode;
+}
+
+/** Fills in the defaults and checks the ranges of a local client's options; throws TypeError or RangeError. */
+export function resolveClientOptions(config: PoolConfig & { timeout?: number; intMode?: IntMode }): ClientOptions {
+  const {
+    readers = 4,
+    acquireTimeoutMs = 30_000,
+    timeout = 5_000,
+    busyTimeoutMs = timeout,
+    idleTimeoutMs = 60_000,
+    statementCacheSize = 256,
+    durability = "full",
+    transactionTimeoutMs = Number.POSITIVE_INFINITY,
+    checkpoint = {},
+    intMode = "number",
+    readOnly = false,
+  } = config;
+  expectKeys("checkpoint", checkpoint, ["walBytes"]);
+  const { walBytes = 4 * 1024 * 1024 } = checkpoint;
+  expectInteger("readers", readers, 1);
+  expectInteger("statementCacheSize", statementCacheSize, 1);
+  expectDuration("acquireTimeoutMs", acquireTimeoutMs);
+  expectDuration(config.busyTimeoutMs === undefined ? "timeout" : "busyTimeoutMs", busyTimeoutMs);
+  expectDuration("idleTimeoutMs", idleTimeoutMs);
+  expectDuration("transactionTimeoutMs", transactionTimeoutMs);
+  expectInteger("checkpoint.walBytes", walBytes, 0);
+  expectReadOnly(readOnly);
+  expectOneOf("durability", durability, ["full", "relaxed"]);
+  expectOneOf("intMode", intMode, ["number", "bigint", "string"]);
+  return {
+    readers,
+    acquireTimeoutMs,
+    busyTimeoutMs,
+    idleTimeoutMs,
+    statementCacheSize,
+    durability,
+    transactionTimeoutMs,
+    checkpoint: { walBytes },
+    intMode,
+    readOnly,
+  };
+}
+
+export function expectReadOnly(value: unknown): void {
+  if (typeof value === "boolean" || value === "immutable") return;
+  throw new TypeError(expectation("readOnly", 'true, false or "immutable"', value));
+}
+
+export function expectInteger(name: string, value: unknown, atLeast: number): void {
+  if (typeof value !== "number") throw new TypeError(expectation(name, `an integer of at least ${atLeast}`, value));
+  if (!Number.isSafeInteger(value) || value < atLeast) {
+    throw new RangeError(expectation(name, `an integer of at least ${atLeast}`, value));
+  }
+}
+
+export function expectDuration(name: string, value: unknown): void {
+  if (typeof value !== "number") throw new TypeError(expectation(name, "a number of milliseconds", value));
+  if (Number.isNaN(value) || value < 0) throw new RangeError(expectation(name, "at least 0 ms", value));
+}
+
+export function expectOneOf(name: string, value: unknown, allowed: readonly string[]): void {
+  if (typeof value === "string" && allowed.includes(value)) return;
+  const list = allowed.map((one) => JSON.stringify(one)).join(" or ");
+  throw new TypeError(expectation(name, list, value));
+}

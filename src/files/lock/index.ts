@@ -1,0 +1,1 @@
+export { acquireLock, FileLock, type FileLockOptions, type LockHolder, releaseLock } from "./file-lock.js";

@@ -1,0 +1,22 @@
+import { asMemvidErrors } from "../../memvid/memvid-error.js";
+import type { LockWhoResult } from "../../memvid/memvid-types.js";
+import { FileLock } from "./file-lock.js";
+
+/** Who holds the `FileLock` on a path, if anybody does. Storing takes no such lock: any number of processes may. */
+export function lockWho(path: string | URL): Promise<LockWhoResult> {
+  return asMemvidErrors(async () => {
+    const holder = await new FileLock(path).holder();
+    if (holder === null) return { locked: false };
+    return { locked: true, owner: { ...holder, since: holder.since.toISOString() } };
+  });
+}
+
+/** Removes the lock of a process that has ended without giving it back; false when there is none, or it is in use. */
+export function lockNudge(path: string | URL): Promise<boolean> {
+  return asMemvidErrors(async () => {
+    const lock = new FileLock(path);
+    if ((await lock.holder()) === null || !(await lock.acquire(0))) return false;
+    await lock.release();
+    return true;
+  });
+}

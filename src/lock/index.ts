@@ -1,1 +1,0 @@
-export { acquireLock, FileLock, type FileLockOptions, type LockHolder, releaseLock } from "../memvid/file-lock.js";

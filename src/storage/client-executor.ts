@@ -1,0 +1,85 @@
+import type { Client, Transaction } from "@libsql/client";
+import type { Executor, Snapshot } from "../areas/executor.js";
+import { hasMoved } from "../areas/optimistic.js";
+import type { Statement } from "../areas/statements.js";
+import { LocalClient } from "../client/local/local-client.js";
+import { ReplicaClient } from "../client/remote/replica-client.js";
+
+/** Runs the work of repositories on a client: each call its own transaction. */
+export class ClientExecutor implements Executor {
+  readonly #client: Client;
+  readonly #onError: (error: unknown) => void;
+
+  constructor(client: Client, onError: (error: unknown) => void) {
+    this.#client = client;
+    this.#onError = onError;
+  }
+
+  get mayLag(): boolean {
+    return !(this.#client instanceof LocalClient);
+  }
+
+  execute(statement: Statement) {
+    return this.#watched(() => this.#client.execute(statement));
+  }
+
+  scan(statement: Statement) {
+    const client = this.#client;
+    return this.#watched(() =>
+      client instanceof LocalClient || client instanceof ReplicaClient
+        ? client.executeOffThread(statement)
+        : client.execute(statement),
+    );
+  }
+
+  batch(statements: readonly Statement[]) {
+    return this.#watched(() => this.#client.batch([...statements], "deferred"));
+  }
+
+  atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
+    return this.#watched(async () => {
+      const transaction = await this.#client.transaction("write");
+      try {
+        const executor = transactionExecutor(transaction);
+        const result = await work(executor);
+        await transaction.commit();
+        return result;
+      } finally {
+        transaction.close();
+      }
+    });
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return this.#watched(async () => {
+      // It would keep everybody else from the only connection for as long as its holder likes.
+      if (this.#client instanceof LocalClient && this.#client.pool.readers === undefined) {
+        return { executor: this, isStable: false, close: () => undefined };
+      }
+      const transaction = await this.#client.transaction("read");
+      return { executor: transactionExecutor(transaction), isStable: true, close: () => transaction.close() };
+    });
+  }
+
+  async #watched<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      // Somebody else was faster: the caller looks again, and nothing has failed.
+      if (!hasMoved(error)) this.#onError(error);
+      throw error;
+    }
+  }
+}
+
+/** What repositories run on within an open transaction; whoever opened it ends it. */
+export function transactionExecutor(transaction: Transaction): Executor {
+  const executor: Executor = {
+    execute: (statement) => transaction.execute(statement),
+    scan: (statement) => transaction.execute(statement),
+    batch: (statements) => transaction.batch([...statements]),
+    atomically: (more) => more(executor),
+    snapshot: async () => ({ executor, isStable: true, close: () => undefined }),
+  };
+  return executor;
+}

@@ -1,0 +1,188 @@
+import { statSync } from "node:fs";
+import type { Client, Row } from "@libsql/client";
+import { getTableName, sql } from "drizzle-orm";
+import { scalar } from "../areas/executor.js";
+import { toStatement } from "../areas/statements.js";
+import { tablesIn } from "../areas/tables.js";
+import { LocalClient } from "../client/local/local-client.js";
+import { describePlace } from "../files/file-place.js";
+import {
+  conversationSummaries,
+  conversations,
+  conversationTags,
+  graphEdges,
+  graphLabels,
+  graphNodes,
+  graphVersions,
+  memories,
+  memoryEmbeddings,
+  messageRefs,
+  messages,
+  sessions,
+  stories,
+  storyContents,
+  storyPreferences,
+  storyRevisions,
+  storySearch,
+  storySecrets,
+  storySyncQueue,
+  storyTags,
+} from "../schema/index.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
+
+export interface FileStats {
+  /** Migrations applied. */
+  readonly schemaVersion: number;
+  /** Bytes of the database file; 0 where it is remote or in memory. */
+  readonly fileBytes: number;
+  readonly walBytes: number;
+  /** Pages of the file that hold nothing. */
+  readonly freePages: number;
+}
+
+export interface Health {
+  /** Whether everything could be read, the full-text index is there, and the file is still the one that was opened. */
+  readonly ok: boolean;
+  /** The file, or the URL of a remote database. */
+  readonly path: string;
+  readonly schemaVersion: number;
+  readonly tables: readonly { readonly table: string; readonly rows: number }[];
+  readonly walBytes: number;
+  readonly freePages: number;
+  /** Whether the full-text indexes answer; without them, search scans. */
+  readonly fts: boolean;
+  /** The last failure of the storage as text, the one met just now included; undefined if there was none. */
+  readonly lastError: string | undefined;
+  /** What speaks against the place of the file: a network file system, a synchronized folder; else undefined. */
+  readonly place: string | undefined;
+}
+
+const TABLES = [
+  memories,
+  memoryEmbeddings,
+  sessions,
+  conversations,
+  messages,
+  conversationTags,
+  messageRefs,
+  conversationSummaries,
+  graphNodes,
+  graphLabels,
+  graphEdges,
+  graphVersions,
+  stories,
+  storyContents,
+  storyRevisions,
+  storyTags,
+  storySearch,
+  storyPreferences,
+  storySyncQueue,
+  storySecrets,
+];
+const FTS_TABLES = [
+  { index: "memories_fts", table: memories },
+  { index: "messages_fts", table: messages },
+  { index: "story_search_fts", table: storySearch },
+];
+
+/** Tables in which the triggers note rows that REPLACE removes. */
+const LOST_HELPERS = `select source || '_replaced' from (select column1 as source from (values ${FTS_TABLES.map(
+  ({ table }) => `('${getTableName(table)}')`,
+).join(", ")})) where exists (select 1 from sqlite_schema where name = source || '_fts_before_insert')
+  and not exists (select 1 from sqlite_schema where name = source || '_replaced')`;
+
+export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
+  const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  const isFile = path !== undefined && path !== ":memory:";
+  const [freePages, ledger] = await client.batch(
+    [
+      "select freelist_count from pragma_freelist_count",
+      "select count(*) from sqlite_schema where name = '__drizzle_migrations'",
+    ],
+    "read",
+  );
+  const hasLedger = Number(scalar(ledger!)) > 0;
+  const applied = hasLedger ? scalar(await client.execute("select count(*) from __drizzle_migrations")) : 0;
+  return {
+    schemaVersion: Number(applied),
+    fileBytes: isFile ? size(path) : 0,
+    walBytes: isFile ? size(`${path}-wal`) : 0,
+    freePages: Number(scalar(freePages!)),
+  };
+}
+
+export async function readHealth(
+  client: Client,
+  path: string,
+  { lastError, problem }: { readonly lastError: unknown; readonly problem?: Error | undefined },
+): Promise<Health> {
+  const health = {
+    ok: problem === undefined,
+    path,
+    schemaVersion: 0,
+    tables: [] as { table: string; rows: number }[],
+    walBytes: 0,
+    freePages: 0,
+  };
+  let failure = problem ?? lastError;
+  let isAway = false;
+  const attempt = async (read: () => Promise<void>): Promise<boolean> => {
+    // A server that was waited for in vain is not waited for again.
+    if (isAway) return false;
+    try {
+      await read();
+      return true;
+    } catch (error) {
+      health.ok = false;
+      failure = toStorageError(error);
+      isAway = failure instanceof StorageError && failure.code === "UNAVAILABLE";
+      return false;
+    }
+  };
+  await attempt(async () => {
+    const { schemaVersion, walBytes, freePages } = await readFileStats(client, path);
+    Object.assign(health, { schemaVersion, walBytes, freePages });
+  });
+  await attempt(async () => {
+    const count = async (tables: typeof TABLES) => {
+      const counts = tables.map((table) => toStatement(sql`select count(*) from ${table}`));
+      const [lost, ...results] = await client.batch([LOST_HELPERS, ...counts], "read");
+      for (const [index, result] of results.entries()) {
+        health.tables.push({ table: getTableName(tables[index]!), rows: Number(scalar(result)) });
+      }
+      const names = lost!.rows.map((row) => String(row[0]));
+      if (names.length > 0) throw new Error(`The table ${names.join(" and ")} is gone, so writes fail: run reindex`);
+    };
+    try {
+      await count(TABLES);
+    } catch (error) {
+      if ((toStorageError(error) as StorageError).code !== "MIGRATION_PENDING") throw error;
+      const known = await tablesIn(client);
+      await count(TABLES.filter((table) => known.has(getTableName(table))));
+      throw error;
+    }
+  });
+  const fts = await attempt(async () => {
+    const looks = FTS_TABLES.map(({ index }) => `(select rowid from ${index} where ${index} match 'holdfast' limit 1)`);
+    const stales = FTS_TABLES.map(({ index, table }) => isStale(index, table));
+    const [, stale] = await client.batch([`select ${looks.join(", ")}`, `select ${stales.join(", ")}`], "read");
+    const names = FTS_TABLES.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ index }) => index);
+    if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
+  });
+  // Last, so that it is the failure that is told.
+  if (client instanceof LocalClient) await attempt(async () => client.assertInPlace());
+  const place = client instanceof LocalClient ? describePlace(path) : undefined;
+  return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure), place };
+}
+
+/** What can be told at once: rows that an index lacks or has too many, and terms of rows that have none. */
+function isStale(index: string, table: typeof memories | typeof messages | typeof storySearch): string {
+  const name = getTableName(table);
+  return `((select count(*) from ${name}) <> (select count(*) from ${index}_docsize) or exists (
+    select 1 from ${name} as unindexed join ${index}_docsize as size on size.id = unindexed.row_id
+    where unindexed.search_text is null and substr(size.sz, 1, 1) <> x'00'))`;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,113 @@
+import { join } from "node:path";
+import { expectKeys, expectProject } from "../areas/arguments.js";
+import { type InvalidText, toRepair } from "../areas/repair.js";
+import type { StoryBackend } from "../areas/stories/backend.js";
+import { FilesystemBackend } from "../areas/stories/filesystem/backend.js";
+import { resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
+import { SecretBox } from "../areas/stories/secret.js";
+import { StoryService } from "../areas/stories/service.js";
+import { expectation, expectOneOf } from "../client/options.js";
+import { StorageError } from "../shared/errors.js";
+import { pathText, urlText } from "../shared/locations.js";
+import { dataFolder, type StorageOptions } from "./options.js";
+import { openStorage } from "./storage.js";
+
+export interface OpenStoriesOptions extends StoryOptions {
+  /** A built-in backend by name, or one of your own; `"sqlite"` is another name of `"libsql"`. @default "libsql" */
+  readonly backend?: "libsql" | "sqlite" | "filesystem" | StoryBackend | undefined;
+  /**
+   * The database (a path, `:memory:` or a URL) or the folder.
+   * @default the database that `openStorage` finds; for files, `stories` in the data folder
+   */
+  readonly path?: string | URL | undefined;
+  /** Opens a database to read it only, as `openStorage` does; a folder has no such mode. @default false */
+  readonly readOnly?: StorageOptions["readOnly"];
+  /** @default "default" */
+  readonly project?: string | undefined;
+  /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
+  readonly secret?: Uint8Array | string | undefined;
+  /**
+   * What happens to a title or tag with lone surrogates or NUL: the call is refused, or U+FFFD is stored in their place,
+   * in the content of the story too, which otherwise keeps them. @default "refuse"
+   */
+  readonly invalidText?: InvalidText | undefined;
+  /** The time in ms, for tests. @default Date.now */
+  readonly now?: (() => number) | undefined;
+}
+
+const KEYS = [
+  "backend",
+  "path",
+  "readOnly",
+  "project",
+  "secret",
+  "invalidText",
+  "now",
+  "cacheSize",
+  "cacheBytes",
+  "events",
+  "historyLimit",
+];
+
+/**
+ * Opens a service over a backend, which its `close` closes too. A backend of your own is initialized here.
+ *
+ * Rejects with TypeError on an unknown backend name, or one that lacks a required method; as `openStorage` does for a
+ * database; with `CANNOT_OPEN` where the folder cannot be used.
+ */
+export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
+  expectKeys("openStories", options, KEYS);
+  const { backend = "libsql", project = "default", secret = process.env.HOLDFAST_SECRET || undefined } = options;
+  const { readOnly = false, invalidText = "refuse", now = Date.now } = options;
+  const { cacheSize, cacheBytes, events, historyLimit } = options;
+  const stories = resolveStoryOptions({ cacheSize, cacheBytes, events, historyLimit });
+  const service = { cacheSize: stories.cacheSize, cacheBytes: stories.cacheBytes, events: stories.events };
+  expectProject(project);
+  expectOneOf("invalidText", invalidText, ["refuse", "replace"]);
+  const repair = toRepair(invalidText);
+  const path = backend === "filesystem" ? pathText("path", options.path) : urlText(options.path);
+  if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
+  if (readOnly !== false && backend !== "libsql" && backend !== "sqlite") {
+    const what = backend === "filesystem" ? "A folder of stories" : "A backend of your own";
+    throw new StorageError(
+      "NOT_SUPPORTED",
+      `${what} cannot be opened with \`readOnly\`. Open it without that option, or copy its stories into a database with copyStories and open that`,
+    );
+  }
+  if (typeof backend === "object" && backend !== null)
+    return initialized(new StoryService(backend, service, { repair }));
+  expectOneOf("backend", backend, ["libsql", "sqlite", "filesystem"]);
+  if (backend === "filesystem") {
+    if (path === "") throw new TypeError(expectation("path", "a folder", path));
+    const box = new SecretBox(secret);
+    const { historyLimit: limit } = stories;
+    return initialized(
+      new StoryService(
+        new FilesystemBackend({
+          root: path ?? join(dataFolder(), "stories"),
+          project,
+          box,
+          historyLimit: limit,
+          now,
+          repair,
+        }),
+        service,
+        { repair },
+      ),
+    );
+  }
+  const storage = await openStorage({ url: path, readOnly, secret, invalidText, now, stories });
+  const { backend: own } = storage.project(project).stories;
+  return new StoryService(own, service, { repair, close: () => storage.close() });
+}
+
+async function initialized(service: StoryService): Promise<StoryService> {
+  try {
+    await service.initialize();
+    return service;
+  } catch (error) {
+    // What kept it from opening is the error to tell.
+    await service.close().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,164 @@
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Client, LibsqlError } from "@libsql/client/sqlite3";
+import { type LocalTarget, parseLocalUrl } from "../client/file-url.js";
+import { LocalClient } from "../client/local/local-client.js";
+import { openLocalClient } from "../client/local/open-local.js";
+import { openReplica, openServer } from "../client/remote/open-remote.js";
+import { findMetadata, replicaUnusable } from "../client/remote/replica-files.js";
+import { asFileError } from "../files/file-steps.js";
+import { removeOldBackups } from "../migrate/backup.js";
+import { type JournalOptions, migrate, restoreMissingObjects, verify } from "../migrate/index.js";
+import { assertApplicable } from "../migrate/migrate.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
+import { makeFolderOf, type ResolvedStorageOptions } from "./options.js";
+import { OWN_MIGRATIONS } from "./own-migrations.js";
+
+/** What a storage runs on. */
+export interface OpenTarget {
+  readonly client: Client;
+  /** Of a local database: its file, or `:memory:`. */
+  readonly path: string | undefined;
+}
+
+/** Opens the client that the options name: of a file, of memory, of a replica or of a server. */
+export async function openClient(options: ResolvedStorageOptions): Promise<OpenTarget> {
+  const { url } = options.client;
+  const { client: config, requestTimeoutMs, maxResponseBytes, redact } = options;
+  let target: LocalTarget | undefined;
+  try {
+    target = parseLocalUrl(url);
+    if (config.syncUrl) {
+      if (target !== undefined && !target.isMemory) makeFolderOf(target.path);
+      return await openReplica({ config, requestTimeoutMs, maxResponseBytes, redact });
+    }
+    if (target === undefined)
+      return { client: await openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
+    if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
+    if (isReadOnly(options)) {
+      const { readOnly } = options;
+      return { client: openLocalClient(options.client, target, { readOnly }), path: target.path };
+    }
+    makeFolderOf(target.path);
+    const metadata = findMetadata(target.path);
+    if (metadata.length > 0) return openAsCopy(target, options, metadata);
+    return { client: await openFile(target, options), path: target.path };
+  } catch (error) {
+    throw asOpenError(error, target?.path ?? url);
+  }
+}
+
+/** Opens the file of a replica without its primary: what is written to it would not be fetched, but overwritten. */
+function openAsCopy(target: LocalTarget, options: ResolvedStorageOptions, metadata: readonly string[]): OpenTarget {
+  const { path } = target;
+  if (!existsSync(path)) throw replicaUnusable(path, "databaseMissing");
+  const client = openLocalClient(options.client, target, { keepsJournal: true });
+  client.readOnlyBecause = `${path} is an embedded replica, and read-only without \`syncUrl\`: open it with \`syncUrl\` to write to its primary, or delete ${metadata.join(" and ")} to make it a plain database`;
+  return { client, path };
+}
+
+/** Opens a file. One of another program's stays as it is, to the byte: it is looked at before it enters WAL mode. */
+async function openFile(target: LocalTarget, options: ResolvedStorageOptions): Promise<LocalClient> {
+  const client = openLocalClient(options.client, target, { keepsJournal: true });
+  try {
+    await assertOurs(client, target, options);
+    await client.enterWal();
+    warnOfHardLinks(target.path, options);
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/** A process that opens the other name has another log: what one writes, the other does not see, and overwrites. */
+function warnOfHardLinks(path: string, { logger }: ResolvedStorageOptions): void {
+  const names = statSync(path, { throwIfNoEntry: false })?.nlink ?? 1;
+  if (names <= 1) return;
+  try {
+    logger?.warn(
+      `holdfast: ${path} has ${names} names (hard links). Open it by one of them only: SQLite keeps a log for each name`,
+    );
+  } catch {
+    // A logger that fails must not keep a storage from being opened.
+  }
+}
+
+/** Refuses a file by its ledger, unless it is in WAL mode already: then opening it for good changes nothing either. */
+async function assertOurs(client: LocalClient, target: LocalTarget, options: ResolvedStorageOptions): Promise<void> {
+  const isEmpty = (statSync(target.path, { throwIfNoEntry: false })?.size ?? 0) === 0;
+  if (options.migrate === "skip" || isEmpty) return;
+  try {
+    const { rows } = await client.execute("PRAGMA journal_mode");
+    if (rows[0]?.[0] === "wal") return;
+    const refuses = options.migrate === "verify" ? verify : assertApplicable;
+    for (const set of migrationSets(options)) await refuses(client, set);
+  } catch (error) {
+    // Opening for good reports other failures better, or gets past them.
+    const failure = toStorageError(error);
+    if (failure instanceof StorageError && /^MIGRATION_|^FOREIGN_LEDGER$|^BUSY$/.test(failure.code)) throw failure;
+  }
+}
+
+/** Applies or checks the migrations, as the options say. */
+export async function bringUpToDate({ client, path }: OpenTarget, options: ResolvedStorageOptions): Promise<void> {
+  if (options.migrate === "skip") return;
+  if (isReadOnly(options)) return assertReadable(client, options);
+  if (client instanceof LocalClient && client.readOnlyBecause !== undefined) {
+    for (const set of migrationSets(options)) await verify(client, set);
+    return;
+  }
+  const { logger, migrateTimeoutMs } = options;
+  const isFile = path !== undefined && path !== ":memory:";
+  const backupTo = isFile && options.backupBeforeMigrate ? join(dirname(path), "backups") : undefined;
+  const made: string[] = [];
+  for (const set of migrationSets(options)) {
+    if (options.migrate === "verify") await verify(client, set);
+    else {
+      const { backup } = await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
+      if (backup !== undefined) made.push(backup);
+      // Another migrator may have applied a rebuild that dropped triggers.
+      await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
+    }
+  }
+  if (made.length > 0) await removeOldBackups(backupTo!, path!, options.keepMigrationBackups, made);
+}
+
+function isReadOnly({ client, readOnly }: ResolvedStorageOptions): boolean {
+  return (readOnly ?? client.readOnly ?? false) !== false;
+}
+
+/** An older file can be read as far as it goes, unless the caller asked for one that is up to date. */
+async function assertReadable(client: Client, options: ResolvedStorageOptions): Promise<void> {
+  for (const set of migrationSets(options)) {
+    try {
+      await verify(client, set);
+    } catch (error) {
+      const isPending = error instanceof StorageError && error.code === "MIGRATION_PENDING";
+      if (!isPending || options.migrate === "verify") throw error;
+    }
+  }
+}
+
+/** Our migrations and, where there are any, the caller's own. */
+export function migrationSets({ migrations }: ResolvedStorageOptions): JournalOptions[] {
+  return migrations === undefined ? [OWN_MIGRATIONS] : [OWN_MIGRATIONS, migrations];
+}
+
+/** Says which database could not be opened. */
+export function asOpenError(error: unknown, path: string): unknown {
+  const failure = toStorageError(error);
+  if (failure instanceof StorageError) {
+    if (!["NOT_A_DATABASE", "CORRUPT", "CANNOT_OPEN", "IO", "READONLY", "FULL"].includes(failure.code)) return failure;
+    const what = `Cannot open ${path}: `;
+    const why = failure.message.replace(/^SQLITE_CANTOPEN: /, "");
+    return new StorageError(failure.code, why.startsWith(what) ? why : what + why, {
+      cause: failure.cause ?? failure,
+    });
+  }
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (error instanceof LibsqlError || code === undefined || error instanceof TypeError) return error;
+  const file = asFileError(error, `Cannot open ${path}`);
+  if (file instanceof StorageError && file.code !== "NOT_FOUND") return file;
+  return new StorageError("CANNOT_OPEN", `Cannot open ${path}: ${(error as Error).message}`, { cause: error });
+}

@@ -1,0 +1,11 @@
+import { fileURLToPath } from "node:url";
+import { getTableName } from "drizzle-orm";
+import type { JournalOptions } from "../migrate/index.js";
+import { PACKAGE_FOLDER } from "../package-folder.js";
+import * as tables from "../schema/index.js";
+
+/** The migrations of the package itself. */
+export const OWN_MIGRATIONS: JournalOptions = {
+  folder: fileURLToPath(new URL("drizzle", PACKAGE_FOLDER)),
+  ownTables: Object.values(tables).map((table) => getTableName(table)),
+};

@@ -1,0 +1,564 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Readable } from "node:stream";
+import type { Client, Row, TransactionMode } from "@libsql/client";
+import { LRUCache } from "lru-cache";
+import { expectFunction, expectKeys, expectProject } from "../areas/arguments.js";
+import { ConversationRepository } from "../areas/conversations/repository.js";
+import type { Change, RepositoryContext } from "../areas/executor.js";
+import { GraphCache } from "../areas/graph/cache.js";
+import { GraphRepository } from "../areas/graph/repository.js";
+import { MemoryRepository } from "../areas/memories/repository.js";
+import { readAllOf } from "../areas/read-all.js";
+import { forStored, toRepair } from "../areas/repair.js";
+import { SessionRepository } from "../areas/sessions/repository.js";
+import { StoryHubs } from "../areas/stories/hub.js";
+import { LibsqlBackend } from "../areas/stories/libsql/backend.js";
+import { keepOpen, StoryService } from "../areas/stories/service.js";
+import type { ClientStats } from "../client/index.js";
+import type { ConnectionPool } from "../client/local/connection-pool.js";
+import { type Access, LocalClient } from "../client/local/local-client.js";
+import { expectOneOf } from "../client/options.js";
+import { RemoteClient, type RemoteStats } from "../client/remote/remote-client.js";
+import { isAnswerTooLarge } from "../client/remote/remote-error.js";
+import { ReplicaClient } from "../client/remote/replica-client.js";
+import { describePlace } from "../files/file-place.js";
+import {
+  type BackupResult,
+  type BackupsOptions,
+  type BackupsResult,
+  backUp,
+  rotateBackups,
+} from "../maintenance/backup.js";
+import { type CheckOptions, checkStorage } from "../maintenance/check.js";
+import type { MaintenanceContext } from "../maintenance/context.js";
+import { Eraser } from "../maintenance/erase.js";
+import { type ExportOptions, exportStorage } from "../maintenance/export.js";
+import type { CheckResult, Finding } from "../maintenance/findings.js";
+import type { ImportOptions, ImportResult } from "../maintenance/import.js";
+import type { TextSource } from "../maintenance/lines.js";
+import { type PrunePolicy, type PruneResult, pruneStorage } from "../maintenance/prune.js";
+import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "../maintenance/reindex.js";
+import { withRoom } from "../maintenance/room.js";
+import * as tables from "../schema/index.js";
+import { callSafely, guardProgress } from "../shared/callbacks.js";
+import { StorageError, toStorageError } from "../shared/errors.js";
+import { lazyModule } from "../shared/load-module.js";
+import type { LongCallOptions } from "../shared/long-call.js";
+import { ClientExecutor } from "./client-executor.js";
+import { drizzleInScope, drizzleOnClient, type StorageDatabase } from "./drizzle-scope.js";
+import { EventHub, type StorageEvents } from "./events.js";
+import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
+import { asOpenError, bringUpToDate, migrationSets, openClient } from "./open.js";
+import { countStorage } from "./open-storages.js";
+import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "./options.js";
+import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeStatements } from "./projects.js";
+import {
+  type HandleParts,
+  type ProjectTransaction,
+  projectTransaction,
+  type Repositories,
+  type StorageTransaction,
+  storageTransaction,
+} from "./transaction.js";
+import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
+
+const loadImport = lazyModule(() => import("../maintenance/import.js"));
+
+/** One project: nothing that is reached through it can read or change another one. */
+export interface Project extends Repositories {
+  readonly name: string;
+  /** As `Storage.transaction`, but its handle reaches this project only. */
+  transaction<T>(work: (tx: ProjectTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+}
+
+export interface TransactionOptions {
+  /** @default "write" */
+  readonly mode?: TransactionMode | undefined;
+}
+
+export interface StorageStats extends FileStats {
+  /** Of the pool on the local file; undefined for a server. */
+  readonly client: ClientStats | undefined;
+  /** Of the requests to a server; undefined for a file of one's own. */
+  readonly remote: RemoteStats | undefined;
+}
+
+/**
+ * Opens a storage: makes the file and its folder where there is none, and brings its schema up to date.
+ *
+ * `target` is a path, a URL, or options; without it, `HOLDFAST_URL`, `HOLDFAST_DATA_DIR` and the platform's data
+ * folder are tried in this order. Rejects with `NOT_A_DATABASE`, `CORRUPT` or `CANNOT_OPEN`, and leaves the file as it
+ * is; with the `MIGRATION_*` codes where its schema does not fit; with TypeError or RangeError on wrong options.
+ */
+export async function openStorage(target?: string | URL | StorageOptions): Promise<Storage> {
+  return openResolved(resolveStorageOptions(target));
+}
+
+/** @internal The same with options that are checked. */
+export async function openResolved(options: ResolvedStorageOptions): Promise<Storage> {
+  const opened = await openClient(options);
+  const { client, path } = opened;
+  try {
+    await bringUpToDate(opened, options);
+    const place = path === undefined ? undefined : describePlace(path);
+    if (place !== undefined) options.logger?.warn(place);
+    return new Storage(client, options, path);
+  } catch (error) {
+    await client.close();
+    throw asOpenError(error, path ?? options.client.url);
+  }
+}
+
+/** An open storage: the repositories of its projects, transactions across them, and the database beneath. */
+export class Storage implements Repositories {
+  /** The client beneath; inside a callback of `transaction` its writes are refused with `WRONG_HANDLE`. */
+  readonly client: Client;
+  /** Drizzle on that client; inside a callback of its `transaction` the storage refuses writes, as in its own. */
+  readonly db: StorageDatabase;
+  readonly #options: ResolvedStorageOptions;
+  readonly #path: string | undefined;
+  readonly #executor: ClientExecutor;
+  readonly #events = new EventHub();
+  readonly #context: ScopeContext = new AsyncLocalStorage();
+  readonly #projects = new LRUCache<string, Project>({ max: 1000 });
+  readonly #storyHubs: StoryHubs;
+  readonly #eraser: Eraser;
+  readonly #outer: Project;
+  readonly #graphs: GraphCache;
+  readonly #handleParts: HandleParts = {
+    repositories: (project, scope) => {
+      const context = this.#repositoryContext(project, scope, (change) => scope.announce(change));
+      return { ...repositoriesOf(context), stories: this.#stories(context, (task) => scope.afterCommit(task)) };
+    },
+    db: (scope) => drizzleInScope(scope, { ...tables, ...this.#options.schema }),
+  };
+  readonly #noteClosed: () => void;
+  #openTransactions = 0;
+  #lastError: unknown;
+
+  /** @internal Use `openStorage`. */
+  constructor(client: Client, options: ResolvedStorageOptions, path: string | undefined) {
+    this.client = client;
+    this.db = drizzleOnClient(client, { ...tables, ...options.schema }, (work) =>
+      this.#transaction(work, {}, (error) => error),
+    );
+    this.#options = options;
+    this.#path = path;
+    this.#graphs = new GraphCache(options.graphCacheBytes);
+    this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
+    if (isGuarded(client)) client.guard = (access) => this.#assertOutside(access);
+    if (options.onError !== undefined) this.#events.on("error", options.onError);
+    this.#eraser = new Eraser(client);
+    this.#storyHubs = new StoryHubs(options.stories);
+    this.#outer = this.project(DEFAULT_PROJECT);
+    const isFile = path !== undefined && path !== ":memory:";
+    this.#noteClosed = isFile ? countStorage(path, options.logger) : () => undefined;
+  }
+
+  /** Of project `"default"`. */
+  get memories(): MemoryRepository {
+    return this.#outer.memories;
+  }
+
+  /** Of project `"default"`. */
+  get sessions(): SessionRepository {
+    return this.#outer.sessions;
+  }
+
+  /** Of project `"default"`. */
+  get conversations(): ConversationRepository {
+    return this.#outer.conversations;
+  }
+
+  /** Of project `"default"`. */
+  get graph(): GraphRepository {
+    return this.#outer.graph;
+  }
+
+  /** Of project `"default"`. */
+  get stories(): StoryService {
+    return this.#outer.stories;
+  }
+
+  /** The project of this name, 1 to 200 characters, compared exactly; it need not have been used before. */
+  project(name: string): Project {
+    expectProject(name);
+    const known = this.#projects.get(name);
+    if (known !== undefined) return known;
+    const context = this.#repositoryContext(name, this.#executor, (change) => this.#announce(change));
+    const project: Project = {
+      name,
+      ...repositoriesOf(context),
+      stories: this.#stories(context),
+      transaction: async (work, options) => {
+        expectFunction("work", work);
+        return this.#transaction((scope) => work(projectTransaction(this.#handleParts, scope, name)), options);
+      },
+    };
+    this.#projects.set(name, project);
+    return project;
+  }
+
+  /** The projects that hold anything, with the number of their records; the fullest first, equal ones by name. */
+  projects(): Promise<ProjectCount[]> {
+    return countProjects(this.#executor);
+  }
+
+  /** Removes all that a project holds, for good. Resolves to the number of records removed. */
+  async purgeProject(name: string): Promise<number> {
+    expectProject(name);
+    try {
+      const { statements, selectIds } = purgeStatements(name);
+      const selects = selectIds.map(({ statement }) => statement);
+      const answers = await withRoom(this.client, () => this.#executor.batch([...selects, ...statements]))
+        .then((results) => results.map(({ rows }) => rows as readonly Row[]))
+        .catch((error: unknown) => {
+          if (!isAnswerTooLarge(error)) throw error;
+          // Nothing was removed: the ids are too many for an answer.
+          return this.#executor.atomically(async (executor) => {
+            const ids = await readAllOf(executor, selects);
+            await executor.batch(statements);
+            return ids;
+          });
+        });
+      const purged = selectIds.map(({ area }, index) => ({
+        area,
+        ids: answers[index]!.map((row) => row[0] as string),
+      }));
+      for (const { area, ids } of purged) {
+        if (ids.length > 0) this.#announce({ project: name, area, action: "purge", ids });
+      }
+      await this.#erase();
+      return purged.reduce((count, { ids }) => count + ids.length, 0);
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /**
+   * Runs `work` in one transaction: all of its writes are stored when it resolves, none when it rejects, with its own
+   * error. The handle reaches the same repositories. Inside the callback, a write through the storage itself rejects with
+   * `WRONG_HANDLE`, and a read through it sees the state before the transaction (on `:memory:` it is refused too).
+   */
+  async transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    expectFunction("work", work);
+    return this.#transaction((scope) => work(storageTransaction(this.#handleParts, scope)), options);
+  }
+
+  /** Listens to changes of this process, after COMMIT, or to errors; the function returned ends it. */
+  on<K extends keyof StorageEvents>(event: K, listener: (value: StorageEvents[K]) => void): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  async stats(): Promise<StorageStats> {
+    const { client: target } = this;
+    const client = target instanceof LocalClient || target instanceof ReplicaClient ? target.stats() : undefined;
+    const isRemote = target instanceof RemoteClient;
+    const remote = isRemote ? target.stats() : target instanceof ReplicaClient ? target.remoteStats() : undefined;
+    try {
+      return { ...(await readFileStats(target, this.#path)), client, remote };
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** How the storage is; never rejects. */
+  health(): Promise<Health> {
+    const { client } = this;
+    const problem =
+      client instanceof ReplicaClient ? (toStorageError(client.findProblem()) as Error | undefined) : undefined;
+    const path = this.#path ?? this.#options.client.url.replace(/\?.*$/, "");
+    return readHealth(client, path, { lastError: this.#lastError, problem });
+  }
+
+  /**
+   * Copies the database to the file `destination` as one consistent snapshot, while others read and write.
+   *
+   * The copy is checked (it opens, passes SQLite's integrity check and has the rows of its source) and is on disk before
+   * it appears under its name, so a crash or an abort leaves nothing there; that of an encrypted file is encrypted with
+   * the same key. Rejects with EXISTS if `destination` is taken, NOT_FOUND if the database is gone, FULL, BUSY when
+   * another process writes without pause for a minute, and NOT_SUPPORTED for a remote database.
+   */
+  async backup(destination: string | URL, options: LongCallOptions = {}): Promise<BackupResult> {
+    expectKeys("backup", options, ["onProgress", "signal"]);
+    return backUp(this.#localPool("backup"), destination, this.#guarded(options));
+  }
+
+  /**
+   * Makes a backup at `dir/YYYYMMDD/HHMMSS/<file>` (UTC), then removes the oldest of those until `keep` are left.
+   *
+   * Nothing else in `dir` is touched, and nothing at all before the new one is complete. Rejects as `backup` does.
+   */
+  async backups(dir: string | URL, options: BackupsOptions = {}): Promise<BackupsResult> {
+    expectKeys("backups", options, ["keep", "onProgress", "signal"]);
+    return rotateBackups(this.#localPool("backups"), dir, { ...this.#guarded(options), now: this.#options.now });
+  }
+
+  /**
+   * Looks for damage: SQLite's own structures (all of them with `deep`), rows that refer to nothing, the state of the
+   * migrations, lost triggers, full-text indexes against their tables and, with `deep`, every record against its
+   * checksum. A file is read in a process of its own, since a damaged one can abort the one that reads it, and is not
+   * written to. Findings of severity `info` (size of the log, free space) leave it `ok`.
+   *
+   * Rejects with NOT_FOUND if the file is gone.
+   */
+  async check(options: CheckOptions = {}): Promise<CheckResult> {
+    return checkStorage(this.#maintenance, this.#guarded(options));
+  }
+
+  /**
+   * Does about the findings of a check what loses nothing: makes lost triggers and full-text tables again, and fills
+   * full-text indexes anew. Other findings are `left`. Rejects with CORRUPT, and writes nothing, where the file is damaged.
+   */
+  async repair(findings: readonly Finding[], options: LongCallOptions = {}): Promise<RepairResult> {
+    this.#assertWritable();
+    return repairStorage(this.#maintenance, findings, this.#guarded(options));
+  }
+
+  /**
+   * Makes the full-text indexes anew from the contents, lost ones included. Searches go on meanwhile; writers wait while
+   * an index is filled, which takes a second or two for 100,000 memories. An abort leaves the indexes as they were.
+   */
+  async reindex(options: LongCallOptions = {}): Promise<ReindexResult> {
+    this.#assertWritable();
+    return reindexStorage(this.#maintenance, this.#guarded(options));
+  }
+
+  /**
+   * Removes records for good until `policy` is kept by every project and area: deleted ones first, then those changed
+   * longest ago. Only whole records go. Writers get their turn in between, and the space goes back to the file system.
+   *
+   * A record that is changed during the call stays. A failure or an abort half-way rejects with `PruneError`, whose `removed`
+   * says what is gone; before the first step an abort rejects with the signal's reason. Rejects with TypeError or
+   * RangeError before anything is removed, also where no limit is given.
+   *
+   * @example
+   * await storage.prune({ olderThan: new Date(Date.now() - 90 * 86_400_000), maxRows: 100_000, dryRun: true });
+   */
+  async prune(policy: PrunePolicy): Promise<PruneResult> {
+    if (policy?.dryRun !== true) this.#assertWritable();
+    return pruneStorage(this.#maintenance, this.#guarded(policy));
+  }
+
+  /**
+   * Everything, or one project or area, as JSON Lines: a header with format, version and counts, then one line a record,
+   * deleted ones included. A stream of strings, each a whole line.
+   *
+   * All lines are of one moment: a read transaction is open until the stream ends, so read on, or destroy it. Only a page
+   * of records is in memory (all of them for a database in memory). Throws TypeError or RangeError on wrong options.
+   *
+   * @example
+   * await pipeline(storage.export({ project: "app" }), createWriteStream("app.jsonl"));
+   */
+  export(options: ExportOptions = {}): Readable {
+    this.#assertOutside("read");
+    return exportStorage(this.#maintenance, this.#guarded(options));
+  }
+
+  /**
+   * Stores what `export` wrote, all of it or nothing. The text is read and checked before the write lock is taken.
+   *
+   * Rejects with INVALID_IMPORT, whose `lines` name every bad line and why (`line` is the first), and with CONFLICT for an
+   * id that the project has already, unless `onConflict` is "skip" or "replace".
+   */
+  async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
+    this.#assertWritable();
+    const { importStorage } = await loadImport();
+    return importStorage(this.#maintenance, stream, this.#guarded(options));
+  }
+
+  /** Fetches what the primary has, where this is an embedded replica. */
+  async sync(): Promise<void> {
+    try {
+      await this.client.sync();
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** Finishes running calls, rolls back open transactions and closes the file. Idempotent. */
+  async close(): Promise<void> {
+    const flushing = this.#storyHubs.flush();
+    if (flushing !== undefined) await flushing;
+    await this.client.close();
+    this.#noteClosed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #localPool(method: string): ConnectionPool {
+    // It takes the write lock for a moment, which an open transaction of the caller's own would hold.
+    this.#assertOutside("write");
+    if (this.client instanceof LocalClient) {
+      if (this.client.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
+      return this.client.pool;
+    }
+    throw new StorageError(
+      "NOT_SUPPORTED",
+      `${method}() copies a local file, and this database is elsewhere. Use the backups of its server, or export(); an embedded replica's file can be copied once the replica is closed, from a storage opened on that file alone`,
+    );
+  }
+
+  get #maintenance(): MaintenanceContext {
+    const announce = (change: Change) => this.#announce(change);
+    return {
+      client: this.client,
+      path: this.#path,
+      executor: this.#executor,
+      migrations: migrationSets(this.#options),
+      encryptionKey: this.#options.client.encryptionKey,
+      announce,
+      erase: () => this.#erase(),
+      forProject: (project, executor) => {
+        const context = this.#repositoryContext(project, executor, announce);
+        return { ...context, repair: forStored(context.repair) };
+      },
+    };
+  }
+
+  /** `toError` makes the error of a failed BEGIN or COMMIT: Drizzle's are those of the client. */
+  async #transaction<T>(
+    work: (scope: TransactionScope) => Promise<T>,
+    options: TransactionOptions = {},
+    toError: (error: unknown) => unknown = toStorageError,
+  ): Promise<T> {
+    expectKeys("transaction", options, ["mode"]);
+    const { mode = "write" } = options;
+    expectOneOf("mode", mode, ["write", "read", "deferred"]);
+    this.#assertOutside(mode === "read" ? "read" : "write");
+    const transaction = await this.client.transaction(mode).catch((error: unknown) => {
+      this.#noteError(error);
+      throw toError(error);
+    });
+    const scope = new TransactionScope(transaction, this.#context);
+    this.#openTransactions++;
+    let result: T;
+    try {
+      result = await scope.run(() => work(scope));
+    } catch (error) {
+      // The callback's own error is the one to tell; what is open is rolled back in any case.
+      transaction.close();
+      throw error;
+    } finally {
+      // A running AsyncLocalStorage slows every promise down: none is needed while no callback runs.
+      if (--this.#openTransactions === 0) this.#context.disable();
+    }
+    try {
+      await transaction.commit();
+    } catch (error) {
+      this.#noteError(error);
+      throw toError(error);
+    }
+    for (const change of scope.changes) this.#announce(change);
+    if (scope.changes.some(({ action }) => action === "purge")) await this.#erase();
+    // The transaction is stored: what fails in a task must not tell its caller otherwise.
+    for (const task of scope.tasks) callSafely(task, (error) => this.#events.emit("error", error));
+    return result;
+  }
+
+  #repositoryContext(
+    project: string,
+    executor: RepositoryContext["executor"],
+    announce: (change: Change) => void,
+  ): RepositoryContext {
+    const { now, maxContentChars, maxMessageChars, compressContents, invalidText } = this.#options;
+    const repair = toRepair(invalidText);
+    // In a transaction there is nothing to erase yet: it is done after the commit.
+    const removal =
+      executor === this.#executor
+        ? { erase: () => this.#erase(), removing: <T>(work: () => Promise<T>) => withRoom(this.client, work) }
+        : {};
+    return {
+      project,
+      executor,
+      announce,
+      now,
+      maxContentChars,
+      maxMessageChars,
+      repair,
+      compressContents,
+      graphs: this.#graphs,
+      ...removal,
+    };
+  }
+
+  #announce(change: Change): void {
+    // What is deleted of a graph is gone for good, but a graph may be deleted node by node.
+    if (change.action === "delete" && change.area === "graph" && this.client instanceof LocalClient) {
+      this.client.eraseLogSoon();
+    }
+    this.#events.emit("change", change);
+  }
+
+  #erase(): Promise<void> {
+    return this.#eraser.erase();
+  }
+
+  #stories(context: RepositoryContext, afterCommit?: (task: () => void) => void): StoryService {
+    const { box, stories } = this.#options;
+    const backend = new LibsqlBackend({ ...context, box, historyLimit: stories.historyLimit });
+    return new StoryService(
+      backend,
+      {},
+      {
+        hub: this.#storyHubs.get(context.project),
+        afterCommit,
+        close: keepOpen,
+        repair: context.repair,
+      },
+    );
+  }
+
+  /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */
+  #assertOutside(access: Access): void {
+    if (this.#openTransactions === 0 || TransactionScope.open(this.#context) === undefined) return;
+    const sharesConnection = this.client instanceof LocalClient && this.client.pool.readers === undefined;
+    if (access === "read" && !sharesConnection) return;
+    throw new StorageError(
+      "WRONG_HANDLE",
+      "This storage was used inside a callback of its own transaction(): use the handle that the callback was given",
+    );
+  }
+
+  /** Before maintenance, which works on connections of its own. */
+  #assertWritable(): void {
+    this.#assertOutside("write");
+    try {
+      if (this.client instanceof LocalClient) this.client.assertWritable();
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** Options of a long call: an `onProgress` that rejects is an `error` event, and ends the call at its next step. */
+  #guarded<T extends object>(options: T): T {
+    return guardProgress(options, (error) => this.#events.emit("error", error));
+  }
+
+  #noteError(error: unknown): void {
+    const failure = toStorageError(error);
+    if (
+      !(failure instanceof StorageError) ||
+      ["CONFLICT", "NOT_FOUND", "WRONG_HANDLE", "CLOSED", "RESPONSE_TOO_LARGE"].includes(failure.code)
+    )
+      return;
+    this.#lastError = failure;
+    this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
+    this.#events.emit("error", failure);
+  }
+}
+
+function repositoriesOf(context: RepositoryContext): Omit<Repositories, "stories"> {
+  return {
+    memories: new MemoryRepository(context),
+    sessions: new SessionRepository(context),
+    conversations: new ConversationRepository(context),
+    graph: new GraphRepository(context),
+  };
+}
+
+function isGuarded(client: Client): client is LocalClient | RemoteClient | ReplicaClient {
+  return client instanceof LocalClient || client instanceof RemoteClient || client instanceof ReplicaClient;
+}

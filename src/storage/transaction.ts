@@ -1,0 +1,82 @@
+import { expectFunction, expectProject } from "../areas/arguments.js";
+import type { ConversationRepository } from "../areas/conversations/repository.js";
+import type { GraphRepository } from "../areas/graph/repository.js";
+import type { MemoryRepository } from "../areas/memories/repository.js";
+import type { SessionRepository } from "../areas/sessions/repository.js";
+import type { StoryService } from "../areas/stories/service.js";
+import type { StorageDatabase } from "./drizzle-scope.js";
+import { DEFAULT_PROJECT } from "./projects.js";
+import type { TransactionScope } from "./transaction-scope.js";
+
+/** The repositories of one project. */
+export interface Repositories {
+  readonly memories: MemoryRepository;
+  readonly sessions: SessionRepository;
+  readonly conversations: ConversationRepository;
+  readonly graph: GraphRepository;
+  readonly stories: StoryService;
+}
+
+/** The repositories of one project inside a transaction. */
+export interface ProjectTransaction extends Repositories {
+  /** Runs `work` in a savepoint: its writes are undone if it throws, and the transaction lives on. */
+  savepoint<T>(work: (tx: ProjectTransaction) => Promise<T>): Promise<T>;
+}
+
+/** Everything of a storage inside a transaction; used after the callback's end it throws `TRANSACTION_CLOSED`. */
+export interface StorageTransaction extends Repositories {
+  project(name: string): Repositories;
+  /** Drizzle, inside the transaction. */
+  readonly db: StorageDatabase;
+  /**
+   * Runs `work` inside a savepoint: its writes are undone if it throws, and the outer transaction lives on.
+   *
+   * @example
+   * const saved = await tx.savepoint((inner) => inner.memories.insert(draft)).catch(() => undefined);
+   */
+  savepoint<T>(work: (tx: StorageTransaction) => Promise<T>): Promise<T>;
+}
+
+/** What handles are made of, each bound to the transaction of a scope. */
+export interface HandleParts {
+  repositories(project: string, scope: TransactionScope): Repositories;
+  db(scope: TransactionScope): StorageDatabase;
+}
+
+/** The handle that the callback of `Storage.transaction` is given. */
+export function storageTransaction(parts: HandleParts, scope: TransactionScope): StorageTransaction {
+  const projects = new Map<string, Repositories>();
+  const project = (name: string): Repositories => {
+    expectProject(name);
+    let known = projects.get(name);
+    if (known === undefined) {
+      known = parts.repositories(name, scope);
+      projects.set(name, known);
+    }
+    return known;
+  };
+  let db: StorageDatabase | undefined;
+  return {
+    ...project(DEFAULT_PROJECT),
+    project,
+    get db() {
+      db ??= parts.db(scope);
+      return db;
+    },
+    savepoint: async (work) => {
+      expectFunction("work", work);
+      return scope.savepoint((inner) => work(storageTransaction(parts, inner)));
+    },
+  };
+}
+
+/** The handle that the callback of `Project.transaction` is given. */
+export function projectTransaction(parts: HandleParts, scope: TransactionScope, name: string): ProjectTransaction {
+  return {
+    ...parts.repositories(name, scope),
+    savepoint: async (work) => {
+      expectFunction("work", work);
+      return scope.savepoint((inner) => work(projectTransaction(parts, inner, name)));
+    },
+  };
+}

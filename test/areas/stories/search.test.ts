@@ -1,0 +1,150 @@
+import { expect, test } from "vitest";
+import { rejection } from "../../support/clients.js";
+import { tempStorage } from "../../support/storage.js";
+import { tempStories } from "../../support/stories.js";
+
+const LIGHTHOUSE = {
+  title: "The Lighthouse",
+  passages: [{ id: "start", content: "Fog over the kubernetes of rocks; migrations of gulls at café Ωmega. 数据库" }],
+};
+
+test("stories are found by their texts, titles and tags, as people type", async () => {
+  await using temp = await tempStorage();
+  const { stories } = temp.storage;
+  await stories.saveStory("a", LIGHTHOUSE, { metadata: { tags: ["maritime"] } });
+  await stories.saveStory("b", {
+    title: "The Desert",
+    passages: [{ id: "p", content: "Sand, src/storage/db.ts and sand" }],
+  });
+  const found = async (text: string, options = {}) =>
+    (await stories.searchStories(text, options)).map(({ metadata, match }) => `${metadata.id} ${match}`);
+  expect(await found("how do the gulls migrate in fog?")).toEqual(["a keyword"]);
+  expect(await found("lighthouse")).toEqual(["a keyword"]);
+  expect(await found("maritime")).toEqual(["a keyword"]);
+  expect(await found("cafe")).toEqual(["a keyword"]);
+  expect(await found("数据")).toEqual(["a keyword"]);
+  expect(await found("src/storage/db.ts")).toEqual(["b keyword"]);
+  expect(await found("lightho")).toEqual(["a prefix"]);
+  expect(await found("bernete")).toEqual(["a substring"]);
+  expect(await found("")).toEqual(["b recent", "a recent"]);
+  expect(await found("the", { tags: ["maritime"] })).toEqual(["a keyword"]);
+  expect(await found("", { limit: 1 })).toEqual(["b recent"]);
+  const [result] = await stories.searchStories("gulls");
+  expect(result).toMatchObject({ metadata: { id: "a", title: "The Lighthouse", tags: ["maritime"] } });
+  expect(result!.snippet).toContain("<mark>gulls</mark>");
+  expect(result!.score).toBeGreaterThan(0);
+});
+
+test("a search knows every change that came before it, other processes' too", async () => {
+  await using temp = await tempStorage();
+  const { stories } = temp.storage;
+  const ids = async (text: string) => (await stories.searchStories(text)).map(({ metadata }) => metadata.id);
+  await stories.saveStory("a", { text: "albatross" });
+  expect(await ids("albatross")).toEqual(["a"]);
+  await stories.saveStory("a", { text: "penguin" });
+  expect(await ids("albatross")).toEqual([]);
+  expect(await ids("penguin")).toEqual(["a"]);
+  await stories.updateMetadata("a", { title: "Cormorant", tags: ["heron"] });
+  expect(await ids("cormorant")).toEqual(["a"]);
+  expect(await ids("heron")).toEqual(["a"]);
+  await stories.deleteStory("a");
+  expect(await ids("penguin")).toEqual([]);
+  expect(await ids("")).toEqual([]);
+  await stories.restore("a");
+  expect(await ids("penguin")).toEqual(["a"]);
+  await temp.storage.transaction(async (tx) => {
+    await tx.stories.saveStory("b", { text: "penguin" });
+    expect((await tx.stories.searchStories("penguin")).map(({ metadata }) => metadata.id).sort()).toEqual(["a", "b"]);
+    expect(await ids("penguin")).toEqual(["a"]);
+  });
+  expect((await ids("penguin")).sort()).toEqual(["a", "b"]);
+  expect(await temp.storage.project("other").stories.searchStories("penguin")).toEqual([]);
+  await stories.clear();
+  expect(await ids("penguin")).toEqual([]);
+});
+
+test("a save costs no indexing: what was not searched since is indexed by the search, once", async () => {
+  await using temp = await tempStorage();
+  const { stories } = temp.storage;
+  const rows = async () => Number((await temp.storage.client.execute("select count(*) from story_search")).rows[0]![0]);
+  await stories.batchSave(Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`s${n}`, { text: `word${n}` }])));
+  expect(await rows()).toBe(0);
+  expect(await stories.searchStories("word33")).toMatchObject([{ metadata: { id: "s33" } }]);
+  expect(await rows()).toBe(60);
+  const { writes } = (await temp.storage.stats()).client!;
+  await stories.searchStories("word34");
+  expect((await temp.storage.stats()).client!.writes.commits).toBe(writes.commits);
+});
+
+test("a search in a read transaction finds what was indexed before", async () => {
+  await using temp = await tempStorage();
+  const { stories } = temp.storage;
+  await stories.saveStory("a", { text: "albatross" });
+  await stories.searchStories("albatross");
+  await stories.saveStory("b", { text: "albatross" });
+  await temp.storage.transaction(
+    async (tx) => {
+      expect((await tx.stories.searchStories("albatross")).map(({ metadata }) => metadata.id)).toEqual(["a"]);
+    },
+    { mode: "read" },
+  );
+});
+
+test("any text is a question, and a story of any shape is searched", async () => {
+  await using temp = await tempStorage();
+  const { stories } = temp.storage;
+  let deep: unknown = "deepest";
+  for (let n = 0; n < 2_000; n++) deep = [deep];
+  await stories.saveStory("deep", {
+    deep,
+    nul: "a\0b",
+    lone: "\ud800x",
+    wide: Array.from({ length: 200_000 }, () => 1),
+  });
+  await stories.saveStory("long", { a: "x ".repeat(300_000), z: "zebra" });
+  await stories.saveStory("empty", {});
+  for (const text of [
+    "'",
+    '"',
+    "(",
+    "AND OR NOT",
+    "-foo",
+    "***",
+    "NEAR(",
+    "😀",
+    "\0",
+    "\ud800",
+    "a".repeat(100_000),
+    "%",
+    "_",
+  ]) {
+    expect(Array.isArray(await stories.searchStories(text)), JSON.stringify(text.slice(0, 20))).toBe(true);
+  }
+  expect(await stories.searchStories("deepest")).toMatchObject([{ metadata: { id: "deep" } }]);
+  expect(await stories.searchStories("zebra"), "beyond the first 200,000 characters").toEqual([]);
+  await expect(stories.searchStories(5 as unknown as string)).rejects.toThrow(TypeError);
+  await expect(stories.searchStories("x", { limit: -1 })).rejects.toThrow(RangeError);
+  await expect(stories.searchStories("x", { tag: "y" } as object)).rejects.toThrow(TypeError);
+});
+
+test("without the full-text tables a search still answers, and health says that they are missing", async () => {
+  await using temp = await tempStorage();
+  const { storage } = temp;
+  await storage.stories.saveStory("a", LIGHTHOUSE);
+  expect(await storage.health()).toMatchObject({ fts: true });
+  for (const name of ["insert", "delete", "update"])
+    await storage.client.execute(`DROP TRIGGER story_search_fts_${name}`);
+  await storage.client.execute("DROP TABLE story_search_fts");
+  expect(await storage.stories.searchStories("gulls")).toMatchObject([{ metadata: { id: "a" } }]);
+  expect(await storage.health()).toMatchObject({ ok: false, fts: false });
+});
+
+test.each(["filesystem", "custom"] as const)(
+  "stories on %s cannot be searched, and the error says what to do",
+  async (kind) => {
+    await using temp = await tempStories(kind);
+    const error = await rejection(temp.service.searchStories("x"));
+    expect(error).toMatchObject({ code: "NOT_SUPPORTED" });
+    expect(error.message).toMatch(/copy them/);
+  },
+);
