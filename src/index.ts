@@ -1,3 +1,4 @@
+export type { Change, ChangeAction, ChangeArea } from "./areas/context.js";
 export type { ForkOptions } from "./areas/conversations/fork.js";
 export type { ListConversationsOptions } from "./areas/conversations/list.js";
 export type {
@@ -19,7 +20,6 @@ export type { TagCount } from "./areas/conversations/tags.js";
 export type { ConversationDocument } from "./areas/conversations/transfer.js";
 export { type WindowLimit, type WindowOptions, WindowTooSmallError } from "./areas/conversations/window.js";
 export type { Page } from "./areas/cursor.js";
-export type { Change, ChangeAction, ChangeArea } from "./areas/executor.js";
 export type { Direction } from "./areas/graph/algorithms/adjacency.js";
 export type { GraphEdge, GraphEdgeInput, GraphEdgePatch } from "./areas/graph/edge.js";
 export type { GraphNodeFilter, GraphWhere } from "./areas/graph/filter.js";

@@ -1,7 +1,7 @@
 import { LibsqlBatchError } from "@libsql/client/sqlite3";
-import { expectOneOf } from "../client/options.js";
 import { StorageError, type StorageErrorCode } from "../shared/errors.js";
-import { expectKeys } from "./arguments.js";
+import { expectOneOf } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 
 /** What becomes of a record of a batch whose id is taken, also by an earlier one of the same batch. */
 export type OnConflict = "fail" | "skip" | "replace";

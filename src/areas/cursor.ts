@@ -1,4 +1,4 @@
-import { expectation } from "../client/options.js";
+import { expectation } from "../shared/expectation.js";
 
 /** One page of a list; pass `nextCursor` as `cursor` to get the next. */
 export interface Page<T> {

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
-import { expectation } from "../client/options.js";
-import { expectFinite, expectText, stringify } from "./arguments.js";
+import { expectation, expectFinite, expectText } from "../shared/expectation.js";
+import { stringify } from "./arguments.js";
 
 /** Bounds of a value: numbers by size, texts by code point. A value of another type than the bound is outside. */
 export interface Bounds {

@@ -1,5 +1,5 @@
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
-import { expectObject, expectText } from "./arguments.js";
+import { expectObject, expectText } from "../shared/expectation.js";
 import { jsonEquals } from "./json-condition.js";
 
 /** The conditions under which the JSON object in `column` has these top-level keys with these values. */

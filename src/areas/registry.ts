@@ -1,4 +1,4 @@
-import { expectOneOf } from "../client/options.js";
+import { expectOneOf } from "../shared/expectation.js";
 import type { Area, Reader } from "./area.js";
 import { conversationArea } from "./conversations/area.js";
 import { graphArea } from "./graph/area.js";

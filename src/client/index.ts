@@ -1,8 +1,8 @@
 import { type Client, createClient as createStockClient } from "@libsql/client";
-import { expectAddress } from "../shared/addresses.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
+import { expectAddress } from "./addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
 import { parseLocalUrl } from "./file-url.js";
 import { LateClient } from "./late-client.js";

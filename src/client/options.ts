@@ -1,8 +1,6 @@
 import type { IntMode } from "@libsql/client";
-import { expectation } from "../shared/expectation.js";
+import { expectation, expectDuration, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
-
-export { expectation } from "../shared/expectation.js";
 
 /** `"full"`: a commit survives power loss. `"relaxed"`: it survives a crash of the process; power loss may take the last ones. */
 export type Durability = "full" | "relaxed";
@@ -90,22 +88,4 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
 export function expectReadOnly(value: unknown): void {
   if (typeof value === "boolean" || value === "immutable") return;
   throw new TypeError(expectation("readOnly", 'true, false or "immutable"', value));
-}
-
-export function expectInteger(name: string, value: unknown, atLeast: number): void {
-  if (typeof value !== "number") throw new TypeError(expectation(name, `an integer of at least ${atLeast}`, value));
-  if (!Number.isSafeInteger(value) || value < atLeast) {
-    throw new RangeError(expectation(name, `an integer of at least ${atLeast}`, value));
-  }
-}
-
-export function expectDuration(name: string, value: unknown): void {
-  if (typeof value !== "number") throw new TypeError(expectation(name, "a number of milliseconds", value));
-  if (Number.isNaN(value) || value < 0) throw new RangeError(expectation(name, "at least 0 ms", value));
-}
-
-export function expectOneOf(name: string, value: unknown, allowed: readonly string[]): void {
-  if (typeof value === "string" && allowed.includes(value)) return;
-  const list = allowed.map((one) => JSON.stringify(one)).join(" or ");
-  throw new TypeError(expectation(name, list, value));
 }

@@ -6,8 +6,8 @@ import { rollBackAfter } from "../client/local/connection.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { snapshotFile, snapshotMemory } from "../client/local/snapshot.js";
 import { tryBeginImmediate } from "../client/local/write-lock.js";
-import { expectInteger } from "../client/options.js";
 import { primaryCode, READONLY } from "../client/sql/sqlite-error.js";
+import { toStorageError } from "../client/storage-error.js";
 import {
   asFileError,
   makeFolder,
@@ -16,7 +16,8 @@ import {
   removeTemporary,
   temporaryName,
 } from "../files/file-steps.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { StorageError } from "../shared/errors.js";
+import { expectInteger } from "../shared/expectation.js";
 import { checkLongCall, follow, type LongCallOptions } from "../shared/long-call.js";
 import { SIDE_FILES } from "./in-use.js";
 import { resolveFile } from "./paths.js";

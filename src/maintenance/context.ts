@@ -1,5 +1,6 @@
 import type { Client } from "@libsql/client";
-import type { Change, Executor, RepositoryContext } from "../areas/executor.js";
+import type { Change, RepositoryContext } from "../areas/context.js";
+import type { Executor } from "../areas/executor.js";
 import type { JournalOptions } from "../migrate/index.js";
 
 /** What maintenance works on: an open storage. */

@@ -2,13 +2,15 @@ import { Readable } from "node:stream";
 import type { Transaction } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import type { Area, Reader } from "../areas/area.js";
-import { expectKeys, expectProject } from "../areas/arguments.js";
-import { type ChangeArea, scalar } from "../areas/executor.js";
+import { expectProject } from "../areas/arguments.js";
+import { transactionExecutor } from "../areas/client-executor.js";
+import type { ChangeArea } from "../areas/context.js";
+import { scalar } from "../areas/executor.js";
 import { areasIn, selectAreas } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
-import { toStorageError } from "../shared/errors.js";
+import { toStorageError } from "../client/storage-error.js";
+import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
-import { transactionExecutor } from "../storage/client-executor.js";
 import type { MaintenanceContext } from "./context.js";
 
 /** The version of the format: a reader refuses a later one. */

@@ -4,9 +4,10 @@ import { scalar } from "../areas/executor.js";
 import { pagesByRowId } from "../areas/rows.js";
 import { toStatement } from "../areas/statements.js";
 import { quoteText } from "../client/sql/quote.js";
+import { toStorageError } from "../client/storage-error.js";
 import { isFullText } from "../migrate/full-text.js";
 import { FTS_TOKENIZER } from "../search/terms.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { StorageError } from "../shared/errors.js";
 
 /** A full-text table whose text is that of another table. */
 export interface ContentIndex {

@@ -5,8 +5,9 @@ import { scalar } from "../areas/executor.js";
 import { AREAS, areasIn } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { quoteName } from "../client/sql/quote.js";
+import { toStorageError } from "../client/storage-error.js";
 import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { StorageError } from "../shared/errors.js";
 import type { Finding, FindingCode } from "./findings.js";
 import { compareWithContent, findContentIndexes } from "./full-text-check.js";
 

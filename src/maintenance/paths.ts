@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { readLocalUrl } from "../client/file-url.js";
-import { expectation } from "../client/options.js";
 import { realPath } from "../files/real-path.js";
 import { StorageError } from "../shared/errors.js";
+import { expectation } from "../shared/expectation.js";
 import { urlText } from "../shared/locations.js";
 
 /** The absolute path of a file that is named by a path or a `file:` URL. Throws NOT_SUPPORTED for what is elsewhere. */

@@ -1,10 +1,11 @@
-import { expectKeys } from "../areas/arguments.js";
 import { AREAS } from "../areas/registry.js";
 import { LocalClient } from "../client/local/local-client.js";
 import { quoteName } from "../client/sql/quote.js";
+import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
 import { restoreMissingObjects } from "../migrate/index.js";
 import { lockedTurn } from "../migrate/lock.js";
-import { mayBeIndexDamage, StorageError, toStorageError } from "../shared/errors.js";
+import { StorageError } from "../shared/errors.js";
+import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import type { MaintenanceContext } from "./context.js";
 import type { Finding, Repair } from "./findings.js";

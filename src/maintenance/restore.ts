@@ -4,8 +4,8 @@ import { basename, dirname, join } from "node:path";
 import { Connection, rollBackAfter } from "../client/local/connection.js";
 import { verifyDatabase } from "../client/local/snapshot.js";
 import { retryWhileBusy } from "../client/local/write-lock.js";
-import { expectation } from "../client/options.js";
 import { isBusy } from "../client/sql/sqlite-error.js";
+import { toStorageError } from "../client/storage-error.js";
 import {
   asFileError,
   makeFolder,
@@ -18,7 +18,8 @@ import {
 } from "../files/file-steps.js";
 import { type CopyProgress, copyInOtherProcess } from "../files/other-process.js";
 import { guardProgress } from "../shared/callbacks.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { StorageError } from "../shared/errors.js";
+import { expectation } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import { assertNotInUse, SIDE_FILES } from "./in-use.js";

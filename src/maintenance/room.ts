@@ -4,7 +4,8 @@ import type { Client } from "@libsql/client";
 import { scalar } from "../areas/executor.js";
 import { LocalClient } from "../client/local/local-client.js";
 import { isFull } from "../client/sql/sqlite-error.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { toStorageError } from "../client/storage-error.js";
+import { StorageError } from "../shared/errors.js";
 
 /** Pages given up together, in ever smaller steps: each page that moves is written to the log first. */
 const STEPS = [256, 64, 16, 4, 1];

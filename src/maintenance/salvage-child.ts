@@ -1,15 +1,16 @@
 // The process in which a damaged file is read and a new one written: nothing of this is open in the one that asked.
 import { copyFileSync } from "node:fs";
+import { ClientExecutor } from "../areas/client-executor.js";
 import { Connection } from "../client/local/connection.js";
 import { openLocalClient } from "../client/local/open-local.js";
 import { quoteName } from "../client/sql/quote.js";
+import { toStorageError } from "../client/storage-error.js";
 import { removeTemporary } from "../files/file-steps.js";
 import { migrate } from "../migrate/index.js";
 import { readJournal } from "../migrate/journal.js";
 import { compareWithLedger } from "../migrate/plan.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
-import { ClientExecutor } from "../storage/client-executor.js";
-import { OWN_MIGRATIONS } from "../storage/own-migrations.js";
+import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
+import { StorageError } from "../shared/errors.js";
 import { reindexTables } from "./reindex.js";
 import { Copier, type CopyResult, type NotSaved } from "./salvage/copy.js";
 import { mend } from "./salvage/mend.js";

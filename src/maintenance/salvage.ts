@@ -1,9 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { expectKeys } from "../areas/arguments.js";
-import type { ChangeArea } from "../areas/executor.js";
-import { expectation } from "../client/options.js";
+import type { ChangeArea } from "../areas/context.js";
 import {
   asFileError,
   makeFolder,
@@ -15,6 +13,8 @@ import {
 } from "../files/file-steps.js";
 import { guardProgress } from "../shared/callbacks.js";
 import { StorageError, type StorageErrorCode } from "../shared/errors.js";
+import { expectation } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import { assertNotInUse, SIDE_FILES } from "./in-use.js";
 import { resolveDatabase, resolveFile } from "./paths.js";

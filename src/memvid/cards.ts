@@ -1,7 +1,6 @@
-import { expectKeys, expectText } from "../areas/arguments.js";
 import type { GraphNode } from "../areas/graph/node.js";
-import { expectation, expectOneOf } from "../client/options.js";
-import { describeValue } from "../shared/expectation.js";
+import { describeValue, expectation, expectOneOf, expectText } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
 import { MemvidError, NotSupportedError } from "./memvid-error.js";
 import type {

@@ -1,6 +1,6 @@
-import { expectId, expectObject, isType, toMillis, toVector } from "../areas/arguments.js";
+import { expectId, isType, toMillis, toVector } from "../areas/arguments.js";
 import type { Memory, MemoryEntry, MemoryInput } from "../areas/memories/record.js";
-import { expectation } from "../client/options.js";
+import { expectation, expectObject } from "../shared/expectation.js";
 import { MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { cutText, repairJson, repairText } from "./repair.js";
 

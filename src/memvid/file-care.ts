@@ -1,5 +1,5 @@
 import type { ResultSet } from "@libsql/client";
-import { expectKeys } from "../areas/arguments.js";
+import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
 import type { DoctorOptions, DoctorResult, VerifyOptions, VerifyResult } from "./memvid-types.js";
 

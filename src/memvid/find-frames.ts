@@ -1,7 +1,8 @@
-import { expectKeys, expectText, toVector } from "../areas/arguments.js";
+import { toVector } from "../areas/arguments.js";
 import type { Memory } from "../areas/memories/record.js";
-import { expectation, expectInteger, expectOneOf } from "../client/options.js";
 import { countMatches, snippet } from "../search/snippet.js";
+import { expectation, expectInteger, expectOneOf, expectText } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
 import { embedQuery } from "./embedder.js";
 import { fromRowId, toFrameId, toFrameInfo, toRowId, toText } from "./frame.js";

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
-import { expectKeys, expectObject, expectText } from "../areas/arguments.js";
 import type { Memory, MemoryInput } from "../areas/memories/record.js";
 import { isOpenHere } from "../client/local/open-files.js";
-import { expectation } from "../client/options.js";
+import { expectation, expectObject, expectText } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
 import { type FrameMarks, MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { NotSupportedError } from "./memvid-error.js";

@@ -1,12 +1,11 @@
 import { sql } from "drizzle-orm";
-import { expectKeys, expectText } from "../areas/arguments.js";
 import { atIndex } from "../areas/batch.js";
 import { readContent } from "../areas/memories/content.js";
 import { all } from "../areas/statements.js";
-import { expectation, expectInteger } from "../client/options.js";
-import { lockWho } from "../files/lock/lock-who.js";
 import { memories } from "../schema/memories.js";
 import { StorageError } from "../shared/errors.js";
+import { expectation, expectInteger, expectText } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
 import { addCards, cardEntities, cardStats, entityState, exportCards, findCards } from "./cards.js";
 import { embed } from "./embedder.js";
@@ -24,6 +23,7 @@ import {
   toUri,
 } from "./frame.js";
 import { FrameWriter, findByUri, isFrame, missingFrame, nextFrameId, requireFrame } from "./frame-store.js";
+import { lockWho } from "./lock-who.js";
 import { asMemvidErrors, FrameNotFoundError, MemvidError, NotSupportedError } from "./memvid-error.js";
 import type {
   AddMemoryCardsResult,

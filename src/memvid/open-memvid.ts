@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { expectKeys } from "../areas/arguments.js";
-import { expectation, expectDuration, expectOneOf } from "../client/options.js";
 import { readStartInOtherProcess } from "../files/other-process.js";
 import { StorageError } from "../shared/errors.js";
-import { describeValue } from "../shared/expectation.js";
+import { describeValue, expectation, expectDuration, expectOneOf } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
 import { openStorage } from "../storage/storage.js";
 import { Memvid } from "./memvid.js";

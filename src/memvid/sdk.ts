@@ -20,7 +20,7 @@ import {
   TesseractOCR,
 } from "./unsupported.js";
 
-export { lockNudge, lockWho } from "../files/lock/lock-who.js";
+export { lockNudge, lockWho } from "./lock-who.js";
 export {
   ApiKeyRequiredError,
   CapacityExceededError,

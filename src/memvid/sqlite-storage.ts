@@ -1,7 +1,8 @@
-import { expectFunction, expectKeys } from "../areas/arguments.js";
 import type { MemoryEntry } from "../areas/memories/record.js";
-import { expectation, expectDuration, expectInteger, expectOneOf, expectReadOnly } from "../client/options.js";
+import { expectReadOnly } from "../client/options.js";
 import { StorageError } from "../shared/errors.js";
+import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
 import { openStorage, type Storage } from "../storage/storage.js";
 import type { StorageTransaction } from "../storage/transaction.js";

@@ -1,4 +1,4 @@
-import { expectation } from "../client/options.js";
+import { expectation } from "../shared/expectation.js";
 import { pathText } from "../shared/locations.js";
 import { asMemvidErrors, VerificationFailedError } from "./memvid-error.js";
 import { verifyMemvid } from "./open-memvid.js";

@@ -1,4 +1,4 @@
-import { expectation } from "../client/options.js";
+import { expectation } from "../shared/expectation.js";
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 

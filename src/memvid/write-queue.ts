@@ -1,4 +1,5 @@
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { toStorageError } from "../client/storage-error.js";
+import { StorageError } from "../shared/errors.js";
 
 /** Writes and characters that may wait at once: what does not fit is refused, so that a file held for long fills no memory. */
 const MAX_WAITING = 100_000;

@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import type { PooledClient } from "../client/pooled-client.js";
-import { toStorageError } from "../shared/errors.js";
+import { toStorageError } from "../client/storage-error.js";
 import { applyLocally } from "./apply.js";
 import { removeOldBackups } from "./backup.js";
 import { assertNoClash } from "./clash.js";

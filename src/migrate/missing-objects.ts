@@ -1,7 +1,8 @@
 import type { Client } from "@libsql/client";
 import type { PooledClient } from "../client/pooled-client.js";
 import { quoteName } from "../client/sql/quote.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { toStorageError } from "../client/storage-error.js";
+import { StorageError } from "../shared/errors.js";
 import { lookUp } from "./decision.js";
 import { dependentIndexes, isFullText } from "./full-text.js";
 import { type Journal, type Migration, readJournal } from "./journal.js";

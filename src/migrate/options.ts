@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
-import { expectation, expectDuration, expectInteger } from "../client/options.js";
 import { guardLogger } from "../shared/callbacks.js";
+import { expectation, expectDuration, expectInteger } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
 

@@ -1,7 +1,8 @@
 import type { Client } from "@libsql/client";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import type { PooledClient } from "../client/pooled-client.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { toStorageError } from "../client/storage-error.js";
+import { StorageError } from "../shared/errors.js";
 import { backUpIfDue, commit } from "./apply.js";
 import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";

@@ -1,5 +1,6 @@
 import type { Client } from "@libsql/client";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { toStorageError } from "../client/storage-error.js";
+import { StorageError } from "../shared/errors.js";
 import { lookUp, type Standing } from "./decision.js";
 import { type Journal, readJournal } from "./journal.js";
 import { clientQuery, type LedgerRow } from "./ledger.js";

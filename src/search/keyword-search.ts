@@ -1,4 +1,4 @@
-import { mayBeIndexDamage } from "../shared/errors.js";
+import { mayBeIndexDamage } from "../client/storage-error.js";
 import { countRows, ENOUGH_ROWS, findPrefixes, findWords } from "./full-text.js";
 import { asPrefixes, planQuery, type QueryPlan } from "./query.js";
 import { type RankTerm, toHit } from "./rank.js";

@@ -10,3 +10,83 @@ export function describeValue(value: unknown): string {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : value.toISOString();
   return Array.isArray(value) ? "an array" : (value.constructor?.name ?? "an object");
 }
+
+export function expectInteger(name: string, value: unknown, atLeast: number): void {
+  if (typeof value !== "number") throw new TypeError(expectation(name, `an integer of at least ${atLeast}`, value));
+  if (!Number.isSafeInteger(value) || value < atLeast) {
+    throw new RangeError(expectation(name, `an integer of at least ${atLeast}`, value));
+  }
+}
+
+export function expectDuration(name: string, value: unknown): void {
+  if (typeof value !== "number") throw new TypeError(expectation(name, "a number of milliseconds", value));
+  if (Number.isNaN(value) || value < 0) throw new RangeError(expectation(name, "at least 0 ms", value));
+}
+
+export function expectOneOf(name: string, value: unknown, allowed: readonly string[]): void {
+  if (typeof value === "string" && allowed.includes(value)) return;
+  const list = allowed.map((one) => JSON.stringify(one)).join(" or ");
+  throw new TypeError(expectation(name, list, value));
+}
+
+/** Throws unless `value` is text that the database gives back as it is, of 1 to `max` characters. */
+export function expectText(name: string, value: unknown, max: number, min = 1): asserts value is string {
+  if (typeof value !== "string") throw new TypeError(expectation(name, "a string", value));
+  if (value.length < min || value.length > max) {
+    throw new RangeError(
+      `Expected \`${name}\` to have ${rangeOf(min, max)}, got ${value.length === 0 ? '""' : value.length}`,
+    );
+  }
+  if (value.includes("\0") || !value.isWellFormed()) {
+    throw new RangeError(
+      `Expected \`${name}\` to be text without NUL characters and lone surrogates, got ${describeInvalid(value)}`,
+    );
+  }
+}
+
+function rangeOf(min: number, max: number): string {
+  if (max >= Number.MAX_SAFE_INTEGER) return `at least ${min} ${min === 1 ? "character" : "characters"}`;
+  return min === 0 ? `at most ${max} characters` : `${min} to ${max} characters`;
+}
+
+/** The first of what the database cannot hold, and where it is. */
+function describeInvalid(text: string): string {
+  const nul = text.indexOf("\0");
+  // The first place at which text and repaired text differ.
+  const wellFormed = text.toWellFormed();
+  let lone = wellFormed === text ? -1 : 0;
+  while (lone >= 0 && wellFormed[lone] === text[lone]) lone++;
+  const isNul = lone < 0 || (nul >= 0 && nul < lone);
+  return isNul ? `NUL at position ${nul}` : `a lone surrogate at position ${lone}`;
+}
+
+export function expectObject(name: string, value: unknown): asserts value is Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new TypeError(expectation(name, "an object", value));
+}
+
+export function expectFinite(name: string, value: number): void {
+  if (!Number.isFinite(value)) throw new RangeError(expectation(name, "a finite number", value));
+}
+
+export function expectFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
+}
+
+/** Throws TypeError unless `value` is an array of `what` without holes, which loops would leave out in silence. */
+export function expectArray(name: string, value: unknown, what: string): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(expectation(name, `an array of ${what}`, value));
+  for (let index = 0; index < value.length; index++) {
+    if (index in value) continue;
+    const message = `Expected \`${name}\` to be an array of ${what} without holes, and there is one at index ${index}`;
+    throw Object.assign(new TypeError(message), { index });
+  }
+}
+
+/** Throws TypeError on a Map, a Date and the like too: they have no keys, so all that they hold would be lost. */
+export function expectPlainObject(name: string, value: unknown): asserts value is Record<string, unknown> {
+  expectObject(name, value);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  throw new TypeError(expectation(name, "a plain object", value));
+}

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { expectation } from "../client/options.js";
+import { expectation } from "./expectation.js";
 
 /** How far a long call has come. */
 export interface Progress {

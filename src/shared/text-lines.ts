@@ -1,4 +1,4 @@
-import { expectation } from "../client/options.js";
+import { expectation } from "./expectation.js";
 
 /**
  * A text; a list or iterable of lines; or a stream: of Node or of the web, of bytes or text cut anywhere.

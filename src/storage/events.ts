@@ -1,4 +1,4 @@
-import type { Change } from "../areas/executor.js";
+import type { Change } from "../areas/context.js";
 import { callSafely } from "../shared/callbacks.js";
 
 /** What a storage tells: changes of this process after COMMIT, and failures that no caller may have seen. */

@@ -5,6 +5,7 @@ import { scalar } from "../areas/executor.js";
 import { toStatement } from "../areas/statements.js";
 import { tablesIn } from "../areas/tables.js";
 import { LocalClient } from "../client/local/local-client.js";
+import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
 import {
   conversationSummaries,
@@ -28,7 +29,7 @@ import {
   storySyncQueue,
   storyTags,
 } from "../schema/index.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { StorageError } from "../shared/errors.js";
 
 export interface FileStats {
   /** Migrations applied. */

@@ -1,13 +1,14 @@
 import { join } from "node:path";
-import { expectKeys, expectProject } from "../areas/arguments.js";
+import { expectProject } from "../areas/arguments.js";
 import { type InvalidText, toRepair } from "../areas/repair.js";
 import type { StoryBackend } from "../areas/stories/backend.js";
 import { FilesystemBackend } from "../areas/stories/filesystem/backend.js";
 import { resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
 import { SecretBox } from "../areas/stories/secret.js";
 import { StoryService } from "../areas/stories/service.js";
-import { expectation, expectOneOf } from "../client/options.js";
 import { StorageError } from "../shared/errors.js";
+import { expectation, expectOneOf } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
 import { dataFolder, type StorageOptions } from "./options.js";
 import { openStorage } from "./storage.js";

@@ -6,13 +6,14 @@ import { LocalClient } from "../client/local/local-client.js";
 import { openLocalClient } from "../client/local/open-local.js";
 import { openReplica, openServer } from "../client/remote/open-remote.js";
 import { findMetadata, replicaUnusable } from "../client/remote/replica-files.js";
+import { toStorageError } from "../client/storage-error.js";
 import { asFileError } from "../files/file-steps.js";
 import { removeOldBackups } from "../migrate/backup.js";
 import { type JournalOptions, migrate, restoreMissingObjects, verify } from "../migrate/index.js";
 import { assertApplicable } from "../migrate/migrate.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
+import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
+import { StorageError } from "../shared/errors.js";
 import { makeFolderOf, type ResolvedStorageOptions } from "./options.js";
-import { OWN_MIGRATIONS } from "./own-migrations.js";
 
 /** What a storage runs on. */
 export interface OpenTarget {

@@ -6,20 +6,13 @@ import { pathToFileURL } from "node:url";
 import type { InvalidText } from "../areas/repair.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
 import { SecretBox } from "../areas/stories/secret.js";
+import { expectAddress } from "../client/addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "../client/config.js";
 import type { ReadOnly } from "../client/local/read-only.js";
-import {
-  expectation,
-  expectDuration,
-  expectInteger,
-  expectOneOf,
-  MAX_RESPONSE_BYTES,
-  REQUEST_TIMEOUT_MS,
-  resolveClientOptions,
-} from "../client/options.js";
+import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
 import { parentsOfNew } from "../files/file-steps.js";
-import { expectAddress } from "../shared/addresses.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
+import { expectation, expectDuration, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";

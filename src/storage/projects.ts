@@ -1,8 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
-import { asStorageErrors, type ChangeArea, type Executor } from "../areas/executor.js";
+import type { ChangeArea } from "../areas/context.js";
+import { asStorageErrors, type Executor } from "../areas/executor.js";
 import { type Statement, toStatement } from "../areas/statements.js";
 import { clearStatements as clearStoryStatements } from "../areas/stories/libsql/extras.js";
 import { tablesIn } from "../areas/tables.js";
+import { toStorageError } from "../client/storage-error.js";
 import {
   conversationSummaries,
   conversations,
@@ -14,7 +16,7 @@ import { graphEdges, graphLabels, graphNodes, graphVersions } from "../schema/gr
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { sessions } from "../schema/sessions.js";
 import { stories } from "../schema/stories.js";
-import { type StorageError, toStorageError } from "../shared/errors.js";
+import type { StorageError } from "../shared/errors.js";
 
 /** The project that is used where none is named. */
 export const DEFAULT_PROJECT = "default";

@@ -2,9 +2,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Readable } from "node:stream";
 import type { Client, Row, TransactionMode } from "@libsql/client";
 import { LRUCache } from "lru-cache";
-import { expectFunction, expectKeys, expectProject } from "../areas/arguments.js";
+import { expectProject } from "../areas/arguments.js";
+import { ClientExecutor } from "../areas/client-executor.js";
+import type { Change, RepositoryContext } from "../areas/context.js";
 import { ConversationRepository } from "../areas/conversations/repository.js";
-import type { Change, RepositoryContext } from "../areas/executor.js";
 import { GraphCache } from "../areas/graph/cache.js";
 import { GraphRepository } from "../areas/graph/repository.js";
 import { MemoryRepository } from "../areas/memories/repository.js";
@@ -17,11 +18,12 @@ import { keepOpen, StoryService } from "../areas/stories/service.js";
 import type { ClientStats } from "../client/index.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { type Access, LocalClient } from "../client/local/local-client.js";
-import { expectOneOf } from "../client/options.js";
 import { RemoteClient, type RemoteStats } from "../client/remote/remote-client.js";
 import { isAnswerTooLarge } from "../client/remote/remote-error.js";
 import { ReplicaClient } from "../client/remote/replica-client.js";
+import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
+import { lazyModule } from "../files/load-module.js";
 import {
   type BackupResult,
   type BackupsOptions,
@@ -41,10 +43,10 @@ import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } 
 import { withRoom } from "../maintenance/room.js";
 import * as tables from "../schema/index.js";
 import { callSafely, guardProgress } from "../shared/callbacks.js";
-import { StorageError, toStorageError } from "../shared/errors.js";
-import { lazyModule } from "../shared/load-module.js";
+import { StorageError } from "../shared/errors.js";
+import { expectFunction, expectOneOf } from "../shared/expectation.js";
+import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
-import { ClientExecutor } from "./client-executor.js";
 import { drizzleInScope, drizzleOnClient, type StorageDatabase } from "./drizzle-scope.js";
 import { EventHub, type StorageEvents } from "./events.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";

@@ -1,7 +1,8 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type InStatement, LibsqlBatchError, type ResultSet, type Transaction } from "@libsql/client/sqlite3";
-import type { Change, Executor, Snapshot } from "../areas/executor.js";
+import type { Change } from "../areas/context.js";
+import type { Executor, Snapshot } from "../areas/executor.js";
 import type { Statement } from "../areas/statements.js";
 import { toBatchError } from "../client/sql/bound-statement.js";
 import { StorageError } from "../shared/errors.js";

@@ -1,9 +1,10 @@
-import { expectFunction, expectProject } from "../areas/arguments.js";
+import { expectProject } from "../areas/arguments.js";
 import type { ConversationRepository } from "../areas/conversations/repository.js";
 import type { GraphRepository } from "../areas/graph/repository.js";
 import type { MemoryRepository } from "../areas/memories/repository.js";
 import type { SessionRepository } from "../areas/sessions/repository.js";
 import type { StoryService } from "../areas/stories/service.js";
+import { expectFunction } from "../shared/expectation.js";
 import type { StorageDatabase } from "./drizzle-scope.js";
 import { DEFAULT_PROJECT } from "./projects.js";
 import type { TransactionScope } from "./transaction-scope.js";

@@ -7,7 +7,7 @@ import { openStorage, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { inCommandWords, OPTION_NAMES } from "../../src/cli/command-words.js";
 import { buildProgram, COMMANDS } from "../../src/cli/program.js";
-import { toStorageError } from "../../src/shared/errors.js";
+import { toStorageError } from "../../src/client/storage-error.js";
 import { cliProgram, holdfast, holdfastInTerminal, holdfastToFullDisk } from "../support/cli.js";
 import { openBeside } from "../support/clients.js";
 import { startServer } from "../support/server.js";

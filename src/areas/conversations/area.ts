@@ -4,8 +4,9 @@ import type { ConversationLine, MessageLine } from "../../maintenance/export-lin
 import { conversationSummaries, conversations, messageRefs, messages } from "../../schema/conversations.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
+import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
-import { expectId, expectText } from "../arguments.js";
+import { expectId } from "../arguments.js";
 import { checksumOf } from "../checksum.js";
 import { parseList, parseObject } from "../json.js";
 import { readAll } from "../read-all.js";

@@ -1,7 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
 import { StorageError } from "../../shared/errors.js";
-import type { Executor, RepositoryContext } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
 import { parseList } from "../json.js";
 import { readAll } from "../read-all.js";
 import { all, prepareStatement, toStatement } from "../statements.js";

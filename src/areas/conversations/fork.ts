@@ -1,9 +1,11 @@
 import { sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
-import { expectation, expectInteger } from "../../client/options.js";
 import { ALL_VISIBLE, conversations } from "../../schema/conversations.js";
-import { expectId, expectKeys, expectText } from "../arguments.js";
-import type { Executor, RepositoryContext } from "../executor.js";
+import { expectation, expectInteger, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
 import { prepareInsert, prepareStatement, type Statement } from "../statements.js";
 import { type Chain, noConversation, requireChain } from "./chain.js";
 import {

@@ -1,8 +1,9 @@
 import { sql } from "drizzle-orm";
 import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
-import { expectArray, expectKeys } from "../arguments.js";
+import { expectArray } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
 import { inMessage } from "../batch.js";
-import type { RepositoryContext } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
 import { inParts, jsonRows, prepareStatement, type Statement } from "../statements.js";
 import { messageColumnNames, messageValues, toRow, withoutRepeated } from "./append.js";
 import {

@@ -1,10 +1,11 @@
 import { type SQL, sql } from "drizzle-orm";
-import { expectOneOf } from "../../client/options.js";
 import { conversations, conversationTags } from "../../schema/conversations.js";
 import { likePattern, spellings } from "../../search/query.js";
-import { expectArray, expectId, expectKeys, expectLimit, expectText, toMillis, toSqlLimit } from "../arguments.js";
+import { expectArray, expectOneOf, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, expectLimit, toMillis, toSqlLimit } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
 import { decodeCursor, type Page, toPage } from "../cursor.js";
-import type { RepositoryContext } from "../executor.js";
 import { metadataConditions } from "../metadata-filter.js";
 import { all, toStatement } from "../statements.js";
 import { type Conversation, conversationColumns, MAX_TITLE_CHARS, toConversation, toTags } from "./record.js";

@@ -1,12 +1,13 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { expectOneOf } from "../../client/options.js";
 import { conversations, messages } from "../../schema/conversations.js";
 import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
+import { expectArray, expectOneOf, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
 import { afterTurn } from "../../shared/timers.js";
-import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
+import { expectId, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
 import { checksumOf } from "../checksum.js";
-import type { RepositoryContext } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseList, parseObject } from "../json.js";
 import { list } from "../statements.js";

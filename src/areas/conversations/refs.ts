@@ -1,8 +1,9 @@
 import { sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
 import { conversations, messageRefs, messages } from "../../schema/conversations.js";
-import { expectFinite, expectId, expectKeys, expectText, MAX_NAME_CHARS } from "../arguments.js";
-import type { RepositoryContext } from "../executor.js";
+import { expectation, expectFinite, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, MAX_NAME_CHARS } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
 import { list, prepareStatement } from "../statements.js";
 import { noMessage } from "./chain.js";
 import { isVisible, type Message, messageColumns, messagesWithOwner, toMessage } from "./record.js";

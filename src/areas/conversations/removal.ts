@@ -6,7 +6,8 @@ import {
   messageRefs,
   messages,
 } from "../../schema/conversations.js";
-import { type Executor, type RepositoryContext, scalar } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
+import { type Executor, scalar } from "../executor.js";
 import { prepareStatement, type Statement, set, touch } from "../statements.js";
 
 const c = conversations;

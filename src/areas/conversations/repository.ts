@@ -1,11 +1,13 @@
 import { sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
 import { conversations } from "../../schema/conversations.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
-import { definedOnly, expectArray, expectId, expectKeys, expectLimit } from "../arguments.js";
+import { expectArray, expectation } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { definedOnly, expectId, expectLimit } from "../arguments.js";
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
+import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page } from "../cursor.js";
-import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext, removing } from "../executor.js";
+import { asStorageErrors, type Executor } from "../executor.js";
 import { prepareStatement, set, touch } from "../statements.js";
 import { appendMessages } from "./append.js";
 import { atTakenConversation, atTakenMessage, insertConversationsOver } from "./batch.js";

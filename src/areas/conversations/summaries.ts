@@ -1,10 +1,11 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
-import { expectation } from "../../client/options.js";
 import { conversationSummaries, conversations } from "../../schema/conversations.js";
-import { expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "../arguments.js";
-import type { RepositoryContext } from "../executor.js";
+import { expectation, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
 import { all, list, prepareStatement, toStatement } from "../statements.js";
 import { noConversation } from "./chain.js";

@@ -1,8 +1,10 @@
 import { sql } from "drizzle-orm";
 import { conversations, conversationTags, messages } from "../../schema/conversations.js";
-import { expectId, expectText, MAX_NAME_CHARS } from "../arguments.js";
+import { expectText } from "../../shared/expectation.js";
+import { expectId, MAX_NAME_CHARS } from "../arguments.js";
 import { checkEach } from "../batch.js";
-import type { Executor, RepositoryContext } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
 import { parseList } from "../json.js";
 import { prepareStatement, set, touch } from "../statements.js";
 import { findMessage } from "./chain.js";

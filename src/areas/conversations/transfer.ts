@@ -1,9 +1,10 @@
 import { sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
 import { ALL_VISIBLE, conversations, messageRefs, messages } from "../../schema/conversations.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectArray, expectId, expectObject, toMillis } from "../arguments.js";
-import type { Executor, RepositoryContext } from "../executor.js";
+import { expectArray, expectation, expectObject } from "../../shared/expectation.js";
+import { expectId, toMillis } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
 import { readAll } from "../read-all.js";
 import { forStored } from "../repair.js";
 import { list, prepareStatement, set } from "../statements.js";

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { messages } from "../../schema/conversations.js";
-import type { Executor, RepositoryContext } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
 import { prepareStatement, set } from "../statements.js";
 import { checksumOfMessage, checksumWithSeq, type Message, messageToDraft } from "./record.js";
 

@@ -1,7 +1,8 @@
-import { expectation, expectInteger, expectOneOf } from "../../client/options.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectFunction, expectKeys } from "../arguments.js";
-import type { Executor, RepositoryContext } from "../executor.js";
+import { expectation, expectFunction, expectInteger, expectOneOf } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
 import { type Chain, readChain } from "./chain.js";
 import type { Message } from "./record.js";
 

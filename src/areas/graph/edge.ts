@@ -1,9 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectId, expectKeys, toJsonText } from "../arguments.js";
-import type { RepositoryContext } from "../executor.js";
+import { expectation } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, toJsonText } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import { inParts, jsonRows, list, prepareStatement, type Statement, set } from "../statements.js";

@@ -1,6 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import { graphLabels } from "../../schema/graph.js";
-import { expectId, expectKeys, expectObject, expectText } from "../arguments.js";
+import { expectObject, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId } from "../arguments.js";
 import { type Bounds, isBounds, jsonEquals, jsonWithin, parsePath } from "../json-condition.js";
 
 /** Which nodes; all conditions must hold. */

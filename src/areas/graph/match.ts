@@ -1,8 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
-import { expectation, expectOneOf } from "../../client/options.js";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { expectArray, expectKeys, expectLimit, expectText, toSqlLimit } from "../arguments.js";
-import type { RepositoryContext } from "../executor.js";
+import { expectArray, expectation, expectOneOf, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectLimit, toSqlLimit } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
 import { type Statement, toStatement } from "../statements.js";
 import type { Direction } from "./algorithms/adjacency.js";
 import { expectNodeFilter, type GraphNodeFilter, nodeConditions } from "./filter.js";

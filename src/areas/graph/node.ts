@@ -1,9 +1,10 @@
 import type { InValue } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
 import { graphLabels, graphNodes } from "../../schema/graph.js";
-import { expectArray, expectId, expectKeys, expectText, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
-import type { RepositoryContext } from "../executor.js";
+import { expectArray, expectation, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import { inParts, jsonRows, list, prepareStatement, type Statement, set, touch } from "../statements.js";

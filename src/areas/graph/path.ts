@@ -1,8 +1,10 @@
 import { sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { expectId, expectKeys } from "../arguments.js";
-import { asStorageErrors, type Executor, type RepositoryContext } from "../executor.js";
+import { expectation } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
+import { asStorageErrors, type Executor } from "../executor.js";
 import { halvedUntilItFits } from "../read-all.js";
 import { type Statement, toStatement } from "../statements.js";
 import { compareCodePoints } from "./algorithms/code-points.js";

@@ -1,7 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphLabels, graphNodes } from "../../schema/graph.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectArray, expectId, expectKeys, expectLimit, expectText, toSqlLimit } from "../arguments.js";
+import { expectArray, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import {
   atRecord,
   type BatchOptions,
@@ -11,8 +13,9 @@ import {
   settleConflicts,
   toOnConflict,
 } from "../batch.js";
+import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeTexts, encodeTexts, type Page } from "../cursor.js";
-import { asStorageErrors, type ChangeAction, type Executor, type RepositoryContext } from "../executor.js";
+import { asStorageErrors, type Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { readAll } from "../read-all.js";
 import { all, inParts, prepareStatement, type Statement, toStatement, touch } from "../statements.js";

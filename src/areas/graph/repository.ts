@@ -1,10 +1,12 @@
-import { expectation, expectInteger, expectOneOf } from "../../client/options.js";
 import { StorageError } from "../../shared/errors.js";
+import { expectation, expectFinite, expectInteger, expectOneOf } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
 import type { LineSource } from "../../shared/text-lines.js";
-import { expectFinite, expectKeys, expectLimit } from "../arguments.js";
+import { expectLimit } from "../arguments.js";
 import type { BatchOptions } from "../batch.js";
+import type { RepositoryContext } from "../context.js";
 import type { Page } from "../cursor.js";
-import { asStorageErrors, type RepositoryContext } from "../executor.js";
+import { asStorageErrors } from "../executor.js";
 import { weakComponents } from "./algorithms/components.js";
 import { simpleCycles } from "./algorithms/cycles.js";
 import { pageRank } from "./algorithms/page-rank.js";

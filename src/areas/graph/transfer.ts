@@ -1,10 +1,13 @@
 import { sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
+import { toStorageError } from "../../client/storage-error.js";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { StorageError, toStorageError } from "../../shared/errors.js";
+import { StorageError } from "../../shared/errors.js";
+import { expectation } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
 import { type LineSource, linesOf } from "../../shared/text-lines.js";
-import { expectKeys, toMillis } from "../arguments.js";
-import { asStorageErrors, type Executor, type RepositoryContext } from "../executor.js";
+import { toMillis } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
+import { asStorageErrors, type Executor } from "../executor.js";
 import { readAll } from "../read-all.js";
 import { forStored } from "../repair.js";
 import { prepareStatement, type Statement } from "../statements.js";

@@ -1,8 +1,10 @@
 import { sql } from "drizzle-orm";
-import { expectInteger } from "../../client/options.js";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { expectArray, expectFunction, expectId, expectKeys, expectLimit, expectText } from "../arguments.js";
-import { asStorageErrors, type RepositoryContext } from "../executor.js";
+import { expectArray, expectFunction, expectInteger, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, expectLimit } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
+import { asStorageErrors } from "../executor.js";
 import { prepareStatement } from "../statements.js";
 import type { Adjacency, Direction } from "./algorithms/adjacency.js";
 import { levelsFrom, neighborsOf } from "./algorithms/traverse.js";

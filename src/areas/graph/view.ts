@@ -1,8 +1,10 @@
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { expectation } from "../../shared/expectation.js";
-import { expectArray, expectFunction, expectId, expectKeys } from "../arguments.js";
-import { asStorageErrors, type RepositoryContext } from "../executor.js";
+import { expectArray, expectation, expectFunction } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
+import { asStorageErrors } from "../executor.js";
 import { readAllOf } from "../read-all.js";
 import { prepareStatement } from "../statements.js";
 import { edgeColumns, edgeOrder, edgesWithNodes, type GraphEdge, toEdge } from "./edge.js";

@@ -1,11 +1,14 @@
 import { type SQL, sql } from "drizzle-orm";
-import { expectation, expectInteger } from "../../client/options.js";
+import { toStorageError } from "../../client/storage-error.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { guardProgress } from "../../shared/callbacks.js";
-import { StorageError, toStorageError } from "../../shared/errors.js";
-import { expectFunction, expectId, expectKeys, expectLimit, toSqlLimit, toVector } from "../arguments.js";
+import { StorageError } from "../../shared/errors.js";
+import { expectation, expectFunction, expectInteger } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, expectLimit, toSqlLimit, toVector } from "../arguments.js";
 import { failedStatement } from "../batch.js";
-import { asStorageErrors, type Executor, type RepositoryContext, scalar } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
+import { asStorageErrors, type Executor, scalar } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { halvedUntilItFits } from "../read-all.js";
 import { all, list, set, toStatement } from "../statements.js";

@@ -1,6 +1,7 @@
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { memories } from "../../schema/memories.js";
-import { expectText, expectType, MAX_NAME_CHARS, toMillis } from "../arguments.js";
+import { expectText } from "../../shared/expectation.js";
+import { expectType, MAX_NAME_CHARS, toMillis } from "../arguments.js";
 import { metadataConditions } from "../metadata-filter.js";
 
 /** Which memories; all conditions must hold. Bounds are inclusive and compare `createdAt`. */

@@ -1,20 +1,12 @@
 import type { InValue, Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { expectation } from "../../client/options.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
-import {
-  expectId,
-  expectKeys,
-  expectText,
-  expectType,
-  MAX_NAME_CHARS,
-  toJsonText,
-  toMillis,
-  toVector,
-} from "../arguments.js";
+import { expectation, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, expectType, MAX_NAME_CHARS, toJsonText, toMillis, toVector } from "../arguments.js";
 import { checksumOf, checksumOfVector, hashText } from "../checksum.js";
-import type { RepositoryContext } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import type { Repair } from "../repair.js";

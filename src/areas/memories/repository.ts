@@ -1,10 +1,12 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
-import { expectInteger } from "../../client/options.js";
+import { toStorageError } from "../../client/storage-error.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
-import { StorageError, toStorageError } from "../../shared/errors.js";
-import { definedOnly, expectArray, expectId, expectKeys, expectLimit, toMillis, toSqlLimit } from "../arguments.js";
+import { StorageError } from "../../shared/errors.js";
+import { expectArray, expectInteger } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { definedOnly, expectId, expectLimit, toMillis, toSqlLimit } from "../arguments.js";
 import {
   atRecord,
   type BatchOptions,
@@ -14,15 +16,9 @@ import {
   settleConflicts,
   toOnConflict,
 } from "../batch.js";
+import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, type Page, toPage } from "../cursor.js";
-import {
-  asStorageErrors,
-  type ChangeAction,
-  type Executor,
-  type RepositoryContext,
-  removing,
-  scalar,
-} from "../executor.js";
+import { asStorageErrors, type Executor, scalar } from "../executor.js";
 import { expectStill, hasMoved, withoutLock } from "../optimistic.js";
 import { readAll } from "../read-all.js";
 import { forStored } from "../repair.js";

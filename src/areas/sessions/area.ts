@@ -1,7 +1,8 @@
 import { sql } from "drizzle-orm";
 import { sessions } from "../../schema/sessions.js";
+import { expectText } from "../../shared/expectation.js";
 import type { Area } from "../area.js";
-import { expectText, MAX_NAME_CHARS, toJsonText } from "../arguments.js";
+import { MAX_NAME_CHARS, toJsonText } from "../arguments.js";
 import { parseObject } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toOptionalTime, toTime } from "../rows.js";
 import { list, prepareInsert, prepareStatement, toStatement } from "../statements.js";

@@ -3,19 +3,13 @@ import { sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { sessions } from "../../schema/sessions.js";
 import { StorageError } from "../../shared/errors.js";
-import {
-  expectArray,
-  expectKeys,
-  expectLimit,
-  expectText,
-  MAX_NAME_CHARS,
-  toJsonText,
-  toMillis,
-  toSqlLimit,
-} from "../arguments.js";
+import { expectArray, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectLimit, MAX_NAME_CHARS, toJsonText, toMillis, toSqlLimit } from "../arguments.js";
 import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
+import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, type Page, toPage } from "../cursor.js";
-import { asStorageErrors, type ChangeAction, type RepositoryContext } from "../executor.js";
+import { asStorageErrors } from "../executor.js";
 import { parseObject } from "../json.js";
 import { all, list, prepareInsert, prepareStatement, type Statement, set, toStatement } from "../statements.js";
 

@@ -11,8 +11,9 @@ import {
   storySyncQueue,
   storyTags,
 } from "../../schema/stories.js";
+import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
-import { expectId, expectText } from "../arguments.js";
+import { expectId } from "../arguments.js";
 import { checksumOf, hashText } from "../checksum.js";
 import { readAll } from "../read-all.js";
 import {

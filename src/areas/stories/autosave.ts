@@ -1,8 +1,9 @@
 import { v7 as uuidv7 } from "uuid";
-import { expectation, expectDuration, expectInteger, expectOneOf } from "../../client/options.js";
+import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
 import { onRejection } from "../../shared/promises.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
-import { expectFunction, expectId, expectKeys } from "../arguments.js";
+import { expectId } from "../arguments.js";
 import { type Clock, systemClock } from "./clock.js";
 import { forgetAtEnd, saveAtEnd } from "./process-end.js";
 import { StoryService } from "./service.js";

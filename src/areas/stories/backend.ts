@@ -1,5 +1,5 @@
 import { StorageError } from "../../shared/errors.js";
-import { expectObject } from "../arguments.js";
+import { expectObject } from "../../shared/expectation.js";
 import { checkedAnswer } from "./answers.js";
 import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import type {

@@ -1,6 +1,8 @@
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectArray, expectFunction, expectId, expectKeys } from "../arguments.js";
+import { expectArray, expectFunction } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId } from "../arguments.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { noStory } from "./errors.js";
 import { StoryService } from "./service.js";

@@ -1,6 +1,5 @@
-import { expectOneOf } from "../../client/options.js";
+import { expectFunction, expectOneOf } from "../../shared/expectation.js";
 import { onRejection } from "../../shared/promises.js";
-import { expectFunction } from "../arguments.js";
 import type { StoryData, StoryMetadata } from "./story.js";
 
 /** What a service tells, after the fact. Data is the listener's own copy. */

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { expectation } from "../../client/options.js";
 import { makeFolder } from "../../files/file-steps.js";
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
+import { expectation, expectFunction, expectObject, expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
 import { pathText } from "../../shared/locations.js";
-import { expectFunction, expectId, expectKeys, expectObject, expectText } from "../arguments.js";
+import { expectId } from "../arguments.js";
 import { InvalidStoryError, noStory } from "./errors.js";
 import { syncFolder, toFileError } from "./filesystem/files.js";
 import { toFileName } from "./filesystem/names.js";

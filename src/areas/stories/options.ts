@@ -1,5 +1,5 @@
-import { expectation, expectInteger } from "../../client/options.js";
-import { expectKeys } from "../arguments.js";
+import { expectation, expectInteger } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
 
 export interface StoryServiceOptions {
   /** Stories kept in memory at most. @default 100 */

@@ -1,6 +1,13 @@
 import { StorageError } from "../../shared/errors.js";
-import { describeValue, expectation } from "../../shared/expectation.js";
-import { expectArray, expectFunction, expectId, expectKeys, expectPlainObject } from "../arguments.js";
+import {
+  describeValue,
+  expectArray,
+  expectation,
+  expectFunction,
+  expectPlainObject,
+} from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId } from "../arguments.js";
 import { atRecord, isOfRecord } from "../batch.js";
 import { keepText, type Repair } from "../repair.js";
 import { AdaptedStore } from "./adapted-store.js";

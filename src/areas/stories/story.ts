@@ -1,19 +1,15 @@
 import { v7 as uuidv7 } from "uuid";
-import { expectation, expectInteger } from "../../client/options.js";
 import { StorageError } from "../../shared/errors.js";
 import {
   expectArray,
-  expectId,
-  expectKeys,
-  expectLimit,
+  expectation,
+  expectInteger,
   expectObject,
   expectPlainObject,
   expectText,
-  isExpectation,
-  MAX_NAME_CHARS,
-  refuseLost,
-  toMillis,
-} from "../arguments.js";
+} from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { expectId, expectLimit, isExpectation, MAX_NAME_CHARS, refuseLost, toMillis } from "../arguments.js";
 
 /** A story: any JSON object. Titles and ids are read from it, the rest is the caller's. */
 export type StoryData = Record<string, unknown>;

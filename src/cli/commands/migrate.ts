@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { migrate } from "../../migrate/index.js";
+import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
 import { KEPT_MIGRATION_BACKUPS } from "../../storage/options.js";
-import { OWN_MIGRATIONS } from "../../storage/own-migrations.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { fileOf, withStorage } from "../target.js";

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import { revert } from "../../migrate/index.js";
-import { OWN_MIGRATIONS } from "../../storage/own-migrations.js";
+import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { fileOf, requireFile, withStorage } from "../target.js";

@@ -1,5 +1,5 @@
 import { type SalvagedArea, salvage } from "../../maintenance/salvage.js";
-import { OWN_MIGRATIONS } from "../../storage/own-migrations.js";
+import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
 import type { CliCommand } from "../command.js";
 
 export const salvageCommand: CliCommand = {

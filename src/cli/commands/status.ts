@@ -1,5 +1,5 @@
 import { status } from "../../migrate/index.js";
-import { OWN_MIGRATIONS } from "../../storage/own-migrations.js";
+import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
 import type { Storage } from "../../storage/storage.js";
 import type { CliCommand } from "../command.js";
 import { withReadable } from "../target.js";

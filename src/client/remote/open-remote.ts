@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
-import { lazyModule } from "../../shared/load-module.js";
+import { lazyModule } from "../../files/load-module.js";
 import type { SettledClientConfig } from "../config.js";
 import { type LocalTarget, parseLocalUrl } from "../file-url.js";
 import { LocalClient } from "../local/local-client.js";

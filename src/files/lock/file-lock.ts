@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expectKeys } from "../../areas/arguments.js";
-import { expectation, expectDuration } from "../../client/options.js";
 import { StorageError } from "../../shared/errors.js";
+import { expectation, expectDuration } from "../../shared/expectation.js";
 import { Fifo } from "../../shared/fifo.js";
+import { expectKeys } from "../../shared/known-keys.js";
 import { pathText } from "../../shared/locations.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
 import { LockFile } from "./lock-file.js";

@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import { v7 as uuidv7 } from "uuid";
 import { StorageError } from "../../../shared/errors.js";
-import { expectId, expectText } from "../../arguments.js";
+import { expectText } from "../../../shared/expectation.js";
+import { expectId } from "../../arguments.js";
 import { hashText } from "../../checksum.js";
 import type { Repair } from "../../repair.js";
 import { RevisionConflictError } from "../errors.js";

@@ -1,16 +1,11 @@
 import { sql } from "drizzle-orm";
+import { toStorageError } from "../../../client/storage-error.js";
 import { stories } from "../../../schema/stories.js";
-import { StorageError, toStorageError } from "../../../shared/errors.js";
+import { StorageError } from "../../../shared/errors.js";
 import { expectId, toSqlLimit } from "../../arguments.js";
 import { checksumOf, hashText } from "../../checksum.js";
-import {
-  asStorageErrors,
-  type ChangeAction,
-  type Executor,
-  type RepositoryContext,
-  removing,
-  scalar,
-} from "../../executor.js";
+import { type ChangeAction, type RepositoryContext, removing } from "../../context.js";
+import { asStorageErrors, type Executor, scalar } from "../../executor.js";
 import { currentExecutor } from "../../optimistic.js";
 import { readAll } from "../../read-all.js";
 import { all, type Statement, toStatement } from "../../statements.js";

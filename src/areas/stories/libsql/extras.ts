@@ -10,7 +10,8 @@ import {
   storySyncQueue,
   storyTags,
 } from "../../../schema/stories.js";
-import { expectId, expectText } from "../../arguments.js";
+import { expectText } from "../../../shared/expectation.js";
+import { expectId } from "../../arguments.js";
 import { asStorageErrors } from "../../executor.js";
 import { prepareStatement, type Statement, toStatement } from "../../statements.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";

@@ -1,5 +1,5 @@
-import { mayLackDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
-import { StorageError } from "./errors.js";
+import { StorageError } from "../shared/errors.js";
+import { mayLackDescriptors, TOO_MANY_FILES } from "./descriptors.js";
 
 /** Files that Node may have open at once while it loads a module of many files. */
 const NEEDED = 64;

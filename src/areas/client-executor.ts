@@ -1,9 +1,9 @@
 import type { Client, Transaction } from "@libsql/client";
-import type { Executor, Snapshot } from "../areas/executor.js";
-import { hasMoved } from "../areas/optimistic.js";
-import type { Statement } from "../areas/statements.js";
 import { LocalClient } from "../client/local/local-client.js";
 import { ReplicaClient } from "../client/remote/replica-client.js";
+import type { Executor, Snapshot } from "./executor.js";
+import { hasMoved } from "./optimistic.js";
+import type { Statement } from "./statements.js";
 
 /** Runs the work of repositories on a client: each call its own transaction. */
 export class ClientExecutor implements Executor {

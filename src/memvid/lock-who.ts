@@ -1,6 +1,6 @@
-import { asMemvidErrors } from "../../memvid/memvid-error.js";
-import type { LockWhoResult } from "../../memvid/memvid-types.js";
-import { FileLock } from "./file-lock.js";
+import { FileLock } from "../files/lock/file-lock.js";
+import { asMemvidErrors } from "./memvid-error.js";
+import type { LockWhoResult } from "./memvid-types.js";
 
 /** Who holds the `FileLock` on a path, if anybody does. Storing takes no such lock: any number of processes may. */
 export function lockWho(path: string | URL): Promise<LockWhoResult> {

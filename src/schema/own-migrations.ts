@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { getTableName } from "drizzle-orm";
 import type { JournalOptions } from "../migrate/index.js";
 import { PACKAGE_FOLDER } from "../package-folder.js";
-import * as tables from "../schema/index.js";
+import * as tables from "./index.js";
 
 /** The migrations of the package itself. */
 export const OWN_MIGRATIONS: JournalOptions = {

@@ -1,5 +1,5 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { parseLocalUrl } from "../client/file-url.js";
+import { parseLocalUrl } from "./file-url.js";
 
 const PARAMETERS = ["authToken", "tls"];
 
