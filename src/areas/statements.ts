@@ -104,3 +104,16 @@ export function list(parts: readonly (SQL | AnyColumn)[]): SQL {
 export function all(conditions: readonly SQL[]): SQL {
   return sql.join([...conditions], sql` and `);
 }
+
+/** Columns of a SELECT by name: what it lists, and where each of them stands in a row. */
+export interface Selection<K extends string> {
+  readonly columns: SQL;
+  readonly at: Readonly<Record<K, number>>;
+}
+
+/** Names the columns of a SELECT once, so that `row[at.title]` stays right when columns are added or move. */
+export function selection<K extends string>(parts: Readonly<Record<K, SQL | AnyColumn>>): Selection<K> {
+  const names = Object.keys(parts) as K[];
+  const at = Object.fromEntries(names.map((name, index) => [name, index])) as Record<K, number>;
+  return { columns: list(names.map((name) => parts[name])), at };
+}

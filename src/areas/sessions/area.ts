@@ -5,11 +5,19 @@ import type { Area } from "../area.js";
 import { MAX_NAME_CHARS, toJsonText } from "../arguments.js";
 import { parseObject } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toOptionalTime, toTime } from "../rows.js";
-import { list, prepareInsert, prepareStatement, toStatement } from "../statements.js";
+import { prepareInsert, prepareStatement, selection, toStatement } from "../statements.js";
 
 const s = sessions;
 
-const columns = [s.rowId, s.id, s.startedAt, s.endedAt, s.summary, s.metadata, s.project];
+const { columns, at } = selection({
+  rowId: s.rowId,
+  id: s.id,
+  startedAt: s.startedAt,
+  endedAt: s.endedAt,
+  summary: s.summary,
+  metadata: s.metadata,
+  project: s.project,
+});
 const insertRow = prepareInsert(s, [s.project, s.id, s.startedAt, s.endedAt, s.summary, s.metadata]);
 const deleteRow = prepareStatement(
   sql`delete from ${s} where ${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`,
@@ -25,17 +33,17 @@ export const sessionArea: Area = {
 
   async *pages(reader, project) {
     const query = (after: number, limit: number) =>
-      sql`select ${list(columns)} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, project)}
+      sql`select ${columns} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, project)}
         order by ${s.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, query)) {
       yield rows.map((row) => ({
-        project: row[6] as string,
+        project: row[at.project] as string,
         record: {
-          id: row[1] as string,
-          startedAt: toTime(row[2]),
-          endedAt: toOptionalTime(row[3]),
-          summary: row[4] as string | null,
-          metadata: parseObject(row[5], "sessions", row[1]),
+          id: row[at.id] as string,
+          startedAt: toTime(row[at.startedAt]),
+          endedAt: toOptionalTime(row[at.endedAt]),
+          summary: row[at.summary] as string | null,
+          metadata: parseObject(row[at.metadata], "sessions", row[at.id]),
         },
       }));
     }
