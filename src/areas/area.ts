@@ -1,7 +1,7 @@
 import type { SQL } from "drizzle-orm";
-import type * as ExportLines from "../maintenance/export-lines.js";
 import type { ChangeArea, RepositoryContext } from "./context.js";
 import type { Executor } from "./executor.js";
+import type * as ExportLines from "./export-lines.js";
 import type { RowReader } from "./read-all.js";
 import type { Statement } from "./statements.js";
 

@@ -2,11 +2,12 @@ import { mkdtemp, open, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { ZodError } from "zod";
+import { ZodError, z } from "zod";
 import type { Area } from "../areas/area.js";
 import { expectProject, MAX_NAME_CHARS } from "../areas/arguments.js";
 import { transactionExecutor } from "../areas/client-executor.js";
 import type { Change } from "../areas/context.js";
+import * as lines from "../areas/export-lines.js";
 import { selectAreas } from "../areas/registry.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asFileError } from "../files/file-steps.js";
@@ -15,8 +16,7 @@ import { expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import type { MaintenanceContext } from "./context.js";
-import { EXPORT_VERSION } from "./export.js";
-import * as lines from "./export-lines.js";
+import { EXPORT_FORMAT, EXPORT_VERSION } from "./export.js";
 import { ImportError, type InvalidLine } from "./import-error.js";
 import { numberedLines, type TextSource } from "./lines.js";
 
@@ -44,6 +44,14 @@ export interface ImportResult {
 
 /** Records that are looked up together. */
 const BATCH_RECORDS = 100;
+
+const headerSchema = z.object({
+  format: z.literal(EXPORT_FORMAT),
+  version: z.number().int().positive(),
+  counts: z.record(z.string(), z.number().int().nonnegative()),
+});
+/** A line after the header; `record` is one of `lines`. */
+const lineSchema = z.strictObject({ area: z.string(), project: z.string(), record: z.unknown() });
 
 /**
  * Stores what `exportStorage` wrote: all of it in one transaction, or nothing.
@@ -189,7 +197,7 @@ async function store(
 
 function readHeader(text: string): Record<string, number> {
   const value = JSON.parse(text) as unknown;
-  const { version, counts } = lines.header.parse(value);
+  const { version, counts } = headerSchema.parse(value);
   if (version > EXPORT_VERSION) {
     throw new Error(`format version ${version} is newer than this code, which reads up to ${EXPORT_VERSION}`);
   }
@@ -197,7 +205,7 @@ function readHeader(text: string): Record<string, number> {
 }
 
 function readLine(text: string): ParsedLine {
-  const { area, project, record } = lines.line.parse(JSON.parse(text));
+  const { area, project, record } = lineSchema.parse(JSON.parse(text));
   expectProject(project);
   return { area: selectAreas(area)[0]!, project, record };
 }

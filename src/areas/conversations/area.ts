@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import type { ConversationLine, MessageLine } from "../../maintenance/export-lines.js";
 import { conversationSummaries, conversations, messageRefs, messages } from "../../schema/conversations.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
@@ -8,6 +7,7 @@ import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
 import { expectId } from "../arguments.js";
 import { checksumOf } from "../checksum.js";
+import type { ConversationLine, MessageLine } from "../export-lines.js";
 import { parseList, parseObject } from "../json.js";
 import { readAll } from "../read-all.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toOptionalMillis, toOptionalTime, toTime } from "../rows.js";

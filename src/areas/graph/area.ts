@@ -1,7 +1,7 @@
 import { type AnyColumn, sql } from "drizzle-orm";
-import type { EdgeLine, NodeLine } from "../../maintenance/export-lines.js";
 import { graphEdges, graphLabels, graphNodes } from "../../schema/graph.js";
 import type { Area, IncomingRecord } from "../area.js";
+import type { EdgeLine, NodeLine } from "../export-lines.js";
 import { parseObject } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toTime, whereProject } from "../rows.js";
 import { list, prepareStatement, toStatement } from "../statements.js";

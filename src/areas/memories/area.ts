@@ -1,12 +1,12 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import type { MemoryLine } from "../../maintenance/export-lines.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
 import { expectation } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
 import { checksumOf, checksumOfVector, hashText } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
+import type { MemoryLine } from "../export-lines.js";
 import { parseObject } from "../json.js";
 import { readAll } from "../read-all.js";
 import {

@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import type { StoryLine } from "../../maintenance/export-lines.js";
 import {
   stories,
   storyContents,
@@ -15,6 +14,7 @@ import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
 import { expectId } from "../arguments.js";
 import { checksumOf, hashText } from "../checksum.js";
+import type { StoryLine } from "../export-lines.js";
 import { readAll } from "../read-all.js";
 import {
   inOrderOfRows,

@@ -1,8 +1,7 @@
 import { z } from "zod";
-import { ROLES } from "../areas/conversations/record.js";
-import { EXPORT_FORMAT } from "./export.js";
+import { ROLES } from "./conversations/record.js";
 
-// The lines of an export. Only an import loads this file, since zod loads slowly (bench: startUp).
+// The records of an export, each as a line holds it. Only an import loads this file, since zod loads slowly (bench: startUp).
 
 /** A time of an export: ISO 8601 with milliseconds, as `Date.toJSON` writes it. */
 const time = z.iso.datetime({ offset: true }).or(z.string().regex(/^[+-]\d{6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
@@ -126,18 +125,6 @@ export const storyLine = z.union([
   z.strictObject({ sync: syncSchema }),
   z.strictObject({ secret: secretSchema }),
 ]);
-
-export const header = z.object({
-  format: z.literal(EXPORT_FORMAT),
-  version: z.number().int().positive(),
-  counts: z.record(z.string(), z.number().int().nonnegative()),
-});
-/** A line after the header; `record` is one of the lines above. */
-export const line = z.strictObject({
-  area: z.string(),
-  project: z.string(),
-  record: z.unknown(),
-});
 
 export type MemoryLine = z.infer<typeof memoryLine>;
 export type ConversationLine = z.infer<typeof conversationLine>;
