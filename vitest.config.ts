@@ -29,6 +29,13 @@ const ON_FILES_ONLY = [
   "test/areas/*/{area,functions,processes}.test.ts",
 ];
 
+/** Files that replace modules, or count what the whole process holds: each runs in a process of its own. */
+const ALONE = [
+  "test/files/descriptors.test.ts",
+  "test/maintenance/{backup-placement,restore-newcomers,restore-steps}.test.ts",
+  "test/reliability/sync-order.test.ts",
+];
+
 export default defineConfig({
   resolve: {
     alias: SOURCES,
@@ -38,7 +45,16 @@ export default defineConfig({
       {
         extends: true,
         // The table of what was tried and what was lost is printed once, at the end of the run.
-        test: { name: "file", include: ["test/**/*.test.ts"], globalSetup: ["test/support/reliability-table.ts"] },
+        test: {
+          name: "file",
+          include: ["test/**/*.test.ts"],
+          exclude: ALONE,
+          globalSetup: ["test/support/reliability-table.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: { name: "alone", include: ALONE, isolate: true },
       },
       {
         extends: true,
@@ -59,8 +75,9 @@ export default defineConfig({
         },
       },
     ],
-    // A process of its own per file: the native library, descriptors and `process.exit` of one file reach no other.
     pool: "forks",
+    // The files of a worker share the modules that they import; loading them for each took a fifth of the whole run.
+    isolate: false,
     // Most of them wait, for child processes and the disk; one worker to a core, less one, would leave two cores idle.
     maxWorkers: 3,
     // Tests of what is freed ask for the garbage to be collected.
