@@ -13,6 +13,8 @@ test("the graph example tells what depends on a file of this repository and find
   );
   expect(stderr).toBe("");
   expect(stdout).toMatch(/^[1-9]\d* files, [1-9]\d* imports$/m);
-  expect(stdout).toMatch(/files depend on src\/graph\/heap\.ts, \d of them directly: .*src\/graph\/shortest-path\.ts/);
-  expect(stdout).toMatch(/^src\/index\.ts -> .* -> src\/client\/native\.ts$/m);
+  expect(stdout).toMatch(
+    /files depend on src\/areas\/graph\/algorithms\/heap\.ts, \d of them directly: .*src\/areas\/graph\/algorithms\/shortest-path\.ts/,
+  );
+  expect(stdout).toMatch(/^src\/index\.ts -> .* -> src\/client\/local\/native\.ts$/m);
 });

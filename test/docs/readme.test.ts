@@ -67,9 +67,9 @@ test("the first command's program stores the repository, finds its own parts, an
     );
   const first = await program();
   expect(first.stdout).toMatch(/Stored [1-9]\d* memories in \d+ ms/);
-  expect(first.stdout).toMatch(/keyword +src\/client\/writer-queue\.ts#/);
-  expect(first.stdout).toMatch(/[1-9]\d* files depend on src\/client\/writer-queue\.ts/);
-  expect(first.stdout).toMatch(/src\/index\.ts -> .*src\/client\/writer-queue\.ts\n/);
+  expect(first.stdout).toMatch(/keyword +src\/client\/local\/writer-queue\.ts#/);
+  expect(first.stdout).toMatch(/[1-9]\d* files depend on src\/client\/local\/writer-queue\.ts/);
+  expect(first.stdout).toMatch(/src\/index\.ts -> .*src\/client\/local\/writer-queue\.ts\n/);
   const second = await program();
   expect(second.stdout).toMatch(/Stored 0 memories/);
   const talk = `${db.dir}/talk.json`;
