@@ -14,10 +14,10 @@ test("docs/durability.md names tests and pages that exist", () => {
   for (const [, name, link] of named) expect(link).toBe(`../${name}`);
 });
 
-test("each promise of docs/durability.md names a test", () => {
+test("each guarantee of docs/durability.md names a test", () => {
   const rows = readFileSync(page, "utf8")
     .split("\n")
-    .filter((line) => line.startsWith("| ") && !/^\| (Promise|---)/.test(line));
+    .filter((line) => line.startsWith("| ") && !/^\| (Guarantee|---)/.test(line));
   expect(rows.length).toBeGreaterThan(10);
   for (const row of rows) expect(row).toMatch(/\.test\.ts\)/);
 });

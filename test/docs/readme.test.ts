@@ -48,7 +48,7 @@ describe("the README", () => {
 
   test("names every runtime dependency with its reason, and no other", () => {
     const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
-    const table = readme.slice(readme.indexOf("## Runtime dependencies"), readme.indexOf("## Limits"));
+    const table = readme.slice(readme.indexOf("## Runtime dependencies"), readme.indexOf("## Known limitations"));
     const named = [...table.matchAll(/^\| `([^`]+)`.*\| .{10,} \|$/gm)].map((match) => match[1]);
     expect(named.sort()).toEqual([...Object.keys(dependencies), ...Object.keys(peerDependencies)].sort());
   });
