@@ -1,7 +1,8 @@
 import type { Client, Transaction } from "@libsql/client";
 import { LocalClient } from "../client/local/local-client.js";
 import { ReplicaClient } from "../client/remote/replica-client.js";
-import type { Executor, Snapshot } from "./executor.js";
+import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors, type Executor, type Snapshot } from "./executor.js";
 import { hasMoved } from "./optimistic.js";
 import type { Statement } from "./statements.js";
 
@@ -52,7 +53,7 @@ export class ClientExecutor implements Executor {
 
   snapshot(): Promise<Snapshot> {
     return this.#watched(async () => {
-      // It would keep everybody else from the only connection for as long as its holder likes.
+      // A transaction would block all other calls on the only connection until the snapshot is closed.
       if (this.#client instanceof LocalClient && this.#client.pool.readers === undefined) {
         return { executor: this, isStable: false, close: () => undefined };
       }
@@ -64,20 +65,22 @@ export class ClientExecutor implements Executor {
   async #watched<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
-    } catch (error) {
-      // Somebody else was faster: the caller looks again, and nothing has failed.
+    } catch (cause) {
+      const error = toStorageError(cause);
+      // Another client was faster: the caller reads again, and nothing has failed.
       if (!hasMoved(error)) this.#onError(error);
       throw error;
     }
   }
 }
 
-/** What repositories run on within an open transaction; whoever opened it ends it. */
-export function transactionExecutor(transaction: Transaction): Executor {
+/** Runs the work of repositories within an open transaction; the caller that opened it ends it. */
+export function transactionExecutor(transaction: Pick<Transaction, "execute" | "batch">): Executor {
+  const execute = (statement: Statement) => asStorageErrors(() => transaction.execute(statement));
   const executor: Executor = {
-    execute: (statement) => transaction.execute(statement),
-    scan: (statement) => transaction.execute(statement),
-    batch: (statements) => transaction.batch([...statements]),
+    execute,
+    scan: execute,
+    batch: (statements) => asStorageErrors(() => transaction.batch([...statements])),
     atomically: (more) => more(executor),
     snapshot: async () => ({ executor, isStable: true, close: () => undefined }),
   };

@@ -1,4 +1,4 @@
-import type { LibsqlError, Row } from "@libsql/client";
+import type { Row } from "@libsql/client";
 import { isAnswerTooLarge } from "../client/remote/remote-error.js";
 import type { Executor } from "./executor.js";
 import type { Statement } from "./statements.js";
@@ -68,14 +68,19 @@ export async function readAllOf(executor: Executor, statements: readonly Stateme
   }
 }
 
-/** What `read` gives for `size`, or for for a half, a quarter, … of it where a server finds the answer, or a value in it, too large. */
+/** Calls `read` with `size`, or with a half, a quarter, … of it if a server finds the answer, or a value in it, too large. */
 export async function halvedUntilItFits<T>(size: number, read: (size: number) => Promise<T>): Promise<T> {
   for (let count = size; ; count = Math.ceil(count / 2)) {
     try {
       return await read(count);
     } catch (error) {
-      const isTooLarge = isAnswerTooLarge(error) || (error as LibsqlError).code === "SQLITE_TOOBIG";
-      if (count === 1 || !isTooLarge) throw error;
+      if (count === 1 || !(isAnswerTooLarge(error) || isTooBig(error))) throw error;
     }
   }
+}
+
+/** Whether SQLite refused a value or a row for its size; the cause of a StorageError has SQLite's code. */
+function isTooBig(error: unknown): boolean {
+  const { cause } = error as { readonly cause?: unknown };
+  return [error, cause].some((one) => (one as { readonly code?: unknown } | undefined)?.code === "SQLITE_TOOBIG");
 }

@@ -1,6 +1,5 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { transactionExecutor } from "../areas/client-executor.js";
 import { parseLocalUrl } from "../client/file-url.js";
 import { readWithoutTrace } from "../client/local/read-without-trace.js";
 import { findMetadata, replicaAdvice } from "../client/remote/replica-files.js";
@@ -45,7 +44,7 @@ export async function checkStorage(context: MaintenanceContext, options: CheckOp
       signal?.throwIfAborted();
       const transaction = await context.client.transaction("deferred");
       try {
-        return await work(transactionExecutor(transaction));
+        return await work({ execute: (statement) => transaction.execute(statement) });
       } finally {
         transaction.close();
       }

@@ -242,7 +242,7 @@ async function atLine(number: number, work: () => Promise<unknown>): Promise<voi
     const failure = toStorageError(error);
     if (!(failure instanceof StorageError)) throw failure;
     throw new StorageError(failure.code, `Line ${number}: ${failure.message}. Nothing was imported`, {
-      cause: error,
+      cause: failure.cause ?? failure,
       line: number,
       retryable: failure.retryable,
     });

@@ -18,9 +18,9 @@ export function drizzleOnClient(client: Client, schema: Record<string, unknown>,
 /** Drizzle inside a transaction scope; its own transactions are savepoints, which take turns as all of them do. */
 export function drizzleInScope(scope: TransactionScope, schema: Record<string, unknown>): StorageDatabase {
   const client = {
-    execute: (statement: InStatement) => scope.execute(statement),
-    batch: (statements: InStatement[]) => scope.batch(statements),
-    migrate: (statements: InStatement[]) => scope.batch(statements),
+    execute: async (statement: InStatement) => (await scope.send([statement]))[0],
+    batch: (statements: InStatement[]) => scope.send(statements),
+    migrate: (statements: InStatement[]) => scope.send(statements),
   };
   return withTransactions(drizzle(client as unknown as Client, { schema }), schema, (work) => scope.savepoint(work));
 }

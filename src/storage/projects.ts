@@ -1,10 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { ChangeArea } from "../areas/context.js";
-import { asStorageErrors, type Executor } from "../areas/executor.js";
+import type { Executor } from "../areas/executor.js";
 import { type Statement, toStatement } from "../areas/statements.js";
 import { clearStatements as clearStoryStatements } from "../areas/stories/libsql/extras.js";
 import { tablesIn } from "../areas/tables.js";
-import { toStorageError } from "../client/storage-error.js";
 import {
   conversationSummaries,
   conversations,
@@ -16,7 +15,7 @@ import { graphEdges, graphLabels, graphNodes, graphVersions } from "../schema/gr
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { sessions } from "../schema/sessions.js";
 import { stories } from "../schema/stories.js";
-import type { StorageError } from "../shared/errors.js";
+import { StorageError } from "../shared/errors.js";
 
 /** The project that is used where none is named. */
 export const DEFAULT_PROJECT = "default";
@@ -52,14 +51,10 @@ export async function countProjects(executor: Executor): Promise<ProjectCount[]>
           )}
         ) group by project having count > 0 order by count desc, project`),
     );
-  const { rows } = await asStorageErrors(async () => {
-    try {
-      return await count(Object.keys(RECORDS));
-    } catch (error) {
-      if ((toStorageError(error) as StorageError).code !== "MIGRATION_PENDING") throw error;
-      const known = await tablesIn(executor);
-      return count(Object.keys(RECORDS).filter((table) => known.has(table)));
-    }
+  const { rows } = await count(Object.keys(RECORDS)).catch(async (error: unknown) => {
+    if (!(error instanceof StorageError) || error.code !== "MIGRATION_PENDING") throw error;
+    const known = await tablesIn(executor);
+    return count(Object.keys(RECORDS).filter((table) => known.has(table)));
   });
   return rows.map((row) => ({ project: row[0] as string, count: Number(row[1]) }));
 }

@@ -6,6 +6,7 @@ import { expectProject } from "../areas/arguments.js";
 import { ClientExecutor } from "../areas/client-executor.js";
 import type { Change, RepositoryContext } from "../areas/context.js";
 import { ConversationRepository } from "../areas/conversations/repository.js";
+import { asStorageErrors } from "../areas/executor.js";
 import { GraphCache } from "../areas/graph/cache.js";
 import { GraphRepository } from "../areas/graph/repository.js";
 import { MemoryRepository } from "../areas/memories/repository.js";
@@ -470,7 +471,10 @@ export class Storage implements Repositories {
     // In a transaction there is nothing to erase yet: it is done after the commit.
     const removal =
       executor === this.#executor
-        ? { erase: () => this.#erase(), removing: <T>(work: () => Promise<T>) => withRoom(this.client, work) }
+        ? {
+            erase: () => this.#erase(),
+            removing: <T>(work: () => Promise<T>) => asStorageErrors(() => withRoom(this.client, work)),
+          }
         : {};
     return {
       project,

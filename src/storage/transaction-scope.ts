@@ -1,10 +1,12 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type InStatement, LibsqlBatchError, type ResultSet, type Transaction } from "@libsql/client/sqlite3";
+import { transactionExecutor } from "../areas/client-executor.js";
 import type { Change } from "../areas/context.js";
 import type { Executor, Snapshot } from "../areas/executor.js";
 import type { Statement } from "../areas/statements.js";
 import { toBatchError } from "../client/sql/bound-statement.js";
+import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 
 /** The innermost transaction or savepoint whose callback is running, in each asynchronous context. */
@@ -61,27 +63,37 @@ export class TransactionScope implements Executor {
     this.#tasks.push(task);
   }
 
-  async execute(statement: Statement | InStatement): Promise<ResultSet> {
-    return this.#alone(async () => (await this.#marks.send([statement]))[0] as ResultSet);
+  async execute(statement: Statement): Promise<ResultSet> {
+    try {
+      return (await this.send([statement]))[0] as ResultSet;
+    } catch (error) {
+      throw toStorageError(error);
+    }
   }
 
   scan(statement: Statement): Promise<ResultSet> {
     return this.execute(statement);
   }
 
-  async batch(statements: readonly (Statement | InStatement)[]): Promise<ResultSet[]> {
+  async batch(statements: readonly Statement[]): Promise<ResultSet[]> {
+    try {
+      return await this.send(statements);
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** Runs all statements or none, as `batch` does, but rejects with the errors of the client, as Drizzle's calls do. */
+  async send(statements: readonly InStatement[]): Promise<ResultSet[]> {
     const run = () => this.#marks.send(statements);
     return this.#alone(() => (statements.length > 1 ? this.#marks.within(run) : run()));
   }
 
   async atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
-    const inner: Executor = {
-      execute: async (statement) => (await this.#marks.send([statement]))[0] as ResultSet,
-      scan: async (statement) => (await this.#marks.send([statement]))[0] as ResultSet,
+    const inner = transactionExecutor({
+      execute: async (statement: InStatement) => (await this.#marks.send([statement]))[0] as ResultSet,
       batch: (statements) => this.#marks.send(statements),
-      atomically: (more) => more(inner),
-      snapshot: async () => ({ executor: inner, isStable: true, close: () => undefined }),
-    };
+    });
     return this.#alone(() => this.#marks.within(() => work(inner)));
   }
 
@@ -160,13 +172,13 @@ class Marks {
   }
 
   /** Runs the statements, after the marks that are due; a failure is that of the statements, by their own numbers. */
-  async send(statements: readonly (Statement | InStatement)[]): Promise<ResultSet[]> {
+  async send(statements: readonly InStatement[]): Promise<ResultSet[]> {
     const due = this.#due;
     this.#due = [];
     const transaction = this.#transaction;
-    if (due.length === 0 && statements.length === 1) return [await transaction.execute(statements[0] as InStatement)];
+    if (due.length === 0 && statements.length === 1) return [await transaction.execute(statements[0]!)];
     try {
-      const results = await transaction.batch([...due, ...statements] as InStatement[]);
+      const results = await transaction.batch([...due, ...statements]);
       return results.slice(due.length);
     } catch (error) {
       const { statementIndex } = Object(error) as Partial<LibsqlBatchError>;
