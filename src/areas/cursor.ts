@@ -50,16 +50,15 @@ function decode(list: string, cursor: unknown, count: number, isPart: (part: unk
   throw new TypeError(expectation("cursor", "the `nextCursor` of an earlier page in the same order", cursor));
 }
 
-/** Splits off the surplus row that was read to know whether there is another page. */
+/** Makes a page of rows that were read with a limit of one more, the sign of another page; `cursor` is that of a row. */
 export function toPage<R, T>(
-  list: string,
   rows: readonly R[],
   limit: number,
   record: (row: R) => T,
-  position: (row: R) => Position,
+  cursor: (row: R) => string,
 ): Page<T> {
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   const hasMore = rows.length > limit && last !== undefined;
-  return { items: shown.map(record), nextCursor: hasMore ? encodeCursor(list, position(last)) : undefined };
+  return { items: shown.map((row) => record(row)), nextCursor: hasMore ? cursor(last) : undefined };
 }

@@ -5,7 +5,7 @@ import { expectArray, expectOneOf, expectText } from "../../shared/expectation.j
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toMillis, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { decodeCursor, type Page, toPage } from "../cursor.js";
+import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { metadataConditions } from "../metadata-filter.js";
 import { all, toStatement } from "../statements.js";
 import { type Conversation, conversationColumns, MAX_TITLE_CHARS, toConversation, toTags } from "./record.js";
@@ -75,11 +75,10 @@ export async function listConversations(
   );
   const key = orderBy === "createdAt" ? 8 : 9;
   return toPage(
-    list,
     rows,
     limit,
     (row) => toConversation(project, row),
-    (row) => ({ key: Number(row[key]), rowId: Number(row[0]) }),
+    (row) => encodeCursor(list, { key: Number(row[key]), rowId: Number(row[0]) }),
   );
 }
 

@@ -14,7 +14,7 @@ import {
   toOnConflict,
 } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
-import { decodeTexts, encodeTexts, type Page } from "../cursor.js";
+import { decodeTexts, encodeTexts, type Page, toPage } from "../cursor.js";
 import { asStorageErrors, type Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { readAll } from "../read-all.js";
@@ -248,12 +248,7 @@ export async function findNodes(context: RepositoryContext, options: FindNodesOp
     toStatement(sql`select ${nodeColumns(nodes)} from ${n} as n where ${all(conditions)}
       order by n.id limit ${toSqlLimit(limit + 1)}`),
   );
-  return toTextPage(
-    "nodes",
-    rows.map((row) => toNode(row)),
-    limit,
-    ({ id }) => [id],
-  );
+  return toPage(rows, limit, toNode, (row) => encodeTexts("nodes", [row[0] as string]));
 }
 
 export async function updateNode(
@@ -354,7 +349,12 @@ export async function listEdges(context: RepositoryContext, options: ListEdgesOp
     toStatement(sql`select ${edgeColumns} from ${edgesWithNodes} where ${all(conditions)}
       order by ${edgeOrder} limit ${toSqlLimit(limit + 1)}`),
   );
-  return toTextPage("edges", rows.map(toEdge), limit, (edge) => [edge.from, edge.to, edge.type, edge.id]);
+  return toPage(
+    rows.map(toEdge),
+    limit,
+    (edge) => edge,
+    ({ from, to, type, id }) => encodeTexts("edges", [from, to, type, id]),
+  );
 }
 
 export async function updateEdge(
@@ -439,19 +439,6 @@ async function store({ executor }: RepositoryContext, statements: readonly State
 
 function announce({ project, announce }: RepositoryContext, action: ChangeAction, ids: readonly string[]): void {
   if (ids.length > 0) announce({ project, area: "graph", action, ids });
-}
-
-/** Splits off the surplus record that was read to know whether there is another page. */
-function toTextPage<T>(
-  list: string,
-  records: readonly T[],
-  limit: number,
-  position: (record: T) => readonly string[],
-): Page<T> {
-  const items = records.slice(0, limit);
-  const last = items.at(-1);
-  const hasMore = records.length > limit && last !== undefined;
-  return { items, nextCursor: hasMore ? encodeTexts(list, position(last)) : undefined };
 }
 
 /** The record of a draft that has just been stored. */

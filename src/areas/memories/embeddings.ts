@@ -1,5 +1,4 @@
 import { type SQL, sql } from "drizzle-orm";
-import { toStorageError } from "../../client/storage-error.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
@@ -8,9 +7,10 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toSqlLimit, toVector } from "../arguments.js";
 import { failedStatement } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors, type Executor, scalar } from "../executor.js";
+import { type Executor, scalar } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { halvedUntilItFits } from "../read-all.js";
+import { announce } from "../repository.js";
 import { all, list, set, toStatement } from "../statements.js";
 import {
   type EmbeddingInput,
@@ -65,7 +65,7 @@ export async function storeEmbedding(
   );
   // The second inserts the vector, where there is such a memory.
   const isStored = results[1]!.rowsAffected > 0;
-  if (isStored) context.announce({ project: context.project, area: "memories", action: "update", ids: [id] });
+  if (isStored) announce(context, "memories", "update", [id]);
   return isStored;
 }
 
@@ -129,11 +129,11 @@ export async function embedMemories(
     );
     const results = await context.executor.batch(statements).catch(async (error: unknown) => {
       const failed = embeddings[Math.floor((failedStatement(error) ?? 0) / 3)];
-      throw await withDimensions(context.executor, context.project, failed, toStorageError(error));
+      throw await withDimensions(context.executor, context.project, failed, error);
     });
     // Of the statements for each memory the second inserts the vector, unless the content has changed or gone.
     const ids = batch.filter((_, index) => results[index * 3 + 1]!.rowsAffected > 0).map((memory) => memory.id);
-    if (ids.length > 0) context.announce({ project: context.project, area: "memories", action: "update", ids });
+    announce(context, "memories", "update", ids);
     embedded += ids.length;
     if (onProgress !== undefined) onProgress({ embedded, remaining: await countUnembedded(current, options) });
   }
@@ -172,7 +172,7 @@ export async function namingDimensions<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   try {
-    return await asStorageErrors(work);
+    return await work();
   } catch (error) {
     throw await withDimensions(executor, project, embedding, error);
   }

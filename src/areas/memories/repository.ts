@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
-import { toStorageError } from "../../client/storage-error.js";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
@@ -17,11 +16,12 @@ import {
   toOnConflict,
 } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
-import { decodeCursor, type Page, toPage } from "../cursor.js";
-import { asStorageErrors, type Executor, scalar } from "../executor.js";
+import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
+import { type Executor, scalar } from "../executor.js";
 import { expectStill, hasMoved, withoutLock } from "../optimistic.js";
 import { readAll } from "../read-all.js";
 import { forStored } from "../repair.js";
+import { announce, inOrderOf, notFound, runAll } from "../repository.js";
 import { all, inParts, list, prepareStatement, type Statement, set, toStatement, touch } from "../statements.js";
 import { contentBytes } from "./content.js";
 import {
@@ -166,7 +166,7 @@ export class MemoryRepository {
     let draft = toDraft(this.#context, input);
     if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
     const statements = insertStatements(this.#context, draft);
-    await namingDimensions(this.#context, draft.embedding, () => this.#store(statements));
+    await namingDimensions(this.#context, draft.embedding, () => runAll(this.#context.executor, statements));
     this.#announce("insert", [draft.id]);
     return draftToMemory(this.#context.project, draft);
   }
@@ -218,7 +218,7 @@ export class MemoryRepository {
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Memory | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
-    const memory = await asStorageErrors(() => this.#find(this.#context.executor, id));
+    const memory = await this.#find(this.#context.executor, id);
     return memory?.deletedAt === null || options.includeDeleted === true ? memory : undefined;
   }
 
@@ -227,15 +227,14 @@ export class MemoryRepository {
     expectArray("ids", ids, "ids");
     checkEach(ids, (id) => expectId(id));
     const found = await this.#select(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
-    const byId = new Map(found.map((memory) => [memory.id, memory]));
-    return ids.flatMap((id) => byId.get(id) ?? []);
+    return inOrderOf(ids, found);
   }
 
   /** Rejects with `NOT_FOUND` when `get` would find nothing. */
   async require(id: string): Promise<Memory> {
     const memory = await this.get(id);
-    if (memory !== undefined) return memory;
-    throw this.#unknown(id);
+    if (memory === undefined) throw notFound(this.#context, "memory", id);
+    return memory;
   }
 
   /** The one memory whose id starts with `idPrefix`; undefined for less than 4 characters, none, or several. */
@@ -255,18 +254,18 @@ export class MemoryRepository {
     expectKeys("list", options, [...FILTER_KEYS, "limit", "cursor"]);
     const { limit = 50, cursor, ...filter } = options;
     expectLimit(limit);
-    const { project } = this.#context;
+    const { project, executor } = this.#context;
     const conditions = filterConditions(project, filter);
     if (cursor !== undefined) {
       const { key, rowId } = decodeCursor("memories", cursor);
       conditions.push(sql`(${m.createdAt}, ${m.rowId}) < (${key}, ${rowId})`);
     }
-    const { rows } = await this.#execute(
+    const { rows } = await executor.execute(
       toStatement(sql`select ${columns} from ${memoriesWithVector} where ${all(conditions)}
         order by ${newestFirst} limit ${toSqlLimit(limit + 1)}`),
     );
-    const record = (row: Row) => toMemory(project, row);
-    return toPage("memories", rows, limit, record, (row) => ({ key: Number(row[7]), rowId: Number(row[0]) }));
+    const cursorOf = (row: Row) => encodeCursor("memories", { key: Number(row[7]), rowId: Number(row[0]) });
+    return toPage(rows, limit, (row) => toMemory(project, row), cursorOf);
   }
 
   /** Changes the fields given; undefined when unknown or deleted. New content without a vector drops the old ones. */
@@ -303,8 +302,8 @@ export class MemoryRepository {
   /** Hides a memory from every call but `restore`, `purge` and `get` with `includeDeleted`. False if there is none. */
   async delete(id: string): Promise<boolean> {
     expectId(id);
-    const { project, now } = this.#context;
-    const { rowsAffected } = await this.#execute(softDelete({ project, id, now: now() }));
+    const { project, executor, now } = this.#context;
+    const { rowsAffected } = await executor.execute(softDelete({ project, id, now: now() }));
     if (rowsAffected > 0) this.#announce("delete", [id]);
     return rowsAffected > 0;
   }
@@ -326,7 +325,7 @@ export class MemoryRepository {
       // Otherwise it has been changed, restored or purged since it was read, which cannot happen with the lock held.
       return rowsAffected > 0 || (!isLocked && executor.atomically((locked) => attempt(locked, true)));
     };
-    const isRestored = await asStorageErrors(() => attempt(this.#context.executor));
+    const isRestored = await attempt(this.#context.executor);
     if (isRestored) this.#announce("restore", [id]);
     return isRestored;
   }
@@ -340,8 +339,7 @@ export class MemoryRepository {
       deleteVectors({ ...values, model: null, version: null }),
       deleteRow(values),
     ];
-    const remove = () => removing(this.#context, () => this.#context.executor.batch(statements));
-    const results = await asStorageErrors(remove);
+    const results = await removing(this.#context, () => this.#context.executor.batch(statements));
     const isGone = results[2]!.rowsAffected > 0;
     if (isGone) {
       this.#announce("purge", [id]);
@@ -352,21 +350,20 @@ export class MemoryRepository {
 
   async count(filter: MemoryFilter = {}): Promise<number> {
     expectKeys("count", filter, FILTER_KEYS);
-    const conditions = filterConditions(this.#context.project, filter);
-    return Number(scalar(await this.#execute(toStatement(sql`select count(*) from ${m} where ${all(conditions)}`))));
+    const { project, executor } = this.#context;
+    const count = sql`select count(*) from ${m} where ${all(filterConditions(project, filter))}`;
+    return Number(scalar(await executor.execute(toStatement(count))));
   }
 
   async stats(): Promise<MemoryStats> {
     const own = sql`${m.project} = ${this.#context.project} and ${isLive}`;
-    const [totals, types, models] = await asStorageErrors(() =>
-      this.#context.executor.batch([
-        toStatement(sql`select count(*), coalesce(sum(${contentBytes(m.content)}), 0), min(${m.createdAt}),
+    const [totals, types, models] = await this.#context.executor.batch([
+      toStatement(sql`select count(*), coalesce(sum(${contentBytes(m.content)}), 0), min(${m.createdAt}),
           max(${m.createdAt}) from ${m} where ${own}`),
-        toStatement(sql`select ${m.type}, count(*) from ${m} where ${own} group by 1 order by 2 desc, 1`),
-        toStatement(sql`select ${e.model}, ${e.version}, ${e.dimensions}, count(*) from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
+      toStatement(sql`select ${m.type}, count(*) from ${m} where ${own} group by 1 order by 2 desc, 1`),
+      toStatement(sql`select ${e.model}, ${e.version}, ${e.dimensions}, count(*) from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
           where ${e.project} = ${this.#context.project} and ${isLive} group by 1, 2, 3 order by 4 desc, 1, 2`),
-      ]),
-    );
+    ]);
     const [count, bytes, oldest, newest] = Array.from(totals!.rows[0] as ArrayLike<unknown>);
     return {
       count: Number(count),
@@ -388,9 +385,9 @@ export class MemoryRepository {
     expectKeys("findDuplicates", options, ["limit"]);
     const { limit = 50 } = options;
     expectLimit(limit);
-    const { project } = this.#context;
+    const { project, executor } = this.#context;
     const own = sql`${m.project} = ${project} and ${isLive}`;
-    const { rows } = await this.#execute(
+    const { rows } = await executor.execute(
       toStatement(sql`select ${m.contentHash}, ${columns} from ${memoriesWithVector} join (
           select ${m.contentHash} as hash, count(*) as size from ${m} where ${own} group by 1 having size > 1
           order by size desc, hash limit ${toSqlLimit(limit)}
@@ -421,16 +418,14 @@ export class MemoryRepository {
     const beside = (comparison: SQL, order: SQL, limit: number) =>
       toStatement(sql`select ${columns} from ${memoriesWithVector} where ${m.project} = ${project} and ${isLive}
         and (${m.createdAt}, ${m.rowId}) ${comparison} ${position} order by ${order} limit ${limit}`);
-    const [older, newer, center] = await asStorageErrors(() =>
-      this.#context.executor.batch([
-        beside(sql`<`, newestFirst, before),
-        beside(sql`>`, sql`${m.createdAt}, ${m.rowId}`, after),
-        ...(isId ? [selectOne({ project, id: around })] : []),
-      ]),
-    );
+    const [older, newer, center] = await this.#context.executor.batch([
+      beside(sql`<`, newestFirst, before),
+      beside(sql`>`, sql`${m.createdAt}, ${m.rowId}`, after),
+      ...(isId ? [selectOne({ project, id: around })] : []),
+    ]);
     const record = (row: Row) => toMemory(project, row);
     const own = (center?.rows ?? []).map(record).filter(({ deletedAt }) => deletedAt === null);
-    if (isId && own.length === 0) throw this.#unknown(around);
+    if (isId && own.length === 0) throw notFound(this.#context, "memory", around);
     return [...older!.rows.map(record).reverse(), ...own, ...newer!.rows.map(record)];
   }
 
@@ -440,32 +435,32 @@ export class MemoryRepository {
    * With an embedding, keyword and vector lists are fused; `mode` chooses one of them.
    */
   search(text: string, options: SearchOptions = {}): Promise<SearchResult[]> {
-    return asStorageErrors(() => searchMemories(this.#context, text, options));
+    return searchMemories(this.#context, text, options);
   }
 
   /** @internal What `search` finds, by row and without the records, which `read` gives. */
   rank(text: string, options: SearchOptions): Promise<RankedRow[]> {
-    return asStorageErrors(() => rankMemories(this.#context, text, options));
+    return rankMemories(this.#context, text, options);
   }
 
   /** @internal The memories of these rows that are there and not deleted, by row. */
   read(rowIds: readonly number[]): Promise<Map<number, Memory>> {
-    return asStorageErrors(() => readRows(this.#context, rowIds));
+    return readRows(this.#context, rowIds);
   }
 
   /** The memories whose vectors of `model` are nearest by cosine distance, exactly; rejects with `DIMENSION_MISMATCH`. */
   nearest(embedding: Float32Array | readonly number[], options: NearestOptions): Promise<NearMemory[]> {
-    return asStorageErrors(() => nearestMemories(this.#context, embedding, options));
+    return nearestMemories(this.#context, embedding, options);
   }
 
   /** Stores a vector of a memory, in place of one of the same model and version. False if there is no such memory. */
   setEmbedding(id: string, vector: Float32Array | readonly number[], selector: EmbeddingSelector): Promise<boolean> {
-    return asStorageErrors(() => storeEmbedding(this.#context, id, vector, selector));
+    return storeEmbedding(this.#context, id, vector, selector);
   }
 
   /** Memories that have no vector of this model (and version, where named), oldest first. */
   unembedded(options: EmbeddingSelector & { readonly limit?: number | undefined }): Promise<Memory[]> {
-    return asStorageErrors(() => unembedded(this.#context, options));
+    return unembedded(this.#context, options);
   }
 
   /**
@@ -473,12 +468,12 @@ export class MemoryRepository {
    * or an abort, the same call goes on with what is left.
    */
   reembed(embed: ReembedFunction, options: ReembedOptions): Promise<ReembedResult> {
-    return asStorageErrors(() => embedMemories(this.#context, embed, options));
+    return embedMemories(this.#context, embed, options);
   }
 
   /** Removes all vectors of a model, or of one version of it; resolves to how many there were. */
   dropModel(model: string, version?: string): Promise<number> {
-    return asStorageErrors(() => dropModel(this.#context, model, version));
+    return dropModel(this.#context, model, version);
   }
 
   async #withLongTerms(drafts: readonly MemoryDraft[]): Promise<MemoryDraft[]> {
@@ -490,29 +485,27 @@ export class MemoryRepository {
   /** With the lock held, so that what is known of the ids stays true. */
   async #insertOver(drafts: readonly MemoryDraft[], onConflict: "skip" | "replace"): Promise<Memory[]> {
     const { project, executor } = this.#context;
-    const { known, settled } = await asStorageErrors(() =>
-      executor.atomically(async (locked) => {
-        const known = await this.#findAny(
-          locked,
-          drafts.map(({ id }) => id),
-        );
-        const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) =>
-          createdThen(draft, new Date(earlier.createdAt)),
-        );
-        await this.#storeEach(
-          [...settled.values()],
-          (draft) =>
-            known.has(draft.id) ? this.#replaceStatements(draft, true) : insertStatements(this.#context, draft),
-          locked,
-          drafts,
-        );
-        return { known, settled };
-      }),
-    );
+    const { known, settled } = await executor.atomically(async (locked) => {
+      const known = await this.#findAny(
+        locked,
+        drafts.map(({ id }) => id),
+      );
+      const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) =>
+        createdThen(draft, new Date(earlier.createdAt)),
+      );
+      await this.#storeEach(
+        [...settled.values()],
+        (draft) =>
+          known.has(draft.id) ? this.#replaceStatements(draft, true) : insertStatements(this.#context, draft),
+        locked,
+        drafts,
+      );
+      return { known, settled };
+    });
     const ids = [...settled.keys()];
     for (const action of ["insert", "update"] as const) {
       const changed = ids.filter((id) => known.has(id) === (action === "update"));
-      if (changed.length > 0) this.#announce(action, changed);
+      this.#announce(action, changed);
     }
     return drafts.map(({ id }) => {
       const stored = settled.get(id);
@@ -546,7 +539,7 @@ export class MemoryRepository {
   ): Promise<void> {
     const statements = drafts.map(toStatements);
     try {
-      await this.#store(statements.flat(), executor);
+      await runAll(executor, statements.flat());
     } catch (error) {
       if (!isOfRecord(error)) throw error;
       const owners = statements.flatMap((own, index) => own.map(() => drafts[index]!));
@@ -584,25 +577,8 @@ export class MemoryRepository {
   }
 
   async #select(statement: Statement): Promise<Memory[]> {
-    const { rows } = await this.#execute(statement);
+    const { rows } = await this.#context.executor.execute(statement);
     return rows.map((row) => toMemory(this.#context.project, row));
-  }
-
-  #execute(statement: Statement) {
-    return asStorageErrors(() => this.#context.executor.execute(statement));
-  }
-
-  async #store(statements: readonly Statement[], executor = this.#context.executor): Promise<void> {
-    if (statements.length === 0) return;
-    // A single statement can share its commit with others that wait.
-    await asStorageErrors(async () =>
-      statements.length === 1 ? executor.execute(statements[0]!) : executor.batch(statements),
-    );
-  }
-
-  #unknown(id: string): StorageError {
-    const where = `in project ${JSON.stringify(this.#context.project)}`;
-    return new StorageError("NOT_FOUND", `No memory ${JSON.stringify(id)} ${where}`);
   }
 
   #isStill(id: string, condition: SQL): Statement {
@@ -613,12 +589,11 @@ export class MemoryRepository {
   }
 
   #announce(action: ChangeAction, ids: readonly string[]): void {
-    this.#context.announce({ project: this.#context.project, area: "memories", action, ids });
+    announce(this.#context, "memories", action, ids);
   }
 }
 
 /** Whether an insert failed since the id was there already. */
 function isIdTaken(error: unknown): boolean {
-  const known = toStorageError(error);
-  return known instanceof StorageError && known.code === "CONFLICT" && known.table === "memories";
+  return error instanceof StorageError && error.code === "CONFLICT" && error.table === "memories";
 }

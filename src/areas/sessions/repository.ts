@@ -2,15 +2,14 @@ import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { sessions } from "../../schema/sessions.js";
-import { StorageError } from "../../shared/errors.js";
 import { expectArray, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, MAX_NAME_CHARS, toJsonText, toMillis, toSqlLimit } from "../arguments.js";
 import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
-import type { ChangeAction, RepositoryContext } from "../context.js";
-import { decodeCursor, type Page, toPage } from "../cursor.js";
-import { asStorageErrors } from "../executor.js";
+import type { RepositoryContext } from "../context.js";
+import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { parseObject } from "../json.js";
+import { announce, inOrderOf, notFound } from "../repository.js";
 import { all, list, prepareInsert, prepareStatement, type Statement, set, toStatement } from "../statements.js";
 
 /** A span of work in a project. */
@@ -75,8 +74,8 @@ export class SessionRepository {
   async start(id: string = uuidv7(), options: StartSessionOptions = {}): Promise<Session> {
     expectKeys("start", options, ["metadata", "startedAt"]);
     const { statement, session } = this.#toDraft({ ...options, id });
-    await this.#execute(statement);
-    this.#announce("insert", session.id);
+    await this.#context.executor.execute(statement);
+    announce(this.#context, "sessions", "insert", [session.id]);
     return session;
   }
 
@@ -85,31 +84,38 @@ export class SessionRepository {
     expectArray("inputs", inputs, "sessions");
     const drafts = checkEach(inputs, (input) => this.#toDraft(input));
     try {
-      await asStorageErrors(() => this.#context.executor.batch(drafts.map(({ statement }) => statement)));
+      await this.#context.executor.batch(drafts.map(({ statement }) => statement));
     } catch (error) {
       const index = failedStatement(error);
       if (index === undefined || !isOfRecord(error)) throw error;
       throw atRecord(error, { index, id: drafts[index]?.session.id });
     }
-    if (drafts.length > 0) this.#announce("insert", ...drafts.map(({ session }) => session.id));
-    return drafts.map(({ session }) => session);
+    const sessions = drafts.map(({ session }) => session);
+    announce(
+      this.#context,
+      "sessions",
+      "insert",
+      sessions.map(({ id }) => id),
+    );
+    return sessions;
   }
 
   /** Ends a session, now but never before it started, with a summary where one is given. Undefined when unknown. */
   async end(id: string, summary?: string): Promise<Session | undefined> {
     expectText("id", id, MAX_NAME_CHARS);
-    const { project, now, repair } = this.#context;
+    const { project, executor, now, repair } = this.#context;
     const text = repair(summary);
     if (text !== undefined) expectText("summary", text, 100_000, 0);
-    const { rows } = await this.#execute(endRow({ project, id, endedAt: now(), summary: text ?? null }));
+    const { rows } = await executor.execute(endRow({ project, id, endedAt: now(), summary: text ?? null }));
     if (rows[0] === undefined) return undefined;
-    this.#announce("update", id);
+    announce(this.#context, "sessions", "update", [id]);
     return this.#toSession(rows[0]);
   }
 
   async get(id: string): Promise<Session | undefined> {
     expectText("id", id, MAX_NAME_CHARS);
-    const { rows } = await this.#execute(selectOne({ project: this.#context.project, id }));
+    const { project, executor } = this.#context;
+    const { rows } = await executor.execute(selectOne({ project, id }));
     return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
   }
 
@@ -117,17 +123,19 @@ export class SessionRepository {
   async getMany(ids: readonly string[]): Promise<Session[]> {
     expectArray("ids", ids, "ids");
     checkEach(ids, (id) => expectText("id", id, MAX_NAME_CHARS));
-    const { rows } = await this.#execute(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
-    const byId = new Map(rows.map((row) => [row[1] as string, this.#toSession(row)]));
-    return ids.flatMap((id) => byId.get(id) ?? []);
+    const { project, executor } = this.#context;
+    const { rows } = await executor.execute(selectMany({ project, ids: JSON.stringify(ids) }));
+    return inOrderOf(
+      ids,
+      rows.map((row) => this.#toSession(row)),
+    );
   }
 
   /** Rejects with `NOT_FOUND` when `get` would find nothing. */
   async require(id: string): Promise<Session> {
     const session = await this.get(id);
-    if (session !== undefined) return session;
-    const where = `in project ${JSON.stringify(this.#context.project)}`;
-    throw new StorageError("NOT_FOUND", `No session ${JSON.stringify(id)} ${where}`);
+    if (session === undefined) throw notFound(this.#context, "session", id);
+    return session;
   }
 
   /** The sessions started last by their `startedAt`, newest first; of equal times the one stored last comes first. */
@@ -140,8 +148,9 @@ export class SessionRepository {
    * back, a session that was started before with a later `startedAt` stays the newest until it ends.
    */
   async active(): Promise<Session | undefined> {
-    const { rows } = await this.#execute(
-      toStatement(sql`select ${columns} from ${s} where ${s.project} = ${this.#context.project} and ${s.endedAt} is null
+    const { project, executor } = this.#context;
+    const { rows } = await executor.execute(
+      toStatement(sql`select ${columns} from ${s} where ${s.project} = ${project} and ${s.endedAt} is null
         order by ${newestFirst} limit 1`),
     );
     return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
@@ -152,20 +161,21 @@ export class SessionRepository {
     expectKeys("list", options, ["since", "until", "limit", "cursor"]);
     const { since, until, limit = 50, cursor } = options;
     expectLimit(limit);
-    const conditions = [sql`${s.project} = ${this.#context.project}`];
+    const { project, executor } = this.#context;
+    const conditions = [sql`${s.project} = ${project}`];
     if (since !== undefined) conditions.push(sql`${s.startedAt} >= ${toMillis("since", since)}`);
     if (until !== undefined) conditions.push(sql`${s.startedAt} <= ${toMillis("until", until)}`);
     if (cursor !== undefined) {
       const { key, rowId } = decodeCursor("sessions", cursor);
       conditions.push(sql`(${s.startedAt}, ${s.rowId}) < (${key}, ${rowId})`);
     }
-    const { rows } = await this.#execute(
+    const { rows } = await executor.execute(
       toStatement(
         sql`select ${columns} from ${s} where ${all(conditions)} order by ${newestFirst} limit ${toSqlLimit(limit + 1)}`,
       ),
     );
-    const record = (row: Row) => this.#toSession(row);
-    return toPage("sessions", rows, limit, record, (row) => ({ key: Number(row[2]), rowId: Number(row[0]) }));
+    const cursorOf = (row: Row) => encodeCursor("sessions", { key: Number(row[2]), rowId: Number(row[0]) });
+    return toPage(rows, limit, (row) => this.#toSession(row), cursorOf);
   }
 
   #toDraft(input: SessionInput): { statement: Statement; session: Session } {
@@ -190,13 +200,5 @@ export class SessionRepository {
       summary: row[4] as string | null,
       metadata: parseObject(row[5], "sessions", row[1]),
     };
-  }
-
-  #execute(statement: Statement) {
-    return asStorageErrors(() => this.#context.executor.execute(statement));
-  }
-
-  #announce(action: ChangeAction, ...ids: string[]): void {
-    this.#context.announce({ project: this.#context.project, area: "sessions", action, ids });
   }
 }

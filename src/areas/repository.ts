@@ -1,0 +1,34 @@
+import type { ResultSet } from "@libsql/client";
+import { StorageError } from "../shared/errors.js";
+import type { ChangeAction, ChangeArea, RepositoryContext } from "./context.js";
+import type { Executor } from "./executor.js";
+import type { Statement } from "./statements.js";
+
+// What the repositories of all areas share. Functions, not a base class: the files beside a repository use them too.
+
+/** Runs all statements or none. A single one can share its commit with others that wait. */
+export async function runAll(executor: Executor, statements: readonly Statement[]): Promise<readonly ResultSet[]> {
+  if (statements.length === 0) return [];
+  return statements.length === 1 ? [await executor.execute(statements[0]!)] : executor.batch(statements);
+}
+
+/** Announces that records of the context's project have changed, if there are any. */
+export function announce(
+  context: RepositoryContext,
+  area: ChangeArea,
+  action: ChangeAction,
+  ids: readonly string[],
+): void {
+  if (ids.length > 0) context.announce({ project: context.project, area, action, ids });
+}
+
+/** The records in the order of `ids`; ids without a record are left out. */
+export function inOrderOf<T extends { readonly id: string }>(ids: readonly string[], records: readonly T[]): T[] {
+  const byId = new Map(records.map((record) => [record.id, record]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
+}
+
+/** The error for an id that a project lacks; `kind` names the record: "memory", "session". */
+export function notFound({ project }: RepositoryContext, kind: string, id: string): StorageError {
+  return new StorageError("NOT_FOUND", `No ${kind} ${JSON.stringify(id)} in project ${JSON.stringify(project)}`);
+}
