@@ -85,6 +85,38 @@ export function prepareInsert(table: SQLiteTable, columns: readonly AnyColumn[])
   return (values) => ({ sql: text, args: values });
 }
 
+/**
+ * The same with values by name. A column in `computed` takes SQL without arguments instead of a value; a row that has the
+ * same values in the columns `unique` is replaced.
+ */
+export function insertOf<K extends string, C extends string = never>(
+  table: SQLiteTable,
+  columns: Readonly<Record<K, AnyColumn>>,
+  options: { readonly computed?: Readonly<Record<C, SQL>>; readonly unique?: readonly NoInfer<K>[] } = {},
+): (values: Readonly<Record<Exclude<K, C>, InValue>>) => Statement {
+  const { unique = [] } = options;
+  const computed = new Map<string, SQL>(Object.entries(options.computed ?? {}));
+  const names = Object.keys(columns) as K[];
+  const given = names.filter((name): name is Exclude<K, C> => !computed.has(name));
+  const quoted = (name: K) => `"${columns[name].name}"`;
+  const cells = names.map((name) => (computed.has(name) ? toStatement(computed.get(name)!).sql : "?"));
+  const others = names
+    .filter((name) => !unique.includes(name))
+    .map((name) => `${quoted(name)} = excluded.${quoted(name)}`);
+  const insert = `insert into "${getTableName(table)}" (${names.map(quoted)}) values (${cells})`;
+  const text = unique.length === 0 ? insert : `${insert} on conflict (${unique.map(quoted)}) do update set ${others}`;
+  return (values) => {
+    const args: InValue[] = [];
+    for (const name of given) args.push(values[name]);
+    return { sql: text, args };
+  };
+}
+
+/** `column = :name` for each column, as SET takes it. */
+export function setEach(columns: Readonly<Record<string, AnyColumn>>): SQL {
+  return list(Object.entries(columns).map(([name, column]) => set(column, sql.placeholder(name))));
+}
+
 /** `column = value`, as SET wants it: without the table's name. */
 export function set(column: AnyColumn, value: unknown): SQL {
   return sql`${sql.identifier(column.name)} = ${value}`;

@@ -1,10 +1,16 @@
 import type { DefinedBackend } from "./backend.js";
 import { RevisionConflictError } from "./errors.js";
-import type { LoadedStory, SavedStory, StoryStore } from "./store.js";
+import type { LoadedStory, SavedStory, StoryCopy, StoryStore, TextStore } from "./store.js";
 import { type StoryData, type StoryDraft, type StoryMetadata, type StoryMetadataInput, toJson } from "./story.js";
 
-/** Any backend as the service wants it. What the backend cannot do atomically is done by turns within this process. */
-export class AdaptedStore implements StoryStore {
+/** The store of a backend: a built-in backend itself, any other through an adapter. */
+export function storeOf(backend: DefinedBackend): StoryStore {
+  return "saveTexts" in backend ? (backend as TextStore) : new AdaptedStore(backend);
+}
+
+/** Makes a store of any backend. Work that the backend cannot do atomically is serialized within this process. */
+class AdaptedStore implements StoryStore {
+  readonly isBuiltIn = false;
   readonly #backend: DefinedBackend;
   readonly #turns = new Map<string, Promise<unknown>>();
 
@@ -12,7 +18,11 @@ export class AdaptedStore implements StoryStore {
     this.#backend = backend;
   }
 
-  /** One after the other: on a backend that knows no transactions, what was saved before a failure is taken back. */
+  get current(): DefinedBackend {
+    return this.#backend;
+  }
+
+  /** Saves one after the other. A backend has no transactions, so a failure deletes or restores the ones already saved. */
   async saveTexts(drafts: readonly StoryDraft[]): Promise<SavedStory[]> {
     if (drafts.length === 1) return [await this.#inTurn(drafts[0]!.key, () => this.#save(drafts[0]!))];
     const done: SavedStory[] = [];
@@ -30,7 +40,7 @@ export class AdaptedStore implements StoryStore {
         );
       }
     } catch (error) {
-      // What cannot be taken back stays; the error that began it is the one to tell.
+      // If this fails too, the save stays; the caller needs the first error.
       for (const step of undo.reverse()) await step().catch(() => undefined);
       throw error;
     }
@@ -38,7 +48,7 @@ export class AdaptedStore implements StoryStore {
   }
 
   async loadText(key: string): Promise<LoadedStory | undefined> {
-    // Before the story: should it change between the two, the next check sees another version.
+    // Metadata first: if the story changes before it is loaded, the next check finds another version.
     const metadata = await this.#backend.getMetadata(key);
     if (metadata === undefined) return undefined;
     const data = await this.#backend.load(key);
@@ -58,6 +68,13 @@ export class AdaptedStore implements StoryStore {
     if (data === undefined) return undefined;
     const metadata = await this.#inTurn(key, () => this.#saveIf(key, data, {}, 0));
     return { metadata, version: versionOf(metadata), isNew: true };
+  }
+
+  /** A backend that does not store times ignores them. */
+  async saveCopy({ metadata, text }: StoryCopy): Promise<void> {
+    const { id, title, tags, createdAt, updatedAt } = metadata;
+    const input: StoryMetadataInput & Partial<StoryMetadata> = { title, tags, createdAt, updatedAt };
+    await this.#backend.save(id, JSON.parse(text), input);
   }
 
   delete(key: string): Promise<boolean> {

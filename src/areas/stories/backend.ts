@@ -124,7 +124,7 @@ const defined = new WeakSet<object>();
  */
 export function defineBackend(implementation: StoryBackend): DefinedBackend {
   expectObject("backend", implementation);
-  if (isDefinedBackend(implementation)) return implementation;
+  if (defined.has(implementation)) return implementation as StoryBackend as DefinedBackend;
   const methods = implementation as unknown as Record<string, unknown>;
   for (const name of REQUIRED) {
     if (typeof methods[name] !== "function") throw new TypeError(`Backend must implement ${name}() method`);
@@ -146,21 +146,17 @@ export function defineBackend(implementation: StoryBackend): DefinedBackend {
       throw notSupported(name as keyof typeof OPTIONAL);
     };
   }
-  return markDefined(backend as unknown as DefinedBackend);
+  markDefined(backend);
+  return backend as unknown as DefinedBackend;
 }
 
 export function isBackendMethod(name: string): name is BackendMethod {
   return METHODS.includes(name);
 }
 
-/** Whether `defineBackend` has nothing to add. */
-export function isDefinedBackend(backend: object): backend is DefinedBackend {
-  return defined.has(backend);
-}
-
-export function markDefined<T extends DefinedBackend>(backend: T): T {
+/** Tells `defineBackend` that it has nothing to add to this backend. */
+export function markDefined(backend: object): void {
   defined.add(backend);
-  return backend;
 }
 
 function notSupported(name: keyof typeof OPTIONAL): StorageError {

@@ -3,10 +3,11 @@ import { StorageError } from "../../shared/errors.js";
 import { expectArray, expectFunction } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId } from "../arguments.js";
+import { storeOf } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { noStory } from "./errors.js";
 import { StoryService } from "./service.js";
-import { type StoryCopy, TextBackend } from "./store.js";
+import type { StoryCopy } from "./store.js";
 import { type StoryMetadata, toJson } from "./story.js";
 
 export interface CopyStoriesOptions {
@@ -66,15 +67,9 @@ async function named(source: DefinedBackend, ids: readonly string[]): Promise<st
 
 async function copyOne(source: DefinedBackend, target: DefinedBackend, id: string): Promise<void> {
   const copy = await read(source, id);
-  if (target instanceof TextBackend) {
-    await target.saveCopy(copy);
-  } else {
-    const { title, tags, createdAt, updatedAt } = copy.metadata;
-    // A backend that knows nothing of times ignores them.
-    const metadata = { title, tags, createdAt, updatedAt };
-    await target.save(id, JSON.parse(copy.text), metadata);
-  }
-  await verify(target, copy);
+  const store = storeOf(target);
+  await store.saveCopy(copy);
+  await verify(store.current, copy);
 }
 
 /** Times that a story which is changed all the while is read. */
@@ -108,9 +103,8 @@ async function readHistory(source: DefinedBackend, { id, revision: present }: St
 
 async function verify(target: DefinedBackend, { metadata, text }: StoryCopy): Promise<void> {
   const { id, title, tags } = metadata;
-  const written = target instanceof TextBackend ? target.current : target;
-  const data = await written.load(id);
-  const found = await written.getMetadata(id);
+  const data = await target.load(id);
+  const found = await target.getMetadata(id);
   const isEqual =
     data !== undefined &&
     toJson("data", data) === text &&

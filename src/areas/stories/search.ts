@@ -14,8 +14,8 @@ import type { RepositoryContext } from "../context.js";
 import { asStorageErrors } from "../executor.js";
 import { halvedUntilItFits, readAll } from "../read-all.js";
 import { searchReader, toWhere } from "../search-reader.js";
-import { list, prepareStatement, toStatement } from "../statements.js";
-import { hasAnyTag, metadataColumns, toMetadata } from "./libsql/statements.js";
+import { insertOf, prepareStatement, selection, toStatement } from "../statements.js";
+import { hasAnyTag, METADATA, toMetadata } from "./libsql/statements.js";
 import { type StoryData, type StoryMetadata, toTags } from "./story.js";
 
 export interface SearchStoriesOptions {
@@ -53,17 +53,30 @@ const TARGET: SearchTarget = {
   recentOrder: "m.updated_at DESC, m.row_id DESC",
 };
 
+const { columns, at } = selection({
+  rowId: s.rowId,
+  revision: s.revision,
+  title: s.title,
+  tags: s.tags,
+  updatedAt: s.updatedAt,
+  data: c.data,
+});
 const selectUnindexed = prepareStatement(
-  sql`select ${list([s.rowId, s.revision, s.title, s.tags, s.updatedAt, c.data])} from ${s}
+  sql`select ${columns} from ${s}
     join ${c} on ${c.rowId} = ${s.contentRowId}
     where ${s.project} = ${sql.placeholder("project")} and ${s.deletedAt} is null and ${s.indexedRevision} < ${s.revision}
     limit ${sql.placeholder("limit")}`,
 );
-const upsertText = prepareStatement(
-  sql`insert into ${x} (row_id, project, content, search_text, updated_at) values (${sql.placeholder("rowId")},
-    ${sql.placeholder("project")}, ${sql.placeholder("content")}, ${sql.placeholder("searchText")}, ${sql.placeholder("updatedAt")})
-    on conflict (row_id) do update set content = excluded.content, search_text = excluded.search_text, updated_at = excluded.updated_at`,
-);
+const INDEXED = {
+  rowId: x.rowId,
+  project: x.project,
+  content: x.content,
+  searchText: x.searchText,
+  updatedAt: x.updatedAt,
+} as const;
+const upsertText = insertOf(x, INDEXED, { unique: ["rowId"] });
+/** Starts with the columns that `toMetadata` reads. */
+const found = selection({ ...METADATA, rowId: s.rowId, content: x.content });
 const noteIndexed = prepareStatement(
   sql`update ${s} set indexed_revision = ${sql.placeholder("revision")}
     where ${s.project} = ${sql.placeholder("project")} and ${s.rowId} = ${sql.placeholder("rowId")}`,
@@ -100,15 +113,16 @@ export async function searchStories(
     // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
     const rows = await readAll(
       executor,
-      toStatement(sql`select ${metadataColumns}, ${s.rowId}, ${x.content} from ${s} join ${x} on ${x.rowId} = ${s.rowId}
+      toStatement(sql`select ${found.columns} from ${s} join ${x} on ${x.rowId} = ${s.rowId}
         where +${s.project} = ${project} and +${s.deletedAt} is null
         and ${s.rowId} in (select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`),
     );
-    const found = new Map(rows.map((row) => [Number(row[7]), row]));
+    const stories = new Map(rows.map((row) => [Number(row[found.at.rowId]), row]));
     return hits.flatMap(({ rowId, score, match }) => {
-      const row = found.get(rowId);
+      const row = stories.get(rowId);
       if (row === undefined) return [];
-      return { metadata: toMetadata(row), score, match, snippet: snippet(row[8] as string, plan, shape) };
+      const text = row[found.at.content] as string;
+      return { metadata: toMetadata(row), score, match, snippet: snippet(text, plan, shape) };
     });
   });
 }
@@ -122,12 +136,12 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
       const count = await executor.atomically(async (inner) => {
         const { rows } = await halvedUntilItFits(BATCH, (limit) => inner.execute(selectUnindexed({ project, limit })));
         for (const row of rows) {
-          const [rowId, revision, title, tags, updatedAt, data] = Array.from(row as ArrayLike<unknown>);
-          const content = searchedText(title as string, tags as string, data as string);
-          const values = { project, rowId: Number(rowId), updatedAt: Number(updatedAt), revision: Number(revision) };
+          const content = searchedText(row[at.title] as string, row[at.tags] as string, row[at.data] as string);
+          const rowId = Number(row[at.rowId]);
           const searchText = await toSearchTextInSlices(content, scope);
-          await inner.execute(upsertText({ ...values, content, searchText }));
-          await inner.execute(noteIndexed(values));
+          const updatedAt = Number(row[at.updatedAt]);
+          await inner.execute(upsertText({ rowId, project, content, searchText, updatedAt }));
+          await inner.execute(noteIndexed({ project, rowId, revision: Number(row[at.revision]) }));
         }
         return rows.length;
       });

@@ -10,18 +10,16 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectId } from "../arguments.js";
 import { atRecord, isOfRecord } from "../batch.js";
 import { keepText, type Repair } from "../repair.js";
-import { AdaptedStore } from "./adapted-store.js";
+import { storeOf } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 import { StoryCachePool } from "./cache.js";
 import { InvalidStoryError, noStory } from "./errors.js";
 import type { StoryEvents } from "./events.js";
-import { FilesystemBackend } from "./filesystem/backend.js";
 import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import { StoryHub } from "./hub.js";
-import { LibsqlBackend } from "./libsql/backend.js";
 import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
 import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
-import { type LoadedStory, type SavedStory, type StoryStore, TextBackend } from "./store.js";
+import type { LoadedStory, SavedStory, StoryStore } from "./store.js";
 import {
   expectRevision,
   type StoryData,
@@ -115,18 +113,16 @@ export class StoryService {
   constructor(backend: StoryBackend, options: StoryServiceOptions = {}, setup?: StoryServiceSetup) {
     const { events, ...cache } = resolveStoryOptions(options);
     this.backend = defineBackend(backend);
-    this.#store = this.backend instanceof TextBackend ? this.backend : new AdaptedStore(this.backend);
+    this.#store = storeOf(this.backend);
     this.#hub = setup?.hub ?? new StoryHub(new StoryCachePool(cache), "", events);
     this.#afterCommit = setup?.afterCommit;
     this.#repair = setup?.repair ?? keepText;
     this.#close = setup?.close ?? (() => this.backend.close());
-    if (this.backend instanceof FilesystemBackend) {
-      this.backend.onProblem((operation, key, error) => {
-        if (!this.#hub.events.isHeard("storage_error")) return false;
-        this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
-        return true;
-      });
-    }
+    this.#store.onProblem?.((operation, key, error) => {
+      if (!this.#hub.events.isHeard("storage_error")) return false;
+      this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
+      return true;
+    });
   }
 
   /** Makes the backend ready; `openStories` has done it. */
@@ -215,9 +211,9 @@ export class StoryService {
    * first 200,000 characters of a story are searched. Rejects with `NOT_SUPPORTED` on other backends.
    */
   async searchStories(text: string, options: SearchStoriesOptions = {}): Promise<StorySearchResult[]> {
-    const { backend } = this;
-    if (backend instanceof LibsqlBackend) {
-      return this.#watch("searchStories", undefined, () => backend.searchStories(text, options));
+    const store = this.#store;
+    if (store.searchStories !== undefined) {
+      return this.#watch("searchStories", undefined, () => store.searchStories!(text, options));
     }
     throw new StorageError("NOT_SUPPORTED", "Only stories in a libSQL database can be searched: copy them to one");
   }
@@ -322,7 +318,7 @@ export class StoryService {
   async revert(id: string, revision: number): Promise<StoryMetadata> {
     expectId(id);
     expectRevision(revision);
-    const backend = this.#current;
+    const backend = this.#store.current;
     const data = await this.#watch("loadRevision", id, () => backend.loadRevision(id, revision));
     if (!(await this.#watch("hasStory", id, () => backend.exists(id)))) throw noStory(id);
     if (data !== undefined) return this.saveStory(id, data);
@@ -331,7 +327,7 @@ export class StoryService {
 
   /** @internal A story with its metadata and the revision that it is at, 0 without one; all as they are now. */
   async loadCurrent(id: string) {
-    const backend = this.#current;
+    const backend = this.#store.current;
     const readMetadata = () => this.#watch("getMetadata", id, () => backend.getMetadata(id));
     for (;;) {
       const before = (await readMetadata())?.revision ?? 0;
@@ -342,24 +338,18 @@ export class StoryService {
     }
   }
 
-  /** The backend for what decides about a write: a read replica may show what is no longer there. */
-  get #current(): DefinedBackend {
-    return this.backend instanceof TextBackend ? this.backend.current : this.backend;
-  }
-
   /**
    * Undoes a delete: saves the last revision again, as a new one. A story that is there is left as it is. Rejects with
    * `NOT_FOUND` where there is no history of it.
    */
   async restore(id: string): Promise<StoryMetadata> {
     expectId(id);
-    const backend = this.#current;
+    const backend = this.#store.current;
     const present = await this.#watch("getMetadata", id, () => backend.getMetadata(id));
     if (present !== undefined) return present;
     const restored = await this.#watch("restore", id, () => this.#store.restoreLast(id));
     if (restored === undefined) throw noStory(id);
-    const store = backend instanceof TextBackend ? backend : this.#store;
-    const text = (await this.#watch("restore", id, () => store.loadText(id)))?.text;
+    const text = (await this.#watch("restore", id, () => storeOf(backend).loadText(id)))?.text;
     if (text !== undefined) this.#noteSaved({ key: id, text }, restored, false);
     return restored.metadata;
   }
@@ -457,7 +447,7 @@ export class StoryService {
 
   /** Together, which is faster; one by one where that fails, to tell the good from the bad. */
   async #saveEach(drafts: readonly StoryDraft[], errors: Map<string, unknown>): Promise<number> {
-    if (this.#store instanceof TextBackend) {
+    if (this.#store.isBuiltIn) {
       try {
         return await this.#saveAll(drafts);
       } catch (error) {
@@ -517,7 +507,7 @@ export class StoryService {
 
   #noteFailure(operation: string, key: string | undefined, error: unknown): void {
     // Another's backend fails with these too: `fetch` without an answer throws a TypeError.
-    const isMisuse = this.#store instanceof TextBackend && (error instanceof TypeError || error instanceof RangeError);
+    const isMisuse = this.#store.isBuiltIn && (error instanceof TypeError || error instanceof RangeError);
     if (isMisuse || ANSWERS.includes((error as { code?: unknown } | undefined)?.code)) return;
     this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
   }

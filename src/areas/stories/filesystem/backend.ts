@@ -1,48 +1,29 @@
 import { resolve } from "node:path";
-import { v7 as uuidv7 } from "uuid";
 import { StorageError } from "../../../shared/errors.js";
-import { expectText } from "../../../shared/expectation.js";
 import { expectId } from "../../arguments.js";
 import { hashText } from "../../checksum.js";
-import type { Repair } from "../../repair.js";
 import { RevisionConflictError } from "../errors.js";
-import type { SecretBox } from "../secret.js";
-import { type LoadedStory, type SavedStory, type StoryCopy, TextBackend } from "../store.js";
+import type { LoadedStory, ProblemListener, SavedStory, TextStore } from "../store.js";
 import {
   type Preference,
-  type StoryDraft,
   type StoryFilter,
   type StoryMetadata,
-  type StoryMetadataInput,
   type StoryRevision,
   type SyncEntry,
-  type SyncEntryInput,
-  titleAfter,
-  titleIn,
   toFilter,
-  toMetadataPatch,
-  toPreference,
-  toSyncEntry,
 } from "../story.js";
+import type { NextStory, StoryEdit } from "../text-backend.js";
 import { copyPath, StoryChange } from "./change.js";
 import type { StoryConflictFile } from "./conflict-files.js";
-import { assertFolder, lstat, readText, readTextSync, toFileError } from "./files.js";
+import { FilesystemExtras } from "./extras.js";
+import { assertFolder, lstat, readText } from "./files.js";
 import { FolderMap } from "./folder-map.js";
 import { line, StoryIndex } from "./index-file.js";
 import { toFileName } from "./names.js";
 import { OutsideChanges } from "./outside.js";
 import { readEntries, readRecord } from "./rebuild.js";
-import { type IndexEntry, type StoryRecord, toEntry, toMetadata } from "./record.js";
-import { INDEX, OLD_INDEX, StoryRoot, TOKEN } from "./root.js";
-
-export interface FilesystemOptions {
-  readonly root: string;
-  readonly project: string;
-  readonly historyLimit: number;
-  readonly box: SecretBox;
-  readonly now: () => number;
-  readonly repair?: Repair | undefined;
-}
+import { type IndexEntry, type StoryRecord, toMetadata } from "./record.js";
+import { INDEX, OLD_INDEX, StoryRoot } from "./root.js";
 
 /** How often a story is read again that another program changes while it is read. */
 const MAX_READS = 10;
@@ -54,7 +35,6 @@ interface Opened {
   readonly queue: FolderMap<SyncEntry>;
 }
 
-const TOKEN_NAME = "GitHub token";
 const DEFAULT_PROJECT = "default";
 
 /**
@@ -63,27 +43,29 @@ const DEFAULT_PROJECT = "default";
  * `stories/<id>.json`, `metadata/<id>.meta.json`, `revisions/<id>/<n>.json`, `.index.jsonl`; ids are encoded as file
  * names. Projects other than "default" have folders of their own below `projects/`.
  */
-export class FilesystemBackend extends TextBackend {
-  readonly #options: FilesystemOptions;
+export class FilesystemBackend extends FilesystemExtras implements TextStore {
+  readonly #listeners = new Set<ProblemListener>();
   #opened: Opened | undefined;
 
-  /** @internal Use `openStories({ backend: "filesystem", path })`. */
-  constructor(options: FilesystemOptions) {
-    super(options.repair);
-    this.#options = options;
+  get current(): FilesystemBackend {
+    return this;
+  }
+
+  onProblem(listener: ProblemListener): void {
+    this.#listeners.add(listener);
   }
 
   async initialize(): Promise<void> {
     if (this.#opened !== undefined) return;
-    const { root: path, project } = this.#options;
+    const { root: path, project } = this.options;
     const folder = project === DEFAULT_PROJECT ? resolve(path) : resolve(path, "projects", toFileName(project));
     const root = await StoryRoot.open(folder);
     const preferences = new FolderMap<Preference>(root, "preferences");
     const queue = new FolderMap<SyncEntry>(root, "queue");
     const index = new StoryIndex(root.at(INDEX));
-    const outside = new OutsideChanges(root, index, (key, error) => this.reportProblem("outside", key, error));
+    const outside = new OutsideChanges(root, index, (key, error) => this.#report(key, error));
     this.#opened = { root, index, outside, preferences, queue };
-    await this.#guarded(() => this.#refreshed());
+    await this.guarded(() => this.#refreshed());
   }
 
   /** Once what has been asked for is done. */
@@ -92,46 +74,13 @@ export class FilesystemBackend extends TextBackend {
     this.#opened = undefined;
   }
 
-  saveTexts(drafts: readonly StoryDraft[]): Promise<SavedStory[]> {
-    const keys = drafts.map(({ key }) => key);
-    return this.#changed(keys, async (change) => {
-      const saved: SavedStory[] = [];
-      for (const draft of drafts) {
-        const { key, text, size, expectedRevision } = draft;
-        const known = change.known(key);
-        const live = known?.isDeleted === false ? known : undefined;
-        const actualRevision = live?.revision ?? 0;
-        if (expectedRevision !== undefined && expectedRevision !== actualRevision) {
-          throw new RevisionConflictError(key, expectedRevision, actualRevision);
-        }
-        // It was edited, and what is in it cannot be told from what the caller has seen.
-        if (expectedRevision !== undefined && live !== undefined) this.#assertStory(key);
-        this.#open().outside.setAside(change, toFileName(key));
-        const now = this.#options.now();
-        const record = change.put(known, {
-          id: key,
-          ...titleAfter(draft, live),
-          tags: draft.tags ?? live?.tags ?? [],
-          size,
-          revision: (known?.revision ?? 0) + 1,
-          createdAt: live?.createdAt ?? now,
-          updatedAt: now,
-          sum: hashText(text),
-          text,
-        });
-        saved.push({ metadata: toMetadata(record), version: versionOf(record), isNew: live === undefined });
-      }
-      return saved;
-    });
-  }
-
   async loadText(key: string): Promise<LoadedStory | undefined> {
     expectId(key);
     const name = toFileName(key);
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       for (let attempt = 1; ; attempt++) {
         const entry = (await this.#refreshed()).get(key);
-        assertFolder(this.#root().at("stories"));
+        assertFolder(this.opened.root.at("stories"));
         if (entry === undefined && lstat(this.#storyFile(key)) === undefined) return undefined;
         const text = entry === undefined ? undefined : await readText(this.#storyFile(key));
         if (entry !== undefined && text !== undefined && hashText(text) === entry.sum) {
@@ -140,10 +89,10 @@ export class FilesystemBackend extends TextBackend {
         // Another program has changed it, or a change of this library is under way: the lock's owner sees it done.
         await this.#settle([name]);
         const settled = (await this.#refreshed()).get(key);
-        const problem = this.#open().outside.problem(name);
+        const problem = this.opened.outside.problem(name);
         if (problem !== undefined) {
           if (settled !== undefined) throw problem;
-          this.#open().outside.tell([name]);
+          this.opened.outside.tell([name]);
           return undefined;
         }
         if (attempt === MAX_READS) {
@@ -161,11 +110,11 @@ export class FilesystemBackend extends TextBackend {
 
   async version(key: string): Promise<string | undefined> {
     expectId(key);
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       const entry = await this.#current(key);
       if (entry === undefined) return undefined;
       // A story that cannot be read must not be taken for the one that is in a cache.
-      return this.#open().outside.problem(toFileName(key)) === undefined
+      return this.opened.outside.problem(toFileName(key)) === undefined
         ? versionOf(entry)
         : `${versionOf(entry)}:changed`;
     });
@@ -176,15 +125,15 @@ export class FilesystemBackend extends TextBackend {
     return this.#changed([key], async (change) => {
       const known = change.known(key);
       if (known === undefined || known.isDeleted) return false;
-      this.#open().outside.setAside(change, toFileName(key));
-      change.remove(known, this.#options.now());
+      this.opened.outside.setAside(change, toFileName(key));
+      change.remove(known, this.now());
       return true;
     });
   }
 
   async list(filter?: StoryFilter): Promise<StoryMetadata[]> {
     const { tags, limit, offset } = toFilter(filter);
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       const wanted = new Set(tags);
       const all = (await this.#scanned()).sorted();
       const matching = wanted.size === 0 ? all : all.filter((entry) => entry.tags.some((tag) => wanted.has(tag)));
@@ -194,33 +143,14 @@ export class FilesystemBackend extends TextBackend {
 
   async getMetadata(key: string): Promise<StoryMetadata | undefined> {
     expectId(key);
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       const entry = await this.#current(key);
       return entry === undefined ? undefined : toMetadata(entry);
     });
   }
 
-  async updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined> {
-    expectId(key);
-    const { title, tags } = toMetadataPatch(this.repair(patch));
-    if (title === undefined && tags === undefined) return this.getMetadata(key);
-    return this.#changed([key], async (change) => {
-      const known = change.known(key);
-      if (known === undefined || known.isDeleted) return undefined;
-      const record = change.put(known, {
-        ...toEntry(known),
-        ...(title === undefined ? {} : { title, titleIsOwn: true }),
-        tags: tags ?? known.tags,
-        revision: known.revision + 1,
-        updatedAt: this.#options.now(),
-        text: undefined,
-      });
-      return toMetadata(record);
-    });
-  }
-
   async getStorageUsage(): Promise<number> {
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       let bytes = 0;
       for (const { size } of (await this.#scanned()).sorted()) bytes += size;
       return bytes;
@@ -228,18 +158,18 @@ export class FilesystemBackend extends TextBackend {
   }
 
   async clear(): Promise<void> {
-    await this.#guarded(() =>
-      this.#root().locked(async () => {
+    await this.guarded(() =>
+      this.opened.root.locked(async () => {
         const index = await this.#refreshed(true);
         // The count goes on, so that nothing new can pass for what was there.
-        await this.#root().clear(index.serialize([], index.sequence + 1));
+        await this.opened.root.clear(index.serialize([], index.sequence + 1));
       }),
     );
   }
 
   async revisions(key: string): Promise<StoryRevision[]> {
     expectId(key);
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       await this.#current(key);
       const history = this.#record(key)?.history ?? [];
       return history.map(({ revision, size, createdAt, source }) => {
@@ -251,7 +181,7 @@ export class FilesystemBackend extends TextBackend {
 
   async loadRevisionText(key: string, revision: number): Promise<string | undefined> {
     expectId(key);
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       await this.#current(key);
       const read = async () => {
         const record = this.#record(key);
@@ -260,7 +190,7 @@ export class FilesystemBackend extends TextBackend {
         return { text: await this.#readRevision(record, revision), sum };
       };
       let found = await read();
-      if (found !== undefined && !isWhole(found)) found = await this.#root().locked(read);
+      if (found !== undefined && !isWhole(found)) found = await this.opened.root.locked(read);
       if (found === undefined || isWhole(found)) return found?.text;
       throw new StorageError(
         "CORRUPT",
@@ -276,109 +206,20 @@ export class FilesystemBackend extends TextBackend {
       if (known === undefined) return undefined;
       if (!known.isDeleted) throw new RevisionConflictError(key, 0, known.revision);
       const text = await this.#readRevision(known, known.revision);
-      if (text === undefined) return undefined;
-      this.#open().outside.setAside(change, toFileName(key));
-      const record = change.put(known, {
-        ...toEntry(known),
-        revision: known.revision + 1,
-        updatedAt: this.#options.now(),
-        text,
-      });
-      return { metadata: toMetadata(record), version: versionOf(record), isNew: true };
+      return text === undefined ? undefined : this.#put(change, known, { ...this.next(key, known), text });
     });
-  }
-
-  async saveCopy({ metadata, text, history }: StoryCopy): Promise<void> {
-    const { id } = metadata;
-    await this.#changed([id], async (change) => {
-      let known = change.known(id);
-      this.#open().outside.setAside(change, toFileName(id));
-      const isFirst = known === undefined;
-      const common = {
-        id,
-        title: metadata.title,
-        titleIsOwn: metadata.title !== titleIn(JSON.parse(text)),
-        tags: metadata.tags,
-        createdAt: metadata.createdAt.getTime(),
-      };
-      for (const past of isFirst ? history : []) {
-        const times = { revision: past.revision, updatedAt: past.createdAt.getTime() };
-        const content = { size: Buffer.byteLength(past.text), sum: hashText(past.text), text: past.text };
-        known = change.put(known, { ...common, ...times, ...content });
-      }
-      const revision = isFirst ? metadata.revision : known!.revision + 1;
-      const content = { size: metadata.size, sum: hashText(text), text };
-      change.put(known, { ...common, ...content, revision, updatedAt: metadata.updatedAt.getTime() });
-    });
-  }
-
-  async savePreference(key: string, preference: { readonly value: unknown; readonly scope?: string }): Promise<void> {
-    const { json, scope } = toPreference(key, this.repair(preference));
-    await this.#guarded(() => this.#open().preferences.set(key, { value: JSON.parse(json), scope }));
-  }
-
-  async loadPreference(key: string): Promise<Preference | undefined> {
-    return this.#guarded(() => this.#open().preferences.get(key));
-  }
-
-  async deletePreference(key: string): Promise<boolean> {
-    return this.#guarded(() => this.#open().preferences.delete(key));
-  }
-
-  async listPreferences(prefix = ""): Promise<string[]> {
-    expectText("prefix", prefix, 1000, 0);
-    const keys = (await this.#guarded(() => this.#open().preferences.all())).map(({ key }) => key);
-    // By code point, as SQLite sorts.
-    return keys.filter((key) => key.startsWith(prefix)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  }
-
-  async addToSyncQueue(input: SyncEntryInput): Promise<SyncEntry> {
-    const { entry } = toSyncEntry(input, this.#options.now, uuidv7);
-    await this.#guarded(() => this.#open().queue.set(entry.id, entry));
-    return entry;
-  }
-
-  async getSyncQueue(): Promise<SyncEntry[]> {
-    const items = await this.#guarded(() => this.#open().queue.all());
-    return items.map(({ value }) => ({ ...value, timestamp: new Date(value.timestamp) }));
-  }
-
-  async removeFromSyncQueue(id: string): Promise<boolean> {
-    return this.#guarded(() => this.#open().queue.delete(id));
-  }
-
-  async clearSyncQueue(): Promise<void> {
-    await this.#guarded(() => this.#open().queue.clear());
-  }
-
-  async saveGithubToken(token: unknown): Promise<void> {
-    const { box, project } = this.#options;
-    const sealed = Buffer.from(box.seal(project, TOKEN_NAME, token)).toString("base64");
-    await this.#guarded(() => this.#root().locked(() => this.#root().write(TOKEN, JSON.stringify({ sealed }))));
-  }
-
-  async loadGithubToken(): Promise<unknown> {
-    const { box, project } = this.#options;
-    const text = await this.#guarded(async () => readTextSync(this.#root().at(TOKEN)));
-    if (text === undefined) return undefined;
-    const { sealed } = JSON.parse(text) as { sealed: string };
-    return box.open(project, TOKEN_NAME, Buffer.from(sealed, "base64"));
-  }
-
-  async deleteGithubToken(): Promise<boolean> {
-    return this.#guarded(() => this.#root().locked(() => this.#root().remove(TOKEN)));
   }
 
   async conflicts(): Promise<StoryConflictFile[]> {
-    return this.#guarded(async () => {
+    return this.guarded(async () => {
       await this.#refreshed();
-      return this.#open().outside.conflicts();
+      return this.opened.outside.conflicts();
     });
   }
 
   /** The index as it is now; rebuilt from the files where it is missing or damaged, or an earlier version was here. */
   async #refreshed(isLocked = false): Promise<StoryIndex> {
-    const { index, root } = this.#open();
+    const { index, root } = this.opened;
     if (!isLocked) await root.settle();
     const hasOldIndex = () => lstat(root.at(OLD_INDEX))?.isDirectory() === false;
     if (index.refresh() && !hasOldIndex()) return index;
@@ -401,15 +242,15 @@ export class FilesystemBackend extends TextBackend {
   async #current(key: string): Promise<IndexEntry | undefined> {
     const index = await this.#refreshed();
     const name = toFileName(key);
-    assertFolder(this.#root().at("stories"));
-    if ((await this.#open().outside.look(name)) === "suspect") await this.#settle([name]);
+    assertFolder(this.opened.root.at("stories"));
+    if ((await this.opened.outside.look(name)) === "suspect") await this.#settle([name]);
     return index.get(key);
   }
 
   /** The index, with all changes by other programs that a look at the folder shows. */
   async #scanned(): Promise<StoryIndex> {
     const index = await this.#refreshed();
-    const { outside, root } = this.#open();
+    const { outside, root } = this.opened;
     const { suspects, touched } = await outside.scan();
     if (suspects.length > 0) await this.#settle(suspects);
     outside.tell(suspects);
@@ -428,21 +269,21 @@ export class FilesystemBackend extends TextBackend {
 
   /** Takes in what other programs have made of these files. */
   async #settle(names: readonly string[]): Promise<void> {
-    await this.#root().locked(() => this.#takeIn(names));
+    await this.opened.root.locked(() => this.#takeIn(names));
   }
 
   /** The same; only under the lock. */
   async #takeIn(names: readonly string[]): Promise<void> {
     await this.#refreshed(true);
     const change = this.#change();
-    for (const name of names) await this.#open().outside.takeIn(change, name, this.#options.now());
+    for (const name of names) await this.opened.outside.takeIn(change, name, this.now());
     await this.#commit(change);
   }
 
   /** Changes stories under the lock: all that `work` asks for, or nothing. Changes by other programs come before it. */
   #changed<T>(keys: readonly string[], work: (change: StoryChange) => Promise<T>): Promise<T> {
-    return this.#guarded(() =>
-      this.#root().locked(async () => {
+    return this.guarded(() =>
+      this.opened.root.locked(async () => {
         await this.#takeIn(keys.map(toFileName));
         const change = this.#change();
         const result = await work(change);
@@ -452,20 +293,36 @@ export class FilesystemBackend extends TextBackend {
     );
   }
 
+  protected edit<T>(keys: readonly string[], work: (edit: StoryEdit<StoryRecord>) => Promise<T>): Promise<T> {
+    return this.#changed(keys, (change) =>
+      work({
+        known: (key) => change.known(key),
+        put: (known, next) => this.#put(change, known, next),
+        assertWhole: (key) => this.#assertStory(key),
+      }),
+    );
+  }
+
+  #put(change: StoryChange, known: StoryRecord | undefined, next: NextStory): SavedStory {
+    if (next.text !== undefined) this.opened.outside.setAside(change, toFileName(next.id));
+    const record = change.put(known, next);
+    return { metadata: toMetadata(record), version: versionOf(record), isNew: known?.isDeleted !== false };
+  }
+
   #change(): StoryChange {
-    const { index, outside } = this.#open();
+    const { index, outside } = this.opened;
     return new StoryChange({
       recordOf: (name) => this.#recordNamed(name),
       placeOf: (name, known) => outside.placeOf(name, known),
       stampOf: (name) => outside.stampOf(name),
       sequence: index.sequence,
-      historyLimit: this.#options.historyLimit,
+      historyLimit: this.options.historyLimit,
     });
   }
 
   async #commit(change: StoryChange): Promise<void> {
     if (change.isEmpty) return;
-    const { root, index } = this.#open();
+    const { root, index } = this.opened;
     await root.commit(change.toRootChange());
     try {
       await this.#refreshed(true);
@@ -475,8 +332,15 @@ export class FilesystemBackend extends TextBackend {
     }
   }
 
+  /** Returns whether any listener took the problem. */
+  #report(key: string | undefined, error: unknown): boolean {
+    let isHeard = false;
+    for (const listener of this.#listeners) isHeard = listener("outside", key, error) || isHeard;
+    return isHeard;
+  }
+
   #assertStory(key: string): void {
-    const problem = this.#open().outside.problem(toFileName(key));
+    const problem = this.opened.outside.problem(toFileName(key));
     if (problem !== undefined && lstat(this.#storyFile(key)) !== undefined) throw problem;
   }
 
@@ -486,14 +350,14 @@ export class FilesystemBackend extends TextBackend {
   }
 
   #recordNamed(name: string): StoryRecord | undefined {
-    const { root, index } = this.#open();
+    const { root, index } = this.opened;
     assertFolder(root.at("metadata"));
     return readRecord(root, name, index.named(name));
   }
 
   /** The text of a revision; that of the present one from its copy where the story's file is not what was saved. */
   async #readRevision(record: StoryRecord, revision: number): Promise<string | undefined> {
-    const { root } = this.#open();
+    const { root } = this.opened;
     const name = toFileName(record.id);
     if (revision === record.revision && !record.isDeleted) {
       const text = await readText(this.#storyFile(record.id));
@@ -506,24 +370,12 @@ export class FilesystemBackend extends TextBackend {
   }
 
   #storyFile(key: string): string {
-    return this.#root().at("stories", `${toFileName(key)}.json`);
+    return this.opened.root.at("stories", `${toFileName(key)}.json`);
   }
 
-  #root(): StoryRoot {
-    return this.#open().root;
-  }
-
-  #open() {
+  protected get opened(): Opened {
     if (this.#opened !== undefined) return this.#opened;
     throw new StorageError("CLOSED", "These stories are closed, or not initialized yet: open them first");
-  }
-
-  async #guarded<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw toFileError(error);
-    }
   }
 }
 

@@ -1,13 +1,12 @@
+import type { NextStory } from "../text-backend.js";
 import type { FileStamp } from "./files.js";
 import { line } from "./index-file.js";
 import { toFileName } from "./names.js";
-import { type IndexEntry, type StoryRecord, serializeRecord, toEntry } from "./record.js";
+import { type StoryRecord, serializeRecord, toEntry } from "./record.js";
 import type { RootChange } from "./root.js";
 
-/** What a story is to become; the text where it changes. */
-export interface Next extends Omit<IndexEntry, "sequence" | "isDeleted"> {
-  readonly text: string | undefined;
-  /** Another program has put the text into the story's file already. */
+export interface Next extends NextStory {
+  /** Another program has already written the text into the story's file. */
   readonly source?: "outside" | undefined;
 }
 
@@ -99,7 +98,7 @@ export class StoryChange {
 
   /** Leaves a file that takes the place of that of a story and is not one, under another name next to it. */
   setAside(name: string, as: string): void {
-    this.#keeps.push({ from: storyPath(name), to: `stories/${as}` });
+    if (!this.#texts.has(storyPath(name))) this.#keeps.push({ from: storyPath(name), to: `stories/${as}` });
   }
 
   toRootChange(): RootChange {

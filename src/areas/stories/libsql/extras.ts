@@ -1,3 +1,4 @@
+import type { ResultSet } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import {
@@ -13,9 +14,11 @@ import {
 import { expectText } from "../../../shared/expectation.js";
 import { expectId } from "../../arguments.js";
 import { asStorageErrors } from "../../executor.js";
-import { prepareStatement, type Statement, toStatement } from "../../statements.js";
+import { insertOf, prepareStatement, type Statement, selection, toStatement } from "../../statements.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";
-import type { StoryContext } from "./backend.js";
+import { TextBackend } from "../text-backend.js";
+import type { StoryContext } from "./context.js";
+import type { KnownRow } from "./edit.js";
 
 const p = storyPreferences;
 const q = storySyncQueue;
@@ -23,125 +26,138 @@ const x = storySecrets;
 const TOKEN = "GitHub token";
 const TABLES = [storySearch, storyTags, storyRevisions, storyContents, stories, p, q, x];
 
+export const PREFERENCE = {
+  project: p.project,
+  key: p.key,
+  value: p.value,
+  scope: p.scope,
+  updatedAt: p.updatedAt,
+} as const;
+export const ENTRY = {
+  project: q.project,
+  id: q.id,
+  storyId: q.storyId,
+  action: q.action,
+  data: q.data,
+  timestamp: q.timestamp,
+} as const;
+export const SECRET = { project: x.project, name: x.name, value: x.value, updatedAt: x.updatedAt } as const;
+
 const project = sql.placeholder("project");
 const isKey = sql`${p.project} = ${project} and ${p.key} = ${sql.placeholder("key")}`;
 const isEntry = sql`${q.project} = ${project} and ${q.id} = ${sql.placeholder("id")}`;
 const isToken = sql`${x.project} = ${project} and ${x.name} = ${TOKEN}`;
-const upsertPreference = prepareStatement(
-  sql`insert into ${p} (project, key, value, scope, updated_at) values (${project}, ${sql.placeholder("key")},
-    ${sql.placeholder("value")}, ${sql.placeholder("scope")}, ${sql.placeholder("now")})
-    on conflict (project, key) do update set value = excluded.value, scope = excluded.scope, updated_at = excluded.updated_at`,
-);
-const selectPreference = prepareStatement(sql`select ${p.value}, ${p.scope} from ${p} where ${isKey}`);
+const upsertPreference = insertOf(p, PREFERENCE, { unique: ["project", "key"] });
+const preference = selection(PREFERENCE);
+const selectPreference = prepareStatement(sql`select ${preference.columns} from ${p} where ${isKey}`);
 const deletePreference = prepareStatement(sql`delete from ${p} where ${isKey}`);
 // No character sorts after U+10FFFF, so this bounds all continuations.
 const selectKeys = prepareStatement(sql`select ${p.key} from ${p} where ${p.project} = ${project}
   and ${p.key} >= ${sql.placeholder("prefix")} and ${p.key} < ${sql.placeholder("end")} order by ${p.key}`);
-const upsertEntry = prepareStatement(
-  sql`insert into ${q} (project, id, story_id, action, data, timestamp) values (${project}, ${sql.placeholder("id")},
-    ${sql.placeholder("storyId")}, ${sql.placeholder("action")}, ${sql.placeholder("data")}, ${sql.placeholder("timestamp")})
-    on conflict (project, id) do update set story_id = excluded.story_id, action = excluded.action, data = excluded.data,
-      timestamp = excluded.timestamp`,
-);
+const upsertEntry = insertOf(q, ENTRY, { unique: ["project", "id"] });
+const entry = selection(ENTRY);
 const selectEntries = prepareStatement(
-  sql`select ${q.id}, ${q.storyId}, ${q.action}, ${q.data}, ${q.timestamp} from ${q} where ${q.project} = ${project}
-    order by ${q.rowId}`,
+  sql`select ${entry.columns} from ${q} where ${q.project} = ${project} order by ${q.rowId}`,
 );
 const deleteEntry = prepareStatement(sql`delete from ${q} where ${isEntry}`);
 const deleteEntries = prepareStatement(sql`delete from ${q} where ${q.project} = ${project}`);
-const upsertToken = prepareStatement(
-  sql`insert into ${x} (project, name, value, updated_at) values (${project}, ${TOKEN}, ${sql.placeholder("value")},
-    ${sql.placeholder("now")}) on conflict (project, name) do update set value = excluded.value, updated_at = excluded.updated_at`,
-);
+const upsertToken = insertOf(x, SECRET, { unique: ["project", "name"] });
 const selectToken = prepareStatement(sql`select ${x.value} from ${x} where ${isToken}`);
 const deleteToken = prepareStatement(sql`delete from ${x} where ${isToken}`);
 
-/** What removes everything that a project has here, for good. */
+/** The statements that remove everything that a project has here, for good. */
 export function clearStatements(ofProject: string): Statement[] {
   return TABLES.map((table) =>
     toStatement(sql`delete from ${sql.identifier(getTableName(table))} where ${table.project} = ${ofProject}`),
   );
 }
 
-/** Preferences, the queue of changes to sync, and the token: what a project keeps next to its stories. */
-export class LibsqlExtras {
-  readonly #context: StoryContext;
+/** The part of the backend that a project keeps next to its stories: preferences, the sync queue and the token. */
+export abstract class LibsqlExtras extends TextBackend<KnownRow> {
+  protected readonly context: StoryContext;
 
   constructor(context: StoryContext) {
-    this.#context = context;
+    super(context.now, context.repair);
+    this.context = context;
   }
 
-  async savePreference(key: string, preference: unknown): Promise<void> {
-    const { json, scope } = toPreference(key, preference);
-    await this.#execute(upsertPreference, { key, value: json, scope, now: this.#context.now() });
+  async savePreference(key: string, given: { readonly value: unknown; readonly scope?: string }): Promise<void> {
+    const { json, scope } = toPreference(key, this.repair(given));
+    const { project, now } = this.context;
+    await this.execute(upsertPreference({ project, key, value: json, scope, updatedAt: now() }));
   }
 
   async loadPreference(key: string): Promise<Preference | undefined> {
     expectId(key, "key");
-    const { rows } = await this.#execute(selectPreference, { key });
-    return rows[0] === undefined ? undefined : { value: JSON.parse(rows[0][0] as string), scope: rows[0][1] as string };
+    const { rows } = await this.execute(selectPreference({ project: this.context.project, key }));
+    const { at } = preference;
+    const row = rows[0];
+    return row && { value: JSON.parse(row[at.value] as string), scope: row[at.scope] as string };
   }
 
   async deletePreference(key: string): Promise<boolean> {
     expectId(key, "key");
-    return this.#remove(deletePreference, { key });
+    return this.#erase(deletePreference({ project: this.context.project, key }));
   }
 
   async listPreferences(prefix = ""): Promise<string[]> {
     expectText("prefix", prefix, 1000, 0);
-    const { rows } = await this.#execute(selectKeys, { prefix, end: `${prefix}\u{10FFFF}` });
+    const { project } = this.context;
+    const { rows } = await this.execute(selectKeys({ project, prefix, end: `${prefix}\u{10FFFF}` }));
     return rows.map((row) => row[0] as string);
   }
 
   async addToSyncQueue(input: SyncEntryInput): Promise<SyncEntry> {
-    const { entry, json } = toSyncEntry(input, this.#context.now, uuidv7);
-    await this.#execute(upsertEntry, { ...entry, data: json, timestamp: entry.timestamp.getTime() });
+    const { project, now } = this.context;
+    const { entry, json } = toSyncEntry(input, now, uuidv7);
+    await this.execute(upsertEntry({ ...entry, project, data: json, timestamp: entry.timestamp.getTime() }));
     return entry;
   }
 
   async getSyncQueue(): Promise<SyncEntry[]> {
-    const { rows } = await this.#execute(selectEntries, {});
+    const { rows } = await this.execute(selectEntries({ project: this.context.project }));
+    const { at } = entry;
     return rows.map((row) => ({
-      id: row[0] as string,
-      storyId: row[1] as string,
-      action: row[2] as string,
-      data: JSON.parse(row[3] as string) as unknown,
-      timestamp: new Date(Number(row[4])),
+      id: row[at.id] as string,
+      storyId: row[at.storyId] as string,
+      action: row[at.action] as string,
+      data: JSON.parse(row[at.data] as string) as unknown,
+      timestamp: new Date(Number(row[at.timestamp])),
     }));
   }
 
   async removeFromSyncQueue(id: string): Promise<boolean> {
     expectId(id);
-    return (await this.#execute(deleteEntry, { id })).rowsAffected > 0;
+    return (await this.execute(deleteEntry({ project: this.context.project, id }))).rowsAffected > 0;
   }
 
   async clearSyncQueue(): Promise<void> {
-    await this.#execute(deleteEntries, {});
+    await this.execute(deleteEntries({ project: this.context.project }));
   }
 
   async saveGithubToken(token: unknown): Promise<void> {
-    const { box, now } = this.#context;
-    await this.#execute(upsertToken, { value: box.seal(this.#context.project, TOKEN, token), now: now() });
+    const { box, project, now } = this.context;
+    const value = box.seal(project, TOKEN, token);
+    await this.execute(upsertToken({ project, name: TOKEN, value, updatedAt: now() }));
   }
 
   async loadGithubToken(): Promise<unknown> {
-    const { rows } = await this.#execute(selectToken, {});
-    if (rows[0] === undefined) return undefined;
-    return this.#context.box.open(this.#context.project, TOKEN, new Uint8Array(rows[0][0] as ArrayBuffer));
+    const { box, project } = this.context;
+    const { rows } = await this.execute(selectToken({ project }));
+    return rows[0] && box.open(project, TOKEN, new Uint8Array(rows[0][0] as ArrayBuffer));
   }
 
   async deleteGithubToken(): Promise<boolean> {
-    return this.#remove(deleteToken, {});
+    return this.#erase(deleteToken({ project: this.context.project }));
   }
 
-  async #remove(statement: ReturnType<typeof prepareStatement>, values: Record<string, string>): Promise<boolean> {
-    const { rowsAffected } = await this.#execute(statement, values);
-    if (rowsAffected > 0) await this.#context.erase?.();
+  protected execute(statement: Statement): Promise<ResultSet> {
+    return asStorageErrors(() => this.context.executor.execute(statement));
+  }
+
+  async #erase(statement: Statement): Promise<boolean> {
+    const { rowsAffected } = await this.execute(statement);
+    if (rowsAffected > 0) await this.context.erase?.();
     return rowsAffected > 0;
-  }
-
-  #execute(statement: ReturnType<typeof prepareStatement>, values: Parameters<ReturnType<typeof prepareStatement>>[0]) {
-    const { project: own, executor } = this.#context;
-    return asStorageErrors(() => executor.execute(statement({ project: own, ...values })));
   }
 }

@@ -1,7 +1,17 @@
 import type { Row } from "@libsql/client";
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { stories, storyContents, storyRevisions, storySearch, storyTags } from "../../../schema/stories.js";
-import { list, prepareInsert, prepareStatement, set, toStatement } from "../../statements.js";
+import { checksumOf } from "../../checksum.js";
+import {
+  insertOf,
+  list,
+  prepareInsert,
+  prepareStatement,
+  selection,
+  set,
+  setEach,
+  toStatement,
+} from "../../statements.js";
 import type { StoryMetadata } from "../story.js";
 
 const s = stories;
@@ -14,52 +24,69 @@ const isId = sql`${s.project} = ${project} and ${s.id} = ${id}`;
 const isLive = sql`${s.deletedAt} is null`;
 const ofStory = sql`${r.project} = ${project} and ${r.id} = ${id}`;
 
-/** What a query selects to make StoryMetadata of each row. */
-export const metadataColumns = list([s.id, s.title, s.tags, s.size, s.revision, s.createdAt, s.updatedAt]);
+/** The columns of StoryMetadata. */
+export const METADATA = {
+  id: s.id,
+  title: s.title,
+  tags: s.tags,
+  size: s.size,
+  revision: s.revision,
+  createdAt: s.createdAt,
+  updatedAt: s.updatedAt,
+} as const;
+export const metadata = selection(METADATA);
+/** The columns that a change writes; `deleted_at` and `indexed_revision` have statements of their own. */
+export const STORY = {
+  project: s.project,
+  id: s.id,
+  title: s.title,
+  titleIsOwn: s.titleIsOwn,
+  tags: s.tags,
+  size: s.size,
+  revision: s.revision,
+  contentRowId: s.contentRowId,
+  changeRowId: s.changeRowId,
+  createdAt: s.createdAt,
+  updatedAt: s.updatedAt,
+  checksum: s.checksum,
+} as const;
+export const CONTENT = { project: c.project, data: c.data, size: c.size, checksum: c.checksum } as const;
+export const REVISION = {
+  project: r.project,
+  id: r.id,
+  revision: r.revision,
+  contentRowId: r.contentRowId,
+  createdAt: r.createdAt,
+} as const;
 
-/** Row, deleted ones too: what a change has to know of the story that it changes. */
-export const selectKnown = prepareStatement(
-  sql`select ${list([s.rowId, s.title, s.titleIsOwn, s.tags, s.size, s.revision, s.contentRowId, s.createdAt, s.deletedAt])},
-    (select ${c.checksum} from ${c} where ${c.rowId} = ${s.contentRowId}) from ${s} where ${isId}`,
-);
+/** What a change has to know about the story that it changes, deleted or not. */
+export const known = selection({
+  rowId: s.rowId,
+  title: s.title,
+  titleIsOwn: s.titleIsOwn,
+  tags: s.tags,
+  size: s.size,
+  revision: s.revision,
+  contentRowId: s.contentRowId,
+  createdAt: s.createdAt,
+  deletedAt: s.deletedAt,
+  sum: sql`(select ${c.checksum} from ${c} where ${c.rowId} = ${s.contentRowId})`,
+});
+export const selectKnown = prepareStatement(sql`select ${known.columns} from ${s} where ${isId}`);
 /** Takes project and id. */
 export const VERSION_SQL = toStatement(sql`select ${s.rowId}, ${s.revision} from ${s} where ${isId} and ${isLive}`).sql;
-export const selectMetadata = prepareStatement(sql`select ${metadataColumns} from ${s} where ${isId} and ${isLive}`);
+export const selectMetadata = prepareStatement(sql`select ${metadata.columns} from ${s} where ${isId} and ${isLive}`);
+export const text = selection({ rowId: s.rowId, revision: s.revision, data: c.data, checksum: c.checksum });
 export const selectText = prepareStatement(
-  sql`select ${list([s.rowId, s.revision, c.data, c.checksum])} from ${s} join ${c} on ${c.rowId} = ${s.contentRowId}
-    where ${isId} and ${isLive}`,
+  sql`select ${text.columns} from ${s} join ${c} on ${c.rowId} = ${s.contentRowId} where ${isId} and ${isLive}`,
 );
 
-export const insertContent = prepareInsert(c, [c.project, c.data, c.size, c.checksum]);
-export const insertRevision = prepareInsert(r, [r.project, r.id, r.revision, r.contentRowId, r.createdAt]);
-export const insertStory = prepareInsert(s, [
-  s.project,
-  s.id,
-  s.title,
-  s.titleIsOwn,
-  s.tags,
-  s.size,
-  s.revision,
-  s.contentRowId,
-  s.changeRowId,
-  s.createdAt,
-  s.updatedAt,
-  s.checksum,
-]);
+export const insertContent = insertOf(c, CONTENT);
+export const insertRevision = insertOf(r, REVISION);
+export const insertStory = insertOf(s, STORY);
+const { project: _project, id: _id, ...CHANGED } = STORY;
 export const updateStory = prepareStatement(
-  sql`update ${s} set ${list([
-    set(s.title, sql.placeholder("title")),
-    set(s.titleIsOwn, sql.placeholder("titleIsOwn")),
-    set(s.tags, sql.placeholder("tags")),
-    set(s.size, sql.placeholder("size")),
-    set(s.revision, sql.placeholder("revision")),
-    set(s.contentRowId, sql.placeholder("contentRowId")),
-    set(s.changeRowId, sql.placeholder("changeRowId")),
-    set(s.createdAt, sql.placeholder("createdAt")),
-    set(s.updatedAt, sql.placeholder("updatedAt")),
-    set(s.deletedAt, null),
-    set(s.checksum, sql.placeholder("checksum")),
-  ])} where ${isId}`,
+  sql`update ${s} set ${setEach(CHANGED)}, ${set(s.deletedAt, null)} where ${isId}`,
 );
 export const deleteStory = prepareStatement(
   sql`update ${s} set ${set(s.deletedAt, sql.placeholder("now"))} where ${isId} and ${isLive}`,
@@ -70,15 +97,17 @@ export const deleteTags = prepareStatement(
   sql`delete from ${t} where ${t.project} = ${project} and ${t.storyRowId} = (select ${s.rowId} from ${s} where ${isId})`,
 );
 
+export const revision = selection({ revision: r.revision, size: c.size, createdAt: r.createdAt });
 export const selectRevisions = prepareStatement(
-  sql`select ${list([r.revision, c.size, r.createdAt])} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
+  sql`select ${revision.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
     where ${ofStory} order by ${r.revision} desc`,
 );
+export const revisionText = selection({ data: c.data, checksum: c.checksum });
 export const selectRevisionText = prepareStatement(
-  sql`select ${list([c.data, c.checksum])} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
+  sql`select ${revisionText.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
     where ${ofStory} and ${r.revision} = ${sql.placeholder("revision")}`,
 );
-/** The oldest revision that the limit lets stay, where there are more than it allows. */
+/** The oldest revision within the limit, if there are more than the limit allows. */
 export const selectOldestKept = prepareStatement(
   sql`select ${r.revision} from ${r} where ${ofStory} order by ${r.revision} desc limit 1 offset ${sql.placeholder("last")}`,
 );
@@ -95,7 +124,7 @@ export const sumSizes = prepareStatement(
   sql`select coalesce(sum(${s.size}), 0) from ${s} where ${s.project} = ${project} and ${isLive}`,
 );
 
-/** No more found: it comes back with the story. */
+/** The search index learns about a restored story at the next search. */
 export const deleteSearched = prepareStatement(
   sql`delete from ${storySearch} where ${storySearch.project} = ${project}
     and ${storySearch.rowId} = (select ${s.rowId} from ${s} where ${isId})`,
@@ -108,13 +137,34 @@ export function hasAnyTag(rowId: AnyColumn, ofProject: string, tags: readonly st
 }
 
 export function toMetadata(row: Row): StoryMetadata {
+  const { at } = metadata;
   return {
-    id: row[0] as string,
-    title: row[1] as string,
-    tags: JSON.parse(row[2] as string) as string[],
-    size: Number(row[3]),
-    revision: Number(row[4]),
-    createdAt: new Date(Number(row[5])),
-    updatedAt: new Date(Number(row[6])),
+    id: row[at.id] as string,
+    title: row[at.title] as string,
+    tags: JSON.parse(row[at.tags] as string) as string[],
+    size: Number(row[at.size]),
+    revision: Number(row[at.revision]),
+    createdAt: new Date(Number(row[at.createdAt])),
+    updatedAt: new Date(Number(row[at.updatedAt])),
   };
+}
+
+/** The values of a story that its checksum covers, as they are stored. */
+export interface CheckedStory {
+  readonly project: string;
+  readonly id: string;
+  readonly title: string;
+  readonly titleIsOwn: number;
+  /** JSON. */
+  readonly tags: string;
+  readonly size: number;
+  readonly revision: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** The checksum of a story, with the checksum of its content. */
+export function storyChecksum(story: CheckedStory, contentSum: string): string {
+  const { project, id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt } = story;
+  return checksumOf([project, id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt, contentSum]);
 }
