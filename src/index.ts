@@ -1,4 +1,4 @@
-export type { Change, ChangeAction, ChangeArea } from "./areas/context.js";
+export type { ChangeAction } from "./areas/context.js";
 export type { ForkOptions } from "./areas/conversations/fork.js";
 export type { ListConversationsOptions } from "./areas/conversations/list.js";
 export type {
@@ -61,6 +61,7 @@ export type {
   SearchOptions,
   SearchResult,
 } from "./areas/memories/search.js";
+export type { ChangeArea, Repositories } from "./areas/registry.js";
 export {
   type ListSessionsOptions,
   type Session,
@@ -87,6 +88,7 @@ export { StorageError, type StorageErrorCode } from "./shared/errors.js";
 export type { LongCallOptions, Progress } from "./shared/long-call.js";
 export type { LineSource } from "./shared/text-lines.js";
 export type { StorageDatabase } from "./storage/drizzle-scope.js";
+export type { Change } from "./storage/events.js";
 export type { FileStats, Health } from "./storage/health.js";
 export type { Logger, OwnMigrations, StorageOptions } from "./storage/options.js";
 export type { ProjectCount } from "./storage/projects.js";
@@ -97,4 +99,4 @@ export {
   type StorageStats,
   type TransactionOptions,
 } from "./storage/storage.js";
-export type { ProjectTransaction, Repositories, StorageTransaction } from "./storage/transaction.js";
+export type { ProjectTransaction, StorageTransaction } from "./storage/transaction.js";

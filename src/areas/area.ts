@@ -1,5 +1,7 @@
-import type { SQL } from "drizzle-orm";
-import type { ChangeArea, RepositoryContext } from "./context.js";
+import type { AnyColumn, SQL } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { SearchTarget } from "../search/request.js";
+import type { RepositoryContext } from "./context.js";
 import type { Executor } from "./executor.js";
 import type * as ExportLines from "./export-lines.js";
 import type { RowReader } from "./read-all.js";
@@ -43,13 +45,32 @@ export interface CheckedPage {
   readonly records: readonly DamagedRecord[];
 }
 
-/** What the maintenance knows of one area of a storage; a record is a whole one, with all that hangs on it. */
-export interface Area {
-  readonly name: ChangeArea;
+/** A table whose rows each belong to a project. */
+export type ProjectTable = SQLiteTable & { readonly project: AnyColumn };
+
+/**
+ * All that a storage, its maintenance and the CLI know of one area; a record is a whole one, with the rows that belong to it.
+ *
+ * `Repository` is what the storage, its projects and its transactions give under `name`.
+ */
+export interface Area<Name extends string = string, Repository = unknown> {
+  readonly name: Name;
+  /** Its tables, in the order in which `health` counts their rows. A database without the first one lacks the area. */
+  readonly tables: readonly [ProjectTable, ...ProjectTable[]];
+  /** The same tables, in the order in which `purgeProject` empties them. @default that of `tables` */
+  readonly purgeOrder?: readonly ProjectTable[];
+  /** Those with a row for each record, which `salvage` counts. */
+  readonly recordTables: readonly ProjectTable[];
+  /** What a keyword search of this area searches. */
+  readonly searchTargets: readonly SearchTarget[];
+  /** The `project` of each row that counts as a record in `projects()`, and how many `records` it counts for. */
+  readonly counted: SQL;
   /** Whether `prune` reaches it where no area is named. */
   readonly isPrunedByDefault: boolean;
-  /** A table that every database with records of this area has. */
-  readonly mainTable: string;
+  /** Binds the repository to a project and an executor. */
+  open(context: RepositoryContext): Repository;
+  /** The ids that a purge of the project announces. */
+  ids(project: string): SQL;
   /** The table with one row, and the column `project`, for each line of an export. */
   readonly table: SQL;
   /** All records, or those of one project, deleted ones included; in pages, and in an order that can be stored. */

@@ -1,15 +1,16 @@
 import type { Executor } from "./executor.js";
 import type { GraphCache } from "./graph/cache.js";
 import type { Repair } from "./repair.js";
+import type { StoryHubs } from "./stories/hub.js";
+import type { SecretBox } from "./stories/secret.js";
 
-/** The record types that change events speak of. */
-export type ChangeArea = "memories" | "sessions" | "conversations" | "graph" | "stories";
 export type ChangeAction = "insert" | "update" | "delete" | "restore" | "purge";
 
-/** What was changed by this process, told after COMMIT. */
-export interface Change {
+/** What a repository announces. */
+export interface AreaChange {
   readonly project: string;
-  readonly area: ChangeArea;
+  /** The name of its area; `Change` is the same with the names that there are. */
+  readonly area: string;
   readonly action: ChangeAction;
   readonly ids: readonly string[];
 }
@@ -18,7 +19,7 @@ export interface Change {
 export interface RepositoryContext {
   readonly executor: Executor;
   readonly project: string;
-  readonly announce: (change: Change) => void;
+  readonly announce: (change: AreaChange) => void;
   /** Runs a removal for good, which must be possible on a full disk where it can be. */
   readonly removing?: <T>(work: () => Promise<T>) => Promise<T>;
   /** Resolves once the file holds nothing of what has been purged, as far as that is possible now. */
@@ -31,6 +32,9 @@ export interface RepositoryContext {
   readonly compressContents: boolean;
   readonly maxMessageChars: number;
   readonly graphs: GraphCache;
+  readonly stories: { readonly hubs: StoryHubs; readonly box: SecretBox; readonly historyLimit: number };
+  /** Within a transaction: runs a task once it has committed. */
+  readonly afterCommit?: (task: () => void) => void;
 }
 
 /** Runs a removal for good in this context. */

@@ -1,5 +1,7 @@
+import { getTableName } from "drizzle-orm";
 import { expectOneOf } from "../shared/expectation.js";
 import type { Area, Reader } from "./area.js";
+import type { RepositoryContext } from "./context.js";
 import { conversationArea } from "./conversations/area.js";
 import { graphArea } from "./graph/area.js";
 import { memoryArea } from "./memories/area.js";
@@ -7,22 +9,43 @@ import { sessionArea } from "./sessions/area.js";
 import { storyArea } from "./stories/area.js";
 import { tablesIn } from "./tables.js";
 
-/** In the order in which their records can be stored: what refers to others comes after them. */
-export const AREAS: readonly Area[] = [sessionArea, memoryArea, conversationArea, graphArea, storyArea];
+/** In the order in which their rows are counted, and their changes announced. */
+export const AREAS = [memoryArea, sessionArea, conversationArea, graphArea, storyArea] as const;
+
+type AnyArea = (typeof AREAS)[number];
+
+/** The record types that change events speak of. */
+export type ChangeArea = AnyArea["name"];
+
+/** The repositories of one project. */
+export type Repositories = { readonly [A in AnyArea as A["name"]]: ReturnType<A["open"]> };
+
+/** In the order in which their records can be stored: records that refer to others come after them. */
+const IN_EXPORT_ORDER: readonly Area<ChangeArea>[] = [sessionArea, ...AREAS.filter((area) => area !== sessionArea)];
 
 /** All areas, or the one of this name; throws TypeError on any other. */
-export function selectAreas(name: string | undefined): readonly Area[] {
-  if (name === undefined) return AREAS;
+export function selectAreas(name: string | undefined): readonly Area<ChangeArea>[] {
+  if (name === undefined) return IN_EXPORT_ORDER;
   expectOneOf(
     "area",
     name,
-    AREAS.map((area) => area.name),
+    IN_EXPORT_ORDER.map((area) => area.name),
   );
   return AREAS.filter((area) => area.name === name);
 }
 
 /** Those whose records the database can hold: one of an earlier version lacks some. */
-export async function areasIn(reader: Reader, areas: readonly Area[]): Promise<readonly Area[]> {
+export async function areasIn(
+  reader: Reader,
+  areas: readonly Area<ChangeArea>[],
+): Promise<readonly Area<ChangeArea>[]> {
   const tables = await tablesIn(reader);
-  return areas.filter(({ mainTable }) => tables.has(mainTable));
+  return areas.filter((area) => tables.has(getTableName(area.tables[0])));
+}
+
+/** The repositories of all areas, bound to the project and executor of the context. */
+export function openRepositories(context: RepositoryContext): Repositories {
+  const repositories: Record<string, unknown> = {};
+  for (const area of AREAS) repositories[area.name] = area.open(context);
+  return repositories as Repositories;
 }

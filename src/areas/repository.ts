@@ -1,6 +1,6 @@
 import type { ResultSet } from "@libsql/client";
 import { StorageError } from "../shared/errors.js";
-import type { ChangeAction, ChangeArea, RepositoryContext } from "./context.js";
+import type { ChangeAction, RepositoryContext } from "./context.js";
 import type { Executor } from "./executor.js";
 import type { Statement } from "./statements.js";
 
@@ -13,12 +13,7 @@ export async function runAll(executor: Executor, statements: readonly Statement[
 }
 
 /** Announces that records of the context's project have changed, if there are any. */
-export function announce(
-  context: RepositoryContext,
-  area: ChangeArea,
-  action: ChangeAction,
-  ids: readonly string[],
-): void {
+export function announce(context: RepositoryContext, area: string, action: ChangeAction, ids: readonly string[]): void {
   if (ids.length > 0) context.announce({ project: context.project, area, action, ids });
 }
 

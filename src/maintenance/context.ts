@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import type { Change, RepositoryContext } from "../areas/context.js";
+import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import type { Executor } from "../areas/executor.js";
 import type { JournalOptions } from "../migrate/index.js";
 
@@ -12,7 +12,7 @@ export interface MaintenanceContext {
   /** Ours and those of the caller, in the order of their application. */
   readonly migrations: readonly JournalOptions[];
   readonly encryptionKey: string | undefined;
-  readonly announce: (change: Change) => void;
+  readonly announce: (change: AreaChange) => void;
   /** Leaves nothing of purged records in the file. */
   readonly erase: () => Promise<void>;
   /** What the repositories of a project would work with, on another executor. */

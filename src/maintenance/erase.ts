@@ -1,7 +1,8 @@
 import type { Client } from "@libsql/client";
+import { AREAS } from "../areas/registry.js";
 import { LocalClient } from "../client/local/local-client.js";
 
-const INDEXES = ["memories_fts", "messages_fts", "story_search_fts"];
+const INDEXES = AREAS.flatMap(({ searchTargets }) => searchTargets.map(({ fts }) => fts));
 /** Pages of an index that are merged in one transaction, which keeps other writers waiting for a few ms. */
 const MERGE_PAGES = 64;
 /** A step that changes less has found nothing to merge. */

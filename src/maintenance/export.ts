@@ -4,8 +4,8 @@ import { sql } from "drizzle-orm";
 import type { Area, Reader } from "../areas/area.js";
 import { expectProject } from "../areas/arguments.js";
 import { transactionExecutor } from "../areas/client-executor.js";
-import type { ChangeArea } from "../areas/context.js";
 import { scalar } from "../areas/executor.js";
+import type { ChangeArea } from "../areas/registry.js";
 import { areasIn, selectAreas } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { toStorageError } from "../client/storage-error.js";
@@ -51,7 +51,7 @@ export function exportStorage(context: MaintenanceContext, options: ExportOption
 
 async function* exportLines(
   context: MaintenanceContext,
-  areas: readonly Area[],
+  areas: readonly Area<ChangeArea>[],
   options: ExportOptions,
 ): AsyncGenerator<string> {
   options.signal?.throwIfAborted();
@@ -74,7 +74,7 @@ async function* exportLines(
 
 async function* linesOf(
   transaction: Transaction,
-  areas: readonly Area[],
+  areas: readonly Area<ChangeArea>[],
   { project, onProgress, signal }: ExportOptions,
 ): AsyncGenerator<string> {
   const reader = transactionExecutor(transaction);
@@ -100,7 +100,7 @@ async function* linesOf(
   }
 }
 
-async function count(reader: Reader, areas: readonly Area[], project: string | undefined) {
+async function count(reader: Reader, areas: readonly Area<ChangeArea>[], project: string | undefined) {
   const counts: Record<string, number> = {};
   for (const { name, table } of areas) {
     const where = project === undefined ? sql`` : sql` where project = ${project}`;

@@ -6,7 +6,7 @@ import { ZodError, z } from "zod";
 import type { Area } from "../areas/area.js";
 import { expectProject, MAX_NAME_CHARS } from "../areas/arguments.js";
 import { transactionExecutor } from "../areas/client-executor.js";
-import type { Change } from "../areas/context.js";
+import type { AreaChange } from "../areas/context.js";
 import * as lines from "../areas/export-lines.js";
 import { selectAreas } from "../areas/registry.js";
 import { toStorageError } from "../client/storage-error.js";
@@ -269,16 +269,16 @@ function describe(error: unknown): string {
 
 /** Ids of what was stored, told after the commit. */
 class Changes {
-  readonly #ids = new Map<string, { change: Omit<Change, "ids">; ids: string[] }>();
+  readonly #ids = new Map<string, { change: Omit<AreaChange, "ids">; ids: string[] }>();
 
-  add(project: string, area: Area, action: Change["action"], id: string): void {
+  add(project: string, area: Area, action: AreaChange["action"], id: string): void {
     const key = JSON.stringify([project, area.name, action]);
     const known = this.#ids.get(key) ?? { change: { project, area: area.name, action }, ids: [] };
     known.ids.push(id);
     this.#ids.set(key, known);
   }
 
-  list(): Change[] {
+  list(): AreaChange[] {
     return [...this.#ids.values()].map(({ change, ids }) => ({ ...change, ids }));
   }
 }

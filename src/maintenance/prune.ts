@@ -3,9 +3,9 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Area } from "../areas/area.js";
 import { expectProject, toMillis } from "../areas/arguments.js";
 import { transactionExecutor } from "../areas/client-executor.js";
-import type { ChangeArea } from "../areas/context.js";
 import type { Executor } from "../areas/executor.js";
 import { readAll } from "../areas/read-all.js";
+import type { ChangeArea } from "../areas/registry.js";
 import { AREAS, areasIn, selectAreas } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { LocalClient } from "../client/local/local-client.js";
@@ -185,7 +185,7 @@ async function plan(context: MaintenanceContext, policy: PrunePolicy, limits: Li
 async function planOn(executor: Executor, policy: PrunePolicy, limits: Limits) {
   const wanted = policy.area === undefined ? AREAS.filter((area) => area.isPrunedByDefault) : selectAreas(policy.area);
   const areas = await areasIn(executor, wanted);
-  const plans: { area: Area; candidates: Candidate[] }[] = [];
+  const plans: { area: Area<ChangeArea>; candidates: Candidate[] }[] = [];
   for (const area of areas) {
     policy.signal?.throwIfAborted();
     const query = toStatement(selectCandidates(area.prunable(policy.project), limits));

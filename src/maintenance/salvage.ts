@@ -1,7 +1,8 @@
 import { existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { ChangeArea } from "../areas/context.js";
+import { getTableName } from "drizzle-orm";
+import { AREAS, type ChangeArea } from "../areas/registry.js";
 import {
   asFileError,
   makeFolder,
@@ -51,14 +52,6 @@ export interface SalvageResult {
   /** Tables, indexes, views and triggers of the caller's own that are not in the new file. */
   readonly notSaved: readonly { readonly name: string; readonly reason: string }[];
 }
-
-const RECORD_TABLES: Readonly<Record<ChangeArea, readonly string[]>> = {
-  memories: ["memories"],
-  sessions: ["sessions"],
-  conversations: ["conversations", "messages"],
-  graph: ["graph_nodes", "graph_edges"],
-  stories: ["stories", "story_preferences", "story_sync_queue", "story_secrets"],
-};
 
 /**
  * Copies what can be read of a damaged database into the new file `destination`, and tells what it got.
@@ -143,11 +136,12 @@ function explain({ code, message }: { readonly code: string; readonly message: s
 }
 
 function toAreas(tables: readonly SalvagedTable[]): SalvagedArea[] {
-  return (Object.keys(RECORD_TABLES) as ChangeArea[]).map((area) => {
-    const own = tables.filter(({ table }) => RECORD_TABLES[area].includes(table));
+  return AREAS.map(({ name, recordTables }) => {
+    const names = recordTables.map((table) => getTableName(table));
+    const own = tables.filter(({ table }) => names.includes(table));
     const sum = (count: (table: SalvagedTable) => number) => own.reduce((total, table) => total + count(table), 0);
     return {
-      area,
+      area: name,
       saved: sum(({ saved }) => saved),
       lost: sum(({ lost }) => lost),
       lostAtMost: own.some(({ lostAtMost }) => lostAtMost === null) ? null : sum(({ lostAtMost }) => lostAtMost ?? 0),

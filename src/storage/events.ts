@@ -1,5 +1,11 @@
-import type { Change } from "../areas/context.js";
+import type { AreaChange } from "../areas/context.js";
+import type { ChangeArea } from "../areas/registry.js";
 import { callSafely } from "../shared/callbacks.js";
+
+/** What was changed by this process, told after COMMIT. */
+export interface Change extends AreaChange {
+  readonly area: ChangeArea;
+}
 
 /** What a storage tells: changes of this process after COMMIT, and failures that no caller may have seen. */
 export interface StorageEvents {

@@ -1,34 +1,15 @@
 import { statSync } from "node:fs";
 import type { Client, Row } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
+import type { ProjectTable } from "../areas/area.js";
 import { scalar } from "../areas/executor.js";
+import { AREAS } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { tablesIn } from "../areas/tables.js";
 import { LocalClient } from "../client/local/local-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
-import {
-  conversationSummaries,
-  conversations,
-  conversationTags,
-  graphEdges,
-  graphLabels,
-  graphNodes,
-  graphVersions,
-  memories,
-  memoryEmbeddings,
-  messageRefs,
-  messages,
-  sessions,
-  stories,
-  storyContents,
-  storyPreferences,
-  storyRevisions,
-  storySearch,
-  storySecrets,
-  storySyncQueue,
-  storyTags,
-} from "../schema/index.js";
+import type { SearchTarget } from "../search/request.js";
 import { StorageError } from "../shared/errors.js";
 
 export interface FileStats {
@@ -58,37 +39,12 @@ export interface Health {
   readonly place: string | undefined;
 }
 
-const TABLES = [
-  memories,
-  memoryEmbeddings,
-  sessions,
-  conversations,
-  messages,
-  conversationTags,
-  messageRefs,
-  conversationSummaries,
-  graphNodes,
-  graphLabels,
-  graphEdges,
-  graphVersions,
-  stories,
-  storyContents,
-  storyRevisions,
-  storyTags,
-  storySearch,
-  storyPreferences,
-  storySyncQueue,
-  storySecrets,
-];
-const FTS_TABLES = [
-  { index: "memories_fts", table: memories },
-  { index: "messages_fts", table: messages },
-  { index: "story_search_fts", table: storySearch },
-];
+const TABLES: readonly ProjectTable[] = AREAS.flatMap(({ tables }) => tables);
+const SEARCH_TARGETS = AREAS.flatMap(({ searchTargets }) => searchTargets);
 
 /** Tables in which the triggers note rows that REPLACE removes. */
-const LOST_HELPERS = `select source || '_replaced' from (select column1 as source from (values ${FTS_TABLES.map(
-  ({ table }) => `('${getTableName(table)}')`,
+const LOST_HELPERS = `select source || '_replaced' from (select column1 as source from (values ${SEARCH_TARGETS.map(
+  ({ table }) => `('${table}')`,
 ).join(", ")})) where exists (select 1 from sqlite_schema where name = source || '_fts_before_insert')
   and not exists (select 1 from sqlite_schema where name = source || '_replaced')`;
 
@@ -145,7 +101,7 @@ export async function readHealth(
     Object.assign(health, { schemaVersion, walBytes, freePages });
   });
   await attempt(async () => {
-    const count = async (tables: typeof TABLES) => {
+    const count = async (tables: readonly ProjectTable[]) => {
       const counts = tables.map((table) => toStatement(sql`select count(*) from ${table}`));
       const [lost, ...results] = await client.batch([LOST_HELPERS, ...counts], "read");
       for (const [index, result] of results.entries()) {
@@ -164,10 +120,10 @@ export async function readHealth(
     }
   });
   const fts = await attempt(async () => {
-    const looks = FTS_TABLES.map(({ index }) => `(select rowid from ${index} where ${index} match 'holdfast' limit 1)`);
-    const stales = FTS_TABLES.map(({ index, table }) => isStale(index, table));
+    const looks = SEARCH_TARGETS.map(({ fts }) => `(select rowid from ${fts} where ${fts} match 'holdfast' limit 1)`);
+    const stales = SEARCH_TARGETS.map(isStale);
     const [, stale] = await client.batch([`select ${looks.join(", ")}`, `select ${stales.join(", ")}`], "read");
-    const names = FTS_TABLES.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ index }) => index);
+    const names = SEARCH_TARGETS.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ fts }) => fts);
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
   });
   // Last, so that it is the failure that is told.
@@ -177,11 +133,10 @@ export async function readHealth(
 }
 
 /** What can be told at once: rows that an index lacks or has too many, and terms of rows that have none. */
-function isStale(index: string, table: typeof memories | typeof messages | typeof storySearch): string {
-  const name = getTableName(table);
-  return `((select count(*) from ${name}) <> (select count(*) from ${index}_docsize) or exists (
-    select 1 from ${name} as unindexed join ${index}_docsize as size on size.id = unindexed.row_id
-    where unindexed.search_text is null and substr(size.sz, 1, 1) <> x'00'))`;
+function isStale({ table, rowId, searchText, fts }: SearchTarget): string {
+  return `((select count(*) from ${table}) <> (select count(*) from ${fts}_docsize) or exists (
+    select 1 from ${table} as unindexed join ${fts}_docsize as size on size.id = unindexed.${rowId}
+    where unindexed.${searchText} is null and substr(size.sz, 1, 1) <> x'00'))`;
 }
 
 function describe(error: unknown): string {

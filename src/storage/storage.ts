@@ -1,26 +1,19 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Readable } from "node:stream";
-import type { Client, Row, TransactionMode } from "@libsql/client";
+import type { Client, TransactionMode } from "@libsql/client";
 import { LRUCache } from "lru-cache";
 import { expectProject } from "../areas/arguments.js";
 import { ClientExecutor } from "../areas/client-executor.js";
-import type { Change, RepositoryContext } from "../areas/context.js";
-import { ConversationRepository } from "../areas/conversations/repository.js";
+import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import { asStorageErrors } from "../areas/executor.js";
 import { GraphCache } from "../areas/graph/cache.js";
-import { GraphRepository } from "../areas/graph/repository.js";
-import { MemoryRepository } from "../areas/memories/repository.js";
-import { readAllOf } from "../areas/read-all.js";
+import { AREAS, openRepositories, type Repositories } from "../areas/registry.js";
 import { forStored, toRepair } from "../areas/repair.js";
-import { SessionRepository } from "../areas/sessions/repository.js";
 import { StoryHubs } from "../areas/stories/hub.js";
-import { LibsqlBackend } from "../areas/stories/libsql/backend.js";
-import { keepOpen, StoryService } from "../areas/stories/service.js";
 import type { ClientStats } from "../client/index.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { type Access, LocalClient } from "../client/local/local-client.js";
 import { RemoteClient, type RemoteStats } from "../client/remote/remote-client.js";
-import { isAnswerTooLarge } from "../client/remote/remote-error.js";
 import { ReplicaClient } from "../client/remote/replica-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
@@ -49,17 +42,16 @@ import { expectFunction, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import { drizzleInScope, drizzleOnClient, type StorageDatabase } from "./drizzle-scope.js";
-import { EventHub, type StorageEvents } from "./events.js";
+import { type Change, EventHub, type StorageEvents } from "./events.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
 import { asOpenError, bringUpToDate, migrationSets, openClient } from "./open.js";
 import { countStorage } from "./open-storages.js";
 import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "./options.js";
-import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeStatements } from "./projects.js";
+import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeProject } from "./projects.js";
 import {
   type HandleParts,
   type ProjectTransaction,
   projectTransaction,
-  type Repositories,
   type StorageTransaction,
   storageTransaction,
 } from "./transaction.js";
@@ -112,8 +104,22 @@ export async function openResolved(options: ResolvedStorageOptions): Promise<Sto
   }
 }
 
+/** The repositories are those of project `"default"`. */
+export interface Storage extends Repositories {}
+
 /** An open storage: the repositories of its projects, transactions across them, and the database beneath. */
-export class Storage implements Repositories {
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the static block defines a getter for each repository.
+export class Storage {
+  static {
+    for (const { name } of AREAS) {
+      Object.defineProperty(Storage.prototype, name, {
+        get(this: Storage) {
+          return this.#outer[name];
+        },
+      });
+    }
+  }
+
   /** The client beneath; inside a callback of `transaction` its writes are refused with `WRONG_HANDLE`. */
   readonly client: Client;
   /** Drizzle on that client; inside a callback of its `transaction` the storage refuses writes, as in its own. */
@@ -124,14 +130,14 @@ export class Storage implements Repositories {
   readonly #events = new EventHub();
   readonly #context: ScopeContext = new AsyncLocalStorage();
   readonly #projects = new LRUCache<string, Project>({ max: 1000 });
-  readonly #storyHubs: StoryHubs;
+  readonly #stories: RepositoryContext["stories"];
   readonly #eraser: Eraser;
   readonly #outer: Project;
   readonly #graphs: GraphCache;
   readonly #handleParts: HandleParts = {
     repositories: (project, scope) => {
       const context = this.#repositoryContext(project, scope, (change) => scope.announce(change));
-      return { ...repositoriesOf(context), stories: this.#stories(context, (task) => scope.afterCommit(task)) };
+      return openRepositories({ ...context, afterCommit: (task) => scope.afterCommit(task) });
     },
     db: (scope) => drizzleInScope(scope, { ...tables, ...this.#options.schema }),
   };
@@ -152,35 +158,11 @@ export class Storage implements Repositories {
     if (isGuarded(client)) client.guard = (access) => this.#assertOutside(access);
     if (options.onError !== undefined) this.#events.on("error", options.onError);
     this.#eraser = new Eraser(client);
-    this.#storyHubs = new StoryHubs(options.stories);
+    const { box, stories } = options;
+    this.#stories = { hubs: new StoryHubs(stories), box, historyLimit: stories.historyLimit };
     this.#outer = this.project(DEFAULT_PROJECT);
     const isFile = path !== undefined && path !== ":memory:";
     this.#noteClosed = isFile ? countStorage(path, options.logger) : () => undefined;
-  }
-
-  /** Of project `"default"`. */
-  get memories(): MemoryRepository {
-    return this.#outer.memories;
-  }
-
-  /** Of project `"default"`. */
-  get sessions(): SessionRepository {
-    return this.#outer.sessions;
-  }
-
-  /** Of project `"default"`. */
-  get conversations(): ConversationRepository {
-    return this.#outer.conversations;
-  }
-
-  /** Of project `"default"`. */
-  get graph(): GraphRepository {
-    return this.#outer.graph;
-  }
-
-  /** Of project `"default"`. */
-  get stories(): StoryService {
-    return this.#outer.stories;
   }
 
   /** The project of this name, 1 to 200 characters, compared exactly; it need not have been used before. */
@@ -191,8 +173,7 @@ export class Storage implements Repositories {
     const context = this.#repositoryContext(name, this.#executor, (change) => this.#announce(change));
     const project: Project = {
       name,
-      ...repositoriesOf(context),
-      stories: this.#stories(context),
+      ...openRepositories(context),
       transaction: async (work, options) => {
         expectFunction("work", work);
         return this.#transaction((scope) => work(projectTransaction(this.#handleParts, scope, name)), options);
@@ -210,32 +191,7 @@ export class Storage implements Repositories {
   /** Removes all that a project holds, for good. Resolves to the number of records removed. */
   async purgeProject(name: string): Promise<number> {
     expectProject(name);
-    try {
-      const { statements, selectIds } = purgeStatements(name);
-      const selects = selectIds.map(({ statement }) => statement);
-      const answers = await withRoom(this.client, () => this.#executor.batch([...selects, ...statements]))
-        .then((results) => results.map(({ rows }) => rows as readonly Row[]))
-        .catch((error: unknown) => {
-          if (!isAnswerTooLarge(error)) throw error;
-          // Nothing was removed: the ids are too many for an answer.
-          return this.#executor.atomically(async (executor) => {
-            const ids = await readAllOf(executor, selects);
-            await executor.batch(statements);
-            return ids;
-          });
-        });
-      const purged = selectIds.map(({ area }, index) => ({
-        area,
-        ids: answers[index]!.map((row) => row[0] as string),
-      }));
-      for (const { area, ids } of purged) {
-        if (ids.length > 0) this.#announce({ project: name, area, action: "purge", ids });
-      }
-      await this.#erase();
-      return purged.reduce((count, { ids }) => count + ids.length, 0);
-    } catch (error) {
-      throw toStorageError(error);
-    }
+    return purgeProject(this.#maintenance, name);
   }
 
   /**
@@ -381,7 +337,7 @@ export class Storage implements Repositories {
 
   /** Finishes running calls, rolls back open transactions and closes the file. Idempotent. */
   async close(): Promise<void> {
-    const flushing = this.#storyHubs.flush();
+    const flushing = this.#stories.hubs.flush();
     if (flushing !== undefined) await flushing;
     await this.client.close();
     this.#noteClosed();
@@ -405,7 +361,7 @@ export class Storage implements Repositories {
   }
 
   get #maintenance(): MaintenanceContext {
-    const announce = (change: Change) => this.#announce(change);
+    const announce = (change: AreaChange) => this.#announce(change);
     return {
       client: this.client,
       path: this.#path,
@@ -464,7 +420,7 @@ export class Storage implements Repositories {
   #repositoryContext(
     project: string,
     executor: RepositoryContext["executor"],
-    announce: (change: Change) => void,
+    announce: (change: AreaChange) => void,
   ): RepositoryContext {
     const { now, maxContentChars, maxMessageChars, compressContents, invalidText } = this.#options;
     const repair = toRepair(invalidText);
@@ -486,35 +442,22 @@ export class Storage implements Repositories {
       repair,
       compressContents,
       graphs: this.#graphs,
+      stories: this.#stories,
       ...removal,
     };
   }
 
-  #announce(change: Change): void {
+  #announce(change: AreaChange): void {
     // What is deleted of a graph is gone for good, but a graph may be deleted node by node.
     if (change.action === "delete" && change.area === "graph" && this.client instanceof LocalClient) {
       this.client.eraseLogSoon();
     }
-    this.#events.emit("change", change);
+    // An area announces under its own name.
+    this.#events.emit("change", change as Change);
   }
 
   #erase(): Promise<void> {
     return this.#eraser.erase();
-  }
-
-  #stories(context: RepositoryContext, afterCommit?: (task: () => void) => void): StoryService {
-    const { box, stories } = this.#options;
-    const backend = new LibsqlBackend({ ...context, box, historyLimit: stories.historyLimit });
-    return new StoryService(
-      backend,
-      {},
-      {
-        hub: this.#storyHubs.get(context.project),
-        afterCommit,
-        close: keepOpen,
-        repair: context.repair,
-      },
-    );
   }
 
   /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */
@@ -554,15 +497,6 @@ export class Storage implements Repositories {
     this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
     this.#events.emit("error", failure);
   }
-}
-
-function repositoriesOf(context: RepositoryContext): Omit<Repositories, "stories"> {
-  return {
-    memories: new MemoryRepository(context),
-    sessions: new SessionRepository(context),
-    conversations: new ConversationRepository(context),
-    graph: new GraphRepository(context),
-  };
 }
 
 function isGuarded(client: Client): client is LocalClient | RemoteClient | ReplicaClient {

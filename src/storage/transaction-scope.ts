@@ -2,7 +2,7 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type InStatement, LibsqlBatchError, type ResultSet, type Transaction } from "@libsql/client/sqlite3";
 import { transactionExecutor } from "../areas/client-executor.js";
-import type { Change } from "../areas/context.js";
+import type { AreaChange } from "../areas/context.js";
 import type { Executor, Snapshot } from "../areas/executor.js";
 import type { Statement } from "../areas/statements.js";
 import { toBatchError } from "../client/sql/bound-statement.js";
@@ -24,7 +24,7 @@ export class TransactionScope implements Executor {
   readonly #context: ScopeContext;
   readonly #parent: TransactionScope | undefined;
   readonly #marks: Marks;
-  #changes: Change[] = [];
+  #changes: AreaChange[] = [];
   #tasks: (() => void)[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #pending = 0;
@@ -46,7 +46,7 @@ export class TransactionScope implements Executor {
   }
 
   /** What is to be announced once the transaction has committed. */
-  get changes(): readonly Change[] {
+  get changes(): readonly AreaChange[] {
     return this.#changes;
   }
 
@@ -55,7 +55,7 @@ export class TransactionScope implements Executor {
     return this.#tasks;
   }
 
-  announce(change: Change): void {
+  announce(change: AreaChange): void {
     this.#changes.push(change);
   }
 

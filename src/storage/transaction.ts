@@ -1,22 +1,9 @@
 import { expectProject } from "../areas/arguments.js";
-import type { ConversationRepository } from "../areas/conversations/repository.js";
-import type { GraphRepository } from "../areas/graph/repository.js";
-import type { MemoryRepository } from "../areas/memories/repository.js";
-import type { SessionRepository } from "../areas/sessions/repository.js";
-import type { StoryService } from "../areas/stories/service.js";
+import type { Repositories } from "../areas/registry.js";
 import { expectFunction } from "../shared/expectation.js";
 import type { StorageDatabase } from "./drizzle-scope.js";
 import { DEFAULT_PROJECT } from "./projects.js";
 import type { TransactionScope } from "./transaction-scope.js";
-
-/** The repositories of one project. */
-export interface Repositories {
-  readonly memories: MemoryRepository;
-  readonly sessions: SessionRepository;
-  readonly conversations: ConversationRepository;
-  readonly graph: GraphRepository;
-  readonly stories: StoryService;
-}
 
 /** The repositories of one project inside a transaction. */
 export interface ProjectTransaction extends Repositories {

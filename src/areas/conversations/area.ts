@@ -1,6 +1,12 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { conversationSummaries, conversations, messageRefs, messages } from "../../schema/conversations.js";
+import {
+  conversationSummaries,
+  conversations,
+  conversationTags,
+  messageRefs,
+  messages,
+} from "../../schema/conversations.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectText } from "../../shared/expectation.js";
@@ -21,6 +27,8 @@ import {
   toMessageDraft,
 } from "./record.js";
 import { purgeConversation, refreshVisibility } from "./removal.js";
+import { ConversationRepository } from "./repository.js";
+import { MESSAGE_TARGET } from "./search.js";
 
 const c = conversations;
 const m = messages;
@@ -93,12 +101,26 @@ const storeSearchText = prepareStatement(
     and ${m.content} = ${placeholder("content")}`,
 );
 
+/** A conversation, unless it is deleted, and those of its own messages that can be seen: by its index, not by counting. */
+const visibleRecords = sql`(${c.deletedAt} is null) + max(0, min(${c.visibleSeq}, coalesce((
+  select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}
+), 0)) - ${c.prefixSeq})`;
+
 /** Conversations with their own messages, refs and summaries; what a fork shares is with its parent, which comes first. */
-export const conversationArea: Area = {
+export const conversationArea: Area<"conversations", ConversationRepository> = {
   name: "conversations",
+  tables: [c, m, conversationTags, r, d],
+  purgeOrder: [r, d, m, c, conversationTags],
+  recordTables: [c, m],
+  searchTargets: [MESSAGE_TARGET],
+  counted: sql`select ${c.project}, ${visibleRecords} as records from ${c}`,
   isPrunedByDefault: true,
-  mainTable: "conversations",
   table: sql`${c}`,
+
+  open: (context) => new ConversationRepository(context),
+
+  ids: (project) => sql`select ${c.id} from ${c} where ${c.project} = ${project} and ${c.purgedAt} is null
+    union all select ${m.id} from ${m} where ${m.project} = ${project}`,
 
   async *pages(reader, project) {
     const columns = list([

@@ -61,7 +61,7 @@ const c = conversations;
 const m = messages;
 const t = conversationTags;
 const aliased = alias(messages, "m");
-const TARGET: SearchTarget = {
+export const MESSAGE_TARGET: SearchTarget = {
   table: "messages",
   rowId: m.rowId.name,
   content: m.content.name,
@@ -113,7 +113,7 @@ export async function searchMessages(
   const scope = [sql`${aliased.project} = ${project}`, chain === undefined ? VISIBLE : inChain(chain)];
   const conditions = [...filter, ...tagConditions(project, chain, tags)];
   const hits = await keywordSearch(searchReader(executor), {
-    target: TARGET,
+    target: MESSAGE_TARGET,
     text,
     scope: searchScope(project),
     where: toWhere([...scope, ...conditions]),

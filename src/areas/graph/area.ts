@@ -1,5 +1,5 @@
 import { type AnyColumn, sql } from "drizzle-orm";
-import { graphEdges, graphLabels, graphNodes } from "../../schema/graph.js";
+import { graphEdges, graphLabels, graphNodes, graphVersions } from "../../schema/graph.js";
 import type { Area, IncomingRecord } from "../area.js";
 import type { EdgeLine, NodeLine } from "../export-lines.js";
 import { parseObject } from "../json.js";
@@ -7,6 +7,7 @@ import { inOrderOfRows, notBefore, pagesByRowId, toTime, whereProject } from "..
 import { list, prepareStatement, toStatement } from "../statements.js";
 import { toEdgeDraft } from "./edge.js";
 import { toLabels, toNodeDraft } from "./node.js";
+import { GraphRepository } from "./repository.js";
 
 const n = graphNodes;
 const l = graphLabels;
@@ -52,12 +53,22 @@ const NODE = "node ";
 const EDGE = "edge ";
 
 /** Nodes with their labels, then the edges between them. They carry no checksum. */
-export const graphArea: Area = {
+export const graphArea: Area<"graph", GraphRepository> = {
   name: "graph",
+  tables: [n, l, e, graphVersions],
+  // The last one is written by the triggers of the others.
+  purgeOrder: [e, l, n, graphVersions],
+  recordTables: [n, e],
+  searchTargets: [],
+  counted: sql`select ${n.project}, 1 as records from ${n} union all select ${e.project}, 1 from ${e}`,
   // What a graph says is said by all of it.
   isPrunedByDefault: false,
-  mainTable: "graph_nodes",
   table: sql`(select project from ${n} union all select project from ${e})`,
+
+  open: (context) => new GraphRepository(context),
+
+  ids: (name) => sql`select ${n.id} from ${n} where ${n.project} = ${name}
+    union all select ${e.id} from ${e} where ${e.project} = ${name}`,
 
   async *pages(reader, projectName) {
     const labels = sql`(select json_group_array(label) from (select ${l.label} as label from ${l}

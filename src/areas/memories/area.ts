@@ -21,6 +21,8 @@ import {
 import { list, prepareInsert, prepareStatement, set, toStatement } from "../statements.js";
 import { contentBytes, readContent } from "./content.js";
 import { derivedColumns, embeddingStatements, storedContent, toDraft, toEmbedding } from "./record.js";
+import { MemoryRepository } from "./repository.js";
+import { MEMORY_TARGET } from "./search.js";
 
 const m = memories;
 const e = memoryEmbeddings;
@@ -52,11 +54,19 @@ const storeSearchText = prepareStatement(
 );
 
 /** Memories with the vectors of all their models. */
-export const memoryArea: Area = {
+export const memoryArea: Area<"memories", MemoryRepository> = {
   name: "memories",
+  tables: [m, e],
+  purgeOrder: [e, m],
+  recordTables: [m],
+  searchTargets: [MEMORY_TARGET],
+  counted: sql`select ${m.project}, 1 as records from ${m} where ${m.deletedAt} is null`,
   isPrunedByDefault: true,
-  mainTable: "memories",
   table: sql`${m}`,
+
+  open: (context) => new MemoryRepository(context),
+
+  ids: (project) => sql`select ${m.id} from ${m} where ${m.project} = ${project}`,
 
   async *pages(reader, project) {
     const columns = [

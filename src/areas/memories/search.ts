@@ -71,7 +71,7 @@ export interface RankedRow {
 const m = memories;
 const e = memoryEmbeddings;
 const aliased = alias(memories, "m");
-const TARGET: SearchTarget = {
+export const MEMORY_TARGET: SearchTarget = {
   table: "memories",
   rowId: m.rowId.name,
   content: m.content.name,
@@ -174,7 +174,7 @@ function findWords(
 ): Promise<RankedRow[]> {
   const { project, executor } = context;
   return keywordSearch(searchReader(executor), {
-    target: TARGET,
+    target: MEMORY_TARGET,
     text,
     scope: searchScope(project),
     where: toWhere(filterConditions(project, filter, aliased)),

@@ -6,6 +6,7 @@ import { MAX_NAME_CHARS, toJsonText } from "../arguments.js";
 import { parseObject } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toOptionalTime, toTime } from "../rows.js";
 import { prepareInsert, prepareStatement, selection, toStatement } from "../statements.js";
+import { SessionRepository } from "./repository.js";
 
 const s = sessions;
 
@@ -24,12 +25,19 @@ const deleteRow = prepareStatement(
 );
 
 /** Sessions. They carry no checksum, and nothing is derived from them. */
-export const sessionArea: Area = {
+export const sessionArea: Area<"sessions", SessionRepository> = {
   name: "sessions",
+  tables: [s],
+  recordTables: [s],
+  searchTargets: [],
+  counted: sql`select ${s.project}, 1 as records from ${s}`,
   // Small, and the frame of memories that stay: only asked for by name.
   isPrunedByDefault: false,
-  mainTable: "sessions",
   table: sql`${s}`,
+
+  open: (context) => new SessionRepository(context),
+
+  ids: (project) => sql`select ${s.id} from ${s} where ${s.project} = ${project}`,
 
   async *pages(reader, project) {
     const query = (after: number, limit: number) =>

@@ -26,6 +26,10 @@ import {
   whereProject,
 } from "../rows.js";
 import { list, prepareInsert, prepareStatement, type Statement, toStatement } from "../statements.js";
+import { LibsqlBackend } from "./libsql/backend.js";
+import { STORY_TABLES } from "./libsql/extras.js";
+import { STORY_TARGET } from "./search.js";
+import { keepOpen, StoryService } from "./service.js";
 
 const s = stories;
 const c = storyContents;
@@ -77,12 +81,24 @@ const existing = {
 } satisfies Record<Kind, unknown>;
 
 /** Stories with the revisions that are kept; then preferences, what waits to be sent, and secrets as they are encrypted. */
-export const storyArea: Area = {
+export const storyArea: Area<"stories", StoryService> = {
   name: "stories",
+  tables: [s, c, r, storyTags, storySearch, p, q, k],
+  purgeOrder: STORY_TABLES,
+  recordTables: [s, p, q, k],
+  searchTargets: [STORY_TARGET],
+  counted: sql`select ${s.project}, 1 as records from ${s} where ${s.deletedAt} is null`,
   isPrunedByDefault: true,
-  mainTable: "stories",
   table: sql`(select project from ${s} union all select project from ${p} union all select project from ${q}
     union all select project from ${k})`,
+
+  open(context) {
+    const { project: name, repair, afterCommit, stories: own } = context;
+    const backend = new LibsqlBackend({ ...context, box: own.box, historyLimit: own.historyLimit });
+    return new StoryService(backend, {}, { hub: own.hubs.get(name), afterCommit, close: keepOpen, repair });
+  },
+
+  ids: (name) => sql`select ${s.id} from ${s} where ${s.project} = ${name}`,
 
   async *pages(reader, name) {
     const columns = list([

@@ -44,7 +44,7 @@ const s = stories;
 const c = storyContents;
 const x = storySearch;
 const m = alias(storySearch, "m");
-const TARGET: SearchTarget = {
+export const STORY_TARGET: SearchTarget = {
   table: "story_search",
   rowId: x.rowId.name,
   content: x.content.name,
@@ -103,7 +103,7 @@ export async function searchStories(
     const conditions = [sql`${m.project} = ${project}`];
     if (wanted.length > 0) conditions.push(hasAnyTag(m.rowId, project, wanted));
     const hits = await keywordSearch(searchReader(executor), {
-      target: TARGET,
+      target: STORY_TARGET,
       text,
       scope: searchScope(project),
       where: toWhere(conditions),

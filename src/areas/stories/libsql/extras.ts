@@ -24,7 +24,8 @@ const p = storyPreferences;
 const q = storySyncQueue;
 const x = storySecrets;
 const TOKEN = "GitHub token";
-const TABLES = [storySearch, storyTags, storyRevisions, storyContents, stories, p, q, x];
+/** All tables of stories, in the order in which they can be emptied. */
+export const STORY_TABLES = [storySearch, storyTags, storyRevisions, storyContents, stories, p, q, x];
 
 export const PREFERENCE = {
   project: p.project,
@@ -67,7 +68,7 @@ const deleteToken = prepareStatement(sql`delete from ${x} where ${isToken}`);
 
 /** The statements that remove everything that a project has here, for good. */
 export function clearStatements(ofProject: string): Statement[] {
-  return TABLES.map((table) =>
+  return STORY_TABLES.map((table) =>
     toStatement(sql`delete from ${sql.identifier(getTableName(table))} where ${table.project} = ${ofProject}`),
   );
 }
