@@ -46,7 +46,7 @@ export interface ParsedStatement {
   readonly hasTail: boolean;
 }
 
-export interface NamedParameter {
+interface NamedParameter {
   readonly name: string;
   readonly number: number;
 }
@@ -60,7 +60,7 @@ export interface Pragma {
 }
 
 /** One statement of a script, with the offset at which it starts. */
-export interface ScriptStatement {
+interface ScriptStatement {
   readonly sql: string;
   readonly offset: number;
 }
@@ -193,11 +193,16 @@ function parse(sql: string): ParsedStatement {
     pragma: parsePragma(sql, isExplain ? withoutExplain(all) : all),
     databaseName: databaseName(all, names, parameterCount),
     readsWriterState,
-    mayCreateTemporary: all[0]?.text.toUpperCase() === "CREATE" && all.some(({ text }) => /^temp(orary)?$/i.test(text)),
+    mayCreateTemporary: all[0]?.text.toUpperCase() === "CREATE" && all.some(isTemporary),
     hasStar,
     isExplain,
     hasTail: bounds.start !== undefined && statementBounds(sql, bounds.next).start !== undefined,
   };
+}
+
+/** The keyword, or the name of the schema, in quotes or not. */
+function isTemporary(token: Token): boolean {
+  return /^temp(orary)?$/i.test(unquote(token));
 }
 
 /** What a statement begins with, for a message about it. */

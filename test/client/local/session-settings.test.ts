@@ -293,6 +293,14 @@ describe("what lives on the writer's connection", () => {
     expect(client.pool.hasTemporaryTables).toBe(true);
     expect(await column(client, "SELECT a FROM x")).toEqual([5]);
   });
+
+  // Regression: `execute` did not recognize the schema in quotes, and readers did not find the table.
+  test.each(['"temp"', "[Temp]", "`TEMP`", "'temp'"])("a table in %s is a temporary one", async (schema) => {
+    await using db = await tempDatabase();
+    await using client = openTestClient(db.url);
+    await client.execute(`CREATE TABLE ${schema}.x AS SELECT 5 AS a`);
+    expect(await column(client, "SELECT a FROM x")).toEqual([5]);
+  });
 });
 
 test("a PRAGMA that fails is not remembered", async () => {
