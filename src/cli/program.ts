@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { expectProject } from "../areas/arguments.js";
 import { PACKAGE_FOLDER } from "../package-folder.js";
-import { StorageError } from "../shared/errors.js";
+import { StorageError, withoutCode } from "../shared/errors.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
 import { backupCommand } from "./commands/backup.js";
@@ -138,9 +138,7 @@ export function report(error: unknown): number {
     return fail("USAGE", `${error.message} See \`holdfast ${error.command} --help\``, USAGE);
   }
   if (error instanceof StorageError) {
-    const { code, message } = error;
-    // The client's own errors begin with their code.
-    return fail(code, message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message, FAILED);
+    return fail(error.code, withoutCode(error), FAILED);
   }
   // What the caller of an API would have got wrong, the user of a command has.
   if (error instanceof TypeError || error instanceof RangeError) return fail("USAGE", error.message, USAGE);

@@ -1,4 +1,5 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
+import { withoutCode } from "../shared/errors.js";
 import { parseLocalUrl } from "./file-url.js";
 
 const PARAMETERS = ["authToken", "tls"];
@@ -35,6 +36,6 @@ function expectLocal(name: string, url: string): string {
     return url;
   } catch (error) {
     if (!(error instanceof LibsqlError) || !error.code.startsWith("URL_")) throw error;
-    throw new RangeError(`Expected \`${name}\` to be a valid file: URL. ${error.message.replace(/^URL_\w+: /, "")}`);
+    throw new RangeError(`Expected \`${name}\` to be a valid file: URL. ${withoutCode(error)}`);
   }
 }

@@ -1,5 +1,5 @@
 /** Someone who holds a connection beyond one call. */
-export interface Holder {
+interface Holder {
   readonly what: string;
   readonly since: number;
   /** Made where the connection was asked for; only its stack is of interest, and only if somebody waits in vain. */

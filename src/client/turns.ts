@@ -1,15 +1,14 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
 import { Fifo } from "../shared/fifo.js";
-import type { Timer } from "../shared/timers.js";
+import { MAX_TIMER_MS, type Timer } from "../shared/timers.js";
 import { OUTSIDE_CALL_ADVICE } from "./holders.js";
-import { MAX_TIMER_MS } from "./local/write-lock.js";
 
 interface Waiter {
   readonly admit: () => void;
   readonly refuse: (error: Error) => void;
 }
 
-export interface TurnOptions {
+interface TurnOptions {
   readonly timeoutMs: number;
   /** What to reject with when the time is over. */
   readonly onTimeout: () => Error;

@@ -1,7 +1,7 @@
 import type { LibsqlError } from "@libsql/client";
 import type { Connection } from "../client/local/connection.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
-import { mayCreateTemporary } from "../client/sql/bound-statement.js";
+import { parseStatement } from "../client/sql/parse.js";
 import { FILE_REPLACED } from "../files/file-identity.js";
 import { backUpLocked, holdsRows } from "./backup.js";
 import { decide, type MigrateResult, resultOf } from "./decision.js";
@@ -64,7 +64,7 @@ async function applyLocked(
   }
   pool.noteTemporaryTables(
     connection,
-    pending.some(({ sql }) => mayCreateTemporary(sql)),
+    due.some(({ statements }) => statements.some(({ sql }) => parseStatement(sql).mayCreateTemporary)),
   );
   pool.writer.countCommit();
   logger?.info(`Applied ${listTags(pending)} to ${pool.options.path} in ${Math.round(performance.now() - start)} ms`);

@@ -92,3 +92,8 @@ export class StorageError extends Error {
     this.messageIndex = options.messageIndex;
   }
 }
+
+/** The message of an error without the code that a LibsqlError puts before it. */
+export function withoutCode({ code, message }: { readonly code: string; readonly message: string }): string {
+  return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
+}

@@ -1,5 +1,8 @@
 import { setImmediate as setNodeImmediate } from "node:timers";
 
+/** The longest time that a timer of Node takes; a longer one would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** What `setTimeout` and `setInterval` give: an object in Node and Bun, a number in an Electron renderer or jsdom. */
 export type Timer = ReturnType<typeof setTimeout>;
 

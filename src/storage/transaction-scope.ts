@@ -7,7 +7,7 @@ import type { Executor, Snapshot } from "../areas/executor.js";
 import type { Statement } from "../areas/statements.js";
 import { toBatchError } from "../client/sql/bound-statement.js";
 import { toStorageError } from "../client/storage-error.js";
-import { StorageError } from "../shared/errors.js";
+import { StorageError, withoutCode } from "../shared/errors.js";
 
 /** The innermost transaction or savepoint whose callback is running, in each asynchronous context. */
 export type ScopeContext = AsyncLocalStorage<TransactionScope>;
@@ -186,7 +186,7 @@ class Marks {
       const index = Math.max(0, statementIndex - due.length);
       if (!(error instanceof LibsqlBatchError)) throw toBatchError(error, index);
       const { code, extendedCode, rawCode, cause } = error;
-      const text = error.message.startsWith(`${code}: `) ? error.message.slice(code.length + 2) : error.message;
+      const text = withoutCode(error);
       throw new LibsqlBatchError(text, index, code, extendedCode, rawCode, cause instanceof Error ? cause : error);
     }
   }

@@ -12,7 +12,7 @@ export interface CheckpointResult {
   readonly checkpointedFrames: number;
 }
 
-export interface CheckpointerOptions {
+interface CheckpointerOptions {
   readonly path: string;
   readonly walBytes: number;
   /** Whether each commit waits for the disk. */

@@ -10,7 +10,6 @@ import {
   type BoundStatement,
   bindInput,
   isLongWrite,
-  mayCreateTemporary,
   type StatementInput,
   toBatchError,
 } from "../sql/bound-statement.js";
@@ -211,7 +210,7 @@ export class ConnectionPool {
       this.writer.countCommit();
       this.noteTemporaryTables(
         connection,
-        statements.some(({ statement }) => mayCreateTemporary(statement.sql)),
+        statements.some(({ statement }) => statement.mayCreateTemporary),
       );
       return results;
     } catch (error) {

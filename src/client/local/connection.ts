@@ -14,7 +14,6 @@ import {
 import {
   execOffThread,
   type NativeDatabase,
-  type NativeOpenOptions,
   type NativeStatement,
   type NativeValue,
   type OffThreadStatement,
@@ -34,7 +33,8 @@ export const SINGLE_ROW_FROM = 20;
 /** Statements kept for use off the thread: each holds its last arguments, which are long ones. */
 const OFF_THREAD_STATEMENTS = 8;
 
-export interface ConnectionOptions extends NativeOpenOptions {
+interface ConnectionOptions {
+  readonly encryptionKey?: string;
   readonly statementCacheSize: number;
   /** The file that errors are about, where it is not the name that is opened. */
   readonly subject?: string | undefined;

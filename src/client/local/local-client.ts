@@ -13,8 +13,9 @@ import {
   type BoundStatement,
   bindEach,
   bindInput,
+  expectMode,
+  expectSql,
   expectStatements,
-  mayCreateTemporary,
   type StatementInput,
 } from "../sql/bound-statement.js";
 import { firstWord, type ParsedStatement, parseStatement, splitScript } from "../sql/parse.js";
@@ -120,7 +121,7 @@ export class LocalClient implements PooledClient {
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
     this.#assertOpen();
-    assertMode(mode);
+    expectMode(mode);
     expectStatements(inputs);
     const pool = this.#pool;
     const bound = bindEach(inputs, (input) => assertNoCommit(pool.bind(input)));
@@ -159,7 +160,7 @@ export class LocalClient implements PooledClient {
 
   async transaction(mode: TransactionMode = "write"): Promise<Transaction> {
     this.#assertOpen();
-    assertMode(mode);
+    expectMode(mode);
     this.#admit(mode === "read" ? "read" : "write");
     return mode === "read" && this.#pool.readers !== undefined ? this.#readTransaction() : this.#writeTransaction(mode);
   }
@@ -167,13 +168,16 @@ export class LocalClient implements PooledClient {
   async executeMultiple(sql: string): Promise<void> {
     this.#assertOpen();
     this.#admit("write");
-    if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
+    expectSql(sql);
     const script = splitScript(sql).map((part) => parseStatement(part.sql));
     for (const statement of script) assertAllowed(statement, this.#options.isMemory);
     await this.#pool.writer.turn(async (connection) => {
       this.#pool.writer.assertSound();
       for (const statement of script) await this.#runPart(connection, statement);
-      this.#pool.noteTemporaryTables(connection, mayCreateTemporary(sql));
+      this.#pool.noteTemporaryTables(
+        connection,
+        script.some((statement) => statement.mayCreateTemporary),
+      );
       this.#pool.checkpointer?.afterCommit();
     });
   }
@@ -402,9 +406,4 @@ export class LocalClient implements PooledClient {
     this.#transactions.add(transaction);
     return transaction;
   }
-}
-
-function assertMode(mode: TransactionMode): void {
-  if (mode === "write" || mode === "read" || mode === "deferred") return;
-  throw new RangeError('Unknown transaction mode, supported values are "write", "read" and "deferred"');
 }

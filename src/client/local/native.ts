@@ -23,9 +23,9 @@ export interface NativeDatabase {
   close(): void;
 }
 
-export interface NativeOpenOptions {
+interface NativeOpenOptions {
   readonly encryptionKey?: string;
-  /** Left at 0 for every file: SQLite's own busy handler would stop the event loop. */
+  /** Longest wait for a lock, in ms; 0 for files, because SQLite's busy handler blocks the event loop. @default 0 */
   readonly timeout?: number;
 }
 

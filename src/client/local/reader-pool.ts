@@ -1,10 +1,9 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
 import { Fifo } from "../../shared/fifo.js";
-import { type Timer, unrefTimer } from "../../shared/timers.js";
+import { MAX_TIMER_MS, type Timer, unrefTimer } from "../../shared/timers.js";
 import type { Connection } from "./connection.js";
-import { MAX_TIMER_MS } from "./write-lock.js";
 
-export interface ReaderPoolOptions {
+interface ReaderPoolOptions {
   /** Read connections in all; one of them serves single statements only. */
   readonly max: number;
   readonly acquireTimeoutMs: number;

@@ -1,5 +1,5 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { type ParsedStatement, type Pragma, parseStatement } from "../sql/parse.js";
+import type { ParsedStatement, Pragma } from "../sql/parse.js";
 import type { Connection } from "./connection.js";
 import type { NativeValue } from "./native.js";
 
@@ -30,12 +30,6 @@ const NOT_SETTINGS = new Set([
   "user_version",
   "wal_checkpoint",
 ]);
-
-/** The PRAGMA in `sql`; its name is empty where there is none. */
-export function parsePragma(sql: string): Pragma & { readonly isSetting: boolean } {
-  const pragma = parseStatement(sql).pragma ?? { name: "", value: undefined };
-  return { ...pragma, isSetting: isSetting(pragma) };
-}
 
 // PRAGMAs that write to the file, whatever they return: like any write, they need the lock first.
 const FILE_WRITES = new Set(["application_id", "incremental_vacuum", "optimize", "schema_version", "user_version"]);

@@ -9,16 +9,16 @@ import { Connection } from "./connection.js";
 import { type ReadOnly, readOnlyOpening } from "./read-only.js";
 
 /** Rows by table, of what a copy has to hold. */
-export type TableCounts = ReadonlyMap<string, bigint>;
+type TableCounts = ReadonlyMap<string, bigint>;
 
-export interface DatabaseFile {
+interface DatabaseFile {
   readonly path: string;
   readonly encryptionKey: string | undefined;
   /** Whether nothing of it may be changed, not even the log at the last close. @default false */
   readonly readOnly?: ReadOnly | false;
 }
 
-export interface SnapshotSource extends DatabaseFile {
+interface SnapshotSource extends DatabaseFile {
   /**
    * Runs `work` with the write lock held, and tells whether it could be: only then is what is counted the very state
    * that is copied.

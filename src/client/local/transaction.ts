@@ -7,22 +7,22 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { expectation } from "../../shared/expectation.js";
-import type { Timer } from "../../shared/timers.js";
+import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { Turn } from "../../shared/turn.js";
 import {
   type BoundStatement,
   expectSql,
   expectStatements,
   isLongWrite,
-  mayCreateTemporary,
   type StatementInput,
   toBatchError,
 } from "../sql/bound-statement.js";
 import { type ParsedStatement, splitScript } from "../sql/parse.js";
+import { quoteName } from "../sql/quote.js";
 import { type Connection, rollBackAfter } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";
 import { writesFile } from "./session-settings.js";
-import { MAX_TIMER_MS, retryWhileBusy } from "./write-lock.js";
+import { retryWhileBusy } from "./write-lock.js";
 
 export type TransactionState = "active" | "committed" | "rolledBack";
 
@@ -337,8 +337,8 @@ export class Transaction implements LibsqlTransaction {
   }
 
   /** Keeps the list of open savepoints in step with what SQLite has just done. */
-  #follow({ kind, savepoint, sql }: ParsedStatement): void {
-    if (kind === "write" && mayCreateTemporary(sql)) this.#mayHaveTemporary = true;
+  #follow({ kind, savepoint, mayCreateTemporary }: ParsedStatement): void {
+    if (mayCreateTemporary) this.#mayHaveTemporary = true;
     if (savepoint === undefined) return;
     if (kind === "savepoint") {
       this.#savepoints.push({ name: savepoint, isRolledBack: false });
@@ -406,8 +406,4 @@ export class Transaction implements LibsqlTransaction {
     rollBackAfter(this.#connection);
     this.#onEnd();
   };
-}
-
-function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -2,9 +2,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isBusy } from "../sql/sqlite-error.js";
 import type { Connection } from "./connection.js";
 
-/** The longest time that a timer of Node takes; a longer one would fire at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /**
  * Runs `attempt` again while another connection holds a lock, without blocking the event loop.
  *

@@ -2,19 +2,19 @@ import { type IntMode, LibsqlError, type ResultSet } from "@libsql/client/sqlite
 import { FILE_REPLACED } from "../../files/file-identity.js";
 import { turnWhenDue } from "../../shared/event-loop.js";
 import { Fifo } from "../../shared/fifo.js";
-import type { Timer } from "../../shared/timers.js";
+import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { isLongWrite } from "../sql/bound-statement.js";
 import type { ParsedStatement } from "../sql/parse.js";
 import { isBusy, showsDamage } from "../sql/sqlite-error.js";
 import type { Connection } from "./connection.js";
 import type { NativeValue } from "./native.js";
-import { MAX_TIMER_MS, retryWhileBusy, tryBeginImmediate } from "./write-lock.js";
+import { retryWhileBusy, tryBeginImmediate } from "./write-lock.js";
 
 /** Longest time one group of writes keeps the event loop before it commits. */
 const GROUP_BUDGET_MS = 10;
 const BUDGET_CHECK_EVERY = 16;
 
-export interface WriterQueueOptions {
+interface WriterQueueOptions {
   /** Opens the writer connection, waiting for other processes where it must. */
   readonly open: () => Promise<Connection>;
   /** A connection that must survive, since the database lives in it. */

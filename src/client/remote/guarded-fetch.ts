@@ -1,6 +1,6 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
 
-export interface GuardedFetchOptions {
+interface GuardedFetchOptions {
   readonly fetch: typeof fetch;
   /** Where requests may go, and the token with them. */
   readonly origin: string;

@@ -11,7 +11,7 @@ import { assertNotPlain, makePrivate } from "./replica-files.js";
 import { ReplicaRelay } from "./replica-relay.js";
 import { ReplicaSync } from "./replica-sync.js";
 
-export interface RemoteTarget {
+interface RemoteTarget {
   readonly config: SettledClientConfig;
   /** Longest wait for an answer, in ms. */
   readonly requestTimeoutMs: number;

@@ -9,14 +9,15 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import type { Timer } from "../../shared/timers.js";
+import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import type { SettledClientConfig } from "../config.js";
 import type { Access } from "../local/local-client.js";
-import { MAX_TIMER_MS } from "../local/write-lock.js";
 import {
   type BoundStatement,
   bindEach,
   bindInput,
+  expectMode,
+  expectSql,
   expectStatements,
   type StatementInput,
 } from "../sql/bound-statement.js";
@@ -25,9 +26,10 @@ import { acquireTimeout, Turns } from "../turns.js";
 import { guardedFetch, originOf } from "./guarded-fetch.js";
 import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
 import { RemoteTransaction } from "./remote-transaction.js";
+import { isDml, isRead, toStock } from "./statements.js";
 import { WriteGroup } from "./write-group.js";
 
-export interface RemoteClientOptions {
+interface RemoteClientOptions {
   /** The HTTP client of @libsql/client. It loads slowly (bench: startUp), so only a server or replica loads it. */
   readonly createStockClient: (config: Config) => Client;
   readonly config: SettledClientConfig;
@@ -129,7 +131,7 @@ export class RemoteClient implements Client {
   }
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
-    assertMode(mode);
+    expectMode(mode);
     expectStatements(inputs);
     const bound = bindEach(inputs, (input) => this.bind(input));
     const isWrite = mode !== "read" && !bound.every(isRead);
@@ -146,13 +148,13 @@ export class RemoteClient implements Client {
   }
 
   async executeMultiple(sql: string): Promise<void> {
-    if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
+    expectSql(sql);
     this.assertUsable("write");
     return this.#call(true, () => this.#stock.executeMultiple(sql));
   }
 
   async transaction(mode: TransactionMode = "write"): Promise<RemoteTransaction> {
-    assertMode(mode);
+    expectMode(mode);
     this.assertUsable(mode === "read" ? "read" : "write");
     const endTurn = mode === "read" ? () => undefined : await this.#takeWriterTurn();
     try {
@@ -314,16 +316,6 @@ export class RemoteClient implements Client {
   }
 }
 
-export function isRead({ statement }: BoundStatement): boolean {
-  if (statement.kind === "read") return true;
-  return statement.kind === "pragma" && statement.pragma?.value === undefined;
-}
-
-/** Whether it changes rows and no schema: such writes may share a transaction without knowing of each other. */
-function isDml({ statement }: BoundStatement): boolean {
-  return /^\s*(insert|update|delete|replace|with)\b/i.test(statement.sql);
-}
-
 /** Refuses what means nothing by itself: each call has a stream of its own. */
 function assertWhole({ statement }: BoundStatement, refused: readonly StatementKind[]): void {
   if (!refused.includes(statement.kind)) return;
@@ -333,17 +325,7 @@ function assertWhole({ statement }: BoundStatement, refused: readonly StatementK
   );
 }
 
-/** The checked arguments: whole numbers as INTEGER, which the protocol would send as REAL otherwise. */
-export function toStock({ statement, args }: BoundStatement): { sql: string; args: InArgs } {
-  return { sql: statement.sql, args: args as unknown as InArgs };
-}
-
 /** What the signal of `fetch` aborts with. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
-}
-
-function assertMode(mode: TransactionMode): void {
-  if (mode === "write" || mode === "read" || mode === "deferred") return;
-  throw new RangeError('Unknown transaction mode, supported values are "write", "read" and "deferred"');
 }

@@ -1,4 +1,5 @@
 import { LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
+import { withoutCode } from "../../shared/errors.js";
 import { OversizedAnswerError } from "./guarded-fetch.js";
 
 /**
@@ -212,7 +213,7 @@ function unavailableFrom(error: LibsqlError, isWrite: boolean): LibsqlError | un
 
 /** The same under a code that says more. */
 function renamed(error: LibsqlError, code: string, advice: string): LibsqlError {
-  const text = `${error.message.replace(`${error.code}: `, "")}. ${advice}`;
+  const text = `${withoutCode(error)}. ${advice}`;
   if (!(error instanceof LibsqlBatchError)) return new LibsqlError(text, code, undefined, undefined, error);
   return new LibsqlBatchError(text, error.statementIndex, code, undefined, undefined, error);
 }
@@ -220,7 +221,7 @@ function renamed(error: LibsqlError, code: string, advice: string): LibsqlError 
 function withExtendedCode(error: LibsqlError): LibsqlError {
   const extended = CONSTRAINTS.find(([pattern]) => pattern.test(error.message))?.[1];
   if (extended === undefined) return error;
-  const text = error.message.replace(/^SQLITE_CONSTRAINT: /, "");
+  const text = withoutCode(error);
   const cause = error.cause instanceof Error ? error.cause : undefined;
   if (error instanceof LibsqlBatchError) {
     return new LibsqlBatchError(text, error.statementIndex, error.code, extended, error.rawCode, cause);

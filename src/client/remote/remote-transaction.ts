@@ -15,10 +15,10 @@ import {
   type StatementInput,
 } from "../sql/bound-statement.js";
 import { splitScript } from "../sql/parse.js";
-import { isRead, toStock } from "./remote-client.js";
 import { endsTransaction } from "./remote-error.js";
+import { isRead, toStock } from "./statements.js";
 
-export interface RemoteTransactionContext {
+interface RemoteTransactionContext {
   readonly bind: (input: StatementInput) => BoundStatement;
   /** Sends one request; `isWrite` says whether something may have been stored when it is not answered. */
   readonly send: <T>(isWrite: boolean, work: () => Promise<T>) => Promise<T>;

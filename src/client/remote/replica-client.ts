@@ -19,7 +19,7 @@ import { UnavailableError } from "./remote-error.js";
 import { findMetadata, inodeOf, replicaUnusable } from "./replica-files.js";
 import type { ReplicaSync } from "./replica-sync.js";
 
-export interface ReplicaClientOptions {
+interface ReplicaClientOptions {
   readonly path: string;
   readonly primary: RemoteClient;
   readonly sync: ReplicaSync;

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { MAX_TIMER_MS } from "../local/write-lock.js";
+import { MAX_TIMER_MS, type Timer, unrefTimer } from "../../shared/timers.js";
 import { type CallContext, timedOut, toRemoteError } from "./remote-error.js";
 
-export interface ReplicaRelayOptions {
+interface ReplicaRelayOptions {
   /** The primary, by http: or https:. */
   readonly url: string;
   readonly authToken: string | undefined;
@@ -216,7 +216,7 @@ function drained(outgoing: ServerResponse, signal: AbortSignal): Promise<void> {
 class SilenceTimer {
   readonly #timeoutMs: number;
   readonly #onSilence: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
   constructor(timeoutMs: number, onSilence: () => void) {
     this.#timeoutMs = timeoutMs;
@@ -227,8 +227,7 @@ class SilenceTimer {
   restart(): void {
     clearTimeout(this.#timer);
     if (this.#timeoutMs > MAX_TIMER_MS) return;
-    this.#timer = setTimeout(this.#onSilence, this.#timeoutMs);
-    this.#timer.unref?.();
+    this.#timer = unrefTimer(setTimeout(this.#onSilence, this.#timeoutMs));
   }
 
   stop(): void {

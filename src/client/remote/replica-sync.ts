@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { LibsqlError, type Replicated } from "@libsql/client/sqlite3";
-import type { Timer } from "../../shared/timers.js";
-import { MAX_TIMER_MS } from "../local/write-lock.js";
+import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { noDatabase, timedOut, UnavailableError } from "./remote-error.js";
 import { replicaUnusable } from "./replica-files.js";
 import type { ReplicaRelay } from "./replica-relay.js";
 import { startReplicaThread, type ThreadAnswer } from "./replica-thread.js";
 
-export interface ReplicaSyncOptions {
+interface ReplicaSyncOptions {
   readonly path: string;
   readonly relay: ReplicaRelay;
   readonly encryptionKey: string | undefined;

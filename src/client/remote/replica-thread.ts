@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Replicated } from "@libsql/client";
 import { LOCK_SUFFIX, METADATA_SUFFIXES, STATE_SUFFIX, type Unusable } from "./replica-files.js";
 
-export interface ThreadOptions {
+interface ThreadOptions {
   readonly path: string;
   /** For the library: address, token and keys. */
   readonly options: {
@@ -25,12 +25,6 @@ export interface ThreadAnswer {
   readonly unusable?: Unusable;
   /** Another process or client is fetching into the same file. */
   readonly isBusy?: boolean;
-}
-
-/** Asks for one fetch, which waits no longer than `waitMs` for that of another process. */
-export interface ThreadRequest {
-  readonly id: number;
-  readonly waitMs: number;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
+import { withoutCode } from "../../shared/errors.js";
 import type { BoundStatement } from "../sql/bound-statement.js";
 import { isAnswerTooLarge } from "./remote-error.js";
 
@@ -11,7 +12,7 @@ interface Write {
   readonly reject: (error: unknown) => void;
 }
 
-export interface WriteGroupContext {
+interface WriteGroupContext {
   /** Waits for the turn as writer; resolves to what ends it. */
   readonly takeTurn: () => Promise<() => void>;
   /** Sends one statement, or several in one transaction. */
@@ -107,8 +108,7 @@ function isOfOne(error: unknown): boolean {
 }
 
 /** The failure as that of a call of its own, which knows nothing of a batch. */
-function asOwn(error: unknown): LibsqlError {
-  const { message, code, extendedCode, rawCode, cause } = error as LibsqlBatchError;
-  const text = message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
-  return new LibsqlError(text, code, extendedCode, rawCode, cause instanceof Error ? cause : undefined);
+function asOwn(error: LibsqlBatchError): LibsqlError {
+  const { code, extendedCode, rawCode, cause } = error;
+  return new LibsqlError(withoutCode(error), code, extendedCode, rawCode, cause instanceof Error ? cause : undefined);
 }

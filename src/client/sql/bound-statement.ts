@@ -1,4 +1,11 @@
-import { type InArgs, type InStatement, LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
+import {
+  type InArgs,
+  type InStatement,
+  LibsqlBatchError,
+  LibsqlError,
+  type TransactionMode,
+} from "@libsql/client/sqlite3";
+import { withoutCode } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import type { NativeValue } from "../local/native.js";
 import { bindArguments } from "./bind.js";
@@ -36,6 +43,12 @@ export function expectStatements(value: unknown): asserts value is readonly Stat
 
 export function expectSql(sql: unknown): asserts sql is string {
   if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
+}
+
+/** Throws RangeError, as the stock client does, unless it is the mode of a transaction. */
+export function expectMode(mode: TransactionMode): void {
+  if (mode === "write" || mode === "read" || mode === "deferred") return;
+  throw new RangeError('Unknown transaction mode, supported values are "write", "read" and "deferred"');
 }
 
 /** Reads any form of statement and checks its arguments. */
@@ -79,13 +92,6 @@ export function bindEach(
 export function toBatchError(error: unknown, index: number): unknown {
   if (error instanceof TypeError || error instanceof RangeError) return Object.assign(error, { statementIndex: index });
   if (!(error instanceof LibsqlError) || error instanceof LibsqlBatchError) return error;
-  const message = error.message.startsWith(`${error.code}: `)
-    ? error.message.slice(error.code.length + 2)
-    : error.message;
   const cause = error.cause instanceof Error ? error.cause : error;
-  return new LibsqlBatchError(message, index, error.code, error.extendedCode, error.rawCode, cause);
-}
-
-export function mayCreateTemporary(sql: string): boolean {
-  return /\btemp(orary)?\b/i.test(sql);
+  return new LibsqlBatchError(withoutCode(error), index, error.code, error.extendedCode, error.rawCode, cause);
 }

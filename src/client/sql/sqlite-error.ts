@@ -54,7 +54,7 @@ interface NativeError extends Error {
 }
 
 /** What the binding threw, as the LibsqlError that the stock client would throw. Other errors pass as they are. */
-export function toLibsqlError(error: unknown): unknown {
+function toLibsqlError(error: unknown): unknown {
   if (error instanceof LibsqlError || !(error instanceof Error)) return error;
   if (error instanceof TypeError || error instanceof RangeError) return error;
   const { code, rawCode } = error as NativeError;
