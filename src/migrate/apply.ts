@@ -16,10 +16,11 @@ import { runScript } from "./run-script.js";
 import type { Script } from "./script.js";
 
 /**
- * Applies what is pending to a local file, in one transaction, as a turn of its writer.
+ * Applies pending migrations to a local file, in one transaction on its writer.
  *
- * The ledger is read with the write lock held: of many processes one applies, and the others find it done.
- * `scripts` holds everything that may turn out to be pending, in order. A failure leaves file and ledger as before.
+ * It reads the ledger while it holds the write lock, so one of several processes applies the migrations and the others
+ * find them applied. `scripts` holds every migration that may be pending, in order. A failure leaves the file and the
+ * ledger unchanged.
  */
 export function applyLocally(
   pool: ConnectionPool,
@@ -71,7 +72,7 @@ async function applyLocked(
   return { ...resultOf(journal, decision, pending), ...(backup === undefined ? {} : { backup }) };
 }
 
-/** Makes the backup that is due before `script` changes anything; with the write lock held. */
+/** Makes the backup that is due before `script` changes anything. The caller holds the write lock. */
 export async function backUpIfDue(
   pool: ConnectionPool,
   connection: Connection,
@@ -87,7 +88,7 @@ export async function backUpIfDue(
     return backup;
   } catch (error) {
     if ((error as LibsqlError).code === FILE_REPLACED) throw error;
-    throw migrationFailed(script, `was not run, since the backup to ${backupTo} failed`, { cause: error });
+    throw migrationFailed(script, `was not run, because the backup to ${backupTo} failed`, { cause: error });
   }
 }
 

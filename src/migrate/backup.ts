@@ -8,7 +8,7 @@ import { makeFolder, placeFile, removeStale, stamp, temporaryName } from "../fil
 
 const LEDGER = /\(\s*id SERIAL PRIMARY KEY,\s*hash text NOT NULL,\s*created_at numeric\s*\)/;
 
-/** Whether any table has a row, ledgers of migrations aside. */
+/** Whether any table has a row. Ledgers of migrations do not count. */
 export function holdsRows(connection: Connection): boolean {
   const ledgers = new Set<string>();
   for (const [name, sql] of connection.query("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")) {
@@ -16,7 +16,7 @@ export function holdsRows(connection: Connection): boolean {
   }
   for (const [schema, name, type] of connection.query("PRAGMA table_list") as string[][]) {
     if (schema !== "main" || name!.startsWith("sqlite_") || ledgers.has(name!)) continue;
-    // Of the tables behind a full-text index only the one with the text is data.
+    // Of the tables of a full-text index, only the one with the text counts as data.
     if (type !== "table" && !(type === "shadow" && name!.endsWith("_content"))) continue;
     if (connection.query(`SELECT 1 FROM ${quoteName(name!)} LIMIT 1`).length > 0) return true;
   }
@@ -24,15 +24,15 @@ export function holdsRows(connection: Connection): boolean {
 }
 
 /**
- * Copies the database as it is before a migration to `folder`, verified, and returns the path.
+ * Copies the database to `folder` before a migration, verifies the copy, and returns its path.
  *
- * To be called with the write lock held and nothing written yet: the copy is made by a connection of its own, which
- * sees what is committed, and while the lock is held that is the very state to be migrated. The file appears under
- * its name only once it is complete on disk, and never takes the place of another.
+ * The caller holds the write lock and has written nothing yet. A separate connection makes the copy. It sees the
+ * committed state, which cannot change while the lock is held. The file gets its name only when it is complete on disk,
+ * and never replaces another file.
  */
 export async function backUpLocked(pool: ConnectionPool, folder: string, suffix: string): Promise<string> {
   const { path, encryptionKey } = pool.options;
-  // The copy is made by a connection of its own, which would open the other file.
+  // A separate connection makes the copy, and would open the file that took the place of this one.
   pool.assertInPlace();
   const temporary = temporaryName(join(folder, basename(path)));
   await makeFolder(folder);
@@ -48,14 +48,14 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, suffix:
   return destination;
 }
 
-/** What the names of a database's backups begin with. `app.db` and `app.sqlite` may share a folder. */
+/** The beginning of the names of a database's backups. `app.db` and `app.sqlite` may share a folder. */
 function nameOf(path: string): string {
   return extname(path) === ".db" ? basename(path, ".db") : basename(path);
 }
 
 /**
- * Removes the oldest backups that were made before migrations of the database `path`, until `keep` are left; those of
- * `made` stay as long as any do. What cannot be removed stays for the next time.
+ * Removes the oldest backups that were made before migrations of the database `path`, until `keep` are left. The
+ * backups in `made` are removed last. A backup that cannot be removed stays until the next call.
  */
 export async function removeOldBackups(
   folder: string,

@@ -4,13 +4,12 @@ import type { Query } from "./ledger.js";
 import type { Script } from "./script.js";
 
 /**
- * Refuses to begin with a file that has a table, index, trigger or view of a name that the migrations would take.
+ * Throws MIGRATION_FAILED if a new file has a table, index, trigger or view whose name the migrations use.
  *
- * SQLite would say so too, but only on the way: the file would be in WAL mode by then, and a backup would have been made.
- * Throws MIGRATION_FAILED.
+ * SQLite would also report the clash, but only after the file is in WAL mode and a backup was made.
  */
 export async function assertNoClash(query: Query, { comparison }: Decision, scripts: readonly Script[]): Promise<void> {
-  // In a file that has some of the migrations, the names that are there are their own.
+  // If the file has some of the migrations, the existing names are those of the migrations.
   if (comparison.last !== undefined) return;
   const present = new Map<string, string>();
   for (const row of await query("SELECT lower(name), type FROM sqlite_schema")) {
@@ -23,7 +22,7 @@ export async function assertNoClash(query: Query, { comparison }: Decision, scri
       if (ddl?.action !== "create" || /\bIF\s+NOT\s+EXISTS\b/i.test(sql)) continue;
       const type = present.get(ddl.name.toLowerCase());
       if (type === undefined) continue;
-      const why = `the ${type} "${ddl.name}" already exists in the file, made by something else. Use another file for these migrations, or rename that ${type}`;
+      const why = `the ${type} "${ddl.name}" already exists in the file, and these migrations did not create it. Use another file for these migrations, or rename that ${type}`;
       throw migrationFailed(script, "was not run", { at: { line, sql }, why });
     }
   }

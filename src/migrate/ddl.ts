@@ -1,6 +1,6 @@
 export type SchemaObjectType = "table" | "index" | "trigger" | "view";
 
-/** What a statement does to the schema, as far as a table rebuild is concerned. */
+/** The effect of a statement on the schema, as far as a table rebuild is concerned. */
 export type Ddl =
   | { readonly action: "create"; readonly type: SchemaObjectType; readonly name: string; readonly table: string }
   | { readonly action: "drop"; readonly type: SchemaObjectType; readonly name: string }
@@ -18,7 +18,9 @@ const DROP = new RegExp(`^DROP${GAP}+(TABLE|INDEX|TRIGGER|VIEW)${GAP}+(?:IF${GAP
 const RENAME = new RegExp(`^ALTER${GAP}+TABLE${GAP}+${QUALIFIED}${GAP}+RENAME${GAP}+TO${GAP}+${NAME}`, "i");
 const ON_TABLE = new RegExp(`\\bON${GAP}*${NAME}`, "i");
 
-/** Reads one statement, which starts with its first word. Undefined for all that leaves the schema's objects alone. */
+/**
+ * Parses one statement, which starts with its first word. Returns undefined if it does not change the schema's objects.
+ */
 export function readDdl(sql: string): Ddl | undefined {
   const created = CREATE.exec(sql);
   if (created !== null) {

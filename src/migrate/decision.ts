@@ -4,18 +4,18 @@ import { type Query, readLedger } from "./ledger.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
 import { type Comparison, compareWithLedger, planMigrations } from "./plan.js";
 
-/** What a run applied, by tag. */
+/** The migrations that a run applied, by tag. */
 export interface MigrateResult {
-  /** In the order of their application; empty when there was nothing to do. */
+  /** In the order in which they were applied. Empty if there was nothing to do. */
   readonly applied: string[];
-  /** The last one applied before and after; undefined while there is none. */
+  /** The last applied migration before and after the run. Undefined if there is none. */
   readonly from: string | undefined;
   readonly to: string | undefined;
-  /** Path of the backup, where one was made. */
+  /** The path of the backup, if one was made. */
   readonly backup?: string;
 }
 
-/** A comparison of journal and ledger, with what the decision needs to know of the file beside them. */
+/** A comparison of the journal with the ledger, and the facts about the file that the decision needs. */
 export interface Standing {
   readonly comparison: Comparison;
   readonly hasLedger: boolean;
@@ -23,12 +23,12 @@ export interface Standing {
   readonly hasOwnTables: boolean;
 }
 
-/** What to apply to the file as `query` sees it. */
+/** The migrations to apply to the file, as `query` sees it. */
 export interface Decision extends Standing {
   readonly pending: readonly Migration[];
 }
 
-/** Compares the journal with the file; reads once, unless the ledger turns out to be foreign. */
+/** Compares the journal with the file. Reads once, unless the ledger turns out to be foreign. */
 export async function lookUp(query: Query, journal: Journal, options: ResolvedJournalOptions): Promise<Standing> {
   const ledger = await readLedger(query, options.table);
   const comparison = compareWithLedger(journal, ledger ?? []);
@@ -36,7 +36,7 @@ export async function lookUp(query: Query, journal: Journal, options: ResolvedJo
   return { comparison, hasLedger: ledger !== undefined, ledgerCount: ledger?.length ?? 0, hasOwnTables };
 }
 
-/** The same, with what is to be applied; rejects where nothing may be touched. */
+/** Compares as `lookUp` does, and adds the migrations to apply. Rejects if the file must not be changed. */
 export async function decide(query: Query, journal: Journal, options: ResolvedMigrateOptions): Promise<Decision> {
   const standing = await lookUp(query, journal, options);
   const { hasOwnTables, comparison } = standing;

@@ -3,17 +3,17 @@ import { StorageError } from "../shared/errors.js";
 import type { Migration } from "./journal.js";
 import { readScript, type Script } from "./script.js";
 
-/** What a down file holds until somebody has written it: with this in it, there is no way back. */
+/** A down file contains this line until it is written. While it does, the migration cannot be reverted. */
 export const UNFINISHED = "-- NOT WRITTEN YET";
 
-/** Where the way back from a migration is: `0003_name.down.sql` beside `0003_name.sql`. */
+/** The path of the down file of a migration: `0003_name.down.sql` next to `0003_name.sql`. */
 export function downPath({ path }: Migration): string {
   return path.replace(/\.sql$/, ".down.sql");
 }
 
 /**
- * Reads the way back from a migration. Throws IRREVERSIBLE where there is none: no down file, an empty one (a comment
- * says that nothing is to be done), or one that is not written yet.
+ * Reads the down file of a migration. Throws IRREVERSIBLE if it is missing, empty or not written yet. (A down file that
+ * has nothing to do contains a comment.)
  */
 export function readDown(migration: Migration): Script {
   const path = downPath(migration);
@@ -26,7 +26,7 @@ export function readDown(migration: Migration): Script {
     }
     throw irreversible(migration, `there is no ${path}`, error);
   }
-  if (text.includes("\0")) throw new StorageError("INVALID", `${path} holds a NUL character, where SQL would end`);
+  if (text.includes("\0")) throw new StorageError("INVALID", `${path} contains a NUL character, which ends SQL text`);
   if (text.trim() === "") throw irreversible(migration, `${path} is empty`);
   if (text.includes(UNFINISHED)) throw irreversible(migration, `${path} is not written yet`);
   return readScript(migration, text);
@@ -35,7 +35,7 @@ export function readDown(migration: Migration): Script {
 function irreversible({ tag }: Migration, why: string, cause?: unknown): StorageError {
   return new StorageError(
     "IRREVERSIBLE",
-    `There is no way back from ${tag}: ${why}. Nothing was touched. Write the down file, or restore the backup made before that migration`,
+    `Cannot revert ${tag}: ${why}. Nothing was changed. Write the down file, or restore the backup made before that migration`,
     cause === undefined ? {} : { cause },
   );
 }

@@ -5,22 +5,22 @@ const SHOWN_SQL = 120;
 export interface FailureDetails {
   /** The statement, and the line of the file on which it starts. */
   readonly at?: { readonly line: number; readonly sql: string };
-  /** Why, in words; the message of the cause where it is left out. */
+  /** The reason, in words. If it is missing, the message of the cause is used. */
   readonly why?: string;
   readonly cause?: unknown;
 }
 
-/** What failed: a migration, or its down file. */
+/** The migration or down file that failed. */
 export interface Failing {
   readonly migration: { readonly tag: string };
   readonly isDown?: boolean;
 }
 
-/** A migration, or the way back from one, that failed: `MIGRATION_FAILED`. */
+/** A migration or down file that failed: `MIGRATION_FAILED`. */
 export class MigrationError extends StorageError {
-  /** Of the migration that failed, or could not be reverted. */
+  /** The migration that failed or could not be reverted. */
   readonly tag: string;
-  /** The statement that failed, as its file has it; undefined where no single one did. */
+  /** The text of the statement that failed. Undefined if no single statement failed. */
   readonly statement: string | undefined;
   readonly #details: FailureDetails;
 
@@ -34,29 +34,29 @@ export class MigrationError extends StorageError {
     this.#details = details;
   }
 
-  /** The same, with what state the file is in: that is not known where it is thrown. */
+  /** Returns the same error with the state of the file, which is not known where the error is thrown. */
   withState(state: string): MigrationError {
     return new MigrationError(this.tag, `${this.message}. ${state}`, this.#details);
   }
 }
 
-/** MIGRATION_FAILED with tag, statement and cause; `what` continues "Migration 0003_name …". */
+/** Creates a MIGRATION_FAILED error with tag, statement and cause. `what` continues "Migration 0003_name …". */
 export function migrationFailed(failing: Failing, what: string, details: FailureDetails = {}): MigrationError {
   const { at, cause, why = reason(cause) } = details;
   const { tag } = failing.migration;
-  const subject = failing.isDown === true ? `The way back from ${tag} (${tag}.down.sql)` : `Migration ${tag}`;
+  const subject = failing.isDown === true ? `The down file of migration ${tag} (${tag}.down.sql)` : `Migration ${tag}`;
   const where = at === undefined ? "" : ` at line ${at.line}, \`${shorten(at.sql)}\``;
   const because = why === "" ? "" : `: ${why}`;
   return new MigrationError(tag, `${subject} ${what}${where}${because}`, details);
 }
 
-/** Adds to a MigrationError that nothing of its run stayed; other errors pass as they are. */
+/** Adds to a MigrationError that the whole run was rolled back. Returns other errors unchanged. */
 export function asRolledBack(error: unknown, standsAt: string | undefined): unknown {
   if (!(error instanceof MigrationError)) return error;
-  return error.withState(`Nothing was changed: everything of this run was rolled back, and ${standing(standsAt)}`);
+  return error.withState(`Nothing was changed: the whole run was rolled back, and ${standing(standsAt)}`);
 }
 
-/** "the file stands at 0002_name", as the end of a sentence. */
+/** Returns "the file stands at 0002_name", as the end of a sentence. */
 export function standing(tag: string | undefined): string {
   return tag === undefined ? "the file has no migration" : `the file stands at ${tag}`;
 }

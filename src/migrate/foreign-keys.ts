@@ -2,29 +2,31 @@ import type { Connection } from "../client/local/connection.js";
 import { quoteName } from "../client/sql/quote.js";
 import { fold } from "./lost-objects.js";
 
-/** A row whose parent is missing; or a whole table whose foreign key fits no parent key, without a rowid. */
+/** A row whose parent is missing, or a table without rowids whose foreign key does not match a parent key. */
 export interface Violation {
   readonly table: string;
   readonly parent: string;
   readonly rowid: bigint | null;
 }
 
-/** Violations that were not there before, by table. */
+/** New violations, by table. */
 export interface NewViolations {
   readonly table: string;
   readonly rows: number;
 }
 
 export function findViolations(connection: Connection): Violation[] {
-  // Table by table: a key that fits no parent makes the check throw, and would hide what the others have.
+  // Checks each table separately: a key that does not match a parent key makes the check throw, which would hide
+  // violations in other tables.
   const children = connection.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%references%'");
   return children.flatMap(([name]) => checkTable(connection, name as string));
 }
 
 /**
- * Compares by row; by number where rows have no rowid, or a rebuild may have renumbered them (`touched`, in lower case).
+ * Compares by row. If rows have no rowid, or a rebuild may have renumbered them (`touched`, in lower case), compares
+ * the number of violations.
  *
- * `renames` are those made in between, so that a table is compared with what it was.
+ * `renames` are the renames since `before`, so that a table is compared with its earlier self.
  */
 export function newViolations(
   before: readonly Violation[],

@@ -5,11 +5,11 @@ const FTS5 = /^CREATE\s+VIRTUAL\s+TABLE[\s\S]*?\bUSING\s+fts5\b/i;
 const CONTENT = /[(,]\s*content\s*=\s*('(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|\w+)/i;
 
 /**
- * The statements that bring full-text indexes back in step with rebuilt tables.
+ * Returns the statements that synchronize full-text indexes with rebuilt tables.
  *
- * An index with external content knows rows by rowid, which only a table with an INTEGER PRIMARY KEY keeps through a
- * rebuild, and its triggers did not see the rows move. (Until another open connection has read such an index again,
- * `integrity_check` there calls it malformed: check on a fresh connection.)
+ * An index with external content identifies rows by rowid. Only a table with an INTEGER PRIMARY KEY keeps its rowids
+ * through a rebuild, and the triggers did not see the rows move. (Until another open connection has read such an index
+ * again, `integrity_check` on that connection calls it malformed: check on a fresh connection.)
  */
 export function rebuildIndexesSql(schema: readonly SchemaObject[], rebuilt: ReadonlySet<string>): string[] {
   if (rebuilt.size === 0) return [];
@@ -28,8 +28,9 @@ export function isFullText(sql: string): boolean {
 }
 
 /**
- * The full-text tables with external content that missed changes while `missing` triggers were gone: those that such a
- * trigger writes to, and those that are missing themselves. One that keeps its own text has nothing to be filled from.
+ * Returns the full-text tables with external content that missed changes while the `missing` triggers were gone: tables
+ * that such a trigger writes to, and tables that are missing themselves. A table that keeps its own text cannot be
+ * filled from another one.
  */
 export function dependentIndexes(schema: readonly SchemaObject[], missing: readonly SchemaObject[]): string[] {
   return schema
@@ -38,7 +39,10 @@ export function dependentIndexes(schema: readonly SchemaObject[], missing: reado
     .map(({ name }) => name);
 }
 
-/** The table or view behind an index, in lower case; empty for one that keeps its own text, or none. */
+/**
+ * The table or view that an index takes its content from, in lower case. Empty if the index keeps its own text, or
+ * none.
+ */
 function contentOf(sql: string): string {
   const value = CONTENT.exec(sql)?.[1] ?? "";
   return fold(/^\w/.test(value) ? value : value.slice(1, -1));

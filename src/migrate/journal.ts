@@ -5,47 +5,50 @@ import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
 import { StorageError } from "../shared/errors.js";
 import { resolveFolder } from "./options.js";
 
-/** One step of a journal, with its file. */
+/** One migration of a journal, with its file. */
 export interface Migration {
-  /** Name of the file without `.sql`, as in `0003_add_tags`. */
+  /** The name of the file without `.sql`, as in `0003_add_tags`. */
   readonly tag: string;
-  /** When it was generated, in ms: what the ledger knows it by. */
+  /** When drizzle-kit generated it, in ms. The ledger identifies a migration by this time. */
   readonly when: number;
-  /** SHA-256 of the whole file, in hex: drizzle's own. */
+  /** SHA-256 of the whole file, in hex, as drizzle computes it. */
   readonly hash: string;
   readonly sql: string;
   readonly path: string;
 }
 
-/** The steps in the order in which a new file takes them. */
+/** The migrations in the order in which a new file gets them. */
 export type Journal = readonly Migration[];
 
 /**
- * Reads a folder of drizzle-kit's: `meta/_journal.json` and every file that it names.
+ * Reads a folder of drizzle-kit: `meta/_journal.json` and every file that it names.
  *
- * Synchronous: it is a few small files at start-up, and the thread pool would take longer. Throws NOT_FOUND when the
- * folder, the journal or a file is missing, and INVALID when the journal is not one.
+ * Reads synchronously, because a few small files at start-up would take longer through the thread pool. Throws
+ * NOT_FOUND if the folder, the journal or a file is missing, and INVALID if the journal is malformed.
  */
 export function readJournal(folder: string | URL): Journal {
   const path = resolveFolder(folder);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new StorageError("NOT_FOUND", `No migrations folder at ${path}. Check the path, or run drizzle-kit generate`);
+    throw new StorageError(
+      "NOT_FOUND",
+      `There is no migrations folder at ${path}. Check the path, or run drizzle-kit generate`,
+    );
   }
   const journalPath = join(path, "meta", "_journal.json");
   const text = readText(
     journalPath,
-    `No journal at ${journalPath}. Run drizzle-kit generate, and ship the meta folder`,
+    `There is no journal at ${journalPath}. Run drizzle-kit generate, and ship the meta folder`,
   );
   const entries = parseEntries(text, journalPath);
   return entries.map(({ tag, when }) => {
     const file = join(path, `${tag}.sql`);
     const sql = readText(file, `The journal lists ${tag}, but there is no ${file}. Restore the file`);
-    if (sql.includes("\0")) throw new StorageError("INVALID", `${file} holds a NUL character, where SQL would end`);
+    if (sql.includes("\0")) throw new StorageError("INVALID", `${file} contains a NUL character, which ends SQL text`);
     return { tag, when, hash: createHash("sha256").update(sql).digest("hex"), sql, path: file };
   });
 }
 
-/** The names of all indexes that drizzle-kit has ever made for this folder, in lower case. */
+/** The names of all indexes that drizzle-kit has ever created for this folder, in lower case. */
 export function readSnapshotIndexes(folder: string): ReadonlySet<string> {
   const names = new Set<string>();
   const meta = join(folder, "meta");
@@ -98,7 +101,7 @@ function parseEntries(text: string, path: string): { tag: string; when: number }
   const tags = new Set<string>();
   for (const [index, entry] of entries.entries()) {
     const { tag, when } = (entry ?? {}) as { tag?: unknown; when?: unknown };
-    // A tag is part of a path.
+    // A tag becomes part of a path.
     if (typeof tag !== "string" || tag === "" || /[/\\\0]/.test(tag))
       throw invalid(`entry ${index} has no usable \`tag\``);
     if (!Number.isSafeInteger(when)) throw invalid(`entry ${index} (${tag}) has no usable \`when\``);

@@ -3,21 +3,21 @@ import { quoteName, quoteText } from "../client/sql/quote.js";
 import { StorageError } from "../shared/errors.js";
 import type { Migration } from "./journal.js";
 
-/** One applied migration, as the ledger has it. */
+/** One applied migration, as recorded in the ledger. */
 export interface LedgerRow {
   readonly hash: string;
-  /** The journal's `when` of that migration, in ms. */
+  /** The `when` of that migration in the journal, in ms. */
   readonly when: number;
 }
 
-/** Rows of a query, by column number. */
+/** Returns the rows of a query, by column number. */
 export type Query = (sql: string) => ArrayLike<unknown>[] | Promise<ArrayLike<unknown>[]>;
 
 export function clientQuery(client: Client): Query {
   return async (sql) => (await client.execute(sql)).rows;
 }
 
-/** The entries of the ledger in the order of their making; undefined while the file has no ledger. */
+/** The entries of the ledger in the order in which they were added. Undefined if the file has no ledger. */
 export async function readLedger(query: Query, table: string): Promise<LedgerRow[] | undefined> {
   try {
     return await readRows(query, table);
@@ -26,7 +26,7 @@ export async function readLedger(query: Query, table: string): Promise<LedgerRow
     const known = await query(`SELECT 1 FROM sqlite_schema WHERE name = ${quoteText(table)} COLLATE NOCASE`);
     if (known.length === 0) return undefined;
     if (!/no such column/.test(error.message)) {
-      // Another process may have made it between the two reads.
+      // Another process may have created it between the two reads.
       return readRows(query, table);
     }
     throw new StorageError("INVALID", `The table ${table} is not a ledger of drizzle. Set another \`table\``, {
@@ -40,7 +40,7 @@ async function readRows(query: Query, table: string): Promise<LedgerRow[]> {
   return rows.map((row) => ({ hash: String(row[0]), when: Number(row[1]) }));
 }
 
-/** Drizzle's own text, so that either of us finds the table that it would have made. */
+/** Drizzle's own text, so that drizzle finds the table that it would have created, and Holdfast finds drizzle's. */
 export function createLedgerSql(table: string): string {
   return `CREATE TABLE IF NOT EXISTS ${quoteName(table)} (
 			id SERIAL PRIMARY KEY,
@@ -54,8 +54,9 @@ export function insertLedgerSql(table: string, { hash, when }: Migration): strin
 }
 
 /**
- * Takes out what stands for one migration: all rows of its hash and time, since several stock migrators may have
- * applied it at once; without one, the last row of its hash, as two files may have the same text.
+ * Deletes the entries of one migration. These are all rows with its hash and time, because several stock migrators may
+ * have applied it at the same time. If there are none, it is the last row with its hash, because two files may have the
+ * same text.
  */
 export function deleteLedgerSql(table: string, { hash, when }: Migration): string {
   const name = quoteName(table);

@@ -9,15 +9,15 @@ import type { Script } from "./script.js";
 export interface LockWait {
   readonly lockTimeoutMs: number;
   readonly logger: MigrationLogger | undefined;
-  /** What the lock is wanted for, for the log: "apply 0003_name". */
+  /** Why the caller needs the lock, for the log: "apply 0003_name". */
   readonly purpose: string;
 }
 
 const TELL_AFTER_MS = 1000;
 
 /**
- * Runs `work` as a turn of the writer, in a transaction that has the write lock and enforces no foreign key; what it
- * leaves open is rolled back, and the settings that `scripts` change are put back.
+ * Runs `work` on the writer, in a transaction that has the write lock and does not enforce foreign keys. Afterwards it
+ * rolls back a transaction that is still open, and restores the settings that `scripts` change.
  */
 export function lockedTurn<T>(
   pool: ConnectionPool,
@@ -27,7 +27,7 @@ export function lockedTurn<T>(
 ): Promise<T> {
   return pool.writer.turn(async (connection) => {
     const restoreSettings = keepSettings(connection, ["foreign_keys", ...scripts.flatMap(({ settings }) => settings)]);
-    // Within a transaction this does nothing, and with it on, the DROP of a rebuild deletes all cascade children.
+    // Inside a transaction this has no effect. If it were on, the DROP of a rebuild would delete all cascade children.
     connection.exec("PRAGMA foreign_keys = OFF");
     try {
       await waitForLock(pool, connection, wait);
@@ -40,9 +40,10 @@ export function lockedTurn<T>(
 }
 
 /**
- * Takes the write lock in a turn of the writer, waiting for another process that may migrate for minutes.
+ * Takes the write lock on the writer. Another process may migrate for minutes, so this waits up to the timeout.
  *
- * Asks less often than a write does, since many processes may wait for long. Rejects with BUSY in the end.
+ * It retries less often than a write does, because many processes may wait for a long time. Rejects with BUSY at the
+ * timeout.
  */
 async function waitForLock(pool: ConnectionPool, connection: Connection, wait: LockWait): Promise<void> {
   pool.writer.assertSound();
@@ -55,15 +56,13 @@ async function waitForLock(pool: ConnectionPool, connection: Connection, wait: L
     if (age >= timeoutMs) {
       throw new StorageError(
         "BUSY",
-        `Waited ${timeoutMs} ms for the write lock of ${path} to ${purpose}: another process holds it. Nothing was changed. See what that process does, then try again`,
+        `Waited ${timeoutMs} ms for the write lock of ${path} to ${purpose}: another process holds it. Nothing was changed. Find out what that process does, then try again`,
         { retryable: true },
       );
     }
     if (!isTold && age >= TELL_AFTER_MS) {
       isTold = true;
-      logger?.info(
-        `Waiting for another process that holds the write lock of ${path}, perhaps to migrate it, in order to ${purpose}`,
-      );
+      logger?.info(`Waiting to ${purpose}: another process holds the write lock of ${path}, perhaps to migrate it`);
     }
     pool.writer.countBusyRetry();
     const longest = age < TELL_AFTER_MS ? 2 : 10;
@@ -71,11 +70,11 @@ async function waitForLock(pool: ConnectionPool, connection: Connection, wait: L
   }
 }
 
-/** Remembers settings of the connection; the returned function puts them back, outside of a transaction. */
+/** Remembers settings of the connection. The returned function restores them, outside of a transaction. */
 function keepSettings(connection: Connection, names: readonly string[]): () => void {
   const values = [...new Set(names)].map((name) => [name, connection.query(`PRAGMA ${name}`)[0]?.[0]] as const);
   return () => {
-    // One that could not even roll back is replaced at the end of the turn.
+    // The writer replaces a connection that cannot roll back at the end of the turn.
     if (connection.isClosed || connection.inTransaction) return;
     for (const [name, value] of values) connection.exec(`PRAGMA ${name} = ${value}`);
   };

@@ -5,7 +5,7 @@ import type { Ddl, SchemaObjectType } from "./ddl.js";
 export interface SchemaObject {
   readonly type: SchemaObjectType;
   readonly name: string;
-  /** The table or view that it stands on; its own name for tables and views. */
+  /** The table or view that it belongs to. For tables and views, their own name. */
   readonly table: string;
   readonly sql: string;
 }
@@ -22,11 +22,11 @@ export function toSchema(rows: readonly ArrayLike<unknown>[]): SchemaObject[] {
 }
 
 /**
- * Follows a migration and knows which triggers, views and indexes its table rebuilds lose.
+ * Follows the statements of a migration, and finds the triggers, views and indexes that its table rebuilds lose.
  *
- * A rebuild (`CREATE __new_x`, `DROP x`, `RENAME __new_x TO x`) takes the triggers and indexes of x with it. Wanted
- * after a migration is what was there before, except for what its text drops or replaces by name. Pure: it neither
- * reads nor writes.
+ * A rebuild (`CREATE __new_x`, `DROP x`, `RENAME __new_x TO x`) drops the triggers and indexes of x. After a migration,
+ * everything should exist that existed before, except for objects that its text drops or replaces by name. This class
+ * neither reads nor writes the database.
  */
 export class LostObjects {
   readonly #tablesBefore: ReadonlySet<string>;
@@ -40,10 +40,10 @@ export class LostObjects {
   }
 
   /**
-   * Takes note of the next statement, and returns those to run before it.
+   * Records the next statement, and returns the statements to run before it.
    *
-   * Renaming `__new_x` to the dropped x fails while a view, or a trigger of another table, mentions x: these have to
-   * go first, and are lost objects then.
+   * Renaming `__new_x` to the dropped x fails while a view, or a trigger of another table, mentions x. These have to be
+   * dropped first, and then count as lost objects.
    */
   note({ sql, ddl }: { readonly sql: string; readonly ddl: Ddl | undefined }): string[] {
     if (ddl === undefined) return [];
@@ -60,7 +60,7 @@ export class LostObjects {
     return [];
   }
 
-  /** What is wanted and gone, though its table is still there; in the order in which it can be made again. */
+  /** The objects that are gone although their table still exists, in the order in which they can be created again. */
   lost(after: readonly SchemaObject[]): SchemaObject[] {
     const present = new Set(after.map(key));
     const missing = [...this.#wanted.values()].filter((object) => !present.has(key(object)));
@@ -71,12 +71,12 @@ export class LostObjects {
       .sort((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
   }
 
-  /** Every table, in lower case, that was made, dropped or renamed. */
+  /** Every table that was created, dropped or renamed, in lower case. */
   get touched(): ReadonlySet<string> {
     return this.#touched;
   }
 
-  /** The tables, in lower case, whose rows may have got other rowids: they were there before and were made again. */
+  /** The tables whose rows may have new rowids, in lower case: they existed before and were created again. */
   rebuilt(after: readonly SchemaObject[]): ReadonlySet<string> {
     const tables = after.filter(({ type }) => type === "table").map(({ name }) => fold(name));
     return new Set(tables.filter((name) => this.#touched.has(name) && this.#tablesBefore.has(name)));
@@ -94,7 +94,7 @@ export class LostObjects {
       for (const object of this.#wanted.values()) {
         if (object.type === "index" || found.has(object) || !gone.some((name) => mentions(object.sql, name))) continue;
         found.add(object);
-        // What mentions a dropped view is in the way too.
+        // Objects that mention a dropped view also prevent the rename.
         if (object.type === "view") gone.push(object.name);
       }
     }
@@ -102,7 +102,7 @@ export class LostObjects {
   }
 }
 
-/** Whether SQL may name an object; a word in a string or comment counts, which does no harm. */
+/** Whether SQL may name an object. A word in a string or comment counts too, which does no harm. */
 export function mentions(sql: string, name: string): boolean {
   const text = fold(sql);
   const word = fold(name);

@@ -13,12 +13,14 @@ import { applyRemotely } from "./remote.js";
 import { readScript, type Script } from "./script.js";
 
 /**
- * Brings a database up to the last migration of a folder, or up to `to`.
+ * Applies the migrations of a folder to a database, up to the last one or up to `to`.
  *
- * All that is pending is applied in one transaction, or nothing is; of many processes that start at once, one does
- * it and the others wait and find it done. A file that is up to date costs one read. Rejects with MIGRATION_FAILED,
- * MIGRATION_CHANGED, MIGRATION_UNKNOWN, MIGRATION_OUT_OF_ORDER or FOREIGN_LEDGER, and with BUSY when another process
- * kept the write lock for all of `lockTimeoutMs`; the file is then as it was before.
+ * Applies all pending migrations in one transaction. If many processes start at the same time, one of them applies the
+ * migrations, and the others wait and find them applied. A file that is up to date costs one read.
+ *
+ * Rejects with MIGRATION_FAILED, MIGRATION_CHANGED, MIGRATION_UNKNOWN, MIGRATION_OUT_OF_ORDER or FOREIGN_LEDGER, and
+ * with BUSY if another process kept the write lock for all of `lockTimeoutMs`. After a rejection, the file is
+ * unchanged.
  */
 export async function migrate(client: Client, options: MigrateOptions): Promise<MigrateResult> {
   const resolved = resolveMigrateOptions(options);
@@ -40,7 +42,7 @@ export async function migrate(client: Client, options: MigrateOptions): Promise<
   }
 }
 
-/** Throws what `migrate` would be refused with before it changes anything; only reads. */
+/** Throws the error with which `migrate` would refuse the file before changing anything. Only reads. */
 export async function assertApplicable(client: Client, options: MigrateOptions): Promise<void> {
   const resolved = resolveMigrateOptions(options);
   try {
@@ -50,7 +52,7 @@ export async function assertApplicable(client: Client, options: MigrateOptions):
   }
 }
 
-/** What is pending; what must not run is refused before the lock is asked for. */
+/** Finds the pending migrations, and refuses those that must not run before it takes the lock. */
 async function prepare(
   client: Client,
   journal: Journal,

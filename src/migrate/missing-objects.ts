@@ -13,17 +13,21 @@ import { guardMigrationLogger, type JournalOptions, type MigrateOptions, resolve
 import { probes } from "./run-script.js";
 import { readScript, type Script } from "./script.js";
 
-/** A trigger, full-text table or scratch table of triggers that applied migrations made, and that the file has not got. */
+/**
+ * A trigger, full-text table or scratch table of triggers that applied migrations created and that is missing in the
+ * file.
+ */
 export interface MissingObject {
   readonly type: "trigger" | "table";
   readonly name: string;
-  /** The table that it stands on, or indexes. */
+  /** The table that it belongs to, or indexes. */
   readonly table: string;
 }
 
 /**
- * The triggers, full-text tables and scratch tables that the applied migrations have made and the file lacks: a table
- * rebuild by another migrator drops triggers, and the full-text index then goes stale without an error. Changes nothing.
+ * Finds the triggers, full-text tables and scratch tables that the applied migrations created and that are missing in
+ * the file. A table rebuild by another migrator drops triggers, and the full-text index then becomes stale without an
+ * error. Changes nothing.
  */
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
   const resolved = resolveJournalOptions("findMissingObjects", options);
@@ -36,10 +40,10 @@ export async function findMissingObjects(client: Client, options: JournalOptions
 }
 
 /**
- * Makes them again, and fills the full-text indexes that missed changes meanwhile; one transaction, which looks again
- * under the write lock. Resolves to what was missing. A file that lacks nothing costs one read.
+ * Creates the missing objects again, and fills the full-text indexes that missed changes, in one transaction. It checks
+ * again under the write lock. Resolves to the objects that were missing. A file without missing objects costs one read.
  *
- * Rejects with INVALID where one of them does not fit its table any more.
+ * Rejects with INVALID if a missing object no longer fits its table.
  */
 export async function restoreMissingObjects(
   client: Client,
@@ -56,7 +60,7 @@ export async function restoreMissingObjects(
     let made = found;
     if (pool === undefined) await client.batch(repairs(found), "write").catch((error) => refuse(error, found));
     else {
-      const purpose = `make ${list(found)} again`;
+      const purpose = `re-create ${list(found)}`;
       made = await lockedTurn(pool, [], { lockTimeoutMs, logger, purpose }, async (connection) => {
         const now = await compare((sql) => connection.query(sql), journal, resolved);
         try {
@@ -70,14 +74,14 @@ export async function restoreMissingObjects(
         return now;
       });
     }
-    if (made.missing.length > 0) logger?.info(`Made again what another migrator had lost: ${list(made)}`);
+    if (made.missing.length > 0) logger?.info(`Re-created objects that another migrator had lost: ${list(made)}`);
     return made.missing.map(({ type, name, table }) => ({ type: type as MissingObject["type"], name, table }));
   } catch (error) {
     throw toStorageError(error);
   }
 }
 
-/** A DELETE of all rows; the condition keeps SQLite from taking the shortcut that counts no changes. */
+/** A DELETE of all rows. The condition keeps SQLite from taking the shortcut that does not count changes. */
 const EMPTIES = /\bDELETE\s+FROM\s+(["`]?\w+["`]?)\s*(?:WHERE\s+row_id\s+IS\s+NOT\s+NULL\s*)?;/gi;
 
 interface Comparison {
@@ -95,7 +99,7 @@ async function compare(
   return { schema, missing: missingFrom(schema, comparison.applied) };
 }
 
-/** Follows the text of the migrations; what stands on a table that is gone is not missed. */
+/** Follows the text of the migrations. Objects of a table that is gone do not count as missing. */
 function missingFrom(schema: readonly SchemaObject[], applied: readonly Migration[]): SchemaObject[] {
   const objects = new LostObjects([]);
   const made = new Map<string, SchemaObject>();
@@ -118,7 +122,10 @@ function missingFrom(schema: readonly SchemaObject[], applied: readonly Migratio
   return [...missing, ...lost];
 }
 
-/** Whether what a table holds lasts no longer than a statement, so that it may be made again: a trigger empties it. */
+/**
+ * Whether a trigger empties the table, so that its content lasts only for a statement. Such a table may be created
+ * again.
+ */
 function isScratch(name: string, triggers: readonly SchemaObject[]): boolean {
   return triggers.some(({ sql }) =>
     [...sql.matchAll(EMPTIES)].some(([, table]) => fold(table!.replace(/["`]/g, "")) === fold(name)),
@@ -127,7 +134,7 @@ function isScratch(name: string, triggers: readonly SchemaObject[]): boolean {
 
 const scripts = new Map<string, Script>();
 
-/** Taken apart once a process: the text of an applied migration does not change, and its hash would tell. */
+/** Parsed once per process, by hash: the text of an applied migration does not change. */
 function ddlOf(migration: Migration): Script {
   const known = scripts.get(migration.hash);
   if (known !== undefined) return known;
@@ -147,7 +154,7 @@ function repairs({ schema, missing }: Comparison): string[] {
 function refuse(error: unknown, { missing }: Pick<Comparison, "missing">): never {
   throw new StorageError(
     "INVALID",
-    `The file has lost ${list({ missing })}, which does not fit it any more: ${(error as Error).message}. Drop or replace it in a migration`,
+    `The file has lost ${list({ missing })}, and it cannot be created again: ${(error as Error).message}. Drop or replace it in a migration`,
     { cause: error },
   );
 }

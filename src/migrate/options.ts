@@ -6,25 +6,25 @@ import { pathText } from "../shared/locations.js";
 
 export const DEFAULT_TABLE = "__drizzle_migrations";
 
-/** Where progress is told; `console` will do. */
+/** Where progress is logged; `console` works. */
 export interface MigrationLogger {
   info(message: string): void;
 }
 
-/** Which migrations, and which ledger. */
+/** The migrations, and their ledger. */
 export interface JournalOptions {
   /** The folder that drizzle-kit writes: the .sql files and `meta/_journal.json`. */
   readonly folder: string | URL;
-  /** The ledger. @default "__drizzle_migrations" */
+  /** The table of applied migrations. @default "__drizzle_migrations" */
   readonly table?: string | undefined;
   /**
-   * Tables that these migrations make. A ledger without any entry of ours is FOREIGN_LEDGER in a file that holds
-   * none of them, and MIGRATION_UNKNOWN in one that does.
+   * Tables that these migrations create. If the ledger has entries and none of them is in this journal, the file is
+   * MIGRATION_UNKNOWN if it has one of these tables, and FOREIGN_LEDGER otherwise.
    */
   readonly ownTables?: readonly string[] | undefined;
 }
 
-/** What is about to be applied, or reverted next, as told to `before`. */
+/** The migrations to apply, or the one to revert next, as passed to `before`. */
 export interface MigrationPlan {
   readonly pending: readonly string[];
   readonly backup: string | undefined;
@@ -33,23 +33,23 @@ export interface MigrationPlan {
 export interface MigrateOptions extends JournalOptions {
   /** The last migration to apply, by tag. @default the last of the journal */
   readonly to?: string | undefined;
-  /** Applies what was merged late, although younger migrations are applied already. @default false */
+  /** Applies migrations that were merged late, although newer migrations are applied already. @default false */
   readonly allowOutOfOrder?: boolean | undefined;
-  /** A folder for a verified backup, made before the first change to a local file that holds any row. */
+  /** A folder for a verified backup, made before the first change to a local file that has rows. */
   readonly backupTo?: string | URL | undefined;
   /**
-   * How many backups that were made before migrations of this file stay in `backupTo`: once the migrations are applied,
-   * the oldest are removed. With 0 the new one is removed as well. @default Infinity
+   * How many backups from before migrations of this file stay in `backupTo`. The oldest are removed after the
+   * migrations are applied. With 0, the new backup is removed too. @default Infinity
    */
   readonly keepBackups?: number | undefined;
-  /** Longest wait for the write lock, while another process migrates, in ms. @default 600000 */
+  /** Longest wait for the write lock while another process migrates, in ms. @default 600000 */
   readonly lockTimeoutMs?: number | undefined;
   readonly logger?: MigrationLogger | undefined;
   /**
-   * Called with the write lock held, before the first change; what it throws leaves everything as it was.
+   * Called before the first change, while the write lock is held. If it throws, nothing is changed.
    *
-   * It may read through the client; a write would wait for the lock in vain. (Through a client without a pool there
-   * is no lock to hold, and it is called again when another process got ahead.)
+   * It may read through the client; a write would wait for the lock and time out. (With a client without a pool, no
+   * lock is held, and it is called again if another process changed the ledger first.)
    */
   readonly before?: ((plan: MigrationPlan) => void | Promise<void>) | undefined;
 }
@@ -57,9 +57,9 @@ export interface MigrateOptions extends JournalOptions {
 export interface RevertOptions
   extends JournalOptions,
     Pick<MigrateOptions, "backupTo" | "lockTimeoutMs" | "logger" | "before"> {
-  /** The migration that stays applied, by tag; all later ones are reverted. Either this or `steps`. */
+  /** The migration that stays applied, by tag. All later ones are reverted. Pass either this or `steps`. */
   readonly to?: string | undefined;
-  /** How many to revert, the last one first; `Infinity` for all of them. */
+  /** How many migrations to revert, starting with the last one; `Infinity` reverts all. */
   readonly steps?: number | undefined;
 }
 
@@ -80,7 +80,7 @@ export interface ResolvedMigrateOptions extends ResolvedJournalOptions {
   readonly before: (plan: MigrationPlan) => void | Promise<void>;
 }
 
-/** All names in these options; the compiler holds the lists to them. */
+/** All names of these options; the compiler checks the lists against the types. */
 const JOURNAL_KEYS = Object.keys({ folder: true, table: true, ownTables: true } satisfies Record<
   keyof JournalOptions,
   true
@@ -96,7 +96,7 @@ const MIGRATE_KEYS = Object.keys({
 } satisfies Record<Exclude<keyof MigrateOptions, keyof JournalOptions>, true>);
 const REVERT_KEYS = [...MIGRATE_KEYS.filter((key) => key !== "allowOutOfOrder" && key !== "keepBackups"), "steps"];
 
-/** `name` is the call's; `more` are the options that it has beyond those of every call. */
+/** `name` is the name of the call; `more` are its options beyond those that every call has. */
 export function resolveJournalOptions(
   name: string,
   options: JournalOptions,
@@ -158,7 +158,7 @@ export function resolveRevertOptions(options: RevertOptions): ResolvedRevertOpti
   return { ...resolved, steps };
 }
 
-/** A migration does not fail, or stay half reported, because of a log. */
+/** A logger that throws must not fail a migration or keep it from being reported. */
 export function guardMigrationLogger(logger: MigrationLogger | undefined): MigrationLogger | undefined {
   return logger === undefined ? undefined : guardLogger(logger, () => undefined);
 }

@@ -2,20 +2,20 @@ import { StorageError } from "../shared/errors.js";
 import type { Journal, Migration } from "./journal.js";
 import type { LedgerRow } from "./ledger.js";
 
-/** Where each migration stands; every entry of journal and ledger is in one of the lists. */
+/** The state of each migration. Every entry of journal and ledger is in one of the lists. */
 export interface Comparison {
-  /** Applied, with the file as it was then. */
+  /** Applied, and the file is unchanged since. */
   readonly applied: readonly Migration[];
   readonly pending: readonly Migration[];
   /** Applied, and edited since. */
   readonly changed: readonly Migration[];
   /** In the ledger, but not in the journal. */
   readonly unknown: readonly LedgerRow[];
-  /** The last one applied, in the order of the journal. */
+  /** The last applied migration, in the order of the journal. */
   readonly last: Migration | undefined;
-  /** The `when` of the youngest one applied; -Infinity in a new file. */
+  /** The latest `when` of the applied migrations; -Infinity for a new file. */
   readonly newest: number;
-  /** Whether the ledger has entries and none of them is of this journal. */
+  /** Whether the ledger has entries and none of them is in this journal. */
   readonly isForeign: boolean;
 }
 
@@ -24,14 +24,14 @@ export interface PlanOptions {
   readonly table: string;
   readonly to?: string | undefined;
   readonly allowOutOfOrder?: boolean;
-  /** Whether the file holds a table of ours; matters only when the ledger is foreign. */
+  /** Whether the file has one of our tables. This matters only if the ledger is foreign. */
   readonly hasOwnTables: boolean;
 }
 
 /**
- * Finds for each entry of the ledger its migration: by hash and time, then by hash, then by time.
+ * Finds the migration of each entry of the ledger: by hash and time, then by hash, then by time.
  *
- * In this order, since two files may have the same text (two empty ones) and so the same hash.
+ * The order matters, because two files may have the same text (two empty ones) and so the same hash.
  */
 export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]): Comparison {
   const open = new Set(journal);
@@ -52,7 +52,7 @@ export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]
   match((migration, row) => migration.hash === row.hash && migration.when === row.when, applied);
   match((migration, row) => migration.hash === row.hash, applied);
   match((migration, row) => migration.when === row.when, changed);
-  // Applied twice, as several stock migrators at once may do.
+  // A migration may be applied twice, by several stock migrators at the same time.
   rows = rows.filter((row) => !journal.some(({ hash }) => hash === row.hash));
   return {
     applied: journal.filter((migration) => applied.has(migration)),
@@ -65,7 +65,7 @@ export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]
   };
 }
 
-/** What to apply, in order. Throws where the file must not be touched. */
+/** The migrations to apply, in order. Throws if the file must not be changed. */
 export function planMigrations(journal: Journal, comparison: Comparison, options: PlanOptions): readonly Migration[] {
   const { to, folder, allowOutOfOrder = false } = options;
   const lastIndex = to === undefined ? journal.length - 1 : indexOf(journal, to, folder);
@@ -75,16 +75,16 @@ export function planMigrations(journal: Journal, comparison: Comparison, options
   const pending = comparison.pending.filter((migration) => wanted.has(migration));
   const late = pending.filter(({ when }) => when <= comparison.newest);
   if (late.length > 0 && !allowOutOfOrder) {
-    const last = comparison.last?.tag ?? "what is applied";
+    const last = comparison.last?.tag ?? "the applied ones";
     throw new StorageError(
       "MIGRATION_OUT_OF_ORDER",
-      `${listTags(late)} ${late.length === 1 ? "is" : "are"} not applied, but older than ${last}: merged late, it seems. Nothing was touched. Generate it again on top of the others, or set \`allowOutOfOrder\` if it does not depend on them`,
+      `${listTags(late)} ${late.length === 1 ? "is" : "are"} not applied, but older than ${last}. Probably a branch was merged late. Nothing was changed. Generate it again on top of the others, or set \`allowOutOfOrder\` if it does not depend on them`,
     );
   }
   return pending;
 }
 
-/** What to revert, in this order. Throws where the file must not be touched. */
+/** The migrations to revert, in this order. Throws if the file must not be changed. */
 export function planRevert(
   journal: Journal,
   comparison: Comparison,
@@ -95,7 +95,10 @@ export function planRevert(
   assertOurs(comparison, options);
   assertUnchanged(comparison, folder);
   if (comparison.pending.some(({ tag }) => tag === to)) {
-    throw new StorageError("NOT_FOUND", `${to} is not applied, so it cannot be what stays. Nothing was touched`);
+    throw new StorageError(
+      "NOT_FOUND",
+      `${to} is not applied, so the file cannot be reverted to it. Nothing was changed`,
+    );
   }
   const later = new Set(journal.slice(from));
   return comparison.applied
@@ -104,21 +107,21 @@ export function planRevert(
     .slice(0, steps);
 }
 
-/** Throws FOREIGN_LEDGER or MIGRATION_UNKNOWN if the ledger holds what the journal does not. */
+/** Throws FOREIGN_LEDGER or MIGRATION_UNKNOWN if the ledger has entries that are not in the journal. */
 export function assertOurs(comparison: Comparison, options: PlanOptions): void {
   const { unknown, isForeign } = comparison;
   const { table, folder, hasOwnTables } = options;
   if (isForeign && !hasOwnTables) {
     throw new StorageError(
       "FOREIGN_LEDGER",
-      `The ledger ${table} belongs to other migrations: none of its ${count(unknown.length, "entry", "entries")} is in ${folder}. Nothing was touched. Give one of the two a ledger of its own: here by the option \`table\` (openStorage: \`migrations.table\`), for drizzle-kit by \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files`,
+      `The ledger ${table} belongs to other migrations: none of its ${count(unknown.length, "entry", "entries")} is in ${folder}. Nothing was changed. Give one of the two a separate ledger, with the option \`table\` (openStorage: \`migrations.table\`) or, for drizzle-kit, \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files`,
     );
   }
   if (unknown.length === 0) return;
   const list = unknown.slice(0, 3).map(describeRow).join(", ");
   throw new StorageError(
     "MIGRATION_UNKNOWN",
-    `The file has ${count(unknown.length, "migration", "migrations")} that ${folder} does not: ${list}${unknown.length > 3 ? ", …" : ""}. It was migrated by newer code, or from another branch. Nothing was touched. Update this code, or restore the backup made before that migration`,
+    `The file has ${count(unknown.length, "migration", "migrations")} that ${folder} does not: ${list}${unknown.length > 3 ? ", …" : ""}. It was migrated by newer code, or from another branch. Nothing was changed. Update this code, or restore the backup made before that migration`,
   );
 }
 
@@ -127,7 +130,7 @@ export function assertUnchanged({ changed }: Comparison, folder: string): void {
   if (changed.length === 0) return;
   throw new StorageError(
     "MIGRATION_CHANGED",
-    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied (line endings count too). Nothing was touched. Restore the file as it was, and put the change into a new migration`,
+    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied (line endings count too). Nothing was changed. Restore the original file, and put the change into a new migration`,
   );
 }
 

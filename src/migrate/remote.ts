@@ -12,16 +12,17 @@ import type { MigrationStatement, Script } from "./script.js";
 
 interface Step {
   readonly sql: string;
-  /** Of a migration's own statements: whose, and which. */
+  /** For a statement of a migration: its script and the statement. */
   readonly origin?: { readonly script: Script; readonly statement: MigrationStatement };
 }
 
 /**
- * Applies what is pending through a client of @libsql/client, without a pool: a server, or an embedded replica.
+ * Applies pending migrations through a client of @libsql/client without a pool: a server, or an embedded replica.
  *
- * All goes as one `client.migrate`, which switches foreign keys off around its transaction (in an interactive one
- * they stay on, and a rebuild would delete all cascade children). Its first statement fails if the ledger has changed
- * since it was read; then all is decided anew. What a rebuild lost is made again in a second transaction.
+ * Sends all of them in one `client.migrate`, which switches foreign keys off around its transaction. (In an interactive
+ * transaction they stay on, and a rebuild would delete all cascade children.) The first statement fails if the ledger
+ * has changed since it was read; then everything is decided again. A second transaction re-creates the objects that a
+ * rebuild lost.
  */
 export async function applyRemotely(
   client: Client,
@@ -46,7 +47,7 @@ export async function applyRemotely(
   });
 }
 
-/** A script to be run, and what its ledger is told in the same transaction. */
+/** A script to run, and the statement that updates its ledger in the same transaction. */
 export interface RemoteEntry {
   readonly script: Script;
   readonly ledgerSql: string;
@@ -55,7 +56,7 @@ export interface RemoteEntry {
 /** Another process has changed the ledger since it was read. */
 class Race extends Error {}
 
-/** Runs `attempt` again while others get ahead of it, for `timeoutMs` at most. */
+/** Runs `attempt` again while other processes change the ledger first, for at most `timeoutMs`. */
 export async function retryOnRace<T>(timeoutMs: number, attempt: () => Promise<T>): Promise<T> {
   const start = performance.now();
   for (;;) {
@@ -69,7 +70,10 @@ export async function retryOnRace<T>(timeoutMs: number, attempt: () => Promise<T
   }
 }
 
-/** Runs scripts in one transaction if the ledger is as `found`; else throws what `retryOnRace` takes for a race. */
+/**
+ * Runs scripts in one transaction if the ledger is as `found`; otherwise throws an error that makes `retryOnRace`
+ * retry.
+ */
 export async function runRemotely(
   client: Client,
   entries: readonly RemoteEntry[],
@@ -100,7 +104,10 @@ export async function runRemotely(
   }
 }
 
-/** Fails unless the ledger is as it was read; without a ledger, that is making it. */
+/**
+ * Fails if the ledger has changed since it was read. If there was no ledger, creates it, which fails if another process
+ * did.
+ */
 function guardSql(table: string, { hasLedger, ledgerCount }: { hasLedger: boolean; ledgerCount: number }): string {
   if (!hasLedger) return createLedgerSql(table).replace("IF NOT EXISTS ", "");
   const isSame = `(SELECT count(*) FROM ${quoteName(table)}) = ${ledgerCount}`;

@@ -17,27 +17,28 @@ import { retryOnRace, runRemotely } from "./remote.js";
 import { runScript } from "./run-script.js";
 import type { Script } from "./script.js";
 
-/** What a run reverted, by tag. */
+/** The migrations that a run reverted, by tag. */
 export interface RevertResult {
-  /** In the order in which they were reverted: the last one applied comes first. */
+  /** In the order in which they were reverted, from the last applied one backwards. */
   readonly reverted: string[];
-  /** The last one applied before and after; undefined where there is none. */
+  /** The last applied migration before and after the run. Undefined if there is none. */
   readonly from: string | undefined;
   readonly to: string | undefined;
-  /** Path of the backup, where one was made. */
+  /** The path of the backup, if one was made. */
   readonly backup?: string;
 }
 
 /**
- * Takes a database back to the migration `to`, or by `steps` migrations, by their down files (`0003_name.down.sql`).
+ * Reverts a database to the migration `to`, or by `steps` migrations, with down files (`0003_name.down.sql`).
  *
- * Each is undone in a transaction of its own, together with its entry in the ledger: whoever is killed or fails
- * half-way leaves a file that stands at one of the migrations, and the same call goes on from there. With `backupTo`,
- * a local file that holds rows is copied there first, and verified.
+ * Each migration is reverted in a separate transaction, together with its ledger entry. If the process is killed or a
+ * down file fails half-way, the file stands at one of the migrations, and the same call continues from there. With
+ * `backupTo`, a local file that has rows is first copied there and verified.
  *
- * Rejects before anything is touched with IRREVERSIBLE where one of them has no down file, with NOT_FOUND where `to` is
- * unknown or not applied, and with FOREIGN_LEDGER, MIGRATION_UNKNOWN or MIGRATION_CHANGED. MIGRATION_FAILED rolls back
- * the one that failed, and says where the file stands; BUSY is for a lock that another process kept.
+ * Rejects before it changes anything: with IRREVERSIBLE if one of the migrations has no down file, with NOT_FOUND if
+ * `to` is unknown or not applied, and with FOREIGN_LEDGER, MIGRATION_UNKNOWN or MIGRATION_CHANGED. MIGRATION_FAILED
+ * rolls back the migration that failed, and its message says where the file stands. BUSY means that another process
+ * kept the lock.
  */
 export async function revert(client: Client, options: RevertOptions): Promise<RevertResult> {
   const resolved = resolveRevertOptions(options);
@@ -54,7 +55,7 @@ class Run {
   readonly #journal: Journal;
   readonly #options: ResolvedRevertOptions;
   readonly #query: Query;
-  /** What is to stay, settled by the first look: a process that migrates meanwhile does not make this run shorter. */
+  /** The migrations to keep, decided once: if another process migrates at the same time, this run reverts no fewer. */
   #kept: ReadonlySet<Migration> = new Set();
   readonly #scripts = new Map<Migration, Script>();
   readonly #reverted: Migration[] = [];
@@ -73,17 +74,17 @@ class Run {
     const from = found.comparison.last?.tag;
     this.#last = found.comparison.last;
     const due = planRevert(this.#journal, found.comparison, { ...this.#options, ...found });
-    // All ways back are read before the first one is taken.
+    // Reads all down files before the first one runs.
     for (const migration of due) this.#scriptOf(migration);
     this.#kept = new Set(found.comparison.applied.filter((migration) => !due.includes(migration)));
     while (due.length > 0 && (await this.#step())) {
-      // Until nothing is left above what stays.
+      // Repeats until no migration above the kept ones is left.
     }
     const backup = this.#backup === undefined ? {} : { backup: this.#backup };
     return { reverted: this.#reverted.map(({ tag }) => tag), from, to: this.#last?.tag, ...backup };
   }
 
-  /** Reverts the next one; false when there is none. */
+  /** Reverts the next one; false if there is none. */
   async #step(): Promise<boolean> {
     const { pool } = this.#client as Partial<PooledClient>;
     const start = performance.now();
@@ -136,7 +137,7 @@ class Run {
   }
 
   #next(found: Standing): Script | undefined {
-    // The ledger may have changed since the first look, so its rules are asked again.
+    // The ledger may have changed since the first read, so its rules are checked again.
     const due = planRevert(this.#journal, found.comparison, {
       ...this.#options,
       ...found,
@@ -163,12 +164,15 @@ class Run {
   #explain(error: unknown): unknown {
     const isOurs = error instanceof MigrationError || (error instanceof StorageError && error.code === "BUSY");
     if (!isOurs) return error;
-    const done = this.#reverted.length === 0 ? "" : `${listTags(this.#reverted)} had been reverted before; `;
+    const done =
+      this.#reverted.length === 0
+        ? ""
+        : `${listTags(this.#reverted)} ${this.#reverted.length === 1 ? "was" : "were"} already reverted; `;
     if (error instanceof MigrationError) {
       return error.withState(`It was rolled back: ${done}${standing(this.#last?.tag)}`);
     }
     if (done === "") return error;
-    const message = `${error.message}. That holds for this step: ${done}${standing(this.#last?.tag)}`;
+    const message = `${error.message}. This concerns the current step: ${done}${standing(this.#last?.tag)}`;
     return new StorageError(error.code, message, { cause: error, retryable: error.retryable });
   }
 }

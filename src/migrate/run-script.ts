@@ -9,15 +9,15 @@ import type { MigrationStatement, Script } from "./script.js";
 
 export interface ScriptContext {
   readonly folder: string;
-  /** What `foreign_key_check` said before; brought up to date by each script. */
+  /** The result of `foreign_key_check` before the script. Each script updates it. */
   readonly violations: Violation[];
 }
 
 /**
- * Runs a migration or a down file within the transaction that the connection is in, and puts right what it breaks:
- * lost triggers, views and indexes are made again, full-text indexes of rebuilt tables are filled again.
+ * Runs a migration or a down file within the open transaction of the connection, and repairs what it breaks: re-creates
+ * lost triggers, views and indexes, and fills the full-text indexes of rebuilt tables.
  *
- * Throws MIGRATION_FAILED also for foreign keys that it would leave without their row.
+ * Throws MIGRATION_FAILED also if the script would leave a foreign key without its row.
  */
 export async function runScript(connection: Connection, script: Script, context: ScriptContext): Promise<void> {
   const objects = new LostObjects(readSchema(connection));
@@ -28,37 +28,41 @@ export async function runScript(connection: Connection, script: Script, context:
     } catch (error) {
       throw migrationFailed(script, "failed", { at: statement, cause: error });
     }
-    if (!connection.inTransaction)
-      throw migrationFailed(script, "ended the transaction that it runs in", { at: statement });
+    if (!connection.inTransaction) throw migrationFailed(script, "ended its own transaction", { at: statement });
   }
   restoreLost(connection, script, objects.lost(readSchema(connection)), context.folder);
   const schema = readSchema(connection);
   for (const sql of rebuildIndexesSql(schema, objects.rebuilt(schema))) {
     await connection.execOffThread(sql).catch((error) => {
-      throw migrationFailed(script, `leaves a full-text index that does not fit its table (${sql})`, { cause: error });
+      throw migrationFailed(script, `leaves a full-text index that does not match its table (${sql})`, {
+        cause: error,
+      });
     });
   }
   checkForeignKeys(connection, script, context.violations, objects.touched);
 }
 
 async function runStatement(connection: Connection, { sql, ddl }: MigrationStatement): Promise<void> {
-  // What only writes the schema is done sooner than a thread is found for it.
+  // A statement that only writes the schema takes less time than handing it to another thread.
   const isQuick = ddl?.action === "create" && ddl.type !== "index" && !/\bAS\b/i.test(sql);
   if (isQuick) connection.exec(sql);
   else await connection.execOffThread(sql);
 }
 
-/** Makes again what rebuilds lost, and proves that it still fits its tables: SQLite itself looks only when it is used. */
+/**
+ * Re-creates objects that rebuilds lost, and checks that they still fit their tables, because SQLite checks only on
+ * use.
+ */
 function restoreLost(connection: Connection, script: Script, lost: readonly SchemaObject[], folder: string): void {
   const hasIndexes = lost.some(({ type }) => type === "index");
-  // drizzle-kit drops an index by not making it again after the rebuild, so those of its own are no loss.
+  // drizzle-kit drops an index by not re-creating it after the rebuild, so an index that it manages is not lost.
   const managed = hasIndexes ? readSnapshotIndexes(folder) : new Set<string>();
   const wanted = lost.filter(({ type, name }) => type !== "index" || !managed.has(fold(name)));
   const attempt = ({ type, name }: SchemaObject, sql: string) => {
     try {
       connection.exec(sql);
     } catch (error) {
-      const what = `loses the ${type} ${name} by rebuilding a table, and it does not fit any more; drop or replace it in the migration`;
+      const what = `loses the ${type} ${name} by rebuilding a table, and the ${type} no longer fits the new table; drop or replace it in the migration`;
       throw migrationFailed(script, what, { cause: error });
     }
   };

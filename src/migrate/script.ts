@@ -7,24 +7,24 @@ import type { Migration } from "./journal.js";
 /** One statement of a migration. */
 export interface MigrationStatement {
   readonly sql: string;
-  /** Line of the file on which it starts. */
+  /** The line of the file on which it starts. */
   readonly line: number;
   readonly ddl: Ddl | undefined;
 }
 
-/** A migration, or its down file, taken apart. */
+/** A migration or its down file, split into statements. */
 export interface Script {
   readonly migration: Migration;
   readonly isDown: boolean;
   readonly statements: readonly MigrationStatement[];
-  /** Settings of the connection that it changes, and which must be put back. */
+  /** The connection settings that it changes, which must be restored. */
   readonly settings: readonly string[];
 }
 
-/** What drizzle-kit puts between statements. */
+/** The separator that drizzle-kit writes between statements. */
 export const BREAKPOINT = "--> statement-breakpoint";
 
-// What would end the one transaction that a run is, or cannot run inside of it.
+// Statements that would end the transaction of the run, or cannot run inside it.
 const REFUSED: Readonly<Record<string, string>> = {
   begin: "BEGIN",
   commit: "COMMIT",
@@ -33,14 +33,16 @@ const REFUSED: Readonly<Record<string, string>> = {
   attach: "ATTACH",
   detach: "DETACH",
 };
-/** PRAGMAs that a transaction ignores or refuses, or that are the engine's own. */
+/** PRAGMAs that a transaction ignores or refuses, or that belong to the engine. */
 const REFUSED_PRAGMAS = new Set(["auto_vacuum", "encoding", "journal_mode", "page_size", "wal_checkpoint"]);
-/** Settings that make sense for the length of a migration. */
+/** Settings that a migration may change while it runs. */
 const RESTORED_PRAGMAS = new Set(["ignore_check_constraints", "legacy_alter_table", "recursive_triggers"]);
 
 /**
- * Takes a migration apart: at its breakpoints, and each part into its statements, so that one that follows without
- * a breakpoint runs too; `down` is the text of its down file, to take that apart instead. Throws MIGRATION_FAILED for a statement that has no place in a migration.
+ * Splits a migration at its breakpoints, and each part into its statements, so that a second statement without a
+ * breakpoint runs too. If `down` is given, it is the text of the down file to split instead.
+ *
+ * Throws MIGRATION_FAILED for a statement that is not allowed in a migration.
  */
 export function readScript(migration: Migration, down?: string): Script {
   const text = down ?? migration.sql;
@@ -55,8 +57,8 @@ export function readScript(migration: Migration, down?: string): Script {
       if (REFUSED[kind] !== undefined) throw refused({ migration, isDown }, line, REFUSED[kind], sql);
       if (pragma !== undefined && !isExplain) {
         const { name, value } = pragma;
-        // drizzle-kit writes it around table rebuilds; it is off for the whole run already, and in a transaction
-        // it would do nothing.
+        // drizzle-kit writes it around table rebuilds. It has no effect in a transaction, and foreign keys are already
+        // off for the whole run.
         if (name === "foreign_keys") continue;
         if (RESTORED_PRAGMAS.has(name)) settings.add(name);
         else if (
@@ -74,7 +76,7 @@ export function readScript(migration: Migration, down?: string): Script {
 }
 
 function refused(failing: Failing, line: number, word: string, sql: string) {
-  const why = `${word} has no place in the transaction that applies migrations; run it by itself, through the client`;
+  const why = `${word} is not allowed in the transaction that applies migrations; run it separately, through the client`;
   return migrationFailed(failing, "cannot run", { at: { line, sql }, why });
 }
 

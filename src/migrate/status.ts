@@ -7,17 +7,17 @@ import { clientQuery, type LedgerRow } from "./ledger.js";
 import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from "./options.js";
 import { assertOurs, assertUnchanged, listTags } from "./plan.js";
 
-/** Where each migration stands, by tag and in the order of the journal; each is in one of the lists. */
+/** The state of each migration, by tag, in the order of the journal. Each migration is in one of the lists. */
 export interface MigrationStatus {
   readonly applied: string[];
   readonly pending: string[];
   /** Applied, and edited since. */
   readonly changed: string[];
-  /** In the ledger, but not in the folder: of newer code, of another branch, or not ours. */
+  /** In the ledger, but not in the folder: from newer code, another branch or another program. */
   readonly unknown: LedgerRow[];
 }
 
-/** Compares folder and file; changes nothing, and takes no lock. */
+/** Compares the folder with the file. Changes nothing, and takes no lock. */
 export async function status(client: Client, options: JournalOptions): Promise<MigrationStatus> {
   const { comparison } = await readStanding(client, readJournalOf("status", options));
   const tags = (migrations: Journal) => migrations.map(({ tag }) => tag);
@@ -26,9 +26,9 @@ export async function status(client: Client, options: JournalOptions): Promise<M
 }
 
 /**
- * Resolves if the file is exactly where the folder ends; changes nothing.
+ * Resolves if the file has exactly the migrations of the folder. Changes nothing.
  *
- * Rejects with FOREIGN_LEDGER, MIGRATION_UNKNOWN, MIGRATION_CHANGED or MIGRATION_PENDING, in this order.
+ * Rejects with FOREIGN_LEDGER, MIGRATION_UNKNOWN, MIGRATION_CHANGED or MIGRATION_PENDING, checked in this order.
  */
 export async function verify(client: Client, options: JournalOptions): Promise<void> {
   const source = readJournalOf("verify", options);

@@ -34,7 +34,7 @@ async function fileWith(rows: string | undefined, config: { encryptionKey?: stri
   };
 }
 
-test("a file with data is backed up once before its first pending migration, privately and complete", async () => {
+test("a file with rows is backed up once before its first pending migration, and the backup is complete and private", async () => {
   await using p = await fileWith("INSERT INTO a VALUES ('kept')");
   const { backup, applied } = await p.run();
   expect(applied).toEqual(["0001_two", "0002_three"]);
@@ -58,7 +58,7 @@ test.each([
   expect(existsSync(p.backupTo)).toBe(isData);
 });
 
-test("another ledger in the file is not data", async () => {
+test("another ledger in the file does not count as data", async () => {
   await using p = await fileWith(undefined);
   const folder = writeMigrations(p.temp.dir, [{ tag: "0000_theirs", sql: "CREATE TABLE t (x);" }], "theirs");
   const result = await migrate(p.client, { folder, table: "their_migrations", backupTo: p.backupTo });
@@ -88,7 +88,7 @@ test("a database in memory is never backed up", async () => {
   expect(await migrate(client, { folder, backupTo: join(temp.dir, "backups") })).not.toHaveProperty("backup");
 });
 
-test("a backup that fails keeps the migration from being applied and leaves nothing half-made", async () => {
+test("if the backup fails, the migration is not applied and no unfinished file stays", async () => {
   await using p = await fileWith("INSERT INTO a VALUES ('kept')");
   writeFileSync(p.backupTo, "a file where the folder should be");
   const error = await rejection(p.run());
@@ -97,7 +97,7 @@ test("a backup that fails keeps the migration from being applied and leaves noth
   expect(await column(p.client, "SELECT x FROM a")).toEqual(["kept"]);
 });
 
-test("nothing but the backup stays in its folder, and an older one of the same name stays as it is", async () => {
+test("only the backup stays in its folder, and an older backup of the same name is not changed", async () => {
   await using p = await fileWith("INSERT INTO a VALUES ('kept')");
   mkdirSync(p.backupTo);
   const older = join(p.backupTo, "older.db");
@@ -111,12 +111,12 @@ test("nothing but the backup stays in its folder, and an older one of the same n
   expect(statSync(older).size).toBe(5);
 });
 
-test("of the backups from before migrations, as many stay as the caller says: the youngest", async () => {
+test("as many backups from before migrations stay as the caller asks for, the newest ones", async () => {
   await using temp = await tempDatabase("app.db");
   await using client = openTestClient(temp.url);
   const backupTo = join(temp.dir, "backups");
   mkdirSync(backupTo);
-  // Of a revert, of other databases, and the caller's own: none of these are counted.
+  // Backups of a revert, of other databases, and the caller's own do not count.
   const others = [
     "app-20200101-000000-000-before-revert-0001_two.db",
     "app-x-20200101-000000-000-before-0001_two.db",
@@ -152,7 +152,7 @@ test("of the backups from before migrations, as many stay as the caller says: th
   }
 });
 
-test("openStorage keeps the last three of them, or as many as the caller says", async () => {
+test("openStorage keeps the last three of these backups, or as many as the caller asks for", async () => {
   const folder = fileURLToPath(new URL("../../drizzle", import.meta.url));
   for (const keepMigrationBackups of [undefined, 1]) {
     await using temp = await tempDatabase("app.db");

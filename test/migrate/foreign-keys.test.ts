@@ -28,14 +28,14 @@ async function migrateAfter(second: string, setup: readonly string[] = []) {
 }
 
 describe("foreign_key_check", () => {
-  test("fails a migration that leaves rows without their parent, naming table and number", async () => {
+  test("fails a migration that leaves rows without their parent, and names the table and the number of rows", async () => {
     await using p = await migrateAfter(orphan("a") + orphan("b"));
     const error = await rejection(p.run());
     expect(error).toMatchObject({ code: "MIGRATION_FAILED", message: expect.stringContaining("2 rows of tags") });
     expect(await column(p.client, "SELECT count(*) FROM tags")).toEqual([0]);
   });
 
-  test("lets pass what was broken before, also when the table is rebuilt or renamed", async () => {
+  test("ignores violations that existed before, also when the table is rebuilt or renamed", async () => {
     const definition = "name text PRIMARY KEY, note integer NOT NULL REFERENCES notes(id)";
     const second = `${rebuild("tags", definition, ["name", "note"])} ALTER TABLE tags RENAME TO labels;`;
     const broken = [orphan("gone"), orphan("a"), orphan("b"), "DELETE FROM tags WHERE name = 'gone'"];
@@ -44,12 +44,12 @@ describe("foreign_key_check", () => {
     expect(await column(p.client, "SELECT name FROM labels ORDER BY name")).toEqual(["a", "b"]);
   });
 
-  test("fails a new violation beside an old one", async () => {
+  test("fails on a new violation next to an old one", async () => {
     await using p = await migrateAfter(orphan("b"), [orphan("a")]);
     expect(await rejection(p.run())).toMatchObject({ message: expect.stringContaining("1 row of tags") });
   });
 
-  test("a foreign key that fits no parent key is no obstacle if it was there before, and one that is new fails", async () => {
+  test("a foreign key that does not match a parent key is accepted if it existed before, and a new one fails", async () => {
     const mismatch = "CREATE TABLE odd (x REFERENCES notes(body)); INSERT INTO odd VALUES (1);";
     await using old = await migrateAfter("CREATE TABLE c (x);", [mismatch]);
     expect((await old.run()).applied).toEqual(["0001_second"]);

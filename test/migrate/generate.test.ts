@@ -17,7 +17,7 @@ const id = () => text("id").primaryKey();
 const notes = sqliteTable("notes", { id: id(), body: text("body").notNull(), size: integer("size") });
 const ROWS = "INSERT INTO notes (id, body, size) VALUES ('n1', 'first', 5), ('n2', 'second', 6)";
 
-/** Up to `before`, then to `after`, back again; tells what the down file says and what became of the rows. */
+/** Migrates up to `before`, then to `after`, and back again. Returns the text of the down file and the rows. */
 async function upAndDown(before: Record<string, unknown>, after: Record<string, unknown>, forward?: string) {
   const temp = await tempDatabase();
   const folder = join(temp.dir, "drizzle");
@@ -48,7 +48,7 @@ async function upAndDown(before: Record<string, unknown>, after: Record<string, 
   };
 }
 
-describe("the generated way back", () => {
+describe("the generated down file", () => {
   const tags = sqliteTable("tags", {
     id: id(),
     note: text("note").references(() => notes.id, { onDelete: "cascade" }),
@@ -87,7 +87,7 @@ describe("the generated way back", () => {
     ["a new table", { notes }, { notes, tags }],
     ["a dropped table", { notes, tags }, { notes }],
     [
-      "one table dropped and another made",
+      "one table dropped and another created",
       { notes, tags },
       { notes, others: sqliteTable("others", { id: id() }) },
       "CREATE TABLE `others` (`id` text PRIMARY KEY NOT NULL); DROP TABLE `tags`;",
@@ -104,7 +104,7 @@ describe("the generated way back", () => {
     ["a NOT NULL and a CHECK, which take a rebuild", { notes }, { notes: strict }],
     ["another primary key", { notes }, { notes: twoKeys }],
   ] as [string, Record<string, unknown>, Record<string, unknown>, string?][])(
-    "from %s gives the schema of before, and keeps the rows",
+    "of %s restores the earlier schema, and keeps the rows",
     async (_, before, after, forward) => {
       await using p = await upAndDown(before, after, forward);
       expect(p.down).toMatchObject({ state: "generated" });
@@ -112,7 +112,7 @@ describe("the generated way back", () => {
     },
   );
 
-  test("is proven on rows whose keys differ in each column, so that a key of two can be taken back to one", async () => {
+  test("is tested on rows whose keys differ in each column, so that a key of two columns can become a key of one again", async () => {
     await using client = openTestClient(":memory:");
     await client.execute("CREATE TABLE pairs (a text NOT NULL, b integer NOT NULL, PRIMARY KEY (a, b))");
     const random = seededRandom("keys");
@@ -123,7 +123,7 @@ describe("the generated way back", () => {
     }
   });
 
-  test("from a renamed column and table renames back, and drops nothing", async () => {
+  test("of a renamed column and table renames them back, and drops nothing", async () => {
     const items = sqliteTable(
       "items",
       { id: id(), content: text("content").notNull(), size: integer("size"), more: text("more") },
@@ -148,7 +148,7 @@ describe("the generated way back", () => {
     expect(await p.back()).toEqual(["n1 first", "n2 second"]);
   });
 
-  test("is not written where a column that comes back could not be filled, and the file is no way back", async () => {
+  test("is a template if a restored column could not be filled, and revert refuses it", async () => {
     await using p = await upAndDown({ notes }, { notes: sqliteTable("notes", { id: id(), size: integer("size") }) });
     expect(p.down).toMatchObject({
       state: "unfinished",
@@ -158,7 +158,7 @@ describe("the generated way back", () => {
     expect(await rejection(revert(p.client, { folder: p.folder, steps: 1 }))).toMatchObject({ code: "IRREVERSIBLE" });
   });
 
-  test("from custom SQL is a template that proposes what to drop and is no way back until it is written", async () => {
+  test("of custom SQL is a template that proposes what to drop, and revert refuses it until it is written", async () => {
     await using p = await upAndDown(
       { notes },
       { notes },
@@ -192,7 +192,10 @@ describe("a migration that rebuilds a table", () => {
     INSERT INTO people VALUES (1, 'ada lovelace', 36), (2, 'bob', 40);
     INSERT INTO pets VALUES ('rex', 2);`;
 
-  /** Three migrations: two tables, custom SQL on them, a rebuild of the parent; the first two applied, with rows. */
+  /**
+   * Three migrations: two tables, custom SQL on them, and a rebuild of the parent. The first two are applied, with
+   * rows.
+   */
   async function rebuilding() {
     const temp = await tempDatabase();
     const folder = join(temp.dir, "drizzle");
@@ -234,7 +237,7 @@ describe("a migration that rebuilds a table", () => {
     await drizzleKit(p.temp, "check");
   });
 
-  test("is applied by ours alike, completed or not, and its generated way back keeps them too", async () => {
+  test("gives the same result with our migrate, completed or not, and its generated down file keeps these objects too", async () => {
     for (const isCompleted of [true, false]) {
       await using p = await rebuilding();
       if (isCompleted) await completeForward(p.folder, p.tag);
@@ -246,11 +249,11 @@ describe("a migration that rebuilds a table", () => {
     }
   });
 
-  test("is refused where foreign keys are enforced, before the rebuild would delete the children", async () => {
+  test("is refused if foreign keys are enforced, before the rebuild would delete the children", async () => {
     await using p = await rebuilding();
     await completeForward(p.folder, p.tag);
     const text = readFileSync(join(p.folder, `${p.tag}.sql`), "utf8").replaceAll("--> statement-breakpoint", "");
-    // What an ordinary transaction of a migrator without a switch for foreign keys does.
+    // An ordinary transaction of a migrator that does not switch foreign keys off does this.
     const transaction = await p.client.transaction("write");
     expect(await rejection(transaction.executeMultiple(text))).toMatchObject({
       message: expect.stringContaining("JSON"),
@@ -259,7 +262,7 @@ describe("a migration that rebuilds a table", () => {
     expect(await column(p.client, "SELECT name FROM pets")).toEqual(["rex"]);
   });
 
-  test("does not store the name of a column that it adds in its rows, as drizzle-kit's own text does", async () => {
+  test("does not store the name of an added column in its rows, as drizzle-kit's own text does", async () => {
     await using temp = await tempDatabase();
     const folder = join(temp.dir, "drizzle");
     await addMigration(temp, "before", { notes });
@@ -274,7 +277,7 @@ describe("a migration that rebuilds a table", () => {
     expect(await column(client, "SELECT more FROM notes")).toEqual([null, null]);
   });
 
-  test("a migration without a rebuild is left as it is", async () => {
+  test("a migration without a rebuild is not changed", async () => {
     await using p = await rebuilding();
     const path = join(p.folder, "0001_custom.sql");
     expect(await completeForward(p.folder, "0001_custom")).toEqual([]);
@@ -282,7 +285,7 @@ describe("a migration that rebuilds a table", () => {
   });
 });
 
-test("drizzle-kit passes by down files: migrate applies the forward ones, check finds nothing wrong", async () => {
+test("drizzle-kit ignores down files: migrate applies the forward ones, and check finds no problem", async () => {
   await using temp = await tempDatabase();
   const folder = join(temp.dir, "drizzle");
   const tag = await addMigration(temp, "first", { notes });

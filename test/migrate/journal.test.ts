@@ -9,7 +9,7 @@ import { tempDatabase } from "../support/temp.js";
 const ONE = { tag: "0000_one", sql: "CREATE TABLE a (x);" };
 const TWO = { tag: "0001_two", sql: "-- é\nCREATE TABLE b (x);\n", when: 5 };
 
-test("a journal is read in its own order, with the hash that drizzle takes of each whole file", async () => {
+test("a journal is read in its own order, with drizzle's hash of each whole file", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
   const expected = [
@@ -20,7 +20,7 @@ test("a journal is read in its own order, with the hash that drizzle takes of ea
   expect(readJournal(pathToFileURL(folder))).toEqual(expected);
 });
 
-test("a missing folder, journal or file is NOT_FOUND and named", async () => {
+test("a missing folder, journal or file is NOT_FOUND, and the error names it", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
   const missing = (what: string) =>
@@ -49,7 +49,7 @@ test.each([
   );
 });
 
-test("a file with a NUL is INVALID: SQLite would run what stands before it", async () => {
+test("a file with a NUL is INVALID: SQLite would run only the text before it", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [{ ...ONE, sql: "CREATE TABLE a (x);\0CREATE TABLE b (x);" }]);
   expect(() => readJournal(folder)).toThrow(expect.objectContaining({ code: "INVALID" }));

@@ -6,7 +6,7 @@ import { tempDatabase } from "../support/temp.js";
 const TABLE = 'odd "name"';
 const STEP = { tag: "0000_a", when: 1_700_000_000_000, hash: "abc", sql: "", path: "" };
 
-test("a ledger is missing, then empty, then lists what was inserted; its name may be any", async () => {
+test("a ledger is missing, then empty, then lists the inserted entries, and its name may be any", async () => {
   await using temp = await tempDatabase();
   await using client = openTestClient(temp.url, { intMode: "bigint" });
   const read = () => readLedger(clientQuery(client), TABLE);
@@ -17,16 +17,17 @@ test("a ledger is missing, then empty, then lists what was inserted; its name ma
   expect(await read()).toEqual([{ hash: "abc", when: 1_700_000_000_000 }]);
 });
 
-test("a ledger that another process makes between two reads is read", async () => {
-  // One of six processes on a new file failed with "no such table": it was made just then.
+test("a ledger that another process creates between two reads is read", async () => {
+  // One of six processes on a new file failed with "no such table", because another one created the ledger at that
+  // moment.
   await using temp = await tempDatabase();
   await using client = openTestClient(temp.url);
   const query = clientQuery(client);
   let reads = 0;
   const interrupted = async (sql: string) => {
     if (reads++ === 1) {
-      using beside = openBeside(temp.path);
-      beside.exec(`${createLedgerSql(TABLE)}; ${insertLedgerSql(TABLE, STEP)}`);
+      using other = openBeside(temp.path);
+      other.exec(`${createLedgerSql(TABLE)}; ${insertLedgerSql(TABLE, STEP)}`);
     }
     return query(sql);
   };

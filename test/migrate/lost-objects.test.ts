@@ -10,7 +10,7 @@ const TRIGGER =
   "CREATE TRIGGER `notes_log` AFTER INSERT ON `notes` BEGIN INSERT INTO log VALUES ('new ' || new.id); END;";
 const REBUILD = rebuild("notes", "id text PRIMARY KEY NOT NULL, body text NOT NULL", ["id", "body"]);
 
-/** A file after `first`, with `second` pending. */
+/** A file with `first` applied and `second` pending. */
 async function rebuilding(first: string, second: string, url?: ":memory:") {
   const temp = await tempDatabase();
   const client = openTestClient(url ?? temp.url);
@@ -42,7 +42,7 @@ describe("a table rebuild", () => {
     expect(await column(p.client, "SELECT line FROM log")).toEqual(["new n1"]);
   });
 
-  test("keeps a trigger that it could not see because it ran after another one in the same run", async () => {
+  test("keeps a trigger that an earlier migration of the same run created", async () => {
     await using temp = await tempDatabase();
     await using client = openTestClient(temp.url);
     const folder = writeMigrations(temp.dir, [
@@ -54,19 +54,19 @@ describe("a table rebuild", () => {
     expect(await column(client, "SELECT line FROM log")).toEqual(["new n1"]);
   });
 
-  test("keeps a trigger that the same migration made before it", async () => {
+  test("keeps a trigger that the same migration created before it", async () => {
     await using p = await rebuilding(NOTES + LOG, `${TRIGGER}--> statement-breakpoint\n${REBUILD}`);
     await p.migrate();
     expect(await p.objects()).toEqual(["notes_log"]);
   });
 
-  test("does not bring back a trigger that the migration drops", async () => {
+  test("does not re-create a trigger that the migration drops", async () => {
     await using p = await rebuilding(NOTES + LOG + TRIGGER, `drop trigger if exists [NOTES_LOG];\n${REBUILD}`);
     await p.migrate();
     expect(await p.objects()).toEqual([]);
   });
 
-  test("does not bring back the old form of a trigger that the migration replaces", async () => {
+  test("does not restore the old form of a trigger that the migration replaces", async () => {
     const next = TRIGGER.replace("new ' ||", "newer ' ||");
     await using p = await rebuilding(NOTES + LOG + TRIGGER, `${REBUILD}\n${next}`);
     await p.migrate();
@@ -74,7 +74,7 @@ describe("a table rebuild", () => {
     expect(await column(p.client, "SELECT line FROM log")).toEqual(["newer n1"]);
   });
 
-  test("does not bring back what belongs to a table that is dropped for good", async () => {
+  test("does not re-create the objects of a table that is dropped for good", async () => {
     await using p = await rebuilding(NOTES + LOG + TRIGGER, "DROP TABLE notes;");
     await p.migrate();
     expect(await p.objects()).toEqual([]);
@@ -89,7 +89,7 @@ describe("a table rebuild", () => {
     expect(await column(p.client, "SELECT line FROM log")).toEqual(["new n1"]);
   });
 
-  test("goes through although views and triggers elsewhere mention the table, and keeps them", async () => {
+  test("succeeds although views and triggers of other tables mention the table, and keeps them", async () => {
     // SQLite refuses the RENAME of a rebuild with "error in view …: no such table: main.notes".
     const others = `
       CREATE VIEW bodies AS SELECT id, body FROM notes;
@@ -103,7 +103,7 @@ describe("a table rebuild", () => {
     expect(await column(p.client, "SELECT body FROM more")).toEqual(["x"]);
   });
 
-  test("that leaves a trigger without its column is MIGRATION_FAILED, with nothing changed", async () => {
+  test("that leaves a trigger without its column is MIGRATION_FAILED, and nothing is changed", async () => {
     const trigger = "CREATE TRIGGER uses_old AFTER INSERT ON notes BEGIN INSERT INTO log VALUES (new.old); END;";
     await using p = await rebuilding(NOTES + LOG + trigger, REBUILD);
     const error = await rejection(p.migrate());
@@ -113,7 +113,7 @@ describe("a table rebuild", () => {
     expect(await column(p.client, "SELECT name FROM pragma_table_info('notes')")).toEqual(["id", "body", "old"]);
   });
 
-  test("keeps handwritten indexes, but not those that drizzle-kit leaves out on purpose", async () => {
+  test("keeps handwritten indexes, but not those that drizzle-kit drops on purpose", async () => {
     const indexes =
       "CREATE INDEX by_hand ON notes (body) WHERE body > ''; CREATE INDEX of_drizzle ON notes (body); CREATE UNIQUE INDEX of_old ON notes (old);";
     await using p = await rebuilding(NOTES + indexes, REBUILD);
@@ -138,7 +138,7 @@ describe("a full-text index", () => {
     CREATE VIRTUAL TABLE ${name} USING fts5(body, content = '${content}');
     CREATE TRIGGER ${name}_insert AFTER INSERT ON notes BEGIN INSERT INTO ${name} (rowid, body) VALUES (new.rowid, new.body); END;
     CREATE TRIGGER ${name}_delete AFTER DELETE ON notes BEGIN INSERT INTO ${name} (${name}, rowid, body) VALUES ('delete', old.rowid, old.body); END;`;
-  // Deleting the first row makes the rebuild renumber all others.
+  // Because the first row is deleted, the rebuild renumbers all others.
   const rows =
     "INSERT INTO notes VALUES ('n1', 'apple', ''), ('n2', 'banana', ''), ('n3', 'cherry', ''); DELETE FROM notes WHERE id = 'n1';";
   const found = "SELECT n.id FROM notes_fts f JOIN notes n ON n.rowid = f.rowid WHERE notes_fts MATCH 'cherry'";
@@ -159,15 +159,15 @@ describe("a full-text index", () => {
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
   });
 
-  test("of a table that no migration rebuilds is left alone", async () => {
+  test("of a table that no migration rebuilds is not changed", async () => {
     await using p = await rebuilding(NOTES + fts("notes") + rows, "ALTER TABLE notes ADD extra text;");
-    // A row that only the index knows: a rebuild would forget it.
+    // Only the index has this row: a rebuild would forget it.
     await p.client.execute("INSERT INTO notes_fts (rowid, body) VALUES (99, 'stray')");
     await p.migrate();
     expect(await column(p.client, "SELECT rowid FROM notes_fts WHERE notes_fts MATCH 'stray'")).toEqual([99]);
   });
 
-  test("that does not fit the rebuilt table any more is MIGRATION_FAILED", async () => {
+  test("that no longer fits the rebuilt table is MIGRATION_FAILED", async () => {
     const index = "CREATE VIRTUAL TABLE old_fts USING fts5(old, content = notes);";
     await using p = await rebuilding(NOTES + index + rows, REBUILD);
     const error = await rejection(p.migrate());

@@ -32,7 +32,7 @@ async function project(sources: readonly MigrationSource[], url?: ":memory:") {
 }
 
 describe("applying", () => {
-  test.each(["file", ":memory:"] as const)("what is pending is applied once and in order: %s", async (kind) => {
+  test.each(["file", ":memory:"] as const)("pending migrations are applied once and in order: %s", async (kind) => {
     await using p = await project([ONE, TWO], kind === "file" ? undefined : kind);
     const { client, folder } = p;
     expect(await migrate(client, { folder })).toEqual({
@@ -42,7 +42,11 @@ describe("applying", () => {
     });
     expect(await migrate(client, { folder })).toEqual({ applied: [], from: "0001_two", to: "0001_two" });
     p.write([ONE, TWO, THREE]);
-    expect(await migrate(client, { folder })).toEqual({ applied: ["0002_three"], from: "0001_two", to: "0002_three" });
+    expect(await migrate(client, { folder })).toEqual({
+      applied: ["0002_three"],
+      from: "0001_two",
+      to: "0002_three",
+    });
     expect(await column(client, "SELECT x FROM a")).toEqual(["1"]);
   });
 
@@ -57,7 +61,7 @@ describe("applying", () => {
     );
   });
 
-  test("two folders share a file, each with a ledger of its own", async () => {
+  test("two folders share a file, each with a separate ledger", async () => {
     await using p = await project([ONE]);
     const other = writeMigrations(p.temp.dir, [{ ...THREE, when: 500 }], "theirs");
     await migrate(p.client, { folder: p.folder });
@@ -100,7 +104,7 @@ INSERT INTO a VALUES (2);
     expect(await column(p.client, "SELECT x FROM b")).toEqual(["one; two", "three", "one; two", null]);
   });
 
-  test("CRLF line ends, a byte order mark and an empty file are fine", async () => {
+  test("CRLF line ends, a byte order mark and an empty file are accepted", async () => {
     await using p = await project([
       {
         tag: "0000_crlf",
@@ -113,13 +117,13 @@ INSERT INTO a VALUES (2);
     expect((await migrate(p.client, { folder: p.folder })).applied).toEqual([]);
   });
 
-  test("an empty journal applies nothing and makes no ledger", async () => {
+  test("an empty journal applies nothing and creates no ledger", async () => {
     await using p = await project([]);
     expect(await migrate(p.client, { folder: p.folder })).toEqual({ applied: [], from: undefined, to: undefined });
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
 
-  test("a PRAGMA foreign_keys in a migration changes nothing for the client", async () => {
+  test("a PRAGMA foreign_keys in a migration does not affect the client", async () => {
     await using p = await project([
       { tag: "0000_off", sql: "PRAGMA foreign_keys=OFF;--> statement-breakpoint\nCREATE TABLE a (x);" },
     ]);
@@ -127,18 +131,18 @@ INSERT INTO a VALUES (2);
     expect(await column(p.client, "PRAGMA foreign_keys")).toEqual([1]);
   });
 
-  test("a setting that a migration makes ends with it", async () => {
+  test("a setting that a migration changes is restored after it", async () => {
     await using p = await project([{ tag: "0000_x", sql: "PRAGMA recursive_triggers = ON; CREATE TABLE a (x);" }]);
     await migrate(p.client, { folder: p.folder });
     expect(await column(p.client, "PRAGMA recursive_triggers")).toEqual([0]);
   });
 
-  test("reads of the client go on while a migration runs, and see the file as it was", async () => {
+  test("the client's reads continue while a migration runs, and see the file as it was before", async () => {
     await using p = await project([ONE, TWO]);
     await migrate(p.client, { folder: p.folder, to: "0000_one" });
     p.write([ONE, { tag: "0001_fill", sql: "INSERT INTO a (x) VALUES (1), (2)" }]);
     const seen: unknown[] = [];
-    // Called with the write lock held, in the midst of the run.
+    // Called during the run, while the write lock is held.
     const before = async () => {
       seen.push(...(await column(p.client, "SELECT count(*) FROM a")));
     };
@@ -147,13 +151,13 @@ INSERT INTO a VALUES (2);
     expect(await column(p.client, "SELECT count(*) FROM a")).toEqual([2]);
   });
 
-  test("`before` is told what is pending, under the lock; what it throws leaves everything as it was", async () => {
+  test("`before` gets the pending migrations, under the lock, and if it throws, nothing is changed", async () => {
     await using p = await project([ONE, TWO]);
     const plans: unknown[] = [];
     const before = async (plan: unknown) => {
       plans.push(plan);
-      using beside = openBeside(p.temp.path);
-      expect(() => beside.exec("BEGIN IMMEDIATE")).toThrow(/locked/);
+      using other = openBeside(p.temp.path);
+      expect(() => other.exec("BEGIN IMMEDIATE")).toThrow(/locked/);
       expect(await column(p.client, TABLES)).toEqual([]);
       throw new Error("not today");
     };
@@ -164,7 +168,7 @@ INSERT INTO a VALUES (2);
 });
 
 describe("failing", () => {
-  test("a failure rolls back everything of the run and names tag, line, statement and cause", async () => {
+  test("a failure rolls back the whole run and names tag, line, statement and cause", async () => {
     const bad = {
       tag: "0002_bad",
       sql: "CREATE TABLE c (x);\n--> statement-breakpoint\n-- why\nINSERT INTO a (id)\n  VALUES (1);\n",
@@ -176,7 +180,9 @@ describe("failing", () => {
     expect(error).toMatchObject({ name: "StorageError", code: "MIGRATION_FAILED", retryable: false });
     expect(error.message).toContain("Migration 0002_bad failed at line 4, `INSERT INTO a (id) VALUES (1)`");
     expect(error.message).toContain("UNIQUE constraint failed: a.id");
-    expect(error.message).toContain("everything of this run was rolled back, and the file stands at 0000_one");
+    expect(error.message).toContain(
+      "Nothing was changed: the whole run was rolled back, and the file stands at 0000_one",
+    );
     expect(error).toMatchObject({ tag: "0002_bad", line: 4, statement: "INSERT INTO a (id)\n  VALUES (1)" });
     expect(error.cause).toMatchObject({ code: "SQLITE_CONSTRAINT" });
     expect(await column(p.client, TABLES)).toEqual(["a"]);
@@ -213,13 +219,13 @@ describe("failing", () => {
     expect(error.message).toContain("Migration 0001_bad cannot run");
     expect(error.message).toContain(`at line 2, \`${statement}\``);
     expect(error.message).toContain(
-      "Nothing was changed: everything of this run was rolled back, and the file has no migration",
+      "Nothing was changed: the whole run was rolled back, and the file has no migration",
     );
     expect(error).toMatchObject({ tag: "0001_bad", line: 2 });
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
 
-  test("a conflict clause that ends the transaction fails the run, with nothing stored", async () => {
+  test("a conflict clause that ends the transaction fails the run, and nothing is stored", async () => {
     await using p = await project([
       ONE,
       { tag: "0001_bad", sql: "INSERT INTO a VALUES (1, 'x'); INSERT OR ROLLBACK INTO a VALUES (1, 'y');" },
@@ -230,7 +236,7 @@ describe("failing", () => {
 });
 
 describe("refusing", () => {
-  test("an edited migration is MIGRATION_CHANGED, and what is pending waits", async () => {
+  test("an edited migration is MIGRATION_CHANGED, and pending ones are not applied", async () => {
     await using p = await project([ONE]);
     await migrate(p.client, { folder: p.folder });
     p.write([{ ...ONE, sql: `${ONE.sql}\n` }, TWO]);
@@ -241,7 +247,7 @@ describe("refusing", () => {
     expect(await column(p.client, "SELECT name FROM pragma_table_info('a')")).toEqual(["id", "x"]);
   });
 
-  test("a file ahead of the code is MIGRATION_UNKNOWN, and not a byte of it changes", async () => {
+  test("a file of newer code is MIGRATION_UNKNOWN, and not a byte of it changes", async () => {
     await using p = await project([ONE, TWO]);
     await migrate(p.client, { folder: p.folder });
     await p.client.checkpoint();
@@ -254,7 +260,7 @@ describe("refusing", () => {
     expect(readFileSync(p.temp.path).equals(bytes)).toBe(true);
   });
 
-  test("one that was merged late is refused by name, or applied on demand", async () => {
+  test("a migration that was merged late is refused by name, or applied on demand", async () => {
     await using p = await project([ONE, { ...THREE, when: 3000 }]);
     await migrate(p.client, { folder: p.folder });
     p.write([ONE, { ...TWO, when: 2000 }, { ...THREE, when: 3000 }]);
@@ -270,7 +276,7 @@ describe("refusing", () => {
     expect((await migrate(p.client, { folder: p.folder })).applied).toEqual([]);
   });
 
-  test("a ledger of others is FOREIGN_LEDGER, with the way out for either side", async () => {
+  test("a ledger of other migrations is FOREIGN_LEDGER, and the error has advice for both sides", async () => {
     await using p = await project([ONE]);
     const theirs = writeMigrations(p.temp.dir, [{ ...THREE, when: 77 }], "theirs");
     await migrate(p.client, { folder: theirs });
@@ -284,7 +290,7 @@ describe("refusing", () => {
     ]);
   });
 
-  test("a ledger of others beside a table of ours is MIGRATION_UNKNOWN", async () => {
+  test("a ledger of other migrations in a file with our table is MIGRATION_UNKNOWN", async () => {
     await using p = await project([ONE]);
     const theirs = writeMigrations(p.temp.dir, [{ tag: "0000_a", sql: "CREATE TABLE A (x);", when: 77 }], "theirs");
     await migrate(p.client, { folder: theirs });
@@ -293,7 +299,7 @@ describe("refusing", () => {
     });
   });
 
-  test("a table that is no ledger is INVALID", async () => {
+  test("a table that is not a ledger is INVALID", async () => {
     await using p = await project([ONE]);
     await p.client.execute("CREATE TABLE log (line)");
     expect(await rejection(migrate(p.client, { folder: p.folder, table: "log" }))).toMatchObject({ code: "INVALID" });

@@ -25,7 +25,7 @@ const REBUILD = {
   sql: rebuild("notes", "id integer PRIMARY KEY, body text NOT NULL", ["id", "body"]),
 };
 
-/** A file whose rebuild was applied by stock drizzle-kit, and a row written since. */
+/** A file whose rebuild was applied by stock drizzle-kit, and a row that was written afterwards. */
 async function losing() {
   const temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [FIRST, REBUILD]);
@@ -45,8 +45,8 @@ async function losing() {
   };
 }
 
-describe("what a rebuild by stock drizzle-kit has lost", () => {
-  test("is found, made again, and the index filled with what it missed", async () => {
+describe("objects that a rebuild by stock drizzle-kit has lost", () => {
+  test("are found and re-created, and the index is filled with the missed rows", async () => {
     await using p = await losing();
     expect(await column(p.client, TRIGGERS)).toEqual([]);
     expect(await p.found("cherry")).toEqual([]);
@@ -62,7 +62,7 @@ describe("what a rebuild by stock drizzle-kit has lost", () => {
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
   });
 
-  test("is made again by openStorage, for the caller's own migrations too, and told to the logger", async () => {
+  test("are re-created by openStorage, for the caller's own migrations too, and logged", async () => {
     await using p = await losing();
     const told: string[] = [];
     const say = (message: string) => void told.push(message);
@@ -77,7 +77,7 @@ describe("what a rebuild by stock drizzle-kit has lost", () => {
     await storage.close();
   });
 
-  test("is made again through a client without a pool", async () => {
+  test("are re-created through a client without a pool", async () => {
     await using p = await losing();
     const stock = createClient({ url: p.temp.url });
     expect(await restoreMissingObjects(stock, { folder: p.folder })).toHaveLength(2);
@@ -85,7 +85,7 @@ describe("what a rebuild by stock drizzle-kit has lost", () => {
     expect(await p.found("cherry")).toEqual([3]);
   });
 
-  test("is INVALID, with nothing changed, where it does not fit any more", async () => {
+  test("are INVALID, with nothing changed, if they no longer fit", async () => {
     await using temp = await tempDatabase();
     const old =
       "CREATE TRIGGER uses_old AFTER INSERT ON notes BEGIN INSERT INTO notes (body) SELECT new.old WHERE 0; END;";
@@ -115,7 +115,7 @@ test("a storage whose triggers and full-text table were dropped finds its memori
   await again.close();
 });
 
-test("a file that lacks nothing is only read: another process may hold the lock", async () => {
+test("a file without missing objects is only read: another process may hold the lock", async () => {
   await using t = await tempStorage();
   using _ = openBeside(t.db.path, ["BEGIN IMMEDIATE"]);
   const second = await openStorage({ url: t.db.url, migrateTimeoutMs: 0 });

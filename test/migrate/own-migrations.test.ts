@@ -16,7 +16,7 @@ const run = promisify(execFile);
 const drizzleKit = (url: string, ...command: string[]) =>
   run(process.execPath, [kit, ...command], { cwd: root, env: { ...process.env, HOLDFAST_URL: url } });
 
-test("what openStorage has applied, drizzle-kit migrate leaves as it is, and the other way round", async () => {
+test("drizzle-kit migrate does not change a file that openStorage has migrated, and the other way round", async () => {
   await using ours = await tempDatabase();
   const storage = await openStorage(ours.path);
   await storage.memories.insert({ content: "kept" });
@@ -36,7 +36,7 @@ test("what openStorage has applied, drizzle-kit migrate leaves as it is, and the
   }
 });
 
-test("the generated migrations are those of the schema: generating finds nothing to do", async () => {
+test("the generated migrations match the schema: generating finds nothing to do", async () => {
   const out = mkdtempSync(`${root}node_modules/.holdfast-generate-`);
   try {
     await run("cp", ["-r", `${folder}/.`, out]);

@@ -18,17 +18,17 @@ interface Outcome {
   readonly backup?: string;
 }
 
-test("of six processes that migrate one new file at once, one applies and five find it done", async () => {
+test("if six processes migrate one new file at once, one applies and five find it done", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
   await using client = openTestClient(temp.url);
   await client.execute("SELECT 1");
-  // All six have found the file new before the first of them can begin.
-  using beside = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  // All six have seen that the file is new before the first one can begin.
+  using other = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
   const children = Array.from({ length: 6 }, () => startChild("migrate", { url: temp.url, folder }));
   const waiting = ({ message }: { message?: string }) => message?.startsWith("Waiting") === true;
   await Promise.all(children.map((child) => child.message(waiting)));
-  beside.exec("COMMIT");
+  other.exec("COMMIT");
   const outcomes = await Promise.all(children.map((child) => child.message<Outcome>(({ event }) => event === "done")));
   for (const child of children) expect(await child.exited).toMatchObject({ code: 0 });
   expect(outcomes.map(({ applied }) => applied.length).sort()).toEqual([0, 0, 0, 0, 0, 2]);
@@ -36,7 +36,7 @@ test("of six processes that migrate one new file at once, one applies and five f
   expect(await column(client, "SELECT count(*) FROM __drizzle_migrations")).toEqual([2]);
 });
 
-test("of six processes that migrate one file with data at once, one makes one backup", async () => {
+test("if six processes migrate one file with rows at once, one makes one backup", async () => {
   await using temp = await tempDatabase();
   await using client = openTestClient(temp.url);
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
@@ -58,11 +58,11 @@ test("a migration killed half-way stays pending, and the next start applies it",
   const folder = writeMigrations(temp.dir, [ONE, { tag: "0001_long", sql: long }]);
   await using client = openTestClient(temp.url);
   await migrate(client, { folder, to: "0000_one" });
-  // As many rows as nobody waits for.
+  // More rows than can be inserted before the kill.
   await client.execute("PRAGMA user_version = 500000000");
   await using child = startChild("migrate", { url: temp.url, folder });
   await child.message(({ event }) => event === "begun");
-  // Into the long statement: some of its pages have spilled into the log.
+  // The kill falls into the long statement: some of its pages have spilled into the log.
   while (statSync(`${temp.path}-wal`).size < 4_000_000) await new Promise((resolve) => setTimeout(resolve, 5));
   child.kill();
   expect(await child.exited).toMatchObject({ signal: "SIGKILL" });
@@ -73,31 +73,33 @@ test("a migration killed half-way stays pending, and the next start applies it",
   await client.execute(`PRAGMA user_version = ${ROWS}`);
   expect((await migrate(client, { folder })).applied).toEqual(["0001_long"]);
   expect(await column(client, "SELECT count(*) FROM b")).toEqual([ROWS]);
-  // The turn that the big log called for is over then.
+  // By then, the checkpoint of the large log has finished.
   await client.checkpoint();
 });
 
-test("who waits for another process says so after a second, and applies when the lock is free", async () => {
+test("a process that waits for another one logs it after a second, and applies when the lock is free", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [ONE]);
   await using client = openTestClient(temp.url);
   await client.execute("SELECT 1");
-  using beside = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  using other = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
   const told: string[] = [];
   const logger = {
     info(message: string) {
       told.push(message);
-      if (told.length === 1) beside.exec("COMMIT");
+      if (told.length === 1) other.exec("COMMIT");
     },
   };
   expect((await migrate(client, { folder, logger })).applied).toEqual(["0000_one"]);
   expect(told).toEqual([
-    expect.stringMatching(/^Waiting for another process that holds the write lock of .*, in order to apply 0000_one$/),
+    expect.stringMatching(
+      /^Waiting to apply 0000_one: another process holds the write lock of .*, perhaps to migrate it$/,
+    ),
     expect.stringMatching(/^Applied 0000_one to /),
   ]);
 });
 
-test("a lock that does not come in time is BUSY, retryable, and nothing has changed", async () => {
+test("a lock that is not released in time is BUSY, retryable, and nothing has changed", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [ONE]);
   await using client = openTestClient(temp.url);
@@ -108,7 +110,7 @@ test("a lock that does not come in time is BUSY, retryable, and nothing has chan
   expect(await column(client, "SELECT count(*) FROM sqlite_schema")).toEqual([0]);
 });
 
-test("a file that is up to date is not locked: another process may hold the lock meanwhile", async () => {
+test("a file that is up to date is not locked: another process may hold the lock", async () => {
   await using temp = await tempDatabase();
   const folder = writeMigrations(temp.dir, [ONE]);
   await using client = openTestClient(temp.url);
@@ -122,6 +124,6 @@ test("two calls on one client at once: one applies, the other finds it done", as
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
   await using client = openTestClient(temp.url);
   const results = await Promise.all([migrate(client, { folder }), migrate(client, { folder })]);
-  // Whichever has read its folder first.
+  // Either call may have read its folder first.
   expect(results.map(({ applied }) => applied.length).sort()).toEqual([0, 2]);
 });

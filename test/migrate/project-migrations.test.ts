@@ -18,7 +18,7 @@ async function fill(client: Client, random: Random): Promise<void> {
 }
 
 describe("the project's own migrations", () => {
-  test("each with its down file go up, down to zero and up again with rows in every table, and leave the same schema each time", async () => {
+  test("with down files are applied, reverted to zero and applied again with rows in every table, and give the same schema each time", async () => {
     const random = seededRandom("up and down");
     await using temp = await tempDatabase();
     await using client = openTestClient(temp.url);
@@ -48,7 +48,7 @@ describe("the project's own migrations", () => {
     expect(fresh.all("PRAGMA foreign_key_check")).toEqual([]);
   });
 
-  test("keep the rows of every table that is there before and after, whichever one is reverted and applied again", async () => {
+  test("keep the rows of every table that exists before and after, whichever of them is reverted and applied again", async () => {
     const random = seededRandom("rows kept");
     for (const tag of tags) {
       await using temp = await tempDatabase();
@@ -67,7 +67,7 @@ describe("the project's own migrations", () => {
     }
   });
 
-  test("are found in the package: a down file is no migration of the journal", () => {
+  test("are found in the package, and a down file is not a migration of the journal", () => {
     for (const { path } of journal) expect(readFileSync(path.replace(/sql$/, "down.sql"), "utf8")).toMatch(/\S/);
     expect(tags.filter((tag) => tag.endsWith(".down"))).toEqual([]);
   });

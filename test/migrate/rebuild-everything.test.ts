@@ -16,7 +16,9 @@ import { tempDatabase } from "../support/temp.js";
 const PROJECT = fileURLToPath(new URL("../../drizzle", import.meta.url));
 const TAG = "9999_rebuild";
 
-/** Tables that triggers of other tables name: SQLite refuses the RENAME of a rebuild as long as those triggers exist. */
+/**
+ * Tables that triggers of other tables name: SQLite refuses the RENAME of a rebuild as long as those triggers exist.
+ */
 async function namedElsewhere(client: Client): Promise<Set<string>> {
   const named = await column(
     client as never,
@@ -26,7 +28,7 @@ async function namedElsewhere(client: Client): Promise<Set<string>> {
   return new Set(named.map(String));
 }
 
-/** A migration that rebuilds tables of the project as drizzle-kit would, foreign keys, indexes and all. */
+/** A migration that rebuilds tables of the project as drizzle-kit would, with their foreign keys and indexes. */
 async function rebuildAll(client: Client, except: ReadonlySet<string> = new Set()): Promise<string> {
   const tables = await client.execute(
     "SELECT s.name, s.sql FROM pragma_table_list l JOIN sqlite_schema s ON s.name = l.name WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT GLOB '__*' AND l.name NOT GLOB 'sqlite_*'",
@@ -88,7 +90,7 @@ test.each(["ours", "drizzle-kit, completed", "drizzle-kit, as it is, then openSt
   },
 );
 
-test("stock drizzle-kit refuses to rebuild a table that other triggers name, and leaves the file as it was", async () => {
+test("stock drizzle-kit refuses to rebuild a table that other triggers name, and does not change the file", async () => {
   const random = seededRandom("rebuild refused");
   await using temp = await tempDatabase();
   const folder = join(temp.dir, "drizzle");

@@ -8,7 +8,7 @@ import { tempDatabase } from "../support/temp.js";
 const ONE = { tag: "0000_one", sql: "CREATE TABLE a (id integer PRIMARY KEY, x text); CREATE TABLE log (line);" };
 const TWO = { tag: "0001_two", sql: "INSERT INTO a (x) VALUES ('1');" };
 
-/** A stock client: no pool, as one over http has none. */
+/** A stock client. Like every client over http, it has no pool. */
 async function stock() {
   const temp = await tempDatabase();
   const client = createClient({ url: temp.url, timeout: 2000 });
@@ -23,7 +23,7 @@ async function stock() {
 }
 
 describe("through a client without a pool", () => {
-  test("what is pending is applied once, and reported alike", async () => {
+  test("pending migrations are applied once, and the result is the same", async () => {
     await using p = await stock();
     const folder = writeMigrations(p.temp.dir, [ONE, TWO]);
     expect(await rejection(verify(p.client, { folder }))).toMatchObject({ code: "MIGRATION_PENDING" });
@@ -34,7 +34,7 @@ describe("through a client without a pool", () => {
     expect(await status(p.client, { folder })).toMatchObject({ applied: ["0000_one", "0001_two"] });
   });
 
-  test("a failure names tag and statement and leaves everything as it was", async () => {
+  test("a failure names tag and statement and changes nothing", async () => {
     await using p = await stock();
     const folder = writeMigrations(p.temp.dir, [
       ONE,
@@ -46,7 +46,7 @@ describe("through a client without a pool", () => {
     expect(await column(p.client, "SELECT name FROM sqlite_schema")).toEqual([]);
   });
 
-  test("who finds the ledger changed between reading and applying decides anew", async () => {
+  test("if the ledger changes between reading and applying, the migrations are planned again", async () => {
     await using p = await stock();
     const folder = writeMigrations(p.temp.dir, [ONE, TWO]);
     let calls = 0;
@@ -64,7 +64,7 @@ describe("through a client without a pool", () => {
     expect(await column(p.client, "SELECT x FROM a")).toEqual(["1"]);
   });
 
-  test("a rebuild keeps children, triggers and what mentions the table", async () => {
+  test("a rebuild keeps children, triggers and objects that mention the table", async () => {
     await using p = await stock();
     const first = {
       tag: "0000_first",

@@ -35,7 +35,7 @@ async function migrated(sources: readonly MigrationSource[] = ALL, url?: ":memor
 }
 
 describe("reverting", () => {
-  test.each(["file", ":memory:"] as const)("runs the down files, the last one first: %s", async (kind) => {
+  test.each(["file", ":memory:"] as const)("runs the down files from the last to the first: %s", async (kind) => {
     await using p = await migrated(ALL, kind === "file" ? undefined : kind);
     expect(await revert(p.client, { folder: p.folder, to: "0000_one" })).toEqual({
       reverted: ["0002_three", "0001_two"],
@@ -51,7 +51,7 @@ describe("reverting", () => {
     expect(await column(p.client, "PRAGMA foreign_keys")).toEqual([1]);
   });
 
-  test("by steps takes that many, and no more than there are; zero leaves an empty ledger, and all can be applied again", async () => {
+  test("by steps reverts that many, and no more than there are; zero leaves an empty ledger, and all can be applied again", async () => {
     await using p = await migrated();
     const { client, folder } = p;
     expect(await revert(client, { folder, steps: 1 })).toMatchObject({ reverted: ["0002_three"], to: "0001_two" });
@@ -74,7 +74,7 @@ describe("reverting", () => {
     });
   });
 
-  test("a file with rows is backed up first, verified, as it was before", async () => {
+  test("a file with rows is first backed up as it is, and the backup is verified", async () => {
     await using p = await migrated();
     const backupTo = join(p.temp.dir, "backups");
     const { backup } = await revert(p.client, { folder: p.folder, steps: 2, backupTo });
@@ -84,7 +84,7 @@ describe("reverting", () => {
     expect(copy.all(LEDGER)).toEqual([[3]]);
   });
 
-  test("a ledger table of one's own is the one that is read and written", async () => {
+  test("the ledger table that the caller names is read and written", async () => {
     await using p = await migrated();
     const theirs = writeMigrations(
       p.temp.dir,
@@ -98,7 +98,7 @@ describe("reverting", () => {
     expect(await column(p.client, LEDGER)).toEqual([3]);
   });
 
-  test("a rebuild on the way back keeps triggers, children and the full-text index", async () => {
+  test("a rebuild in a down file keeps triggers, children and the full-text index", async () => {
     const first = {
       ...ONE,
       sql: `${ONE.sql}
@@ -117,7 +117,7 @@ describe("reverting", () => {
     expect(await column(p.client, "SELECT a FROM child")).toEqual([1]);
   });
 
-  test("through a client without a pool it is the same", async () => {
+  test("through a client without a pool gives the same result", async () => {
     await using p = await migrated();
     const stock = createClient({ url: p.temp.url, timeout: 2000 });
     expect(await revert(stock, { folder: p.folder, steps: 2 })).toEqual({
@@ -130,7 +130,7 @@ describe("reverting", () => {
   });
 });
 
-describe("refused before anything is touched", () => {
+describe("refused before anything changes", () => {
   test.each([
     ["no down file", undefined],
     ["an empty one", " \n"],
@@ -146,7 +146,7 @@ describe("refused before anything is touched", () => {
     expect(await revert(p.client, { folder: p.folder, to: "0001_two" })).toMatchObject({ reverted: ["0002_three"] });
   });
 
-  test("a down file that holds only a comment has nothing to do", async () => {
+  test("a down file that has only a comment does nothing", async () => {
     await using p = await migrated([
       ONE,
       { ...TWO, sql: "UPDATE a SET x = 'y';", down: "-- The rows stay as they are.\n" },
@@ -154,7 +154,7 @@ describe("refused before anything is touched", () => {
     expect(await revert(p.client, { folder: p.folder, steps: 1 })).toMatchObject({ to: "0000_one" });
   });
 
-  test("an edited migration is MIGRATION_CHANGED, one that the folder lacks MIGRATION_UNKNOWN", async () => {
+  test("an edited migration is MIGRATION_CHANGED, and one that the folder lacks is MIGRATION_UNKNOWN", async () => {
     await using p = await migrated();
     writeFileSync(join(p.folder, "0000_one.sql"), `${ONE.sql} `);
     expect(await rejection(revert(p.client, { folder: p.folder, steps: 1 }))).toMatchObject({
@@ -176,7 +176,7 @@ describe("refused before anything is touched", () => {
   });
 
   test.each([{}, { to: "0000_one", steps: 1 }, { steps: 0 }, { steps: 1.5 }, { steps: "1" }, { to: "" }])(
-    "%o is a programmer's error",
+    "%o is a TypeError or RangeError",
     async (options) => {
       await using p = await migrated();
       const error = await rejection(revert(p.client, { folder: p.folder, ...options } as never));
@@ -201,16 +201,16 @@ describe("failing", () => {
       statement: "DROP TABLE\n  none",
     });
     expect(error.message).toContain(
-      "The way back from 0001_two (0001_two.down.sql) failed at line 4, `DROP TABLE none`",
+      "The down file of migration 0001_two (0001_two.down.sql) failed at line 4, `DROP TABLE none`",
     );
     expect(error.message).toContain("no such table: none");
-    expect(error.message).toContain("0002_three had been reverted before; the file stands at 0001_two");
+    expect(error.message).toContain("0002_three was already reverted; the file stands at 0001_two");
     expect(error.cause).toMatchObject({ code: "SQLITE_ERROR" });
     expect(await status(p.client, { folder: p.folder })).toMatchObject({ applied: ["0000_one", "0001_two"] });
     expect(await column(p.client, "SELECT y FROM a")).toEqual([null]);
   });
 
-  test("a step that leaves rows without their parent fails, and names them", async () => {
+  test("a step that leaves rows without their parent fails, and the error names them", async () => {
     const child = {
       tag: "0001_child",
       sql: "CREATE TABLE child (a REFERENCES a(id)); INSERT INTO a VALUES (7, 'x'); INSERT INTO child VALUES (7);",
@@ -222,7 +222,7 @@ describe("failing", () => {
     expect(await column(p.client, "SELECT count(*) FROM child JOIN a ON a.id = child.a")).toEqual([1]);
   });
 
-  test("a ledger that keeps its entry keeps the schema as well", async () => {
+  test("if the ledger entry cannot be removed, the schema is not reverted either", async () => {
     await using p = await migrated();
     await p.client.execute(
       "CREATE TRIGGER keep BEFORE DELETE ON __drizzle_migrations BEGIN SELECT RAISE(ABORT, 'kept'); END",
@@ -232,7 +232,7 @@ describe("failing", () => {
     expect(await column(p.client, SCHEMA)).toEqual(before);
   });
 
-  test("a backup that fails keeps everything as it was", async () => {
+  test("if the backup fails, nothing is changed", async () => {
     await using p = await migrated();
     const backupTo = join(p.temp.dir, "taken");
     writeFileSync(backupTo, "a file where the folder should be");
@@ -245,15 +245,15 @@ describe("failing", () => {
   });
 });
 
-describe("beside other processes", () => {
-  test("of four processes that revert at once, each migration is reverted by one of them", async () => {
+describe("with other processes", () => {
+  test("if four processes revert at once, each migration is reverted by one of them", async () => {
     await using p = await migrated();
     const input = { url: p.temp.url, folder: p.folder, to: "0000_one" };
-    using beside = openBeside(p.temp.path, ["BEGIN IMMEDIATE"]);
+    using other = openBeside(p.temp.path, ["BEGIN IMMEDIATE"]);
     const children = Array.from({ length: 4 }, () => startChild("revert", input));
     const isWaiting = ({ message }: { message?: string }) => message?.startsWith("Waiting") === true;
     await Promise.all(children.map((child) => child.message(isWaiting)));
-    beside.exec("COMMIT");
+    other.exec("COMMIT");
     type Done = { event: string; reverted: string[]; to: string };
     const outcomes = await Promise.all(children.map((child) => child.message<Done>(({ event }) => event === "done")));
     for (const child of children) expect(await child.exited).toMatchObject({ code: 0 });
@@ -272,8 +272,8 @@ describe("beside other processes", () => {
     });
   });
 
-  test("a process killed within any of its steps leaves each step whole, and the next run goes on from there", async () => {
-    // Work that outgrows the page cache, so that a kill finds pages of an unfinished step in the log.
+  test("if a process is killed within a step, each step is complete or undone, and the next run continues from there", async () => {
+    // The work outgrows the page cache, so that a kill finds pages of an unfinished step in the log.
     const long = `CREATE TABLE big (x); INSERT INTO big WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < (SELECT user_version FROM pragma_user_version)) SELECT i FROM n; DROP TABLE big;`;
     const sources = ALL.map((source) => ({ ...source, down: `${long}\n${source.down}` }));
     await using p = await migrated([...sources]);
@@ -285,7 +285,7 @@ describe("beside other processes", () => {
       schemaAt[index] = await column(client, SCHEMA);
     }
     for (const stepsLeft of [3, 2, 1]) {
-      // As many rows as nobody waits for.
+      // More rows than can be inserted before the kill.
       await p.client.execute("PRAGMA user_version = 500000000");
       await p.client.checkpoint();
       await using child = startChild("revert", { url: p.temp.url, folder: p.folder, steps: 3 });

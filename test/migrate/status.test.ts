@@ -8,7 +8,7 @@ const ONE = { tag: "0000_one", sql: "CREATE TABLE a (x);" };
 const TWO = { tag: "0001_two", sql: "CREATE TABLE b (x);" };
 const THREE = { tag: "0002_three", sql: "CREATE TABLE c (x);" };
 
-test("status tells where each migration stands, and changes nothing", async () => {
+test("status reports where each migration stands, and changes nothing", async () => {
   await using temp = await tempDatabase();
   await using client = openTestClient(temp.url);
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
@@ -29,7 +29,7 @@ test("status tells where each migration stands, and changes nothing", async () =
   });
 });
 
-test("verify resolves at the end of the journal, and otherwise says what is amiss", async () => {
+test("verify resolves if all migrations of the journal are applied, and otherwise says what is wrong", async () => {
   await using temp = await tempDatabase();
   await using client = openTestClient(temp.url);
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
