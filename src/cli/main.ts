@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { asFileError } from "../files/file-steps.js";
+import { asFileError } from "../files/file-error.js";
 import { report, runProgram } from "./program.js";
 
 // Output that cannot be written ends the command, whatever it is doing; to a reader that has seen enough, in silence.

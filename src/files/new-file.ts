@@ -1,31 +1,29 @@
-import { chmodSync, closeSync, existsSync, linkSync, openSync, unlinkSync } from "node:fs";
-import { NO_LINKS, temporaryName } from "./file-steps.js";
-
-const OWNER_ONLY = 0o600;
+import { chmodSync, existsSync, linkSync, unlinkSync } from "node:fs";
+import { lacksLinks } from "./file-error.js";
+import { createEmpty, temporaryName } from "./place-file.js";
 
 /**
- * Makes an empty database file that only its owner may use, unless there is a file; SQLite would let in everyone whom
- * the umask lets in. Returns a function to call once SQLite has opened the file.
+ * Makes an empty database file that only its owner may use, unless there is a file; SQLite would give it the mode that
+ * the umask allows. Returns a function to call once SQLite has opened the file.
  *
- * The file gets its name by a link. Under its own name it could not be made and closed here: another thread that has
- * opened it by then would lose its locks. Where it cannot be made, SQLite says why, or makes it.
+ * The file gets its name by a link. It cannot be made and closed under its own name: another thread that has opened it
+ * by then would lose its locks. If the file cannot be made here, SQLite makes it, or reports why it cannot.
  */
 export function createPrivately(path: string): () => unknown {
   const nothing = () => undefined;
   if (existsSync(path)) return nothing;
   const temporary = temporaryName(path);
   try {
-    closeSync(openSync(temporary, "wx", OWNER_ONLY));
+    createEmpty(temporary);
   } catch {
     return nothing;
   }
   try {
     linkSync(temporary, path);
   } catch (error) {
-    // A file system without links: SQLite makes the file, which then gets its mode while it is still empty.
-    if (NO_LINKS.has((error as NodeJS.ErrnoException).code ?? ""))
-      return () => existsSync(path) && chmodSync(path, OWNER_ONLY);
-    // Another thread or process was faster.
+    // Without links, SQLite makes the file, which gets its mode while it is still empty.
+    if (lacksLinks(error)) return () => existsSync(path) && chmodSync(path, 0o600);
+    // Otherwise another thread or process was faster.
   } finally {
     unlinkSync(temporary);
   }

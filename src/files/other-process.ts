@@ -1,10 +1,9 @@
-import { createInterface } from "node:readline";
-import { startChild } from "./start-child.js";
+import { runChild } from "./start-child.js";
 
-// CommonJS, for `node -e`; as text, so that a bundle has it. Errors go back with what the file system said of them.
+// CommonJS, for `node -e`; as text, so that a bundle has it. Errors are sent with the fields that the file system gave them.
 const PRELUDE = `
 const fs = require("node:fs");
-const order = JSON.parse(process.env.HOLDFAST_ORDER);
+const order = JSON.parse(process.argv.at(-1));
 const say = (value) => fs.writeSync(1, JSON.stringify(value) + "\\n");
 process.on("uncaughtException", ({ message, code, syscall }) => {
   say({ failure: { message, code, syscall } });
@@ -71,51 +70,15 @@ async function runScript(
   onMessage: (message: object) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  signal?.throwIfAborted();
-  const { NODE_OPTIONS: _, ...environment } = process.env;
-  const child = await startChild(["-e", PRELUDE + script], "ignore", {
-    ...environment,
-    // In Electron, and in a program that Bun has compiled, the path is that of the app.
-    ELECTRON_RUN_AS_NODE: "1",
-    BUN_BE_BUN: "1",
-    HOLDFAST_ORDER: JSON.stringify(order),
-  });
-  const stop = () => child.kill("SIGKILL");
-  signal?.addEventListener("abort", stop);
-  if (signal?.aborted === true) stop();
-  let failure: unknown;
-  let stderr = "";
-  child.stderr.on("data", (text) => {
-    stderr = (stderr + text).slice(0, 1000);
-  });
-  const lines = createInterface({ input: child.stdout });
-  const linesClosed = new Promise<void>((resolve) => lines.once("close", resolve));
-  lines.on("line", (line) => {
-    try {
-      const message = JSON.parse(line) as object;
-      if ("failure" in message) failure ??= asError(message as Failure);
-      else onMessage(message);
-    } catch (error) {
-      // A callback of the caller's that throws ends the work.
-      failure ??= error;
-      stop();
-    }
-  });
-  try {
-    const end = await new Promise<number | string>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", (code, name) => resolve(name ?? code ?? 0));
-    });
-    await linesClosed;
-    signal?.throwIfAborted();
-    if (failure !== undefined) throw failure;
-    if (end !== 0) throw new Error(`Another process, started to read the file, ended with ${end}: ${stderr.trim()}`);
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    stop();
-  }
-}
-
-function asError({ failure: { message, ...details } }: Failure): Error {
-  return Object.assign(new Error(message), details);
+  const { exitCode, reason, stderr } = await runChild<object>(
+    ["-e", PRELUDE + script],
+    order,
+    { signal },
+    (message) => {
+      if (!("failure" in message)) return onMessage(message);
+      const { message: text, ...details } = (message as Failure).failure;
+      throw Object.assign(new Error(text), details);
+    },
+  );
+  if (exitCode !== 0) throw new Error(`Another process, started to read the file, ended with ${reason}: ${stderr}`);
 }

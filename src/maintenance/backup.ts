@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { rollBackAfter } from "../client/local/connection.js";
@@ -8,18 +8,12 @@ import { snapshotFile, snapshotMemory } from "../client/local/snapshot.js";
 import { tryBeginImmediate } from "../client/local/write-lock.js";
 import { primaryCode, READONLY } from "../client/sql/sqlite-error.js";
 import { toStorageError } from "../client/storage-error.js";
-import {
-  asFileError,
-  makeFolder,
-  placeFile,
-  removeStale,
-  removeTemporary,
-  temporaryName,
-} from "../files/file-steps.js";
+import { asFileError, hasErrno } from "../files/file-error.js";
+import { makeFolder } from "../files/folders.js";
+import { assertFree, makeNextTo, pathTaken, placeFile, removeDatabase, removeStale } from "../files/place-file.js";
 import { StorageError } from "../shared/errors.js";
 import { expectInteger } from "../shared/expectation.js";
 import { checkLongCall, follow, type LongCallOptions } from "../shared/long-call.js";
-import { SIDE_FILES } from "./in-use.js";
 import { resolveFile } from "./paths.js";
 
 /** A verified copy of a database. */
@@ -52,20 +46,13 @@ export async function backUp(
   checkLongCall(options);
   try {
     assertFree(path);
-    const removeFolder = await makeFolder(dirname(path));
-    const temporary = temporaryName(path);
-    try {
-      await removeStale(dirname(path));
+    return await makeNextTo(path, async (temporary) => {
       await copy(pool, temporary, options);
       options.signal?.throwIfAborted();
       assertFree(path);
-      if (!(await placeFile(temporary, path))) throw taken(path);
+      if (!(await placeFile(temporary, path))) throw pathTaken(path);
       return { path, bytes: statSync(path).size };
-    } catch (error) {
-      await removeTemporary(temporary);
-      await removeFolder();
-      throw error;
-    }
+    });
   } catch (error) {
     throw asFileError(named(toStorageError(error), path), `Cannot write the backup ${path}`);
   }
@@ -165,19 +152,6 @@ async function withWriteLock(
   }
 }
 
-/** Also of what would be taken for a part of the copy: an old -wal beside it is read as its latest state. */
-function assertFree(path: string): void {
-  const found = [path, ...SIDE_FILES.map((suffix) => path + suffix)].find((file) => existsSync(file));
-  if (found !== undefined) throw taken(found);
-}
-
-function taken(path: string): StorageError {
-  return new StorageError(
-    "EXISTS",
-    `${path} exists already, and nothing is overwritten. Name another file, or move it away`,
-  );
-}
-
 /** A folder for this second, or for the next one after all that are there: their order is that of the backups. */
 async function claimFolder(folder: string, now: () => number): Promise<string> {
   const last = (await claimed(folder)).map(timeOf).findLast((time) => !Number.isNaN(time)) ?? 0;
@@ -189,7 +163,7 @@ async function claimFolder(folder: string, now: () => number): Promise<string> {
       await mkdir(own, { mode: 0o700 });
       return own;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if (!hasErrno(error, "EEXIST")) throw error;
     }
   }
 }
@@ -203,7 +177,7 @@ async function removeOldest(folder: string, file: string, keep: number, newest: 
   const backups = (await claimed(folder)).map((clock) => join(clock, file)).filter((path) => existsSync(path));
   const removed = keep === Number.POSITIVE_INFINITY ? [] : backups.slice(0, -keep).filter((path) => path !== newest);
   for (const path of removed) {
-    for (const one of [path, ...SIDE_FILES.map((suffix) => path + suffix)]) await rm(one, { force: true });
+    await removeDatabase(path);
     await removeEmpty(dirname(path));
   }
   return removed;

@@ -1,4 +1,4 @@
-// The process in which a file is checked: whatever its bytes do to the reader, the one that asked lives on.
+// The process that checks a file. If the file's bytes end it, the process that asked lives on.
 
 import type { Reader } from "../areas/area.js";
 import { Connection } from "../client/local/connection.js";
@@ -6,10 +6,12 @@ import { explainReadOnly, type ReadOnly, readOnlyOpening } from "../client/local
 import { retryWhileBusy } from "../client/local/write-lock.js";
 import { bindInput } from "../client/sql/bound-statement.js";
 import type { JournalOptions } from "../migrate/index.js";
+import { environmentKey } from "../shared/environment.js";
+import { answerParent } from "./answer-parent.js";
 import type { Finding } from "./findings.js";
 import { inspect, type Phase, toFinding } from "./inspect.js";
 
-/** What the process is asked, as JSON in its first argument; the key of an encrypted file is in its environment. */
+/** The parent's order; the key of an encrypted file is in the environment. */
 export interface CheckOrder {
   readonly path: string;
   readonly readOnly: ReadOnly;
@@ -18,7 +20,7 @@ export interface CheckOrder {
   readonly phases: readonly Phase[];
 }
 
-/** What it answers, one line each. */
+/** The answers. */
 export type CheckMessage =
   | { readonly phase: Phase; readonly done: number; readonly total: number }
   | { readonly finding: Finding }
@@ -26,34 +28,25 @@ export type CheckMessage =
 
 const BUSY_TIMEOUT_MS = 5000;
 
-const order = JSON.parse(process.argv[2]!) as CheckOrder;
-// The parent has ended, or needs no answer any more.
-process.stdin.on("end", () => process.exit(1));
-process.stdin.on("error", () => process.exit(1));
-process.stdin.resume();
-
-try {
-  const connection = await open(order).catch((error) => {
-    throw explainReadOnly(error, order.path, order.readOnly);
-  });
-  const found = inspect({
-    ...order,
-    snapshot: (work) => inSnapshot(connection, work),
-    onPhase: (phase, done, total) => say({ phase, done, total }),
-  });
-  for await (const finding of found) say({ finding });
-} catch (error) {
-  say({ finding: toFinding(error, "whether the file can be read") });
-}
-say({ hasEnded: true });
-process.stdout.write("", () => process.exit(0));
-
-function say(message: CheckMessage): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
+await answerParent<CheckOrder, CheckMessage>(async (order, say) => {
+  try {
+    const connection = await open(order).catch((error) => {
+      throw explainReadOnly(error, order.path, order.readOnly);
+    });
+    const found = inspect({
+      ...order,
+      snapshot: (work) => inSnapshot(connection, work),
+      onPhase: (phase, done, total) => say({ phase, done, total }),
+    });
+    for await (const finding of found) say({ finding });
+  } catch (error) {
+    say({ finding: toFinding(error, "whether the file can be read") });
+  }
+  say({ hasEnded: true });
+});
 
 async function open({ path, readOnly }: CheckOrder): Promise<Connection> {
-  const encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY;
+  const encryptionKey = environmentKey();
   const options = { statementCacheSize: 50, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
   const { name, setup } = readOnlyOpening(path, readOnly);
   const connection = Connection.open(name, options, [...setup, "PRAGMA wal_autocheckpoint = 0"]);

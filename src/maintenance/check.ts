@@ -1,20 +1,21 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parseLocalUrl } from "../client/file-url.js";
 import { readWithoutTrace } from "../client/local/read-without-trace.js";
 import { findMetadata, replicaAdvice } from "../client/remote/replica-files.js";
+import type { ChildOptions } from "../files/start-child.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
-import { guardProgress } from "../shared/callbacks.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import type { CheckMessage, CheckOrder } from "./check-child.js";
+import { type ClosedFileOptions, logBytes, resolveOptions, whyUnusable } from "./closed-file.js";
 import type { MaintenanceContext } from "./context.js";
-import { type CheckResult, type Finding, toResult } from "./findings.js";
+import { type CheckResult, type Finding, type FindingCode, toResult } from "./findings.js";
 import { inspect, PHASES, type Phase } from "./inspect.js";
-import { type ChildOptions, runReadingChild } from "./reading-child.js";
+import { runReadingChild } from "./reading-child.js";
 
 export interface CheckOptions extends LongCallOptions {
   /** Also checks indexes against their tables, and every record against its checksum. @default false */
@@ -56,10 +57,7 @@ export async function checkStorage(context: MaintenanceContext, options: CheckOp
   return toResult(findings);
 }
 
-export interface CheckFileOptions extends CheckOptions {
-  /** @default the environment's HOLDFAST_ENCRYPTION_KEY */
-  readonly encryptionKey?: string | undefined;
-}
+export interface CheckFileOptions extends CheckOptions, ClosedFileOptions {}
 
 /**
  * Checks a database file without opening it as a storage, which a damaged one may refuse: in a process of its own, and
@@ -68,11 +66,9 @@ export interface CheckFileOptions extends CheckOptions {
  * Rejects with NOT_FOUND where there is no file; whatever else is wrong with it is a finding.
  */
 export async function checkFile(file: string | URL, options: CheckFileOptions = {}): Promise<CheckResult> {
-  expectKeys("checkFile", options, ["deep", "encryptionKey", "onProgress", "signal"]);
-  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);
+  const { encryptionKey, ...rest } = resolveOptions("checkFile", options, "deep");
   const location = urlText(file);
   expectText("file", location, MAX_PATH_CHARS);
-  if (encryptionKey !== undefined) expectText("encryptionKey", encryptionKey, MAX_PATH_CHARS);
   const path = parseLocalUrl(/^file:/i.test(location) ? location : pathToFileURL(location).href)!.path;
   return checkPath(path, { migrations: [OWN_MIGRATIONS], encryptionKey }, rest);
 }
@@ -103,7 +99,7 @@ async function findAll(
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (let phases: readonly Phase[] = PHASES; phases.length > 0; ) {
-    const { hasEnded, last, reason } = await runChild({ ...order, phases }, options, (message) => {
+    const { hasEnded, last, reason } = await runCheck({ ...order, phases }, options, (message) => {
       if ("finding" in message) findings.push(message.finding);
       if ("phase" in message) onProgress?.(message);
     });
@@ -132,49 +128,46 @@ function resolve(options: CheckOptions): CheckOptions & { readonly deep: boolean
 }
 
 function whyUnreadable(path: string): Finding | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw new StorageError("NOT_FOUND", `There is no file ${path}. Check the path`);
-  if (!stat.isFile())
-    return { code: "CANNOT_OPEN", severity: "error", message: `${path} is not a file. Check the path` };
-  if (stat.size === 0 && (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) {
-    return { code: "NOT_A_DATABASE", severity: "error", message: `${path} is empty. Restore a backup` };
-  }
+  const toFinding = (code: FindingCode, message: string): Finding => ({ code, severity: "error", message });
+  const failure = whyUnusable(path, `file ${path}`);
+  if (failure?.code === "NOT_FOUND") throw failure;
+  if (failure !== undefined) return toFinding(failure.code as FindingCode, failure.message);
   try {
     accessSync(path, constants.R_OK);
     return undefined;
   } catch (error) {
-    return { code: "CANNOT_OPEN", severity: "error", message: `${path} cannot be read: ${(error as Error).message}` };
+    return toFinding("CANNOT_OPEN", `${path} cannot be read: ${(error as Error).message}`);
   }
 }
 
 function describeLog(path: string): Finding[] {
-  const bytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  const bytes = logBytes(path);
   if (bytes === 0) return [];
   const isLarge = bytes > LARGE_WAL_BYTES;
   const advice = isLarge ? ". Look for a process that keeps a read transaction open" : "";
   return [{ code: "WAL_SIZE", severity: isLarge ? "warning" : "info", message: `The log has ${bytes} bytes${advice}` }];
 }
 
-interface ChildEnd {
+interface CheckEnd {
   readonly hasEnded: boolean;
   /** The phase it was in. */
   readonly last: Phase | undefined;
   readonly reason: string;
 }
 
-async function runChild(
+async function runCheck(
   order: CheckOrder,
   options: ChildOptions,
   onMessage: (message: CheckMessage) => void,
-): Promise<ChildEnd> {
+): Promise<CheckEnd> {
   let last: Phase | undefined;
   let hasEnded = false;
-  const { reason, hasExited } = await runReadingChild<CheckMessage>("check-child", order, options, (message) => {
+  const { reason, exitCode } = await runReadingChild<CheckMessage>("check-child", order, options, (message) => {
     if ("phase" in message) last = message.phase;
     if ("hasEnded" in message) hasEnded = true;
     onMessage(message);
   });
-  if (!hasEnded && last === undefined && hasExited) {
+  if (!hasEnded && last === undefined && exitCode !== undefined) {
     throw new StorageError("IO", `The check could not be started: ${reason}`);
   }
   return { hasEnded, last, reason };

@@ -10,7 +10,7 @@ import type { AreaChange } from "../areas/context.js";
 import * as lines from "../areas/export-lines.js";
 import { selectAreas } from "../areas/registry.js";
 import { toStorageError } from "../client/storage-error.js";
-import { asFileError } from "../files/file-steps.js";
+import { asFileError } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";

@@ -5,13 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { isOpenHere } from "../client/local/open-files.js";
 import { isShortOfDescriptors } from "../files/descriptors.js";
+import { hasErrno } from "../files/file-error.js";
+import { SIDE_FILES } from "../files/place-file.js";
 import { StorageError } from "../shared/errors.js";
 
 const LOOKS = 5;
 const PAUSE_MS = 50;
-
-/** What SQLite keeps beside a database while it is in use. */
-export const SIDE_FILES = ["-wal", "-shm", "-journal"];
 
 /**
  * Rejects with IN_USE while another process has a database open, or a client of this one, in any of its threads.
@@ -61,8 +60,8 @@ async function holdersOnLinux(paths: readonly string[]): Promise<number[]> {
   return [...byDescriptor.flat(), ...(await holdersByLock(files))];
 }
 
-function noFile(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== "ENOENT") throw error;
+function noFile(error: unknown): undefined {
+  if (!hasErrno(error, "ENOENT")) throw error;
 }
 
 async function holds(pid: string, isWanted: (file: Stats) => boolean): Promise<number[]> {

@@ -1,34 +1,23 @@
 import { existsSync, statSync } from "node:fs";
 import { link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { Connection, rollBackAfter } from "../client/local/connection.js";
-import { verifyDatabase } from "../client/local/snapshot.js";
+import { type Connection, rollBackAfter } from "../client/local/connection.js";
+import { connectAlone, verifyDatabase } from "../client/local/snapshot.js";
 import { retryWhileBusy } from "../client/local/write-lock.js";
 import { isBusy } from "../client/sql/sqlite-error.js";
 import { toStorageError } from "../client/storage-error.js";
-import {
-  asFileError,
-  makeFolder,
-  NO_LINKS,
-  removeStale,
-  removeTemporary,
-  stamp,
-  syncToDisk,
-  temporaryName,
-} from "../files/file-steps.js";
+import { asFileError, hasErrno, lacksLinks } from "../files/file-error.js";
+import { syncFile, syncFolder } from "../files/folders.js";
 import { type CopyProgress, copyInOtherProcess } from "../files/other-process.js";
-import { guardProgress } from "../shared/callbacks.js";
+import { makeNextTo, removeDatabase, SIDE_FILES, stamp } from "../files/place-file.js";
 import { StorageError } from "../shared/errors.js";
-import { expectation } from "../shared/expectation.js";
-import { expectKeys } from "../shared/known-keys.js";
-import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
-import { assertNotInUse, SIDE_FILES } from "./in-use.js";
+import type { LongCallOptions } from "../shared/long-call.js";
+import { type ClosedFileOptions, logBytes, resolveOptions, whyUnusable } from "./closed-file.js";
+import { assertNotInUse } from "./in-use.js";
 import { resolveDatabase } from "./paths.js";
 
-export interface RestoreOptions extends LongCallOptions {
-  /** Of the backup, and so of what is restored. @default the environment's HOLDFAST_ENCRYPTION_KEY */
-  readonly encryptionKey?: string | undefined;
-}
+/** The key is that of the backup, and so of what is restored. */
+export type RestoreOptions = ClosedFileOptions;
 
 export interface RestoreResult {
   readonly path: string;
@@ -60,32 +49,21 @@ export async function restore(
 ): Promise<RestoreResult> {
   const from = resolveDatabase("backup", backup);
   const to = resolveDatabase("target", target);
-  expectKeys("restore", options, ["encryptionKey", "onProgress", "signal"]);
-  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);
-  checkLongCall(rest);
-  if (encryptionKey !== undefined && typeof encryptionKey !== "string") {
-    throw new TypeError(expectation("encryptionKey", "a string", encryptionKey));
-  }
+  const settled = resolveOptions("restore", options);
+  const { encryptionKey, signal } = settled;
   try {
     assertBackup(from, to);
     await assertNotInUse(to);
-    const removeFolder = await makeFolder(dirname(to));
-    const temporary = temporaryName(to);
-    try {
-      await removeStale(dirname(to));
-      await copyWhole(from, temporary, rest);
+    return await makeNextTo(to, async (temporary) => {
+      await copyWhole(from, temporary, settled);
       await foldLog(temporary, encryptionKey);
-      await verifyDatabase({ path: temporary, encryptionKey }, undefined, rest);
-      rest.signal?.throwIfAborted();
+      await verifyDatabase({ path: temporary, encryptionKey }, undefined, settled);
+      signal?.throwIfAborted();
       const setAsideFiles = await withTargetLocked(to, encryptionKey, (isWhole) => swapUnused(temporary, to, isWhole));
-      // What the check of a copy in WAL mode has left beside it.
-      await removeTemporary(temporary);
+      // The check of a copy in WAL mode leaves files next to it.
+      await removeDatabase(temporary);
       return { path: to, setAside: setAsideFiles.find((file) => file.endsWith(ASIDE)), setAsideFiles };
-    } catch (error) {
-      await removeTemporary(temporary);
-      await removeFolder();
-      throw error;
-    }
+    });
   } catch (error) {
     const failure = asFileError(toStorageError(error), `Cannot restore ${to}`);
     if (failure instanceof StorageError && ["CORRUPT", "NOT_A_DATABASE"].includes(failure.code)) {
@@ -99,33 +77,31 @@ export async function restore(
 }
 
 function assertBackup(from: string, to: string): void {
-  const found = statSync(from, { throwIfNoEntry: false });
-  if (found === undefined) throw new StorageError("NOT_FOUND", `There is no backup at ${from}. Check the path`);
-  if (!found.isFile()) throw new StorageError("CANNOT_OPEN", `The backup ${from} is not a file. Name the file in it`);
-  if (found.size === 0) throw new StorageError("NOT_A_DATABASE", `The backup ${from} is empty. Take another one`);
-  const present = statSync(to, { throwIfNoEntry: false });
-  if (present?.ino === found.ino && present.dev === found.dev) {
+  const failure = whyUnusable(from, `backup ${from}`, "Use another one");
+  if (failure !== undefined) throw failure;
+  const [found, present] = [from, to].map((path) => statSync(path, { throwIfNoEntry: false }));
+  if (present === undefined) return;
+  if (present.ino === found?.ino && present.dev === found.dev) {
     throw new RangeError(`Expected \`target\` to be another file than the backup, got ${to}`);
   }
-  if (present !== undefined && !present.isFile())
-    throw new StorageError("CANNOT_OPEN", `${to} is not a file. Name the database file`);
+  if (!present.isFile()) throw new StorageError("CANNOT_OPEN", `${to} is not a file. Name the database file`);
 }
 
 /** With the log, if it has one: then it is no backup of ours but a copied pair, and the log holds its latest rows. */
 async function copyWhole(from: string, temporary: string, { signal, onProgress }: LongCallOptions): Promise<void> {
-  const hasLog = (statSync(`${from}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  const hasLog = logBytes(from) > 0;
   if (hasLog) await assertNotInUse(from);
   const tell = onProgress && ((progress: CopyProgress) => onProgress({ phase: "copy", ...progress }));
   await copyInOtherProcess(from, temporary, { signal, onProgress: tell });
   if (hasLog) await copyInOtherProcess(`${from}-wal`, `${temporary}-wal`, { signal });
   // Before SQLite opens it: nothing else can have a file of this name open.
-  await syncToDisk(temporary, "r+");
+  await syncFile(temporary);
 }
 
 /** Leaves the copy without a log, so that it is one file. */
 async function foldLog(temporary: string, encryptionKey: string | undefined): Promise<void> {
   if (!existsSync(`${temporary}-wal`)) return;
-  const connection = connect(temporary, encryptionKey);
+  const connection = connectAlone({ path: temporary, encryptionKey });
   try {
     await connection.execOffThread("PRAGMA journal_mode = DELETE");
   } finally {
@@ -159,7 +135,7 @@ async function withTargetLocked<T>(
 async function lock(to: string, encryptionKey: string | undefined): Promise<Connection | undefined> {
   let connection: Connection | undefined;
   try {
-    const opened = connect(to, encryptionKey);
+    const opened = connectAlone({ path: to, encryptionKey });
     connection = opened;
     await retryWhileBusy(
       () => opened.exec("BEGIN IMMEDIATE"),
@@ -189,7 +165,7 @@ async function lock(to: string, encryptionKey: string | undefined): Promise<Conn
  * whether all of it was moved.
  */
 async function moveLog(to: string, encryptionKey: string | undefined): Promise<boolean> {
-  const connection = connect(to, encryptionKey);
+  const connection = connectAlone({ path: to, encryptionKey });
   const passive = "PRAGMA wal_checkpoint(PASSIVE)";
   try {
     // Safe, since the write lock is held by the other connection.
@@ -271,7 +247,7 @@ async function swap(temporary: string, to: string): Promise<Swapped> {
     }
     await rename(temporary, to);
     undo.length = 0;
-    await syncToDisk(dirname(to), "r");
+    await syncFolder(dirname(to));
     return { setAside: aside, files, undo: () => putBack(aside, to) };
   } catch (error) {
     for (const step of undo.reverse()) await step();
@@ -286,7 +262,7 @@ async function putBack(aside: string | undefined, to: string): Promise<void> {
   if (aside === undefined) return;
   for (const suffix of SIDE_FILES) if (!hasLog && existsSync(aside + suffix)) await rename(aside + suffix, to + suffix);
   await rename(aside, to);
-  await syncToDisk(dirname(to), "r");
+  await syncFolder(dirname(to));
 }
 
 /** A second name for the file, so that there is no moment without one at `to`; where there are no links, another name. */
@@ -297,9 +273,8 @@ async function linkAside(to: string, move: (from: string, into: string) => Promi
       await link(to, aside);
       return aside;
     } catch (error) {
-      const { code = "" } = error as NodeJS.ErrnoException;
-      if (code === "EEXIST") continue;
-      if (!NO_LINKS.has(code)) throw error;
+      if (hasErrno(error, "EEXIST")) continue;
+      if (!lacksLinks(error)) throw error;
       await move(to, aside);
       return aside;
     }
@@ -308,9 +283,4 @@ async function linkAside(to: string, move: (from: string, into: string) => Promi
 
 function asideName(to: string): string {
   return join(dirname(to), `${basename(to)}.${stamp(new Date())}${ASIDE}`);
-}
-
-function connect(path: string, encryptionKey: string | undefined): Connection {
-  const options = { statementCacheSize: 1, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
-  return Connection.open(path, options, ["PRAGMA wal_autocheckpoint = 0"]);
 }

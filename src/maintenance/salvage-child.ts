@@ -5,12 +5,15 @@ import { Connection } from "../client/local/connection.js";
 import { openLocalClient } from "../client/local/open-local.js";
 import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
-import { removeTemporary } from "../files/file-steps.js";
+import { hasErrno } from "../files/file-error.js";
+import { removeDatabase } from "../files/place-file.js";
 import { migrate } from "../migrate/index.js";
 import { readJournal } from "../migrate/journal.js";
 import { compareWithLedger } from "../migrate/plan.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
+import { environmentKey } from "../shared/environment.js";
 import { StorageError } from "../shared/errors.js";
+import { answerParent } from "./answer-parent.js";
 import { reindexTables } from "./reindex.js";
 import { Copier, type CopyResult, type NotSaved } from "./salvage/copy.js";
 import { mend } from "./salvage/mend.js";
@@ -19,7 +22,7 @@ import { openEncryptedPages, openFilePages, type Pages } from "./salvage/pages.j
 import { type OwnObject, readSchema, type SchemaObject, settleNames } from "./salvage/schema.js";
 import { Trees } from "./salvage/trees.js";
 
-/** What the process is asked, as JSON in its first argument; the key of an encrypted file is in its environment. */
+/** The parent's order; the key of an encrypted file is in the environment. */
 export interface SalvageOrder {
   readonly source: string;
   /** The new file; there is none yet. */
@@ -36,7 +39,7 @@ export interface SalvagedTable {
   readonly lostAtMost: number | null;
 }
 
-/** What it answers, one line each. */
+/** The answers. */
 export type SalvageMessage =
   | { readonly phase: string; readonly done: number; readonly total: number }
   | {
@@ -52,25 +55,20 @@ const DAMAGED_SCHEMA: NotSaved = {
   reason: "part of it cannot be read, so tables, indexes, views and triggers of your own may be missing",
 };
 
-const order = JSON.parse(process.argv[2]!) as SalvageOrder;
-const encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY;
-// The parent has ended, or needs no answer any more.
-process.stdin.on("end", () => process.exit(1));
-process.stdin.on("error", () => process.exit(1));
-process.stdin.resume();
+const encryptionKey = environmentKey();
+let order: SalvageOrder;
+let say: (message: SalvageMessage) => void;
 
-try {
-  await salvage();
-} catch (error) {
-  const failure = toStorageError(error);
-  const code = failure instanceof StorageError ? failure.code : "IO";
-  say({ error: { code, message: (failure as Error).message } });
-}
-process.stdout.write("", () => process.exit(0));
-
-function say(message: SalvageMessage): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
+await answerParent<SalvageOrder, SalvageMessage>(async (given, answer) => {
+  [order, say] = [given, answer];
+  try {
+    await salvage();
+  } catch (error) {
+    const failure = toStorageError(error);
+    const code = failure instanceof StorageError ? failure.code : "IO";
+    say({ error: { code, message: (failure as Error).message } });
+  }
+});
 
 async function salvage(): Promise<void> {
   const { pages, discard } = await openPages();
@@ -107,7 +105,7 @@ async function openPages(): Promise<{ pages: Pages; discard: () => Promise<void>
   const { source, target } = order;
   if (encryptionKey === undefined) return { pages: openFilePages(source), discard: async () => undefined };
   const copy = `${target}.source`;
-  const discard = () => removeTemporary(copy);
+  const discard = () => removeDatabase(copy);
   try {
     copyFileSync(source, copy);
     copyLog(source, copy);
@@ -123,7 +121,7 @@ function copyLog(source: string, copy: string): void {
   try {
     copyFileSync(`${source}-wal`, `${copy}-wal`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (!hasErrno(error, "ENOENT")) throw error;
   }
 }
 

@@ -1,31 +1,17 @@
-import { existsSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { dirname } from "node:path";
 import { getTableName } from "drizzle-orm";
 import { AREAS, type ChangeArea } from "../areas/registry.js";
-import {
-  asFileError,
-  makeFolder,
-  placeFile,
-  removeStale,
-  removeTemporary,
-  syncToDisk,
-  temporaryName,
-} from "../files/file-steps.js";
-import { guardProgress } from "../shared/callbacks.js";
+import { asFileError } from "../files/file-error.js";
+import { syncFile } from "../files/folders.js";
+import { assertFree, createEmpty, makeNextTo, pathTaken, placeFile, removeDatabase } from "../files/place-file.js";
 import { StorageError, type StorageErrorCode } from "../shared/errors.js";
-import { expectation } from "../shared/expectation.js";
-import { expectKeys } from "../shared/known-keys.js";
-import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
-import { assertNotInUse, SIDE_FILES } from "./in-use.js";
+import { type ClosedFileOptions, resolveOptions, whyUnusable } from "./closed-file.js";
+import { assertNotInUse } from "./in-use.js";
 import { resolveDatabase, resolveFile } from "./paths.js";
 import { runReadingChild } from "./reading-child.js";
 import type { SalvagedTable, SalvageMessage } from "./salvage-child.js";
 
-export interface SalvageOptions extends LongCallOptions {
-  /** Of the source, and so of the new file. @default the environment's HOLDFAST_ENCRYPTION_KEY */
-  readonly encryptionKey?: string | undefined;
-}
+/** The key is that of the source, and so of the new file. */
+export type SalvageOptions = ClosedFileOptions;
 
 export interface SalvagedArea {
   readonly area: ChangeArea;
@@ -73,34 +59,21 @@ export async function salvage(
 ): Promise<SalvageResult> {
   const source = resolveDatabase("path", path);
   const target = resolveFile("destination", destination);
-  expectKeys("salvage", options, ["encryptionKey", "onProgress", "signal"]);
-  const { encryptionKey = process.env.HOLDFAST_ENCRYPTION_KEY, ...rest } = guardProgress(options);
-  checkLongCall(rest);
-  if (encryptionKey !== undefined && typeof encryptionKey !== "string") {
-    throw new TypeError(expectation("encryptionKey", "a string", encryptionKey));
-  }
+  const settled = resolveOptions("salvage", options);
   try {
-    assertSource(source);
+    const failure = whyUnusable(source, `file ${source}`);
+    if (failure !== undefined) throw failure;
     assertFree(target);
     await assertNotInUse(source);
-    const removeFolder = await makeFolder(dirname(target));
-    const temporary = temporaryName(target);
-    try {
-      await removeStale(dirname(target));
-      const found = await run(source, temporary, encryptionKey || undefined, rest);
-      await syncToDisk(temporary, "r+");
-      rest.signal?.throwIfAborted();
+    return await makeNextTo(target, async (temporary) => {
+      const found = await run(source, temporary, settled);
+      await syncFile(temporary);
+      settled.signal?.throwIfAborted();
       assertFree(target);
-      if (!(await placeFile(temporary, target))) throw taken(target);
-      await syncToDisk(dirname(target), "r");
-      await removeTemporary(temporary);
+      if (!(await placeFile(temporary, target))) throw pathTaken(target);
+      await removeDatabase(temporary);
       return { path: target, areas: toAreas(found.tables), ...found };
-    } catch (error) {
-      await removeTemporary(temporary);
-      await removeTemporary(`${temporary}.source`);
-      await removeFolder();
-      throw error;
-    }
+    });
   } catch (error) {
     throw asFileError(error, `Cannot salvage ${source}`);
   }
@@ -109,25 +82,27 @@ export async function salvage(
 async function run(
   source: string,
   temporary: string,
-  encryptionKey: string | undefined,
-  { onProgress, signal }: LongCallOptions,
+  { encryptionKey, onProgress, signal }: SalvageOptions,
 ): Promise<Pick<SalvageResult, "tables" | "notSaved">> {
-  // Private from the start: SQLite takes an empty file as it is.
-  await (await open(temporary, "wx", 0o600)).close();
+  createEmpty(temporary);
   let result: Pick<SalvageResult, "tables" | "notSaved"> | undefined;
   const order = { source, target: temporary };
-  const { reason } = await runReadingChild<SalvageMessage>(
-    "salvage-child",
-    order,
-    { encryptionKey, signal },
-    (message) => {
+  const options = { encryptionKey, signal };
+  try {
+    const { reason } = await runReadingChild<SalvageMessage>("salvage-child", order, options, (message) => {
       if ("phase" in message) onProgress?.(message);
       else if ("tables" in message) result = message;
       else throw new StorageError(message.error.code as StorageErrorCode, explain(message.error, source));
-    },
-  );
-  if (result !== undefined) return result;
-  throw new StorageError("CORRUPT", `Nothing was salvaged from ${source}: the process that read it ended (${reason})`);
+    });
+    if (result !== undefined) return result;
+    throw new StorageError(
+      "CORRUPT",
+      `Nothing was salvaged from ${source}: the process that read it ended (${reason})`,
+    );
+  } finally {
+    // The copy that a child makes of an encrypted file, if it was killed.
+    await removeDatabase(`${temporary}.source`);
+  }
 }
 
 function explain({ code, message }: { readonly code: string; readonly message: string }, source: string): string {
@@ -147,23 +122,4 @@ function toAreas(tables: readonly SalvagedTable[]): SalvagedArea[] {
       lostAtMost: own.some(({ lostAtMost }) => lostAtMost === null) ? null : sum(({ lostAtMost }) => lostAtMost ?? 0),
     };
   });
-}
-
-function assertSource(source: string): void {
-  const found = statSync(source, { throwIfNoEntry: false });
-  if (found === undefined) throw new StorageError("NOT_FOUND", `There is no file ${source}. Check the path`);
-  if (!found.isFile()) throw new StorageError("CANNOT_OPEN", `${source} is not a file. Name the database file`);
-  const log = statSync(`${source}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  if (found.size === 0 && log === 0) {
-    throw new StorageError("NOT_A_DATABASE", `${source} is empty. Restore a backup`);
-  }
-}
-
-function assertFree(target: string): void {
-  const found = [target, ...SIDE_FILES.map((suffix) => target + suffix)].find((file) => existsSync(file));
-  if (found !== undefined) throw taken(found);
-}
-
-function taken(path: string): StorageError {
-  return new StorageError("EXISTS", `${path} exists already, and nothing is overwritten. Name another file`);
 }

@@ -1,3 +1,4 @@
+import { hasErrno } from "../files/file-error.js";
 import { StorageError, type StorageErrorCode } from "../shared/errors.js";
 
 /** The codes of @memvid/sdk, and `NOT_SUPPORTED`; docs/memvid.md says which of them occur. */
@@ -177,7 +178,7 @@ export async function asMemvidErrors<T>(work: () => Promise<T>): Promise<T> {
     const message = error instanceof Error ? error.message : String(error);
     const { index } = Object(error) as { readonly index?: number };
     const details = index === undefined ? undefined : { index };
-    if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOENT") {
+    if (hasErrno(error, "ENOENT")) {
       throw new FileNotFoundError(message, undefined, { cause: error });
     }
     const Known = error instanceof StorageError ? BY_STORAGE_CODE[error.code] : undefined;

@@ -1,10 +1,10 @@
-import { readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import type { Connection } from "../client/local/connection.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { snapshotFile } from "../client/local/snapshot.js";
 import { quoteName } from "../client/sql/quote.js";
-import { makeFolder, placeFile, removeStale, stamp, temporaryName } from "../files/file-steps.js";
+import { makeNextTo, placeFile, removeDatabase, stamp } from "../files/place-file.js";
 
 const LEDGER = /\(\s*id SERIAL PRIMARY KEY,\s*hash text NOT NULL,\s*created_at numeric\s*\)/;
 
@@ -34,18 +34,17 @@ export async function backUpLocked(pool: ConnectionPool, folder: string, suffix:
   const { path, encryptionKey } = pool.options;
   // A separate connection makes the copy, and would open the file that took the place of this one.
   pool.assertInPlace();
-  const temporary = temporaryName(join(folder, basename(path)));
-  await makeFolder(folder);
-  await removeStale(folder);
   const locked = async (work: () => Promise<void>) => {
     await work();
     return true;
   };
-  await snapshotFile({ path, encryptionKey, locked }, temporary);
-  let destination: string;
-  do destination = join(folder, `${nameOf(path)}-${stamp(new Date())}-${suffix}.db`);
-  while (!(await placeFile(temporary, destination)));
-  return destination;
+  return makeNextTo(join(folder, basename(path)), async (temporary) => {
+    await snapshotFile({ path, encryptionKey, locked }, temporary);
+    let destination: string;
+    do destination = join(folder, `${nameOf(path)}-${stamp(new Date())}-${suffix}.db`);
+    while (!(await placeFile(temporary, destination)));
+    return destination;
+  });
 }
 
 /** The beginning of the names of a database's backups. `app.db` and `app.sqlite` may share a folder. */
@@ -72,7 +71,6 @@ export async function removeOldBackups(
   for (const name of backups.slice(0, Math.max(0, backups.length - keep))) {
     const file = join(folder, name);
     if (keep > 0 && made.includes(file)) continue;
-    for (const suffix of ["", "-journal", "-wal", "-shm"])
-      await rm(file + suffix, { force: true }).catch(() => undefined);
+    await removeDatabase(file).catch(() => undefined);
   }
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import type { Migration } from "./journal.js";
 import { readScript, type Script } from "./script.js";
@@ -21,9 +22,7 @@ export function readDown(migration: Migration): Script {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
-      throw new StorageError("IO", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
-    }
+    if (!hasErrno(error, "ENOENT")) throw asFileError(error, `Cannot read ${path}`);
     throw irreversible(migration, `there is no ${path}`, error);
   }
   if (text.includes("\0")) throw new StorageError("INVALID", `${path} contains a NUL character, which ends SQL text`);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
+import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { resolveFolder } from "./options.js";
 
@@ -77,13 +77,8 @@ function readText(path: string, ifMissing: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
-      throw new StorageError("NOT_FOUND", ifMissing, { cause: error });
-    }
-    if (isShortOfDescriptors(error)) {
-      throw new StorageError("CANNOT_OPEN", TOO_MANY_FILES, { cause: error, retryable: true });
-    }
-    throw new StorageError("IO", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    if (hasErrno(error, "ENOENT")) throw new StorageError("NOT_FOUND", ifMissing, { cause: error });
+    throw asFileError(error, `Cannot read ${path}`);
   }
 }
 

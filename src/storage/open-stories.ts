@@ -6,6 +6,7 @@ import { FilesystemBackend } from "../areas/stories/filesystem/backend.js";
 import { resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
 import { SecretBox } from "../areas/stories/secret.js";
 import { StoryService } from "../areas/stories/service.js";
+import { environment } from "../shared/environment.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -58,7 +59,7 @@ const KEYS = [
  */
 export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
   expectKeys("openStories", options, KEYS);
-  const { backend = "libsql", project = "default", secret = process.env.HOLDFAST_SECRET || undefined } = options;
+  const { backend = "libsql", project = "default", secret = environment().HOLDFAST_SECRET || undefined } = options;
   const { readOnly = false, invalidText = "refuse", now = Date.now } = options;
   const { cacheSize, cacheBytes, events, historyLimit } = options;
   const stories = resolveStoryOptions({ cacheSize, cacheBytes, events, historyLimit });

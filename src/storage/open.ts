@@ -7,13 +7,14 @@ import { openLocalClient } from "../client/local/open-local.js";
 import { openReplica, openServer } from "../client/remote/open-remote.js";
 import { findMetadata, replicaUnusable } from "../client/remote/replica-files.js";
 import { toStorageError } from "../client/storage-error.js";
-import { asFileError } from "../files/file-steps.js";
+import { asFileError } from "../files/file-error.js";
+import { makeFolder } from "../files/folders.js";
 import { removeOldBackups } from "../migrate/backup.js";
 import { type JournalOptions, migrate, restoreMissingObjects, verify } from "../migrate/index.js";
 import { assertApplicable } from "../migrate/migrate.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { StorageError } from "../shared/errors.js";
-import { makeFolderOf, type ResolvedStorageOptions } from "./options.js";
+import type { ResolvedStorageOptions } from "./options.js";
 
 /** What a storage runs on. */
 export interface OpenTarget {
@@ -30,7 +31,7 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
   try {
     target = parseLocalUrl(url);
     if (config.syncUrl) {
-      if (target !== undefined && !target.isMemory) makeFolderOf(target.path);
+      if (target !== undefined && !target.isMemory) await makeFolder(dirname(target.path));
       return await openReplica({ config, requestTimeoutMs, maxResponseBytes, redact });
     }
     if (target === undefined)
@@ -40,7 +41,7 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
       const { readOnly } = options;
       return { client: openLocalClient(options.client, target, { readOnly }), path: target.path };
     }
-    makeFolderOf(target.path);
+    await makeFolder(dirname(target.path));
     const metadata = findMetadata(target.path);
     if (metadata.length > 0) return openAsCopy(target, options, metadata);
     return { client: await openFile(target, options), path: target.path };
@@ -160,6 +161,6 @@ export function asOpenError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (error instanceof LibsqlError || code === undefined || error instanceof TypeError) return error;
   const file = asFileError(error, `Cannot open ${path}`);
-  if (file instanceof StorageError && file.code !== "NOT_FOUND") return file;
+  if (file instanceof StorageError) return file;
   return new StorageError("CANNOT_OPEN", `Cannot open ${path}: ${(error as Error).message}`, { cause: error });
 }

@@ -1,7 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
-
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { InvalidText } from "../areas/repair.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
@@ -10,8 +8,8 @@ import { expectAddress } from "../client/addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "../client/config.js";
 import type { ReadOnly } from "../client/local/read-only.js";
 import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
-import { parentsOfNew } from "../files/file-steps.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
+import { type Environment, environment as processEnvironment } from "../shared/environment.js";
 import { expectation, expectDuration, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
@@ -145,12 +143,10 @@ const KEYS: readonly string[] = Object.keys({
 } satisfies Record<Exclude<keyof StorageOptions, Exclude<keyof ClientConfig, "url">>, true>);
 const ALL_KEYS = [...new Set([...KEYS, ...CLIENT_KEYS])];
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Fills in defaults and what the environment says; an option beats the environment. Throws on wrong values. */
 export function resolveStorageOptions(
   target: string | URL | StorageOptions | undefined,
-  environment: Environment = process.env,
+  environment: Environment = processEnvironment(),
 ): ResolvedStorageOptions {
   if (target !== undefined && typeof target !== "string" && !isRecord(target)) {
     throw new TypeError(expectation("target", "a path, a URL or an object of options", target));
@@ -289,7 +285,7 @@ function toUrl(url: unknown, dataDir: unknown, environment: Environment): string
 }
 
 /** Where data is kept whose place nobody has named: `HOLDFAST_DATA_DIR`, else the platform's data folder. */
-export function dataFolder(environment: Environment = process.env): string {
+export function dataFolder(environment: Environment = processEnvironment()): string {
   return environment.HOLDFAST_DATA_DIR || platformDataDir(environment);
 }
 
@@ -321,19 +317,4 @@ function platformDataDir(environment: Environment): string {
   if (process.platform === "darwin") return join(home, "Library", "Application Support", "holdfast");
   if (process.platform === "win32") return join(environment.LOCALAPPDATA ?? join(home, "AppData", "Local"), "holdfast");
   return join(environment.XDG_DATA_HOME || join(home, ".local", "share"), "holdfast");
-}
-
-/** Makes the folder of a file, readable by its owner only where it is new, and outlasting a loss of power. */
-export function makeFolderOf(path: string): void {
-  const folder = dirname(path);
-  const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (first === undefined || process.platform === "win32") return;
-  for (const parent of parentsOfNew(first, folder)) {
-    const descriptor = openSync(parent, "r");
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-  }
 }

@@ -5,18 +5,20 @@ import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 
 const faults = vi.hoisted(() => ({ folder: "" }));
-vi.mock("node:fs/promises", async (original) => {
-  const real = await original<typeof import("node:fs/promises")>();
-  const open = async (path: string, ...rest: [string]) => {
-    const file = await real.open(path, ...rest);
-    if (path === faults.folder) {
-      file.sync = async () => {
-        throw Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO", syscall: "fsync" });
-      };
-    }
-    return file;
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof import("node:fs")>();
+  const failing = new Set<number>();
+  const openSync = (path: string, ...rest: [string]) => {
+    const descriptor = real.openSync(path, ...rest);
+    if (path === faults.folder) failing.add(descriptor);
+    else failing.delete(descriptor);
+    return descriptor;
   };
-  return { ...real, open };
+  const fsync = (descriptor: number, done: (error?: Error | null) => void) => {
+    if (!failing.has(descriptor)) return real.fsync(descriptor, done);
+    done(Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO", syscall: "fsync" }));
+  };
+  return { ...real, openSync, fsync };
 });
 
 test("a backup that rejects because its folder cannot be synced leaves no file, so that it can be tried again", async () => {

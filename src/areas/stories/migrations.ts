@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { makeFolder } from "../../files/file-steps.js";
+import { asFileError, hasErrno } from "../../files/file-error.js";
+import { makeFolder } from "../../files/folders.js";
+import { pathTaken, placeFile, temporaryName, writeSynced } from "../../files/place-file.js";
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectFunction, expectObject, expectText } from "../../shared/expectation.js";
@@ -9,7 +11,6 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { pathText } from "../../shared/locations.js";
 import { expectId } from "../arguments.js";
 import { InvalidStoryError, noStory } from "./errors.js";
-import { syncFolder, toFileError } from "./filesystem/files.js";
 import { toFileName } from "./filesystem/names.js";
 import { StoryService } from "./service.js";
 import type { StoryData, StoryMetadata } from "./story.js";
@@ -175,8 +176,8 @@ export class StoryMigrations {
     expectId(id);
     const backupPath = pathText("backupPath", backup);
     expectText("backupPath", backupPath, 10_000);
-    const text = await readFile(backupPath, "utf8").catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== "ENOENT") throw toFileError(cause);
+    const text = await readFile(backupPath, "utf8").catch((cause: unknown) => {
+      if (!hasErrno(cause, "ENOENT")) throw asFileError(cause, `Cannot read the backup ${backupPath}`);
       throw new StorageError("NOT_FOUND", `There is no backup ${backupPath}`, { cause });
     });
     let story: unknown;
@@ -242,21 +243,15 @@ export class StoryMigrations {
   async #backUp(id: string, version: string, story: StoryData, folder: string): Promise<string> {
     const name = `${toFileName(id)}-${toFileName(version)}-${Date.now()}-${randomUUID().slice(0, 8)}.json`;
     const path = join(folder, name);
-    const partial = `${path}.partial`;
+    // The name of a story may be as long as file names can be.
+    const temporary = temporaryName(join(folder, "story"));
     try {
       await makeFolder(folder);
-      const file = await open(partial, "wx", 0o600);
-      try {
-        await file.writeFile(JSON.stringify(story));
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(partial, path);
-      await syncFolder(folder);
+      await writeSynced(temporary, [JSON.stringify(story)]);
+      if (!(await placeFile(temporary, path))) throw pathTaken(path);
     } catch (error) {
-      for (const file of [partial, path]) await rm(file, { force: true }).catch(() => undefined);
-      throw toFileError(error);
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw asFileError(error, `Cannot write a backup to ${folder}`);
     }
     return path;
   }

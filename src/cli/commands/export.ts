@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { AREAS } from "../../areas/registry.js";
-import { asFileError, placeFile, removeStale, temporaryName } from "../../files/file-steps.js";
+import { asFileError } from "../../files/file-error.js";
+import { pathTaken, placeFile, removeStale, temporaryName, writeSynced } from "../../files/place-file.js";
 import type { ExportOptions } from "../../maintenance/export.js";
 import { StorageError } from "../../shared/errors.js";
 import type { Storage } from "../../storage/storage.js";
@@ -48,11 +49,11 @@ export const exportCommand: CliCommand = {
         await pipeline(lines, process.stdout, { end: false });
         return () => note(context.output);
       }
-      await asFileErrors(path, () => writeAll(temporary, lines));
+      await asFileErrors(path, () => writeSynced(temporary, inChunks(lines)));
       return async () => {
         // The file appears once it is complete, and takes no other's place.
         await asFileErrors(path, async () => {
-          if (!(await placeFile(temporary, path))) throw taken(path);
+          if (!(await placeFile(temporary, path))) throw pathTaken(path);
         });
         note(context.output);
         context.output.result({ path, records }, () => context.output.line(`${path}  ${records} records`));
@@ -67,7 +68,7 @@ export const exportCommand: CliCommand = {
 };
 
 async function assertFree(path: string): Promise<void> {
-  if (existsSync(path)) throw taken(path);
+  if (existsSync(path)) throw pathTaken(path);
   if (!existsSync(dirname(path))) {
     throw new StorageError(
       "CANNOT_OPEN",
@@ -77,26 +78,12 @@ async function assertFree(path: string): Promise<void> {
   await removeStale(dirname(path));
 }
 
-async function writeAll(path: string, lines: AsyncIterable<string>): Promise<void> {
-  const file = await open(path, "w", 0o600);
-  try {
-    for await (const chunk of inChunks(lines)) await file.writeFile(chunk);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 async function asFileErrors(path: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     throw asFileError(error, `Cannot write ${path}`);
   }
-}
-
-function taken(path: string): StorageError {
-  return new StorageError("EXISTS", `${path} exists already, and nothing is overwritten. Name another file`);
 }
 
 function changedMeanwhile(path: string): StorageError {

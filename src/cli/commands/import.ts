@@ -1,11 +1,11 @@
 import { createReadStream, existsSync, statSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isOpenHere } from "../../client/local/open-files.js";
-import { makeFolder } from "../../files/file-steps.js";
+import { makeFolder } from "../../files/folders.js";
+import { removeDatabase } from "../../files/place-file.js";
 import { realPath } from "../../files/real-path.js";
 import type { ImportOptions } from "../../maintenance/import.js";
-import { assertNotInUse, SIDE_FILES } from "../../maintenance/in-use.js";
+import { assertNotInUse } from "../../maintenance/in-use.js";
 import { StorageError } from "../../shared/errors.js";
 import type { Storage } from "../../storage/storage.js";
 import { parseOneOf } from "../arguments.js";
@@ -86,7 +86,7 @@ async function withoutLeftover<T>(context: CommandContext, work: (storage: Stora
 
 async function removeUnused(path: string): Promise<void> {
   await assertNotInUse(path);
-  for (const suffix of ["", ...SIDE_FILES]) await rm(path + suffix, { force: true });
+  await removeDatabase(path);
 }
 
 /** What fails is told once, as the error of the command. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PACKAGE_FOLDER, RUNS_FROM_SOURCE } from "../../package-folder.js";
+import { environmentKey } from "../../shared/environment.js";
 import { StorageError } from "../../shared/errors.js";
 import { parsePort } from "../arguments.js";
 import type { CliCommand } from "../command.js";
@@ -23,7 +24,7 @@ export const studioCommand: CliCommand = {
     if (path === undefined) {
       throw new StorageError("NOT_SUPPORTED", `${urlOf(context)} is not a file. Use the console of its server`);
     }
-    if (process.env.HOLDFAST_ENCRYPTION_KEY) {
+    if (environmentKey() !== undefined) {
       throw new StorageError("NOT_SUPPORTED", "Drizzle Studio opens no encrypted file. Look at a decrypted copy");
     }
     const program = findDrizzleKit();

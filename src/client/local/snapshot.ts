@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { removeTemporary, syncToDisk } from "../../files/file-steps.js";
+import { syncFile } from "../../files/folders.js";
+import { createEmpty, removeDatabase } from "../../files/place-file.js";
 import { StorageError } from "../../shared/errors.js";
 import { follow, type LongCallOptions } from "../../shared/long-call.js";
 import { quoteName, quoteText } from "../sql/quote.js";
@@ -41,9 +41,9 @@ export async function snapshotFile(
   options: LongCallOptions = {},
 ): Promise<void> {
   if (!existsSync(source.path)) throw new StorageError("NOT_FOUND", `There is no database at ${source.path}`);
-  await createPrivately(temporary);
-  const copier = connect({ ...source, subject: temporary }, UNSYNCED);
-  const counter = connect(source);
+  createEmpty(temporary);
+  const copier = connectAlone({ ...source, subject: temporary }, UNSYNCED);
+  const counter = connectAlone(source);
   const running: Promise<unknown>[] = [];
   try {
     assertCopyable(counter);
@@ -59,7 +59,7 @@ export async function snapshotFile(
     counting.catch(() => undefined);
     const progress = () => ({ phase: "copy", done: Math.min(sizeOf(temporary), total), total });
     await follow(running[0]!, options, progress);
-    await syncToDisk(temporary, "r+");
+    await syncFile(temporary);
     options.onProgress?.({ phase: "copy", done: total, total });
     const counts = await follow(counting, options, progress);
     await verifyDatabase(
@@ -68,7 +68,7 @@ export async function snapshotFile(
       options,
     );
   } catch (error) {
-    await removeTemporary(temporary);
+    await removeDatabase(temporary);
     throw error;
   } finally {
     // An aborted copy runs on by itself, into a file that has no name any more: nothing stops it.
@@ -86,16 +86,16 @@ export async function snapshotMemory(
   options: LongCallOptions = {},
 ): Promise<void> {
   options.signal?.throwIfAborted();
-  await createPrivately(temporary);
+  createEmpty(temporary);
   try {
     assertCopyable(connection);
     const counts = await countRows(connection);
     await connection.execOffThread(`VACUUM INTO ${quoteText(temporary)}`);
-    await syncToDisk(temporary, "r+");
+    await syncFile(temporary);
     options.signal?.throwIfAborted();
     await verifyDatabase({ path: temporary, encryptionKey: undefined }, counts, options);
   } catch (error) {
-    await removeTemporary(temporary);
+    await removeDatabase(temporary);
     throw error;
   }
 }
@@ -111,7 +111,7 @@ export async function verifyDatabase(
   options: LongCallOptions = {},
 ): Promise<void> {
   const total = sizeOf(file.path);
-  const connection = connect(file);
+  const connection = connectAlone(file);
   const check = async () => {
     try {
       await assertIntegrity(connection);
@@ -124,18 +124,13 @@ export async function verifyDatabase(
   options.onProgress?.({ phase: "verify", done: total, total });
 }
 
-function connect(
+export function connectAlone(
   { path, encryptionKey, readOnly = false, subject = path }: DatabaseFile & { readonly subject?: string },
   ...setup: string[]
 ): Connection {
   const options = { statementCacheSize: 1, subject, ...(encryptionKey === undefined ? {} : { encryptionKey }) };
   const opening = readOnly === false ? { name: path, setup: [] } : readOnlyOpening(path, readOnly);
   return Connection.open(opening.name, options, [...opening.setup, "PRAGMA wal_autocheckpoint = 0", ...setup]);
-}
-
-/** VACUUM INTO takes an empty file as it is, and so its mode. */
-async function createPrivately(path: string): Promise<void> {
-  await (await open(path, "wx", 0o600)).close();
 }
 
 /** Resolves once the copy reads its snapshot: nothing is written to the new file before that. */

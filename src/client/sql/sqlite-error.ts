@@ -2,6 +2,7 @@ import { accessSync, constants, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { LibsqlError } from "@libsql/client/sqlite3";
 import { mayLackDescriptors, TOO_MANY_FILES } from "../../files/descriptors.js";
+import { isFullDisk } from "../../files/file-error.js";
 
 // SQLite's primary result codes (sqlite.org/rescode.html), by number.
 const PRIMARY_CODES = [
@@ -128,8 +129,7 @@ function findShortage(path: string): Shortage | undefined {
     const { bavail, bsize } = statfsSync(dirname(path));
     return bavail * bsize < LEAST_FREE_BYTES ? full : undefined;
   } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    return code === "ENOSPC" || code === "EDQUOT" ? full : undefined;
+    return isFullDisk(error) ? full : undefined;
   }
 }
 

@@ -1,13 +1,11 @@
 import { createHash } from "node:crypto";
 import { link, mkdir, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { StorageError, type StorageErrorCode } from "../../shared/errors.js";
-import { isShortOfDescriptors, TOO_MANY_FILES } from "../descriptors.js";
+import { StorageError } from "../../shared/errors.js";
+import { asFileError, hasErrno } from "../file-error.js";
 import { hasEnded, isOfThisHost } from "../process-identity.js";
 import { isLeftover, type LockRecord, thisProcess } from "./lock-owner.js";
 
-/** What may have passed a moment later. */
-const TRANSIENT = new Set(["EMFILE", "ENFILE", "EAGAIN", "EINTR", "ENOMEM"]);
 /**
  * How long a file without a record is respected, in ms. Ours appear whole: such a file is another program's in the
  * making, or what a loss of power has left.
@@ -173,7 +171,7 @@ export class LockFile {
       return true;
     } catch (error) {
       // Missing: a successor that cleared away has taken the candidate for a left-over.
-      if (isMissing(error) || (error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      if (isMissing(error) || hasErrno(error, "EEXIST")) return false;
       throw error;
     }
   }
@@ -207,7 +205,7 @@ export class LockFile {
     try {
       return await work();
     } catch (error) {
-      throw toLockError(error, this.path);
+      throw asFileError(error, `Cannot use the lock file ${this.path}`);
     }
   }
 }
@@ -252,39 +250,5 @@ async function remove(path: string): Promise<void> {
 
 /** ESTALE: removed on a network file system while it was open here. */
 function isMissing(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "ENOENT" || code === "ESTALE";
-}
-
-const BY_ERRNO: Readonly<Record<string, StorageErrorCode>> = {
-  EMFILE: "CANNOT_OPEN",
-  ENFILE: "CANNOT_OPEN",
-  ENOSPC: "FULL",
-  EDQUOT: "FULL",
-  EACCES: "CANNOT_OPEN",
-  EROFS: "CANNOT_OPEN",
-  EISDIR: "CANNOT_OPEN",
-  ENOTDIR: "CANNOT_OPEN",
-  ELOOP: "CANNOT_OPEN",
-  ENAMETOOLONG: "CANNOT_OPEN",
-  // What link(2) says on file systems that have none, such as FAT.
-  EPERM: "NOT_SUPPORTED",
-  ENOTSUP: "NOT_SUPPORTED",
-  EOPNOTSUPP: "NOT_SUPPORTED",
-  ENOSYS: "NOT_SUPPORTED",
-};
-
-const ADVICE: Partial<Record<StorageErrorCode, string>> = {
-  FULL: "Make room on the disk and try again",
-  CANNOT_OPEN: "Lock a path in a folder that this user may write to",
-  NOT_SUPPORTED: "Its file system needs hard links: lock a path on another one",
-};
-
-function toLockError(error: unknown, path: string): unknown {
-  const errno = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (error instanceof StorageError || typeof errno !== "string") return error;
-  const code = BY_ERRNO[errno] ?? "IO";
-  const advice = isShortOfDescriptors(error) ? TOO_MANY_FILES : ADVICE[code];
-  const message = `Cannot use the lock file ${path}: ${(error as Error).message}${advice === undefined ? "" : `. ${advice}`}`;
-  return new StorageError(code, message, { cause: error, retryable: TRANSIENT.has(errno) });
+  return hasErrno(error, "ENOENT") || hasErrno(error, "ESTALE");
 }

@@ -2,9 +2,7 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,52 +11,20 @@ import {
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
-import { promisify } from "node:util";
-import { isShortOfDescriptors, TOO_MANY_FILES } from "../../../files/descriptors.js";
-import { parentsOfNew } from "../../../files/file-steps.js";
-import { StorageError, type StorageErrorCode } from "../../../shared/errors.js";
+import { asFileError, hasErrno } from "../../../files/file-error.js";
+import { makeFolderUnsynced, syncAndClose, syncFolder } from "../../../files/folders.js";
+import { StorageError } from "../../../shared/errors.js";
 
-const syncFile = promisify(fsync);
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
 /** A file up to this size is read at once: that takes less than handing it to another thread. */
 const READ_AT_ONCE_BYTES = 256 * 1024;
 
 /** Files and folders that are open at once while they are synced: a process may be allowed no more than 256. */
 export const SYNCS_AT_ONCE = 32;
-/** What may have passed a moment later. */
-const TRANSIENT = new Set(["EMFILE", "ENFILE", "EAGAIN", "EINTR"]);
-
-const CODES: Readonly<Record<string, StorageErrorCode>> = {
-  EMFILE: "CANNOT_OPEN",
-  ENFILE: "CANNOT_OPEN",
-  ENOSPC: "FULL",
-  EDQUOT: "FULL",
-  EFBIG: "FULL",
-  EACCES: "CANNOT_OPEN",
-  EPERM: "CANNOT_OPEN",
-  EROFS: "READONLY",
-  ENOTDIR: "CANNOT_OPEN",
-  ELOOP: "CANNOT_OPEN",
-};
-
-/** What the file system threw, as a StorageError; everything else as it is. */
+/** What the file system threw, as a StorageError. Other errors pass as they are. */
 export function toFileError(error: unknown): unknown {
-  const { code, message, path } = error as NodeJS.ErrnoException;
-  if (
-    !(error instanceof Error) ||
-    error instanceof StorageError ||
-    typeof code !== "string" ||
-    !/^E[A-Z]+$/.test(code)
-  ) {
-    return error;
-  }
-  if (code === "ELOOP") return leadsOut(path ?? "A file", error);
-  const retryable = TRANSIENT.has(code);
-  const advice = isShortOfDescriptors(error) ? `. ${TOO_MANY_FILES}` : "";
-  return new StorageError(CODES[code] ?? "IO", `${message}. Nothing that was acknowledged is lost${advice}`, {
-    cause: error,
-    retryable,
-  });
+  if (hasErrno(error, "ELOOP")) return leadsOut((error as NodeJS.ErrnoException).path ?? "A file", error);
+  return asFileError(error, "Cannot use the files of the stories (nothing acknowledged is lost)");
 }
 
 /** What kept a change from its end that has taken effect, or may have. */
@@ -76,9 +42,9 @@ export function toUnknownOutcome(cause: unknown): StorageError {
  */
 export function makeFolder(path: string): string[] {
   if (isFolder(path)) return [];
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  const parents = makeFolderUnsynced(path);
   assertFolder(path);
-  return first === undefined ? [] : parentsOfNew(first, path);
+  return parents;
 }
 
 /** Throws unless `path` is a folder itself: through a link, what is written would land elsewhere. */
@@ -176,35 +142,15 @@ export async function writeNew(path: string, text: string): Promise<void> {
 
 /** The same in two steps: the text is in the file when this returns, and on the disk once `synced` resolves. */
 export function startWriting(path: string, text: string): { stamp: FileStamp; synced: Promise<void> } {
-  const descriptor = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-  try {
-    writeAll(descriptor, text);
-    return { stamp: stampOf(fstatSync(descriptor)), synced: syncAndClose(descriptor) };
-  } catch (error) {
-    closeSync(descriptor);
-    throw error;
-  }
+  return writeTo(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), text);
 }
 
 /** Appends to a file, and waits for the disk. */
 export async function append(path: string, text: string): Promise<void> {
-  const descriptor = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
-  try {
-    writeAll(descriptor, text);
-    await syncFile(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+  await writeTo(openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600), text).synced;
 }
 
-/** Waits until the names in a folder are on disk. */
-export async function syncFolder(path: string): Promise<void> {
-  // Windows knows no such thing, and refuses.
-  if (process.platform === "win32") return;
-  await syncAndClose(openSync(path, O_RDONLY));
-}
-
-/** The same for several, a few at a time: a process may have few descriptors. */
+/** Waits until the names in these folders are on the disk; a few at a time, since a process may have few descriptors. */
 export async function syncFolders(paths: Iterable<string>): Promise<void> {
   const all = [...paths];
   for (let at = 0; at < all.length; at += SYNCS_AT_ONCE) {
@@ -212,17 +158,15 @@ export async function syncFolders(paths: Iterable<string>): Promise<void> {
   }
 }
 
-async function syncAndClose(descriptor: number): Promise<void> {
+function writeTo(descriptor: number, text: string): { stamp: FileStamp; synced: Promise<void> } {
   try {
-    await syncFile(descriptor);
-  } finally {
+    const bytes = Buffer.from(text, "utf8");
+    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+    return { stamp: stampOf(fstatSync(descriptor)), synced: syncAndClose(descriptor) };
+  } catch (error) {
     closeSync(descriptor);
+    throw error;
   }
-}
-
-function writeAll(descriptor: number, text: string): void {
-  const bytes = Buffer.from(text, "utf8");
-  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }
 
 /** Without the byte order mark, which editors on Windows put first and JSON does not allow. */
@@ -234,12 +178,12 @@ function openFile(path: string, flags: number): number | undefined {
   try {
     return openSync(path, flags | O_NOFOLLOW);
   } catch (error) {
-    return ifThere(error as NodeJS.ErrnoException);
+    return ifThere(error);
   }
 }
 
-function ifThere(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== "ENOENT") throw error;
+function ifThere(error: unknown): undefined {
+  if (!hasErrno(error, "ENOENT")) throw error;
 }
 
 function leadsOut(path: string, cause?: unknown): StorageError {

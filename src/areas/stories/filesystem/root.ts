@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { linkSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { stamp } from "../../../files/file-steps.js";
+import { syncFolder } from "../../../files/folders.js";
 import { FileLock } from "../../../files/lock/file-lock.js";
+import { stamp } from "../../../files/place-file.js";
 import { StorageError } from "../../../shared/errors.js";
 import { asideName } from "./conflict-files.js";
 import {
@@ -17,7 +18,6 @@ import {
   readTextSync,
   SYNCS_AT_ONCE,
   startWriting,
-  syncFolder,
   syncFolders,
   toFileError,
   toUnknownOutcome,
