@@ -1,12 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, rename } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseLocalUrl } from "../../client/file-url.js";
 import { openLocalClient } from "../../client/local/open-local.js";
-import { toStorageError } from "../../client/storage-error.js";
-import { asFileError } from "../../files/file-steps.js";
+import { rotateBackups } from "../../maintenance/backup.js";
 import { resolveFile } from "../../maintenance/paths.js";
-import { backUpLocked } from "../../migrate/backup.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { resolveStorageOptions } from "../../storage/options.js";
@@ -51,32 +48,13 @@ export async function backupDb(path?: string | URL, root?: string | URL): Promis
   if (!existsSync(target.path)) {
     throw new StorageError("NOT_FOUND", `There is no database at ${target.path} to back up`);
   }
-  const rootFolder = root === undefined ? join(dirname(target.path), "backups") : resolveFile("root", root);
-  const folder = join(rootFolder, ...dayAndTime(options.now()));
+  const folder = root === undefined ? join(dirname(target.path), "backups") : resolveFile("root", root);
+  const client = openLocalClient(options.client, target);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const client = openLocalClient(options.client, target);
-    try {
-      const copy = await client.pool.writer.turn(async (connection) => {
-        await client.pool.writer.lock(connection);
-        return backUpLocked(client.pool, folder, "backup");
-      });
-      const destination = join(folder, basename(target.path));
-      // Two backups in one second: the other one has the name, this one keeps its longer one.
-      if (existsSync(destination)) return copy;
-      await rename(copy, destination);
-      return destination;
-    } finally {
-      await client.close();
-    }
-  } catch (error) {
-    throw asFileError(toStorageError(error), `Cannot write a backup to ${folder}`);
+    return (await rotateBackups(client.pool, folder, { now: options.now })).path;
+  } finally {
+    await client.close();
   }
-}
-
-function dayAndTime(now: number): [string, string] {
-  const [day = "", time = ""] = new Date(now).toISOString().split("T");
-  return [day.replaceAll("-", ""), time.slice(0, 8).replaceAll(":", "")];
 }
 
 /** `conversations.insert` as a function. */
