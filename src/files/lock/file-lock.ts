@@ -3,10 +3,10 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectDuration } from "../../shared/expectation.js";
-import { Fifo } from "../../shared/fifo.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { pathText } from "../../shared/locations.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
+import { Turn } from "../../shared/turn.js";
 import { LockFile } from "./lock-file.js";
 import { forgetToken, type LockRecord, noteToken, thisProcess } from "./lock-owner.js";
 
@@ -20,8 +20,6 @@ const RELEASE_ATTEMPTS = 6;
 const RELEASE_PAUSE_MS = 10;
 /** The pause between the attempts after that, in ms. */
 const OWED_PAUSE_MS = 250;
-/** The longest that a timer can be set to. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface FileLockOptions {
   /**
@@ -47,8 +45,8 @@ export interface LockHolder {
  */
 export class FileLock {
   readonly #file: LockFile;
-  readonly #line = new Fifo<() => void>();
-  #isTaken = false;
+  /** One caller at a time contends for the file; the others of this object wait in line, each until its deadline. */
+  readonly #turn = new Turn();
   #held: LockRecord | undefined;
   #releasing: Promise<void> | undefined;
   /** Set while the lock was to be given back and could not be; it is tried again until it is. */
@@ -84,7 +82,7 @@ export class FileLock {
     expectDuration("timeoutMs", timeoutMs);
     const deadline = performance.now() + timeoutMs;
     if (this.#owed !== undefined) await this.release().catch(() => undefined);
-    if (!(await this.#takeTurn(timeoutMs))) {
+    if (!(await this.#turn.takeWithin(timeoutMs))) {
       // It is this object that keeps everyone out.
       if (this.#owed !== undefined) throw this.#owedBecause;
       return false;
@@ -93,7 +91,7 @@ export class FileLock {
       this.#held = await this.#contend(deadline);
       return this.#held !== undefined;
     } finally {
-      if (this.#held === undefined) this.#passTurn();
+      if (this.#held === undefined) this.#turn.pass();
     }
   }
 
@@ -132,32 +130,6 @@ export class FileLock {
     return record === undefined ? null : { pid: record.pid, host: record.host, since: new Date(record.since) };
   }
 
-  /** One caller at a time contends for the file; the others of this object wait in line, each until its deadline. */
-  #takeTurn(timeoutMs: number): Promise<boolean> | boolean {
-    if (!this.#isTaken) {
-      this.#isTaken = true;
-      return true;
-    }
-    return new Promise((resolve) => {
-      const take = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
-      const giveUp = () => {
-        this.#line.remove(take);
-        resolve(false);
-      };
-      const timer = timeoutMs <= MAX_TIMER_MS ? setTimeout(giveUp, timeoutMs) : undefined;
-      this.#line.push(take);
-    });
-  }
-
-  #passTurn(): void {
-    const next = this.#line.shift();
-    if (next === undefined) this.#isTaken = false;
-    else next();
-  }
-
   async #giveBack(held: LockRecord): Promise<void> {
     clearTimeout(this.#owed);
     this.#owed = undefined;
@@ -178,7 +150,7 @@ export class FileLock {
     }
     forgetToken(held.token);
     this.#held = undefined;
-    this.#passTurn();
+    this.#turn.pass();
   }
 
   async #contend(deadline: number): Promise<LockRecord | undefined> {
