@@ -44,7 +44,7 @@ const messageSchema = z.strictObject({
   role: z.enum(ROLES),
   content: z.string(),
   metadata: jsonObject,
-  tags: z.array(z.string()),
+  tags: z.array(z.string()).readonly(),
   clientId: z.string().nullable(),
   /** Of one with a client id, what it was first; without it, what it is. */
   sentHash: z.string().optional(),
@@ -57,7 +57,7 @@ const messageSchema = z.strictObject({
 export const conversationLine = z.strictObject({
   id: z.string(),
   title: z.string().nullable(),
-  tags: z.array(z.string()),
+  tags: z.array(z.string()).readonly(),
   metadata: jsonObject,
   /** Whose first messages it shows before its own, and how many. */
   parentId: z.string().nullable(),
@@ -81,7 +81,7 @@ const nodeSchema = z.strictObject({
   kind: z.string(),
   name: z.string(),
   data: jsonObject,
-  labels: z.array(z.string()),
+  labels: z.array(z.string()).readonly(),
   createdAt: time,
   updatedAt: time,
 });
@@ -101,7 +101,7 @@ const storySchema = z.strictObject({
   id: z.string(),
   title: z.string(),
   titleIsOwn: z.boolean(),
-  tags: z.array(z.string()),
+  tags: z.array(z.string()).readonly(),
   createdAt: time,
   updatedAt: time,
   deletedAt: time.nullable(),

@@ -51,3 +51,15 @@ export function notBefore(start: string, end: string | null): number | null {
 export function toOptionalMillis(text: string | null): number | null {
   return text === null ? null : Date.parse(text);
 }
+
+/** A record as an export holds it: times are ISO 8601 text. */
+export type Exported<T> = { readonly [K in keyof T]: T[K] extends Date ? string : T[K] };
+
+/** Throws RangeError where the record has an invalid time. */
+export function toExported<T extends object>(record: T): Exported<T> {
+  const entries = Object.entries(record).map(([key, value]) => [
+    key,
+    value instanceof Date ? value.toISOString() : (value as unknown),
+  ]);
+  return Object.fromEntries(entries) as Exported<T>;
+}

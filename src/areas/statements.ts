@@ -132,6 +132,11 @@ export function list(parts: readonly (SQL | AnyColumn)[]): SQL {
   return sql.join([...parts], sql`, `);
 }
 
+/** Columns by their names alone, as INSERT and RETURNING want them. */
+export function names(columns: readonly AnyColumn[]): SQL {
+  return list(columns.map(({ name }) => sql`${sql.identifier(name)}`));
+}
+
 /** Conditions with AND between; the first is always there. */
 export function all(conditions: readonly SQL[]): SQL {
   return sql.join([...conditions], sql` and `);

@@ -1,22 +1,22 @@
 import type { ResultSet } from "@libsql/client";
-import { type SQL, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { conversations, messages } from "../../schema/conversations.js";
 import { StorageError } from "../../shared/errors.js";
 import { atRecord } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
-import { inParts, jsonRows, prepareStatement, type Statement } from "../statements.js";
+import { inParts, prepareStatement, type Statement, selection } from "../statements.js";
 import { noConversation, withChain } from "./chain.js";
+import { insertMessages, messageRows, part, toRow } from "./message-rows.js";
 import {
   type AppendedMessage,
-  derivedOf,
   deriveLong,
   draftToMessage,
   haveLong,
   type Message,
   type MessageDraft,
-  messageColumns,
+  messageParts,
   sentHashOf,
   toMessage,
 } from "./record.js";
@@ -28,40 +28,17 @@ const placeholder = sql.placeholder;
 const owner = sql`owner as materialized (
     select ${c.rowId} as row_id, coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq}) as last_seq
     from ${c} where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null)`;
-export const messageColumnNames = sql.join(
-  [
-    m.project,
-    m.conversationRowId,
-    m.seq,
-    m.id,
-    m.role,
-    m.content,
-    m.metadata,
-    m.tags,
-    m.clientId,
-    m.createdAt,
-    m.updatedAt,
-    m.checksum,
-    m.searchText,
-    m.sentHash,
-  ].map((column) => sql.identifier(column.name)),
-  sql`, `,
-);
-/** What goes into them: of `owner`, a table with its row_id, and of a `row` of `toRow`. */
-export const messageValues = (
-  seq: SQL,
-  row: SQL,
-) => sql`${placeholder("project")}, owner.row_id, ${seq}, ${row} ->> 0, ${row} ->> 1,
-  ${row} ->> 2, ${row} ->> 3, ${row} ->> 4, ${row} ->> 5, ${row} ->> 6, ${placeholder("now")}, (${row} ->> 7) || '.' || (${seq}), ${row} ->> 8, ${row} ->> 9`;
-
 /**
  * All messages in one statement, with the seq that the database finds next: one call of SQLite a thousand rows, a
  * single message that shares its commit with others that wait, and one round trip to a server. Many rows in one
  * statement also cost the index less than a statement each: at the end of every one FTS5 writes out what it has gathered.
  */
 const appendRows = prepareStatement(sql`with ${owner}
-  insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + 1 + j.key`, sql`j.value`)}
-  from ${jsonRows("rows")} as j cross join owner where true returning seq`);
+  ${insertMessages(sql`j.value`, sql`owner.last_seq + 1 + j.key`)}
+  from ${messageRows} as j cross join owner where true returning seq`);
+
+const given = (name: Parameters<typeof part>[1]) => part(sql`j.value`, name);
+const stored = selection({ id: sql`id`, seq: sql`seq` });
 
 /**
  * The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id; nothing
@@ -69,17 +46,18 @@ const appendRows = prepareStatement(sql`with ${owner}
  */
 const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, known as materialized (
     select j.key as key, case when ${m.sentHash} is null
-        then ${m.role} = j.value ->> 1 and ${m.content} = j.value ->> 2 and ${m.metadata} = j.value ->> 3
-        else ${m.sentHash} = j.value ->> 9 end as is_same
+        then ${m.role} = ${given("role")} and ${m.content} = ${given("content")} and ${m.metadata} = ${given("metadata")}
+        else ${m.sentHash} = ${given("sentHash")} end as is_same
     from json_each(${placeholder("rows")}) as j cross join chain cross join ${m}
-      on ${m.conversationRowId} = chain.row_id and ${m.clientId} = j.value ->> 5 and ${m.seq} <= chain.up_to),
+      on ${m.conversationRowId} = chain.row_id and ${m.clientId} = ${given("clientId")} and ${m.seq} <= chain.up_to),
   fresh as materialized (
     select j.value as value, row_number() over (order by j.key) as place from json_each(${placeholder("rows")}) as j
     where j.key not in (select key from known))
-  insert into ${m} (${messageColumnNames}) select ${messageValues(sql`owner.last_seq + fresh.place`, sql`fresh.value`)}
-  from owner cross join fresh where not exists (select 1 from known where not is_same) returning id, seq`);
+  ${insertMessages(sql`fresh.value`, sql`owner.last_seq + fresh.place`)}
+  from owner cross join fresh where not exists (select 1 from known where not is_same) returning ${stored.columns}`);
 
-const selectByClientId = prepareStatement(sql`${withChain} select ${messageColumns}, ${m.sentHash} from chain
+const sent = selection({ ...messageParts, sentHash: m.sentHash });
+const selectByClientId = prepareStatement(sql`${withChain} select ${sent.columns} from chain
   cross join ${m} on ${m.conversationRowId} = chain.row_id and ${m.seq} <= chain.up_to
     and ${m.clientId} in (select value from json_each(${placeholder("clientIds")}))
   join ${c} on ${c.rowId} = ${m.conversationRowId}`);
@@ -147,16 +125,18 @@ async function appendNew(
           for (const draft of distinct) check(draft, known.get(draft.clientId));
           return inner.batch(statements);
         });
-  const seqs = new Map(results.flatMap(({ rows }) => rows.map((row) => [row[0] as string, Number(row[1])] as const)));
+  const { at } = stored;
+  const seqs = new Map<string, number>();
+  for (const { rows } of results) for (const row of rows) seqs.set(row[at.id] as string, Number(row[at.seq]));
   const unstored = distinct.filter(({ id }) => !seqs.has(id));
   const known = unstored.length > 0 ? await findRepeated(context, executor, conversationId, unstored) : NONE;
   const messages = new Map<MessageDraft | string, AppendedMessage>();
   for (const draft of distinct) {
     const seq = seqs.get(draft.id);
-    const stored = seq === undefined ? known.get(draft.clientId) : undefined;
-    check(draft, stored);
+    const earlier = seq === undefined ? known.get(draft.clientId) : undefined;
+    check(draft, earlier);
     if (seq !== undefined) messages.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
-    else if (stored !== undefined) messages.set(draft.clientId ?? draft, { ...stored.message, repeated: true });
+    else if (earlier !== undefined) messages.set(draft.clientId ?? draft, { ...earlier.message, repeated: true });
   }
   if (messages.size < distinct.length) throw noConversation(context, conversationId);
   const isFirst = new Set(distinct);
@@ -230,7 +210,7 @@ async function findByClientId(
   return new Map(
     rows.map((row) => {
       const message = toMessage(row);
-      return [message.clientId, { message, sentHash: row[10] as string | null }];
+      return [message.clientId, { message, sentHash: row[sent.at.sentHash] as string | null }];
     }),
   );
 }
@@ -247,12 +227,6 @@ export function withoutRepeated(
     else if (sentHashOf(known) !== sentHashOf(draft)) throw place(otherMessage(draft.clientId!, known.id), index);
   }
   return [...first.values()];
-}
-
-/** What a statement is given of a draft, in the places from which `messageValues` takes it. */
-export function toRow(project: string, conversationId: string, draft: MessageDraft): (string | number | null)[] {
-  const { id, role, content, metadata, tags, clientId, createdAt } = draft;
-  return [id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, conversationId, draft)];
 }
 
 /** The statements that append, in order. */

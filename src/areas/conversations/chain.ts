@@ -5,7 +5,7 @@ import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
 import { parseList } from "../json.js";
 import { readAll } from "../read-all.js";
-import { all, prepareStatement, toStatement } from "../statements.js";
+import { all, prepareStatement, selection, toStatement } from "../statements.js";
 import { isVisible, type Message, type MessageRole, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
 /** The messages of a conversation that one of its ancestors, or it itself, has written. */
@@ -42,9 +42,14 @@ export const withChain = sql`with recursive chain (row_id, id, tags, prefix_seq,
     from chain join ${c} on ${c.rowId} = chain.parent_row_id and +${c.project} = ${placeholder("project")}
   )`;
 
-const selectChain = prepareStatement(
-  sql`${withChain} select row_id, id, tags, prefix_seq, up_to from chain order by depth`,
-);
+const link = selection({
+  rowId: sql`row_id`,
+  id: sql`id`,
+  tags: sql`tags`,
+  prefixSeq: sql`prefix_seq`,
+  upTo: sql`up_to`,
+});
+const selectChain = prepareStatement(sql`${withChain} select ${link.columns} from chain order by depth`);
 
 /** Undefined for a conversation that is unknown, deleted or of another project. */
 export async function findChain(
@@ -52,15 +57,17 @@ export async function findChain(
   executor: Executor,
   id: string,
 ): Promise<Chain | undefined> {
+  const { at } = link;
   const { rows } = await executor.execute(selectChain({ project, id }));
   const [own, ...ancestors] = rows.map((row) => ({
-    rowId: Number(row[0]),
-    conversationId: row[1] as string,
-    after: Number(row[3]),
-    upTo: Number(row[4]),
+    rowId: Number(row[at.rowId]),
+    conversationId: row[at.id] as string,
+    after: Number(row[at.prefixSeq]),
+    upTo: Number(row[at.upTo]),
   }));
   if (own === undefined) return undefined;
-  return { rowId: own.rowId, id, tags: parseList(rows[0]![2], "conversations", id), segments: [own, ...ancestors] };
+  const tags = parseList(rows[0]![at.tags], "conversations", id);
+  return { rowId: own.rowId, id, tags, segments: [own, ...ancestors] };
 }
 
 export async function requireChain(context: RepositoryContext, executor: Executor, id: string): Promise<Chain> {

@@ -1,11 +1,12 @@
-import { sql } from "drizzle-orm";
-import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
+import { type SQL, sql } from "drizzle-orm";
+import { ALL_VISIBLE, conversations } from "../../schema/conversations.js";
 import { expectArray } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { inMessage } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import { inParts, jsonRows, prepareStatement, type Statement } from "../statements.js";
-import { messageColumnNames, messageValues, toRow, withoutRepeated } from "./append.js";
+import { withoutRepeated } from "./append.js";
+import { insertMessages, messageRows, part, toRow } from "./message-rows.js";
 import {
   CONVERSATION_KEYS,
   type Conversation,
@@ -22,8 +23,8 @@ export interface NewDraft extends ConversationDraft {
 }
 
 const c = conversations;
-const m = messages;
 const placeholder = sql.placeholder;
+const row = sql`j.value`;
 
 /** Many that share nothing: one statement costs less than one for each. */
 const insertRows = prepareStatement(sql`insert into ${c}
@@ -31,10 +32,12 @@ const insertRows = prepareStatement(sql`insert into ${c}
   select ${placeholder("project")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${ALL_VISIBLE},
     value ->> 4, max(value ->> 4, ${placeholder("now")}) from ${jsonRows("rows")}`);
 
-/** Messages of many new conversations: each row ends with the id of its conversation and its seq there. */
-const insertMessages = prepareStatement(sql`insert into ${m} (${messageColumnNames})
-  select ${messageValues(sql`(j.value ->> 11)`, sql`j.value`)} from ${jsonRows("rows")} as j
-  cross join ${c} as owner on owner.project = ${placeholder("project")} and owner.id = j.value ->> 10 where true`);
+/** Messages of many conversations, by the ids of these. */
+const insertOwned = (updatedAt?: SQL) =>
+  prepareStatement(sql`${insertMessages(row, part(row, "seq"), updatedAt)} from ${messageRows} as j
+  cross join ${c} as owner on owner.project = ${placeholder("project")} and owner.id = ${part(row, "conversationId")} where true`);
+const insertNew = insertOwned();
+const insertStored = insertOwned(part(row, "updatedAt"));
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toNewDraft(context: RepositoryContext, input: NewConversation): NewDraft {
@@ -80,6 +83,20 @@ export function insertConversations({ project, now }: RepositoryContext, drafts:
     ...inParts(rows, (part) => insertRows({ project, rows: JSON.stringify(part), now: time })),
     ...(turns.length === 0
       ? []
-      : inParts(turns, (part) => insertMessages({ project, rows: JSON.stringify(part), now: time }))),
+      : inParts(turns, (part) => insertNew({ project, rows: JSON.stringify(part), now: time }))),
   ];
+}
+
+/** A message as an import gives it: `draft` with what it is derived from, and its own place and time. */
+export interface StoredMessage {
+  readonly draft: MessageDraft;
+  readonly seq: number;
+  readonly updatedAt: number;
+}
+
+/** The statements that store the messages of a conversation as they were. */
+export function insertStoredMessages(project: string, id: string, stored: readonly StoredMessage[]): Statement[] {
+  if (stored.length === 0) return [];
+  const rows = stored.map(({ draft, seq, updatedAt }) => [...toRow(project, id, draft), id, seq, updatedAt]);
+  return inParts(rows, (part) => insertStored({ project, rows: JSON.stringify(part) }));
 }

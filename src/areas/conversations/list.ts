@@ -8,7 +8,14 @@ import type { RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { metadataConditions } from "../metadata-filter.js";
 import { all, toStatement } from "../statements.js";
-import { type Conversation, conversationColumns, MAX_TITLE_CHARS, toConversation, toTags } from "./record.js";
+import {
+  type Conversation,
+  conversationAt,
+  conversationColumns,
+  MAX_TITLE_CHARS,
+  toConversation,
+  toTags,
+} from "./record.js";
 
 /** Which conversations; all conditions must hold. Bounds are inclusive. */
 export interface ListConversationsOptions {
@@ -73,12 +80,12 @@ export async function listConversations(
     toStatement(sql`select ${conversationColumns} from ${c} where ${all(conditions)}
       order by ${column} ${direction}, ${c.rowId} ${direction} limit ${toSqlLimit(limit + 1)}`),
   );
-  const key = orderBy === "createdAt" ? 8 : 9;
+  const at = conversationAt;
   return toPage(
     rows,
     limit,
     (row) => toConversation(project, row),
-    (row) => encodeCursor(list, { key: Number(row[key]), rowId: Number(row[0]) }),
+    (row) => encodeCursor(list, { key: Number(row[at[orderBy]]), rowId: Number(row[at.rowId]) }),
   );
 }
 

@@ -10,7 +10,7 @@ import { checksumOf } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseList, parseObject } from "../json.js";
-import { list } from "../statements.js";
+import { selection } from "../statements.js";
 
 /**
  * The author of a message. The results of tool calls are `tool` messages right after the assistant's message that made
@@ -250,67 +250,86 @@ const m = messages;
 /** How many messages a conversation shows; `messages_seq` gives it in one step. */
 export const messageCount = sql`coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq})`;
 
-/** What a query selects from conversations to make a Conversation of each row. */
-export const conversationColumns = list([
-  c.rowId,
-  c.id,
-  c.title,
-  c.tags,
-  c.metadata,
+/** What a query selects from conversations to make a Conversation of each row; it may select more after that. */
+export const conversationParts = {
+  rowId: c.rowId,
+  id: c.id,
+  title: c.title,
+  tags: c.tags,
+  metadata: c.metadata,
   messageCount,
-  c.forkedFromId,
-  c.forkedFromSeq,
-  c.createdAt,
-  c.updatedAt,
-  c.deletedAt,
-]);
+  forkedFromId: c.forkedFromId,
+  forkedFromSeq: c.forkedFromSeq,
+  createdAt: c.createdAt,
+  updatedAt: c.updatedAt,
+  deletedAt: c.deletedAt,
+};
+export const { columns: conversationColumns, at: conversationAt } = selection(conversationParts);
 
-/** What a query selects from messages joined with the conversations that own them, to make a Message of each row. */
-export const messageColumns = list([
-  m.rowId,
-  m.id,
-  c.id,
-  m.seq,
-  m.role,
-  m.content,
-  m.metadata,
-  m.tags,
-  m.clientId,
-  m.createdAt,
-]);
+/** The same for messages, joined with the conversations that own them. */
+export const messageParts = {
+  rowId: m.rowId,
+  id: m.id,
+  conversationId: c.id,
+  seq: m.seq,
+  role: m.role,
+  content: m.content,
+  metadata: m.metadata,
+  tags: m.tags,
+  clientId: m.clientId,
+  createdAt: m.createdAt,
+};
+export const { columns: messageColumns, at: messageAt } = selection(messageParts);
 export const messagesWithOwner = sql`${m} join ${c} on ${c.rowId} = ${m.conversationRowId}`;
-/** Whether anybody can see a message: its conversation is not deleted, or a fork that is not shows it. */
+/** Whether a message can be seen: its conversation is not deleted, or a fork that is not deleted shows it. */
 export const isVisible = sql`${m.seq} <= ${c.visibleSeq}`;
 
 export function toConversation(project: string, row: Row): Conversation {
-  const id = row[1] as string;
-  const deletedAt = row[10];
+  const at = conversationAt;
+  const id = row[at.id] as string;
+  const forkedFromId = row[at.forkedFromId] as string | null;
+  const deletedAt = row[at.deletedAt];
   return {
     id,
     project,
-    title: row[2] as string | null,
-    tags: parseList(row[3], "conversations", id),
-    metadata: parseObject(row[4], "conversations", id),
-    messageCount: Number(row[5]),
-    forkedFrom: row[6] === null ? null : { id: row[6] as string, seq: Number(row[7]) },
-    createdAt: new Date(Number(row[8])),
-    updatedAt: new Date(Number(row[9])),
+    title: row[at.title] as string | null,
+    tags: parseList(row[at.tags], "conversations", id),
+    metadata: parseObject(row[at.metadata], "conversations", id),
+    messageCount: Number(row[at.messageCount]),
+    forkedFrom: forkedFromId === null ? null : { id: forkedFromId, seq: Number(row[at.forkedFromSeq]) },
+    createdAt: new Date(Number(row[at.createdAt])),
+    updatedAt: new Date(Number(row[at.updatedAt])),
     deletedAt: deletedAt === null ? null : new Date(Number(deletedAt)),
   };
 }
 
 export function toMessage(row: Row): Message {
-  const id = row[1] as string;
+  const at = messageAt;
+  const id = row[at.id] as string;
   return {
     id,
-    conversationId: row[2] as string,
-    seq: Number(row[3]),
-    role: row[4] as MessageRole,
-    content: row[5] as string,
-    metadata: parseObject(row[6], "messages", id),
-    tags: parseList(row[7], "messages", id),
-    clientId: row[8] as string | null,
-    createdAt: new Date(Number(row[9])),
+    conversationId: row[at.conversationId] as string,
+    seq: Number(row[at.seq]),
+    role: row[at.role] as MessageRole,
+    content: row[at.content] as string,
+    metadata: parseObject(row[at.metadata], "messages", id),
+    tags: parseList(row[at.tags], "messages", id),
+    clientId: row[at.clientId] as string | null,
+    createdAt: new Date(Number(row[at.createdAt])),
+  };
+}
+
+/** The columns of a stored message as a draft. */
+export function toStoredDraft(row: Row): MessageDraft {
+  const at = messageAt;
+  return {
+    id: row[at.id] as string,
+    role: row[at.role] as MessageRole,
+    content: row[at.content] as string,
+    metadata: row[at.metadata] as string,
+    tags: row[at.tags] as string,
+    clientId: row[at.clientId] as string | null,
+    createdAt: Number(row[at.createdAt]),
   };
 }
 

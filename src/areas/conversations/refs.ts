@@ -1,10 +1,11 @@
+import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { conversations, messageRefs, messages } from "../../schema/conversations.js";
 import { expectation, expectFinite, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, MAX_NAME_CHARS } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { list, prepareStatement } from "../statements.js";
+import { names, prepareStatement, selection } from "../statements.js";
 import { noMessage } from "./chain.js";
 import { isVisible, type Message, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
@@ -37,15 +38,22 @@ const placeholder = sql.placeholder;
 const visibleMessage = sql`${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`;
 const isRef = sql`${r.kind} = ${placeholder("kind")} and ${r.target} = ${placeholder("target")}`;
 
-const upsert = prepareStatement(sql`insert into ${r} (project, message_row_id, kind, target, score, created_at)
-  select ${m.project}, ${m.rowId}, ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")}, ${placeholder("now")}
-  from ${messagesWithOwner} where ${visibleMessage}
+/** What a query selects from refs to make a MessageRef of each row; it may select more after that. */
+export const refParts = { kind: r.kind, target: r.target, score: r.score, createdAt: r.createdAt };
+const { columns, at } = selection(refParts);
+
+const insertInto = sql`into ${r} (project, message_row_id, kind, target, score, created_at) select ${m.project}, ${m.rowId},
+  ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")}, ${placeholder("createdAt")}`;
+const ofMessage = sql`from ${m} where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`;
+/** Whether the message can be seen or not. */
+export const insertRef = prepareStatement(sql`insert ${insertInto} ${ofMessage}`);
+export const insertMissingRef = prepareStatement(sql`insert or ignore ${insertInto} ${ofMessage}`);
+const upsert = prepareStatement(sql`insert ${insertInto} from ${messagesWithOwner} where ${visibleMessage}
   on conflict (message_row_id, kind, target) do update set score = coalesce(excluded.score, score)
-  returning kind, target, score, created_at`);
+  returning ${names(Object.values(refParts))}`);
 const remove = prepareStatement(sql`delete from ${r} where ${isRef} and ${r.messageRowId} =
   (select ${m.rowId} from ${messagesWithOwner} where ${visibleMessage})`);
-const selectRefs =
-  prepareStatement(sql`select ${list([r.kind, r.target, r.score, r.createdAt])} from ${messagesWithOwner}
+const selectRefs = prepareStatement(sql`select ${columns} from ${messagesWithOwner}
   join ${r} on ${r.messageRowId} = ${m.rowId} where ${visibleMessage} order by ${r.rowId}`);
 const selectByRef =
   prepareStatement(sql`select ${messageColumns} from ${r} cross join ${m} on ${m.rowId} = ${r.messageRowId}
@@ -66,7 +74,7 @@ export async function linkRef(
     expectFinite("score", score);
   }
   const { project, now, executor } = context;
-  const { rows } = await executor.execute(upsert({ project, id: messageId, kind, target, score, now: now() }));
+  const { rows } = await executor.execute(upsert({ project, id: messageId, kind, target, score, createdAt: now() }));
   if (rows[0] === undefined) throw noMessage(context, messageId);
   return toRef(messageId, rows[0]);
 }
@@ -104,13 +112,13 @@ function expectRef(kind: unknown, target: unknown): void {
   expectText("target", target, MAX_TARGET_CHARS);
 }
 
-/** The ref in a row of kind, target, score and time. */
-export function toRef(messageId: string, row: ArrayLike<unknown>): MessageRef {
+export function toRef(messageId: string, row: Row): MessageRef {
+  const score = row[at.score];
   return {
     messageId,
-    kind: row[0] as string,
-    target: row[1] as string,
-    score: row[2] === null ? null : Number(row[2]),
-    createdAt: new Date(Number(row[3])),
+    kind: row[at.kind] as string,
+    target: row[at.target] as string,
+    score: score === null ? null : Number(score),
+    createdAt: new Date(Number(row[at.createdAt])),
   };
 }

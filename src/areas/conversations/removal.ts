@@ -8,7 +8,7 @@ import {
 } from "../../schema/conversations.js";
 import type { RepositoryContext } from "../context.js";
 import { type Executor, scalar } from "../executor.js";
-import { prepareStatement, type Statement, set, touch } from "../statements.js";
+import { prepareStatement, type Statement, selection, set, touch } from "../statements.js";
 
 const c = conversations;
 const m = messages;
@@ -32,11 +32,12 @@ const empty = prepareStatement(
 const deleteSummaries = prepareStatement(sql`delete from ${conversationSummaries}
   where ${conversationSummaries.conversationRowId} = ${placeholder("rowId")} and +${conversationSummaries.project} = ${placeholder("project")}`);
 
+const ancestor = selection({ rowId: sql`row_id`, isPurged: sql`purged_at is not null` });
 /** A conversation's row with its parent's, whatever state they are in, oldest ancestor last. */
 const selectLine = prepareStatement(sql`with recursive line (row_id, parent_row_id, purged_at, depth) as (
     select ${c.rowId}, ${c.parentRowId}, ${c.purgedAt}, 0 from ${c} where ${isRow}
     union all select ${c.rowId}, ${c.parentRowId}, ${c.purgedAt}, depth + 1 from line join ${c} on ${c.rowId} = line.parent_row_id
-  ) select row_id, purged_at is not null from line order by depth`);
+  ) select ${ancestor.columns} from line order by depth`);
 
 /** What the forks of a conversation show of it: those that are not deleted, and those of deleted ones. */
 const refreshVisible =
@@ -79,7 +80,7 @@ export async function refreshVisibility(
   rowId: number,
 ): Promise<void> {
   const { rows } = await executor.execute(selectLine({ project, rowId }));
-  await executor.batch(rows.map((row) => refreshVisible({ project, rowId: Number(row[0]) })));
+  await executor.batch(rows.map((row) => refreshVisible({ project, rowId: Number(row[ancestor.at.rowId]) })));
 }
 
 /**
@@ -92,14 +93,15 @@ export async function purgeConversation(context: RepositoryContext, executor: Ex
   if (rows[0] === undefined) return false;
   const rowId = Number(rows[0][0]);
   await executor.execute(deleteSummaries({ project, rowId }));
-  const line = (await executor.execute(selectLine({ project, rowId }))).rows;
-  for (const [ancestor, isPurged] of line.map((row) => [Number(row[0]), Number(row[1]) === 1] as const)) {
-    if (!isPurged) {
-      await refreshVisibility(context, executor, ancestor);
+  const { at } = ancestor;
+  for (const row of (await executor.execute(selectLine({ project, rowId }))).rows) {
+    const own = Number(row[at.rowId]);
+    if (Number(row[at.isPurged]) !== 1) {
+      await refreshVisibility(context, executor, own);
       break;
     }
-    const needed = Number(scalar(await executor.execute(selectNeeded({ rowId: ancestor }))));
-    const values = { project, rowId: ancestor, needed };
+    const needed = Number(scalar(await executor.execute(selectNeeded({ rowId: own }))));
+    const values = { project, rowId: own, needed };
     await executor.batch([deleteRefs(values), deleteMessages(values)]);
     await executor.execute(needed === 0 ? deleteShell(values) : refreshVisible(values));
   }

@@ -19,6 +19,7 @@ import {
   type AppendedMessage,
   type Conversation,
   type ConversationPatch,
+  conversationAt,
   conversationColumns,
   deriveLong,
   expectRole,
@@ -187,7 +188,7 @@ export class ConversationRepository {
     checkEach(ids, (id) => expectId(id));
     const { project, executor } = this.#context;
     const { rows } = await asStorageErrors(() => executor.execute(selectMany({ project, ids: JSON.stringify(ids) })));
-    const byId = new Map(rows.map((row) => [row[1] as string, toConversation(project, row)]));
+    const byId = new Map(rows.map((row) => [row[conversationAt.id] as string, toConversation(project, row)]));
     return ids.flatMap((id) => byId.get(id) ?? []);
   }
 

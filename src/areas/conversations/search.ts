@@ -14,13 +14,13 @@ import { expectId, expectLimit, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
 import { searchReader, toWhere } from "../search-reader.js";
-import { prepareStatement, set, toStatement } from "../statements.js";
+import { prepareStatement, selection, set, toStatement } from "../statements.js";
 import { type Chain, findChain, readChain } from "./chain.js";
 import {
   expectRole,
   type Message,
   type MessageRole,
-  messageColumns,
+  messageParts,
   messagesWithOwner,
   toMessage,
   toTags,
@@ -75,7 +75,8 @@ const MAX_INDEXED_SEGMENTS = 100;
 /** Messages that others have written or changed, indexed a search at most. */
 const UNINDEXED = 1_000;
 
-const selectUnindexed = prepareStatement(sql`select ${m.rowId}, ${m.content} from ${m}
+const unindexed = selection({ rowId: m.rowId, content: m.content });
+const selectUnindexed = prepareStatement(sql`select ${unindexed.columns} from ${m}
   where ${m.project} = ${sql.placeholder("project")} and ${m.searchText} is null limit ${sql.raw(String(UNINDEXED))}`);
 const indexRow = prepareStatement(sql`update ${m} set ${set(m.searchText, sql.placeholder("searchText"))}
   where ${m.rowId} = ${sql.placeholder("rowId")} and ${m.searchText} is null and ${m.content} = ${sql.placeholder("content")}`);
@@ -185,9 +186,10 @@ async function indexWhatOthersWrote({ project, executor }: RepositoryContext): P
   const rows = await readAll(executor, selectUnindexed({ project }));
   if (rows.length === 0) return;
   const scope = searchScope(project);
+  const { at } = unindexed;
   const statements = rows.map((row) => {
-    const content = row[1] as string;
-    return indexRow({ rowId: Number(row[0]), content, searchText: toSearchText(content, scope) });
+    const content = row[at.content] as string;
+    return indexRow({ rowId: Number(row[at.rowId]), content, searchText: toSearchText(content, scope) });
   });
   try {
     await executor.batch(statements);
@@ -206,26 +208,31 @@ interface Found {
   readonly home: string;
 }
 
+/** A message, and the fork that it is found in where its conversation is deleted. */
+const foundMessage = selection({
+  ...messageParts,
+  fork: sql`case when ${c.deletedAt} is null then null
+    else (select id from ${c} as home where home.row_id = ${homeOf({ rowId: sql`${c.rowId}`, seq: sql`${m.seq}` })}) end`,
+});
+
 async function fetchFound(
   { project, executor }: RepositoryContext,
   hits: readonly KeywordHit[],
   chain: Chain | undefined,
 ): Promise<Found[]> {
   if (hits.length === 0) return [];
-  const fork = homeOf({ rowId: sql`${c.rowId}`, seq: sql`${m.seq}` });
+  const { columns, at } = foundMessage;
   const rows = await readAll(
     executor,
-    toStatement(sql`select ${messageColumns}, case when ${c.deletedAt} is null then null
-        else (select id from ${c} as home where home.row_id = ${fork}) end
-      from ${messagesWithOwner} where +${m.project} = ${project}
+    toStatement(sql`select ${columns} from ${messagesWithOwner} where +${m.project} = ${project}
       and ${m.rowId} in (select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`),
   );
-  const byRow = new Map(rows.map((row) => [Number(row[0]), row]));
+  const byRow = new Map(rows.map((row) => [Number(row[at.rowId]), row]));
   return hits.flatMap((hit) => {
     const row = byRow.get(hit.rowId);
     if (row === undefined) return [];
     const message = toMessage(row);
-    return { hit, message, home: chain?.id ?? (row[10] as string | null) ?? message.conversationId };
+    return { hit, message, home: chain?.id ?? (row[at.fork] as string | null) ?? message.conversationId };
   });
 }
 

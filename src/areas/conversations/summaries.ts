@@ -7,7 +7,7 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
-import { all, list, prepareStatement, toStatement } from "../statements.js";
+import { all, prepareStatement, selection, toStatement } from "../statements.js";
 import { noConversation } from "./chain.js";
 import { MAX_SUMMARY_CHARS, MAX_TITLE_CHARS } from "./record.js";
 
@@ -41,13 +41,27 @@ export interface SummaryFilter {
 const s = conversationSummaries;
 const c = conversations;
 const placeholder = sql.placeholder;
-export const summaryColumns = list([s.id, c.id, s.date, s.title, s.text, s.createdAt]);
+/** What a query selects from summaries, joined with their conversations, to make a ConversationSummary of each row. */
+const { columns, at } = selection({
+  id: s.id,
+  conversationId: c.id,
+  date: s.date,
+  title: s.title,
+  text: s.text,
+  createdAt: s.createdAt,
+});
 
-export const insertSummary =
+export const summaryColumns = columns;
+export const summariesWithOwner = sql`${s} cross join ${c} on ${c.rowId} = ${s.conversationRowId}`;
+
+const insertInto = (condition: SQL) =>
   prepareStatement(sql`insert into ${s} (project, conversation_row_id, id, date, title, text, created_at)
   select ${c.project}, ${c.rowId}, ${placeholder("id")}, ${placeholder("date")}, ${placeholder("title")}, ${placeholder("text")},
-    ${placeholder("now")} from ${c} where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("conversationId")}
-    and ${c.deletedAt} is null`);
+    ${placeholder("createdAt")} from ${c} where ${c.project} = ${placeholder("project")}
+    and ${c.id} = ${placeholder("conversationId")} ${condition}`);
+const insertSummary = insertInto(sql`and ${c.deletedAt} is null`);
+/** Whether the conversation is deleted or not. */
+export const insertStoredSummary = insertInto(sql``);
 
 /** Throws TypeError or RangeError. */
 export function expectSummary(summary: SummaryInput): void {
@@ -67,10 +81,10 @@ export async function addSummary(
   const { project, executor } = context;
   const { date, title, text } = summary;
   const values = { id: uuidv7(), conversationId, date, title, text };
-  const now = context.now();
-  const { rowsAffected } = await executor.execute(insertSummary({ ...values, project, now }));
+  const createdAt = context.now();
+  const { rowsAffected } = await executor.execute(insertSummary({ ...values, project, createdAt }));
   if (rowsAffected === 0) throw noConversation(context, conversationId);
-  return { ...values, createdAt: new Date(now) };
+  return { ...values, createdAt: new Date(createdAt) };
 }
 
 /** Newest date first, then latest added. */
@@ -97,7 +111,7 @@ export async function listSummaries(
   }
   const rows = await readAll(
     executor,
-    toStatement(sql`select ${summaryColumns} from ${s} cross join ${c} on ${c.rowId} = ${s.conversationRowId}
+    toStatement(sql`select ${columns} from ${summariesWithOwner}
       where ${all(conditions)} order by ${s.date} desc, ${s.rowId} desc limit ${toSqlLimit(limit)}`),
   );
   return rows.map(toSummary);
@@ -105,12 +119,12 @@ export async function listSummaries(
 
 export function toSummary(row: Row): ConversationSummary {
   return {
-    id: row[0] as string,
-    conversationId: row[1] as string,
-    date: row[2] as string,
-    title: row[3] as string,
-    text: row[4] as string,
-    createdAt: new Date(Number(row[5])),
+    id: row[at.id] as string,
+    conversationId: row[at.conversationId] as string,
+    date: row[at.date] as string,
+    title: row[at.title] as string,
+    text: row[at.text] as string,
+    createdAt: new Date(Number(row[at.createdAt])),
   };
 }
 

@@ -6,7 +6,7 @@ import { checkEach } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
 import { parseList } from "../json.js";
-import { prepareStatement, set, touch } from "../statements.js";
+import { prepareStatement, selection, set, touch } from "../statements.js";
 import { findMessage } from "./chain.js";
 import { toTags } from "./record.js";
 import { updateMessageRow } from "./update.js";
@@ -27,7 +27,8 @@ const selectTags = prepareStatement(sql`select ${c.tags} from ${c} where ${isLiv
 const updateTags = prepareStatement(
   sql`update ${c} set ${set(c.tags, placeholder("tags"))}, ${touch(c.updatedAt, c.createdAt)} where ${isLive}`,
 );
-const selectCounts = prepareStatement(sql`select ${t.tag}, count(*) from ${t}
+const counted = selection({ tag: t.tag, count: sql`count(*)` });
+const selectCounts = prepareStatement(sql`select ${counted.columns} from ${t}
   join ${c} on ${c.rowId} = ${t.conversationRowId} left join ${m} on ${m.rowId} = ${t.messageRowId}
   where ${t.project} = ${placeholder("project")}
     and case when ${t.messageRowId} = 0 then ${c.deletedAt} is null else ${m.seq} <= ${c.visibleSeq} end
@@ -57,7 +58,8 @@ export async function changeTags(
 
 export async function countTags({ project, executor }: RepositoryContext): Promise<TagCount[]> {
   const { rows } = await executor.execute(selectCounts({ project }));
-  return rows.map((row) => ({ tag: row[0] as string, count: Number(row[1]) }));
+  const { at } = counted;
+  return rows.map((row) => ({ tag: row[at.tag] as string, count: Number(row[at.count]) }));
 }
 
 /** Throws TypeError or RangeError unless there is an id and at least one tag. */

@@ -4,10 +4,11 @@ import { StorageError } from "../../shared/errors.js";
 import { expectArray, expectation, expectObject } from "../../shared/expectation.js";
 import { expectId, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import type { Executor } from "../executor.js";
+import { type Executor, scalar } from "../executor.js";
 import { readAll } from "../read-all.js";
 import { forStored } from "../repair.js";
-import { list, prepareStatement, set } from "../statements.js";
+import { type Exported, toExported } from "../rows.js";
+import { prepareStatement, selection, set } from "../statements.js";
 import { appendMessages } from "./append.js";
 import { type Chain, findChain, readChain, requireChain } from "./chain.js";
 import { findConversation, insertConversationStatement, NO_ORIGIN, type Origin, originAt } from "./fork.js";
@@ -16,15 +17,13 @@ import {
   type ConversationDraft,
   type Message,
   type MessageDraft,
+  messagesWithOwner,
   toConversationDraft,
   toMessageDraft,
 } from "./record.js";
-import { type MessageRef, type MessageRefInput, toRef } from "./refs.js";
+import { insertMissingRef, type MessageRef, type MessageRefInput, refParts, toRef } from "./refs.js";
 import { refreshVisibility } from "./removal.js";
-import { type ConversationSummary, expectSummary, insertSummary, listSummaries } from "./summaries.js";
-
-/** Times are ISO 8601 text, as JSON makes of Dates. */
-type Exported<T> = { readonly [K in keyof T]: T[K] extends Date ? string : T[K] };
+import { type ConversationSummary, expectSummary, insertStoredSummary, listSummaries } from "./summaries.js";
 
 /** A whole conversation as JSON, what a fork shares with others included. */
 export interface ConversationDocument {
@@ -53,20 +52,16 @@ const m = messages;
 const r = messageRefs;
 const placeholder = sql.placeholder;
 
-const selectRefs =
-  prepareStatement(sql`select ${list([m.id, r.kind, r.target, r.score, r.createdAt])} from json_each(${placeholder("ids")}) as j
+const ref = selection({ ...refParts, messageId: m.id });
+const selectRefs = prepareStatement(sql`select ${ref.columns} from json_each(${placeholder("ids")}) as j
   cross join ${m} on ${m.project} = ${placeholder("project")} and ${m.id} = j.value
   cross join ${r} on ${r.messageRowId} = ${m.rowId} order by j.key, ${r.rowId}`);
-const insertRef =
-  prepareStatement(sql`insert or ignore into ${r} (project, message_row_id, kind, target, score, created_at)
-  select ${m.project}, ${m.rowId}, ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")}, ${placeholder("now")}
-  from ${m} where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`);
 const setUpdated =
   prepareStatement(sql`update ${c} set ${set(c.updatedAt, sql`max(${c.createdAt}, ${placeholder("updatedAt")})`)}
   where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")}`);
 /** The conversation whose own message this is, whatever has become of it. */
-const selectWriter =
-  prepareStatement(sql`select ${list([c.rowId, c.id, m.seq])} from ${m} join ${c} on ${c.rowId} = ${m.conversationRowId}
+const writer = selection({ rowId: c.rowId, id: c.id, seq: m.seq });
+const selectWriter = prepareStatement(sql`select ${writer.columns} from ${messagesWithOwner}
   where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`);
 const selectLine = prepareStatement(sql`with recursive line (row_id, up_to) as (
     select ${placeholder("rowId")}, ${placeholder("seq")}
@@ -92,22 +87,18 @@ export async function exportConversation(
   const all = await readChain(context, executor, chain, { limit: Number.POSITIVE_INFINITY });
   const ids = JSON.stringify(all.map((message) => message.id));
   const rows = await readAll(executor, selectRefs({ project: context.project, ids }));
-  const refs = rows.map((row) => toRef(row[0] as string, Array.from(row as ArrayLike<unknown>).slice(1)));
+  const refs = rows.map((row) => toRef(row[ref.at.messageId] as string, row));
   const filter = { conversationId: id, limit: Number.POSITIVE_INFINITY };
   const summaries = await listSummaries({ ...context, executor }, filter);
   const { project, messageCount, deletedAt, ...kept } = conversation;
   return {
     format: FORMAT,
     version: VERSION,
-    conversation: asJson(kept),
-    messages: asJson(all),
-    refs: asJson(refs),
-    summaries: asJson(summaries.reverse().map(({ conversationId, ...summary }) => summary)),
+    conversation: toExported(kept),
+    messages: all.map((message) => toExported(message)),
+    refs: refs.map((ref) => toExported(ref)),
+    summaries: summaries.reverse().map(({ conversationId, ...summary }) => toExported(summary)),
   };
-}
-
-function asJson<T, R>(value: T): R {
-  return JSON.parse(JSON.stringify(value)) as R;
 }
 
 interface CheckedDocument {
@@ -218,10 +209,10 @@ export async function importConversation(
     ...refs
       .filter(({ messageId }) => own.has(messageId))
       .map((ref) => {
-        return insertRef({ ...ref, score: ref.score ?? null, project, id: ref.messageId, now: ref.createdAt });
+        return insertMissingRef({ ...ref, score: ref.score ?? null, project, id: ref.messageId });
       }),
     ...(isNew ? summaries : []).map((summary) => {
-      return insertSummary({ ...summary, project, conversationId: id, now: summary.createdAt });
+      return insertStoredSummary({ ...summary, project, conversationId: id });
     }),
   ];
   if (isNew || fresh.length > 0) statements.push(setUpdated({ project, id, updatedAt }));
@@ -252,16 +243,17 @@ async function findOrigin(
 ): Promise<Origin> {
   const { project } = context;
   const ids = JSON.stringify(drafts.map(({ id }) => id));
-  const known = Number((await executor.execute(countKnown({ project, ids }))).rows[0]![0]);
+  const known = Number(scalar(await executor.execute(countKnown({ project, ids }))));
   if (known === 0) return NO_ORIGIN;
   // Those known must be the first, and what precedes the last of them must be the others.
   const last = drafts[known - 1]!;
-  const writer = (await executor.execute(selectWriter({ project, id: last.id }))).rows[0];
-  if (writer !== undefined && Number(writer[2]) === known) {
-    const rowId = Number(writer[0]);
+  const { at } = writer;
+  const row = (await executor.execute(selectWriter({ project, id: last.id }))).rows[0];
+  if (row !== undefined && Number(row[at.seq]) === known) {
+    const rowId = Number(row[at.rowId]);
     const { rows } = await executor.execute(selectLine({ project, rowId, seq: known }));
     if (rows.length === known && rows.every((row, index) => row[0] === drafts[index]!.id)) {
-      const segment = { rowId, conversationId: writer[1] as string, after: known - 1, upTo: known };
+      const segment = { rowId, conversationId: row[at.id] as string, after: known - 1, upTo: known };
       return originAt({ rowId, id: segment.conversationId, tags: [], segments: [segment] }, known);
     }
   }

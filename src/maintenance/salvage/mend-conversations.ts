@@ -1,9 +1,20 @@
 import { sql } from "drizzle-orm";
 import type { Executor } from "../../areas/executor.js";
 import { readAll } from "../../areas/read-all.js";
-import { type Statement, toStatement } from "../../areas/statements.js";
+import { type Statement, selection, toStatement } from "../../areas/statements.js";
 import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
 import { runAll } from "./run-all.js";
+
+const c = conversations;
+const m = messages;
+const conversation = selection({
+  rowId: c.rowId,
+  parent: c.parentRowId,
+  prefix: c.prefixSeq,
+  forkedFromSeq: c.forkedFromSeq,
+  visible: c.visibleSeq,
+});
+const message = selection({ owner: m.conversationRowId, rowId: m.rowId, seq: m.seq });
 
 interface Thread {
   readonly rowId: number;
@@ -38,26 +49,31 @@ function descendsFromItself(thread: Thread, threads: ReadonlyMap<number, Thread>
 }
 
 async function readThreads(executor: Executor): Promise<Map<number, Thread>> {
-  const rows = await readAll(
-    executor,
-    toStatement(sql`select row_id, parent_row_id, prefix_seq, forked_from_seq, visible_seq from ${conversations}`),
-  );
+  const rows = await readAll(executor, toStatement(sql`select ${conversation.columns} from ${c}`));
   const threads = new Map<number, Thread>();
   for (const row of rows) {
-    const [rowId, prefix, visible] = [Number(row[0]), Number(row[2]), Number(row[4])];
-    const parent = row[1] === null ? undefined : Number(row[1]);
-    const forkedFromSeq = row[3] === null ? null : Number(row[3]);
-    const thread = { rowId, parent, prefix, forkedFromSeq, visible, seqs: [], messageRows: [], settled: undefined };
-    threads.set(rowId, thread);
+    const { at } = conversation;
+    const [parent, forkedFromSeq] = [row[at.parent], row[at.forkedFromSeq]];
+    const thread = {
+      rowId: Number(row[at.rowId]),
+      parent: parent === null ? undefined : Number(parent),
+      prefix: Number(row[at.prefix]),
+      forkedFromSeq: forkedFromSeq === null ? null : Number(forkedFromSeq),
+      visible: Number(row[at.visible]),
+      seqs: [],
+      messageRows: [],
+      settled: undefined,
+    };
+    threads.set(thread.rowId, thread);
   }
   const all = await readAll(
     executor,
-    toStatement(sql`select conversation_row_id, row_id, seq from ${messages} order by conversation_row_id, seq`),
+    toStatement(sql`select ${message.columns} from ${m} order by ${m.conversationRowId}, ${m.seq}`),
   );
   for (const row of all) {
-    const thread = threads.get(Number(row[0]));
-    thread?.messageRows.push(Number(row[1]));
-    thread?.seqs.push(Number(row[2]));
+    const thread = threads.get(Number(row[message.at.owner]));
+    thread?.messageRows.push(Number(row[message.at.rowId]));
+    thread?.seqs.push(Number(row[message.at.seq]));
   }
   return threads;
 }
@@ -91,7 +107,7 @@ function renumber(thread: Thread, threads: ReadonlyMap<number, Thread>): Stateme
     const forkedFromSeq = thread.forkedFromSeq === null ? null : Math.min(thread.forkedFromSeq, prefix);
     const visibleSeq = visible === ALL_VISIBLE ? visible : left(thread, visible, threads);
     statements.push(
-      toStatement(sql`update ${conversations} set parent_row_id = ${parent ?? null}, prefix_seq = ${prefix},
+      toStatement(sql`update ${c} set parent_row_id = ${parent ?? null}, prefix_seq = ${prefix},
         forked_from_seq = ${forkedFromSeq}, visible_seq = ${visibleSeq} where row_id = ${rowId}`),
     );
   }
@@ -102,14 +118,14 @@ function renumber(thread: Thread, threads: ReadonlyMap<number, Thread>): Stateme
     const lowest = Math.min(0, ...thread.seqs);
     statements.push(
       ...moved.map(({ rowId }, index) =>
-        toStatement(sql`update ${messages} set seq = ${lowest - 1 - index} where row_id = ${rowId}`),
+        toStatement(sql`update ${m} set seq = ${lowest - 1 - index} where row_id = ${rowId}`),
       ),
     );
   }
   for (const { next, rowId } of moved) {
     // The checksum ends with the seq that it is for.
     statements.push(
-      toStatement(sql`update ${messages} set seq = ${next},
+      toStatement(sql`update ${m} set seq = ${next},
         checksum = substr(checksum, 1, instr(checksum, '.')) || ${String(next)} where row_id = ${rowId}`),
     );
   }
