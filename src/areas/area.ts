@@ -3,12 +3,16 @@ import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SearchTarget } from "../search/request.js";
 import type { RepositoryContext } from "./context.js";
 import type { Executor } from "./executor.js";
-import type * as ExportLines from "./export-lines.js";
 import type { RowReader } from "./read-all.js";
 import type { Statement } from "./statements.js";
 
 /** What reads; a check in a process of its own can do no more than execute. */
 export type Reader = RowReader;
+
+/** A schema of zod, as far as an import needs it. */
+export interface LineSchema {
+  parse(value: unknown): unknown;
+}
 
 /** A record for an export, as a JSON value. */
 export interface OutgoingRecord {
@@ -75,8 +79,10 @@ export interface Area<Name extends string = string, Repository = unknown> {
   readonly table: SQL;
   /** All records, or those of one project, deleted ones included; in pages, and in an order that can be stored. */
   pages(reader: Reader, project: string | undefined): AsyncIterable<readonly OutgoingRecord[]>;
-  /** Checks a record of an export; throws an error that says what is wrong with it. */
-  parse(lines: typeof ExportLines, context: RepositoryContext, record: unknown): IncomingRecord;
+  /** Loads the schema of its lines, which only an import does: zod loads slowly (bench: startUp). */
+  loadLine(): Promise<{ readonly line: LineSchema }>;
+  /** Checks a line that fits the schema further; throws an error that says what is wrong with it. */
+  parse(context: RepositoryContext, line: unknown): IncomingRecord;
   /** Those of `keys` that the project has, deleted ones included. */
   existing(reader: Reader, project: string, keys: readonly string[]): Promise<Set<string>>;
   /** Settles what a replacement means for other records, in the transaction of the context; throws what forbids it. */

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ZodError, z } from "zod";
-import type { Area } from "../areas/area.js";
+import type { Area, IncomingRecord, LineSchema } from "../areas/area.js";
 import { expectProject, MAX_NAME_CHARS } from "../areas/arguments.js";
 import { transactionExecutor } from "../areas/client-executor.js";
-import type { AreaChange } from "../areas/context.js";
-import * as lines from "../areas/export-lines.js";
-import { selectAreas } from "../areas/registry.js";
+import type { AreaChange, RepositoryContext } from "../areas/context.js";
+import { AREAS, selectAreas } from "../areas/registry.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asFileError } from "../files/file-error.js";
+import { lazyModule } from "../files/load-module.js";
 import { StorageError } from "../shared/errors.js";
 import { expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -50,7 +50,7 @@ const headerSchema = z.object({
   version: z.number().int().positive(),
   counts: z.record(z.string(), z.number().int().nonnegative()),
 });
-/** A line after the header; `record` is one of `lines`. */
+/** A line after the header; the schema of its area checks `record`. */
 const lineSchema = z.strictObject({ area: z.string(), project: z.string(), record: z.unknown() });
 
 /**
@@ -76,14 +76,27 @@ export async function importStorage(
   checkLongCall(options);
   const spool = await Spool.create();
   try {
-    const { invalid, total } = await check(context, source, spool, options);
+    const parse = await loadParse();
+    const { invalid, total } = await check(context, parse, source, spool, options);
     if (invalid.length > 0 && options.onInvalid !== "skip") throw new ImportError(invalid);
-    return { ...(await store(context, spool, total, options)), invalid };
+    return { ...(await store(context, parse, spool, total, options)), invalid };
   } catch (error) {
     throw toStorageError(error);
   } finally {
     await spool.remove();
   }
+}
+
+/** Checks a record by the schema of its area, and by the area itself. */
+type Parse = (area: Area, context: RepositoryContext, record: unknown) => IncomingRecord;
+
+const loadSchemas = lazyModule(() =>
+  Promise.all(AREAS.map(async ({ name, loadLine }) => [name, (await loadLine()).line] as const)),
+);
+
+async function loadParse(): Promise<Parse> {
+  const schemas = new Map<string, LineSchema>(await loadSchemas());
+  return (area, context, record) => area.parse(context, schemas.get(area.name)!.parse(record));
 }
 
 interface ParsedLine {
@@ -95,6 +108,7 @@ interface ParsedLine {
 /** Reads everything once, keeps what is sound, and finds all that is not. */
 async function check(
   context: MaintenanceContext,
+  parse: Parse,
   source: TextSource,
   spool: Spool,
   { project: wanted, intoProject, onProgress, signal }: ImportOptions,
@@ -117,7 +131,7 @@ async function check(
       const { area, project, record } = readLine(text);
       found[area.name] = (found[area.name] ?? 0) + 1;
       if (wanted !== undefined && project !== wanted) continue;
-      area.parse(lines, context.forProject(intoProject ?? project, context.executor), record);
+      parse(area, context.forProject(intoProject ?? project, context.executor), record);
       isSound = true;
     } catch (error) {
       invalid.push({ line: number, message: describe(error) });
@@ -146,6 +160,7 @@ async function check(
 
 async function store(
   context: MaintenanceContext,
+  parse: Parse,
   spool: Spool,
   total: number,
   { onConflict = "fail", intoProject, onProgress, signal }: ImportOptions,
@@ -160,7 +175,7 @@ async function store(
       signal?.throwIfAborted();
       const { area, project } = batch[0]!;
       const own = context.forProject(project, executor);
-      const records = batch.map(({ number, record }) => ({ number, ...area.parse(lines, own, record) }));
+      const records = batch.map(({ number, record }) => ({ number, ...parse(area, own, record) }));
       const known = await area.existing(
         executor,
         project,

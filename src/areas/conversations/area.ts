@@ -13,7 +13,6 @@ import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
 import { expectId } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import type { ConversationLine, MessageLine } from "../export-lines.js";
 import { readAll } from "../read-all.js";
 import {
   inOrderOfRows,
@@ -26,6 +25,7 @@ import {
 } from "../rows.js";
 import { list, names, prepareStatement, selection, set, toStatement } from "../statements.js";
 import { insertStoredMessages, type StoredMessage } from "./insert.js";
+import type { ConversationLine, MessageLine } from "./line.js";
 import {
   checksumOfMessage,
   checksumWithSeq,
@@ -149,8 +149,9 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
     }
   },
 
-  parse(lines, context, value): IncomingRecord {
-    const line = lines.conversationLine.parse(value);
+  loadLine: () => import("./line.js"),
+
+  parse(context, line: ConversationLine): IncomingRecord {
     const { project, repair } = context;
     const { id, title, tags, metadata, parentId, prefixSeq, forkedFromId, forkedFromSeq, visibleSeq } = line;
     const createdAt = new Date(line.createdAt);

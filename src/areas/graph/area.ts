@@ -1,11 +1,11 @@
 import { type AnyColumn, sql } from "drizzle-orm";
 import { graphEdges, graphLabels, graphNodes, graphVersions } from "../../schema/graph.js";
 import type { Area, IncomingRecord } from "../area.js";
-import type { EdgeLine, NodeLine } from "../export-lines.js";
 import { parseObject } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toTime, whereProject } from "../rows.js";
 import { list, prepareStatement, toStatement } from "../statements.js";
 import { toEdgeDraft } from "./edge.js";
+import type { EdgeLine, GraphLine, NodeLine } from "./line.js";
 import { toLabels, toNodeDraft } from "./node.js";
 import { GraphRepository } from "./repository.js";
 
@@ -122,8 +122,9 @@ export const graphArea: Area<"graph", GraphRepository> = {
     }
   },
 
-  parse(lines, context, value): IncomingRecord {
-    const line = lines.graphLine.parse(value);
+  loadLine: () => import("./line.js"),
+
+  parse(context, line: GraphLine): IncomingRecord {
     const { project: name } = context;
     if ("edge" in line) {
       const { copy, ...input } = line.edge;

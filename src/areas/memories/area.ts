@@ -6,7 +6,6 @@ import { expectation } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
 import { checksumOf, checksumOfVector, hashText } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
-import type { MemoryLine } from "../export-lines.js";
 import { parseObject } from "../json.js";
 import { readAll } from "../read-all.js";
 import {
@@ -20,6 +19,7 @@ import {
 } from "../rows.js";
 import { list, prepareInsert, prepareStatement, set, toStatement } from "../statements.js";
 import { contentBytes, readContent } from "./content.js";
+import type { MemoryLine } from "./line.js";
 import { derivedColumns, embeddingStatements, storedContent, toDraft, toEmbedding } from "./record.js";
 import { MemoryRepository } from "./repository.js";
 import { MEMORY_TARGET } from "./search.js";
@@ -97,8 +97,9 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
     }
   },
 
-  parse(lines, context, value): IncomingRecord {
-    const line = lines.memoryLine.parse(value);
+  loadLine: () => import("./line.js"),
+
+  parse(context, line: MemoryLine): IncomingRecord {
     const { id, sessionId, type, source, content, metadata } = line;
     const createdAt = Date.parse(line.createdAt);
     const deletedAt = toOptionalMillis(line.deletedAt);

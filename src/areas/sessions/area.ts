@@ -6,6 +6,7 @@ import { MAX_NAME_CHARS, toJsonText } from "../arguments.js";
 import { parseObject } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toOptionalTime, toTime } from "../rows.js";
 import { prepareInsert, prepareStatement, selection, toStatement } from "../statements.js";
+import type { SessionLine } from "./line.js";
 import { SessionRepository } from "./repository.js";
 
 const s = sessions;
@@ -57,8 +58,9 @@ export const sessionArea: Area<"sessions", SessionRepository> = {
     }
   },
 
-  parse(lines, { project, repair }, value) {
-    const { id, startedAt, endedAt, summary: given, metadata } = lines.sessionLine.parse(value);
+  loadLine: () => import("./line.js"),
+
+  parse({ project, repair }, { id, startedAt, endedAt, summary: given, metadata }: SessionLine) {
     expectText("id", id, MAX_NAME_CHARS);
     const summary = repair(given);
     if (summary !== null) expectText("summary", summary, 100_000, 0);

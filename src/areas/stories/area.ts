@@ -14,7 +14,6 @@ import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
 import { expectId } from "../arguments.js";
 import { checksumOf, hashText } from "../checksum.js";
-import type { StoryLine } from "../export-lines.js";
 import { readAll } from "../read-all.js";
 import {
   inOrderOfRows,
@@ -28,6 +27,7 @@ import {
 import { list, prepareInsert, prepareStatement, type Statement, toStatement } from "../statements.js";
 import { LibsqlBackend } from "./libsql/backend.js";
 import { STORY_TABLES } from "./libsql/extras.js";
+import type { StoryAreaLine, StoryLine } from "./line.js";
 import { STORY_TARGET } from "./search.js";
 import { keepOpen, StoryService } from "./service.js";
 
@@ -144,8 +144,9 @@ export const storyArea: Area<"stories", StoryService> = {
     });
   },
 
-  parse(lines, context, value): IncomingRecord {
-    const line = lines.storyLine.parse(value);
+  loadLine: () => import("./line.js"),
+
+  parse(context, line: StoryAreaLine): IncomingRecord {
     const { project: name } = context;
     if ("story" in line) return parseStory(name, line.story);
     if ("preference" in line) {
