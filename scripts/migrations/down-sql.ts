@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
-import { splitScript } from "../../src/client/sql/parse.js";
-import { BREAKPOINT } from "../../src/migrate/script.js";
+import { splitMigration } from "../../src/migrate/script.js";
 
 // The ESM build of it cannot be loaded: it calls `require`.
 const { generateSQLiteMigration } = createRequire(import.meta.url)(
@@ -123,17 +122,14 @@ async function rebuildSql(from: Snapshot, to: Snapshot): Promise<string[]> {
 }
 
 function readRenames(sql: string): Rename[] {
-  return sql
-    .split(BREAKPOINT)
-    .flatMap((part) => splitScript(part))
-    .flatMap(({ sql: statement }): Rename[] => {
-      const column = RENAME_COLUMN.exec(statement);
-      if (column !== null) return [{ table: column[1]!, column: column[2]!, to: column[3]! }];
-      const table = RENAME_TABLE.exec(statement);
-      // That one ends a rebuild.
-      if (table === null || table[1]!.startsWith("__new_")) return [];
-      return [{ table: table[1]!, to: table[2]! }];
-    });
+  return splitMigration(sql).flatMap(({ sql: statement }): Rename[] => {
+    const column = RENAME_COLUMN.exec(statement);
+    if (column !== null) return [{ table: column[1]!, column: column[2]!, to: column[3]! }];
+    const table = RENAME_TABLE.exec(statement);
+    // That one ends a rebuild.
+    if (table === null || table[1]!.startsWith("__new_")) return [];
+    return [{ table: table[1]!, to: table[2]! }];
+  });
 }
 
 function renameBackSql({ table, column, to }: Rename): string {

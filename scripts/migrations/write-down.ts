@@ -1,11 +1,10 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { splitScript } from "../../src/client/sql/parse.js";
 import { readDdl } from "../../src/migrate/ddl.js";
 import { downPath, UNFINISHED } from "../../src/migrate/down.js";
 import { migrate, revert } from "../../src/migrate/index.js";
 import type { Journal, Migration } from "../../src/migrate/journal.js";
-import { BREAKPOINT } from "../../src/migrate/script.js";
+import { BREAKPOINT, splitMigration } from "../../src/migrate/script.js";
 import { before, find, openAt, readIfThere } from "./complete.js";
 import { emptySnapshot, type Snapshot, waysBack } from "./down-sql.js";
 import { fillTables } from "./fill-tables.js";
@@ -130,9 +129,7 @@ async function countRows(client: Awaited<ReturnType<typeof openAt>>): Promise<Ma
 }
 
 function template({ tag, sql }: Migration, why: string): string {
-  const drops = sql
-    .split(BREAKPOINT)
-    .flatMap((part) => splitScript(part))
+  const drops = splitMigration(sql)
     .flatMap(({ sql: statement }) => {
       const ddl = readDdl(statement);
       return ddl?.action === "create" ? [`-- DROP ${ddl.type.toUpperCase()} \`${ddl.name}\`;`] : [];

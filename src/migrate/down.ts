@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
-import type { Migration } from "./journal.js";
+import { withoutMark } from "./checksum.js";
+import { type Migration, whyUnreadable } from "./journal.js";
+import { assertRunnable } from "./refusals.js";
 import { readScript, type Script } from "./script.js";
 
 /** A down file contains this line until it is written. While it does, the migration cannot be reverted. */
@@ -18,17 +20,24 @@ export function downPath({ path }: Migration): string {
  */
 export function readDown(migration: Migration): Script {
   const path = downPath(migration);
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(path, "utf8");
+    bytes = readFileSync(path);
   } catch (error) {
     if (!hasErrno(error, "ENOENT")) throw asFileError(error, `Cannot read ${path}`);
     throw irreversible(migration, `there is no ${path}`, error);
   }
+  const unreadable = whyUnreadable(bytes);
+  if (unreadable !== undefined) {
+    throw new StorageError("MIGRATION_INVALID", `${path} cannot be run: ${unreadable}. Nothing was changed`);
+  }
+  const text = bytes.toString();
   if (text.includes("\0")) throw new StorageError("INVALID", `${path} contains a NUL character, which ends SQL text`);
-  if (text.trim() === "") throw irreversible(migration, `${path} is empty`);
+  if (withoutMark(text).trim() === "") throw irreversible(migration, `${path} is empty`);
   if (text.includes(UNFINISHED)) throw irreversible(migration, `${path} is not written yet`);
-  return readScript(migration, text);
+  const script = readScript(migration, text);
+  assertRunnable(script);
+  return script;
 }
 
 function irreversible({ tag }: Migration, why: string, cause?: unknown): StorageError {

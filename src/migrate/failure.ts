@@ -43,11 +43,14 @@ export class MigrationError extends StorageError {
 /** Creates a MIGRATION_FAILED error with tag, statement and cause. `what` continues "Migration 0003_name …". */
 export function migrationFailed(failing: Failing, what: string, details: FailureDetails = {}): MigrationError {
   const { at, cause, why = reason(cause) } = details;
-  const { tag } = failing.migration;
-  const subject = failing.isDown === true ? `The down file of migration ${tag} (${tag}.down.sql)` : `Migration ${tag}`;
   const where = at === undefined ? "" : ` at line ${at.line}, \`${shorten(at.sql)}\``;
   const because = why === "" ? "" : `: ${why}`;
-  return new MigrationError(tag, `${subject} ${what}${where}${because}`, details);
+  return new MigrationError(failing.migration.tag, `${nameOf(failing)} ${what}${where}${because}`, details);
+}
+
+/** What failed, as the subject of a sentence. */
+export function nameOf({ migration: { tag }, isDown }: Failing): string {
+  return isDown === true ? `The down file of migration ${tag} (${tag}.down.sql)` : `Migration ${tag}`;
 }
 
 /** Adds to a MigrationError that the whole run was rolled back. Returns other errors unchanged. */

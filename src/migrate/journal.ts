@@ -1,8 +1,9 @@
-import { createHash } from "node:crypto";
+import { isUtf8 } from "node:buffer";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
+import { sha256, withoutMark } from "./checksum.js";
 import { resolveFolder } from "./options.js";
 
 /** One migration of a journal, with its file. */
@@ -15,6 +16,8 @@ export interface Migration {
   readonly hash: string;
   readonly sql: string;
   readonly path: string;
+  /** Why the file is not text, so that it cannot be applied; undefined for text. */
+  readonly unreadable?: string;
 }
 
 /** The migrations in the order in which a new file gets them. */
@@ -42,9 +45,12 @@ export function readJournal(folder: string | URL): Journal {
   const entries = parseEntries(text, journalPath);
   return entries.map(({ tag, when }) => {
     const file = join(path, `${tag}.sql`);
-    const sql = readText(file, `The journal lists ${tag}, but there is no ${file}. Restore the file`);
-    if (sql.includes("\0")) throw new StorageError("INVALID", `${file} contains a NUL character, which ends SQL text`);
-    return { tag, when, hash: createHash("sha256").update(sql).digest("hex"), sql, path: file };
+    const bytes = readBytes(file, `The journal lists ${tag}, but there is no ${file}. Restore the file`);
+    const sql = bytes.toString();
+    const unreadable = whyUnreadable(bytes);
+    if (unreadable === undefined && sql.includes("\0"))
+      throw new StorageError("INVALID", `${file} contains a NUL character, which ends SQL text`);
+    return { tag, when, hash: sha256(sql), sql, path: file, ...(unreadable === undefined ? {} : { unreadable }) };
   });
 }
 
@@ -73,9 +79,20 @@ function parseSnapshot(text: string, path: string): Snapshot {
   }
 }
 
+/** Why bytes are not text in UTF-8; undefined where they are. */
+export function whyUnreadable(bytes: Buffer): string | undefined {
+  const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+  if (isUtf16) return "it is UTF-16, not UTF-8";
+  return isUtf8(bytes) ? undefined : "it is not UTF-8";
+}
+
 function readText(path: string, ifMissing: string): string {
+  return withoutMark(readBytes(path, ifMissing).toString());
+}
+
+function readBytes(path: string, ifMissing: string): Buffer {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch (error) {
     if (hasErrno(error, "ENOENT")) throw new StorageError("NOT_FOUND", ifMissing, { cause: error });
     throw asFileError(error, `Cannot read ${path}`);

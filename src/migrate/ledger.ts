@@ -58,7 +58,7 @@ export function insertLedgerSql(table: string, { hash, when }: Migration): strin
  * have applied it at the same time. If there are none, it is the last row with its hash, because two files may have the
  * same text.
  */
-export function deleteLedgerSql(table: string, { hash, when }: Migration): string {
+export function deleteLedgerSql(table: string, { hash, when }: LedgerRow): string {
   const name = quoteName(table);
   const sameHash = `hash = ${quoteText(hash)}`;
   const same = `${sameHash} AND created_at = ${when}`;

@@ -9,6 +9,7 @@ import { asRolledBack } from "./failure.js";
 import { type Journal, readJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
 import { type MigrateOptions, type ResolvedMigrateOptions, resolveMigrateOptions } from "./options.js";
+import { assertRunnable } from "./refusals.js";
 import { applyRemotely } from "./remote.js";
 import { readScript, type Script } from "./script.js";
 
@@ -74,7 +75,11 @@ async function prepare(
 
 function readScripts({ pending, comparison }: Decision): Script[] {
   try {
-    return pending.map((migration) => readScript(migration));
+    return pending.map((migration) => {
+      const script = readScript(migration);
+      assertRunnable(script);
+      return script;
+    });
   } catch (error) {
     throw asRolledBack(error, comparison.last?.tag);
   }

@@ -1,4 +1,5 @@
 import { StorageError } from "../shared/errors.js";
+import { equivalentHashes } from "./checksum.js";
 import type { Journal, Migration } from "./journal.js";
 import type { LedgerRow } from "./ledger.js";
 
@@ -11,6 +12,8 @@ export interface Comparison {
   readonly changed: readonly Migration[];
   /** In the ledger, but not in the journal. */
   readonly unknown: readonly LedgerRow[];
+  /** The entry of the ledger for each that is applied or changed. */
+  readonly rowOf: ReadonlyMap<Migration, LedgerRow>;
   /** The last applied migration, in the order of the journal. */
   readonly last: Migration | undefined;
   /** The latest `when` of the applied migrations; -Infinity for a new file. */
@@ -29,14 +32,23 @@ export interface PlanOptions {
 }
 
 /**
- * Finds the migration of each entry of the ledger: by hash and time, then by hash, then by time.
+ * Finds the migration of each entry of the ledger: by hash and time, then by hash, then by the hash of an equivalent
+ * text, then by time.
  *
- * The order matters, because two files may have the same text (two empty ones) and so the same hash.
+ * The order matters, because two files may have the same text (two empty ones) and so the same hash. The hashes of
+ * equivalent texts are computed only if no hash has matched.
  */
 export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]): Comparison {
   const open = new Set(journal);
   const applied = new Set<Migration>();
   const changed = new Set<Migration>();
+  const rowOf = new Map<Migration, LedgerRow>();
+  const equivalents = new Map<Migration, ReadonlySet<string>>();
+  const isEquivalent = (migration: Migration, { hash }: LedgerRow) => {
+    const known = equivalents.get(migration) ?? equivalentHashes(migration.sql);
+    equivalents.set(migration, known);
+    return known.has(hash);
+  };
   let rows = ledger;
   const match = (isMatch: (migration: Migration, row: LedgerRow) => boolean, into: Set<Migration>) => {
     rows = rows.filter((row) => {
@@ -44,6 +56,7 @@ export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]
         if (!isMatch(migration, row)) continue;
         open.delete(migration);
         into.add(migration);
+        rowOf.set(migration, row);
         return false;
       }
       return true;
@@ -51,14 +64,17 @@ export function compareWithLedger(journal: Journal, ledger: readonly LedgerRow[]
   };
   match((migration, row) => migration.hash === row.hash && migration.when === row.when, applied);
   match((migration, row) => migration.hash === row.hash, applied);
+  match((migration, row) => migration.when === row.when && isEquivalent(migration, row), applied);
+  match(isEquivalent, applied);
   match((migration, row) => migration.when === row.when, changed);
-  // A migration may be applied twice, by several stock migrators at the same time.
-  rows = rows.filter((row) => !journal.some(({ hash }) => hash === row.hash));
+  // Applied twice, as several stock migrators at once may do.
+  rows = rows.filter((row) => !journal.some((one) => one.hash === row.hash || rowOf.get(one)?.hash === row.hash));
   return {
     applied: journal.filter((migration) => applied.has(migration)),
     pending: journal.filter((migration) => open.has(migration)),
     changed: journal.filter((migration) => changed.has(migration)),
     unknown: rows,
+    rowOf,
     last: journal.findLast((migration) => !open.has(migration)),
     newest: Math.max(Number.NEGATIVE_INFINITY, ...ledger.map(({ when }) => when).filter(Number.isFinite)),
     isForeign: ledger.length > 0 && rows.length === ledger.length,
@@ -130,7 +146,7 @@ export function assertUnchanged({ changed }: Comparison, folder: string): void {
   if (changed.length === 0) return;
   throw new StorageError(
     "MIGRATION_CHANGED",
-    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied (line endings count too). Nothing was changed. Restore the original file, and put the change into a new migration`,
+    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied. Nothing was touched. Restore the file as it was, and put the change into a new migration`,
   );
 }
 

@@ -9,7 +9,7 @@ import { readDown } from "./down.js";
 import { MigrationError, standing } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import { type Journal, type Migration, readJournal } from "./journal.js";
-import { clientQuery, deleteLedgerSql, type Query } from "./ledger.js";
+import { clientQuery, deleteLedgerSql, type LedgerRow, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { type ResolvedRevertOptions, type RevertOptions, resolveRevertOptions } from "./options.js";
 import { listTags, planRevert } from "./plan.js";
@@ -48,6 +48,11 @@ export async function revert(client: Client, options: RevertOptions): Promise<Re
   } catch (error) {
     throw toStorageError(error);
   }
+}
+
+/** What the ledger has for an applied migration: the hash may be that of an equivalent text. */
+function entryOf({ comparison }: Standing, migration: Migration): LedgerRow {
+  return { hash: comparison.rowOf.get(migration)?.hash ?? migration.hash, when: migration.when };
 }
 
 class Run {
@@ -114,7 +119,7 @@ class Run {
       }
       await before({ pending: [script.migration.tag], backup: this.#backup });
       await runScript(connection, script, { folder, violations: findViolations(connection) });
-      connection.exec(deleteLedgerSql(table, script.migration));
+      connection.exec(deleteLedgerSql(table, entryOf(found, script.migration)));
       commit(connection, script);
       this.#noteLast(found, script);
       pool.writer.countCommit();
@@ -129,7 +134,7 @@ class Run {
       const script = this.#next(found);
       if (script === undefined) return undefined;
       await before({ pending: [script.migration.tag], backup: undefined });
-      const entry = { script, ledgerSql: deleteLedgerSql(table, script.migration) };
+      const entry = { script, ledgerSql: deleteLedgerSql(table, entryOf(found, script.migration)) };
       await runRemotely(this.#client, [entry], found, this.#options);
       this.#noteLast(found, script);
       return script;

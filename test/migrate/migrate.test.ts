@@ -239,7 +239,7 @@ describe("refusing", () => {
   test("an edited migration is MIGRATION_CHANGED, and pending ones are not applied", async () => {
     await using p = await project([ONE]);
     await migrate(p.client, { folder: p.folder });
-    p.write([{ ...ONE, sql: `${ONE.sql}\n` }, TWO]);
+    p.write([{ ...ONE, sql: `${ONE.sql} -- with a note` }, TWO]);
     expect(await rejection(migrate(p.client, { folder: p.folder }))).toMatchObject({
       code: "MIGRATION_CHANGED",
       message: expect.stringContaining("0000_one"),

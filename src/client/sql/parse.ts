@@ -60,7 +60,7 @@ export interface Pragma {
 }
 
 /** One statement of a script, with the offset at which it starts. */
-interface ScriptStatement {
+export interface ScriptStatement {
   readonly sql: string;
   readonly offset: number;
 }

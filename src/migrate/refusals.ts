@@ -1,0 +1,62 @@
+import { isSetting } from "../client/local/session-settings.js";
+import { parseStatement } from "../client/sql/parse.js";
+import { StorageError } from "../shared/errors.js";
+import { type Failing, migrationFailed, nameOf } from "./failure.js";
+import type { Migration } from "./journal.js";
+import { type MigrationStatement, RESTORED_PRAGMAS, type Script } from "./script.js";
+
+// Statements that would end the transaction of a run, or that cannot run inside it.
+const REFUSED: Readonly<Record<string, string>> = {
+  begin: "BEGIN",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+  vacuum: "VACUUM",
+  attach: "ATTACH",
+  detach: "DETACH",
+};
+/** PRAGMAs that a transaction ignores or refuses, or that belong to the engine. */
+const REFUSED_PRAGMAS = new Set(["auto_vacuum", "encoding", "journal_mode", "page_size", "wal_checkpoint"]);
+/** The text of a new custom migration of drizzle-kit. */
+const PLACEHOLDER = /--\s*Custom SQL migration file, put your code below!/i;
+
+/**
+ * Refuses a script that must not be run. MIGRATION_INVALID is for a file that is not UTF-8, a custom migration that is
+ * not written yet, and a parameter, which nothing would bind; MIGRATION_FAILED for a statement that is not allowed in
+ * the transaction. Call it only for what is about to run, never for what is already applied.
+ */
+export function assertRunnable(script: Script): void {
+  const { migration, isDown } = script;
+  if (!isDown && migration.unreadable !== undefined) {
+    throw invalid(script, `${migration.unreadable}. Save the file as UTF-8`);
+  }
+  if (!isDown && script.statements.length === 0 && PLACEHOLDER.test(migration.sql)) {
+    throw invalid(script, "it is a custom migration that is not written yet. Write its SQL, or remove it");
+  }
+  for (const statement of script.statements) assertStatement(script, statement);
+}
+
+function assertStatement(script: Script, statement: MigrationStatement): void {
+  const { sql, line } = statement;
+  const { kind, pragma, isExplain, parameterCount, namedParameters } = parseStatement(sql);
+  if (parameterCount > 0) {
+    const name = namedParameters[0]?.name ?? "?";
+    throw invalid(script, `line ${line} has the parameter ${name}, and nothing gives it a value`, line);
+  }
+  if (REFUSED[kind] !== undefined) throw refused(script, statement, REFUSED[kind]);
+  if (pragma === undefined || isExplain || RESTORED_PRAGMAS.has(pragma.name)) return;
+  const { name, value } = pragma;
+  if (name === "wal_checkpoint" || (value !== undefined && (isSetting(pragma) || REFUSED_PRAGMAS.has(name)))) {
+    throw refused(script, statement, `PRAGMA ${name}`);
+  }
+}
+
+function invalid(failing: Failing & { readonly migration: Migration }, why: string, line?: number): StorageError {
+  return new StorageError("MIGRATION_INVALID", `${nameOf(failing)} cannot be applied: ${why}. Nothing was changed`, {
+    line,
+  });
+}
+
+function refused(failing: Failing, at: MigrationStatement, word: string): StorageError {
+  const why = `${word} is not allowed in the transaction that applies migrations; run it separately, through the client`;
+  return migrationFailed(failing, "cannot run", { at, why });
+}
