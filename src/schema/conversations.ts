@@ -3,15 +3,15 @@ import { type AnySQLiteColumn, index, integer, real, sqliteTable, text, uniqueIn
 
 const isLive = sql`deleted_at is null`;
 
-/** `visible_seq` of a conversation that is not deleted: all of its messages can be seen. */
+/** The `visible_seq` of a conversation that is not deleted: all of its messages are visible. */
 export const ALL_VISIBLE = Number.MAX_SAFE_INTEGER;
 
 /**
  * Threads of messages.
  *
- * A fork has a parent, whose first `prefix_seq` messages it shows before its own; a parent always owns the message of
- * that seq, so a fork of a fork names the ancestor that does. A purged conversation whose messages a fork still shows
- * stays as an empty shell, with `purged_at`, until the last such fork is purged too.
+ * A fork has a parent, and shows the first `prefix_seq` messages of the parent before its own. The parent always owns
+ * the message with that seq, so a fork of a fork has the owner as its parent. If a fork still shows messages of a
+ * purged conversation, the conversation stays as an empty shell with `purged_at`, until the last such fork is purged.
  */
 export const conversations = sqliteTable(
   "conversations",
@@ -20,16 +20,16 @@ export const conversations = sqliteTable(
     project: text("project").notNull(),
     id: text("id").notNull(),
     title: text("title"),
-    /** A JSON array of text; `conversation_tags` follows it by triggers. */
+    /** A JSON array of text. Triggers keep `conversation_tags` in step with it. */
     tags: text("tags").notNull(),
     /** A JSON object. */
     metadata: text("metadata").notNull(),
     parentRowId: integer("parent_row_id").references((): AnySQLiteColumn => conversations.rowId),
     prefixSeq: integer("prefix_seq").notNull(),
-    /** What the caller forked, which need not be the parent, and need not exist any more. */
+    /** The conversation that the caller forked. It may differ from the parent, and may no longer exist. */
     forkedFromId: text("forked_from_id"),
     forkedFromSeq: integer("forked_from_seq"),
-    /** Of its own messages those up to this seq can be seen: all, or once it is deleted those that living forks show. */
+    /** The last visible seq of its own messages: all of them, or after a delete those that existing forks show. */
     visibleSeq: integer("visible_seq").notNull(),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
@@ -45,9 +45,10 @@ export const conversations = sqliteTable(
 );
 
 /**
- * The turns of conversations. `seq` counts from 1 without gaps, in a fork from the end of what it shares.
+ * The messages of conversations. `seq` counts from 1 without gaps. In a fork, it continues from the end of the shared
+ * messages.
  *
- * `messages_fts` and the triggers that keep it, the tags and the conversation's time in step are made by a custom migration.
+ * A custom migration creates `messages_fts` and the triggers that update it, the tags and the time of the conversation.
  */
 export const messages = sqliteTable(
   "messages",
@@ -62,18 +63,21 @@ export const messages = sqliteTable(
     role: text("role").notNull(),
     /** A JSON object. */
     metadata: text("metadata").notNull(),
-    /** A JSON array of text; `conversation_tags` follows it by triggers. */
+    /** A JSON array of text. Triggers keep `conversation_tags` in step with it. */
     tags: text("tags").notNull(),
     clientId: text("client_id"),
-    /** Of one with a client id: a hash of the role, content and metadata that were sent first, whatever they are now. */
+    /**
+     * For a message with a client id: a hash of the role, content and metadata that were sent first, even if they
+     * changed later.
+     */
     sentHash: text("sent_hash"),
     createdAt: integer("created_at").notNull(),
-    /** When it was stored or changed last. */
+    /** The time of the insert or the last change. */
     updatedAt: integer("updated_at").notNull(),
-    /** Of all that the caller gave, and the seq it has: to find damage that SQLite cannot see. */
+    /** A checksum of all values that the caller gave, and of the seq. It finds damage that SQLite cannot see. */
     checksum: text("checksum").notNull(),
     content: text("content").notNull(),
-    /** The index terms of the content, as the search makes them; null once somebody else has changed the content. */
+    /** The index terms of the content. Null if other code has changed the content since. */
     searchText: text("search_text"),
   },
   (table) => [
@@ -85,7 +89,10 @@ export const messages = sqliteTable(
   ],
 );
 
-/** Who carries which tag, made by triggers out of the two `tags` columns; `message_row_id` is 0 for a conversation's own. */
+/**
+ * The tags of conversations and messages. Triggers fill it from the two `tags` columns. For a conversation's own tags,
+ * `message_row_id` is 0.
+ */
 export const conversationTags = sqliteTable(
   "conversation_tags",
   {
@@ -101,7 +108,7 @@ export const conversationTags = sqliteTable(
   ],
 );
 
-/** What messages refer to: commits, files, URLs, memories, anything that has a name. */
+/** References of messages to commits, files, URLs, memories or anything else that has a name. */
 export const messageRefs = sqliteTable(
   "message_refs",
   {
@@ -121,7 +128,7 @@ export const messageRefs = sqliteTable(
   ],
 );
 
-/** What was said in a conversation, day by day. */
+/** Summaries of a conversation, day by day. */
 export const conversationSummaries = sqliteTable(
   "conversation_summaries",
   {

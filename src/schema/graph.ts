@@ -16,7 +16,7 @@ export const graphNodes = sqliteTable(
   },
   (table) => [
     uniqueIndex("graph_nodes_id").on(table.project, table.id),
-    // What edges and labels refer to: with the project in it, none of them can reach into another one.
+    // Edges and labels refer to this key. It includes the project, so they cannot refer to nodes of another project.
     uniqueIndex("graph_nodes_row").on(table.project, table.rowId),
     index("graph_nodes_kind").on(table.project, table.kind, table.id),
     index("graph_nodes_name").on(table.project, table.name, table.id),
@@ -33,7 +33,7 @@ export const graphLabels = sqliteTable(
   },
   (table) => [
     primaryKey({ name: "graph_labels_pk", columns: [table.nodeRow, table.label] }),
-    // Without a cascade: a table rebuild by a migrator that leaves foreign keys on would delete the labels.
+    // No cascade: if a migrator leaves foreign keys on, a table rebuild would delete the labels.
     foreignKey({
       name: "graph_labels_node_fk",
       columns: [table.project, table.nodeRow],
@@ -46,7 +46,7 @@ export const graphLabels = sqliteTable(
 /**
  * The edges between nodes of one project.
  *
- * Triggers of a custom migration keep two things true: among edges with equal ends and type one has `copy` 0, and
+ * Triggers of a custom migration ensure that one of the edges with equal ends and type has `copy` 0, and that
  * `graph_versions` changes with every change of nodes, ends, types and weights.
  */
 export const graphEdges = sqliteTable(
@@ -58,7 +58,7 @@ export const graphEdges = sqliteTable(
     fromRow: integer("from_row").notNull(),
     toRow: integer("to_row").notNull(),
     type: text("type").notNull(),
-    /** 0, and counting on for those that were added as parallel ones. */
+    /** 0 for the first edge, and then 1, 2, … for parallel edges. */
     copy: integer("copy").notNull(),
     weight: real("weight").notNull(),
     /** A JSON object. */
@@ -78,12 +78,12 @@ export const graphEdges = sqliteTable(
     uniqueIndex("graph_edges_id").on(table.project, table.id),
     uniqueIndex("graph_edges_from").on(table.fromRow, table.toRow, table.type, table.copy),
     index("graph_edges_to").on(table.toRow, table.fromRow, table.type),
-    // All that the compressed rows are made of, one type after the other.
+    // Covers all columns that the compressed rows need, one type after the other.
     index("graph_edges_type").on(table.project, table.type, table.fromRow, table.toRow, table.weight),
   ],
 );
 
-/** One random number a project, another one after each change: equal numbers mean an equal graph. */
+/** One random number for each project, which changes with each change of the graph. Equal numbers mean equal graphs. */
 export const graphVersions = sqliteTable("graph_versions", {
   project: text("project").primaryKey(),
   version: integer("version").notNull(),

@@ -4,9 +4,10 @@ import { blob, index, integer, sqliteTable, text, uniqueIndex } from "drizzle-or
 const isLive = sql`deleted_at is null`;
 
 /**
- * What a project remembers. Every index ends with `row_id`, so that equal times keep the order of insertion.
+ * The memories of a project. Every index ends with `row_id`, so that records with equal times stay in the order of
+ * insertion.
  *
- * `memories_fts` and the triggers that keep it in step are made by a custom migration.
+ * A custom migration creates `memories_fts` and the triggers that update it.
  */
 export const memories = sqliteTable(
   "memories",
@@ -20,16 +21,16 @@ export const memories = sqliteTable(
     content: text("content").notNull(),
     /** A JSON object. */
     metadata: text("metadata").notNull(),
-    /** The vector stored last, if any. */
+    /** The vector that was stored last, if there is one. */
     embeddingRowId: integer("embedding_row_id"),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
     deletedAt: integer("deleted_at"),
-    /** Of the content alone: equal content has equal hashes. */
+    /** A hash of the content. Equal contents have equal hashes. */
     contentHash: text("content_hash").notNull(),
-    /** Of all that the caller gave, to find damage that SQLite cannot see. */
+    /** A checksum of all values that the caller gave. It finds damage that SQLite cannot see. */
     checksum: text("checksum").notNull(),
-    /** The index terms of the content, as the search makes them; empty while deleted. */
+    /** The index terms of the content. Empty while the memory is deleted. */
     searchText: text("search_text").notNull(),
   },
   (table) => [
@@ -42,12 +43,14 @@ export const memories = sqliteTable(
   ],
 );
 
-/** Vectors of memories, one per model and version; little-endian float32. `version` is empty where none is named. */
+/**
+ * Vectors of memories, one for each model and version, as little-endian float32. `version` is empty if none is given.
+ */
 export const memoryEmbeddings = sqliteTable(
   "memory_embeddings",
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
-    // Without a cascade: a table rebuild by a migrator that leaves foreign keys on would delete the vectors.
+    // No cascade: if a migrator leaves foreign keys on, a table rebuild would delete the vectors.
     memoryRowId: integer("memory_row_id")
       .notNull()
       .references(() => memories.rowId),

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
-/** Spans of work that memories may name. A memory may also name one that was never started. */
+/** Spans of work that memories may name. A memory may also name a session that was never started. */
 export const sessions = sqliteTable(
   "sessions",
   {

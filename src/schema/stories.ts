@@ -3,7 +3,10 @@ import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from
 
 const isLive = sql`deleted_at is null`;
 
-/** What is known of each story; its JSON is in `story_contents`. A deleted one stays, so that its history has an owner. */
+/**
+ * The metadata of each story; its JSON is in `story_contents`. The row of a deleted story stays, as the owner of its
+ * history.
+ */
 export const stories = sqliteTable(
   "stories",
   {
@@ -11,7 +14,7 @@ export const stories = sqliteTable(
     project: text("project").notNull(),
     id: text("id").notNull(),
     title: text("title").notNull(),
-    /** Whether the title was set beside the story, so that a save without any keeps it: 0 or 1. */
+    /** 1 if the title was given separately from the story, so that a save without a title keeps it; otherwise 0. */
     titleIsOwn: integer("title_is_own").notNull(),
     /** A JSON array of strings. */
     tags: text("tags").notNull(),
@@ -19,14 +22,14 @@ export const stories = sqliteTable(
     size: integer("size").notNull(),
     revision: integer("revision").notNull(),
     contentRowId: integer("content_row_id").notNull(),
-    /** The row of its last revision: it settles the order of changes in one millisecond. */
+    /** The row of its last revision. It orders changes within one millisecond. */
     changeRowId: integer("change_row_id").notNull(),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
     deletedAt: integer("deleted_at"),
-    /** The revision that the search knows: it learns of changes when it is asked. */
+    /** The revision that is indexed. A search first indexes the stories that changed since. */
     indexedRevision: integer("indexed_revision").notNull().default(0),
-    /** Of the record with its content, to find damage that SQLite cannot see. */
+    /** A checksum of the record and its content. It finds damage that SQLite cannot see. */
     checksum: text("checksum").notNull(),
   },
   (table) => [
@@ -36,7 +39,7 @@ export const stories = sqliteTable(
   ],
 );
 
-/** The JSON of stories. A row is never changed; revisions that differ in metadata only share one. */
+/** The JSON of stories. Rows never change. Revisions that differ only in metadata share a row. */
 export const storyContents = sqliteTable(
   "story_contents",
   {
@@ -49,7 +52,7 @@ export const storyContents = sqliteTable(
   (table) => [index("story_contents_project").on(table.project)],
 );
 
-/** The last revisions of each story, the present one included. They outlive the story. */
+/** The last revisions of each story, including the current one. They stay when the story is deleted. */
 export const storyRevisions = sqliteTable(
   "story_revisions",
   {
@@ -66,7 +69,7 @@ export const storyRevisions = sqliteTable(
   ],
 );
 
-/** Tags of living stories, for lists by tag. */
+/** The tags of existing stories, for lists by tag. */
 export const storyTags = sqliteTable(
   "story_tags",
   {
@@ -93,7 +96,7 @@ export const storyPreferences = sqliteTable(
   (table) => [primaryKey({ columns: [table.project, table.key] })],
 );
 
-/** Changes that wait to be sent elsewhere, in the order of their rows. */
+/** Changes that wait to be sent to another system, in the order of their rows. */
 export const storySyncQueue = sqliteTable(
   "story_sync_queue",
   {
@@ -109,7 +112,7 @@ export const storySyncQueue = sqliteTable(
   (table) => [uniqueIndex("story_sync_queue_id").on(table.project, table.id)],
 );
 
-/** Secrets, encrypted before they come here. */
+/** Secrets, encrypted before they are stored. */
 export const storySecrets = sqliteTable(
   "story_secrets",
   {
@@ -122,14 +125,14 @@ export const storySecrets = sqliteTable(
 );
 
 /**
- * What the search looks through: the texts of each story that it has been asked about since the last change.
+ * The texts that the search reads, for each story that was indexed since its last change.
  *
- * `story_search_fts` and the triggers that keep it in step are made by a custom migration.
+ * A custom migration creates `story_search_fts` and the triggers that update it.
  */
 export const storySearch = sqliteTable(
   "story_search",
   {
-    /** That of the story. */
+    /** The `row_id` of the story. */
     rowId: integer("row_id").primaryKey(),
     project: text("project").notNull(),
     content: text("content").notNull(),

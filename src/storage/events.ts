@@ -2,12 +2,12 @@ import type { AreaChange } from "../areas/context.js";
 import type { ChangeArea } from "../areas/registry.js";
 import { callSafely } from "../shared/callbacks.js";
 
-/** What was changed by this process, told after COMMIT. */
+/** A change by this process, announced after COMMIT. */
 export interface Change extends AreaChange {
   readonly area: ChangeArea;
 }
 
-/** What a storage tells: changes of this process after COMMIT, and failures that no caller may have seen. */
+/** The events of a storage: changes of this process after COMMIT, and failures that no caller may have seen. */
 export interface StorageEvents {
   readonly change: Change;
   readonly error: unknown;
@@ -15,7 +15,7 @@ export interface StorageEvents {
 
 type Listener<T> = (event: T) => unknown;
 
-/** Listeners and their events. A listener that throws harms nobody: what it threw becomes an `error` event. */
+/** Listeners and their events. If a listener throws, the error becomes an `error` event. */
 export class EventHub {
   readonly #change = new Set<Listener<Change>>();
   readonly #error = new Set<Listener<unknown>>();
@@ -23,7 +23,7 @@ export class EventHub {
   on<K extends keyof StorageEvents>(event: K, listener: Listener<StorageEvents[K]>): () => void {
     if (typeof listener !== "function") throw new TypeError("Expected the listener to be a function");
     const listeners = this.#listeners(event);
-    // Wrapped, so that one function added twice is two listeners, each with its own way out.
+    // Wrapped, so that adding one function twice adds two listeners, each removed by its own function.
     const own: Listener<StorageEvents[K]> = (value) => listener(value);
     listeners.add(own);
     return () => listeners.delete(own);
@@ -34,7 +34,7 @@ export class EventHub {
       callSafely(
         () => listener(value),
         (error) => {
-          // There is no one to tell that a listener for errors has failed.
+          // If a listener for errors fails, no one is left to tell.
           if (event !== "error") this.emit("error", error);
         },
       );

@@ -13,17 +13,17 @@ import type { SearchTarget } from "../search/request.js";
 import { StorageError } from "../shared/errors.js";
 
 export interface FileStats {
-  /** Migrations applied. */
+  /** The number of applied migrations. */
   readonly schemaVersion: number;
-  /** Bytes of the database file; 0 where it is remote or in memory. */
+  /** Bytes of the database file; 0 if it is remote or in memory. */
   readonly fileBytes: number;
   readonly walBytes: number;
-  /** Pages of the file that hold nothing. */
+  /** Unused pages of the file. */
   readonly freePages: number;
 }
 
 export interface Health {
-  /** Whether everything could be read, the full-text index is there, and the file is still the one that was opened. */
+  /** Whether everything could be read, the full-text index exists, and the file is still the one that was opened. */
   readonly ok: boolean;
   /** The file, or the URL of a remote database. */
   readonly path: string;
@@ -31,18 +31,21 @@ export interface Health {
   readonly tables: readonly { readonly table: string; readonly rows: number }[];
   readonly walBytes: number;
   readonly freePages: number;
-  /** Whether the full-text indexes answer; without them, search scans. */
+  /** Whether the full-text indexes work. Without them, searches scan the rows. */
   readonly fts: boolean;
-  /** The last failure of the storage as text, the one met just now included; undefined if there was none. */
+  /** The text of the storage's last failure, including failures of this call. Undefined if there was none. */
   readonly lastError: string | undefined;
-  /** What speaks against the place of the file: a network file system, a synchronized folder; else undefined. */
+  /**
+   * The problem with the file's place, such as a network file system or a synchronized folder. Undefined if there is
+   * none.
+   */
   readonly place: string | undefined;
 }
 
 const TABLES: readonly ProjectTable[] = AREAS.flatMap(({ tables }) => tables);
 const SEARCH_TARGETS = AREAS.flatMap(({ searchTargets }) => searchTargets);
 
-/** Tables in which the triggers note rows that REPLACE removes. */
+/** Tables in which the triggers record rows that REPLACE removes. */
 const LOST_HELPERS = `select source || '_replaced' from (select column1 as source from (values ${SEARCH_TARGETS.map(
   ({ table }) => `('${table}')`,
 ).join(", ")})) where exists (select 1 from sqlite_schema where name = source || '_fts_before_insert')
@@ -84,7 +87,7 @@ export async function readHealth(
   let failure = problem ?? lastError;
   let isAway = false;
   const attempt = async (read: () => Promise<void>): Promise<boolean> => {
-    // A server that was waited for in vain is not waited for again.
+    // If the server did not answer once, do not wait for it again.
     if (isAway) return false;
     try {
       await read();
@@ -126,13 +129,13 @@ export async function readHealth(
     const names = SEARCH_TARGETS.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ fts }) => fts);
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
   });
-  // Last, so that it is the failure that is told.
+  // This check is last, so that its failure becomes `lastError`.
   if (client instanceof LocalClient) await attempt(async () => client.assertInPlace());
   const place = client instanceof LocalClient ? describePlace(path) : undefined;
   return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure), place };
 }
 
-/** What can be told at once: rows that an index lacks or has too many, and terms of rows that have none. */
+/** Compares counts, which is fast: finds missing and surplus rows of an index, and terms of rows that do not exist. */
 function isStale({ table, rowId, searchText, fts }: SearchTarget): string {
   return `((select count(*) from ${table}) <> (select count(*) from ${fts}_docsize) or exists (
     select 1 from ${table} as unindexed join ${fts}_docsize as size on size.id = unindexed.${rowId}

@@ -1,22 +1,22 @@
 import type { Logger } from "./options.js";
 
-/** A program needs one storage for each file; at this many, it probably forgets to close them. */
+/** A program needs one storage for each file. At this many, it probably forgets to close them. */
 const MANY = 10;
 
-// A development server that loads the package again on each change has one count all the same.
+// The count is shared by all copies of the package, for development servers that load it again on each change.
 const COUNTS: unique symbol = Symbol.for("holdfast.open-storages");
 const shared = globalThis as { [COUNTS]?: Map<string, number> };
 const counts = shared[COUNTS] ?? new Map<string, number>();
 shared[COUNTS] = counts;
 
-/** Counts a storage on a file, until the returned function is called; warns at the tenth that is open at once. */
+/** Counts a storage on a file until the returned function is called. Warns when ten are open at once. */
 export function countStorage(path: string, logger: Logger | undefined): () => void {
   const count = (counts.get(path) ?? 0) + 1;
   counts.set(path, count);
   if (count === MANY) {
     try {
       logger?.warn(
-        `holdfast: ${MANY} storages are open on ${path}. Each keeps connections and file descriptors: open one and share it, or close those that are not used any more`,
+        `holdfast: ${MANY} storages are open on ${path}. Each keeps connections and file descriptors. Open one and share it, or close the unused ones`,
       );
     } catch {
       // A logger that fails must not keep a storage from being opened.

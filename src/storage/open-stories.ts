@@ -15,25 +15,29 @@ import { dataFolder, type StorageOptions } from "./options.js";
 import { openStorage } from "./storage.js";
 
 export interface OpenStoriesOptions extends StoryOptions {
-  /** A built-in backend by name, or one of your own; `"sqlite"` is another name of `"libsql"`. @default "libsql" */
+  /**
+   * The name of a built-in backend, or a backend of your own. `"sqlite"` is another name for `"libsql"`. @default
+   * "libsql"
+   */
   readonly backend?: "libsql" | "sqlite" | "filesystem" | StoryBackend | undefined;
   /**
    * The database (a path, `:memory:` or a URL) or the folder.
    * @default the database that `openStorage` finds; for files, `stories` in the data folder
    */
   readonly path?: string | URL | undefined;
-  /** Opens a database to read it only, as `openStorage` does; a folder has no such mode. @default false */
+  /** Opens a database read-only, as `openStorage` does. Not supported for folders. @default false */
   readonly readOnly?: StorageOptions["readOnly"];
   /** @default "default" */
   readonly project?: string | undefined;
-  /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
+  /** The key that encrypts secrets (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
   readonly secret?: Uint8Array | string | undefined;
   /**
-   * What happens to a title or tag with lone surrogates or NUL: the call is refused, or U+FFFD is stored in their place,
-   * in the content of the story too, which otherwise keeps them. @default "refuse"
+   * How titles and tags with lone surrogates or NUL are treated: `"refuse"` rejects the call, `"replace"` stores U+FFFD
+   * in their place. `"replace"` also applies to the content of a story, which otherwise keeps such text. @default
+   * "refuse"
    */
   readonly invalidText?: InvalidText | undefined;
-  /** The time in ms, for tests. @default Date.now */
+  /** The current time in ms, for tests. @default Date.now */
   readonly now?: (() => number) | undefined;
 }
 
@@ -52,10 +56,11 @@ const KEYS = [
 ];
 
 /**
- * Opens a service over a backend, which its `close` closes too. A backend of your own is initialized here.
+ * Opens a service over a backend. The service's `close` also closes the backend. A backend of your own is initialized
+ * here.
  *
- * Rejects with TypeError on an unknown backend name, or one that lacks a required method; as `openStorage` does for a
- * database; with `CANNOT_OPEN` where the folder cannot be used.
+ * Rejects with TypeError on an unknown backend name, or on a backend that lacks a required method; with the errors of
+ * `openStorage` for a database; and with `CANNOT_OPEN` if the folder cannot be used.
  */
 export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
   expectKeys("openStories", options, KEYS);
@@ -108,7 +113,7 @@ async function initialized(service: StoryService): Promise<StoryService> {
     await service.initialize();
     return service;
   } catch (error) {
-    // What kept it from opening is the error to tell.
+    // Throws the error that prevented the opening.
     await service.close().catch(() => undefined);
     throw error;
   }

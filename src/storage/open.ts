@@ -16,14 +16,14 @@ import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { StorageError } from "../shared/errors.js";
 import type { ResolvedStorageOptions } from "./options.js";
 
-/** What a storage runs on. */
+/** The client and the file of a storage. */
 export interface OpenTarget {
   readonly client: Client;
-  /** Of a local database: its file, or `:memory:`. */
+  /** The file of a local database, or `:memory:`. */
   readonly path: string | undefined;
 }
 
-/** Opens the client that the options name: of a file, of memory, of a replica or of a server. */
+/** Opens the client that the options ask for: a file, memory, a replica or a server. */
 export async function openClient(options: ResolvedStorageOptions): Promise<OpenTarget> {
   const { url } = options.client;
   const { client: config, requestTimeoutMs, maxResponseBytes, redact } = options;
@@ -50,7 +50,7 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
   }
 }
 
-/** Opens the file of a replica without its primary: what is written to it would not be fetched, but overwritten. */
+/** Opens the file of a replica without its primary, read-only: the next fetch would overwrite any writes to it. */
 function openAsCopy(target: LocalTarget, options: ResolvedStorageOptions, metadata: readonly string[]): OpenTarget {
   const { path } = target;
   if (!existsSync(path)) throw replicaUnusable(path, "databaseMissing");
@@ -59,7 +59,9 @@ function openAsCopy(target: LocalTarget, options: ResolvedStorageOptions, metada
   return { client, path };
 }
 
-/** Opens a file. One of another program's stays as it is, to the byte: it is looked at before it enters WAL mode. */
+/**
+ * Opens a file. Checks it before it enters WAL mode, so that a file of another program is not changed by a single byte.
+ */
 async function openFile(target: LocalTarget, options: ResolvedStorageOptions): Promise<LocalClient> {
   const client = openLocalClient(options.client, target, { keepsJournal: true });
   try {
@@ -73,7 +75,7 @@ async function openFile(target: LocalTarget, options: ResolvedStorageOptions): P
   }
 }
 
-/** A process that opens the other name has another log: what one writes, the other does not see, and overwrites. */
+/** SQLite keeps a log for each name of a file, so processes that use different names overwrite each other's writes. */
 function warnOfHardLinks(path: string, { logger }: ResolvedStorageOptions): void {
   const names = statSync(path, { throwIfNoEntry: false })?.nlink ?? 1;
   if (names <= 1) return;
@@ -86,7 +88,9 @@ function warnOfHardLinks(path: string, { logger }: ResolvedStorageOptions): void
   }
 }
 
-/** Refuses a file by its ledger, unless it is in WAL mode already: then opening it for good changes nothing either. */
+/**
+ * Refuses a file by its ledger before opening changes it. If the file is already in WAL mode, opening changes nothing.
+ */
 async function assertOurs(client: LocalClient, target: LocalTarget, options: ResolvedStorageOptions): Promise<void> {
   const isEmpty = (statSync(target.path, { throwIfNoEntry: false })?.size ?? 0) === 0;
   if (options.migrate === "skip" || isEmpty) return;
@@ -96,7 +100,7 @@ async function assertOurs(client: LocalClient, target: LocalTarget, options: Res
     const refuses = options.migrate === "verify" ? verify : assertApplicable;
     for (const set of migrationSets(options)) await refuses(client, set);
   } catch (error) {
-    // Opening for good reports other failures better, or gets past them.
+    // The actual opening reports other failures better, or handles them.
     const failure = toStorageError(error);
     if (failure instanceof StorageError && /^MIGRATION_|^FOREIGN_LEDGER$|^BUSY$/.test(failure.code)) throw failure;
   }
@@ -130,7 +134,9 @@ function isReadOnly({ client, readOnly }: ResolvedStorageOptions): boolean {
   return (readOnly ?? client.readOnly ?? false) !== false;
 }
 
-/** An older file can be read as far as it goes, unless the caller asked for one that is up to date. */
+/**
+ * A file of an older version can be read as far as its tables go, unless the caller requires one that is up to date.
+ */
 async function assertReadable(client: Client, options: ResolvedStorageOptions): Promise<void> {
   for (const set of migrationSets(options)) {
     try {
@@ -142,12 +148,12 @@ async function assertReadable(client: Client, options: ResolvedStorageOptions): 
   }
 }
 
-/** Our migrations and, where there are any, the caller's own. */
+/** The library's migrations, and the caller's if there are any. */
 export function migrationSets({ migrations }: ResolvedStorageOptions): JournalOptions[] {
   return migrations === undefined ? [OWN_MIGRATIONS] : [OWN_MIGRATIONS, migrations];
 }
 
-/** Says which database could not be opened. */
+/** Adds to the error which database could not be opened. */
 export function asOpenError(error: unknown, path: string): unknown {
   const failure = toStorageError(error);
   if (failure instanceof StorageError) {

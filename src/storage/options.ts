@@ -15,7 +15,7 @@ import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
 
-/** Where messages for people go; `console` fits. */
+/** A logger of messages for people; `console` fits. */
 export interface Logger {
   debug?(message: string): void;
   info(message: string): void;
@@ -23,76 +23,79 @@ export interface Logger {
   error(message: string): void;
 }
 
-/** Migrations of the caller's own, which live in the same file with a ledger of their own. */
+/** The caller's own migrations, in the same file with a separate ledger. */
 export interface OwnMigrations {
   /** A folder that drizzle-kit generated. */
   readonly folder: string | URL;
-  /** Their ledger table; another one than `__drizzle_migrations`. */
+  /** Their ledger table. It must differ from `__drizzle_migrations`. */
   readonly table: string;
 }
 
-/** How many backups from before migrations stay, unless the caller says otherwise. */
+/** How many backups from before migrations stay by default. */
 export const KEPT_MIGRATION_BACKUPS = 3;
 
 export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /** A path, or a `file:`, `:memory:`, `libsql:` or `http(s):` URL. */
   readonly url?: string | URL | undefined;
-  /** A folder for `holdfast.db`, where no `url` is given. @default the platform's data folder */
+  /** A folder for `holdfast.db`, if no `url` is given. @default the platform's data folder */
   readonly dataDir?: string | URL | undefined;
-  /** `apply` what is pending, only `verify` that nothing is, or `skip` both. @default "apply" */
+  /**
+   * `apply` applies pending migrations, `verify` only checks that there are none, and `skip` does neither. @default
+   * "apply"
+   */
   readonly migrate?: "apply" | "verify" | "skip" | undefined;
-  /** Whether a file that holds rows is backed up, into `backups/` beside it, before a migration. @default true */
+  /** Whether a file with rows is backed up before a migration, into `backups/` next to it. @default true */
   readonly backupBeforeMigrate?: boolean | undefined;
   /**
-   * How many of those backups stay: once the migrations are applied, the oldest are removed. With 0 the new one is removed
-   * as well, after it has been there in case of a failure; `Infinity` keeps all. @default 3
+   * How many of those backups stay. The oldest are removed after the migrations are applied. 0 removes the new backup
+   * too, once the migrations have succeeded; `Infinity` keeps all. @default 3
    */
   readonly keepMigrationBackups?: number | undefined;
-  /** How long to wait while another process migrates, in ms. @default 600000 */
+  /** Longest wait in ms while another process migrates. @default 600000 */
   readonly migrateTimeoutMs?: number | undefined;
   readonly migrations?: OwnMigrations | undefined;
-  /** Drizzle tables of the caller's own, for `storage.db`. */
+  /** The caller's own Drizzle tables, for `storage.db`. */
   readonly schema?: Record<string, unknown> | undefined;
-  /** Most characters of a memory's content. @default 100000 */
+  /** Maximum number of characters of a memory's content. @default 100000 */
   readonly maxContentChars?: number | undefined;
-  /** Most characters of a message's content. @default 1000000 */
+  /** Maximum number of characters of a message's content. @default 1000000 */
   readonly maxMessageChars?: number | undefined;
   /**
-   * Text with lone surrogates or NUL characters, which the database cannot hold: `"refuse"` rejects the call, `"replace"`
-   * stores U+FFFD in their place, in contents, titles, names, tags and JSON, keys included. Ids are refused in any case,
-   * since two of them could become one. With `"refuse"`, stories keep such text within their content, and so does what was
-   * stored or exported earlier. @default "refuse"
+   * How text with lone surrogates or NUL characters is treated, because the database cannot store it. `"refuse"`
+   * rejects the call. `"replace"` stores U+FFFD in their place, in contents, titles, names, tags and JSON, including
+   * keys. Ids with such text are always refused, because two ids could become the same. With `"refuse"`, stories keep
+   * such text within their content, and existing records and exports keep it too. @default "refuse"
    */
   readonly invalidText?: InvalidText | undefined;
   /**
-   * Whether contents of memories from 200 characters on are stored compressed. Searches, exports and every storage that
-   * opens the file read them as they read others; SQL of your own, and Studio, see bytes. @default false
+   * Whether contents of memories of 200 characters and more are stored compressed. Searches, exports and every storage
+   * that opens the file read them like other contents. Your own SQL and Studio see the compressed bytes. @default false
    */
   readonly compressContents?: boolean | undefined;
   /**
-   * Most bytes of graphs kept in memory for traversals; a graph that does not fit is asked by query. 0 keeps none.
-   * @default 134217728
+   * Maximum bytes of graphs kept in memory for traversals. Larger graphs are read by queries. 0 keeps none. @default
+   * 134217728
    */
   readonly graphCacheBytes?: number | undefined;
-  /** The key of what is stored encrypted (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
+  /** The key that encrypts secrets (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
   readonly secret?: Uint8Array | string | undefined;
   readonly stories?: StoryOptions | undefined;
-  /** Longest wait for an answer of a server, in ms; then `UNAVAILABLE`. Files have no use for it. @default 30000 */
+  /** Longest wait for an answer of a server, in ms, then `UNAVAILABLE`. Not used for files. @default 30000 */
   readonly requestTimeoutMs?: number | undefined;
   /**
-   * Most bytes of a server's answer, decompressed; a larger one is refused as it arrives, with `RESPONSE_TOO_LARGE`.
-   * @default 268435456
+   * Maximum bytes of a server's answer, after decompression. A larger answer is refused as it arrives, with
+   * `RESPONSE_TOO_LARGE`. @default 268435456
    */
   readonly maxResponseBytes?: number | undefined;
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly logger?: Logger | undefined;
-  /** The time in ms, for tests. @default Date.now */
+  /** The current time in ms, for tests. @default Date.now */
   readonly now?: (() => number) | undefined;
 }
 
 export interface ResolvedStorageOptions {
   readonly client: SettledClientConfig;
-  /** How a command reads a file that it leaves as it is; it stands in for the option `readOnly`. */
+  /** How a command reads a file without changing it. Replaces the option `readOnly`. */
   readonly readOnly?: ReadOnly | undefined;
   readonly migrate: "apply" | "verify" | "skip";
   readonly backupBeforeMigrate: boolean;
@@ -109,16 +112,16 @@ export interface ResolvedStorageOptions {
   readonly stories: ResolvedStoryOptions;
   readonly requestTimeoutMs: number;
   readonly maxResponseBytes: number;
-  /** Takes tokens and keys out of a text. */
+  /** Removes tokens and keys from a text. */
   readonly redact: (text: string) => string;
   readonly onError: ((error: unknown) => void) | undefined;
-  /** Never throws: `onError` is told. */
+  /** Never throws; its failures go to `onError`. */
   readonly logger: GuardedLogger | undefined;
-  /** Gives whole milliseconds, or throws TypeError. */
+  /** Returns whole milliseconds, or throws TypeError. */
   readonly now: () => number;
 }
 
-/** All names in StorageOptions; the compiler holds this list to it. */
+/** All names in StorageOptions; the compiler checks this list against the type. */
 const KEYS: readonly string[] = Object.keys({
   url: true,
   dataDir: true,
@@ -143,7 +146,7 @@ const KEYS: readonly string[] = Object.keys({
 } satisfies Record<Exclude<keyof StorageOptions, Exclude<keyof ClientConfig, "url">>, true>);
 const ALL_KEYS = [...new Set([...KEYS, ...CLIENT_KEYS])];
 
-/** Fills in defaults and what the environment says; an option beats the environment. Throws on wrong values. */
+/** Fills in defaults and values of the environment. An option overrides the environment. Throws on wrong values. */
 export function resolveStorageOptions(
   target: string | URL | StorageOptions | undefined,
   environment: Environment = processEnvironment(),
@@ -207,9 +210,9 @@ export function resolveStorageOptions(
     // The value may be a secret.
     if (value !== undefined && typeof value !== "string") throw new TypeError(`Expected \`${name}\` to be a string`);
   }
-  // An empty one would leave the file unencrypted without a word.
+  // An empty key would silently leave the file unencrypted.
   if (encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
-  // A token in a URL would be in every message that names the URL.
+  // A token in a URL would appear in every message that names the URL.
   const address = takeToken(expectAddress("url", toUrl(urlText(url), pathText("dataDir", dataDir), environment)));
   const primary = syncUrl === undefined ? undefined : takeToken(expectAddress("syncUrl", syncUrl as string));
   const authToken = address.authToken ?? primary?.authToken ?? givenToken;
@@ -217,7 +220,7 @@ export function resolveStorageOptions(
     ...(authToken === undefined ? {} : { authToken }),
     ...(encryptionKey === undefined ? {} : { encryptionKey }),
   };
-  // What is wrong with them is told before there is a file.
+  // Report wrong client options before the file is created.
   resolveClientOptions(client);
   return {
     invalidText,
@@ -284,7 +287,7 @@ function toUrl(url: unknown, dataDir: unknown, environment: Environment): string
   return fileUrl(join(dataFolder(environment), "holdfast.db"));
 }
 
-/** Where data is kept whose place nobody has named: `HOLDFAST_DATA_DIR`, else the platform's data folder. */
+/** The default data folder: `HOLDFAST_DATA_DIR`, else the platform's data folder. */
 export function dataFolder(environment: Environment = processEnvironment()): string {
   return environment.HOLDFAST_DATA_DIR || platformDataDir(environment);
 }
@@ -295,13 +298,13 @@ function isRecord(value: unknown): boolean {
 
 function expectScheme(name: string, url: string): string {
   if (url === ":memory:" || /^(file|libsql|https?|wss?):/i.test(url)) return url;
-  // Only the scheme: the rest may hold a token.
+  // Only the scheme, because the rest may contain a token.
   throw new RangeError(
     expectation(name, "a path, or a file:, :memory:, libsql: or http(s): URL", `${url.split(":")[0]}:`),
   );
 }
 
-/** A Windows drive is no scheme. */
+/** The drive letter of a Windows path is not a scheme. */
 function isUrl(text: string): boolean {
   return text === ":memory:" || /^[a-z][a-z.+-]+:/i.test(text);
 }
@@ -311,7 +314,7 @@ function fileUrl(path: string): string {
   return `file:${pathToFileURL(resolve(path)).pathname}`;
 }
 
-/** Where programs keep data that is the user's and not the machine's. */
+/** The platform's folder for data of the user, as opposed to the machine. */
 function platformDataDir(environment: Environment): string {
   const home = homedir();
   if (process.platform === "darwin") return join(home, "Library", "Application Support", "holdfast");

@@ -10,12 +10,12 @@ import type { MaintenanceContext } from "../maintenance/context.js";
 import { withRoom } from "../maintenance/room.js";
 import { StorageError } from "../shared/errors.js";
 
-/** The project that is used where none is named. */
+/** The project that is used if none is named. */
 export const DEFAULT_PROJECT = "default";
 
 export interface ProjectCount {
   readonly project: string;
-  /** Records of all kinds, deleted ones aside. */
+  /** Records of all areas, without deleted ones. */
   readonly count: number;
 }
 
@@ -37,7 +37,7 @@ export async function countProjects(executor: Executor): Promise<ProjectCount[]>
   return rows.map((row) => ({ project: row[0] as string, count: Number(row[1]) }));
 }
 
-/** Removes all that a project holds, for good; resolves to the number of records removed. */
+/** Permanently removes all records of a project. Resolves to the number of records removed. */
 export async function purgeProject(
   { client, executor, announce, erase }: MaintenanceContext,
   project: string,

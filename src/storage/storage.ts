@@ -59,10 +59,10 @@ import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
 
 const loadImport = lazyModule(() => import("../maintenance/import.js"));
 
-/** One project: nothing that is reached through it can read or change another one. */
+/** One project. Nothing in it can read or change another project. */
 export interface Project extends Repositories {
   readonly name: string;
-  /** As `Storage.transaction`, but its handle reaches this project only. */
+  /** Works like `Storage.transaction`, but its `tx` has this project only. */
   transaction<T>(work: (tx: ProjectTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
 }
 
@@ -72,24 +72,26 @@ export interface TransactionOptions {
 }
 
 export interface StorageStats extends FileStats {
-  /** Of the pool on the local file; undefined for a server. */
+  /** Statistics of the pool on the local file. Undefined for a server. */
   readonly client: ClientStats | undefined;
-  /** Of the requests to a server; undefined for a file of one's own. */
+  /** Statistics of the requests to a server. Undefined for a local file. */
   readonly remote: RemoteStats | undefined;
 }
 
 /**
- * Opens a storage: makes the file and its folder where there is none, and brings its schema up to date.
+ * Opens a storage. Creates the file and its folder if they are missing, and updates the schema.
  *
- * `target` is a path, a URL, or options; without it, `HOLDFAST_URL`, `HOLDFAST_DATA_DIR` and the platform's data
- * folder are tried in this order. Rejects with `NOT_A_DATABASE`, `CORRUPT` or `CANNOT_OPEN`, and leaves the file as it
- * is; with the `MIGRATION_*` codes where its schema does not fit; with TypeError or RangeError on wrong options.
+ * `target` is a path, a URL or options. Without it, `openStorage` tries `HOLDFAST_URL`, `HOLDFAST_DATA_DIR` and the
+ * platform's data folder, in this order.
+ *
+ * Rejects with `NOT_A_DATABASE`, `CORRUPT` or `CANNOT_OPEN` and does not change the file, with the `MIGRATION_*` codes
+ * if the schema does not fit, and with TypeError or RangeError on wrong options.
  */
 export async function openStorage(target?: string | URL | StorageOptions): Promise<Storage> {
   return openResolved(resolveStorageOptions(target));
 }
 
-/** @internal The same with options that are checked. */
+/** @internal Works like `openStorage`, with options that are already checked. */
 export async function openResolved(options: ResolvedStorageOptions): Promise<Storage> {
   const opened = await openClient(options);
   const { client, path } = opened;
@@ -104,10 +106,10 @@ export async function openResolved(options: ResolvedStorageOptions): Promise<Sto
   }
 }
 
-/** The repositories are those of project `"default"`. */
+/** The repositories of project `"default"`. */
 export interface Storage extends Repositories {}
 
-/** An open storage: the repositories of its projects, transactions across them, and the database beneath. */
+/** An open storage: the repositories of its projects, transactions across them, and the database. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the static block defines a getter for each repository.
 export class Storage {
   static {
@@ -120,9 +122,12 @@ export class Storage {
     }
   }
 
-  /** The client beneath; inside a callback of `transaction` its writes are refused with `WRONG_HANDLE`. */
+  /** The client of the database. Inside a callback of `transaction`, its writes reject with `WRONG_HANDLE`. */
   readonly client: Client;
-  /** Drizzle on that client; inside a callback of its `transaction` the storage refuses writes, as in its own. */
+  /**
+   * Drizzle on that client. Inside a callback of its `transaction`, writes through the storage reject, as in the
+   * storage's own.
+   */
   readonly db: StorageDatabase;
   readonly #options: ResolvedStorageOptions;
   readonly #path: string | undefined;
@@ -165,7 +170,7 @@ export class Storage {
     this.#noteClosed = isFile ? countStorage(path, options.logger) : () => undefined;
   }
 
-  /** The project of this name, 1 to 200 characters, compared exactly; it need not have been used before. */
+  /** The project with this name: 1 to 200 characters, compared exactly. A project without records exists too. */
   project(name: string): Project {
     expectProject(name);
     const known = this.#projects.get(name);
@@ -183,28 +188,36 @@ export class Storage {
     return project;
   }
 
-  /** The projects that hold anything, with the number of their records; the fullest first, equal ones by name. */
+  /**
+   * The projects that have records, and the number of their records. The largest is first; equal ones are sorted by
+   * name.
+   */
   projects(): Promise<ProjectCount[]> {
     return countProjects(this.#executor);
   }
 
-  /** Removes all that a project holds, for good. Resolves to the number of records removed. */
+  /** Permanently removes all records of a project. Resolves to the number of records removed. */
   async purgeProject(name: string): Promise<number> {
     expectProject(name);
     return purgeProject(this.#maintenance, name);
   }
 
   /**
-   * Runs `work` in one transaction: all of its writes are stored when it resolves, none when it rejects, with its own
-   * error. The handle reaches the same repositories. Inside the callback, a write through the storage itself rejects with
-   * `WRONG_HANDLE`, and a read through it sees the state before the transaction (on `:memory:` it is refused too).
+   * Runs `work` in one transaction. Stores all of its writes if it resolves, and none if it rejects; then rejects with
+   * the same error.
+   *
+   * `tx` has the same repositories. Inside the callback, a write through the storage itself rejects with
+   * `WRONG_HANDLE`, and a read through it sees the state before the transaction (on `:memory:` it rejects too).
    */
   async transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     expectFunction("work", work);
     return this.#transaction((scope) => work(storageTransaction(this.#handleParts, scope)), options);
   }
 
-  /** Listens to changes of this process, after COMMIT, or to errors; the function returned ends it. */
+  /**
+   * Calls `listener` for changes of this process after COMMIT, or for errors. Call the returned function to stop
+   * listening.
+   */
   on<K extends keyof StorageEvents>(event: K, listener: (value: StorageEvents[K]) => void): () => void {
     return this.#events.on(event, listener);
   }
@@ -221,7 +234,7 @@ export class Storage {
     }
   }
 
-  /** How the storage is; never rejects. */
+  /** Reports the state of the storage. Never rejects. */
   health(): Promise<Health> {
     const { client } = this;
     const problem =
@@ -233,10 +246,12 @@ export class Storage {
   /**
    * Copies the database to the file `destination` as one consistent snapshot, while others read and write.
    *
-   * The copy is checked (it opens, passes SQLite's integrity check and has the rows of its source) and is on disk before
-   * it appears under its name, so a crash or an abort leaves nothing there; that of an encrypted file is encrypted with
-   * the same key. Rejects with EXISTS if `destination` is taken, NOT_FOUND if the database is gone, FULL, BUSY when
-   * another process writes without pause for a minute, and NOT_SUPPORTED for a remote database.
+   * The copy is checked (it opens, passes SQLite's integrity check and has the rows of its source) and synced before it
+   * gets its name, so a crash or an abort leaves no file there. The copy of an encrypted file is encrypted with the
+   * same key.
+   *
+   * Rejects with EXISTS if `destination` exists, NOT_FOUND if the database is gone, FULL, BUSY if another process
+   * writes without pause for a minute, and NOT_SUPPORTED for a remote database.
    */
   async backup(destination: string | URL, options: LongCallOptions = {}): Promise<BackupResult> {
     expectKeys("backup", options, ["onProgress", "signal"]);
@@ -244,9 +259,10 @@ export class Storage {
   }
 
   /**
-   * Makes a backup at `dir/YYYYMMDD/HHMMSS/<file>` (UTC), then removes the oldest of those until `keep` are left.
+   * Makes a backup at `dir/YYYYMMDD/HHMMSS/<file>` (UTC), then removes the oldest of these backups until `keep` are
+   * left.
    *
-   * Nothing else in `dir` is touched, and nothing at all before the new one is complete. Rejects as `backup` does.
+   * Changes no other files in `dir`, and removes nothing before the new backup is complete. Rejects as `backup` does.
    */
   async backups(dir: string | URL, options: BackupsOptions = {}): Promise<BackupsResult> {
     expectKeys("backups", options, ["keep", "onProgress", "signal"]);
@@ -254,20 +270,21 @@ export class Storage {
   }
 
   /**
-   * Looks for damage: SQLite's own structures (all of them with `deep`), rows that refer to nothing, the state of the
-   * migrations, lost triggers, full-text indexes against their tables and, with `deep`, every record against its
-   * checksum. A file is read in a process of its own, since a damaged one can abort the one that reads it, and is not
-   * written to. Findings of severity `info` (size of the log, free space) leave it `ok`.
+   * Looks for damage: SQLite's own structures (all of them with `deep`), rows that refer to missing rows, the state of
+   * the migrations, lost triggers, full-text indexes that differ from their tables and, with `deep`, the checksum of
+   * every record. Findings of severity `info` (size of the log, free space) leave it `ok`.
    *
-   * Rejects with NOT_FOUND if the file is gone.
+   * A separate process reads the file, because a damaged file can abort its reader. The file is not written to. Rejects
+   * with NOT_FOUND if the file is gone.
    */
   async check(options: CheckOptions = {}): Promise<CheckResult> {
     return checkStorage(this.#maintenance, this.#guarded(options));
   }
 
   /**
-   * Does about the findings of a check what loses nothing: makes lost triggers and full-text tables again, and fills
-   * full-text indexes anew. Other findings are `left`. Rejects with CORRUPT, and writes nothing, where the file is damaged.
+   * Makes the repairs for the findings of a check that lose nothing: re-creates lost triggers and full-text tables, and
+   * rebuilds full-text indexes. Returns the other findings as `left`. Rejects with CORRUPT, and writes nothing, if the
+   * file is damaged.
    */
   async repair(findings: readonly Finding[], options: LongCallOptions = {}): Promise<RepairResult> {
     this.#assertWritable();
@@ -275,8 +292,8 @@ export class Storage {
   }
 
   /**
-   * Makes the full-text indexes anew from the contents, lost ones included. Searches go on meanwhile; writers wait while
-   * an index is filled, which takes a second or two for 100,000 memories. An abort leaves the indexes as they were.
+   * Rebuilds the full-text indexes from the contents, and re-creates lost ones. Searches continue to work. Writers wait
+   * while an index is filled, which takes a second or two for 100,000 memories. An abort leaves the indexes unchanged.
    */
   async reindex(options: LongCallOptions = {}): Promise<ReindexResult> {
     this.#assertWritable();
@@ -284,12 +301,13 @@ export class Storage {
   }
 
   /**
-   * Removes records for good until `policy` is kept by every project and area: deleted ones first, then those changed
-   * longest ago. Only whole records go. Writers get their turn in between, and the space goes back to the file system.
+   * Permanently removes records until every project and area is within the limits of `policy`. It removes deleted
+   * records first, then the records whose last change is oldest. It always removes whole records. Other writers can
+   * write between its steps, and the space is returned to the file system.
    *
-   * A record that is changed during the call stays. A failure or an abort half-way rejects with `PruneError`, whose `removed`
-   * says what is gone; before the first step an abort rejects with the signal's reason. Rejects with TypeError or
-   * RangeError before anything is removed, also where no limit is given.
+   * A record that changes during the call stays. A failure or an abort half-way rejects with `PruneError`, whose
+   * `removed` lists the removed records. An abort before the first step rejects with the signal's reason. Rejects with
+   * TypeError or RangeError before it removes anything, also if no limit is given.
    *
    * @example
    * await storage.prune({ olderThan: new Date(Date.now() - 90 * 86_400_000), maxRows: 100_000, dryRun: true });
@@ -300,11 +318,12 @@ export class Storage {
   }
 
   /**
-   * Everything, or one project or area, as JSON Lines: a header with format, version and counts, then one line a record,
-   * deleted ones included. A stream of strings, each a whole line.
+   * Exports all records, or those of one project or area, as JSON Lines: a header with format, version and counts, then
+   * one line for each record, including deleted ones. The stream gives strings, each a whole line.
    *
-   * All lines are of one moment: a read transaction is open until the stream ends, so read on, or destroy it. Only a page
-   * of records is in memory (all of them for a database in memory). Throws TypeError or RangeError on wrong options.
+   * All lines are from one snapshot. A read transaction is open until the stream ends, so read it to the end, or
+   * destroy it. Only one page of records is in memory (all of them for a database in memory). Throws TypeError or
+   * RangeError on wrong options.
    *
    * @example
    * await pipeline(storage.export({ project: "app" }), createWriteStream("app.jsonl"));
@@ -315,10 +334,10 @@ export class Storage {
   }
 
   /**
-   * Stores what `export` wrote, all of it or nothing. The text is read and checked before the write lock is taken.
+   * Stores an export, completely or not at all. Reads and checks the text before it takes the write lock.
    *
-   * Rejects with INVALID_IMPORT, whose `lines` name every bad line and why (`line` is the first), and with CONFLICT for an
-   * id that the project has already, unless `onConflict` is "skip" or "replace".
+   * Rejects with INVALID_IMPORT, whose `lines` name every bad line and the reason (`line` is the first), and with
+   * CONFLICT for an id that the project already has, unless `onConflict` is "skip" or "replace".
    */
   async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
     this.#assertWritable();
@@ -326,7 +345,7 @@ export class Storage {
     return importStorage(this.#maintenance, stream, this.#guarded(options));
   }
 
-  /** Fetches what the primary has, where this is an embedded replica. */
+  /** Fetches the changes of the primary into an embedded replica. */
   async sync(): Promise<void> {
     try {
       await this.client.sync();
@@ -348,7 +367,7 @@ export class Storage {
   }
 
   #localPool(method: string): ConnectionPool {
-    // It takes the write lock for a moment, which an open transaction of the caller's own would hold.
+    // It takes the write lock for a moment. An open transaction of the caller would hold that lock.
     this.#assertOutside("write");
     if (this.client instanceof LocalClient) {
       if (this.client.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
@@ -377,7 +396,7 @@ export class Storage {
     };
   }
 
-  /** `toError` makes the error of a failed BEGIN or COMMIT: Drizzle's are those of the client. */
+  /** `toError` converts the error of a failed BEGIN or COMMIT. Drizzle's errors are those of the client. */
   async #transaction<T>(
     work: (scope: TransactionScope) => Promise<T>,
     options: TransactionOptions = {},
@@ -397,11 +416,11 @@ export class Storage {
     try {
       result = await scope.run(() => work(scope));
     } catch (error) {
-      // The callback's own error is the one to tell; what is open is rolled back in any case.
+      // Throws the callback's own error. An open transaction is rolled back in any case.
       transaction.close();
       throw error;
     } finally {
-      // A running AsyncLocalStorage slows every promise down: none is needed while no callback runs.
+      // A running AsyncLocalStorage slows down every promise, so disable it while no callback runs.
       if (--this.#openTransactions === 0) this.#context.disable();
     }
     try {
@@ -412,7 +431,7 @@ export class Storage {
     }
     for (const change of scope.changes) this.#announce(change);
     if (scope.changes.some(({ action }) => action === "purge")) await this.#erase();
-    // The transaction is stored: what fails in a task must not tell its caller otherwise.
+    // The transaction is stored, so the failure of a task must not reject its caller.
     for (const task of scope.tasks) callSafely(task, (error) => this.#events.emit("error", error));
     return result;
   }
@@ -424,7 +443,7 @@ export class Storage {
   ): RepositoryContext {
     const { now, maxContentChars, maxMessageChars, compressContents, invalidText } = this.#options;
     const repair = toRepair(invalidText);
-    // In a transaction there is nothing to erase yet: it is done after the commit.
+    // In a transaction there is nothing to erase yet. Erasing starts after the commit.
     const removal =
       executor === this.#executor
         ? {
@@ -448,7 +467,7 @@ export class Storage {
   }
 
   #announce(change: AreaChange): void {
-    // What is deleted of a graph is gone for good, but a graph may be deleted node by node.
+    // Graph deletes are permanent, but a graph may be deleted node by node.
     if (change.action === "delete" && change.area === "graph" && this.client instanceof LocalClient) {
       this.client.eraseLogSoon();
     }
@@ -460,18 +479,21 @@ export class Storage {
     return this.#eraser.erase();
   }
 
-  /** Inside a transaction's callback the storage itself would wait for the transaction that waits for it. */
+  /**
+   * Inside a transaction's callback, a call on the storage itself would wait for the transaction, which waits for the
+   * call.
+   */
   #assertOutside(access: Access): void {
     if (this.#openTransactions === 0 || TransactionScope.open(this.#context) === undefined) return;
     const sharesConnection = this.client instanceof LocalClient && this.client.pool.readers === undefined;
     if (access === "read" && !sharesConnection) return;
     throw new StorageError(
       "WRONG_HANDLE",
-      "This storage was used inside a callback of its own transaction(): use the handle that the callback was given",
+      "This storage was used inside a callback of its own transaction(): use the `tx` of the callback, not the storage",
     );
   }
 
-  /** Before maintenance, which works on connections of its own. */
+  /** Called before maintenance, which uses separate connections. */
   #assertWritable(): void {
     this.#assertOutside("write");
     try {

@@ -17,7 +17,8 @@ let savepointCount = 0;
 /**
  * A transaction, or a savepoint in one, as its callback sees it.
  *
- * Work on one scope is serialised: a savepoint that rolls back must not take along what was asked for beside it.
+ * Serializes the work on one scope, so that a savepoint that rolls back does not undo statements that started at the
+ * same time.
  */
 export class TransactionScope implements Executor {
   readonly #transaction: Transaction;
@@ -37,7 +38,7 @@ export class TransactionScope implements Executor {
     this.#marks = parent === undefined ? new Marks(transaction) : parent.#marks;
   }
 
-  /** The innermost scope of this context that has not ended: work may outlive the callback that began it. */
+  /** The innermost scope of this context that has not ended. Work may outlive the callback that started it. */
   static open(context: ScopeContext): TransactionScope | undefined {
     for (let scope = context.getStore(); scope !== undefined; scope = scope.#parent) {
       if (!scope.#isEnded) return scope;
@@ -45,12 +46,12 @@ export class TransactionScope implements Executor {
     return undefined;
   }
 
-  /** What is to be announced once the transaction has committed. */
+  /** The changes to announce once the transaction has committed. */
   get changes(): readonly AreaChange[] {
     return this.#changes;
   }
 
-  /** What is to be done then besides. */
+  /** Further tasks to run after the commit. */
   get tasks(): readonly (() => void)[] {
     return this.#tasks;
   }
@@ -97,13 +98,13 @@ export class TransactionScope implements Executor {
     return this.#alone(() => this.#marks.within(() => work(inner)));
   }
 
-  /** The transaction itself; what it writes meanwhile is seen. */
+  /** Returns the transaction itself, so the snapshot includes its later writes. */
   async snapshot(): Promise<Snapshot> {
     this.#assertUsable();
     return { executor: this, isStable: true, close: () => undefined };
   }
 
-  /** Runs `work` in a savepoint with a scope of its own; siblings that were started together take turns. */
+  /** Runs `work` in a savepoint with its own scope. Savepoints that start at the same time run one after the other. */
   async savepoint<T>(work: (scope: TransactionScope) => Promise<T>): Promise<T> {
     return this.#alone(async () => {
       const scope = new TransactionScope(this.#transaction, this.#context, this);
@@ -114,22 +115,25 @@ export class TransactionScope implements Executor {
     });
   }
 
-  /** Runs a callback as the innermost one of its context; the scope ends with it, after the work it has begun. */
+  /**
+   * Runs a callback as the innermost scope of its context. The scope ends after the callback and the work that it
+   * started.
+   */
   async run<T>(work: () => Promise<T>): Promise<T> {
     try {
-      // Awaited inside: a query of Drizzle starts only when somebody awaits it.
+      // Await inside: a query of Drizzle starts only when it is awaited.
       return await this.#context.run(this, async () => await work());
     } finally {
       this.#isEnded = true;
       if (this.#pending > 0) {
         await this.#tail;
-        // Whoever did the work announces its change some microtasks later.
+        // The work announces its change some microtasks later.
         await nextTurn();
       }
     }
   }
 
-  /** Throws unless work may be done on this scope here and now. */
+  /** Throws if the scope must not be used at this point. */
   #assertUsable(): void {
     if (this.#isEnded || this.#transaction.closed) {
       throw new StorageError("TRANSACTION_CLOSED", "The transaction of this handle has ended: use the storage instead");
@@ -138,7 +142,7 @@ export class TransactionScope implements Executor {
     if (inner !== undefined && inner !== this && inner.#isInside(this)) {
       throw new StorageError(
         "WRONG_HANDLE",
-        "A savepoint is open in this callback: use the handle that the callback was given, not the outer one",
+        "A savepoint is open in this callback: use the handle of the savepoint, not the outer one",
       );
     }
   }
@@ -160,8 +164,8 @@ export class TransactionScope implements Executor {
 }
 
 /**
- * The savepoints of one transaction. SAVEPOINT and RELEASE wait for the next statement and travel with it: to a
- * server each request is a round trip. COMMIT releases what was left to be released.
+ * The savepoints of one transaction. SAVEPOINT and RELEASE are sent together with the next statement, because each
+ * request to a server is a round trip. COMMIT releases the savepoints that are still open.
  */
 class Marks {
   readonly #transaction: Transaction;
@@ -171,7 +175,9 @@ class Marks {
     this.#transaction = transaction;
   }
 
-  /** Runs the statements, after the marks that are due; a failure is that of the statements, by their own numbers. */
+  /**
+   * Runs the statements, after the pending SAVEPOINT and RELEASE statements. Errors have the index within `statements`.
+   */
   async send(statements: readonly InStatement[]): Promise<ResultSet[]> {
     const due = this.#due;
     this.#due = [];
@@ -191,7 +197,7 @@ class Marks {
     }
   }
 
-  /** Runs `work` in a savepoint: what it wrote is undone when it fails. */
+  /** Runs `work` in a savepoint, and undoes its writes if it fails. */
   async within<T>(work: () => Promise<T>): Promise<T> {
     const name = `holdfast_scope_${++savepointCount}`;
     const begin = `SAVEPOINT ${name}`;
@@ -203,7 +209,7 @@ class Marks {
       await this.#undo(begin, name);
       throw error;
     }
-    // Nothing was sent since it was asked for: there is nothing to keep or to undo.
+    // Nothing was sent since the savepoint began, so there is nothing to release or to undo.
     if (!this.#forget(begin)) this.#due.push(`RELEASE ${name}`);
     return result;
   }
@@ -212,16 +218,16 @@ class Marks {
     if (this.#forget(begin)) return;
     const transaction = this.#transaction;
     try {
-      // What was to be released inside of it is undone with it.
+      // Rolling back undoes the pending statements inside the savepoint too.
       this.#due = [];
       if (!transaction.closed) await transaction.batch([`ROLLBACK TO ${name}`, `RELEASE ${name}`]);
     } catch {
-      // What could not be undone must not be committed, and the first error is the one to tell.
+      // If the rollback fails, the transaction must not be committed. Throw the first error.
       transaction.close();
     }
   }
 
-  /** Takes back a mark that has not been sent, and all that came after it. */
+  /** Removes a savepoint that has not been sent, and everything after it. */
   #forget(begin: string): boolean {
     const at = this.#due.indexOf(begin);
     if (at < 0) return false;

@@ -7,17 +7,17 @@ import type { TransactionScope } from "./transaction-scope.js";
 
 /** The repositories of one project inside a transaction. */
 export interface ProjectTransaction extends Repositories {
-  /** Runs `work` in a savepoint: its writes are undone if it throws, and the transaction lives on. */
+  /** Runs `work` in a savepoint. If it throws, its writes are undone, and the transaction continues. */
   savepoint<T>(work: (tx: ProjectTransaction) => Promise<T>): Promise<T>;
 }
 
-/** Everything of a storage inside a transaction; used after the callback's end it throws `TRANSACTION_CLOSED`. */
+/** The storage inside a transaction. Using it after the end of the callback throws `TRANSACTION_CLOSED`. */
 export interface StorageTransaction extends Repositories {
   project(name: string): Repositories;
-  /** Drizzle, inside the transaction. */
+  /** Drizzle inside the transaction. */
   readonly db: StorageDatabase;
   /**
-   * Runs `work` inside a savepoint: its writes are undone if it throws, and the outer transaction lives on.
+   * Runs `work` inside a savepoint. If it throws, its writes are undone, and the outer transaction continues.
    *
    * @example
    * const saved = await tx.savepoint((inner) => inner.memories.insert(draft)).catch(() => undefined);
@@ -25,13 +25,13 @@ export interface StorageTransaction extends Repositories {
   savepoint<T>(work: (tx: StorageTransaction) => Promise<T>): Promise<T>;
 }
 
-/** What handles are made of, each bound to the transaction of a scope. */
+/** The parts of a handle, each bound to the transaction of a scope. */
 export interface HandleParts {
   repositories(project: string, scope: TransactionScope): Repositories;
   db(scope: TransactionScope): StorageDatabase;
 }
 
-/** The handle that the callback of `Storage.transaction` is given. */
+/** The `tx` of a callback of `Storage.transaction`. */
 export function storageTransaction(parts: HandleParts, scope: TransactionScope): StorageTransaction {
   const projects = new Map<string, Repositories>();
   const project = (name: string): Repositories => {
@@ -58,7 +58,7 @@ export function storageTransaction(parts: HandleParts, scope: TransactionScope):
   };
 }
 
-/** The handle that the callback of `Project.transaction` is given. */
+/** The `tx` of a callback of `Project.transaction`. */
 export function projectTransaction(parts: HandleParts, scope: TransactionScope, name: string): ProjectTransaction {
   return {
     ...parts.repositories(name, scope),
