@@ -1,6 +1,6 @@
 import { expectation } from "./expectation.js";
 
-/** A logger as callers give it; the levels but `info` may be missing. */
+/** A logger as callers pass it. Every level except `info` may be missing. */
 export interface GivenLogger {
   debug?(message: string): unknown;
   info(message: string): unknown;
@@ -11,13 +11,13 @@ export interface GivenLogger {
 /** A logger that never throws. */
 export type GuardedLogger = Readonly<Record<"debug" | "info" | "warn" | "error", (message: string) => void>>;
 
-/** Tells `fail` what a callback's answer rejects with, if the answer is a promise: no one else awaits it. */
+/** If `answer` is a promise, calls `fail` when it rejects, because no other code awaits it. */
 export function watchAnswer(answer: unknown, fail: (error: unknown) => void): void {
-  // By its tag, so that promises of another realm count, and lazy queries that only have a `then` are not run.
+  // Checks the tag, so that promises of another realm count, and lazy queries that only have a `then` do not run.
   if (Object.prototype.toString.call(answer) === "[object Promise]") (answer as Promise<unknown>).then(undefined, fail);
 }
 
-/** Calls a callback for whose answer no one waits: what it throws or rejects with goes to `fail`. */
+/** Calls a callback whose answer is not awaited. If it throws or rejects, calls `fail`. */
 export function callSafely(callback: () => unknown, fail: (error: unknown) => void): void {
   try {
     watchAnswer(callback(), fail);
@@ -26,14 +26,19 @@ export function callSafely(callback: () => unknown, fail: (error: unknown) => vo
   }
 }
 
-/** No migration and no commit depends on a log: what the caller's logger throws or rejects with goes to `fail`. */
+/**
+ * Wraps the caller's logger, so that a failing logger never fails a migration or a commit. Its failures go to `fail`.
+ */
 export function guardLogger(logger: GivenLogger, fail: (error: unknown) => void): GuardedLogger {
   const log = (level: keyof GivenLogger) => (message: string) =>
     callSafely(() => (logger[level] ?? logger.info).call(logger, message), fail);
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }
 
-/** A clock of the caller's, whose answers can be stored: whole milliseconds. The call that asks it throws what it throws. */
+/**
+ * Wraps the caller's clock, so that it returns whole milliseconds, which can be stored. If the clock throws, so does
+ * the call.
+ */
 export function guardClock(now: () => number): () => number {
   if (now === Date.now) return now;
   return () => {
@@ -47,12 +52,12 @@ export function guardClock(now: () => number): () => number {
 }
 
 /**
- * Options with an `onProgress` that may be asynchronous: what its promise rejects with goes to `fail`, and ends the call
- * at its next step, as what it throws does.
+ * Wraps an `onProgress` that may be asynchronous. If its promise rejects, calls `fail`, and the call ends at its next
+ * step, as it does if `onProgress` throws.
  */
 export function guardProgress<T extends object>(options: T, fail: (error: unknown) => void = () => undefined): T {
   const onProgress = (options as { onProgress?: unknown } | null)?.onProgress;
-  // What is neither is refused by the call.
+  // The call itself refuses any other value.
   if (typeof onProgress !== "function") return options;
   let failure: { readonly error: unknown } | undefined;
   const note = (error: unknown) => {

@@ -1,8 +1,8 @@
 /**
  * Machine-readable reasons of {@link StorageError}; part of the public API.
  *
- * A failed SQL statement of `storage.client` or `storage.db` is a `LibsqlError` with its own `SQLITE_*` codes;
- * repositories turn it into one of these and keep it as `cause`.
+ * A failed SQL statement of `storage.client` or `storage.db` is a `LibsqlError` with a `SQLITE_*` code. Repositories
+ * turn it into one of these codes and keep it as `cause`.
  */
 export type StorageErrorCode =
   | "NOT_FOUND"

@@ -1,16 +1,16 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterTurn } from "./timers.js";
 
-/** Longest time for which calls that follow one another keep timers and sockets waiting. */
+/** Longest time for which successive calls may keep timers and sockets waiting. */
 const SLICE_MS = 10;
 
 let sliceStart: number | undefined;
 
 /**
- * What to wait for when the event loop is due a turn; undefined when it had one lately.
+ * Returns a promise to await if the event loop is due a turn, and undefined if it had one recently.
  *
- * Calls that are answered without input or output resolve in microtasks, so a loop that awaits one after the other
- * would let no timer fire for as long as it runs.
+ * Calls that resolve without input or output resolve in microtasks. A loop that awaits one after the other would let no
+ * timer fire while it runs.
  */
 export function turnWhenDue(): Promise<void> | undefined {
   if (sliceStart === undefined) {

@@ -1,9 +1,9 @@
-/** The message of a wrong argument: which one, what it must be, and what it is. */
+/** The message of a wrong argument: its name, the expected value, and the actual value. */
 export function expectation(name: string, expected: string, value: unknown): string {
   return `Expected \`${name}\` to be ${expected}, got ${describeValue(value)}`;
 }
 
-/** A value as a message shows it: short, and nothing of what an object holds. */
+/** Describes a value for a message: in short form, and without the contents of an object. */
 export function describeValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (value === null || typeof value !== "object") return String(value);
@@ -29,7 +29,7 @@ export function expectOneOf(name: string, value: unknown, allowed: readonly stri
   throw new TypeError(expectation(name, list, value));
 }
 
-/** Throws unless `value` is text that the database gives back as it is, of 1 to `max` characters. */
+/** Throws unless `value` is text of 1 to `max` characters that the database can store and return unchanged. */
 export function expectText(name: string, value: unknown, max: number, min = 1): asserts value is string {
   if (typeof value !== "string") throw new TypeError(expectation(name, "a string", value));
   if (value.length < min || value.length > max) {
@@ -49,10 +49,10 @@ function rangeOf(min: number, max: number): string {
   return min === 0 ? `at most ${max} characters` : `${min} to ${max} characters`;
 }
 
-/** The first of what the database cannot hold, and where it is. */
+/** Describes the first character that the database cannot store, and its position. */
 function describeInvalid(text: string): string {
   const nul = text.indexOf("\0");
-  // The first place at which text and repaired text differ.
+  // The first position at which the text and the repaired text differ.
   const wellFormed = text.toWellFormed();
   let lone = wellFormed === text ? -1 : 0;
   while (lone >= 0 && wellFormed[lone] === text[lone]) lone++;
@@ -73,7 +73,7 @@ export function expectFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
 }
 
-/** Throws TypeError unless `value` is an array of `what` without holes, which loops would leave out in silence. */
+/** Throws TypeError unless `value` is an array of `what` without holes. Loops would silently skip holes. */
 export function expectArray(name: string, value: unknown, what: string): asserts value is readonly unknown[] {
   if (!Array.isArray(value)) throw new TypeError(expectation(name, `an array of ${what}`, value));
   for (let index = 0; index < value.length; index++) {
@@ -83,7 +83,7 @@ export function expectArray(name: string, value: unknown, what: string): asserts
   }
 }
 
-/** Throws TypeError on a Map, a Date and the like too: they have no keys, so all that they hold would be lost. */
+/** Throws TypeError for a Map, a Date and the like too: they have no keys, so their contents would be lost. */
 export function expectPlainObject(name: string, value: unknown): asserts value is Record<string, unknown> {
   expectObject(name, value);
   const prototype = Object.getPrototypeOf(value);

@@ -1,4 +1,4 @@
-/** A line: first in, first out, without the cost of moving a long array at each step. */
+/** A first-in, first-out queue. Unlike an array, it does not move all items at each step. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
@@ -11,13 +11,13 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
-  /** Puts `item` before all others. */
+  /** Adds `item` at the head. */
   unshift(item: T): void {
     if (this.#head > 0) this.#items[--this.#head] = item;
     else this.#items.unshift(item);
   }
 
-  /** The item at the head, or the one `offset` places behind it. */
+  /** The item at the head, or `offset` places after it. */
   peek(offset = 0): T | undefined {
     return this.#items[this.#head + offset];
   }

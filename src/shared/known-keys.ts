@@ -1,6 +1,6 @@
 import { expectation } from "./expectation.js";
 
-/** What a name of another library's may have been meant for, where the call has that option. */
+/** Option names of other libraries, and the options of ours that they may stand for. */
 const SLIPS: Readonly<Record<string, readonly string[]>> = {
   path: ["url", "folder", "dir"],
   file: ["url", "path"],
@@ -34,10 +34,10 @@ const SLIPS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Throws TypeError unless `value` is an object whose keys are all known, so that no misspelt option is ignored.
+ * Throws TypeError unless `value` is an object with only known keys, so that misspelled options are not ignored.
  *
- * A key that is there is refused whatever its value, undefined included: the mistake then shows on the first run, and
- * not on the first that gives it a value.
+ * Refuses an unknown key whatever its value, even undefined, so that the mistake shows on the first run and not on the
+ * first run with a value.
  */
 export function expectKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -51,14 +51,14 @@ export function expectKeys(name: string, value: unknown, known: readonly string[
   }
 }
 
-/** The known option that a name is a slip for, if there is one. */
+/** The known option that a name probably stands for, if there is one. */
 function meantBy(key: string, known: readonly string[]): string | undefined {
   const given = plain(key);
   const same = known.find((one) => plain(one) === given);
   if (same !== undefined) return same;
   const slip = Object.hasOwn(SLIPS, given) ? SLIPS[given]!.find((one) => known.includes(one)) : undefined;
   if (slip !== undefined) return slip;
-  // One slip of the finger in a short name, two in a long one.
+  // Allows one typing mistake in a short name, two in a long one.
   const most = given.length < 3 ? 0 : given.length < 8 ? 1 : 2;
   let nearest: string | undefined;
   let least = most + 1;
@@ -71,12 +71,15 @@ function meantBy(key: string, known: readonly string[]): string | undefined {
   return nearest;
 }
 
-/** `read_only`, `read-only` and `readonly` are one name. */
+/** `read_only`, `read-only` and `readonly` count as the same name. */
 function plain(name: string): string {
   return name.replaceAll(/[_-]/g, "").toLowerCase();
 }
 
-/** How many letters must be added, removed, replaced or swapped with their neighbor; more than `most` may be any number. */
+/**
+ * Counts the letters to add, remove, replace or swap with their neighbor. Above `most`, the result may be any larger
+ * number.
+ */
 function distanceOf(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return most + 1;
   let before: number[] = [];

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expectation } from "./expectation.js";
 
-/** How far a long call has come. */
+/** The progress of a long call. */
 export interface Progress {
-  /** What it does now, as in `"copy"` or `"verify"`. */
+  /** The current phase, as in `"copy"` or `"verify"`. */
   readonly phase: string;
-  /** Bytes or records done in this phase, and in all; `total` may be an estimate. */
+  /** Bytes or records done in this phase, and in total. `total` may be an estimate. */
   readonly done: number;
   readonly total: number;
 }
 
-/** What every long call takes. */
+/** The options of every long call. */
 export interface LongCallOptions {
-  /** Called now and then, and at the end of each phase; what it throws ends the call as an abort does. */
+  /** Called from time to time, and at the end of each phase. If it throws, the call ends as after an abort. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Ends the call early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -20,7 +20,7 @@ export interface LongCallOptions {
 
 const PROGRESS_EVERY_MS = 100;
 
-/** Throws TypeError for what is no callback or no signal, and the reason of a signal that is aborted already. */
+/** Throws TypeError for a wrong callback or signal, and the reason of a signal that is already aborted. */
 export function checkLongCall({ onProgress, signal }: LongCallOptions): void {
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw new TypeError(expectation("onProgress", "a function", onProgress));
@@ -32,8 +32,8 @@ export function checkLongCall({ onProgress, signal }: LongCallOptions): void {
 }
 
 /**
- * Waits for `work`, which cannot be stopped, and reports meanwhile. Rejects at once when the signal is aborted or
- * `onProgress` throws; `work` then goes on by itself.
+ * Waits for `work`, which cannot be stopped, and reports its progress. Rejects at once if the signal is aborted or
+ * `onProgress` throws; `work` then continues in the background.
  */
 export async function follow<T>(work: Promise<T>, options: LongCallOptions, read: () => Progress): Promise<T> {
   const { onProgress, signal } = options;

@@ -1,4 +1,4 @@
-/** A URL without the token that it may carry, and that token. */
+/** Splits a URL into the URL without its token, and the token, if it has one. */
 export function takeToken(url: string): { url: string; authToken: string | undefined } {
   const [address, query] = splitOnce(url, "?");
   if (query === undefined) return { url, authToken: undefined };
@@ -12,13 +12,13 @@ export function takeToken(url: string): { url: string; authToken: string | undef
   return { url: kept.length === 0 ? address : `${address}?${kept.join("&")}`, authToken };
 }
 
-/** Makes what takes these secrets out of a text, also where they are part of a URL. */
+/** Returns a function that removes these secrets from a text, also where they are part of a URL. */
 export function redactor(secrets: readonly (string | undefined)[]): (text: string) => string {
   const known = secrets.filter((secret): secret is string => typeof secret === "string" && secret !== "");
   const spellings = [
     ...new Set(known.flatMap((secret) => [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)])),
   ];
-  // The longest first: one may be the beginning of another.
+  // The longest first, because one secret may be the beginning of another.
   spellings.sort((a, b) => b.length - a.length);
   return (text) => spellings.reduce((safe, spelling) => safe.replaceAll(spelling, "[redacted]"), text);
 }
@@ -32,7 +32,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // Whatever it is, it is not readable as anything else.
+    // The text is not valid percent-encoding, so it has no other spelling.
     return text;
   }
 }

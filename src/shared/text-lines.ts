@@ -1,9 +1,11 @@
 import { expectation } from "./expectation.js";
 
 /**
- * A text; a list or iterable of lines; or a stream: of Node or of the web, of bytes or text cut anywhere.
+ * The lines of a text: the text itself, a list or iterable of lines, or a stream (of Node or the web, of bytes or text,
+ * cut anywhere).
  *
- * What an iterable gives is one line or several; only of a stream, and of bytes, a line may go on in the next piece.
+ * An item of an iterable is one or more whole lines. Only in streams, and in bytes, may a line continue in the next
+ * piece.
  */
 export type LineSource =
   | string
@@ -11,7 +13,7 @@ export type LineSource =
   | AsyncIterable<string | Uint8Array>
   | ReadableStream<string | Uint8Array>;
 
-/** The lines of a source, without their ends; throws TypeError on anything else. */
+/** The lines of a source, without their line ends. Throws TypeError on other values. */
 export function linesOf(source: LineSource): AsyncGenerator<string, void, undefined> {
   if (typeof source === "string") return splitLines([source], true);
   if (typeof source === "object" && source !== null && (Symbol.asyncIterator in source || Symbol.iterator in source)) {
@@ -37,7 +39,7 @@ async function* splitLines(
     }
     const parts = (rest + (isText ? piece : decoder.decode(piece, { stream: true }))).split("\n");
     rest = isLines && isText ? "" : parts.pop()!;
-    // A line that has its end with it is not followed by an empty one.
+    // A piece that ends with a line end is not followed by an empty line.
     if (isLines && isText && parts.length > 1 && parts.at(-1) === "") parts.pop();
     for (const part of parts) yield withoutReturn(part);
   }

@@ -1,18 +1,23 @@
 import { setImmediate as setNodeImmediate } from "node:timers";
 
-/** The longest time that a timer of Node takes; a longer one would fire at once. */
+/** The longest delay of a timer in Node. A longer one would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What `setTimeout` and `setInterval` give: an object in Node and Bun, a number in an Electron renderer or jsdom. */
+/**
+ * The result of `setTimeout` and `setInterval`: an object in Node and Bun, a number in an Electron renderer or jsdom.
+ */
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** Lets the process end before the timer fires, where timers can hold it at all; gives the timer back. */
+/** Lets the process end before the timer fires, if timers can keep the process alive. Returns the timer. */
 export function unrefTimer<T extends Timer>(timer: T): T {
   (timer as { unref?(): unknown }).unref?.();
   return timer;
 }
 
-/** Runs `task` once the event loop has had its turn. Node's own: test environments of browsers remove the global one. */
+/**
+ * Runs `task` after a turn of the event loop. Imports Node's function, because test environments of browsers remove the
+ * global one.
+ */
 export function afterTurn(task: () => void): void {
   setNodeImmediate(task);
 }
