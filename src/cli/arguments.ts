@@ -9,7 +9,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
-/** A whole number, as an option has it. */
+/** Parses a whole number. */
 export function parseCount(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
@@ -18,21 +18,21 @@ export function parseCount(text: string): number {
   return value;
 }
 
-/** A port of TCP. */
+/** Parses a TCP port. */
 export function parsePort(text: string): number {
   const port = parseCount(text);
   if (port < 1 || port > 65_535) throw new InvalidArgumentError("Expected a port, 1 to 65535.");
   return port;
 }
 
-/** `500`, `10k`, `1.5GB`: bytes, in powers of a thousand. */
+/** Parses `500`, `10k` or `1.5GB` as bytes, with powers of a thousand. */
 export function parseBytes(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$/i.exec(text) ?? [];
   if (number === undefined) throw new InvalidArgumentError("Expected bytes, as in 500000, 20MB or 1.5GB.");
   return Math.round(Number(number) * UNIT_BYTES[unit!.toLowerCase()]!);
 }
 
-/** A time so long ago (`90d`, `12h`), or a date. */
+/** Parses an age (`90d`, `12h`) as the time that long ago, or a date. */
 export function parseAge(text: string): Date {
   const [, number, unit] = /^(\d+)([smhdw])$/i.exec(text) ?? [];
   if (number !== undefined) return new Date(Date.now() - Number(number) * UNIT_MS[unit!.toLowerCase()]!);
@@ -43,7 +43,7 @@ export function parseAge(text: string): Date {
   return date;
 }
 
-/** Parses one of the words. */
+/** Makes a parser that accepts one of the words. */
 export function parseOneOf(words: readonly string[]): (text: string) => string {
   return (text) => {
     if (!words.includes(text)) throw new InvalidArgumentError(`Expected one of ${words.join(", ")}.`);

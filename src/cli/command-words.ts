@@ -1,4 +1,4 @@
-/** Options of the library as the command line or the environment has them. */
+/** The flags and environment variables of the options of the library. */
 export const OPTION_NAMES: Readonly<Record<string, string>> = {
   allowOutOfOrder: "--allow-out-of-order",
   area: "--area",
@@ -19,21 +19,17 @@ export const OPTION_NAMES: Readonly<Record<string, string>> = {
   url: "--url",
 };
 
-/** Advice for programs, and what the user of a command can do instead. */
-const ADVICE: readonly (readonly [RegExp, string])[] = [
-  // "salvage() or `holdfast salvage`", "migrate(), `holdfast migrate`"
-  [/\b(?:storage\.)?\w+\(\)(?: or|,) (?=`holdfast )/g, ""],
-  [/\bexport\(\) and import\(\)/g, "`holdfast export` and `holdfast import`"],
-  [/, or openStorage without `readOnly` and `migrate`,/g, ""],
-  [/, or raise `busyTimeoutMs`/g, ""],
-  [/ with `readOnly`(?=: a program ended)/g, ""],
-  [/Open it once without that option/g, "`holdfast migrate` opens it for writing"],
-];
+/** Where a message names a function and its command, the command line names the command. */
+const FUNCTION = /\b(?:storage\.)?\w+\(\)(?: or|,) (?=`holdfast )/g;
+/** An option without a flag. */
+const UNAVAILABLE = /, or raise `busyTimeoutMs`/g;
 
 /** The message of an error of the library in the words of the command line. */
 export function inCommandWords(message: string): string {
-  return ADVICE.reduce((text, [pattern, words]) => text.replace(pattern, words), message).replace(
-    /`(\w+)`/g,
-    (quoted, name: string) => (Object.hasOwn(OPTION_NAMES, name) ? `\`${OPTION_NAMES[name]}\`` : quoted),
-  );
+  return message
+    .replace(FUNCTION, "")
+    .replace(UNAVAILABLE, "")
+    .replace(/`(\w+)`/g, (quoted, name: string) =>
+      Object.hasOwn(OPTION_NAMES, name) ? `\`${OPTION_NAMES[name]}\`` : quoted,
+    );
 }

@@ -2,13 +2,13 @@ import type { Command } from "commander";
 import type { Progress } from "../shared/long-call.js";
 import type { Output } from "./output.js";
 
-/** What every command is given. */
+/** What every command gets. */
 export interface CommandContext {
-  /** A path or URL; undefined for what the environment says. */
+  /** A path or URL; undefined for the one of the environment. */
   readonly url: string | undefined;
   readonly project: string | undefined;
   readonly output: Output;
-  /** Progress for the terminal, and a signal that Ctrl-C aborts; to be asked for by long calls only. */
+  /** Progress for the terminal, and a signal that Ctrl-C aborts. Only long calls ask for it. */
   longCall(): { onProgress(progress: Progress): void; readonly signal: AbortSignal };
 }
 
@@ -17,11 +17,11 @@ export interface CliCommand {
   /** Its name and its arguments, as in `backup <dest>`. */
   readonly usage: string;
   readonly summary: string;
-  /** What follows `$ holdfast ` in the help. */
+  /** The arguments of the example in the help. */
   readonly example: string;
   /** Declares its options. */
   options?(command: Command): void;
-  /** Runs it; the exit code is 0 unless it says otherwise. */
+  /** Runs it and resolves to its exit code; undefined means 0. */
   run(context: CommandContext, input: CommandInput): Promise<number | undefined>;
 }
 

@@ -2,7 +2,7 @@
 import { asFileError } from "../files/file-error.js";
 import { report, runProgram } from "./program.js";
 
-// Output that cannot be written ends the command, whatever it is doing; to a reader that has seen enough, in silence.
+// If the output cannot be written, the command ends at once; silently if the reader has closed the pipe.
 process.stdout.on("error", (error: NodeJS.ErrnoException) =>
   process.exit(report(error.code === "EPIPE" ? error : asFileError(error, "Cannot write the output"))),
 );

@@ -2,7 +2,7 @@ import { SingleBar } from "cli-progress";
 import type { Progress } from "../shared/long-call.js";
 import { toLine, toTable } from "./text.js";
 
-/** Where a command's answer goes: one JSON document, tables for a terminal, or plain lines. */
+/** Writes the answer of a command: one JSON document, tables for a terminal, or plain lines. */
 export class Output {
   readonly isJson: boolean;
   #bar: SingleBar | undefined;
@@ -12,7 +12,7 @@ export class Output {
     this.isJson = isJson;
   }
 
-  /** The answer: `document` with `--json`, else what `show` writes. */
+  /** Writes `document` with `--json`, and otherwise calls `show`. */
   result(document: unknown, show: () => void): void {
     this.end();
     if (this.isJson) process.stdout.write(`${JSON.stringify(document, toJson, 2)}\n`);
@@ -23,19 +23,19 @@ export class Output {
     process.stdout.write(`${toLine(text)}\n`);
   }
 
-  /** Rows with their names on a terminal; elsewhere one line each, with tabs between, for other programs. */
+  /** Writes rows under their names on a terminal, and elsewhere one line each with tabs, for other programs. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
     if (process.stdout.isTTY) process.stdout.write(`${toTable(head, rows, process.stdout.columns)}\n`);
     else for (const row of rows) process.stdout.write(`${row.map(toLine).join("\t")}\n`);
   }
 
-  /** A note beside the answer: it would spoil a document. */
+  /** Writes a note to standard error, where it does not become part of a document. */
   note(text: string): void {
     this.end();
     process.stderr.write(`${toLine(text)}\n`);
   }
 
-  /** A bar on the terminal, where there is one. */
+  /** Shows a bar, if standard error is a terminal. */
   progress({ phase, done, total }: Progress): void {
     if (this.isJson || !process.stderr.isTTY) return;
     if (this.#phase !== phase) {
@@ -54,7 +54,7 @@ export class Output {
     this.#bar?.update(done);
   }
 
-  /** Ends what is moving on the terminal. */
+  /** Removes the bar. */
   end(): void {
     this.#bar?.stop();
     this.#bar = undefined;
@@ -62,7 +62,7 @@ export class Output {
   }
 }
 
-/** A vector is no object with a thousand keys. */
+/** Writes a vector as an array, not as an object with a thousand keys. */
 function toJson(_key: string, value: unknown): unknown {
   return value instanceof Float32Array ? Array.from(value) : value;
 }

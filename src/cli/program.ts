@@ -42,7 +42,7 @@ export const COMMANDS: readonly CliCommand[] = [
 const FAILED = 1;
 const USAGE = 2;
 
-/** Runs `holdfast` with its arguments, and resolves to its exit code: 0, 1 where it failed, 2 for wrong usage. */
+/** Runs `holdfast` with its arguments, and resolves to its exit code: 0, 1 for a failure, 2 for wrong usage. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let exitCode = 0;
   const program = buildProgram((code) => {
@@ -60,7 +60,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The parser of the command line; `onExit` is told the exit code of the command that ran. */
+/** The parser of the command line; `onExit` gets the exit code of the command that ran. */
 export function buildProgram(onExit: (code: number) => void): Command {
   const { version } = JSON.parse(readFileSync(new URL("package.json", PACKAGE_FOLDER), "utf8"));
   const program = new Command("holdfast");
@@ -68,10 +68,10 @@ export function buildProgram(onExit: (code: number) => void): Command {
     .description("Looks after a Holdfast database. Secrets come from HOLDFAST_ENCRYPTION_KEY and HOLDFAST_AUTH_TOKEN.")
     .version(version)
     .option("--url <url>", "path or URL of the database (default: HOLDFAST_URL, HOLDFAST_DATA_DIR)")
-    .option("--project <name>", "only this project, where a command reads or removes records")
+    .option("--project <name>", "only this project, for commands that read or remove records")
     .option("--json", "one JSON document instead of text")
     .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
-    // Errors are reported in one place; help and version go out as they are.
+    // `report` writes errors; help and version are written as they are.
     .configureOutput({ writeErr: () => undefined, outputError: () => undefined })
     .exitOverride();
   for (const definition of COMMANDS) addCommand(program, definition, onExit);
@@ -111,13 +111,13 @@ class UsageError extends Error {
 
 let controller: AbortController | undefined;
 
-/** The first Ctrl-C ends the call in order; a second one ends the process. */
+/** The first Ctrl-C aborts the call; a second one ends the process. */
 function longCall(output: Output) {
   if (controller === undefined) {
     const own = new AbortController();
     controller = own;
     const stop = (signal: NodeJS.Signals) => {
-      own.abort(new StorageError("ABORTED", `Stopped by ${signal}. Start it again to go on`));
+      own.abort(new StorageError("ABORTED", `Stopped by ${signal}. Start it again to continue`));
       for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, stop);
     };
     for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, stop);
@@ -125,9 +125,9 @@ function longCall(output: Output) {
   return { signal: controller.signal, onProgress: output.progress.bind(output) };
 }
 
-/** Says on one line what went wrong, with its code and the next step. */
+/** Writes the error on one line, with its code and the next step, and returns the exit code. */
 export function report(error: unknown): number {
-  // Whoever read the output has seen enough.
+  // The reader of the output has closed the pipe.
   if ((error as NodeJS.ErrnoException | undefined)?.code === "EPIPE") return 0;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
@@ -140,14 +140,14 @@ export function report(error: unknown): number {
   if (error instanceof StorageError) {
     return fail(error.code, withoutCode(error), FAILED);
   }
-  // What the caller of an API would have got wrong, the user of a command has.
+  // A wrong argument of the API is a wrong argument of the command.
   if (error instanceof TypeError || error instanceof RangeError) return fail("USAGE", error.message, USAGE);
   const { code = "ERROR", message } = error as NodeJS.ErrnoException;
   return fail(code, message ?? String(error), FAILED);
 }
 
 function fail(code: string, message: string, exitCode: number): number {
-  // A bad line is told with the names of its fields.
+  // The message about a bad line names its fields, which are not options.
   const text = code === "INVALID_IMPORT" ? message : inCommandWords(message);
   process.stderr.write(`holdfast: ${code}: ${toLine(text)}\n`);
   return exitCode;

@@ -1,10 +1,10 @@
 import type { Storage } from "../storage/storage.js";
 import type { Output } from "./output.js";
 
-/** Projects that a note names at most. */
+/** The most projects that a note names. */
 const MAX_NAMED = 10;
 
-/** A note for a command that was asked about a project without any record, as where its name is mistyped. */
+/** A note for a command on a project that has no records, perhaps because its name is mistyped. */
 export async function noteForProject(storage: Storage, project: string | undefined): Promise<(output: Output) => void> {
   if (project === undefined) return () => undefined;
   const names = (await storage.projects()).map((one) => one.project);

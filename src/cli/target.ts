@@ -6,7 +6,7 @@ import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions
 import { openResolved, type Storage } from "../storage/storage.js";
 import type { CommandContext } from "./command.js";
 
-/** The file that a command works on; undefined where the database is elsewhere, or in memory. */
+/** The file that a command works on; undefined for a database in memory or on a server. */
 export function fileOf({ url }: Pick<CommandContext, "url">): string | undefined {
   const target = parseLocalUrl(urlOf({ url }));
   return target === undefined || target.isMemory ? undefined : target.path;
@@ -17,13 +17,13 @@ export function urlOf({ url }: Pick<CommandContext, "url">): string {
   return resolveStorageOptions(url).client.url;
 }
 
-/** Throws NOT_FOUND where the file is missing: no command but `migrate`, `import` and `restore` makes one. */
+/** Throws NOT_FOUND if the file is missing: only `migrate`, `import` and `restore` create one. */
 export function requireFile(context: Pick<CommandContext, "url">): void {
   const path = fileOf(context);
   if (path === undefined || existsSync(path)) return;
   throw new StorageError(
     "NOT_FOUND",
-    `There is no database ${path}. Name another with --url, or make one with \`holdfast migrate\``,
+    `There is no database ${path}. Name another with --url, or create one with \`holdfast migrate\``,
   );
 }
 
@@ -37,9 +37,9 @@ export async function withStorage<T>(
 }
 
 /**
- * Runs `read` on a storage that has to be there and may be older than this code, and leaves its files as they are; then
- * the function that it resolves to, which shows what was read. Where another process changed the file in between, `read`
- * runs once more.
+ * Runs `read` on an existing storage, which may be older than this code, without changing its files. Then calls the
+ * function that `read` resolved to, which shows the result. If another process changed the file in between, `read` runs
+ * again.
  */
 export async function withReadable(
   context: Pick<CommandContext, "url">,
@@ -51,14 +51,14 @@ export async function withReadable(
   const path = fileOf(context);
   const show =
     path === undefined
-      ? // A server has no such mode, and an older one may lack what is asked for.
+      ? // A server has no such mode, and its schema may be too old for the query.
         await whileOpen({ ...options, migrate: migrate ?? "verify" }, read)
       : await readWithoutTrace(path, (readOnly) => whileOpen({ ...options, readOnly }, read));
   await show();
   return 0;
 }
 
-/** The same for one that has to be there, with the schema of this code. */
+/** The same for an existing storage with the schema of this code. */
 export async function withExisting<T>(context: CommandContext, work: (storage: Storage) => Promise<T>): Promise<T> {
   requireFile(context);
   return withStorage(context, { migrate: "verify" }, work);

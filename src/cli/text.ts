@@ -1,12 +1,12 @@
 import stringWidth from "string-width";
 
 /**
- * What a terminal would obey instead of showing: control characters, and those that turn the direction of the text.
- * Whatever is stored may come from anywhere, so none of it may move the cursor or rewrite what is on the screen.
+ * Control characters and those that change the direction of text: a terminal obeys them instead of showing them. Stored
+ * text may come from anywhere, so it must not move the cursor or rewrite the screen.
  */
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
-/** A text on one line, in which nothing is a command to the terminal. */
+/** A text on one line, without commands to the terminal. */
 export function toLine(text: string): string {
   return text
     .toWellFormed()
@@ -15,7 +15,7 @@ export function toLine(text: string): string {
 }
 
 const GAP = "  ";
-/** Columns of a line where nobody says how wide the terminal is. */
+/** The width of a terminal that does not report its own. */
 const DEFAULT_COLUMNS = 80;
 
 /** Rows as a table for a terminal that is `columns` wide; the last column is cut to fit. */

@@ -42,7 +42,7 @@ const RETRYABLE = new Set(["SQLITE_BUSY", "SQLITE_LOCKED", "ACQUIRE_TIMEOUT", "T
 const OTHER_SCHEMA =
   /no such (?:table: (?:main\.)?(?:memories|memory_embeddings|sessions|conversations?|conversation_\w+|messages|message_refs|graph_\w+|stories|story_\w+)$|column: (?:\w+\.)?sent_hash$)/;
 const OTHER_SCHEMA_ADVICE =
-  "The database is not of this version of Holdfast: `holdfast status` shows what it lacks, and `holdfast migrate`, or openStorage without `readOnly` and `migrate`, brings it up to date";
+  "The database is not of this version of Holdfast: `holdfast status` shows what it lacks, and openStorage() or `holdfast migrate` brings it up to date";
 
 const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   CONFLICT: "There is one already: choose another",

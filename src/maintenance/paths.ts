@@ -5,7 +5,7 @@ import { StorageError } from "../shared/errors.js";
 import { expectation } from "../shared/expectation.js";
 import { urlText } from "../shared/locations.js";
 
-/** The absolute path of a file that is named by a path or a `file:` URL. Throws NOT_SUPPORTED for what is elsewhere. */
+/** The absolute path of a file from a path or a `file:` URL. Throws NOT_SUPPORTED for a database in memory or on a server. */
 export function resolveFile(option: string, location: string | URL): string {
   const value = urlText(location);
   if (typeof value !== "string") throw new TypeError(expectation(option, "a path", value));
@@ -15,7 +15,7 @@ export function resolveFile(option: string, location: string | URL): string {
   if (/^(libsql|https?|wss?):/i.test(value) || value === ":memory:") {
     throw new StorageError(
       "NOT_SUPPORTED",
-      `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}. Files are copied and restored where they are, a server's by its own means; export() and import() carry records anywhere`,
+      `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}. Files are copied and restored on their own machine, and a server has its own backups. Export and import copy records anywhere`,
     );
   }
   return /^file:/i.test(value) ? readLocalUrl(value)!.path : resolve(value);

@@ -12,7 +12,7 @@ export const backupCommand: CliCommand = {
   async run(context, { args }) {
     let made: BackupResult | undefined;
     const copy = async (storage: Storage) => {
-      // The copy of a file that was changed at the same time.
+      // The copy of the first run, during which the file was changed.
       if (made !== undefined) await rm(made.path);
       const result = await storage.backup(args[0]!, context.longCall());
       made = result;

@@ -5,11 +5,11 @@ import { fileOf, withStorage } from "../target.js";
 
 export const checkCommand: CliCommand = {
   usage: "check",
-  summary: "look for damage, in a process of its own; exit code 1 if there is any",
+  summary: "look for damage, in a separate process; exit code 1 if there is any",
   example: "check --deep --url ./data/app.db",
   options(command) {
-    command.option("--deep", "also every index against its table, and every record against its checksum");
-    command.option("--repair", "then do what loses nothing: make triggers again, fill full-text indexes anew");
+    command.option("--deep", "also compare every index with its table, and every record with its checksum");
+    command.option("--repair", "then repair what can be repaired without loss: triggers and full-text indexes");
   },
   async run(context, { options }) {
     const deep = options.deep === true;
@@ -38,7 +38,7 @@ function show({ output }: CommandContext, { ok, findings }: CheckResult, repaire
     ...repaired.map(({ code, message }) => ["repaired", code, message]),
     ...findings.map(({ severity, code, message }) => [severity, code, message]),
   ];
-  // Whole messages: they say what to do.
+  // Messages are not cut: they say what to do.
   for (const row of rows) output.line(row.join("  "));
   output.line(ok ? "ok" : "not ok");
 }

@@ -20,7 +20,7 @@ export const exportCommand: CliCommand = {
   summary: "write all records as JSON Lines, to a new file or to standard output",
   example: "export --out app.jsonl --url ./data/app.db",
   options(command) {
-    command.option("--out <file>", "a file that is made; without it, the lines go to standard output");
+    command.option("--out <file>", "a new file; without this option, the lines go to standard output");
     command.option("--area <name>", "only this area", parseOneOf(AREAS.map(({ name }) => name)));
   },
   async run(context, { options }) {
@@ -30,7 +30,7 @@ export const exportCommand: CliCommand = {
     if (path !== undefined) await assertFree(path);
     let isRepeated = false;
     const read = async (storage: Storage) => {
-      if (path === undefined && isRepeated) throw changedMeanwhile(fileOf(context)!);
+      if (path === undefined && isRepeated) throw changedDuringExport(fileOf(context)!);
       isRepeated = true;
       const { onProgress, signal } = context.longCall();
       const note = await noteForProject(storage, context.project);
@@ -41,7 +41,7 @@ export const exportCommand: CliCommand = {
         signal,
         onProgress(progress) {
           records = progress.done;
-          // The lines are on their way to the same terminal.
+          // Without `--out`, the lines may go to the same terminal.
           if (out !== undefined || !process.stdout.isTTY) onProgress(progress);
         },
       });
@@ -51,7 +51,7 @@ export const exportCommand: CliCommand = {
       }
       await asFileErrors(path, () => writeSynced(temporary, inChunks(lines)));
       return async () => {
-        // The file appears once it is complete, and takes no other's place.
+        // The file appears once it is complete, and never replaces another.
         await asFileErrors(path, async () => {
           if (!(await placeFile(temporary, path))) throw pathTaken(path);
         });
@@ -86,12 +86,12 @@ async function asFileErrors(path: string, work: () => Promise<void>): Promise<vo
   }
 }
 
-function changedMeanwhile(path: string): StorageError {
-  const message = `Another process opened and changed ${path} during the export, so its lines are not of one moment. Run it again, or use --out, which does so by itself`;
+function changedDuringExport(path: string): StorageError {
+  const message = `Another process opened and changed ${path} during the export, so its lines do not show one moment. Run it again, or use --out, which tries again by itself`;
   return new StorageError("BUSY", message, { retryable: true });
 }
 
-/** Fewer and larger writes than one a line. */
+/** Joins lines, for fewer and larger writes. */
 async function* inChunks(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let chunk = "";
   for await (const line of lines) {

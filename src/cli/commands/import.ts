@@ -19,22 +19,22 @@ export const importCommand: CliCommand = {
   options(command) {
     command.option(
       "--on-conflict <what>",
-      "for a record that is there already: fail, skip or replace",
+      "if a record exists: fail, skip or replace",
       parseOneOf(["fail", "skip", "replace"]),
       "fail",
     );
-    command.option("--into-project <name>", "store all records in this project, whatever project they come from");
-    command.option("--skip-invalid", "leave bad lines out and report them, where one would refuse all");
+    command.option("--into-project <name>", "store the records of all projects in this one");
+    command.option("--skip-invalid", "skip and report bad lines; without this option, one bad line refuses all");
   },
   async run(context, { args, options }) {
     const [file] = args as [string];
     if (file !== "-") requireText(file);
     const { output } = context;
-    // From here on, so that a Ctrl-C while the database is made ends in order as well.
+    // Asked for here, so that Ctrl-C also aborts while the database is created.
     const longCall = context.longCall();
     return withoutLeftover(context, async (storage) => {
       if (isOpenHere(file)) {
-        // Reading it closes it, and with that this process would lose its locks on it.
+        // Closing the file after reading it would take the locks of this process on it.
         throw new StorageError("INVALID_IMPORT", `${file} is the database itself. Name a file that export wrote`);
       }
       const result = await storage.import(file === "-" ? process.stdin : createReadStream(file), {
@@ -58,14 +58,14 @@ export const importCommand: CliCommand = {
   },
 };
 
-/** Runs `work` on the storage; where that fails, an empty database that was made for it is removed. */
+/** Runs `work` on the storage. If it fails, removes the database that was made for it, unless it has records. */
 async function withoutLeftover<T>(context: CommandContext, work: (storage: Storage) => Promise<T>): Promise<T> {
   const url = fileOf(context);
   const path = url === undefined ? undefined : realPath(url);
   if (path === undefined || existsSync(path)) return withStorage(context, { logger: silentLogger }, work);
-  // A folder that cannot be made is told by opening the database.
+  // If the folder cannot be made, opening the database reports it.
   const removeFolder = await makeFolder(dirname(path)).catch(() => async () => undefined);
-  // Another process may have made the same file, and stored in it.
+  // Another process may have made the same file and stored records in it.
   let isEmpty = true;
   try {
     return await withStorage(context, { logger: silentLogger }, async (storage) => {
@@ -77,7 +77,7 @@ async function withoutLeftover<T>(context: CommandContext, work: (storage: Stora
       }
     });
   } catch (error) {
-    // The reason of the failure is the one to tell.
+    // The first error is the one to report.
     if (isEmpty) await removeUnused(path).catch(() => undefined);
     await removeFolder();
     throw error;
@@ -89,10 +89,10 @@ async function removeUnused(path: string): Promise<void> {
   await removeDatabase(path);
 }
 
-/** What fails is told once, as the error of the command. */
+/** A failure is reported once, as the error of the command. */
 const silentLogger = { info() {}, warn() {}, error() {} };
 
-/** Before a database is made for it. */
+/** Throws if the file is missing or a folder, before a database is made for it. */
 function requireText(file: string): void {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) throw new StorageError("NOT_FOUND", `There is no file ${file}. Check the path`);

@@ -8,13 +8,13 @@ import { fileOf, withStorage } from "../target.js";
 
 export const migrateCommand: CliCommand = {
   usage: "migrate",
-  summary: "apply pending migrations; makes the database where there is none",
+  summary: "apply pending migrations; creates the database if it is missing",
   example: "migrate --url ./data/app.db",
   options(command) {
     command.option("--allow-out-of-order", "also apply migrations that were merged late");
     command.option(
       "--keep-backups <n>",
-      "backups from before migrations that stay; the oldest are removed afterwards",
+      "how many backups from before migrations to keep; the oldest are removed",
       parseCount,
       KEPT_MIGRATION_BACKUPS,
     );

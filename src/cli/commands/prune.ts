@@ -10,14 +10,14 @@ import { toSize } from "../text.js";
 
 export const pruneCommand: CliCommand = {
   usage: "prune",
-  summary: "remove deleted, then the oldest records for good until limits are kept",
+  summary: "remove deleted records, then the oldest, for good until the limits are met",
   example: "prune --older-than 90d --max-rows 100000 --dry-run --url ./data/app.db",
   options(command) {
-    command.option("--older-than <age>", "remove what was last changed before: 90d, 12h, 2026-01-31", parseAge);
-    command.option("--max-rows <n>", "most records of each project and area that stay", parseCount);
-    command.option("--max-bytes <n>", "most bytes of content of each project and area that stay", parseBytes);
+    command.option("--older-than <age>", "remove records last changed before: 90d, 12h, 2026-01-31", parseAge);
+    command.option("--max-rows <n>", "most records to keep of each project and area", parseCount);
+    command.option("--max-bytes <n>", "most bytes of content to keep of each project and area", parseBytes);
     command.option("--area <name>", "only this area", parseOneOf(AREAS.map(({ name }) => name)));
-    command.option("--dry-run", "tell what would go, and change nothing");
+    command.option("--dry-run", "report what would be removed, and change nothing");
   },
   async run(context, { options }) {
     const { olderThan, maxRows, maxBytes, area, dryRun } = options as PrunePolicy;

@@ -3,7 +3,7 @@ import { withExisting } from "../target.js";
 
 export const reindexCommand: CliCommand = {
   usage: "reindex",
-  summary: "make the full-text indexes anew from the contents",
+  summary: "rebuild the full-text indexes from the contents",
   example: "reindex --url ./data/app.db",
   run(context) {
     return withExisting(context, async (storage) => {

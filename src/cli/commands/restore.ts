@@ -5,7 +5,7 @@ import { fileOf, urlOf } from "../target.js";
 
 export const restoreCommand: CliCommand = {
   usage: "restore <backup>",
-  summary: "put a verified backup in the place of the database; the present one is put aside",
+  summary: "replace the database with a verified backup; the old file is renamed",
   example: "restore ./backups/app.db --url ./data/app.db",
   async run(context, { args }) {
     const target = fileOf(context);

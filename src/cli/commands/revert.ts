@@ -8,11 +8,13 @@ import { fileOf, requireFile, withStorage } from "../target.js";
 
 export const revertCommand: CliCommand = {
   usage: "revert",
-  summary: "take migrations back by their down files, after a backup",
+  summary: "undo migrations with their down files, after a backup",
   example: "revert --steps 1 --url ./data/app.db",
   options(command) {
-    command.addOption(new Option("--steps <n>", "how many, the last one first").argParser(parseCount).conflicts("to"));
-    command.option("--to <tag>", "the migration that stays applied; all later ones are taken back");
+    command.addOption(
+      new Option("--steps <n>", "how many to undo, the last one first").argParser(parseCount).conflicts("to"),
+    );
+    command.option("--to <tag>", "the migration that stays applied; all later ones are undone");
   },
   async run(context, { options }) {
     const { steps, to } = options as { steps?: number; to?: string };

@@ -4,7 +4,7 @@ import type { CliCommand } from "../command.js";
 
 export const salvageCommand: CliCommand = {
   usage: "salvage <source> <destination>",
-  summary: "copy what can be read of a damaged file into a new one; the damaged one stays as it is",
+  summary: "copy what can be read of a damaged file into a new one; the damaged file stays unchanged",
   example: "salvage ./data/app.db ./data/app-salvaged.db",
   async run(context, { args }) {
     const { output } = context;
@@ -25,7 +25,7 @@ export const salvageCommand: CliCommand = {
   },
 };
 
-/** With their words, since a pipe has no headings. */
+/** With words, since the lines of a pipe have no headings. */
 function counts({ saved, ...lost }: Omit<SalvagedArea, "area">): string[] {
   return [`${saved} saved`, `${lostText(lost)} lost`];
 }

@@ -13,10 +13,10 @@ import { fileOf, requireFile, urlOf } from "../target.js";
 
 export const studioCommand: CliCommand = {
   usage: "studio",
-  summary: "look at the rows in Drizzle Studio, until Ctrl-C",
+  summary: "show the rows in Drizzle Studio, until Ctrl-C",
   example: "studio --port 4983 --url ./data/app.db",
   options(command) {
-    command.option("--port <n>", "of its API, on 127.0.0.1", parsePort, 4983);
+    command.option("--port <n>", "the port of its API, on 127.0.0.1", parsePort, 4983);
   },
   async run(context, { options }) {
     requireFile(context);
@@ -44,13 +44,13 @@ export const studioCommand: CliCommand = {
   },
 };
 
-/** That of the project in which the command runs, else one beside this package. */
+/** Finds drizzle-kit in the project in which the command runs, or next to this package. */
 function findDrizzleKit(): string {
   for (const from of [join(process.cwd(), "package.json"), import.meta.url]) {
     try {
       return join(dirname(createRequire(from).resolve("drizzle-kit")), "bin.cjs");
     } catch {
-      // Not there: perhaps in the other place.
+      // Not installed there: perhaps in the other place.
     }
   }
   throw new StorageError(
@@ -62,7 +62,7 @@ function findDrizzleKit(): string {
 function runStudio(program: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], { stdio: "inherit" });
-    // Ctrl-C reaches it as well; this one waits for its end, so that nothing is left behind.
+    // Ctrl-C reaches the child as well. This process waits for its end, so that it does not outlive the command.
     const pass = (signal: NodeJS.Signals) => child.kill(signal);
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, pass);
     child.once("error", reject);

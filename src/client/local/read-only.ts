@@ -51,7 +51,7 @@ const READONLY_ROLLBACK = 776;
 export function explainReadOnly(error: unknown, path: string, readOnly: ReadOnly): unknown {
   if (!(error instanceof LibsqlError)) return error;
   if (error.rawCode === READONLY_ROLLBACK) {
-    const message = `Cannot read ${path} with \`readOnly\`: a program ended in the middle of a write and left ${path}-journal, which SQLite rolls back when the file is opened for writing. Open it once without that option`;
+    const message = `Cannot read ${path} without writing: a program ended in the middle of a write and left ${path}-journal, which SQLite rolls back when the file is opened for writing. Open it so once, as openStorage() or \`holdfast migrate\` does`;
     return new LibsqlError(message, "SQLITE_CANTOPEN", "SQLITE_CANTOPEN", CANTOPEN, error);
   }
   const isShm = primaryCode(error) === CANTOPEN || error.rawCode === READONLY_CANTINIT;
