@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { sha256, withoutMark } from "./checksum.js";
@@ -95,6 +96,10 @@ function readBytes(path: string, ifMissing: string): Buffer {
     return readFileSync(path);
   } catch (error) {
     if (hasErrno(error, "ENOENT")) throw new StorageError("NOT_FOUND", ifMissing, { cause: error });
+    // The shortage is not about this file.
+    if (isShortOfDescriptors(error)) {
+      throw new StorageError("CANNOT_OPEN", TOO_MANY_FILES, { cause: error, retryable: true });
+    }
     throw asFileError(error, `Cannot read ${path}`);
   }
 }
