@@ -1,14 +1,14 @@
 import { type Stats, statSync } from "node:fs";
 import { LibsqlError } from "@libsql/client/sqlite3";
 
-/** The code of the error that says so. */
+/** The code of the error if a path no longer names the file that was opened. */
 export const FILE_REPLACED = "FILE_REPLACED";
 
 /**
  * Which file, by device and inode, a pool has opened under a path.
  *
- * SQLite goes on writing to a file that has been removed, or that another one has taken the place of: what it commits
- * there, nobody can open any more. So the pool asks before each commit whether the path still names the file.
+ * SQLite continues to write to a file that was removed or replaced, and no one can open again what it commits there. So
+ * the pool checks before each commit that the path still names the file.
  */
 export class FileIdentity {
   readonly #path: string;
@@ -19,9 +19,9 @@ export class FileIdentity {
     this.#path = path;
   }
 
-  /** Opens a connection, the first one or another to the same file; throws FILE_REPLACED if it is another file. */
+  /** Opens a connection, and throws FILE_REPLACED if it is not to the file of the earlier connections. */
   open<T extends { close(): void }>(open: () => T): T {
-    // SQLite would make a file where there is none.
+    // SQLite would create a missing file.
     this.assertInPlace();
     const before = look(this.#path);
     const opened = open();
@@ -35,20 +35,20 @@ export class FileIdentity {
     }
   }
 
-  /** Throws FILE_REPLACED if the path names another file by now, or none. */
+  /** Throws FILE_REPLACED if the path now names another file, or none. */
   assertInPlace(): void {
     if (this.#ino === undefined) return;
     const found = look(this.#path);
-    // Who may not look at it any more cannot tell.
+    // Without permission to look at the path, nothing is known.
     if (found === "unknown" || (found !== undefined && found.ino === this.#ino && found.dev === this.#dev)) return;
     const what = found === undefined ? "has been removed" : "has been replaced by another file";
     throw new LibsqlError(
-      `The database file ${this.#path} ${what} since it was opened, so nothing more is stored: no one could open again what is written to the old file. Close the client or storage and open it again, or put the old file back`,
+      `The database file ${this.#path} ${what} since it was opened, so nothing more is stored: no one could read again what is written to the old file. Close the client or storage and open it again, or put the old file back`,
       FILE_REPLACED,
     );
   }
 
-  /** Only if the file has not been exchanged while it was being opened: then nothing tells which of the two is open. */
+  /** Throws if the file was replaced while it was opened: nothing says which of the two is open. */
   #remember(before: Stats | "unknown" | undefined): void {
     const after = look(this.#path);
     if (typeof before !== "object" || typeof after !== "object") return;

@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { dirname, sep } from "node:path";
 
-/** File systems of other machines, by the number that `statfs` gives: their locks and their memory maps cannot be relied on. */
+/** Network file systems by the type that `statfs` reports. Their locks and memory maps are not reliable. */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x6969, "NFS"],
   [0x517b, "SMB"],
@@ -19,13 +19,13 @@ const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x786f4256, "a folder shared by VirtualBox"],
 ]);
 
-/** Folders that a program copies to other machines, one file at a time and at any moment. */
+/** Folders that a program copies to other machines, one file at a time, at any moment. */
 const SYNCED_FOLDERS =
   /^(Dropbox( \(.*\))?|OneDrive( - .*)?|Google ?Drive|My Drive|iCloud ?Drive|Mobile Documents|Nextcloud|ownCloud|pCloud ?Drive|MEGA(sync)?|Syncthing|Box( Sync)?|Yandex\.Disk)$/i;
 
 /**
- * What is known against the place of a database file: a file system of another machine, or a folder that a program
- * synchronizes. Undefined where nothing is, which proves nothing. Opens no file.
+ * Says why a database file is in an unsafe place: on a network file system, or in a synchronized folder. Undefined if
+ * nothing is known against the place, which does not prove that it is safe. Opens no file.
  */
 export function describePlace(path: string): string | undefined {
   if (path === ":memory:") return undefined;
@@ -44,13 +44,13 @@ function networkFileSystem(path: string): string | undefined {
   try {
     return nameOfFileSystem(statfsSync(dirname(path)).type);
   } catch {
-    // It is told by the open itself that there is no such folder; some systems do not tell the type.
+    // Opening the file reports a missing folder; some systems have no type.
     return undefined;
   }
 }
 
 /** The name of a network file system by its type; undefined for any other. */
 export function nameOfFileSystem(type: number): string | undefined {
-  // Some systems give it as a signed number of 32 bits.
+  // Some systems report a signed number of 32 bits.
   return NETWORK_FILE_SYSTEMS.get(type >>> 0);
 }

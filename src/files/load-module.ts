@@ -1,12 +1,12 @@
 import { StorageError } from "../shared/errors.js";
 import { mayLackDescriptors, TOO_MANY_FILES } from "./descriptors.js";
 
-/** Files that Node may have open at once while it loads a module of many files. */
+/** How many files Node may open at once to load a module of many files. */
 const NEEDED = 64;
 
 /**
- * A function that runs an `import()` once it is needed. It throws while descriptors are short: Node remembers for good
- * that a module could not be loaded.
+ * Makes a function that loads a module at its first call. It throws while descriptors are short, because Node never tries
+ * again to load a module that failed once.
  */
 export function lazyModule<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: T | undefined;

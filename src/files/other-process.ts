@@ -41,17 +41,17 @@ export interface CopyOptions {
 }
 
 /**
- * Copies a file to a new one, byte by byte, in another process; `to` is not synced yet.
+ * Copies a file to a new one, byte by byte, in another process; `to` is not synced.
  *
- * When a process closes a file, by whatever descriptor, it loses all of its locks on that file. This one may have
- * `from` open as a database, in any of its threads, and SQLite does not notice that its locks are gone.
+ * A process that closes any descriptor of a file loses all of its locks on that file. This process may have `from` open
+ * as a database, in any of its threads, and SQLite does not notice that its locks are gone.
  */
 export async function copyInOtherProcess(from: string, to: string, options: CopyOptions = {}): Promise<void> {
   const onMessage = (message: object) => options.onProgress?.(message as CopyProgress);
   await runScript(COPY, { from, to }, onMessage, options.signal);
 }
 
-/** The first bytes of a file that may be a database, as latin1; read in another process for the same reason. */
+/** The first bytes of a file that may be a database, as latin1. Another process reads them, for the same reason. */
 export async function readStartInOtherProcess(path: string, bytes: number): Promise<string> {
   let found = "";
   await runScript(READ_START, { path, bytes }, (message) => {

@@ -1,12 +1,12 @@
 import { readlinkSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 
-/** As many links in a row as Linux follows. */
+/** How many links in a row Linux follows. */
 const MOST_LINKS = 40;
 
 /**
- * The file that an absolute path means, with all symbolic links resolved, as SQLite does it: -wal and -shm are next to
- * that file, and not next to the link. Where there is no such file, it is the one that opening the path would make.
+ * Resolves all symbolic links of an absolute path, as SQLite does: -wal and -shm are next to the file, not next to the
+ * link. If the file is missing, the result is the one that opening the path would create.
  */
 export function realPath(path: string): string {
   let at = path;
@@ -14,7 +14,7 @@ export function realPath(path: string): string {
     try {
       return realpathSync.native(at);
     } catch (error) {
-      // What else is wrong with the path, opening it says.
+      // Opening the path reports anything else that is wrong with it.
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") return path;
     }
     const folder = dirname(at);

@@ -23,16 +23,16 @@ export interface BackupResult {
 }
 
 export interface BackupsOptions extends LongCallOptions {
-  /** How many to keep, the new one included; older ones are removed once it is complete. @default Infinity */
+  /** How many to keep, the new one included. Older backups are removed once the new one is complete. @default Infinity */
   readonly keep?: number | undefined;
 }
 
 export interface BackupsResult extends BackupResult {
-  /** Paths of the backups that made way. */
+  /** The paths of the backups that were removed. */
   readonly removed: string[];
 }
 
-/** Longest wait for another process's write transaction, which may be a migration. */
+/** The longest wait for the write transaction of another process, which may be a migration. */
 const LOCK_TIMEOUT_MS = 60_000;
 const LONGEST_PAUSE_MS = 10;
 
@@ -58,13 +58,13 @@ export async function backUp(
   }
 }
 
-/** What SQLite refused, with the name of the backup. */
+/** Adds the path of the backup to an error of SQLite. */
 function named(error: unknown, path: string): unknown {
   if (!(error instanceof StorageError) || !["FULL", "IO", "CANNOT_OPEN"].includes(error.code)) return error;
   return new StorageError(error.code, `Cannot write the backup ${path}: ${error.message}`, { cause: error.cause });
 }
 
-/** Copies it to `dir/YYYYMMDD/HHMMSS/<file>`, and removes the oldest of those; see `Storage.backups`. */
+/** Copies the database to `dir/YYYYMMDD/HHMMSS/<file>`, and removes the oldest backups; see `Storage.backups`. */
 export async function rotateBackups(
   pool: ConnectionPool,
   dir: string | URL,
@@ -108,7 +108,7 @@ async function copy(pool: ConnectionPool, temporary: string, options: LongCallOp
   );
 }
 
-/** Runs `work` with the write lock; false where the file cannot be written to, so that there is no lock to take. */
+/** Runs `work` with the write lock; false if the file is read-only, so that there is no lock to take. */
 async function withWriteLock(
   pool: ConnectionPool,
   { signal }: LongCallOptions,
@@ -121,7 +121,7 @@ async function withWriteLock(
   const start = performance.now();
   for (;;) {
     signal?.throwIfAborted();
-    // A turn for each try: who waits for another process keeps nobody of this one waiting.
+    // Each try is a turn, so that other calls of this process do not wait for the other process too.
     const outcome = await pool.writer.turn(async (connection) => {
       pool.writer.assertSound();
       try {
@@ -132,7 +132,7 @@ async function withWriteLock(
         return "unlocked";
       }
       try {
-        // The copy is made by a connection of its own, which would have opened the other file.
+        // Another connection makes the copy, which would open a replaced file.
         pool.assertInPlace();
         await work();
         return "locked";
@@ -152,7 +152,7 @@ async function withWriteLock(
   }
 }
 
-/** A folder for this second, or for the next one after all that are there: their order is that of the backups. */
+/** Makes a folder for this second, or for the one after the newest backup: the names give the order of the backups. */
 async function claimFolder(folder: string, now: () => number): Promise<string> {
   const last = (await claimed(folder)).map(timeOf).findLast((time) => !Number.isNaN(time)) ?? 0;
   for (let time = Math.max(now(), last + 1000); ; time += 1000) {
@@ -183,7 +183,7 @@ async function removeOldest(folder: string, file: string, keep: number, newest: 
   return removed;
 }
 
-/** The time that the folder of a backup is named after, in milliseconds; NaN where it is none. */
+/** The time in the name of a backup folder, in milliseconds; NaN if the name has none. */
 function timeOf(path: string): number {
   const [, ...parts] = /(\d{4})(\d\d)(\d\d).(\d\d)(\d\d)(\d\d)$/.exec(path) ?? [];
   const [year, month, day, hour, minute, second] = parts;
@@ -204,7 +204,7 @@ async function foldersIn(folder: string, pattern: RegExp): Promise<string[]> {
     .map(({ name }) => join(folder, name));
 }
 
-/** Removes the folder of a second, and that of its day, where nothing else is in them. */
+/** Removes the folder of a second and that of its day, if they are empty. */
 async function removeEmpty(own: string): Promise<void> {
   await rmdir(own).catch(() => undefined);
   await rmdir(dirname(own)).catch(() => undefined);

@@ -18,15 +18,15 @@ import { inspect, PHASES, type Phase } from "./inspect.js";
 import { runReadingChild } from "./reading-child.js";
 
 export interface CheckOptions extends LongCallOptions {
-  /** Also checks indexes against their tables, and every record against its checksum. @default false */
+  /** Also compare indexes with their tables, and every record with its checksum. @default false */
   readonly deep?: boolean | undefined;
 }
 
-/** What of a storage a check looks at. */
+/** The parts of a storage that a check needs. */
 export type CheckTarget = Pick<MaintenanceContext, "migrations" | "encryptionKey">;
 
 const MAX_PATH_CHARS = 4096;
-/** Past this, the log has not been moved into the file for long: a reader holds on to it, or nobody has checkpointed. */
+/** A log above this size was not moved into the file for a long time: a reader needs it, or there was no checkpoint. */
 const LARGE_WAL_BYTES = 64 * 1024 * 1024;
 
 /** Checks an open storage; see `Storage.check`. */
@@ -38,7 +38,7 @@ export async function checkStorage(context: MaintenanceContext, options: CheckOp
   const found = inspect({
     deep,
     migrations: context.migrations,
-    // There is no file to damage behind a database in memory; a server does not let its own be looked into.
+    // A server does not allow these checks of its file.
     phases:
       path === undefined ? PHASES.filter((phase) => !["integrity", "full text", "space"].includes(phase)) : PHASES,
     async snapshot(work) {
@@ -60,10 +60,10 @@ export async function checkStorage(context: MaintenanceContext, options: CheckOp
 export interface CheckFileOptions extends CheckOptions, ClosedFileOptions {}
 
 /**
- * Checks a database file without opening it as a storage, which a damaged one may refuse: in a process of its own, and
- * without writing to it. `file` is a path or a `file:` URL.
+ * Checks a database file in a separate process, without writing to it and without opening it as a storage, which a
+ * damaged file may refuse. `file` is a path or a `file:` URL.
  *
- * Rejects with NOT_FOUND where there is no file; whatever else is wrong with it is a finding.
+ * Rejects with NOT_FOUND if there is no file. Anything else that is wrong with the file is a finding.
  */
 export async function checkFile(file: string | URL, options: CheckFileOptions = {}): Promise<CheckResult> {
   const { encryptionKey, ...rest } = resolveOptions("checkFile", options, "deep");
@@ -85,13 +85,13 @@ export async function checkPath(path: string, target: CheckTarget, options: Chec
       findAll({ path, readOnly, deep, migrations }, { encryptionKey, signal }, onProgress),
     );
   let findings = await look();
-  // Its last user may close the file, and remove the -shm, between the choice of how to read it and the reading.
+  // The last user of the file may close it, and remove the -shm, after the way to read it was chosen.
   if (findings.some(({ code }) => code === "CANNOT_OPEN")) findings = await look();
   const all = [...findings, ...describeLog(path)];
   return toResult(findMetadata(path).length === 0 ? all : all.map((finding) => forReplica(path, finding)));
 }
 
-/** Has the file read by one process; by another from there on, where its bytes end that one. */
+/** Has a process read the file. If the bytes of the file end it, another process continues with the next phase. */
 async function findAll(
   order: Omit<CheckOrder, "phases">,
   options: ChildOptions,
@@ -107,7 +107,7 @@ async function findAll(
     const what = last ?? "whether the file can be read";
     const message = `The process that read the file ended while checking ${what} (${reason}). The file is damaged: copy it with its -wal, then restore a backup, or save what can be read with \`holdfast salvage\``;
     findings.push({ code: "CORRUPT", severity: "error", message });
-    // What comes after it may be readable all the same.
+    // The later phases may succeed all the same.
     phases = last === undefined ? [] : PHASES.slice(PHASES.indexOf(last) + 1);
   }
   return findings;
@@ -150,7 +150,7 @@ function describeLog(path: string): Finding[] {
 
 interface CheckEnd {
   readonly hasEnded: boolean;
-  /** The phase it was in. */
+  /** The phase in which the process ended. */
   readonly last: Phase | undefined;
   readonly reason: string;
 }

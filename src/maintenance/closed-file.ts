@@ -6,7 +6,7 @@ import { expectation } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 
-/** What a call on a database file takes that is not open as a storage. */
+/** The options of a call on a database file that is not open as a storage. */
 export interface ClosedFileOptions extends LongCallOptions {
   /** The key of an encrypted file. @default the environment's HOLDFAST_ENCRYPTION_KEY */
   readonly encryptionKey?: string | undefined;

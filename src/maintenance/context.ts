@@ -3,18 +3,18 @@ import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import type { Executor } from "../areas/executor.js";
 import type { JournalOptions } from "../migrate/index.js";
 
-/** What maintenance works on: an open storage. */
+/** The parts of an open storage that maintenance works on. */
 export interface MaintenanceContext {
   readonly client: Client;
-  /** The file; `:memory:` for a database in memory, undefined for a remote one. */
+  /** The path of the file; `:memory:` for a database in memory, undefined for a remote one. */
   readonly path: string | undefined;
   readonly executor: Executor;
-  /** Ours and those of the caller, in the order of their application. */
+  /** The migrations of Holdfast and those of the caller, in the order in which they are applied. */
   readonly migrations: readonly JournalOptions[];
   readonly encryptionKey: string | undefined;
   readonly announce: (change: AreaChange) => void;
-  /** Leaves nothing of purged records in the file. */
+  /** Erases purged records from the file. */
   readonly erase: () => Promise<void>;
-  /** What the repositories of a project would work with, on another executor. */
+  /** The context of a project's repositories, on another executor. */
   readonly forProject: (project: string, executor: Executor) => RepositoryContext;
 }

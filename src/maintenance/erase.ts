@@ -3,14 +3,14 @@ import { AREAS } from "../areas/registry.js";
 import { LocalClient } from "../client/local/local-client.js";
 
 const INDEXES = AREAS.flatMap(({ searchTargets }) => searchTargets.map(({ fts }) => fts));
-/** Pages of an index that are merged in one transaction, which keeps other writers waiting for a few ms. */
+/** How many pages of an index to merge in one transaction, which keeps other writers waiting for a few ms. */
 const MERGE_PAGES = 64;
-/** A step that changes less has found nothing to merge. */
+/** A step with fewer changes than this found nothing to merge. */
 const LEAST_CHANGES = 2;
 
 /**
- * Removes from the file what has been purged: rows are overwritten when they are deleted, their index terms and the log
- * are left to this. Calls that come while one runs share the next one.
+ * Erases purged records from the file. SQLite overwrites the rows when they are deleted; this erases their index terms
+ * and the log. Calls during a run share the next run.
  *
  * (FTS5's own `secure-delete` leaves empty segments, which the integrity check of SQLite 3.45 calls malformed.)
  */
@@ -23,7 +23,7 @@ export class Eraser {
     this.#client = client;
   }
 
-  /** Never rejects, since what it follows is stored: where it fails, the log is erased later, and terms by the next call. */
+  /** Never rejects, since the purge is stored already. After a failure, the log is erased later, and terms by the next call. */
   erase(): Promise<void> {
     const client = this.#client;
     if (!(client instanceof LocalClient)) return Promise.resolve();
@@ -41,13 +41,13 @@ async function run(client: LocalClient): Promise<void> {
     try {
       await mergeWhole(client, name);
     } catch {
-      // A file whose schema is not up to date lacks the table, and a busy one is for the next time.
+      // An older schema lacks the table, and a busy file is left to the next call.
     }
   }
   await client.eraseLog();
 }
 
-/** FTS5 marks terms as deleted, and drops them when it merges all segments into one: step by step. */
+/** FTS5 marks terms as deleted and drops them when it merges all segments into one. This merges step by step. */
 async function mergeWhole(client: LocalClient, name: string): Promise<void> {
   for (let pages = -MERGE_PAGES; ; pages = MERGE_PAGES) {
     const changes = await client.pool.writer.turn(async (connection) => {

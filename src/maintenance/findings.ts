@@ -1,16 +1,16 @@
-/** What a check may find; `severity` tells how bad it is. */
+/** The kinds of findings; `severity` says how bad one is. */
 export type FindingCode =
-  /** SQLite finds its own structures damaged, or the file cannot be read through. */
+  /** SQLite finds its own structures damaged, or part of the file cannot be read. */
   | "CORRUPT"
   | "NOT_A_DATABASE"
   | "CANNOT_OPEN"
-  /** A row refers to another that is not there. */
+  /** A row refers to a missing row. */
   | "FOREIGN_KEY"
-  /** A record is not the one that was stored. */
+  /** A record does not match its checksum. */
   | "CHECKSUM"
-  /** The full-text index and the table behind it have come apart: searches miss or mistake records. */
+  /** A full-text index does not match its table: searches miss records or find wrong ones. */
   | "INDEX_STALE"
-  /** A trigger, or a table of the full-text index, that a migration made is gone. */
+  /** A trigger, or a table of the full-text index, that a migration made is missing. */
   | "OBJECT_MISSING"
   | "MIGRATION_PENDING"
   | "MIGRATION_CHANGED"
@@ -18,10 +18,10 @@ export type FindingCode =
   | "FOREIGN_LEDGER"
   | "WAL_SIZE"
   | "RECLAIMABLE"
-  /** Something that this database does not let be checked. */
+  /** A check that this database does not allow. */
   | "NOT_CHECKED";
 
-/** What `repair` would do about a finding: neither loses anything. */
+/** The repair of a finding. Neither loses anything. */
 export type Repair = "reindex" | "triggers";
 
 export interface Finding {
@@ -29,12 +29,12 @@ export interface Finding {
   readonly severity: "error" | "warning" | "info";
   /** What was found, where, and what to do. */
   readonly message: string;
-  /** Undefined where only a person can decide. */
+  /** Undefined if a person must decide what to do. */
   readonly repair?: Repair;
 }
 
 export interface CheckResult {
-  /** Whether there is no finding, those of severity `info` aside. */
+  /** Whether all findings are of severity `info`. */
   readonly ok: boolean;
   readonly findings: Finding[];
 }

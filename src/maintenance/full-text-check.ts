@@ -9,7 +9,7 @@ import { isFullText } from "../migrate/full-text.js";
 import { FTS_TOKENIZER } from "../search/terms.js";
 import { StorageError } from "../shared/errors.js";
 
-/** A full-text table whose text is that of another table. */
+/** A full-text table that indexes the text of another table. */
 export interface ContentIndex {
   readonly name: string;
   readonly content: string;
@@ -19,7 +19,7 @@ export interface ContentIndex {
 
 const TERMS_PER_PAGE = 5000;
 
-/** Those full-text tables of the schema whose terms are split as ours are. */
+/** The full-text tables of the schema with the tokenizer that Holdfast uses. */
 export async function findContentIndexes(reader: Reader): Promise<ContentIndex[]> {
   const { rows } = await reader.execute(toStatement(sql`select name, sql from sqlite_schema where type = 'table'`));
   const tables = new Set(rows.map((row) => String(row[0])));
@@ -36,10 +36,10 @@ export async function findContentIndexes(reader: Reader): Promise<ContentIndex[]
 }
 
 /**
- * What keeps a full-text index from being that of its table; undefined where nothing does.
+ * How a full-text index differs from its table; undefined if they match.
  *
- * FTS5 can tell as well (`integrity-check` with rank 1), but only in a write transaction, which on a large file would
- * keep every writer waiting. So the terms are counted here on both sides, in the snapshot of `reader`.
+ * FTS5 has such a check too (`integrity-check` with rank 1), but only in a write transaction, which would keep writers
+ * waiting on a large file. So this counts the terms on both sides, in the snapshot of `reader`.
  */
 export async function compareWithContent(reader: Reader, index: ContentIndex): Promise<string | undefined> {
   const documents = sql.identifier(`${index.name}_docsize`);
@@ -77,7 +77,7 @@ async function sumOfIndex(reader: Reader, { name, columns }: ContentIndex): Prom
       toStatement(sql`select term, col, doc, cnt from temp.${vocabulary} where term > ${after}
         order by term limit ${TERMS_PER_PAGE}`),
     );
-    // The columns of the last term may go on behind the page, unless there is one column, or no page behind.
+    // The columns of the last term may continue on the next page, if there are several columns and a next page.
     const isLast = rows.length < TERMS_PER_PAGE;
     const end = rows.at(-1)?.[0];
     for (const row of rows) {
@@ -105,7 +105,7 @@ async function sumOfContent(reader: Reader, { content, rowIdColumn, columns }: C
   return sum;
 }
 
-/** As the tokenizer `ascii` splits: at ASCII that is neither letter nor digit; only ASCII letters lose their case. */
+/** Splits as the tokenizer `ascii` does: at ASCII other than letters and digits. Only ASCII letters are folded. */
 function countTokens(text: string): Map<string, number> {
   const counts = new Map<string, number>();
   for (const [token] of text.matchAll(/[0-9A-Za-z\u0080-\u{10ffff}]+/gu)) {
@@ -116,8 +116,8 @@ function countTokens(text: string): Map<string, number> {
 }
 
 /**
- * Adds up how often which term occurs, and in how many rows, in any order and in no memory: two sums of 32 bits of
- * hash times number, which are equal for equal terms and else, but for one case in 2^64, are not.
+ * Sums up how often each term occurs, and in how many rows, in any order and constant memory: two 32-bit sums of hash
+ * times number. They are equal for equal terms, and differ for others except in one case in 2^64.
  */
 class TermSum {
   #occurrences = 0;

@@ -13,11 +13,11 @@ const LOOKS = 5;
 const PAUSE_MS = 50;
 
 /**
- * Rejects with IN_USE while another process has a database open, or a client of this one, in any of its threads.
+ * Rejects with IN_USE while another process, or a client of this process in any thread, has a database open.
  *
- * Connections that this process has closed do not count, although their descriptors live on until they are collected.
- * Other processes are seen by their descriptors, and those of other users by their locks (Linux: /proc, elsewhere:
- * lsof); one on another machine, or in a container that shares only the folder, is not seen.
+ * Closed connections of this process do not count, although their descriptors exist until they are collected. Other
+ * processes are found by their descriptors, and those of other users by their locks (Linux: /proc, elsewhere: lsof).
+ * A process on another machine, or in a container that shares only the folder, is not found.
  */
 export async function assertNotInUse(path: string): Promise<void> {
   if (!existsSync(path)) return;
@@ -29,8 +29,8 @@ export async function assertNotInUse(path: string): Promise<void> {
   }
   const paths = [path, ...SIDE_FILES.map((suffix) => path + suffix)];
   let pids = await otherHolders(paths);
-  // A process that has just been forked holds its parent's files until it executes its own program, and one that is
-  // ending holds them for a moment: neither is a user.
+  // A forked process has its parent's files until it executes its own program, and an ending one has them for a moment.
+  // Neither is a user.
   for (let look = 1; pids.length > 0 && look < LOOKS; look++) {
     await sleep(PAUSE_MS);
     pids = await otherHolders(paths);
@@ -48,7 +48,7 @@ async function otherHolders(paths: readonly string[]): Promise<number[]> {
 }
 
 async function holdersOnLinux(paths: readonly string[]): Promise<number[]> {
-  // A log vanishes at any moment, when another process closes the database: looking for it first would be a race.
+  // A log may vanish at any moment, when another process closes the database, so there is no check before the stat.
   const found = await Promise.all(paths.map((path) => stat(path).catch(noFile)));
   const files = found.filter((file) => file !== undefined);
   const isWanted = ({ dev, ino }: Pick<Stats, "dev" | "ino">) =>
@@ -65,7 +65,7 @@ function noFile(error: unknown): undefined {
 }
 
 async function holds(pid: string, isWanted: (file: Stats) => boolean): Promise<number[]> {
-  // A process that has ended meanwhile, or is another user's, tells nothing.
+  // A process that has just ended, or belongs to another user, cannot be read.
   const descriptors = await readdir(`/proc/${pid}/fd`).catch(unlessShort<string[]>([]));
   for (const descriptor of descriptors) {
     const file = await stat(`/proc/${pid}/fd/${descriptor}`).catch(() => undefined);
@@ -74,7 +74,7 @@ async function holds(pid: string, isWanted: (file: Stats) => boolean): Promise<n
   return [];
 }
 
-/** Every connection that has read a database in WAL mode keeps a lock on it, which anybody may see. */
+/** Every connection that has read a database in WAL mode keeps a lock on it, which any user may see. */
 async function holdersByLock(files: readonly Stats[]): Promise<number[]> {
   const text = await readFile("/proc/locks", "utf8").catch(unlessShort(""));
   return text.split("\n").flatMap((line) => {
@@ -90,7 +90,7 @@ async function holdersByLock(files: readonly Stats[]): Promise<number[]> {
   });
 }
 
-/** How Linux puts the two halves of a device's number together. */
+/** Linux joins the two halves of a device number like this. */
 function majorOf(dev: number): number {
   return Number((BigInt(dev) >> 8n) & 0xfffn);
 }
@@ -105,12 +105,12 @@ async function holdersByLsof(paths: readonly string[]): Promise<number[]> {
     const { stdout } = await promisify(execFile)("lsof", ["-F", "p", "--", ...present]);
     return stdout.split("\n").flatMap((line) => (line.startsWith("p") ? [Number(line.slice(1))] : []));
   } catch (error) {
-    // It exits with 1 where nobody has them open. Where there is no lsof, the lock on the file has to do.
+    // lsof exits with 1 if no process has the files open. Without lsof, the lock on the file must do.
     return unlessShort<number[]>([])(error);
   }
 }
 
-/** Without a descriptor this process cannot look: that is not an answer. */
+/** Without a free descriptor this process cannot look, so the result is unknown. */
 function unlessShort<T>(answer: T): (error: unknown) => T {
   return (error) => {
     if (isShortOfDescriptors(error)) throw error;

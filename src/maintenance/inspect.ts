@@ -11,7 +11,7 @@ import { StorageError } from "../shared/errors.js";
 import type { Finding, FindingCode } from "./findings.js";
 import { compareWithContent, findContentIndexes } from "./full-text-check.js";
 
-/** The steps of a check, in their order: whoever aborts in one of them can go on with the next. */
+/** The steps of a check in order. If the process ends in one of them, another process continues with the next. */
 export const PHASES = [
   "integrity",
   "foreign keys",
@@ -32,10 +32,10 @@ export interface InspectOptions {
   readonly onPhase: (phase: Phase, done: number, total: number) => void;
 }
 
-/** Lines of `integrity_check` that are shown, and records with a wrong checksum. */
+/** The most lines of `integrity_check`, and records with a wrong checksum, that are shown. */
 const MOST_SHOWN = 20;
 
-/** Checks a database that can be read from; yields what it finds as it finds it. Changes nothing. */
+/** Checks a readable database and yields the findings one by one. Changes nothing. */
 export async function* inspect(options: InspectOptions): AsyncGenerator<Finding> {
   for (const phase of options.phases) {
     options.onPhase(phase, 0, 1);
@@ -49,7 +49,7 @@ export async function* inspect(options: InspectOptions): AsyncGenerator<Finding>
   }
 }
 
-/** What a failed question says about the file. */
+/** The finding that a failed query of a check amounts to. */
 export function toFinding(error: unknown, phase: string): Finding {
   const failure = toStorageError(error);
   const code = failure instanceof StorageError ? failure.code : "SQL";
@@ -57,7 +57,7 @@ export function toFinding(error: unknown, phase: string): Finding {
   if (code === "NOT_A_DATABASE" || code === "CANNOT_OPEN" || code === "CORRUPT") {
     return { code, severity: "error", message };
   }
-  // What is no damage of the file may be a server that does not answer such questions.
+  // Other errors may come from a server that does not allow such queries.
   return { code: "NOT_CHECKED", severity: "warning", message };
 }
 
@@ -84,7 +84,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     return rows.map((row) => ({
       code: "FOREIGN_KEY",
       severity: "error",
-      message: `${row[2]} rows of ${row[0]} refer to rows of ${row[1]} that are not there. \`PRAGMA foreign_key_check\` lists them; delete them, or restore what they refer to`,
+      message: `${row[2]} rows of ${row[0]} refer to missing rows of ${row[1]}. \`PRAGMA foreign_key_check\` lists them; delete them, or restore what they refer to`,
     }));
   },
 
@@ -107,7 +107,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     for (const set of migrations) {
       for (const { type, name, table } of await findMissingObjects(asClient(reader), set)) {
         const what = type === "trigger" ? `The trigger ${name} of ${table}` : `The table ${name}`;
-        const message = `${what} is gone, so that writes fail or an index goes stale. Repair makes it again`;
+        const message = `${what} is missing, so writes fail or an index becomes stale. A repair restores it`;
         findings.push({ code: "OBJECT_MISSING", severity: "error", message, repair: "triggers" });
       }
     }
@@ -147,13 +147,13 @@ const STEPS: Readonly<Record<Phase, Step>> = {
               : {
                   code: "CHECKSUM",
                   severity: "error",
-                  message: `${record} is not what was stored: its ${part} does not fit. Compare it with a backup, then store it again`,
+                  message: `${record} is not what was stored: its ${part} does not match its checksum. Compare it with a backup, then store it again`,
                 },
           );
         }
       }
       if (found > MOST_SHOWN) {
-        const message = `${found - MOST_SHOWN} more records of ${area.name} do not fit their checksums`;
+        const message = `${found - MOST_SHOWN} more records of ${area.name} do not match their checksums`;
         findings.push({ code: "CHECKSUM", severity: "error", message });
       }
     }
@@ -169,17 +169,17 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     if (bytes === 0) return [];
     const how =
       Number(rows[0]![1]) === 2
-        ? "They are used for new rows; `prune` gives them back"
-        : "They are used for new rows; VACUUM, while nothing else writes, gives them back";
-    return [{ code: "RECLAIMABLE", severity: "info", message: `${bytes} bytes of the file hold nothing. ${how}` }];
+        ? "They are used for new rows; `prune` returns them to the file system"
+        : "They are used for new rows; VACUUM, while nothing else writes, returns them to the file system";
+    return [{ code: "RECLAIMABLE", severity: "info", message: `${bytes} bytes of the file are free. ${how}` }];
   },
 };
 
-/** What SQLite's own check says of an index, where all else of the file may be sound. */
+/** What SQLite reports about a damaged index; the rest of the file may be sound. */
 const MALFORMED_INDEX = /malformed inverted index for FTS5 table (?:main\.)?(\S+)/;
 const UNUSABLE_INDEX = /vtable constructor failed: (\S+)/;
 
-/** What the pragma reports; where an index keeps it from running, of one table after the other. */
+/** The report of the pragma. If an index keeps it from running, it runs for one table after the other. */
 async function checkPages(reader: Reader, pragma: string): Promise<string[]> {
   const ask = async (argument: string | number) => {
     const { rows } = await reader.execute({ sql: `PRAGMA ${pragma}(${argument})`, args: [] });
@@ -202,7 +202,7 @@ async function checkPages(reader: Reader, pragma: string): Promise<string[]> {
 }
 
 function staleIndex(name: string, difference: string): Finding {
-  const message = `The full-text index ${name} is stale: ${difference}. Reindex to search all again`;
+  const message = `The full-text index ${name} is stale: ${difference}. Reindex to make searches complete again`;
   return { code: "INDEX_STALE", severity: "error", message, repair: "reindex" };
 }
 
@@ -213,7 +213,7 @@ const MIGRATION_CODES: ReadonlySet<string> = new Set([
   "FOREIGN_LEDGER",
 ]);
 
-/** A client as far as reading the state of migrations needs one. */
+/** A client with the one method that reading the state of migrations needs. */
 function asClient(reader: Reader): Client {
   const execute = (statement: string) => reader.execute({ sql: statement, args: [] });
   return { execute } as unknown as Client;

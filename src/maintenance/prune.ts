@@ -18,45 +18,45 @@ import type { MaintenanceContext } from "./context.js";
 import { fullDiskError, isFullDisk, makeRoom, moveLog } from "./room.js";
 import { reclaimSpace, STEP_MS } from "./space.js";
 
-/** What may stay. Each limit holds for every project and area by itself. */
+/** The limits of a prune. Each applies to every project and area separately. */
 export interface PrunePolicy extends LongCallOptions {
   /** @default all of them */
   readonly project?: string | undefined;
-  /** @default memories, conversations and stories; sessions and the graph only where they are named */
+  /** @default memories, conversations and stories; sessions and the graph only if you name them */
   readonly area?: ChangeArea | undefined;
-  /** Records last changed before this go; a Date or integer milliseconds. */
+  /** Remove records last changed before this; a Date or integer milliseconds. */
   readonly olderThan?: Date | number | undefined;
-  /** Most records that stay, deleted ones included. */
+  /** The most records to keep, deleted ones included. */
   readonly maxRows?: number | undefined;
-  /** Most bytes of content that stay, deleted records included. */
+  /** The most bytes of content to keep, deleted records included. */
   readonly maxBytes?: number | undefined;
-  /** Tells what would go, and changes nothing. @default false */
+  /** Report what would be removed, and change nothing. @default false */
   readonly dryRun?: boolean | undefined;
 }
 
 export interface PruneResult {
   readonly removed: readonly { readonly project: string; readonly area: ChangeArea; readonly rows: number }[];
-  /** Of the contents that went. */
+  /** Of the removed contents. */
   readonly bytes: number;
   readonly dryRun: boolean;
 }
 
 /**
- * A prune that failed or was aborted after it had removed something: with the code of the failure, or `ABORTED` and the
- * name of the abort's reason (`AbortError`, `TimeoutError`). That reason, or the failure, is the `cause`.
+ * A prune that failed or was aborted after it had removed something. It has the code of the failure, or `ABORTED` and the
+ * name of the abort's reason (`AbortError`, `TimeoutError`). The reason or the failure is the `cause`.
  */
 export class PruneError extends StorageError {
   override readonly name: string;
-  /** What is gone for good. */
+  /** What was removed. */
   readonly removed: PruneResult["removed"];
-  /** Of the contents that are gone. */
+  /** Of the removed contents, too. */
   readonly bytes: number;
 
   /** @internal */
   constructor(reason: unknown, removed: PruneResult["removed"], bytes: number) {
     const failure = reason instanceof StorageError ? reason : undefined;
     const rows = removed.reduce((sum, one) => sum + one.rows, 0);
-    // "Nothing was stored" is said of the step that failed.
+    // "Nothing was stored" is about the step that failed.
     const why = (failure?.message ?? `The prune was ended: ${describe(reason)}`).replace("; nothing was stored", "");
     super(failure?.code ?? "ABORTED", `${why}. ${rows} records had been removed by then; prune again for the rest`, {
       cause: reason,
@@ -73,7 +73,7 @@ function describe(reason: unknown): string {
   return reason instanceof Error ? reason.message : String(reason);
 }
 
-/** A record that is to go, unless it is changed before its turn comes. */
+/** A record to remove, unless it is changed before its turn. */
 interface Candidate {
   readonly project: string;
   readonly rowId: number;
@@ -84,12 +84,12 @@ interface Candidate {
 }
 
 /**
- * Removes records for good until the policy is kept: deleted ones first, then those that were changed longest ago.
+ * Removes records for good until the limits are met: deleted ones first, then those that were changed longest ago.
  *
- * Works in short transactions, so that other writers get their turn within some 50 ms, and gives the space back to the
- * file system likewise. A record that is changed during the call stays. A failure or an abort leaves what is removed removed:
- * then it rejects with PruneError, which says what that is.
- * Throws TypeError or RangeError before anything is removed, also where no limit is given.
+ * Works in short transactions, so that other writers get their turn within some 50 ms, and returns the space to the file
+ * system in the same way. A record that is changed during the call stays. A failure or an abort does not bring removed
+ * records back: the call then rejects with PruneError, which says what was removed.
+ * Throws TypeError or RangeError before anything is removed, also if no limit is given.
  */
 export async function pruneStorage(context: MaintenanceContext, policy: PrunePolicy): Promise<PruneResult> {
   const limits = resolvePolicy(policy);
@@ -116,7 +116,7 @@ export async function pruneStorage(context: MaintenanceContext, policy: PrunePol
       }
     }
     if (!dryRun) {
-      // First, since it frees pages; what giving them back writes to the log is in use.
+      // First, since it frees pages; the pages that a vacuum writes to the log are in use.
       if (removed.size > 0) await context.erase();
       await reclaimSpace(context, policy);
     }
@@ -134,7 +134,7 @@ interface Limits {
   readonly maxBytes: number;
 }
 
-/** Past this, no limit is left open: 0 is older than everything, and the largest integer is never reached. */
+/** Replaces missing limits: 0 is older than everything, and the largest integer is never reached. */
 function resolvePolicy(policy: PrunePolicy): Limits {
   expectKeys("prune", policy, [
     "project",
@@ -169,10 +169,10 @@ function resolvePolicy(policy: PrunePolicy): Limits {
   };
 }
 
-/** Who has to go. Ranking every record may take a while, so it is done off the main thread where it can be. */
+/** Finds the records to remove. Ranking may take long, so it runs off the main thread if possible. */
 async function plan(context: MaintenanceContext, policy: PrunePolicy, limits: Limits) {
   const { executor } = context;
-  // A snapshot is of the primary. A read replica may lack what is to go; a dry run asks it, so as not to need the primary.
+  // A snapshot is of the primary, since a read replica may lack records. A dry run asks the replica, to not need the primary.
   const isOfPrimary = executor.mayLag === true && policy.dryRun !== true;
   const snapshot = isOfPrimary ? await executor.snapshot() : undefined;
   try {
@@ -203,7 +203,7 @@ async function planOn(executor: Executor, policy: PrunePolicy, limits: Limits) {
   return plans;
 }
 
-/** Those that are too old; then, of the others of a project, the first in order until what is left fits both limits. */
+/** The records that are too old; then, of the others of a project, the first in order until the rest meets both limits. */
 function selectCandidates(records: SQL, { olderThan, maxRows, maxBytes }: Limits): SQL {
   return sql`with records as materialized (${records}),
     young as (select * from records where updated_at >= ${olderThan}),
@@ -223,10 +223,10 @@ function selectCandidates(records: SQL, { olderThan, maxRows, maxBytes }: Limits
     ) order by project, is_deleted desc, updated_at, row_id`;
 }
 
-/** Records looked at in one statement. */
+/** How many records one statement reads. */
 const CHUNK_RECORDS = 10;
 
-/** Removes in transactions that end once they have held the write lock for a while; yields what each has removed. */
+/** Removes in transactions that end once they have held the write lock for some time; yields what each removed. */
 async function* removeInSteps(
   context: MaintenanceContext,
   area: Area,
@@ -235,7 +235,7 @@ async function* removeInSteps(
 ): AsyncGenerator<readonly Candidate[]> {
   if (candidates.length === 0) return;
   const client = context.client instanceof LocalClient ? context.client : undefined;
-  // On a full disk, a step writes as little as it can, and gives up what it has freed at once.
+  // On a full disk, a step writes as little as possible, and returns the freed pages at once.
   let most = client === undefined || (await moveLog(client)) ? Number.POSITIVE_INFINITY : CHUNK_RECORDS;
   for (let at = 0; at < candidates.length; ) {
     signal?.throwIfAborted();
@@ -258,7 +258,7 @@ async function* removeInSteps(
     if (client !== undefined && most !== Number.POSITIVE_INFINITY) {
       most = (await makeRoom(client)) ? Number.POSITIVE_INFINITY : most;
     }
-    // Whoever waits asks again after a few ms, and must not find the lock taken each time.
+    // Waiting writers try again after a few ms, and must not find the lock taken each time.
     await sleep(Math.min(STEP_MS, performance.now() - start));
   }
 }
@@ -269,7 +269,7 @@ interface Step {
   readonly next: number;
 }
 
-/** One transaction, which ends once it has held the write lock for a while or looked at `most` records. */
+/** One transaction, which ends once it has held the write lock for some time or read `most` records. */
 async function removeStep(
   context: MaintenanceContext,
   area: Area,

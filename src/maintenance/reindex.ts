@@ -12,19 +12,19 @@ import type { Finding, Repair } from "./findings.js";
 import { findContentIndexes } from "./full-text-check.js";
 
 export interface ReindexResult {
-  /** The full-text tables that were filled anew. */
+  /** The full-text tables that were rebuilt. */
   readonly tables: string[];
 }
 
 export interface RepairResult {
   readonly repaired: Finding[];
-  /** Those that no repair is known for. */
+  /** The findings that have no repair. */
   readonly left: Finding[];
 }
 
 const LOCK_TIMEOUT_MS = 60_000;
 
-/** Makes the full-text indexes anew from the contents; see `Storage.reindex`. */
+/** Rebuilds the full-text indexes from the contents; see `Storage.reindex`. */
 export async function reindexStorage(context: MaintenanceContext, options: LongCallOptions): Promise<ReindexResult> {
   expectKeys("reindex", options, ["onProgress", "signal"]);
   checkLongCall(options);
@@ -36,7 +36,7 @@ export async function reindexStorage(context: MaintenanceContext, options: LongC
   }
 }
 
-/** The same where no table can be missing. */
+/** The same for a database in which no table is missing. */
 export async function reindexTables(
   context: Pick<MaintenanceContext, "client" | "executor">,
   { onProgress, signal }: LongCallOptions,
@@ -62,7 +62,7 @@ export async function reindexTables(
     await rederiveAll();
   } catch (error) {
     if (!mayBeIndexDamage(error)) throw error;
-    // The old terms of a row are taken out of the index, which has to hold them.
+    // An update removes the old terms of a row from the index, which must have them.
     await rebuildAll();
     await rederiveAll();
   }
@@ -70,7 +70,7 @@ export async function reindexTables(
   return { tables: indexes.map(({ name }) => name) };
 }
 
-/** Does about findings what loses nothing; see `Storage.repair`. */
+/** Makes the repairs of findings, which lose nothing; see `Storage.repair`. */
 export async function repairStorage(
   context: MaintenanceContext,
   findings: readonly Finding[],
@@ -95,7 +95,7 @@ export async function repairStorage(
     );
   }
   try {
-    // What is missing is made and filled; a stale index needs more only where nothing was missing.
+    // Missing tables are made and filled. A stale index needs a reindex only if nothing was missing.
     if (repaired.some(({ repair }) => repair === "triggers")) await makeMissing(context);
     if (repaired.some(({ repair }) => repair === "reindex")) await reindexStorage(context, options);
   } catch (error) {
@@ -108,7 +108,7 @@ async function makeMissing({ client, migrations }: MaintenanceContext): Promise<
   for (const set of migrations) await restoreMissingObjects(client, { ...set, lockTimeoutMs: LOCK_TIMEOUT_MS });
 }
 
-/** What is left of an index that cannot be read is replaced by an empty one; then it is filled. */
+/** Rebuilds an index. One that cannot be read is first replaced by an empty one. */
 async function rebuild(context: Pick<MaintenanceContext, "client">, name: string): Promise<void> {
   const quoted = quoteName(name);
   const fill = `INSERT INTO ${quoted}(${quoted}) VALUES('rebuild')`;
@@ -119,14 +119,14 @@ async function rebuild(context: Pick<MaintenanceContext, "client">, name: string
     const shadow = (part: string) => quoteName(`${name}_${part}`);
     await runOffThread(context, name, [
       ...["data", "idx", "docsize"].map((part) => `DELETE FROM ${shadow(part)}`),
-      // As FTS5 makes a new one: no totals, no segments.
+      // This is the state of a new FTS5 table: no totals, no segments.
       `INSERT INTO ${shadow("data")} (id, block) VALUES (1, x''), (10, x'00000000000000')`,
       fill,
     ]);
   }
 }
 
-/** In one transaction, off the main thread: a search sees the old index or the new one. */
+/** Rebuilds in one transaction, off the main thread: a search sees the old index or the new one. */
 async function runOffThread(
   { client }: Pick<MaintenanceContext, "client">,
   name: string,

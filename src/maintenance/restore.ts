@@ -23,24 +23,25 @@ export interface RestoreResult {
   readonly path: string;
   /** Where the old file is now; undefined if there was none. */
   readonly setAside: string | undefined;
-  /** Everything that was put aside: the old file, then its log and other files of SQLite's that hold anything. */
+  /** All files that were renamed: the old file, then its log and other files of SQLite that are not empty. */
   readonly setAsideFiles: readonly string[];
 }
 
 /** The end of an old file's new name. */
 const ASIDE = "-before-restore";
-/** Nobody has the file open by then: only a process that came just now can hold its lock. */
+/** The file was not in use just before, so only a process that has just opened it can hold its lock. */
 const LOCK_TIMEOUT_MS = 5000;
 
 /**
- * Puts a backup in the place of a database that nobody has open; the backup stays.
+ * Replaces a database that is not open anywhere with a backup. The backup stays.
  *
- * The backup is copied beside `target` and the copy verified first, so a bad one changes nothing. What is at `target`
- * is never deleted: it goes aside under a dated name. Its log is moved into it first; where that is not possible, its
- * -wal goes aside as well, since an old one would be read as the latest state of the restored file. Killed at any moment, it leaves either file whole in its place.
+ * The backup is first copied next to `target`, and the copy verified, so a damaged backup changes nothing. The old file
+ * at `target` is renamed to a dated name, never deleted. Its log is moved into it first. If that is not possible, its
+ * -wal is renamed too, since SQLite would read it as the latest state of the restored file. If the process is killed at
+ * any moment, either the old or the new file is whole in its place.
  *
- * Rejects with NOT_FOUND without a backup, with CORRUPT or NOT_A_DATABASE for one that is no whole database (or has
- * another key), and with IN_USE while another process, or a client of this one that is not closed, has `target` open.
+ * Rejects with NOT_FOUND if there is no backup, with CORRUPT or NOT_A_DATABASE if the backup is not a whole database or
+ * has another key, and with IN_USE while another process, or an open client of this process, has `target` open.
  */
 export async function restore(
   backup: string | URL,
@@ -87,18 +88,18 @@ function assertBackup(from: string, to: string): void {
   if (!present.isFile()) throw new StorageError("CANNOT_OPEN", `${to} is not a file. Name the database file`);
 }
 
-/** With the log, if it has one: then it is no backup of ours but a copied pair, and the log holds its latest rows. */
+/** Copies the log too. A backup with a log was not made by this library, and its log has the latest rows. */
 async function copyWhole(from: string, temporary: string, { signal, onProgress }: LongCallOptions): Promise<void> {
   const hasLog = logBytes(from) > 0;
   if (hasLog) await assertNotInUse(from);
   const tell = onProgress && ((progress: CopyProgress) => onProgress({ phase: "copy", ...progress }));
   await copyInOtherProcess(from, temporary, { signal, onProgress: tell });
   if (hasLog) await copyInOtherProcess(`${from}-wal`, `${temporary}-wal`, { signal });
-  // Before SQLite opens it: nothing else can have a file of this name open.
+  // Before SQLite opens the copy: no connection has it open yet.
   await syncFile(temporary);
 }
 
-/** Leaves the copy without a log, so that it is one file. */
+/** Moves the log of the copy into it, so that it is one file. */
 async function foldLog(temporary: string, encryptionKey: string | undefined): Promise<void> {
   if (!existsSync(`${temporary}-wal`)) return;
   const connection = connectAlone({ path: temporary, encryptionKey });
@@ -110,8 +111,8 @@ async function foldLog(temporary: string, encryptionKey: string | undefined): Pr
 }
 
 /**
- * Keeps writers out of the present file, whose log is moved into it first, if it can still be read at all; `work` is told
- * whether the file holds everything without its log by then.
+ * Runs `work` while writers are kept out of the present file. Its log is moved into it first, if the file can be read;
+ * `work` gets whether the file is whole without its log.
  */
 async function withTargetLocked<T>(
   to: string,
@@ -155,14 +156,14 @@ async function lock(to: string, encryptionKey: string | undefined): Promise<Conn
         },
       );
     }
-    // A damaged file, or one with another key, is what one restores over: there is nothing to lock.
+    // The file is damaged or has another key, which is a reason for a restore. There is nothing to lock.
     return undefined;
   }
 }
 
 /**
- * Moves the log into the file, which then is complete without it: a crash between the renames below loses nothing. Tells
- * whether all of it was moved.
+ * Moves the log into the file, so that a crash between the renames below loses nothing. Resolves to whether the whole log
+ * was moved.
  */
 async function moveLog(to: string, encryptionKey: string | undefined): Promise<boolean> {
   const connection = connectAlone({ path: to, encryptionKey });
@@ -170,11 +171,11 @@ async function moveLog(to: string, encryptionKey: string | undefined): Promise<b
   try {
     // Safe, since the write lock is held by the other connection.
     await connection.execOffThread(passive);
-    // The same again tells how far it came.
+    // The answer to a second call says how far the first one came.
     const [busy, logFrames, movedFrames] = connection.query(passive)[0]!.map(Number);
     return busy === 0 && logFrames === movedFrames;
   } catch {
-    // What is damaged there goes aside as it is, log and all.
+    // A damaged file is renamed as it is, with its log.
     return false;
   } finally {
     connection.close();
@@ -182,8 +183,8 @@ async function moveLog(to: string, encryptionKey: string | undefined): Promise<b
 }
 
 /**
- * Swaps the files, then looks once more whether the old one has been opened in the meantime, and puts it back if so.
- * From then on nothing can open it. (A process that waits for its lock is refused with FILE_REPLACED when it commits.)
+ * Swaps the files, then checks again whether the old one was opened in between, and puts it back if so. After that,
+ * nothing can open it. (A process that waits for its lock fails with FILE_REPLACED at its commit.)
  */
 async function swapUnused(temporary: string, to: string, isWhole: boolean): Promise<string[]> {
   const { setAside, files, undo } = await swap(temporary, to);
@@ -197,10 +198,10 @@ async function swapUnused(temporary: string, to: string, isWhole: boolean): Prom
   for (const file of files) if (!(await isRemoved(file))) kept.push(file);
   return kept;
 
-  /** Not before nothing can have it open any more. */
+  /** Removes a side file without content; only once nothing can have it open. */
   async function isRemoved(file: string): Promise<boolean> {
     if (file === setAside) return false;
-    // SQLite makes a -shm again from the log.
+    // SQLite rebuilds a -shm from the log.
     const holdsNothing = isWhole || file.endsWith("-shm") || !statSync(file, { throwIfNoEntry: false })?.size;
     if (!holdsNothing) return false;
     return rm(file, { force: true }).then(
@@ -212,21 +213,25 @@ async function swapUnused(temporary: string, to: string, isWhole: boolean): Prom
 
 function inUseAs(to: string, error: unknown): unknown {
   if (!(error instanceof StorageError) || error.code !== "IN_USE") return error;
-  return new StorageError("IN_USE", `${to} was opened during the restore. It was put back: close it, then try again`, {
-    cause: error,
-    retryable: true,
-  });
+  return new StorageError(
+    "IN_USE",
+    `${to} was opened during the restore. The old file is in its place again: close it, then try again`,
+    {
+      cause: error,
+      retryable: true,
+    },
+  );
 }
 
 interface Swapped {
   readonly setAside: string | undefined;
-  /** All that was put aside, by its new names. */
+  /** The new names of all files that were renamed. */
   readonly files: readonly string[];
-  /** Puts the old file back, in the place of the new one. */
+  /** Puts the old file back in place of the new one. */
   readonly undo: () => Promise<void>;
 }
 
-/** Puts the present file aside and the new one in its place; on a failure, everything back. */
+/** Renames the present file and puts the new one in its place. If that fails, undoes all of it. */
 async function swap(temporary: string, to: string): Promise<Swapped> {
   const undo: (() => Promise<void>)[] = [];
   const move = async (from: string, into: string) => {
@@ -239,7 +244,7 @@ async function swap(temporary: string, to: string): Promise<Swapped> {
     if (aside !== undefined) files.push(aside);
     if (aside !== undefined && existsSync(to)) undo.push(() => rm(aside));
     for (const suffix of SIDE_FILES) {
-      // Also without the file itself: a log that is left behind would be taken for the new file's.
+      // Even if there is no file: SQLite would take a remaining log for that of the new file.
       if (!existsSync(to + suffix)) continue;
       const side = (aside ?? asideName(to)) + suffix;
       await move(to + suffix, side);
@@ -255,9 +260,9 @@ async function swap(temporary: string, to: string): Promise<Swapped> {
   }
 }
 
-/** Over the new file, which still has its backup. */
+/** Replaces the new file, of which the backup still exists. */
 async function putBack(aside: string | undefined, to: string): Promise<void> {
-  // If there is a log by now, another process already works on the old file, whose own log holds nothing more.
+  // If there is a log, another process already uses the old file, whose own log was moved into it.
   const hasLog = SIDE_FILES.some((suffix) => existsSync(to + suffix));
   if (aside === undefined) return;
   for (const suffix of SIDE_FILES) if (!hasLog && existsSync(aside + suffix)) await rename(aside + suffix, to + suffix);
@@ -265,7 +270,7 @@ async function putBack(aside: string | undefined, to: string): Promise<void> {
   await syncFolder(dirname(to));
 }
 
-/** A second name for the file, so that there is no moment without one at `to`; where there are no links, another name. */
+/** Links the file to a second name, so that `to` always exists. Without links, renames it. */
 async function linkAside(to: string, move: (from: string, into: string) => Promise<void>): Promise<string> {
   for (;;) {
     const aside = asideName(to);

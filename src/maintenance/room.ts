@@ -7,14 +7,14 @@ import { isFull } from "../client/sql/sqlite-error.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 
-/** Pages given up together, in ever smaller steps: each page that moves is written to the log first. */
+/** How many pages to free at once, in ever smaller steps: each page that moves is written to the log first. */
 const STEPS = [256, 64, 16, 4, 1];
-/** What the removal of a record writes to the log, and more. */
+/** More than the removal of a record writes to the log. */
 const SPARE_BYTES = 1024 * 1024;
 
 /**
- * Runs a removal; where the disk is full, once more with the log moved into the file, so that the log starts again in the
- * space that it has. Rejects with FULL, and says how much space that takes, where there is too little even for this.
+ * Runs a removal. If the disk is full, moves the log into the file, so that the log starts again in its own space, and
+ * runs it once more. If there is no room for that, rejects with FULL and says how much space is needed.
  */
 export async function withRoom<T>(client: Client, work: () => Promise<T>): Promise<T> {
   try {
@@ -31,8 +31,8 @@ export async function withRoom<T>(client: Client, work: () => Promise<T>): Promi
 }
 
 /**
- * Moves the log into the file, where no reader needs it any more; false where the disk is too full for that. Free pages
- * are given up first if the file would have to grow: then it ends before the pages that have no room.
+ * Moves the log into the file; false if the disk is too full for that. If the file would have to grow, its free pages are
+ * released first, so that it ends before the pages that have no room.
  */
 export async function makeRoom(client: LocalClient): Promise<boolean> {
   if (await moveLog(client)) return true;
@@ -47,7 +47,7 @@ export async function makeRoom(client: LocalClient): Promise<boolean> {
   return false;
 }
 
-/** False where the file has to grow for it and cannot. */
+/** Moves the log into the file; false if the file cannot grow as needed. */
 export async function moveLog(client: LocalClient): Promise<boolean> {
   try {
     await client.checkpoint();

@@ -42,8 +42,8 @@ export interface SalvageResult {
 /**
  * Copies what can be read of a damaged database into the new file `destination`, and tells what it got.
  *
- * The file is read page by page in a process of its own, so that neither a damaged tree nor text that is not UTF-8 ends
- * the reading; rows whose tree is damaged are found by their pages. A record that fails its checksum is lost. A story
+ * A separate process reads the file page by page, so that neither a damaged tree nor text that is not UTF-8 ends the
+ * reading; rows whose tree is damaged are found by their pages. A record that fails its checksum is lost. A story
  * falls back to its newest whole revision, a conversation closes around lost messages, and what refers to a lost record
  * goes with it. The caller's own tables are copied with their indexes, views and triggers. Indexes are made again. Whatever
  * is damaged is lost alone: no row, value or definition makes the call fail.
@@ -100,7 +100,7 @@ async function run(
       `Nothing was salvaged from ${source}: the process that read it ended (${reason})`,
     );
   } finally {
-    // The copy that a child makes of an encrypted file, if it was killed.
+    // A killed child leaves its copy of an encrypted file.
     await removeDatabase(`${temporary}.source`);
   }
 }

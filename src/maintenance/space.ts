@@ -12,9 +12,9 @@ const FIRST_PAGES = 32;
 const MOST_PAGES = 2048;
 
 /**
- * Gives free pages of the file back to the file system, in steps that each hold the write lock for a few ms.
+ * Returns free pages of the file to the file system, in steps that each hold the write lock for a few ms.
  *
- * A file that another tool made without incremental vacuum keeps them, for later rows.
+ * A file that another tool made without incremental vacuum keeps them for later rows.
  */
 export async function reclaimSpace(
   { client }: Pick<MaintenanceContext, "client">,
@@ -33,7 +33,7 @@ export async function reclaimSpace(
     try {
       await client.execute(`PRAGMA incremental_vacuum(${pages})`);
     } catch (error) {
-      // On a full disk, what is free in the file stays there for new records: what was to be removed is gone.
+      // On a full disk, free pages stay in the file for new records. The records were removed all the same.
       if (!isFullDisk(error)) throw error;
       if (pages === 1 || !(await makeRoom(client))) return;
       pages = 1;
@@ -41,7 +41,7 @@ export async function reclaimSpace(
     }
     const tookMs = performance.now() - start;
     const left = await read("freelist_count");
-    // Others may free pages as fast as these are given back: that is for another time.
+    // Others free pages as fast as these are returned; the next call continues.
     if (left >= free) break;
     free = left;
     onProgress?.({ phase: "space", done: Math.max(0, total - free), total });

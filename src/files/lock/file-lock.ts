@@ -10,12 +10,12 @@ import { Turn } from "../../shared/turn.js";
 import { LockFile } from "./lock-file.js";
 import { forgetToken, type LockRecord, noteToken, thisProcess } from "./lock-owner.js";
 
-/** How long `acquire` waits where it is not told, in ms. */
+/** How long `acquire` waits by default, in ms. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 /** Longest pause before the second attempt, in ms; doubled before each later one, up to the cap. */
 const FIRST_PAUSE_MS = 1;
 const MAX_PAUSE_MS = 50;
-/** How often a release is tried before it rejects, and the pause before the second attempt; each later one is doubled. */
+/** How often a release is tried before it rejects, and the pause before the second attempt, doubled before each later one. */
 const RELEASE_ATTEMPTS = 6;
 const RELEASE_PAUSE_MS = 10;
 /** The pause between the attempts after that, in ms. */
@@ -23,13 +23,14 @@ const OWED_PAUSE_MS = 250;
 
 export interface FileLockOptions {
   /**
-   * How long a lock of another host is respected, in ms. It must be longer than any work under the lock, and than the
-   * difference of the hosts' clocks. A lock of this host is respected while its process lives. @default 30000
+   * How long a lock of another host is respected, in ms. It must be longer than any work under the lock and longer than
+   * the difference between the clocks of the hosts. A lock of this host is respected while its process lives.
+   * @default 30000
    */
   readonly staleMs?: number | undefined;
 }
 
-/** Who holds a lock. */
+/** The process that holds a lock. */
 export interface LockHolder {
   readonly pid: number;
   readonly host: string;
@@ -37,11 +38,12 @@ export interface LockHolder {
 }
 
 /**
- * A lock that at most one holder has at a time, across processes: the file `path + ".lock"`, for as long as it is there.
+ * A lock across processes that at most one holder has at a time: the file `path + ".lock"`, while it exists.
  *
- * It is advisory: it keeps out those who ask for it. One object asked several times at once serves them in turn. A lock
- * whose process has ended is taken over, at once and by exactly one of those who wait; nobody's live lock ever is, but
- * one of another host older than `staleMs`. Works under Node and Bun, on any file system with hard links.
+ * The lock is advisory: it only keeps out processes that ask for it. Concurrent calls of one object are served in turn.
+ * If the holder's process has ended, exactly one waiter takes the lock over at once. A lock of a living process is never
+ * taken over, except one of another host that is older than `staleMs`. Works under Node and Bun, on any file system with
+ * hard links.
  */
 export class FileLock {
   readonly #file: LockFile;
@@ -49,12 +51,12 @@ export class FileLock {
   readonly #turn = new Turn();
   #held: LockRecord | undefined;
   #releasing: Promise<void> | undefined;
-  /** Set while the lock was to be given back and could not be; it is tried again until it is. */
+  /** Set while a failed release is tried again. */
   #owed: Timer | undefined;
-  /** Why it could not be. */
+  /** Why the release failed. */
   #owedBecause: unknown;
 
-  /** Throws TypeError or RangeError on wrong arguments; touches no file yet. */
+  /** Throws TypeError or RangeError on wrong arguments. Touches no file. */
   constructor(location: string | URL, options: FileLockOptions = {}) {
     expectKeys("FileLock", options, ["staleMs"]);
     const { staleMs = 30_000 } = options;
@@ -66,24 +68,24 @@ export class FileLock {
     this.#file = new LockFile(`${resolve(path)}.lock`, staleMs);
   }
 
-  /** Where the lock file is, whether there is one now or not. */
+  /** The path of the lock file, whether it exists or not. */
   get path(): string {
     return this.#file.path;
   }
 
   /**
-   * Waits for the lock; false if it was not free within `timeoutMs`, where 0 asks once and Infinity waits for good.
+   * Waits for the lock; false if it was not free within `timeoutMs`. 0 tries once, and Infinity waits without a limit.
    *
-   * Makes the folder where there is none. Rejects with `CANNOT_OPEN`, `FULL`, `IO` or `NOT_SUPPORTED` when the file
-   * system refuses, and is then not held. A shortage that may pass, such as of descriptors, is waited for. What kept an
-   * earlier `release` of this object from giving the lock back is what it rejects with if that lasts for `timeoutMs`.
+   * Creates the folder if it is missing. If the file system refuses, it rejects with `CANNOT_OPEN`, `READONLY`, `FULL`,
+   * `IO` or `NOT_SUPPORTED`, and the lock is not held. It waits while a shortage may pass, such as one of descriptors. If
+   * an earlier `release` of this object keeps failing for `timeoutMs`, it rejects with the error of that release.
    */
   async acquire(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<boolean> {
     expectDuration("timeoutMs", timeoutMs);
     const deadline = performance.now() + timeoutMs;
     if (this.#owed !== undefined) await this.release().catch(() => undefined);
     if (!(await this.#turn.takeWithin(timeoutMs))) {
-      // It is this object that keeps everyone out.
+      // This object itself holds the lock.
       if (this.#owed !== undefined) throw this.#owedBecause;
       return false;
     }
@@ -96,8 +98,8 @@ export class FileLock {
   }
 
   /**
-   * Gives the lock back, if it is held; nobody else's is touched. Tries again for about half a second before it rejects.
-   * The lock is then still held, and tried again until it is given back or the process ends.
+   * Releases the lock if this object holds it; a lock of another holder is not touched. Tries for about half a second
+   * before it rejects. The lock is then still held, and the release is tried again until it succeeds or the process ends.
    */
   async release(): Promise<void> {
     const held = this.#held;
@@ -109,9 +111,9 @@ export class FileLock {
   }
 
   /**
-   * Runs `work` under the lock and resolves to its result; to null if the lock was not free within `timeoutMs`.
+   * Runs `work` under the lock and resolves to its result, or to null if the lock was not free within `timeoutMs`.
    *
-   * Where the lock cannot be given back afterwards, the result counts all the same: a process warning tells of it.
+   * A failed release does not change the result; it is reported as a process warning.
    */
   async withLock<T>(work: () => Promise<T> | T, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<T | null> {
     if (typeof work !== "function") throw new TypeError(expectation("work", "a function", work));
@@ -119,12 +121,12 @@ export class FileLock {
     try {
       return await work();
     } finally {
-      // What the work gave or threw is what to tell.
+      // The outcome of the work is more important than that of the release.
       await this.release().catch((error: Error) => process.emitWarning(`${error.message}. It is tried again`));
     }
   }
 
-  /** Whom the lock file names, in whatever process; null where there is none. It may have ended without releasing. */
+  /** The holder that the lock file names, or null. Its process may have ended without releasing the lock. */
   async holder(): Promise<LockHolder | null> {
     const record = await this.#file.holder();
     return record === undefined ? null : { pid: record.pid, host: record.host, since: new Date(record.since) };
@@ -142,7 +144,7 @@ export class FileLock {
           await sleep(RELEASE_PAUSE_MS * 2 ** (attempt - 1));
           continue;
         }
-        // A lock that a living process has left behind would keep out all others until it ends.
+        // Without another try, the lock would keep out all others until this process ends.
         this.#owedBecause = error;
         this.#owed = unrefTimer(setTimeout(() => void this.release().catch(() => undefined), OWED_PAUSE_MS));
         throw error;
@@ -161,7 +163,7 @@ export class FileLock {
       if (record === undefined) forgetToken(token);
       return record;
     } catch (error) {
-      // It may have been taken before it failed. What cannot be removed is told from a lock that somebody holds.
+      // The lock may have been taken before the failure. If it cannot be removed, its forgotten token marks it as abandoned.
       await this.#file.release({ ...thisProcess(), since: 0, token }).catch(() => undefined);
       forgetToken(token);
       throw error;
@@ -181,19 +183,19 @@ export class FileLock {
       const leftMs = deadline - performance.now();
       if (leftMs <= 0 && failure !== undefined) throw failure;
       if (leftMs <= 0) return undefined;
-      // Full jitter: contenders that met once must not meet again.
+      // Full jitter: contenders that collided must not collide again.
       await sleep(Math.min(leftMs, Math.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)));
     }
   }
 }
 
-/** A lock on `path`, held; null if it was not free within `timeoutMs`. To be given back with `releaseLock`. */
+/** Acquires a lock on `path`; null if it was not free within `timeoutMs`. Release it with `releaseLock`. */
 export async function acquireLock(path: string | URL, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<FileLock | null> {
   const lock = new FileLock(path);
   return (await lock.acquire(timeoutMs)) ? lock : null;
 }
 
-/** Gives back a lock of `acquireLock`; null, or one given back before, is fine. */
+/** Releases a lock of `acquireLock`. Accepts null and a lock that was released before. */
 export async function releaseLock(lock: FileLock | null): Promise<void> {
   if (lock === null || lock === undefined) return;
   if (typeof lock.release !== "function")

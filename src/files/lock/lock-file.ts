@@ -7,38 +7,39 @@ import { hasEnded, isOfThisHost } from "../process-identity.js";
 import { isLeftover, type LockRecord, thisProcess } from "./lock-owner.js";
 
 /**
- * How long a file without a record is respected, in ms. Ours appear whole: such a file is another program's in the
- * making, or what a loss of power has left.
+ * How long a file without a record is respected, in ms. Our lock files appear whole, so another program is writing such a
+ * file, or a loss of power has cut it.
  */
 const UNREADABLE_MS = 1_000;
-/** Longer than any lock file of ours; what is longer is somebody's file that happens to have the name. */
+/** Longer than any lock file of ours. A longer file belongs to someone else and only has the name of a lock. */
 const MAX_LOCK_FILE_BYTES = 1024;
 const TOKEN = /^[0-9a-f]{32}$/;
 
-/** A record as read, with when its file was written by the clock of the file system. */
+/** A record as read, with the time of its file by the clock of the file system. */
 type FoundRecord = LockRecord & { readonly mtimeMs: number };
 
 /**
- * The lock file on disk, and the one way in which it changes hands.
+ * The lock file on disk, and the only way in which it changes hands.
  *
- * Why no two processes hold it at once, whoever is killed and whenever:
- * 1. A record is written to a file of its own first and gets the lock's name by link(2), which fails where the name is
- *    taken. So the lock file appears whole or not at all, and exactly one of those who found none has made it.
+ * Two processes never hold it at once, even if any of them are killed at any moment:
+ * 1. A contender first writes its record to a separate file, which gets the lock's name by link(2). The link fails if the
+ *    name is taken. So the lock file appears whole or not at all, and exactly one of several contenders creates it.
  * 2. Each record has a token that is never used again: a token that has left the lock file does not come back.
- * 3. Who finds the lock T abandoned does not remove it, since a lock that was taken meanwhile might go. It links its
- *    own record to the name `<lock>.T.next`. The link fails where there is one: T has at most one successor.
- * 4. Then it looks at the lock file again. If that does not start with the same token any more, the successor of T came
- *    and perhaps went already: the claim is void and removed. If it does, nobody has succeeded T before, for whoever
- *    does replaces the lock file (5) before it clears the claims away (6).
- * 5. The successor renames its record over the lock file: there is no moment without one for a third to slip into.
- * 6. Then it removes what the dead left behind. A successor that was killed before 5 is abandoned itself: its claim
- *    holds its token and is succeeded by the same rule, so the holder is whoever stands at the end of the chain.
- * 7. Release removes the file only where it holds one's own token, and nobody has claimed its succession.
+ * 3. A contender that finds the lock T abandoned does not remove it, because another process may have taken the lock in
+ *    between. It links its own record to the name `<lock>.T.next`. That link fails if the name is taken, so T has at most
+ *    one successor.
+ * 4. Then it reads the lock file again. If the token is no longer T, a successor of T came before and has perhaps released
+ *    the lock: the claim is void, and the contender removes it. If the token is still T, there was no successor, because a
+ *    successor replaces the lock file (5) before it removes the claims (6).
+ * 5. The successor renames its record over the lock file, so there is no moment without a lock file.
+ * 6. Then it removes the files of ended processes. A successor that is killed before 5 is abandoned itself: its claim has
+ *    its token and gets a successor by the same rule, so the holder is the record at the end of the chain.
+ * 7. A release removes the file only if it has the holder's token and no successor has claimed it.
  */
 export class LockFile {
   readonly path: string;
   readonly #staleMs: number;
-  /** A lock file without a record, and when it was first seen, by a clock that is never set. */
+  /** A lock file without a record, and when it was first seen, by a monotonic clock. */
   #unreadable: { readonly token: string; readonly since: number } | undefined;
 
   #hasSwept = false;
@@ -48,7 +49,7 @@ export class LockFile {
     this.#staleMs = staleMs;
   }
 
-  /** One attempt to take the lock with this token; undefined while somebody else has it. */
+  /** Tries once to take the lock with this token; undefined if another holder has it. */
   async take(token: string): Promise<LockRecord | undefined> {
     return this.#named(async () => {
       const first = await this.#read(this.path);
@@ -62,7 +63,7 @@ export class LockFile {
     });
   }
 
-  /** Removes the lock file if this record is what it holds. */
+  /** Removes the lock file if it holds this record. */
   async release({ token }: LockRecord): Promise<void> {
     await this.#named(async () => {
       const first = await this.#read(this.path);
@@ -71,7 +72,7 @@ export class LockFile {
     });
   }
 
-  /** Whom the lock file names, alive or not. */
+  /** The record of the holder, whether its process lives or not. */
   async holder(): Promise<LockRecord | undefined> {
     return this.#named(async () => {
       const first = await this.#read(this.path);
@@ -91,7 +92,7 @@ export class LockFile {
   #isAbandoned(record: FoundRecord): boolean {
     if (record.pid > 0 && isOfThisHost(record)) return isLeftover(record) || hasEnded(record);
     if (record.pid === 0 && record.host === "" && this.#hasLastedUnreadable(record)) return true;
-    // Nobody here can ask after it. Of the two clocks the one that says more, in case the other runs ahead of ours.
+    // This host cannot look for the process. Of the two times the older one counts, in case the other clock is ahead.
     return Date.now() - Math.min(record.since, record.mtimeMs) > this.#staleMs;
   }
 
@@ -103,7 +104,7 @@ export class LockFile {
 
   async #takeFree(candidate: string): Promise<boolean> {
     if (!(await this.#linkTo(candidate, this.path))) return false;
-    // What killed processes have left: once is enough.
+    // Killed processes leave files; sweeping once is enough.
     if (!this.#hasSwept) await this.#sweep().catch(() => undefined);
     return true;
   }
@@ -119,18 +120,18 @@ export class LockFile {
       }
       await rename(candidate, this.path);
     } catch (error) {
-      // Given up, so that nobody waits for a successor that never was. The first error is the one to tell.
+      // Removes the claim, so that no one waits for this successor. The first error is the one to report.
       await remove(claim).catch(() => undefined);
       throw error;
     }
-    // Left-overs hurt nobody; the lock is held whether they could be removed or not.
+    // Leftovers are harmless; the lock is held whether they could be removed or not.
     await this.#sweep().catch(() => undefined);
     return true;
   }
 
   /**
-   * Removes claims and candidates of the past. Claims on any token but the one in the lock file are void for ever; a
-   * candidate of somebody who is still at it is missed by its link, and made again at the next attempt.
+   * Removes old claims and candidates. A claim on any token but the one in the lock file is void for good. If a contender
+   * loses its candidate here, its link fails, and it writes the candidate again at the next attempt.
    */
   async #sweep(): Promise<void> {
     this.#hasSwept = true;
@@ -145,7 +146,7 @@ export class LockFile {
     }
   }
 
-  /** Writes a record to a file of its own, and gives it to `use`, which may rename it; resolves to it if that is true. */
+  /** Writes a record to a separate file for `use`, which may rename it. Resolves to the record if `use` resolves to true. */
   async #withCandidate(token: string, use: (candidate: string) => Promise<boolean>): Promise<LockRecord | undefined> {
     const record: LockRecord = { ...thisProcess(), since: Date.now(), token };
     const candidate = `${this.path}.${token}.new`;
@@ -160,7 +161,7 @@ export class LockFile {
       }
       return (await use(candidate)) ? record : undefined;
     } finally {
-      // A leftover candidate does no harm, and the state of the lock is known without it.
+      // A leftover candidate is harmless.
       await remove(candidate).catch(() => undefined);
     }
   }
@@ -170,7 +171,7 @@ export class LockFile {
       await link(candidate, path);
       return true;
     } catch (error) {
-      // Missing: a successor that cleared away has taken the candidate for a left-over.
+      // Missing: the sweep of a successor has removed the candidate as a leftover.
       if (isMissing(error) || hasErrno(error, "EEXIST")) return false;
       throw error;
     }
@@ -200,7 +201,7 @@ export class LockFile {
     return `${this.path}.${token}.next`;
   }
 
-  /** Runs `work`; what the file system refuses becomes an error that names the lock. */
+  /** Runs `work`. Errors of the file system become ones that name the lock. */
   async #named<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -211,15 +212,15 @@ export class LockFile {
 }
 
 /**
- * The record in a lock file. What is none, be it cut by a power loss or written by somebody else, is of an unknown host,
- * as old as its file, and gets its token from what tells it from others.
+ * The record in a lock file. A text that is not a record, because a power loss has cut it or another program wrote it,
+ * counts as one of an unknown host, as old as its file, with a token made from the identity of the file.
  */
 function parseRecord(text: string, mtimeMs: number, identity: string): LockRecord {
   let found: Partial<Record<keyof LockRecord, unknown>> = {};
   try {
     found = (JSON.parse(text) as typeof found | null) ?? {};
   } catch {
-    // As said above.
+    // It is not a record.
   }
   const { pid, host, since, token, machine, start, run } = found;
   const sinceMs = typeof since === "string" ? Date.parse(since) : since;
@@ -239,7 +240,7 @@ function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
-/** Gone already is as good as removed. */
+/** Removes a file, which may be gone already. */
 async function remove(path: string): Promise<void> {
   try {
     await unlink(path);
@@ -248,7 +249,7 @@ async function remove(path: string): Promise<void> {
   }
 }
 
-/** ESTALE: removed on a network file system while it was open here. */
+/** ESTALE: the file was removed on a network file system while it was open here. */
 function isMissing(error: unknown): boolean {
   return hasErrno(error, "ENOENT") || hasErrno(error, "ESTALE");
 }

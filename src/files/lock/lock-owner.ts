@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type ProcessIdentity, THIS_PROCESS } from "../process-identity.js";
 
-/** What a lock file says: the process that holds the lock, since when, and a token that no other lock ever had. */
+/** The content of a lock file: the process that holds the lock, since when, and a token that no other lock ever had. */
 export interface LockRecord extends ProcessIdentity {
   /** Milliseconds since 1970, by the clock of `host`. */
   readonly since: number;
@@ -11,7 +11,7 @@ export interface LockRecord extends ProcessIdentity {
   readonly run?: string | undefined;
 }
 
-/** The tokens that this thread holds or asks for, whichever copy of the package it loaded. */
+/** The tokens that this thread holds or asks for, in all copies of the package. */
 interface OwnLocks {
   readonly run: string;
   readonly tokens: Set<string>;
@@ -27,7 +27,7 @@ export function thisProcess(): ProcessIdentity & Pick<LockRecord, "run"> {
   return { ...THIS_PROCESS, run: OWN.run };
 }
 
-/** Notes that a token is held, or asked for, from now on. */
+/** Records that this thread holds a token, or asks for the lock with it. */
 export function noteToken(token: string): void {
   OWN.tokens.add(token);
 }
@@ -36,7 +36,7 @@ export function forgetToken(token: string): void {
   OWN.tokens.delete(token);
 }
 
-/** Whether this thread has left the lock behind: its file could not be removed when it was given back. */
+/** Whether this thread abandoned the lock: its file could not be removed at the release. */
 export function isLeftover({ pid, run, token }: LockRecord): boolean {
   return pid === process.pid && run === OWN.run && !OWN.tokens.has(token);
 }
