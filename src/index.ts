@@ -78,7 +78,6 @@ export type { ExportHeader, ExportOptions } from "./maintenance/export.js";
 export type { CheckResult, Finding, FindingCode, Repair } from "./maintenance/findings.js";
 export type { ImportOptions, ImportResult } from "./maintenance/import.js";
 export { ImportError, type InvalidLine } from "./maintenance/import-error.js";
-export type { TextSource } from "./maintenance/lines.js";
 export { PruneError, type PrunePolicy, type PruneResult } from "./maintenance/prune.js";
 export type { ReindexResult, RepairResult } from "./maintenance/reindex.js";
 export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
@@ -86,7 +85,7 @@ export { type SalvagedArea, type SalvageOptions, type SalvageResult, salvage } f
 export type { SalvagedTable } from "./maintenance/salvage-child.js";
 export { StorageError, type StorageErrorCode } from "./shared/errors.js";
 export type { LongCallOptions, Progress } from "./shared/long-call.js";
-export type { LineSource } from "./shared/text-lines.js";
+export type { LineSource, TextSource } from "./shared/text-lines.js";
 export type { StorageDatabase } from "./storage/drizzle-scope.js";
 export type { Change } from "./storage/events.js";
 export type { FileStats, Health } from "./storage/health.js";

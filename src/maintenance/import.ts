@@ -15,10 +15,10 @@ import { StorageError } from "../shared/errors.js";
 import { expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
+import { isTextSource, numberedLines, type TextSource } from "../shared/text-lines.js";
 import type { MaintenanceContext } from "./context.js";
 import { EXPORT_FORMAT, EXPORT_VERSION } from "./export.js";
 import { ImportError, type InvalidLine } from "./import-error.js";
-import { numberedLines, type TextSource } from "./lines.js";
 
 export interface ImportOptions extends LongCallOptions {
   /**
@@ -70,7 +70,7 @@ export async function importStorage(
   expectOneOf("onInvalid", options.onInvalid ?? "fail", ["fail", "skip"]);
   if (options.project !== undefined) expectProject(options.project);
   if (options.intoProject !== undefined) expectText("intoProject", options.intoProject, MAX_NAME_CHARS);
-  if (typeof source !== "string" && !isIterable(source)) {
+  if (!isTextSource(source)) {
     throw new TypeError("Expected `stream` to be a text, or a stream of strings or bytes");
   }
   checkLongCall(options);
@@ -118,7 +118,7 @@ async function check(
   const found: Record<string, number> = {};
   let total = 0;
   let last = 0;
-  for await (const [number, text] of numberedLines(source, signal)) {
+  for await (const [number, text] of numberedLines(source, { signal })) {
     signal?.throwIfAborted();
     last = number;
     let isSound = false;
@@ -363,10 +363,6 @@ async function removeFolder(folder: string): Promise<void> {
   } catch {
     // As said above: it is in the system's folder for temporary files.
   }
-}
-
-function isIterable(source: unknown): boolean {
-  return typeof source === "object" && source !== null && (Symbol.asyncIterator in source || Symbol.iterator in source);
 }
 
 function sum(counts: Record<string, number>): number {

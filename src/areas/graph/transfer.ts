@@ -4,7 +4,7 @@ import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { type LineSource, linesOf } from "../../shared/text-lines.js";
+import { isTextSource, type LineSource, numberedLines } from "../../shared/text-lines.js";
 import { toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { asStorageErrors, type Executor } from "../executor.js";
@@ -101,18 +101,18 @@ interface Line<T> {
 
 /** Stores all lines of an export, or none of them. */
 export async function importGraph(context: RepositoryContext, source: LineSource): Promise<GraphImport> {
-  const lines = linesOf(source);
+  if (!isTextSource(source)) {
+    throw new TypeError(expectation("source", "a text, an iterable of lines, or a stream", source));
+  }
+  const isStream = typeof source === "object" && ("pipe" in source || "getReader" in source);
+  const lines = numberedLines(source, { endsLines: !isStream });
   // Before the transaction: a source that reads from this storage first may need the connection itself.
   const first = await lines.next();
   const ids: string[] = [];
   const imported = await asStorageErrors(() =>
     context.executor.atomically(async (executor) => {
       const writer = new ImportWriter(context, executor, ids);
-      let number = 0;
-      for (let line = first; line.done !== true; line = await lines.next()) {
-        number++;
-        if (line.value.trim() !== "") await writer.add(line.value, number);
-      }
+      for (let line = first; line.done !== true; line = await lines.next()) await writer.add(...line.value);
       await writer.flush();
       return writer.counts;
     }),
@@ -136,7 +136,7 @@ class ImportWriter {
     this.#ids = ids;
   }
 
-  async add(text: string, number: number): Promise<void> {
+  async add(number: number, text: string): Promise<void> {
     try {
       const line = parseLine(text);
       if (line.node !== undefined) {

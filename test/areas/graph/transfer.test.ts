@@ -108,6 +108,16 @@ test("a wrong line rejects with its number, and nothing of the import is stored"
   expect(await graph.kinds()).toEqual([{ kind: "k", count: 1 }]);
 });
 
+test("a text may start with a byte order mark; bytes that are not UTF-8 reject with their line", async () => {
+  await using temp = await tempStorage();
+  const { graph } = temp.storage;
+  const node = (id: string) => JSON.stringify({ node: { id, kind: "k", name: "n" } });
+  expect(await graph.import(`\uFEFF${node("a")}\n`)).toEqual({ nodes: 1, edges: 0 });
+  const broken = [Buffer.from(`${node("b")}\n`), Buffer.from([0xff, 0x0a])];
+  expect(await rejection(graph.import(broken))).toMatchObject({ code: "INVALID_IMPORT", line: 2 });
+  expect(await graph.kinds()).toEqual([{ kind: "k", count: 1 }]);
+});
+
 test("an export is of one moment, whatever is written meanwhile, and gives its connection back", async () => {
   await using temp = await tempStorage();
   const { storage } = temp;
