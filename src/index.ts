@@ -47,12 +47,7 @@ export type {
   Observation,
   ObservationType,
 } from "./areas/memories/record.js";
-export {
-  type ListMemoriesOptions,
-  MemoryRepository,
-  type MemoryStats,
-  type TimelineOptions,
-} from "./areas/memories/repository.js";
+export { type ListMemoriesOptions, MemoryRepository } from "./areas/memories/repository.js";
 export type {
   NearestOptions,
   NearMemory,
@@ -61,6 +56,8 @@ export type {
   SearchOptions,
   SearchResult,
 } from "./areas/memories/search.js";
+export type { MemoryStats } from "./areas/memories/stats.js";
+export type { TimelineOptions } from "./areas/memories/timeline.js";
 export type { ChangeArea, Repositories } from "./areas/registry.js";
 export {
   type ListSessionsOptions,

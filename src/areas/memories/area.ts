@@ -20,9 +20,10 @@ import {
 import { list, prepareInsert, prepareStatement, set, toStatement } from "../statements.js";
 import { contentBytes, readContent } from "./content.js";
 import type { MemoryLine } from "./line.js";
-import { derivedColumns, embeddingStatements, storedContent, toDraft, toEmbedding } from "./record.js";
+import { derivedColumns, storedContent, toDraft, toEmbedding } from "./record.js";
 import { MemoryRepository } from "./repository.js";
 import { MEMORY_TARGET } from "./search.js";
+import { embeddingStatements } from "./statements.js";
 
 const m = memories;
 const e = memoryEmbeddings;

@@ -12,15 +12,8 @@ import { currentExecutor } from "../optimistic.js";
 import { halvedUntilItFits } from "../read-all.js";
 import { announce } from "../repository.js";
 import { all, list, set, toStatement } from "../statements.js";
-import {
-  type EmbeddingInput,
-  embeddingStatements,
-  type Memory,
-  memoriesWithVector,
-  memoryColumns,
-  toMemory,
-  toModel,
-} from "./record.js";
+import { type EmbeddingInput, type Memory, memoriesWithVector, memoryColumns, toMemory, toModel } from "./record.js";
+import { embeddingStatements } from "./statements.js";
 
 /** Whose vectors: a model, and one version of it where that is named. */
 export interface EmbeddingSelector {

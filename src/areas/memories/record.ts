@@ -1,16 +1,15 @@
-import type { InValue, Row } from "@libsql/client";
+import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
 import { expectation, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectType, MAX_NAME_CHARS, toJsonText, toMillis, toVector } from "../arguments.js";
-import { checksumOf, checksumOfVector, hashText } from "../checksum.js";
+import { checksumOf, hashText } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import type { Repair } from "../repair.js";
-import { prepareInsert, prepareStatement, type Statement } from "../statements.js";
 import { packContent, readContent } from "./content.js";
 
 /** What kind of thing was observed; any other lower-case word of up to 32 characters is allowed too. */
@@ -165,38 +164,6 @@ export function toModel(modelName: string, model: unknown, versionName: string, 
   return { model, version };
 }
 
-const insertMemory = prepareInsert(memories, [
-  memories.project,
-  memories.id,
-  memories.sessionId,
-  memories.type,
-  memories.source,
-  memories.content,
-  memories.metadata,
-  memories.createdAt,
-  memories.updatedAt,
-  memories.contentHash,
-  memories.checksum,
-  memories.searchText,
-]);
-
-/** The statements that store a draft as a new memory. */
-export function insertStatements(context: RepositoryContext, draft: MemoryDraft): Statement[] {
-  const row = insertMemory([
-    context.project,
-    draft.id,
-    draft.sessionId,
-    draft.type,
-    draft.source,
-    storedContent(context, draft.content),
-    draft.metadata,
-    draft.createdAt,
-    draft.updatedAt,
-    ...derivedColumns(context.project, draft),
-  ]);
-  return draft.embedding === undefined ? [row] : [row, ...embeddingStatements(context, draft.id, draft.embedding)];
-}
-
 /** A content in the form that the storage keeps it in. */
 export function storedContent({ compressContents }: RepositoryContext, content: string): string | Uint8Array {
   return compressContents ? packContent(content) : content;
@@ -234,49 +201,6 @@ export function derivedColumns(
 
 const m = memories;
 const e = memoryEmbeddings;
-const isOwner = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}
-  and (${m.deletedAt} is null or ${sql.placeholder("includesDeleted")})`;
-
-const deleteEmbedding = prepareStatement(sql`delete from ${e} where ${e.model} = ${sql.placeholder("model")}
-  and ${e.version} = ${sql.placeholder("version")} and ${e.dimensions} = ${sql.placeholder("dimensions")}
-  and ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isOwner})`);
-const insertEmbedding =
-  prepareStatement(sql`insert into ${e} (memory_row_id, project, model, version, dimensions, vector, created_at, checksum)
-  select ${m.rowId}, ${m.project}, ${sql.placeholder("model")}, ${sql.placeholder("version")}, ${sql.placeholder("dimensions")},
-    ${sql.placeholder("vector")}, ${sql.placeholder("now")}, ${sql.placeholder("checksum")}
-  from ${m} where ${isOwner} and ${m.contentHash} = coalesce(${sql.placeholder("contentHash")}, ${m.contentHash})`);
-const pointToLatest = prepareStatement(sql`update ${m} set embedding_row_id =
-  (select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId}) where ${isOwner}`);
-
-/**
- * The statements that store a vector of a memory that is there and not deleted (an import brings deleted ones too), in
- * place of an older one of its model and version. The new row has the highest row id, so the vector stored last is known
- * by it. One of another length stays, so that the trigger on the table sees it and refuses the new one. With
- * `contentHash`, nothing is stored once the content has become another.
- */
-export function embeddingStatements(
-  context: RepositoryContext,
-  id: string,
-  embedding: EmbeddingInput,
-  options: { readonly contentHash?: string; readonly includesDeleted?: boolean } = {},
-): Statement[] {
-  const { project } = context;
-  const { vector, model, version } = embedding;
-  const values: Record<string, InValue> = {
-    project,
-    id,
-    model,
-    version,
-    dimensions: vector.length,
-    vector: new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength),
-    now: context.now(),
-    contentHash: options.contentHash ?? null,
-    includesDeleted: options.includesDeleted === true ? 1 : 0,
-    checksum: checksumOfVector([project, id, model, version], vector),
-  };
-  return [deleteEmbedding(values), insertEmbedding(values), pointToLatest(values)];
-}
-
 /** What a query selects to make a Memory of each row, after whatever it selects first. */
 export const memoryColumns = [
   m.rowId,

@@ -1,29 +1,20 @@
 import type { Row } from "@libsql/client";
-import { type SQL, sql } from "drizzle-orm";
-import { memories, memoryEmbeddings } from "../../schema/memories.js";
+import { sql } from "drizzle-orm";
+import { memories } from "../../schema/memories.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectArray, expectInteger } from "../../shared/expectation.js";
+import { expectArray } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { definedOnly, expectId, expectLimit, toMillis, toSqlLimit } from "../arguments.js";
-import {
-  atRecord,
-  type BatchOptions,
-  checkEach,
-  failedStatement,
-  isOfRecord,
-  settleConflicts,
-  toOnConflict,
-} from "../batch.js";
+import { definedOnly, expectId, expectLimit, toSqlLimit } from "../arguments.js";
+import { type BatchOptions, checkEach } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { type Executor, scalar } from "../executor.js";
-import { expectStill, hasMoved, withoutLock } from "../optimistic.js";
-import { readAll } from "../read-all.js";
+import { hasMoved, withoutLock } from "../optimistic.js";
 import { forStored } from "../repair.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
-import { all, inParts, list, prepareStatement, type Statement, set, toStatement, touch } from "../statements.js";
-import { contentBytes } from "./content.js";
+import { all, list, prepareStatement, type Statement, set, toStatement, touch } from "../statements.js";
+import { insertMemories } from "./batch.js";
 import {
   dropModel,
   type EmbeddingSelector,
@@ -34,24 +25,18 @@ import {
   type ReembedResult,
   storeEmbedding,
   unembedded,
-  withDimensions,
 } from "./embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
 import {
   createdThen,
-  derivedColumns,
   draftToMemory,
-  embeddingStatements,
-  insertStatements,
   isLong,
   MEMORY_KEYS,
   type Memory,
-  type MemoryDraft,
   type MemoryInput,
   type MemoryPatch,
   memoriesWithVector,
   memoryColumns,
-  storedContent,
   toDraft,
   toMemory,
   withLongTerms,
@@ -67,6 +52,21 @@ import {
   type SearchResult,
   searchMemories,
 } from "./search.js";
+import {
+  assertStill,
+  columns,
+  deleteRow,
+  deleteVectors,
+  forgetVector,
+  insertStatements,
+  isId,
+  isLive,
+  newestFirst,
+  replaceStatements,
+  selectOne,
+} from "./statements.js";
+import { findDuplicates, type MemoryStats, readStats } from "./stats.js";
+import { readTimeline, type TimelineOptions } from "./timeline.js";
 
 export interface ListMemoriesOptions extends MemoryFilter {
   /** @default 50 */
@@ -74,47 +74,14 @@ export interface ListMemoriesOptions extends MemoryFilter {
   readonly cursor?: string | undefined;
 }
 
-export interface MemoryStats {
-  readonly count: number;
-  /** UTF-8 bytes of all contents. */
-  readonly bytes: number;
-  readonly oldest: Date | null;
-  readonly newest: Date | null;
-  readonly byType: readonly { readonly type: string; readonly count: number }[];
-  readonly embeddings: readonly {
-    readonly model: string;
-    readonly version: string | null;
-    readonly dimensions: number;
-    readonly count: number;
-  }[];
-}
-
-export interface TimelineOptions {
-  /** A memory, which is part of the answer, or a moment. */
-  readonly around: string | Date | number;
-  /** How many older ones. @default 5 */
-  readonly before?: number | undefined;
-  /** How many newer ones. @default 5 */
-  readonly after?: number | undefined;
-}
-
 const m = memories;
-const e = memoryEmbeddings;
-const columns = list([...memoryColumns]);
-const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
-const isLive = sql`${m.deletedAt} is null`;
-const newestFirst = sql`${m.createdAt} desc, ${m.rowId} desc`;
 
-const selectOne = prepareStatement(sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
 const selectForUpdate = prepareStatement(
   sql`select ${columns}, ${m.checksum} from ${memoriesWithVector} where ${isId}`,
 );
 const selectMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
   where ${m.project} = ${sql.placeholder("project")} and ${isLive}
   and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`);
-const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
-  where ${m.project} = ${sql.placeholder("project")}
-  and ${m.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${m.rowId}`);
 const softDelete = prepareStatement(
   sql`update ${m} set ${list([
     touch(m.deletedAt, m.createdAt),
@@ -129,29 +96,6 @@ const undelete = prepareStatement(
     set(m.searchText, sql.placeholder("searchText")),
   ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
 );
-const replaceRow = prepareStatement(
-  sql`update ${m} set ${list([
-    set(m.sessionId, sql.placeholder("sessionId")),
-    set(m.type, sql.placeholder("type")),
-    set(m.source, sql.placeholder("source")),
-    set(m.content, sql.placeholder("content")),
-    set(m.metadata, sql.placeholder("metadata")),
-    set(m.createdAt, sql.placeholder("createdAt")),
-    set(m.updatedAt, sql.placeholder("updatedAt")),
-    set(m.deletedAt, null),
-    set(m.contentHash, sql.placeholder("contentHash")),
-    set(m.checksum, sql.placeholder("checksum")),
-    set(m.searchText, sql.placeholder("searchText")),
-  ])} where ${isId}`,
-);
-/** All but those of one model and version, which a new vector is about to replace. */
-const deleteVectors = prepareStatement(
-  sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})
-    and not (${e.model} is ${sql.placeholder("model")} and ${e.version} is ${sql.placeholder("version")})`,
-);
-const forgetVector = prepareStatement(sql`update ${m} set ${set(m.embeddingRowId, null)} where ${isId}`);
-const deleteRow = prepareStatement(sql`delete from ${m} where ${isId}`);
-
 /** The memories of one project. Nothing of another project can be read or changed through it. */
 export class MemoryRepository {
   readonly #context: RepositoryContext;
@@ -175,19 +119,8 @@ export class MemoryRepository {
    * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
    * no error, and the answer holds what is stored now, in the order of `inputs`.
    */
-  async insertMany(inputs: readonly MemoryInput[], options: BatchOptions = {}): Promise<Memory[]> {
-    expectArray("inputs", inputs, "memories");
-    const onConflict = toOnConflict("insertMany", options);
-    let drafts = checkEach(inputs, (input) => toDraft(this.#context, input));
-    if (drafts.some(isLong)) drafts = await this.#withLongTerms(drafts);
-    if (drafts.length === 0) return [];
-    if (onConflict !== "fail") return this.#insertOver(drafts, onConflict);
-    await this.#storeEach(drafts, (draft) => insertStatements(this.#context, draft), this.#context.executor);
-    this.#announce(
-      "insert",
-      drafts.map((draft) => draft.id),
-    );
-    return drafts.map((draft) => draftToMemory(this.#context.project, draft));
+  insertMany(inputs: readonly MemoryInput[], options: BatchOptions = {}): Promise<Memory[]> {
+    return insertMemories(this.#context, inputs, options);
   }
 
   /** Stores a memory under `id`, in place of the one there, whose `createdAt` stays; a deleted one is revived. */
@@ -203,8 +136,8 @@ export class MemoryRepository {
       }
       const createdAt = known.createdAt.getTime();
       const replacement = createdThen(draft, known.createdAt);
-      const isStill = this.#isStill(id, sql`${m.createdAt} = ${createdAt}`);
-      await executor.batch([isStill, ...this.#replaceStatements(replacement, true)]);
+      const isStill = assertStill(this.#context, id, sql`${m.createdAt} = ${createdAt}`);
+      await executor.batch([isStill, ...replaceStatements(this.#context, replacement, true)]);
       return { action: "update", draft: replacement } as const;
     };
     const isLost = (error: unknown) => hasMoved(error) || isIdTaken(error);
@@ -287,8 +220,8 @@ export class MemoryRepository {
       const draft = await withLongTerms(project, toDraft(unlimited, { ...rest, ...changes }, id));
       const dropsVectors = draft.content !== known.content || changes.embedding === null;
       const checksum = row[memoryColumns.length];
-      const isStill = this.#isStill(id, sql`${m.deletedAt} is null and ${m.checksum} = ${checksum}`);
-      await executor.batch([isStill, ...this.#replaceStatements(draft, dropsVectors)]);
+      const isStill = assertStill(this.#context, id, sql`${m.deletedAt} is null and ${m.checksum} = ${checksum}`);
+      await executor.batch([isStill, ...replaceStatements(this.#context, draft, dropsVectors)]);
       const kept = dropsVectors || draft.embedding !== undefined ? {} : { embedding, embeddingModel, embeddingVersion };
       return { ...draftToMemory(project, draft), ...kept };
     };
@@ -355,78 +288,18 @@ export class MemoryRepository {
     return Number(scalar(await executor.execute(toStatement(count))));
   }
 
-  async stats(): Promise<MemoryStats> {
-    const own = sql`${m.project} = ${this.#context.project} and ${isLive}`;
-    const [totals, types, models] = await this.#context.executor.batch([
-      toStatement(sql`select count(*), coalesce(sum(${contentBytes(m.content)}), 0), min(${m.createdAt}),
-          max(${m.createdAt}) from ${m} where ${own}`),
-      toStatement(sql`select ${m.type}, count(*) from ${m} where ${own} group by 1 order by 2 desc, 1`),
-      toStatement(sql`select ${e.model}, ${e.version}, ${e.dimensions}, count(*) from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
-          where ${e.project} = ${this.#context.project} and ${isLive} group by 1, 2, 3 order by 4 desc, 1, 2`),
-    ]);
-    const [count, bytes, oldest, newest] = Array.from(totals!.rows[0] as ArrayLike<unknown>);
-    return {
-      count: Number(count),
-      bytes: Number(bytes),
-      oldest: oldest === null ? null : new Date(Number(oldest)),
-      newest: newest === null ? null : new Date(Number(newest)),
-      byType: types!.rows.map((row) => ({ type: row[0] as string, count: Number(row[1]) })),
-      embeddings: models!.rows.map((row) => ({
-        model: row[0] as string,
-        version: (row[1] as string) || null,
-        dimensions: Number(row[2]),
-        count: Number(row[3]),
-      })),
-    };
+  stats(): Promise<MemoryStats> {
+    return readStats(this.#context);
   }
 
   /** Groups of memories whose content is equal, the largest first; oldest first within a group. Nothing is merged. */
-  async findDuplicates(options: { readonly limit?: number | undefined } = {}): Promise<Memory[][]> {
-    expectKeys("findDuplicates", options, ["limit"]);
-    const { limit = 50 } = options;
-    expectLimit(limit);
-    const { project, executor } = this.#context;
-    const own = sql`${m.project} = ${project} and ${isLive}`;
-    const { rows } = await executor.execute(
-      toStatement(sql`select ${m.contentHash}, ${columns} from ${memoriesWithVector} join (
-          select ${m.contentHash} as hash, count(*) as size from ${m} where ${own} group by 1 having size > 1
-          order by size desc, hash limit ${toSqlLimit(limit)}
-        ) as repeated on repeated.hash = ${m.contentHash} where ${own}
-        order by repeated.size desc, repeated.hash, ${m.createdAt}, ${m.rowId}`),
-    );
-    const groups = new Map<string, Memory[]>();
-    for (const row of rows) {
-      const hash = row[0] as string;
-      groups.set(hash, [...(groups.get(hash) ?? []), toMemory(project, row, 1)]);
-    }
-    return [...groups.values()];
+  findDuplicates(options: { readonly limit?: number | undefined } = {}): Promise<Memory[][]> {
+    return findDuplicates(this.#context, options);
   }
 
-  /** The neighbours in time of a memory (itself included) or of a moment, oldest first. `NOT_FOUND` for an unknown id. */
-  async timeline(options: TimelineOptions): Promise<Memory[]> {
-    expectKeys("timeline", options, ["around", "before", "after"]);
-    const { around, before = 5, after = 5 } = options;
-    expectInteger("before", before, 0);
-    expectInteger("after", after, 0);
-    const { project } = this.#context;
-    // A moment stands after all memories of that millisecond.
-    const isId = typeof around === "string";
-    let position: SQL = sql`(${isId ? 0 : toMillis("around", around)}, ${Number.MAX_SAFE_INTEGER})`;
-    if (isId) {
-      position = sql`(select ${m.createdAt}, ${m.rowId} from ${m} where ${m.project} = ${project} and ${m.id} = ${around})`;
-    }
-    const beside = (comparison: SQL, order: SQL, limit: number) =>
-      toStatement(sql`select ${columns} from ${memoriesWithVector} where ${m.project} = ${project} and ${isLive}
-        and (${m.createdAt}, ${m.rowId}) ${comparison} ${position} order by ${order} limit ${limit}`);
-    const [older, newer, center] = await this.#context.executor.batch([
-      beside(sql`<`, newestFirst, before),
-      beside(sql`>`, sql`${m.createdAt}, ${m.rowId}`, after),
-      ...(isId ? [selectOne({ project, id: around })] : []),
-    ]);
-    const record = (row: Row) => toMemory(project, row);
-    const own = (center?.rows ?? []).map(record).filter(({ deletedAt }) => deletedAt === null);
-    if (isId && own.length === 0) throw notFound(this.#context, "memory", around);
-    return [...older!.rows.map(record).reverse(), ...own, ...newer!.rows.map(record)];
+  /** The neighbors in time of a memory (itself included) or of a moment, oldest first. `NOT_FOUND` for an unknown id. */
+  timeline(options: TimelineOptions): Promise<Memory[]> {
+    return readTimeline(this.#context, options);
   }
 
   /**
@@ -476,100 +349,6 @@ export class MemoryRepository {
     return dropModel(this.#context, model, version);
   }
 
-  async #withLongTerms(drafts: readonly MemoryDraft[]): Promise<MemoryDraft[]> {
-    const made: MemoryDraft[] = [];
-    for (const draft of drafts) made.push(await withLongTerms(this.#context.project, draft));
-    return made;
-  }
-
-  /** With the lock held, so that what is known of the ids stays true. */
-  async #insertOver(drafts: readonly MemoryDraft[], onConflict: "skip" | "replace"): Promise<Memory[]> {
-    const { project, executor } = this.#context;
-    const { known, settled } = await executor.atomically(async (locked) => {
-      const known = await this.#findAny(
-        locked,
-        drafts.map(({ id }) => id),
-      );
-      const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) =>
-        createdThen(draft, new Date(earlier.createdAt)),
-      );
-      await this.#storeEach(
-        [...settled.values()],
-        (draft) =>
-          known.has(draft.id) ? this.#replaceStatements(draft, true) : insertStatements(this.#context, draft),
-        locked,
-        drafts,
-      );
-      return { known, settled };
-    });
-    const ids = [...settled.keys()];
-    for (const action of ["insert", "update"] as const) {
-      const changed = ids.filter((id) => known.has(id) === (action === "update"));
-      this.#announce(action, changed);
-    }
-    return drafts.map(({ id }) => {
-      const stored = settled.get(id);
-      return stored === undefined ? known.get(id)! : draftToMemory(project, stored);
-    });
-  }
-
-  /** Those that exist among `ids`, deleted ones too, by id. */
-  async #findAny(executor: Executor, ids: readonly string[]): Promise<Map<string, Memory>> {
-    const { project } = this.#context;
-    const found = new Map<string, Memory>();
-    const statements = inParts(
-      ids.map((id) => [id]),
-      (part) => selectAnyMany({ project, ids: JSON.stringify(part.flat()) }),
-    );
-    for (const statement of statements) {
-      for (const row of await readAll(executor, statement)) {
-        const memory = toMemory(project, row);
-        found.set(memory.id, memory);
-      }
-    }
-    return found;
-  }
-
-  /** Runs the statements of drafts as one batch; a failure names its draft by its place in `all`. */
-  async #storeEach(
-    drafts: readonly MemoryDraft[],
-    toStatements: (draft: MemoryDraft) => Statement[],
-    executor: Executor,
-    all: readonly MemoryDraft[] = drafts,
-  ): Promise<void> {
-    const statements = drafts.map(toStatements);
-    try {
-      await runAll(executor, statements.flat());
-    } catch (error) {
-      if (!isOfRecord(error)) throw error;
-      const owners = statements.flatMap((own, index) => own.map(() => drafts[index]!));
-      const draft = owners[failedStatement(error) ?? 0];
-      // The later of two with one id is the one that failed.
-      const index =
-        draft === undefined
-          ? -1
-          : all.indexOf(draft) >= 0
-            ? all.indexOf(draft)
-            : all.findLastIndex(({ id }) => id === draft.id);
-      if (draft === undefined) throw error;
-      const named = await withDimensions(executor, this.#context.project, draft.embedding, error);
-      throw atRecord(named, { index, id: draft.id });
-    }
-  }
-
-  #replaceStatements(draft: MemoryDraft, dropsVectors: boolean): Statement[] {
-    const { project } = this.#context;
-    const { id } = draft;
-    const [contentHash, checksum, searchText] = derivedColumns(project, draft);
-    const { embedding, ...row } = draft;
-    const content = storedContent(this.#context, draft.content);
-    const statements = [replaceRow({ ...row, content, project, contentHash, checksum, searchText })];
-    const { model = null, version = null } = embedding ?? {};
-    if (dropsVectors) statements.push(forgetVector({ project, id }), deleteVectors({ project, id, model, version }));
-    if (embedding !== undefined) statements.push(...embeddingStatements(this.#context, id, embedding));
-    return statements;
-  }
-
   async #find(executor: Executor, id: string): Promise<Memory | undefined> {
     const { project } = this.#context;
     const { rows } = await executor.execute(selectOne({ project, id }));
@@ -579,13 +358,6 @@ export class MemoryRepository {
   async #select(statement: Statement): Promise<Memory[]> {
     const { rows } = await this.#context.executor.execute(statement);
     return rows.map((row) => toMemory(this.#context.project, row));
-  }
-
-  #isStill(id: string, condition: SQL): Statement {
-    const { project } = this.#context;
-    return expectStill(
-      sql`exists (select 1 from ${m} where ${m.project} = ${project} and ${m.id} = ${id} and ${condition})`,
-    );
   }
 
   #announce(action: ChangeAction, ids: readonly string[]): void {

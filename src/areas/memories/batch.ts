@@ -1,0 +1,143 @@
+import { sql } from "drizzle-orm";
+import { memories } from "../../schema/memories.js";
+import { expectArray } from "../../shared/expectation.js";
+import {
+  atRecord,
+  type BatchOptions,
+  checkEach,
+  failedStatement,
+  isOfRecord,
+  settleConflicts,
+  toOnConflict,
+} from "../batch.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
+import { readAll } from "../read-all.js";
+import { announce, runAll } from "../repository.js";
+import { inParts, prepareStatement, type Statement } from "../statements.js";
+import { withDimensions } from "./embeddings.js";
+import {
+  createdThen,
+  draftToMemory,
+  isLong,
+  type Memory,
+  type MemoryDraft,
+  type MemoryInput,
+  memoriesWithVector,
+  toDraft,
+  toMemory,
+  withLongTerms,
+} from "./record.js";
+import { columns, insertStatements, replaceStatements } from "./statements.js";
+
+const m = memories;
+const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
+  where ${m.project} = ${sql.placeholder("project")}
+  and ${m.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${m.rowId}`);
+
+export async function insertMemories(
+  context: RepositoryContext,
+  inputs: readonly MemoryInput[],
+  options: BatchOptions,
+): Promise<Memory[]> {
+  expectArray("inputs", inputs, "memories");
+  const onConflict = toOnConflict("insertMany", options);
+  let drafts = checkEach(inputs, (input) => toDraft(context, input));
+  if (drafts.some(isLong)) drafts = await addLongTerms(context.project, drafts);
+  if (drafts.length === 0) return [];
+  if (onConflict !== "fail") return insertOver(context, drafts, onConflict);
+  await storeEach(context.project, drafts, (draft) => insertStatements(context, draft), context.executor);
+  announce(
+    context,
+    "memories",
+    "insert",
+    drafts.map((draft) => draft.id),
+  );
+  return drafts.map((draft) => draftToMemory(context.project, draft));
+}
+
+async function addLongTerms(project: string, drafts: readonly MemoryDraft[]): Promise<MemoryDraft[]> {
+  const made: MemoryDraft[] = [];
+  for (const draft of drafts) made.push(await withLongTerms(project, draft));
+  return made;
+}
+
+/** With the lock held, so that what is known of the ids stays true. */
+async function insertOver(
+  context: RepositoryContext,
+  drafts: readonly MemoryDraft[],
+  onConflict: "skip" | "replace",
+): Promise<Memory[]> {
+  const { project, executor } = context;
+  const { known, settled } = await executor.atomically(async (locked) => {
+    const known = await findAny(
+      project,
+      locked,
+      drafts.map(({ id }) => id),
+    );
+    const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) =>
+      createdThen(draft, new Date(earlier.createdAt)),
+    );
+    await storeEach(
+      context.project,
+      [...settled.values()],
+      (draft) => (known.has(draft.id) ? replaceStatements(context, draft, true) : insertStatements(context, draft)),
+      locked,
+      drafts,
+    );
+    return { known, settled };
+  });
+  const ids = [...settled.keys()];
+  for (const action of ["insert", "update"] as const) {
+    const changed = ids.filter((id) => known.has(id) === (action === "update"));
+    announce(context, "memories", action, changed);
+  }
+  return drafts.map(({ id }) => {
+    const stored = settled.get(id);
+    return stored === undefined ? known.get(id)! : draftToMemory(project, stored);
+  });
+}
+
+/** Those that exist among `ids`, deleted ones too, by id. */
+async function findAny(project: string, executor: Executor, ids: readonly string[]): Promise<Map<string, Memory>> {
+  const found = new Map<string, Memory>();
+  const statements = inParts(
+    ids.map((id) => [id]),
+    (part) => selectAnyMany({ project, ids: JSON.stringify(part.flat()) }),
+  );
+  for (const statement of statements) {
+    for (const row of await readAll(executor, statement)) {
+      const memory = toMemory(project, row);
+      found.set(memory.id, memory);
+    }
+  }
+  return found;
+}
+
+/** Runs the statements of drafts as one batch; a failure names its draft by its place in `all`. */
+async function storeEach(
+  project: string,
+  drafts: readonly MemoryDraft[],
+  toStatements: (draft: MemoryDraft) => Statement[],
+  executor: Executor,
+  all: readonly MemoryDraft[] = drafts,
+): Promise<void> {
+  const statements = drafts.map(toStatements);
+  try {
+    await runAll(executor, statements.flat());
+  } catch (error) {
+    if (!isOfRecord(error)) throw error;
+    const owners = statements.flatMap((own, index) => own.map(() => drafts[index]!));
+    const draft = owners[failedStatement(error) ?? 0];
+    // The later of two with one id is the one that failed.
+    const index =
+      draft === undefined
+        ? -1
+        : all.indexOf(draft) >= 0
+          ? all.indexOf(draft)
+          : all.findLastIndex(({ id }) => id === draft.id);
+    if (draft === undefined) throw error;
+    const named = await withDimensions(executor, project, draft.embedding, error);
+    throw atRecord(named, { index, id: draft.id });
+  }
+}
