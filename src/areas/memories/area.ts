@@ -4,50 +4,54 @@ import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
 import { expectation } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
-import { checksumOf, checksumOfVector, hashText } from "../checksum.js";
+import { checksumOfVector } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
-import { parseObject } from "../json.js";
 import { readAll } from "../read-all.js";
-import {
-  inOrderOfRows,
-  notBefore,
-  pagesByRowId,
-  toOptionalMillis,
-  toOptionalTime,
-  toTime,
-  whereProject,
-} from "../rows.js";
-import { list, prepareInsert, prepareStatement, set, toStatement } from "../statements.js";
+import { inOrderOfRows, notBefore, pagesByRowId, toOptionalMillis, toTime, whereProject } from "../rows.js";
+import { prepareStatement, selection, set, toStatement } from "../statements.js";
 import { contentBytes, readContent } from "./content.js";
 import type { MemoryLine } from "./line.js";
-import { derivedColumns, storedContent, toDraft, toEmbedding } from "./record.js";
+import {
+  deriveColumns,
+  derivedColumns,
+  givenColumns,
+  type Memory,
+  memoryColumns,
+  toDraft,
+  toEmbedding,
+  toMemory,
+} from "./record.js";
 import { MemoryRepository } from "./repository.js";
 import { MEMORY_TARGET } from "./search.js";
-import { embeddingStatements } from "./statements.js";
+import { embeddingStatements, insertStatements, removeStatements } from "./statements.js";
 
 const m = memories;
 const e = memoryEmbeddings;
 
-const insertRow = prepareInsert(m, [
-  m.project,
-  m.id,
-  m.sessionId,
-  m.type,
-  m.source,
-  m.content,
-  m.metadata,
-  m.createdAt,
-  m.updatedAt,
-  m.deletedAt,
-  m.contentHash,
-  m.checksum,
-  m.searchText,
-]);
-const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
-const deleteVectors = prepareStatement(
-  sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})`,
-);
-const deleteRow = prepareStatement(sql`delete from ${m} where ${isId}`);
+/** The row of a memory without its vectors, which an export reads apart. */
+const exported = selection({
+  ...memoryColumns,
+  vector: sql`null`,
+  model: sql`null`,
+  version: sql`null`,
+  project: m.project,
+});
+const { columns: checkedColumns, at } = selection({
+  rowId: m.rowId,
+  project: m.project,
+  ...givenColumns,
+  ...derivedColumns,
+});
+const vectorColumns = { model: e.model, version: e.version, vector: e.vector };
+const exportedVector = selection({ memoryRowId: e.memoryRowId, ...vectorColumns, createdAt: e.createdAt });
+const checkedVector = selection({
+  rowId: e.rowId,
+  project: e.project,
+  id: m.id,
+  ...vectorColumns,
+  checksum: e.checksum,
+});
+
 const storeSearchText = prepareStatement(
   sql`update ${m} set ${set(m.searchText, sql.placeholder("searchText"))} where ${m.rowId} = ${sql.placeholder("rowId")}
     and ${m.contentHash} = ${sql.placeholder("contentHash")}
@@ -70,62 +74,33 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
   ids: (project) => sql`select ${m.id} from ${m} where ${m.project} = ${project}`,
 
   async *pages(reader, project) {
-    const columns = [
-      m.rowId,
-      m.id,
-      m.sessionId,
-      m.type,
-      m.source,
-      m.content,
-      m.metadata,
-      m.createdAt,
-      m.updatedAt,
-      m.deletedAt,
-      m.project,
-    ];
     const query = (after: number, limit: number) =>
-      sql`select ${list(columns)} from ${m} where ${m.rowId} > ${after}${inOrderOfRows(m.project, project)}
+      sql`select ${exported.columns} from ${m} where ${m.rowId} > ${after}${inOrderOfRows(m.project, project)}
         order by ${m.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, query)) {
       const vectors = await readVectors(
         reader,
-        rows.map((row) => Number(row[0])),
+        rows.map((row) => Number(row[exported.at.rowId])),
       );
-      yield rows.map((row) => ({
-        project: row[10] as string,
-        record: toLine(row, vectors.get(Number(row[0])) ?? []),
-      }));
+      yield rows.map((row) => {
+        const memory = toMemory(row[exported.at.project] as string, row);
+        return { project: memory.project, record: toLine(memory, vectors.get(Number(row[exported.at.rowId])) ?? []) };
+      });
     }
   },
 
   loadLine: () => import("./line.js"),
 
   parse(context, line: MemoryLine): IncomingRecord {
-    const { id, sessionId, type, source, content, metadata } = line;
-    const createdAt = Date.parse(line.createdAt);
-    const deletedAt = toOptionalMillis(line.deletedAt);
-    const draft = toDraft(context, { id, sessionId, type, source, content, metadata, createdAt: new Date(createdAt) });
-    const [hash, checksum, searchText] = derivedColumns(context.project, draft);
-    const row = insertRow([
-      context.project,
-      draft.id,
-      draft.sessionId,
-      draft.type,
-      draft.source,
-      storedContent(context, draft.content),
-      draft.metadata,
-      draft.createdAt,
-      notBefore(line.createdAt, line.updatedAt),
-      deletedAt,
-      hash,
-      checksum,
-      deletedAt === null ? searchText : "",
-    ]);
-    return {
-      id,
-      key: id,
-      statements: [row, ...line.embeddings.flatMap((embedding) => vectorStatements(context, id, embedding))],
+    const { embeddings, createdAt, updatedAt, deletedAt, ...given } = line;
+    const draft = {
+      ...toDraft(context, { ...given, createdAt: new Date(createdAt) }),
+      updatedAt: notBefore(createdAt, updatedAt),
+      deletedAt: toOptionalMillis(deletedAt),
     };
+    const { id } = draft;
+    const vectors = embeddings.flatMap((embedding) => vectorStatements(context, id, embedding));
+    return { id, key: id, statements: [...insertStatements(context, draft), ...vectors] };
   },
 
   async existing(reader, project, keys) {
@@ -137,7 +112,7 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
   },
 
   async remove({ project, executor }, id) {
-    await executor.batch([deleteVectors({ project, id }), deleteRow({ project, id })]);
+    await executor.batch(removeStatements(project, id));
   },
 
   prunable(project) {
@@ -147,10 +122,10 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
 
   async *damaged(reader) {
     for await (const rows of pagesByRowId(reader, rowsToCheck)) {
-      yield { read: rows.length, records: rows.flatMap((row) => partsThatDoNotFit(row)) };
+      yield { read: rows.length, records: rows.flatMap((row) => findMismatch(row)) };
     }
     for await (const rows of pagesByRowId(reader, vectorsToCheck)) {
-      yield { read: 0, records: rows.flatMap((row) => vectorThatDoesNotFit(row)) };
+      yield { read: 0, records: rows.flatMap((row) => findVectorMismatch(row)) };
     }
   },
 
@@ -159,11 +134,11 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
     for await (const rows of pagesByRowId(executor, rowsToCheck)) {
       const statements = rows.flatMap((row) => {
         const content = readableContent(row);
-        if (content === undefined) return [];
-        const searchText = searchTextOf(row, content);
-        if (searchText === row[11]) return [];
-        const isDeleted = row[12] === null ? 0 : 1;
-        return [storeSearchText({ rowId: Number(row[0]), contentHash: row[9] as string, isDeleted, searchText })];
+        const searchText = content === undefined ? row[at.searchText] : searchTextOf(row, content);
+        if (searchText === row[at.searchText]) return [];
+        const isDeleted = row[at.deletedAt] === null ? 0 : 1;
+        const [rowId, contentHash] = [Number(row[at.rowId]), row[at.contentHash] as string];
+        return storeSearchText({ rowId, contentHash, isDeleted, searchText: searchText as string });
       });
       if (statements.length > 0) await executor.batch(statements);
       seen += rows.length;
@@ -173,71 +148,70 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
 };
 
 function rowsToCheck(after: number, limit: number) {
-  const columns = [
-    m.rowId,
-    m.project,
-    m.id,
-    m.sessionId,
-    m.type,
-    m.source,
-    m.content,
-    m.metadata,
-    m.createdAt,
-    m.contentHash,
-    m.checksum,
-    m.searchText,
-    m.deletedAt,
-  ];
-  return sql`select ${list(columns)} from ${m} where ${m.rowId} > ${after} order by ${m.rowId} limit ${limit}`;
+  return sql`select ${checkedColumns} from ${m} where ${m.rowId} > ${after} order by ${m.rowId} limit ${limit}`;
 }
 
 function vectorsToCheck(after: number, limit: number) {
-  const columns = [e.rowId, e.project, m.id, e.model, e.version, e.vector, e.checksum];
-  return sql`select ${list(columns)} from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
+  return sql`select ${checkedVector.columns} from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
     where ${e.rowId} > ${after} order by ${e.rowId} limit ${limit}`;
 }
 
-function partsThatDoNotFit(row: Row): DamagedRecord[] {
-  const [project, id] = [row[1], row[2]] as [string, string];
-  const content = readableContent(row);
-  if (content === undefined) return [{ project, id, part: "content", table: "memories", rowId: Number(row[0]) }];
-  const createdAt = typeof row[8] === "bigint" ? Number(row[8]) : row[8];
-  const values = [project, id, row[3], row[4], row[5], content, row[7], createdAt] as (string | number | null)[];
-  // Of a damaged content the index terms follow, whatever they are, so one part is named.
-  const part =
-    checksumOf(values) !== row[10]
-      ? "checksum"
-      : hashText(content) !== row[9]
-        ? "content hash"
-        : searchTextOf(row, content) !== row[11]
-          ? "search text"
-          : undefined;
-  return part === undefined ? [] : [{ project, id, part, table: "memories", rowId: Number(row[0]) }];
+/** The derived columns as findings name them. The index terms follow from the content, so only the first mismatch counts. */
+const DERIVED = [
+  ["checksum", "checksum"],
+  ["contentHash", "content hash"],
+  ["searchText", "search text"],
+] as const;
+
+function findMismatch(row: Row): DamagedRecord[] {
+  const part = mismatchIn(row);
+  if (part === undefined) return [];
+  const [project, id] = [row[at.project] as string, row[at.id] as string];
+  return [{ project, id, part, table: "memories", rowId: Number(row[at.rowId]) }];
 }
 
-function vectorThatDoesNotFit(row: Row): DamagedRecord[] {
-  const [project, id, model, version] = [1, 2, 3, 4].map((at) => String(row[at])) as [string, string, string, string];
-  const vector = row[5];
+function mismatchIn(row: Row): string | undefined {
+  const content = readableContent(row);
+  if (content === undefined) return "content";
+  const stored = {
+    id: row[at.id],
+    sessionId: row[at.sessionId],
+    type: row[at.type],
+    source: row[at.source],
+    content,
+    metadata: row[at.metadata],
+    createdAt: typeof row[at.createdAt] === "bigint" ? Number(row[at.createdAt]) : row[at.createdAt],
+    deletedAt: row[at.deletedAt],
+  };
+  const expected = deriveColumns(row[at.project] as string, stored as Parameters<typeof deriveColumns>[1]);
+  return DERIVED.find(([column]) => expected[column] !== row[at[column]])?.[1];
+}
+
+function findVectorMismatch(row: Row): DamagedRecord[] {
+  const { at } = checkedVector;
+  const owner = [at.project, at.id, at.model, at.version].map((place) => String(row[place]));
+  const [project, id, model] = owner as [string, string, string];
+  const vector = row[at.vector];
   const isSound =
     vector instanceof ArrayBuffer &&
     vector.byteLength % 4 === 0 &&
-    checksumOfVector([project, id, model, version], new Float32Array(vector)) === row[6];
+    checksumOfVector(owner, new Float32Array(vector)) === row[at.checksum];
   return isSound
     ? []
-    : [{ project, id, part: `vector of ${model}`, table: "memory_embeddings", rowId: Number(row[0]) }];
+    : [{ project, id, part: `vector of ${model}`, table: "memory_embeddings", rowId: Number(row[at.rowId]) }];
 }
 
 /** Undefined of a compressed content that is damaged. */
 function readableContent(row: Row): string | undefined {
   try {
-    return readContent(row[6]);
+    return readContent(row[at.content]);
   } catch {
     return undefined;
   }
 }
 
 function searchTextOf(row: Row, content: string): string {
-  return row[12] === null ? toSearchText(content, searchScope(row[1] as string)) : "";
+  return row[at.deletedAt] === null ? toSearchText(content, searchScope(row[at.project] as string)) : "";
 }
 
 type Vector = MemoryLine["embeddings"][number];
@@ -245,35 +219,37 @@ type Vector = MemoryLine["embeddings"][number];
 async function readVectors(reader: Reader, rowIds: readonly number[]): Promise<Map<number, Vector[]>> {
   const rows = await readAll(
     reader,
-    toStatement(sql`select ${list([e.memoryRowId, e.model, e.version, e.vector, e.createdAt])} from ${e}
+    toStatement(sql`select ${exportedVector.columns} from ${e}
       where ${e.memoryRowId} in (select value from json_each(${JSON.stringify(rowIds)})) order by ${e.rowId}`),
   );
   const vectors = new Map<number, Vector[]>();
+  const { at } = exportedVector;
   for (const row of rows) {
-    const owner = Number(row[0]);
+    const owner = Number(row[at.memoryRowId]);
     const vector = {
-      model: row[1] as string,
-      version: (row[2] as string) || null,
-      vector: Buffer.from(row[3] as ArrayBuffer).toString("base64"),
-      createdAt: toTime(row[4]),
+      model: row[at.model] as string,
+      version: (row[at.version] as string) || null,
+      vector: Buffer.from(row[at.vector] as ArrayBuffer).toString("base64"),
+      createdAt: toTime(row[at.createdAt]),
     };
     vectors.set(owner, [...(vectors.get(owner) ?? []), vector]);
   }
   return vectors;
 }
 
-function toLine(row: Row, embeddings: Vector[]): MemoryLine {
+function toLine(memory: Memory, embeddings: Vector[]): MemoryLine {
+  const { id, sessionId, type, source, content, metadata, createdAt, updatedAt, deletedAt } = memory;
   return {
-    id: row[1] as string,
-    sessionId: row[2] as string | null,
-    type: row[3] as string,
-    source: row[4] as string,
-    content: readContent(row[5]),
-    metadata: parseObject(row[6], "memories", row[1]),
+    id,
+    sessionId,
+    type,
+    source,
+    content,
+    metadata,
     embeddings,
-    createdAt: toTime(row[7]),
-    updatedAt: toTime(row[8]),
-    deletedAt: toOptionalTime(row[9]),
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+    deletedAt: deletedAt?.toISOString() ?? null,
   };
 }
 

@@ -17,6 +17,7 @@ import { announce, runAll } from "../repository.js";
 import { inParts, prepareStatement, type Statement } from "../statements.js";
 import { withDimensions } from "./embeddings.js";
 import {
+  columns,
   createdThen,
   draftToMemory,
   isLong,
@@ -28,7 +29,7 @@ import {
   toMemory,
   withLongTerms,
 } from "./record.js";
-import { columns, insertStatements, replaceStatements } from "./statements.js";
+import { insertStatements, replaceStatements } from "./statements.js";
 
 const m = memories;
 const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}

@@ -11,7 +11,7 @@ import { type Executor, scalar } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { halvedUntilItFits } from "../read-all.js";
 import { announce } from "../repository.js";
-import { all, list, set, toStatement } from "../statements.js";
+import { all, selection, set, toStatement } from "../statements.js";
 import { type EmbeddingInput, type Memory, memoriesWithVector, memoryColumns, toMemory, toModel } from "./record.js";
 import { embeddingStatements } from "./statements.js";
 
@@ -43,6 +43,7 @@ export interface ReembedResult {
 
 const m = memories;
 const e = memoryEmbeddings;
+const unembeddedRow = selection({ ...memoryColumns, contentHash: m.contentHash });
 
 export async function storeEmbedding(
   context: RepositoryContext,
@@ -76,7 +77,7 @@ export async function unembedded(
 /** The rows of `unembedded`, each with the stored hash of its content at its end. */
 async function selectUnembedded(context: RepositoryContext, selector: EmbeddingSelector, limit: number) {
   const { rows } = await context.executor.execute(
-    toStatement(sql`select ${list([...memoryColumns, m.contentHash])} from ${memoriesWithVector}
+    toStatement(sql`select ${unembeddedRow.columns} from ${memoriesWithVector}
       where ${isUnembedded(context.project, selector)} order by ${m.createdAt}, ${m.rowId} limit ${toSqlLimit(limit)}`),
   );
   return rows;
@@ -117,7 +118,7 @@ export async function embedMemories(
         embeddings[index]!,
         // A memory that has been changed since is embedded in the next round. By the hash as it is stored: that of a
         // content which another program has changed does not fit, and would never be found.
-        { contentHash: rows[index]![memoryColumns.length] as string },
+        { contentHash: rows[index]![unembeddedRow.at.contentHash] as string },
       ),
     );
     const results = await context.executor.batch(statements).catch(async (error: unknown) => {
@@ -186,9 +187,10 @@ export async function withDimensions(
       toStatement(sql`select ${e.dimensions} from ${e} where ${isStored} limit 1`),
     );
     if (rows[0] === undefined) return error;
+    const known = rows[0][0];
     const name = `${JSON.stringify(model)}${version === "" ? "" : `, version ${JSON.stringify(version)},`}`;
     const call = [model, ...(version === "" ? [] : [version])].map((text) => JSON.stringify(text)).join(", ");
-    const message = `The vectors of ${name} have ${rows[0][0]} dimensions, the one given has ${vector.length}. Name another version, or remove those that are stored with memories.dropModel(${call})`;
+    const message = `The vectors of ${name} have ${known} dimensions, the one given has ${vector.length}. Name another version, or remove those that are stored with memories.dropModel(${call})`;
     return new StorageError("DIMENSION_MISMATCH", message, { cause: error.cause });
   } catch {
     // The refusal is the error to tell.

@@ -10,7 +10,8 @@ import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import type { Repair } from "../repair.js";
-import { packContent, readContent } from "./content.js";
+import { selection } from "../statements.js";
+import { readContent } from "./content.js";
 
 /** What kind of thing was observed; any other lower-case word of up to 32 characters is allowed too. */
 export type ObservationType = "tool" | "file" | "error" | "decision" | "context" | (string & {});
@@ -89,6 +90,8 @@ export interface MemoryDraft {
   readonly metadata: string;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Set for a record of an import; others are new. */
+  readonly deletedAt: number | null;
   readonly embedding: EmbeddingInput | undefined;
   /** The index terms of a long content, which take a while to make; those of others are made when they are stored. */
   readonly searchText?: string;
@@ -137,6 +140,7 @@ export function toDraft(context: RepositoryContext, input: MemoryInput, id = inp
     metadata: toJsonText("metadata", metadata, context.repair),
     createdAt: created,
     updatedAt: Math.max(created, now),
+    deletedAt: null,
     embedding: toEmbedding(input.embedding, input.embeddingModel, input.embeddingVersion),
   };
 }
@@ -164,11 +168,6 @@ export function toModel(modelName: string, model: unknown, versionName: string, 
   return { model, version };
 }
 
-/** A content in the form that the storage keeps it in. */
-export function storedContent({ compressContents }: RepositoryContext, content: string): string | Uint8Array {
-  return compressContents ? packContent(content) : content;
-}
-
 /** The draft of what replaces a memory, whose time of creation stays. */
 export function createdThen(draft: MemoryDraft, createdAt: Date): MemoryDraft {
   const created = createdAt.getTime();
@@ -186,58 +185,65 @@ export async function withLongTerms(project: string, draft: MemoryDraft): Promis
   return { ...draft, searchText: await toSearchTextInSlices(draft.content, searchScope(project)) };
 }
 
-/** The columns that follow from the others: content hash, checksum and index terms. */
-export function derivedColumns(
-  project: string,
-  draft: Omit<MemoryDraft, "embedding">,
-): [hash: string, checksum: string, searchText: string] {
-  const { id, sessionId, type, source, content, metadata, createdAt } = draft;
-  return [
-    hashText(content),
-    checksumOf([project, id, sessionId, type, source, content, metadata, createdAt]),
-    draft.searchText ?? toSearchText(content, searchScope(project)),
-  ];
+/** The columns that follow from the others: content hash, checksum, and index terms, which a deleted memory lacks. */
+export function deriveColumns(project: string, draft: Omit<MemoryDraft, "updatedAt" | "embedding">) {
+  const { id, sessionId, type, source, content, metadata, createdAt, deletedAt } = draft;
+  return {
+    contentHash: hashText(content),
+    checksum: checksumOf([project, id, sessionId, type, source, content, metadata, createdAt]),
+    searchText: deletedAt === null ? (draft.searchText ?? toSearchText(content, searchScope(project))) : "",
+  };
 }
 
 const m = memories;
 const e = memoryEmbeddings;
-/** What a query selects to make a Memory of each row, after whatever it selects first. */
-export const memoryColumns = [
-  m.rowId,
-  m.id,
-  m.sessionId,
-  m.type,
-  m.source,
-  m.content,
-  m.metadata,
-  m.createdAt,
-  m.updatedAt,
-  m.deletedAt,
-  e.vector,
-  e.model,
-  e.version,
-] as const;
+/** The columns of a row with what its caller gave and when; its project is known where it is read. */
+export const givenColumns = {
+  id: m.id,
+  sessionId: m.sessionId,
+  type: m.type,
+  source: m.source,
+  content: m.content,
+  metadata: m.metadata,
+  createdAt: m.createdAt,
+  updatedAt: m.updatedAt,
+  deletedAt: m.deletedAt,
+};
+
+/** The columns that `deriveColumns` makes. */
+export const derivedColumns = { contentHash: m.contentHash, checksum: m.checksum, searchText: m.searchText };
+
+/** What a query selects first to make a Memory of each row; other columns may follow. */
+export const memoryColumns = {
+  rowId: m.rowId,
+  ...givenColumns,
+  vector: e.vector,
+  model: e.model,
+  version: e.version,
+};
+
+export const { columns, at } = selection(memoryColumns);
 
 /** Memories with the vector stored last, where there is one. */
 export const memoriesWithVector = sql`${m} left join ${e} on ${e.rowId} = ${m.embeddingRowId}`;
 
-/** The record of a row of `memoryColumns` that starts at `offset`. */
-export function toMemory(project: string, row: Row, offset = 0): Memory {
-  const vector = row[offset + 10] as ArrayBuffer | null;
-  const deletedAt = row[offset + 9];
+/** The record of a row of a selection that begins with `memoryColumns`. */
+export function toMemory(project: string, row: Row): Memory {
+  const vector = row[at.vector] as ArrayBuffer | null;
+  const deletedAt = row[at.deletedAt];
   return {
-    id: row[offset + 1] as string,
+    id: row[at.id] as string,
     project,
-    sessionId: row[offset + 2] as string | null,
-    type: row[offset + 3] as string,
-    source: row[offset + 4] as string,
-    content: readContent(row[offset + 5]),
-    metadata: parseObject(row[offset + 6], "memories", row[offset + 1]),
+    sessionId: row[at.sessionId] as string | null,
+    type: row[at.type] as string,
+    source: row[at.source] as string,
+    content: readContent(row[at.content]),
+    metadata: parseObject(row[at.metadata], "memories", row[at.id]),
     embedding: vector === null ? null : new Float32Array(vector),
-    embeddingModel: row[offset + 11] as string | null,
-    embeddingVersion: (row[offset + 12] as string | null) || null,
-    createdAt: new Date(Number(row[offset + 7])),
-    updatedAt: new Date(Number(row[offset + 8])),
+    embeddingModel: row[at.model] as string | null,
+    embeddingVersion: (row[at.version] as string | null) || null,
+    createdAt: new Date(Number(row[at.createdAt])),
+    updatedAt: new Date(Number(row[at.updatedAt])),
     deletedAt: deletedAt === null ? null : new Date(Number(deletedAt)),
   };
 }

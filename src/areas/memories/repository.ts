@@ -13,7 +13,7 @@ import { type Executor, scalar } from "../executor.js";
 import { hasMoved, withoutLock } from "../optimistic.js";
 import { forStored } from "../repair.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
-import { all, list, prepareStatement, type Statement, set, toStatement, touch } from "../statements.js";
+import { all, list, prepareStatement, type Statement, selection, set, toStatement, touch } from "../statements.js";
 import { insertMemories } from "./batch.js";
 import {
   dropModel,
@@ -28,6 +28,8 @@ import {
 } from "./embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
 import {
+  at,
+  columns,
   createdThen,
   draftToMemory,
   isLong,
@@ -54,14 +56,11 @@ import {
 } from "./search.js";
 import {
   assertStill,
-  columns,
-  deleteRow,
-  deleteVectors,
-  forgetVector,
   insertStatements,
   isId,
   isLive,
   newestFirst,
+  removeStatements,
   replaceStatements,
   selectOne,
 } from "./statements.js";
@@ -76,9 +75,8 @@ export interface ListMemoriesOptions extends MemoryFilter {
 
 const m = memories;
 
-const selectForUpdate = prepareStatement(
-  sql`select ${columns}, ${m.checksum} from ${memoriesWithVector} where ${isId}`,
-);
+const forUpdate = selection({ ...memoryColumns, checksum: m.checksum });
+const selectForUpdate = prepareStatement(sql`select ${forUpdate.columns} from ${memoriesWithVector} where ${isId}`);
 const selectMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
   where ${m.project} = ${sql.placeholder("project")} and ${isLive}
   and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`);
@@ -197,7 +195,8 @@ export class MemoryRepository {
       toStatement(sql`select ${columns} from ${memoriesWithVector} where ${all(conditions)}
         order by ${newestFirst} limit ${toSqlLimit(limit + 1)}`),
     );
-    const cursorOf = (row: Row) => encodeCursor("memories", { key: Number(row[7]), rowId: Number(row[0]) });
+    const cursorOf = (row: Row) =>
+      encodeCursor("memories", { key: Number(row[at.createdAt]), rowId: Number(row[at.rowId]) });
     return toPage(rows, limit, (row) => toMemory(project, row), cursorOf);
   }
 
@@ -219,7 +218,7 @@ export class MemoryRepository {
       const unlimited = { ...this.#context, repair, maxContentChars: Number.POSITIVE_INFINITY };
       const draft = await withLongTerms(project, toDraft(unlimited, { ...rest, ...changes }, id));
       const dropsVectors = draft.content !== known.content || changes.embedding === null;
-      const checksum = row[memoryColumns.length];
+      const checksum = row[forUpdate.at.checksum];
       const isStill = assertStill(this.#context, id, sql`${m.deletedAt} is null and ${m.checksum} = ${checksum}`);
       await executor.batch([isStill, ...replaceStatements(this.#context, draft, dropsVectors)]);
       const kept = dropsVectors || draft.embedding !== undefined ? {} : { embedding, embeddingModel, embeddingVersion };
@@ -266,14 +265,9 @@ export class MemoryRepository {
   /** Removes a memory with its vectors for good, deleted before or not. False if there is none. */
   async purge(id: string): Promise<boolean> {
     expectId(id);
-    const values = { project: this.#context.project, id };
-    const statements = [
-      forgetVector(values),
-      deleteVectors({ ...values, model: null, version: null }),
-      deleteRow(values),
-    ];
-    const results = await removing(this.#context, () => this.#context.executor.batch(statements));
-    const isGone = results[2]!.rowsAffected > 0;
+    const { project, executor } = this.#context;
+    const results = await removing(this.#context, () => executor.batch(removeStatements(project, id)));
+    const isGone = results.at(-1)!.rowsAffected > 0;
     if (isGone) {
       this.#announce("purge", [id]);
       await this.#context.erase?.();

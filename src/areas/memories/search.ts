@@ -14,11 +14,11 @@ import { expectLimit, toSqlLimit, toVector } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
 import { searchReader, toWhere } from "../search-reader.js";
-import { all, list, toStatement } from "../statements.js";
+import { all, toStatement } from "../statements.js";
 import { readContent } from "./content.js";
 import { isOfModel } from "./embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
-import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./record.js";
+import { at, columns, type Memory, memoriesWithVector, toMemory } from "./record.js";
 
 /** How a result was found. */
 export type SearchMatch = KeywordMatch | "vector" | "hybrid";
@@ -243,8 +243,8 @@ export async function readRows(context: RepositoryContext, rowIds: readonly numb
   // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
   const rows = await readAll(
     executor,
-    toStatement(sql`select ${list([...memoryColumns])} from ${memoriesWithVector} where +${m.project} = ${project}
+    toStatement(sql`select ${columns} from ${memoriesWithVector} where +${m.project} = ${project}
       and +${m.deletedAt} is null and ${m.rowId} in (select value from json_each(${JSON.stringify(rowIds)}))`),
   );
-  return new Map(rows.map((row) => [Number(row[0]), toMemory(project, row)]));
+  return new Map(rows.map((row) => [Number(row[at.rowId]), toMemory(project, row)]));
 }

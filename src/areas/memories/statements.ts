@@ -4,75 +4,39 @@ import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { checksumOfVector } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { expectStill } from "../optimistic.js";
-import { list, prepareInsert, prepareStatement, type Statement, set } from "../statements.js";
+import { insertOf, prepareStatement, type Statement, set, setEach } from "../statements.js";
+import { packContent } from "./content.js";
 import {
+  columns,
+  deriveColumns,
   derivedColumns,
   type EmbeddingInput,
+  givenColumns,
   type MemoryDraft,
   memoriesWithVector,
-  memoryColumns,
-  storedContent,
 } from "./record.js";
 
 const m = memories;
 const e = memoryEmbeddings;
 export const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
-export const columns = list([...memoryColumns]);
 export const isLive = sql`${m.deletedAt} is null`;
 export const newestFirst = sql`${m.createdAt} desc, ${m.rowId} desc`;
 export const selectOne = prepareStatement(sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
-const replaceRow = prepareStatement(
-  sql`update ${m} set ${list([
-    set(m.sessionId, sql.placeholder("sessionId")),
-    set(m.type, sql.placeholder("type")),
-    set(m.source, sql.placeholder("source")),
-    set(m.content, sql.placeholder("content")),
-    set(m.metadata, sql.placeholder("metadata")),
-    set(m.createdAt, sql.placeholder("createdAt")),
-    set(m.updatedAt, sql.placeholder("updatedAt")),
-    set(m.deletedAt, null),
-    set(m.contentHash, sql.placeholder("contentHash")),
-    set(m.checksum, sql.placeholder("checksum")),
-    set(m.searchText, sql.placeholder("searchText")),
-  ])} where ${isId}`,
-);
+const storedColumns = { ...givenColumns, ...derivedColumns };
+const insertRow = insertOf(m, { project: m.project, ...storedColumns });
+const { id: _, ...replacedColumns } = storedColumns;
+const replaceRow = prepareStatement(sql`update ${m} set ${setEach(replacedColumns)} where ${isId}`);
 /** All but those of one model and version, which a new vector is about to replace. */
-export const deleteVectors = prepareStatement(
+const deleteVectors = prepareStatement(
   sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})
     and not (${e.model} is ${sql.placeholder("model")} and ${e.version} is ${sql.placeholder("version")})`,
 );
-export const forgetVector = prepareStatement(sql`update ${m} set ${set(m.embeddingRowId, null)} where ${isId}`);
-export const deleteRow = prepareStatement(sql`delete from ${m} where ${isId}`);
-
-const insertMemory = prepareInsert(memories, [
-  memories.project,
-  memories.id,
-  memories.sessionId,
-  memories.type,
-  memories.source,
-  memories.content,
-  memories.metadata,
-  memories.createdAt,
-  memories.updatedAt,
-  memories.contentHash,
-  memories.checksum,
-  memories.searchText,
-]);
+const forgetVector = prepareStatement(sql`update ${m} set ${set(m.embeddingRowId, null)} where ${isId}`);
+const deleteRow = prepareStatement(sql`delete from ${m} where ${isId}`);
 
 /** The statements that store a draft as a new memory. */
 export function insertStatements(context: RepositoryContext, draft: MemoryDraft): Statement[] {
-  const row = insertMemory([
-    context.project,
-    draft.id,
-    draft.sessionId,
-    draft.type,
-    draft.source,
-    storedContent(context, draft.content),
-    draft.metadata,
-    draft.createdAt,
-    draft.updatedAt,
-    ...derivedColumns(context.project, draft),
-  ]);
+  const row = insertRow(toRow(context, draft));
   return draft.embedding === undefined ? [row] : [row, ...embeddingStatements(context, draft.id, draft.embedding)];
 }
 
@@ -86,19 +50,41 @@ export function assertStill({ project }: RepositoryContext, id: string, conditio
 /** The statements that put a draft in the place of the memory of its id. */
 export function replaceStatements(context: RepositoryContext, draft: MemoryDraft, dropsVectors: boolean): Statement[] {
   const { project } = context;
-  const { id } = draft;
-  const [contentHash, checksum, searchText] = derivedColumns(project, draft);
-  const { embedding, ...row } = draft;
-  const content = storedContent(context, draft.content);
-  const statements = [replaceRow({ ...row, content, project, contentHash, checksum, searchText })];
+  const { id, embedding } = draft;
+  const statements = [replaceRow(toRow(context, draft))];
   const { model = null, version = null } = embedding ?? {};
   if (dropsVectors) statements.push(forgetVector({ project, id }), deleteVectors({ project, id, model, version }));
   if (embedding !== undefined) statements.push(...embeddingStatements(context, id, embedding));
   return statements;
 }
 
-const isOwner = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}
-  and (${m.deletedAt} is null or ${sql.placeholder("includesDeleted")})`;
+/** The row that a draft becomes. */
+function toRow({ project, compressContents }: RepositoryContext, draft: MemoryDraft) {
+  const { contentHash, checksum, searchText } = deriveColumns(project, draft);
+  return {
+    project,
+    id: draft.id,
+    sessionId: draft.sessionId,
+    type: draft.type,
+    source: draft.source,
+    content: compressContents ? packContent(draft.content) : draft.content,
+    metadata: draft.metadata,
+    createdAt: draft.createdAt,
+    updatedAt: draft.updatedAt,
+    deletedAt: draft.deletedAt,
+    contentHash,
+    checksum,
+    searchText,
+  };
+}
+
+/** The statements that remove a memory, deleted or not, and its vectors; the last one removes the memory. */
+export function removeStatements(project: string, id: string): Statement[] {
+  const every = { project, id, model: null, version: null };
+  return [forgetVector(every), deleteVectors(every), deleteRow(every)];
+}
+
+const isOwner = sql`${isId} and (${m.deletedAt} is null or ${sql.placeholder("includesDeleted")})`;
 
 const deleteEmbedding = prepareStatement(sql`delete from ${e} where ${e.model} = ${sql.placeholder("model")}
   and ${e.version} = ${sql.placeholder("version")} and ${e.dimensions} = ${sql.placeholder("dimensions")}

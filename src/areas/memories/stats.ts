@@ -3,10 +3,10 @@ import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { toStatement } from "../statements.js";
+import { selection, toStatement } from "../statements.js";
 import { contentBytes } from "./content.js";
-import { type Memory, memoriesWithVector, toMemory } from "./record.js";
-import { columns, isLive } from "./statements.js";
+import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./record.js";
+import { isLive } from "./statements.js";
 
 export interface MemoryStats {
   readonly count: number;
@@ -25,28 +25,34 @@ export interface MemoryStats {
 
 const m = memories;
 const e = memoryEmbeddings;
+const count = sql`count(*)`;
+const bytes = sql`coalesce(sum(${contentBytes(m.content)}), 0)`;
+const total = selection({ count, bytes, oldest: sql`min(${m.createdAt})`, newest: sql`max(${m.createdAt})` });
+const ofType = selection({ type: m.type, count });
+const ofModel = selection({ model: e.model, version: e.version, dimensions: e.dimensions, count });
+const duplicate = selection({ ...memoryColumns, contentHash: m.contentHash });
 
 export async function readStats({ project, executor }: RepositoryContext): Promise<MemoryStats> {
   const own = sql`${m.project} = ${project} and ${isLive}`;
   const [totals, types, models] = await executor.batch([
-    toStatement(sql`select count(*), coalesce(sum(${contentBytes(m.content)}), 0), min(${m.createdAt}),
-        max(${m.createdAt}) from ${m} where ${own}`),
-    toStatement(sql`select ${m.type}, count(*) from ${m} where ${own} group by 1 order by 2 desc, 1`),
-    toStatement(sql`select ${e.model}, ${e.version}, ${e.dimensions}, count(*) from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
+    toStatement(sql`select ${total.columns} from ${m} where ${own}`),
+    toStatement(sql`select ${ofType.columns} from ${m} where ${own} group by 1 order by 2 desc, 1`),
+    toStatement(sql`select ${ofModel.columns} from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
         where ${e.project} = ${project} and ${isLive} group by 1, 2, 3 order by 4 desc, 1, 2`),
   ]);
-  const [count, bytes, oldest, newest] = Array.from(totals!.rows[0] as ArrayLike<unknown>);
+  const all = totals!.rows[0]!;
+  const toDate = (millis: unknown) => (millis === null ? null : new Date(Number(millis)));
   return {
-    count: Number(count),
-    bytes: Number(bytes),
-    oldest: oldest === null ? null : new Date(Number(oldest)),
-    newest: newest === null ? null : new Date(Number(newest)),
-    byType: types!.rows.map((row) => ({ type: row[0] as string, count: Number(row[1]) })),
+    count: Number(all[total.at.count]),
+    bytes: Number(all[total.at.bytes]),
+    oldest: toDate(all[total.at.oldest]),
+    newest: toDate(all[total.at.newest]),
+    byType: types!.rows.map((row) => ({ type: row[ofType.at.type] as string, count: Number(row[ofType.at.count]) })),
     embeddings: models!.rows.map((row) => ({
-      model: row[0] as string,
-      version: (row[1] as string) || null,
-      dimensions: Number(row[2]),
-      count: Number(row[3]),
+      model: row[ofModel.at.model] as string,
+      version: (row[ofModel.at.version] as string) || null,
+      dimensions: Number(row[ofModel.at.dimensions]),
+      count: Number(row[ofModel.at.count]),
     })),
   };
 }
@@ -60,7 +66,7 @@ export async function findDuplicates(
   expectLimit(limit);
   const own = sql`${m.project} = ${project} and ${isLive}`;
   const { rows } = await executor.execute(
-    toStatement(sql`select ${m.contentHash}, ${columns} from ${memoriesWithVector} join (
+    toStatement(sql`select ${duplicate.columns} from ${memoriesWithVector} join (
         select ${m.contentHash} as hash, count(*) as size from ${m} where ${own} group by 1 having size > 1
         order by size desc, hash limit ${toSqlLimit(limit)}
       ) as repeated on repeated.hash = ${m.contentHash} where ${own}
@@ -68,8 +74,8 @@ export async function findDuplicates(
   );
   const groups = new Map<string, Memory[]>();
   for (const row of rows) {
-    const hash = row[0] as string;
-    groups.set(hash, [...(groups.get(hash) ?? []), toMemory(project, row, 1)]);
+    const hash = row[duplicate.at.contentHash] as string;
+    groups.set(hash, [...(groups.get(hash) ?? []), toMemory(project, row)]);
   }
   return [...groups.values()];
 }

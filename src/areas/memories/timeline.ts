@@ -7,8 +7,8 @@ import { toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { notFound } from "../repository.js";
 import { toStatement } from "../statements.js";
-import { type Memory, memoriesWithVector, toMemory } from "./record.js";
-import { columns, isLive, newestFirst, selectOne } from "./statements.js";
+import { columns, type Memory, memoriesWithVector, toMemory } from "./record.js";
+import { isLive, newestFirst, selectOne } from "./statements.js";
 
 export interface TimelineOptions {
   /** A memory, which is part of the answer, or a moment. */
