@@ -59,13 +59,8 @@ export type {
 export type { MemoryStats } from "./areas/memories/stats.js";
 export type { TimelineOptions } from "./areas/memories/timeline.js";
 export type { ChangeArea, Repositories } from "./areas/registry.js";
-export {
-  type ListSessionsOptions,
-  type Session,
-  type SessionInput,
-  SessionRepository,
-  type StartSessionOptions,
-} from "./areas/sessions/repository.js";
+export type { Session, SessionInput, StartSessionOptions } from "./areas/sessions/record.js";
+export { type ListSessionsOptions, SessionRepository } from "./areas/sessions/repository.js";
 export type { StoryOptions } from "./areas/stories/options.js";
 export { StoryService } from "./areas/stories/service.js";
 export type { RemoteStats } from "./client/remote/remote-client.js";

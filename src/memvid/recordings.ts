@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Session } from "../areas/sessions/repository.js";
+import type { Session } from "../areas/sessions/record.js";
 import type { Storage } from "../storage/storage.js";
 import { MemvidError } from "./memvid-error.js";
 import type { SessionSummary } from "./memvid-types.js";

@@ -1,26 +1,13 @@
 import { sql } from "drizzle-orm";
 import { sessions } from "../../schema/sessions.js";
-import { expectText } from "../../shared/expectation.js";
 import type { Area } from "../area.js";
-import { MAX_NAME_CHARS, toJsonText } from "../arguments.js";
-import { parseObject } from "../json.js";
-import { inOrderOfRows, notBefore, pagesByRowId, toOptionalTime, toTime } from "../rows.js";
-import { prepareInsert, prepareStatement, selection, toStatement } from "../statements.js";
+import { inOrderOfRows, notBefore, pagesByRowId } from "../rows.js";
+import { prepareStatement, toStatement } from "../statements.js";
 import type { SessionLine } from "./line.js";
+import { columns, expectSummary, insertSession, toDraft, toSession } from "./record.js";
 import { SessionRepository } from "./repository.js";
 
 const s = sessions;
-
-const { columns, at } = selection({
-  rowId: s.rowId,
-  id: s.id,
-  startedAt: s.startedAt,
-  endedAt: s.endedAt,
-  summary: s.summary,
-  metadata: s.metadata,
-  project: s.project,
-});
-const insertRow = prepareInsert(s, [s.project, s.id, s.startedAt, s.endedAt, s.summary, s.metadata]);
 const deleteRow = prepareStatement(
   sql`delete from ${s} where ${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`,
 );
@@ -45,30 +32,24 @@ export const sessionArea: Area<"sessions", SessionRepository> = {
       sql`select ${columns} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, project)}
         order by ${s.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, query)) {
-      yield rows.map((row) => ({
-        project: row[at.project] as string,
-        record: {
-          id: row[at.id] as string,
-          startedAt: toTime(row[at.startedAt]),
-          endedAt: toOptionalTime(row[at.endedAt]),
-          summary: row[at.summary] as string | null,
-          metadata: parseObject(row[at.metadata], "sessions", row[at.id]),
-        },
-      }));
+      yield rows.map((row) => {
+        const { project: owner, id, startedAt, endedAt, summary, metadata } = toSession(row);
+        const times = { startedAt: startedAt.toISOString(), endedAt: endedAt?.toISOString() ?? null };
+        return { project: owner, record: { id, ...times, summary, metadata } };
+      });
     }
   },
 
   loadLine: () => import("./line.js"),
 
-  parse({ project, repair }, { id, startedAt, endedAt, summary: given, metadata }: SessionLine) {
-    expectText("id", id, MAX_NAME_CHARS);
-    const summary = repair(given);
-    if (summary !== null) expectText("summary", summary, 100_000, 0);
-    const json = toJsonText("metadata", repair(metadata), repair);
+  parse(context, { id, startedAt, endedAt, summary: given, metadata }: SessionLine) {
+    const draft = toDraft(context, { id, startedAt: new Date(startedAt), metadata });
+    const summary = context.repair(given);
+    if (summary !== null) expectSummary(summary);
     return {
       id,
       key: id,
-      statements: [insertRow([project, id, Date.parse(startedAt), notBefore(startedAt, endedAt), summary, json])],
+      statements: [insertSession({ ...draft, endedAt: notBefore(startedAt, endedAt), summary })],
     };
   },
 

@@ -2,37 +2,28 @@ import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { sessions } from "../../schema/sessions.js";
-import { expectArray, expectText } from "../../shared/expectation.js";
+import { expectArray } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { expectLimit, MAX_NAME_CHARS, toJsonText, toMillis, toSqlLimit } from "../arguments.js";
+import { expectLimit, toMillis, toSqlLimit } from "../arguments.js";
 import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
-import type { RepositoryContext } from "../context.js";
+import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
-import { parseObject } from "../json.js";
 import { announce, inOrderOf, notFound } from "../repository.js";
-import { all, list, prepareInsert, prepareStatement, type Statement, set, toStatement } from "../statements.js";
-
-/** A span of work in a project. */
-export interface Session {
-  readonly id: string;
-  readonly project: string;
-  readonly startedAt: Date;
-  readonly endedAt: Date | null;
-  readonly summary: string | null;
-  readonly metadata: Record<string, unknown>;
-}
-
-export interface StartSessionOptions {
-  /** @default {} */
-  readonly metadata?: Record<string, unknown> | undefined;
-  /** @default now */
-  readonly startedAt?: Date | number | undefined;
-}
-
-export interface SessionInput extends StartSessionOptions {
-  /** @default a new UUIDv7 */
-  readonly id?: string | undefined;
-}
+import { all, list, prepareStatement, set, toStatement } from "../statements.js";
+import {
+  at,
+  columns,
+  draftToSession,
+  expectSessionId,
+  expectSummary,
+  insertSession,
+  type Session,
+  type SessionInput,
+  type StartSessionOptions,
+  sessionColumns,
+  toDraft,
+  toSession,
+} from "./record.js";
 
 export interface ListSessionsOptions {
   /** Bounds on `startedAt`, inclusive. */
@@ -44,12 +35,9 @@ export interface ListSessionsOptions {
 }
 
 const s = sessions;
-const selected = [s.rowId, s.id, s.startedAt, s.endedAt, s.summary, s.metadata];
-const columns = list(selected);
 const isId = sql`${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`;
 const newestFirst = sql`${s.startedAt} desc, ${s.rowId} desc`;
 
-const insertRow = prepareInsert(s, [s.project, s.id, s.startedAt, s.metadata]);
 const selectOne = prepareStatement(sql`select ${columns} from ${s} where ${isId}`);
 const selectMany = prepareStatement(sql`select ${columns} from ${s} where ${s.project} = ${sql.placeholder("project")}
   and ${s.id} in (select value from json_each(${sql.placeholder("ids")}))`);
@@ -58,7 +46,7 @@ const endRow = prepareStatement(
     // The clock of another machine, or one set back, must not end it before it started.
     set(s.endedAt, sql`max(${s.startedAt}, ${sql.placeholder("endedAt")})`),
     set(s.summary, sql`coalesce(${sql.placeholder("summary")}, ${s.summary})`),
-  ])} where ${isId} returning ${list(selected.map((column) => sql`${sql.identifier(column.name)}`))}`,
+  ])} where ${isId} returning ${list(Object.values(sessionColumns).map((column) => sql`${sql.identifier(column.name)}`))}`,
 );
 
 /** The sessions of one project. */
@@ -73,62 +61,56 @@ export class SessionRepository {
   /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
   async start(id: string = uuidv7(), options: StartSessionOptions = {}): Promise<Session> {
     expectKeys("start", options, ["metadata", "startedAt"]);
-    const { statement, session } = this.#toDraft({ ...options, id });
-    await this.#context.executor.execute(statement);
-    announce(this.#context, "sessions", "insert", [session.id]);
-    return session;
+    const draft = toDraft(this.#context, { ...options, id });
+    await this.#context.executor.execute(insertSession(draft));
+    this.#announce("insert", [draft.id]);
+    return draftToSession(draft);
   }
 
   /** Starts all of them, or none. */
   async insertMany(inputs: readonly SessionInput[]): Promise<Session[]> {
     expectArray("inputs", inputs, "sessions");
-    const drafts = checkEach(inputs, (input) => this.#toDraft(input));
+    const drafts = checkEach(inputs, (input) => toDraft(this.#context, input));
     try {
-      await this.#context.executor.batch(drafts.map(({ statement }) => statement));
+      await this.#context.executor.batch(drafts.map((draft) => insertSession(draft)));
     } catch (error) {
       const index = failedStatement(error);
       if (index === undefined || !isOfRecord(error)) throw error;
-      throw atRecord(error, { index, id: drafts[index]?.session.id });
+      throw atRecord(error, { index, id: drafts[index]?.id });
     }
-    const sessions = drafts.map(({ session }) => session);
-    announce(
-      this.#context,
-      "sessions",
+    this.#announce(
       "insert",
-      sessions.map(({ id }) => id),
+      drafts.map(({ id }) => id),
     );
-    return sessions;
+    return drafts.map(draftToSession);
   }
 
   /** Ends a session, now but never before it started, with a summary where one is given. Undefined when unknown. */
   async end(id: string, summary?: string): Promise<Session | undefined> {
-    expectText("id", id, MAX_NAME_CHARS);
+    expectSessionId(id);
     const { project, executor, now, repair } = this.#context;
     const text = repair(summary);
-    if (text !== undefined) expectText("summary", text, 100_000, 0);
+    if (text !== undefined) expectSummary(text);
     const { rows } = await executor.execute(endRow({ project, id, endedAt: now(), summary: text ?? null }));
     if (rows[0] === undefined) return undefined;
-    announce(this.#context, "sessions", "update", [id]);
-    return this.#toSession(rows[0]);
+    this.#announce("update", [id]);
+    return toSession(rows[0]);
   }
 
   async get(id: string): Promise<Session | undefined> {
-    expectText("id", id, MAX_NAME_CHARS);
+    expectSessionId(id);
     const { project, executor } = this.#context;
     const { rows } = await executor.execute(selectOne({ project, id }));
-    return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
+    return rows[0] === undefined ? undefined : toSession(rows[0]);
   }
 
   /** The sessions that exist among `ids`, in the order of `ids`. */
   async getMany(ids: readonly string[]): Promise<Session[]> {
     expectArray("ids", ids, "ids");
-    checkEach(ids, (id) => expectText("id", id, MAX_NAME_CHARS));
+    checkEach(ids, (id) => expectSessionId(id));
     const { project, executor } = this.#context;
     const { rows } = await executor.execute(selectMany({ project, ids: JSON.stringify(ids) }));
-    return inOrderOf(
-      ids,
-      rows.map((row) => this.#toSession(row)),
-    );
+    return inOrderOf(ids, rows.map(toSession));
   }
 
   /** Rejects with `NOT_FOUND` when `get` would find nothing. */
@@ -153,7 +135,7 @@ export class SessionRepository {
       toStatement(sql`select ${columns} from ${s} where ${s.project} = ${project} and ${s.endedAt} is null
         order by ${newestFirst} limit 1`),
     );
-    return rows[0] === undefined ? undefined : this.#toSession(rows[0]);
+    return rows[0] === undefined ? undefined : toSession(rows[0]);
   }
 
   /** A page of sessions, newest first. */
@@ -174,31 +156,12 @@ export class SessionRepository {
         sql`select ${columns} from ${s} where ${all(conditions)} order by ${newestFirst} limit ${toSqlLimit(limit + 1)}`,
       ),
     );
-    const cursorOf = (row: Row) => encodeCursor("sessions", { key: Number(row[2]), rowId: Number(row[0]) });
-    return toPage(rows, limit, (row) => this.#toSession(row), cursorOf);
+    const cursorOf = (row: Row) =>
+      encodeCursor("sessions", { key: Number(row[at.startedAt]), rowId: Number(row[at.rowId]) });
+    return toPage(rows, limit, toSession, cursorOf);
   }
 
-  #toDraft(input: SessionInput): { statement: Statement; session: Session } {
-    expectKeys("a session", input, ["id", "metadata", "startedAt"]);
-    const { id = uuidv7(), metadata = {}, startedAt } = input;
-    expectText("id", id, MAX_NAME_CHARS);
-    const { project } = this.#context;
-    const started = startedAt === undefined ? this.#context.now() : toMillis("startedAt", startedAt);
-    const json = toJsonText("metadata", this.#context.repair(metadata), this.#context.repair);
-    const own = parseObject(json, "sessions", id);
-    const session = { id, project, startedAt: new Date(started), endedAt: null, summary: null, metadata: own };
-    return { statement: insertRow([project, id, started, json]), session };
-  }
-
-  #toSession(row: Row): Session {
-    const endedAt = row[3];
-    return {
-      id: row[1] as string,
-      project: this.#context.project,
-      startedAt: new Date(Number(row[2])),
-      endedAt: endedAt === null ? null : new Date(Number(endedAt)),
-      summary: row[4] as string | null,
-      metadata: parseObject(row[5], "sessions", row[1]),
-    };
+  #announce(action: ChangeAction, ids: readonly string[]): void {
+    announce(this.#context, "sessions", action, ids);
   }
 }

@@ -1,0 +1,106 @@
+import type { Row } from "@libsql/client";
+import { v7 as uuidv7 } from "uuid";
+import { sessions } from "../../schema/sessions.js";
+import { expectText } from "../../shared/expectation.js";
+import { expectKeys } from "../../shared/known-keys.js";
+import { MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
+import type { RepositoryContext } from "../context.js";
+import { parseObject } from "../json.js";
+import { insertOf, selection } from "../statements.js";
+
+/** A span of work in a project. */
+export interface Session {
+  readonly id: string;
+  readonly project: string;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  readonly summary: string | null;
+  readonly metadata: Record<string, unknown>;
+}
+
+export interface StartSessionOptions {
+  /** @default {} */
+  readonly metadata?: Record<string, unknown> | undefined;
+  /** @default now */
+  readonly startedAt?: Date | number | undefined;
+}
+
+export interface SessionInput extends StartSessionOptions {
+  /** @default a new UUIDv7 */
+  readonly id?: string | undefined;
+}
+
+/** The row of a session that is about to be stored. */
+export interface SessionDraft {
+  readonly project: string;
+  readonly id: string;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly summary: string | null;
+  readonly metadata: string;
+}
+
+const s = sessions;
+const stored = {
+  project: s.project,
+  id: s.id,
+  startedAt: s.startedAt,
+  endedAt: s.endedAt,
+  summary: s.summary,
+  metadata: s.metadata,
+};
+
+export const insertSession = insertOf(s, stored);
+
+/** What a query selects to make a Session of each row. */
+export const sessionColumns = { rowId: s.rowId, ...stored };
+export const { columns, at } = selection(sessionColumns);
+
+/** Checks an input and fills in the defaults; throws TypeError or RangeError. */
+export function toDraft({ project, now, repair }: RepositoryContext, input: SessionInput): SessionDraft {
+  expectKeys("a session", input, ["id", "metadata", "startedAt"]);
+  const { id = uuidv7(), metadata = {}, startedAt } = input;
+  expectSessionId(id);
+  return {
+    project,
+    id,
+    startedAt: startedAt === undefined ? now() : toMillis("startedAt", startedAt),
+    endedAt: null,
+    summary: null,
+    metadata: toJsonText("metadata", repair(metadata), repair),
+  };
+}
+
+export function expectSessionId(id: unknown): asserts id is string {
+  expectText("id", id, MAX_NAME_CHARS);
+}
+
+export function expectSummary(summary: unknown): asserts summary is string {
+  expectText("summary", summary, 100_000, 0);
+}
+
+/** The record of a row of `columns`. */
+export function toSession(row: Row): Session {
+  const endedAt = row[at.endedAt];
+  return {
+    id: row[at.id] as string,
+    project: row[at.project] as string,
+    startedAt: new Date(Number(row[at.startedAt])),
+    endedAt: endedAt === null ? null : new Date(Number(endedAt)),
+    summary: row[at.summary] as string | null,
+    metadata: parseObject(row[at.metadata], "sessions", row[at.id]),
+  };
+}
+
+/** The record of a draft that has just been stored. */
+export function draftToSession(draft: SessionDraft): Session {
+  const { id, project, startedAt, metadata } = draft;
+  return {
+    id,
+    project,
+    startedAt: new Date(startedAt),
+    endedAt: null,
+    summary: null,
+    metadata: JSON.parse(metadata) as Record<string, unknown>,
+  };
+}
