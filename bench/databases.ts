@@ -23,13 +23,13 @@ export function itemValues(index: number): [string, string, number, number] {
   return [`key-${index}`, `the item with number ${index}`, index * 7, index / 3];
 }
 
-/** Both sides in WAL mode at synchronous FULL: the same durability. */
+/** Both clients use WAL mode and synchronous FULL, for the same durability. */
 export async function openHoldfast(folder: string, rows = 0): Promise<Client> {
   return fill(createClient({ url: `file:${join(folder, "holdfast.db")}` }), rows);
 }
 
 export async function openStock(folder: string, rows = 0): Promise<Client> {
-  // One connection, so that the settings hold for every call; it has no queue to gain from more.
+  // One connection, so that the settings apply to every call. More connections would not help without concurrent calls.
   const client = createStockClient({ url: `file:${join(folder, "stock.db")}`, concurrency: 1 });
   await client.execute("PRAGMA journal_mode = WAL");
   await client.execute("PRAGMA synchronous = FULL");
@@ -63,7 +63,9 @@ export function openBetter(folder: string, rows = 0): Database.Database {
   return database;
 }
 
-/** What drizzle-orm/better-sqlite3 makes; its own entry would look for the package beside drizzle-orm. */
+/**
+ * The database that drizzle-orm/better-sqlite3 creates. Its own entry would look for the package next to drizzle-orm.
+ */
 export function drizzleBetterSqlite(folder: string, rows = 0) {
   const dialect = new SQLiteSyncDialect();
   const session = new BetterSQLiteSession(openBetter(folder, rows), dialect, undefined, {});

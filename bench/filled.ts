@@ -4,8 +4,8 @@ import { openStorage, type Storage } from "../src/storage/storage.js";
 import type { TrialContext } from "./trial.js";
 
 /**
- * A storage of the trial's own that `fill` has filled. The first that asks for `name` makes the file; the others of the
- * run copy it. Nobody waits for the disk at a commit.
+ * Opens a separate storage for the trial, filled by `fill`. The first call for `name` creates the file, and later calls
+ * of the run copy it. Commits do not wait for the disk.
  */
 export async function openFilled(
   { folder, shared }: TrialContext,
@@ -17,7 +17,7 @@ export async function openFilled(
     const filling = join(folder, "filling.db");
     const storage = await openStorage({ url: filling, durability: "relaxed" });
     await fill(storage);
-    // Without the space that filling left free.
+    // Copies without the free pages that filling left.
     await storage.client.execute({ sql: "VACUUM INTO ?", args: [`${made}.partial`] });
     await storage.close();
     rmSync(filling);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The file's name in a folder of data. */
+/** The file's name in the data folder. */
 export const LOCOMO = "locomo-dev.json";
 
 export interface Turn {

@@ -1,5 +1,5 @@
 /**
- * Runs the trials: every figure in a fresh process, the contenders in turn, medians over the rounds.
+ * Runs the trials: each figure in a fresh process, the contenders one after the other, medians over the rounds.
  *
  *     npm run bench -- [--rounds 5] [--only TEXT] [--data FOLDER]
  */
@@ -46,7 +46,7 @@ const SELF = fileURLToPath(import.meta.url);
 if (process.argv[2] === "--run") await runOne(process.argv[3]!, process.argv[4]!, process.argv[5]!);
 else await withFolder(runAll);
 
-/** In the child: one contender of one trial, its figure on the last line. */
+/** In the child process: runs one contender of one trial, and prints its figure on the last line. */
 async function runOne(name: string, contender: string, shared: string): Promise<never> {
   await withFolder(async (folder) => {
     const figure = await TRIALS[name]!.contenders[contender]!({ folder, shared });
@@ -55,7 +55,7 @@ async function runOne(name: string, contender: string, shared: string): Promise<
   process.exit(0);
 }
 
-/** Gives `work` an empty folder, and removes it. */
+/** Passes an empty folder to `work`, and removes it afterwards. */
 async function withFolder(work: (folder: string) => unknown): Promise<void> {
   const folder = mkdtempSync(join(process.env.HOLDFAST_BENCH_DIR ?? tmpdir(), "holdfast-bench-"));
   try {
@@ -74,7 +74,7 @@ function runAll(shared: string): void {
     },
   });
   const rounds = Number(values.rounds);
-  // npm runs this in the folder of the package, and says where it was called.
+  // npm runs this in the folder of the package, and INIT_CWD names the caller's folder.
   const data = resolve(process.env.INIT_CWD ?? ".", values.data ?? process.env.HOLDFAST_TEST_DATA ?? "");
   console.log(
     `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}; medians of ${rounds} fresh processes each\n`,
@@ -103,7 +103,7 @@ function report(trial: Trial, figures: ReadonlyMap<string, number[]>): void {
   for (const [contender, values] of figures) {
     const sorted = [...values].sort((a, b) => a - b);
     const range = `${format(sorted[0]!)}–${format(sorted.at(-1)!)}`;
-    // Paired: the ratio of each round, then the median of the ratios.
+    // The ratios are paired: one for each round, then their median.
     const ratio = median(values.map((value, round) => value / own![round]!));
     const compared = values === own ? "" : `  ${ratio.toFixed(2)}×`;
     console.log(`  ${contender.padEnd(18)} ${format(median(values)).padStart(9)} ${trial.unit}  (${range})${compared}`);

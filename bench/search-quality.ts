@@ -1,12 +1,13 @@
 /**
- * How well keyword search finds the turns that answer a question: `npm run bench:search -- --data DIR-or-file`.
+ * Measures how well keyword search finds the turns that answer a question: `npm run bench:search -- --data
+ * DIR-or-file`.
  *
- * `--as conversations` appends the turns to a conversation per sample, all in one project, and searches the whole of it
- * (or, with `--within`, only that conversation); `--bare` leaves out the speakers' names.
+ * `--as conversations` appends the turns to one conversation per sample, all in one project, and searches all of them
+ * (or, with `--within`, only that conversation). `--bare` leaves out the speakers' names.
  *
- * Reads LoCoMo (Maharana et al. 2024): each conversation is a project, each turn one memory "speaker: text", and a question's
- * `evidence` names the turns that answer it. Evidence ids that no turn has are skipped, and so are questions left without any;
- * the unanswerable ones (category 5, whose evidence misleads on purpose) are counted apart.
+ * Reads LoCoMo (Maharana et al. 2024). Each conversation becomes a project, and each turn a memory "speaker: text". A
+ * question's `evidence` names the turns that answer it. Evidence ids without a turn are skipped, and so are questions
+ * without evidence. The unanswerable questions (category 5, whose evidence misleads on purpose) are counted separately.
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -39,7 +40,7 @@ class Tally {
   }
 }
 
-/** Finds the ids of turns for a question of a conversation. */
+/** Returns the ids of turns for a question about a conversation. */
 type Finder = (question: string) => Promise<string[]>;
 
 const { values } = parseArgs({

@@ -1,11 +1,11 @@
-/** The word of a rank, the most frequent being 1; of letters, as most words are. */
+/** The word of a rank, where 1 is the most frequent. Like most words, it consists of letters. */
 export function wordOf(rank: number): string {
   let letters = "";
   for (let rest = rank; rest > 0; rest = Math.floor(rest / 26)) letters += String.fromCharCode(97 + (rest % 26));
   return `w${letters}x`;
 }
 
-/** Words by Zipf's law, from a generator with a seed: the same text in every run. */
+/** Words by Zipf's law, from a generator with a seed, so that every run has the same text. */
 export function textMaker(seed: number): () => string {
   let state = seed;
   const random = () => {

@@ -1,23 +1,23 @@
-/** What a contender is given. */
+/** The input of a contender. */
 export interface TrialContext {
-  /** An empty folder of its own. */
+  /** An empty folder for this contender. */
   readonly folder: string;
-  /** A folder for what several contenders need; it goes when the run ends. */
+  /** A folder for files that several contenders share. It is removed when the run ends. */
   readonly shared: string;
 }
 
-/** One thing to measure, done by each contender in its own way. */
+/** A measurement that each contender makes in its own way. */
 export interface Trial {
-  /** What is measured, sizes included. */
+  /** What is measured, including sizes. */
   readonly title: string;
   readonly unit: string;
-  /** A file that it needs from the folder that --data names; left out where there is none. */
+  /** The name of a file in the folder of `--data`. Without the file, the trial is skipped. */
   readonly data?: string;
-  /** By name; the first is the one that the others are compared with. Each resolves to one figure in `unit`. */
+  /** The contenders by name. The others are compared with the first. Each resolves to one figure in `unit`. */
   readonly contenders: Readonly<Record<string, (context: TrialContext) => Promise<number>>>;
 }
 
-/** Runs `once` `warmup` times, then `count` times, with a number that counts on; gives the mean in microseconds. */
+/** Runs `once` `warmup` times, then `count` times, with a running number. Returns the mean in microseconds. */
 export async function meanMicros(
   once: (index: number) => unknown,
   { count, warmup = Math.ceil(count / 10) }: { count: number; warmup?: number },
@@ -28,7 +28,7 @@ export async function meanMicros(
   return ((performance.now() - start) * 1000) / count;
 }
 
-/** How long `work` takes, in milliseconds. */
+/** Returns how long `work` takes, in milliseconds. */
 export async function millis(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();

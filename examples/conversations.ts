@@ -1,5 +1,5 @@
 /**
- * A talk with a tool call: what to send to a model, a second way to go on, and finding an answer again.
+ * A conversation with a tool call: build a window for a model, fork the conversation, and search it.
  *
  *     npx tsx examples/conversations.ts
  */
@@ -17,22 +17,22 @@ await conversations.append(talk.id, [
   { role: "assistant", content: "Ireland." },
 ]);
 
-// Sent again after a crash or a lost connection, a message with a clientId is stored once.
+// If you send a message with a clientId again after a crash or a lost connection, it is stored once.
 const question = { role: "user", content: "And production?", clientId: "tab-7/42" } as const;
 const first = await conversations.append(talk.id, question);
 const again = await conversations.append(talk.id, question);
-console.log(`stored as ${first.seq}, and once more as ${again.seq}`);
+console.log(`stored as ${first.seq}, and again as ${again.seq}`);
 
-// What fits: the newest messages behind the system message, a tool call never without its results.
+// The system message and the newest messages that fit. A tool call keeps its results.
 const prompt = await conversations.window(talk.id, { maxTokens: 45 });
 console.log("to the model:", prompt.map(({ seq, role }) => `${seq} ${role}`).join(", "));
 
-// Another way to go on, which shares the first five messages instead of copying them.
+// A fork continues differently, and shares the first five messages instead of copying them.
 const other = await conversations.fork(talk.id, { atSeq: 5, title: "The cluster, in short" });
 await conversations.append(other.id, { role: "user", content: "What does it cost a month?" });
 console.log(`${other.title}: ${(await conversations.messages(other.id)).items.length} messages`);
 
-// The answer has none of the words; the question beside it has.
+// The answer has none of the words, but the question before it does.
 for (const { message, match, before } of await conversations.search("which region is staging in", {
   context: 1,
   limit: 5,

@@ -1,4 +1,4 @@
-/** A story backend of one's own: twelve methods over a Map. Run by itself, it is put to the test. */
+/** A custom story backend: twelve methods over a Map. When you run this file, it tests the backend. */
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import type { StoryBackend, StoryData, StoryFilter, StoryMetadata, StoryMetadataInput } from "holdfast/stories";
@@ -7,7 +7,7 @@ import { storyBackendCases } from "holdfast/stories/testing";
 type Entry = { readonly json: string; readonly ownTitle: string | undefined; readonly metadata: StoryMetadata };
 
 export class MemoryBackend implements StoryBackend {
-  /** The last is the newest. `ownTitle` was set beside the story, and lasts until a save brings another. */
+  /** The last entry is the newest. `ownTitle` was given separately from the story, and stays until a save has another. */
   readonly #entries = new Map<string, Entry>();
 
   async initialize() {}

@@ -1,5 +1,5 @@
 /**
- * Reads the import graph of this repository, and tells what depends on a file and how one file leads to another.
+ * Reads the import graph of this repository, and prints the dependents of a file and a path from one file to another.
  *
  *     npx tsx examples/graph.ts [file] [from] [to]
  */
@@ -27,7 +27,7 @@ const direct = await graph.neighbors(file, { direction: "in" });
 console.log(`${dependents.length} files depend on ${file}, ${direct.length} of them directly: ${direct.join(", ")}`);
 
 const path = await graph.shortestPath(from, to);
-console.log(path === undefined ? `${from} does not lead to ${to}` : path.ids.join(" -> "));
+console.log(path === undefined ? `${from} does not import ${to}, even indirectly` : path.ids.join(" -> "));
 
 const large = await graph.match([
   { as: "user", where: { lines: { gt: 300 } } },
@@ -41,4 +41,4 @@ console.log(
   cycles.length === 0 ? "no circular imports" : `circular: ${cycles.map((ids) => ids.join(" -> ")).join("; ")}`,
 );
 const [first] = await graph.pageRank({ limit: 1 });
-console.log(`the file that most leads to: ${first?.id}`);
+console.log(`the file with the highest rank: ${first?.id}`);

@@ -3,10 +3,10 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { GraphEdgeInput, GraphNodeInput } from "holdfast";
 
-/** `import … from "x"`, `export … from "x"` and `import("x")`; only what starts with a dot is a file of ours. */
+/** `import … from "x"`, `export … from "x"` and `import("x")`. Only specifiers that start with a dot are files here. */
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
 
-/** The files among `paths` as nodes, and which of them imports which as edges. */
+/** Returns the files of `paths` as nodes, and the imports between them as edges. */
 export function scanImports(
   root: string,
   paths: readonly string[],
@@ -27,13 +27,13 @@ export function scanImports(
   return { nodes, edges };
 }
 
-/** TypeScript imports `x.js` where the file is `x.ts`. */
+/** TypeScript imports `x.js` when the file is `x.ts`. */
 function resolveImport(folder: string, specifier: string): string | undefined {
   const path = join(folder, specifier);
   return [path, path.replace(/\.js$/, ".ts"), `${path}.ts`].find((candidate) => existsSync(candidate));
 }
 
-// By itself it shows what the examples import of each other.
+// When you run this file, it prints the imports between the examples.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const folder = dirname(fileURLToPath(import.meta.url));
   const { edges } = scanImports(

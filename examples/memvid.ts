@@ -1,5 +1,5 @@
 /**
- * Three processes put notes into one memory at the same time; then it is searched.
+ * Three processes put notes into one memory at the same time. Then the program searches it.
  *
  *     npx tsx examples/memvid.ts [FILE]
  */
@@ -31,12 +31,12 @@ async function main(path: string): Promise<void> {
     spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), path, name], { stdio: "inherit" }),
   );
   const codes = await Promise.all(children.map(async (child) => (await once(child, "exit"))[0]));
-  if (codes.some((code) => code !== 0)) throw new Error(`A writer ended with ${codes}`);
+  if (codes.some((code) => code !== 0)) throw new Error(`The writers exited with the codes ${codes}`);
   const memory = await use("basic", path);
   const { frame_count, size_bytes } = await memory.stats();
   console.log(`${frame_count} frames, ${size_bytes} bytes, in ${Math.round(performance.now() - started)} ms: ${path}`);
   const { hits, total_hits } = await memory.find("notes written by bob", { k: 3 });
-  console.log(`${total_hits} answer; the best:`);
+  console.log(`${total_hits} hits; the best:`);
   for (const hit of hits) console.log(`  ${hit.score.toFixed(3)}  ${hit.title}  ${hit.snippet}`);
   console.log((await memory.verify({ deep: true })).overall_status);
   await memory.close();

@@ -1,12 +1,12 @@
 /**
- * Remembers this repository: its Markdown, its source files and its git log. Then it searches them, and tells from its
- * import graph what depends on what.
+ * Stores this repository: its Markdown, its source files and its git log. Then it searches them, and prints
+ * dependencies from the import graph.
  *
  *     npm start
  *     npm start -- "why is the write lock taken with exec"
  *     npm start -- --conversation talk.json ["a question"]
  *
- * The last imports a conversation, too: what `conversations.export` gives, or a list of `{ role, content }`.
+ * The last command also imports a conversation: an export of `conversations.export`, or a list of `{ role, content }`.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import { type MemoryInput, openStorage, type Project, type SearchResult } from "
 import { scanImports } from "./imports.js";
 
 const ROOT = process.cwd();
-// This program as well: its own questions would be the best answers to them.
+// Skips this program, because its questions would be the best matches for themselves.
 const SKIPPED = new Set(["node_modules", "dist", ".git", ".holdfast", "remember.ts"]);
 const KINDS: Record<string, string> = { ".md": "context", ".ts": "file", ".mjs": "file", ".sql": "file" };
 const QUESTIONS = [
@@ -26,7 +26,7 @@ const QUESTIONS = [
   "checkpoint",
 ];
 
-/** Cuts a text at blank lines into pieces of about 1,500 characters, so that a hit shows a passage and not a file. */
+/** Splits a text at blank lines into pieces of about 1,500 characters, so that a hit is a passage and not a whole file. */
 function passages(text: string): string[] {
   const pieces: string[] = [];
   for (const paragraph of text.split(/\n\s*\n/)) {
@@ -64,7 +64,7 @@ function* memoriesOfFiles(): Generator<MemoryInput> {
   }
 }
 
-/** Nothing, where there is no git or no history. */
+/** Yields nothing if there is no git or no history. */
 function* memoriesOfCommits(): Generator<MemoryInput> {
   let log = "";
   try {
@@ -92,7 +92,7 @@ function show(result: SearchResult): string {
   return `  ${match.padEnd(9)} ${memory.source === "git" ? memory.id.slice(0, 10) : memory.id}\n            ${line}`;
 }
 
-/** Replaces the import graph of the last time, as one transaction; then asks it. */
+/** Replaces the import graph of the previous run in one transaction, then queries it. */
 async function showImports(project: Project): Promise<void> {
   const { nodes, edges } = scanImports(
     ROOT,
@@ -117,7 +117,7 @@ async function showImports(project: Project): Promise<void> {
   if (path !== undefined) console.log(`  ${path.ids.join(" -> ")}`);
 }
 
-/** A list of messages has no ids of its own: the place of each in the file makes importing twice change nothing. */
+/** A list of messages has no ids. Each message's position becomes its client id, so a second import changes nothing. */
 async function importConversation({ conversations }: Project, path: string): Promise<string> {
   const document = JSON.parse(readFileSync(path, "utf8"));
   if (!Array.isArray(document)) return (await conversations.import(document)).id;

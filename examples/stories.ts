@@ -1,4 +1,4 @@
-/** A story editor's life: open, edit with autosave, meet a second editor, revert, move from files to a database. */
+/** A story editor: open, edit with autosave, merge with a second editor, revert, move from files to a database. */
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ editor.on("story_created", ({ id }) => console.log(`created ${id}`));
 const story = { id: "lighthouse", title: "The Lighthouse", passages: [{ id: "start", text: "Fog." }] };
 await editor.saveStory(story.id, story, { metadata: { tags: ["mystery"] } });
 
-// Edits are saved when the typing pauses; saveNow is the Save button.
+// Edits are saved when the user stops typing. A Save button would call saveNow.
 const autosave = new Autosave({
   service: editor,
   debounce: 50,
@@ -21,18 +21,18 @@ autosave.on("conflict", ({ id, remoteRevision }) => console.log(`conflict on ${i
 autosave.markDirty(story.id, { ...story, passages: [{ id: "start", text: "Fog, and a light." }] });
 await autosave.saveNow(story.id);
 
-// A second editor, perhaps another process, saves meanwhile: nothing of either is lost.
+// A second editor, perhaps in another process, saves at the same time. The edits of both are kept.
 const second = await openStories({ backend: "filesystem", path: join(folder, "files") });
 await second.saveStory(story.id, { ...story, author: "Ada" });
 autosave.markDirty(story.id, { ...story, passages: [{ id: "start", text: "A bell in the fog." }] });
 await autosave.saveNow(story.id);
 console.log(await editor.loadStory(story.id));
 
-// The last revisions are kept; an old one comes back as a new one.
+// The last revisions are kept. Reverting to an old one stores it as a new one.
 for (const { revision, size } of await editor.revisions(story.id)) console.log(`revision ${revision}: ${size} bytes`);
 await editor.revert(story.id, 2);
 
-// From files to a database, with tags, times and history; each copy is read back and compared.
+// Copies the stories from files to a database, with tags, times and history. Each copy is read back and compared.
 const database = await openStories({ backend: "libsql", path: join(folder, "stories.db") });
 const { copied } = await copyStories(editor, database);
 const [moved] = await database.listStories({ tags: ["mystery"] });

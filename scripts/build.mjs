@@ -1,4 +1,4 @@
-// Builds `dist`: JavaScript in a few files, which load faster than many, and the type declarations of tsc.
+// Builds `dist`: the JavaScript in a few files, which load faster than many, and the type declarations of tsc.
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ const doors = [...Object.values(exports), ...Object.values(bin)]
   .map((target) => target.default ?? target)
   .filter((path) => path.endsWith(".js"))
   .map((path) => path.replace("dist/", "src/").replace(/\.js$/, ".ts"));
-// Programs that run in processes of their own, and the one module that knows where the package is.
+// Programs that run in separate processes, and the module that finds the package's folder.
 const others = [
   "src/maintenance/check-child.ts",
   "src/maintenance/salvage-child.ts",

@@ -1,4 +1,4 @@
-// Writes the reference of the command line, from its help, into README.md and docs/commands.md.
+// Writes the command-line reference, generated from the help, into README.md and docs/commands.md.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildProgram, COMMANDS } from "../src/cli/program.js";
@@ -8,11 +8,11 @@ const END = "<!-- end of commands -->";
 
 const pathOf = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
-/** The files that hold the reference, as they should be. */
+/** The files that contain the reference, with the text they should have. */
 export function commandReference(): { readonly path: string; readonly text: string }[] {
   const readme = readFileSync(pathOf("README.md"), "utf8");
   const [before, after] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (before < 0 || after < before) throw new Error(`README.md has lost its marks ${BEGIN} and ${END}`);
+  if (before < 0 || after < before) throw new Error(`README.md must contain the marks ${BEGIN} and ${END}`);
   const text = `${readme.slice(0, before)}${BEGIN}\n${table()}\n${readme.slice(after)}`;
   return [
     { path: pathOf("README.md"), text },
@@ -29,7 +29,7 @@ function helpPage(): string {
   const program = buildProgram(() => undefined);
   const sections = [program, ...program.commands.filter((command) => command.name() !== "help")].map((command) => {
     let help = "";
-    // The whole of it, with the example that comes after.
+    // Captures the whole help, including the example after it.
     command.configureOutput({
       writeOut: (text) => {
         help += text;

@@ -1,5 +1,5 @@
 /**
- * Writes the down files that are missing, of all migrations or of those named.
+ * Writes missing down files, of all migrations or of the named ones.
  *
  *     npm run db:down [-- 0003_add_tags …]
  */

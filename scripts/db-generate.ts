@@ -1,5 +1,5 @@
 /**
- * drizzle-kit generate, with what it leaves out: the down file beside the migration, and in the migration itself the
+ * Runs drizzle-kit generate, and adds what it leaves out: the down file next to the migration, and in the migration the
  * triggers that a table rebuild loses.
  *
  *     npm run db:generate -- --name add_tags            # from the schema
@@ -27,7 +27,7 @@ for (const { tag } of readJournal(folder)) {
   if (known.has(tag)) continue;
   const added = await completeForward(folder, tag);
   if (added.length > 0)
-    console.log(`${tag}.sql: added ${added.length} statements that keep what its rebuild would lose`);
+    console.log(`${tag}.sql: added ${added.length} statements that keep the objects its rebuild would lose`);
   const { path, state, notes } = await writeDown(folder, tag);
   console.log(`${state === "unfinished" ? "TO BE WRITTEN" : state}: ${path}`);
   for (const note of notes) console.log(`  ${note}`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openStorage, type Storage } from "../../src/index.js";
 import { millis, type Trial, type TrialContext } from "../trial.js";
 
-/** Size of the database; 1024 is the size that is promised to go at half the speed of the disk. */
+/** Size of the database. At 1024, a backup is expected to run at half the speed of the disk. */
 const MEGABYTES = Number(process.env.HOLDFAST_BENCH_BACKUP_MB ?? 256);
 const ROW_BYTES = 1000;
 
@@ -27,7 +27,7 @@ async function filled(
   return { storage, path, megabytes: statSync(path).size / 2 ** 20 };
 }
 
-/** Megabytes a second until the copy is on the disk, and until it is checked as well. */
+/** Megabytes a second until the copy is on the disk, or until it is also verified. */
 async function speed({ folder }: TrialContext, until: "copied" | "verified"): Promise<number> {
   const { storage, megabytes } = await filled(folder);
   const start = performance.now();
@@ -57,7 +57,7 @@ export const backup: Trial = {
   },
 };
 
-/** What the process takes more at most while it makes a backup. */
+/** The largest growth of the process's memory during a backup. */
 async function growth({ folder }: TrialContext, megabytes: number): Promise<number> {
   const { storage } = await filled(folder, megabytes);
   const before = process.memoryUsage.rss();

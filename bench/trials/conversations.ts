@@ -11,16 +11,19 @@ const PER_CONVERSATION = 50;
 const SMALL = 10_000;
 const LARGE = 1_000_000;
 const LOADED = 100_000;
-/** Messages that share a commit, which costs as much as a hundred of them: of larger batches little is left to gain. */
+/** Messages in one commit. A commit costs as much as a hundred messages, so larger batches would gain little. */
 const BATCH = 2_500;
 const ROLES = ["user", "assistant"] as const;
 
-/** Each with a word of its own, so that some words are rare. */
+/** Each turn has a unique word, so that some words are rare. */
 function turns(count: number, text: () => string, from: number): MessageInput[] {
   return Array.from({ length: count }, (_, i) => ({ role: ROLES[i % 2]!, content: `${text()} turn${from + i}` }));
 }
 
-/** A log of `messages` in conversations of 50, each appended in two batches, one half of all after the other. */
+/**
+ * Fills a log of `messages` in conversations of 50. Each conversation gets two batches: first all get one half, then
+ * all the other.
+ */
 async function fill(conversations: ConversationRepository, messages: number): Promise<void> {
   const text = textMaker(7);
   const count = messages / PER_CONVERSATION;
@@ -33,11 +36,11 @@ async function fill(conversations: ConversationRepository, messages: number): Pr
   }
 }
 
-/** A storage with such a log. */
+/** Opens a storage with such a log. */
 const openLog = (context: TrialContext, messages: number) =>
   openFilled(context, `log-${messages}`, ({ conversations }) => fill(conversations, messages));
 
-/** The same work on the small log and on the large one: the second figure must not be much more than the first. */
+/** Measures the same work on a small and a large log. The second figure must not be much larger than the first. */
 function onBothSizes(
   work: (conversations: ConversationRepository, count: number) => Promise<number>,
 ): Pick<Trial, "contenders"> {
@@ -49,10 +52,13 @@ function onBothSizes(
 }
 
 const some = (index: number, count: number) => `conversation-${(index * 7919) % count}`;
-/** Touches first what it is going to read, so that neither size is measured from a cold file. */
+/** The warm-up reads what is measured, so that neither size is measured from a cold file. */
 const RUNS = { count: 400, warmup: 400 };
 
-/** Loads messages in 2,000 conversations of 50, or in one; texts are made beforehand: what is measured is the storing. */
+/**
+ * Loads messages into 2,000 conversations of 50, or into one. The texts are created beforehand, so that only the
+ * storing is measured.
+ */
 function loads(textOf: () => () => string): Trial["contenders"] {
   const load = async (
     { folder }: TrialContext,
@@ -110,7 +116,7 @@ export const loadConversations: Trial = {
 };
 
 export const loadConversationsReal: Trial = {
-  title: "the same with the messages of LoCoMo, over and over, each with a word of its own",
+  title: "the same with the messages of LoCoMo, repeated, each with a unique word",
   unit: "messages/s",
   data: LOCOMO,
   contenders: loads(() => {
@@ -187,7 +193,7 @@ export const conversationSearch: Trial = {
 };
 
 export const conversationSubstring: Trial = {
-  title: "substring fallback over 1,000,000 messages: its time, and the longest pause of the event loop meanwhile",
+  title: "substring fallback over 1,000,000 messages: its time, and the longest pause of the event loop",
   unit: "ms",
   contenders: {
     "finds nothing": async (context) => {

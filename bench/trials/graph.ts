@@ -9,7 +9,7 @@ interface TestGraph {
   readonly edges: readonly (readonly [string, string])[];
 }
 
-/** The same graph each time: every node has as many edges to nodes that a fixed sequence picks. */
+/** Creates the same graph each time: every node has the same number of edges, to nodes that a fixed sequence picks. */
 function randomGraph(nodes: number, edgesPerNode: number): TestGraph {
   const ids = Array.from({ length: nodes }, (_, i) => `node-${i}`);
   let state = 1;
@@ -47,7 +47,7 @@ function inMemory({ ids, edges }: TestGraph) {
   return graph;
 }
 
-/** Breadth first with a queue and a set, as its users write it; ends at `end`, or below `depth`. */
+/** Breadth-first search with a queue and a set, as users of graphology write it. Ends at `end`, or below `depth`. */
 function bfsInMemory(graph: MultiDirectedGraph, start: string, { depth = Infinity, end = "" } = {}): string[] {
   const found = new Map([[start, 0]]);
   for (const [node, level] of found) {
@@ -62,7 +62,7 @@ function bfsInMemory(graph: MultiDirectedGraph, start: string, { depth = Infinit
 function bfsTrial(nodes: number, edgesPerNode: number, count: number): Trial {
   const size = `${nodes.toLocaleString("en")} nodes and ${(nodes * edgesPerNode).toLocaleString("en")} edges`;
   return {
-    title: `a breadth-first search over ${size}; cold is the first one of an open file, its reading included`,
+    title: `a breadth-first search over ${size}; cold is the first one of an open file, including reading the graph`,
     unit: "ms",
     contenders: {
       "holdfast warm": async (context) => {
@@ -91,7 +91,7 @@ function bfsTrial(nodes: number, edgesPerNode: number, count: number): Trial {
 export const graphBfsSmall = bfsTrial(1_000, 5, 500);
 export const graphBfs = bfsTrial(10_000, 5, 50);
 
-/** One small question asked of many nodes. */
+/** Measures one small query on many nodes. */
 function questionTrial(
   title: string,
   ask: (graph: Storage["graph"], id: string) => Promise<unknown>,

@@ -13,11 +13,14 @@ function textOf(chars: number): string {
   return text.slice(0, chars);
 }
 
-/** CPU time of the main thread, in ms: other processes do not lengthen it. Linux tells it. */
+/** CPU time of the main thread in ms, which other processes do not affect. Only on Linux. */
 const mainThreadMillis = () =>
   Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
 
-/** The longest work of the main thread between two turns of its event loop, in ms, while `work` runs for the second time. */
+/**
+ * The longest time in ms that the main thread works between two turns of its event loop, during the second run of
+ * `work`.
+ */
 async function longestGap(
   { folder }: TrialContext,
   prepare: (storage: Storage) => Promise<(round: number) => Promise<unknown>>,

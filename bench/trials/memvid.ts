@@ -21,7 +21,10 @@ async function awaitedPuts(memory: PutsFrames): Promise<number> {
 
 const own = ({ folder }: TrialContext) => create(join(folder, "notes.mv2"));
 
-/** Not among bench's dependencies, as its own do not resolve: install it beside them to compare, with `npm i --no-save`. */
+/**
+ * The SDK is not a dependency of bench, because its own dependencies do not resolve. To compare, install it with `npm i
+ * --no-save`.
+ */
 function sdkContender(): Trial["contenders"] {
   const require = createRequire(import.meta.url);
   try {

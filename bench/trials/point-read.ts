@@ -3,7 +3,7 @@ import { drizzleBetterSqlite, drizzleHoldfast, drizzleStock, items, openHoldfast
 import { meanMicros, type Trial } from "../trial.js";
 
 const ROWS = 10_000;
-/** As many to warm up as are measured: what is compared is compiled code, not how fast each side is compiled. */
+/** As many calls to warm up as are measured, so that the trial compares compiled code, not the time to compile it. */
 const READS = { count: 20_000, warmup: 20_000 };
 const SELECT = "SELECT id, key, name, amount, ratio FROM items WHERE key = ?";
 

@@ -7,7 +7,7 @@ import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
 const MEMORIES = 5_000;
 const WORDS = 12;
 
-/** Text of a given memory: the same words in every run, each number in a few memories. */
+/** The text of a memory: the same words in every run, and each number in only a few memories. */
 function textOf(index: number): string {
   return Array.from({ length: WORDS }, (_, i) => wordOf((index * (i + 7) * 31) % 1_999)).join(" ");
 }
@@ -19,7 +19,7 @@ async function fill(storage: Storage): Promise<void> {
   }
 }
 
-/** The same work on a file, on a server on this machine, and on an embedded replica of one. */
+/** Measures the same work on a file, on a server on this machine, and on an embedded replica of one. */
 function onEachTarget(work: (storage: Storage) => Promise<number>): Pick<Trial, "contenders"> {
   const run = async (storage: Storage) => {
     await fill(storage);

@@ -5,7 +5,7 @@ import type { Trial, TrialContext } from "../trial.js";
 
 async function fill(storage: Storage, projects: number, memoriesEach: number): Promise<void> {
   const text = textMaker(7);
-  // Round after round, so that the rows of one project lie among those of all others.
+  // Fills in rounds, so that the rows of one project lie among those of all others.
   const rounds = Math.min(20, memoriesEach);
   for (let round = 0; round < rounds; round++) {
     for (let number = 0; number < projects; number++) {
@@ -15,17 +15,19 @@ async function fill(storage: Storage, projects: number, memoriesEach: number): P
   }
 }
 
-/** Measured, after as many that compile the code: what a service that runs for minutes has. */
+/**
+ * The number of measured searches. As many run before to compile the code, as in a service that has run for minutes.
+ */
 const SEARCHES = 200;
 
-/** How many projects there are, with how many memories each, and in how many of them in turn is searched. */
+/** How many projects there are, how many memories each has, and how many of the projects are searched in turn. */
 interface Corpus {
   readonly projects: number;
   readonly each: number;
   readonly searched: number;
 }
 
-/** The median of searches, in milliseconds. */
+/** Returns the median time of the searches, in milliseconds. */
 async function medianSearch(context: TrialContext, { projects, each, searched }: Corpus, query: (i: number) => string) {
   await using storage = await openFilled(context, `memories-${projects}-${each}`, (one) => fill(one, projects, each));
   const times: number[] = [];
@@ -38,14 +40,14 @@ async function medianSearch(context: TrialContext, { projects, each, searched }:
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 }
 
-/** Of sixty pairs: still rarer words would be in no memory of a small project. */
+/** One of sixty pairs of words. Rarer words would be in no memory of a small project. */
 const rare = (i: number) => `${wordOf(3000 + (i % 60) * 37)} ${wordOf(5000 + (i % 60) * 11)}`;
-/** Of fifteen pairs; the word of rank 1 is in most memories. */
+/** One of fifteen pairs of words. The word of rank 1 is in most memories. */
 const common = (i: number) => `${wordOf(1 + (i % 3))} ${wordOf(4 + (i % 5))}`;
 
 const LARGE = { projects: 1, each: 100_000, searched: 1 };
 const SMALL = { projects: 1000, each: 1000, searched: 1 };
-/** Every search in a project that was not read before: SQLite asks the operating system for each page. */
+/** Each search uses a project that was not read before, so SQLite asks the operating system for each page. */
 const UNREAD = { ...SMALL, searched: SMALL.projects };
 
 export const searchLarge: Trial = {

@@ -15,7 +15,7 @@ const HOLDER = `
   setTimeout(async () => { await transaction.rollback(); process.exit(0); }, ${HELD_MS});
 `;
 
-/** The longest pause of a 1 ms timer while a write waits for the lock of another process. */
+/** Returns the longest pause of a 1 ms timer while a write waits for the lock of another process. */
 async function longestStall(
   { folder }: TrialContext,
   open: (url: string) => { execute: (s: { sql: string; args: unknown[] }) => Promise<unknown> },

@@ -4,16 +4,16 @@ import { millis, type Trial } from "../trial.js";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 
-/** A whole process that imports `name` and ends. */
+/** Starts a process that imports `name` and ends. */
 const importing = (name: string) => () =>
   millis(async () => {
     const code = name === "" ? "" : `await import(${JSON.stringify(name)});`;
     execFileSync(process.execPath, ["--input-type=module", "-e", code], { cwd: REPOSITORY });
   });
 
-/** The build is measured: run `npm run build` first. */
+/** Measures the build: run `npm run build` first. */
 export const startUp: Trial = {
-  title: "a process that imports the package, what it is built on, and what it loads only when used",
+  title: "a process that imports the package, its dependencies, and the modules it loads only on use",
   unit: "ms",
   contenders: {
     holdfast: importing("holdfast"),

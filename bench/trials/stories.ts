@@ -11,7 +11,7 @@ const TEXT = JSON.stringify(STORY);
 const KILOBYTES = Math.round(TEXT.length / 1000);
 const STORED = 1_000;
 
-/** The same work on both backends. */
+/** Measures the same work on both backends. */
 function onBoth(
   title: string,
   unit: string,
@@ -42,7 +42,7 @@ export const storySave = onBoth(
 const copy = { "the copy alone": () => meanMicros(() => JSON.parse(TEXT), { count: 20_000 }) };
 
 export const storyCacheHit = onBoth(
-  `loading a story of ${KILOBYTES} kB from the cache: the look for other processes' writes, and the copy`,
+  `loading a story of ${KILOBYTES} kB from the cache: the check for other processes' writes, and the copy`,
   "µs",
   async (service) => {
     await service.saveStory("a", STORY);

@@ -2,12 +2,12 @@ import type { Client } from "@libsql/client";
 import { INSERT, itemValues, openBetter, openHoldfast, openStock } from "../databases.js";
 import { meanMicros, millis, type Trial } from "../trial.js";
 
-/** The first writes of a process make the log longer; those after them write over it. */
+/** The first writes of a process extend the log. Later writes overwrite it. */
 const FIRST = { count: 1000, warmup: 20 };
 const STEADY = { count: 1000, warmup: 1000 };
 const insert = (index: number) => ({ sql: INSERT, args: itemValues(index) });
 
-/** The same work on our client and on the stock one. */
+/** Measures the same work on our client and on the stock client. */
 function onBoth(work: (client: Client) => Promise<number>): Pick<Trial, "contenders"> {
   return {
     contenders: {

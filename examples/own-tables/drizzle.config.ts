@@ -5,6 +5,6 @@ export default defineConfig({
   schema: "./schema.ts",
   out: "./drizzle",
   dbCredentials: { url: process.env.HOLDFAST_URL ?? "file:app.db" },
-  // A ledger of its own: __drizzle_migrations is that of Holdfast.
+  // A separate ledger, because Holdfast uses __drizzle_migrations.
   migrations: { table: "app_migrations" },
 });

@@ -1,4 +1,4 @@
-// An application whose own tables live in the same file, with migrations of their own.
+// An application that keeps its own tables in the same file, with separate migrations.
 import { fileURLToPath } from "node:url";
 import { eq, isNull } from "drizzle-orm";
 import { openStorage } from "holdfast";
@@ -11,7 +11,7 @@ const storage = await openStorage({
   migrations: { folder: fileURLToPath(new URL("./drizzle", import.meta.url)), table: "app_migrations" },
 });
 
-// A memory and the task that names it: both, or neither.
+// Stores a memory and the task that refers to it in one transaction.
 await storage.transaction(async (tx) => {
   const memory = await tx.project("tasks").memories.insert({ content: "The release waits for the signing key" });
   await tx.db.insert(tasks).values({ title: "Ask for the signing key", memoryId: memory.id });

@@ -1,6 +1,6 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** Tasks of the application. `memoryId` names a memory of project `tasks`: by its id, without a foreign key. */
+/** Tasks of the application. `memoryId` is the id of a memory of project `tasks`, without a foreign key. */
 export const tasks = sqliteTable(
   "tasks",
   {

@@ -9,19 +9,20 @@ import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "..
 import { BREAKPOINT } from "../../src/migrate/script.js";
 
 /**
- * Fails where foreign keys are enforced, before anything is dropped: within a transaction `PRAGMA foreign_keys` does
- * nothing, and the DROP of a rebuild would then delete, or cut off, the rows that refer to the table.
+ * Fails if foreign keys are enforced, before anything is dropped. Inside a transaction `PRAGMA foreign_keys` has no
+ * effect, and the DROP of a rebuild would delete or detach the rows that refer to the table.
  */
 const GUARD = `SELECT json(CASE foreign_keys WHEN 0 THEN '1' ELSE 'foreign_keys must be off, or this rebuild deletes the rows that refer to the table' END) FROM pragma_foreign_keys;`;
 
 /**
- * Makes a migration that rebuilds tables safe for every migrator, stock `drizzle-kit migrate` included, and returns
- * what was added to its file.
+ * Makes a migration that rebuilds tables safe for every migrator, including stock `drizzle-kit migrate`. Returns the
+ * statements that it added to the file.
  *
- * A column that the rebuild adds is not copied from the old table, which has none. Triggers, views and handwritten
- * indexes that the rebuild loses are made again at its end, and full-text indexes of the table are filled again; what
- * mentions the table and would stop the RENAME is dropped before it. To be called before the migration is applied
- * anywhere: afterwards its text must not change.
+ * A column that the rebuild adds is not copied from the old table, which does not have it. At the end of the rebuild,
+ * the triggers, views and handwritten indexes that it loses are re-created, and the full-text indexes of the table are
+ * filled again. Objects that mention the table and would prevent the RENAME are dropped before it.
+ *
+ * Call it before the migration is applied anywhere: afterwards its text must not change.
  */
 export async function completeForward(folder: string, tag: string): Promise<string[]> {
   const { journal, migration } = find(folder, tag);
@@ -68,8 +69,8 @@ export async function completeForward(folder: string, tag: string): Promise<stri
 const COPY = /INSERT INTO `__new_(.+?)`\((.*?)\) SELECT (.*?) FROM `(.+?)`;/s;
 
 /**
- * drizzle-kit's rebuild copies every column of the new table, one that the old has not too; SQLite takes such a name in
- * double quotes for a text, and stores it in each row.
+ * drizzle-kit's rebuild copies every column of the new table, including those that the old table does not have. SQLite
+ * reads such a name in double quotes as text, and stores it in each row.
  */
 async function withKnownColumns(client: PooledClient, part: string): Promise<string> {
   const copy = COPY.exec(part);
@@ -83,7 +84,7 @@ async function withKnownColumns(client: PooledClient, part: string): Promise<str
   return part.replace(COPY, () => `INSERT INTO \`__new_${into}\`(${common}) SELECT ${common} FROM \`${from}\`;`);
 }
 
-/** A database in memory that stands at `tag`; at none of them without one. */
+/** Opens a database in memory and migrates it to `tag`. Without `tag`, applies no migration. */
 export async function openAt(folder: string, tag: string | undefined): Promise<PooledClient & AsyncDisposable> {
   const client = createClient({ url: ":memory:" });
   if (tag !== undefined) await migrate(client, { folder, to: tag });
@@ -101,7 +102,7 @@ export function before(journal: Journal, migration: Migration): string | undefin
   return journal[journal.indexOf(migration) - 1]?.tag;
 }
 
-/** The text of a file that may be missing. */
+/** The text of a file, or undefined if the file is missing. */
 export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");

@@ -1,12 +1,12 @@
 import { createRequire } from "node:module";
 import { splitMigration } from "../../src/migrate/script.js";
 
-// The ESM build of it cannot be loaded: it calls `require`.
+// Its ESM build cannot be loaded, because it calls `require`.
 const { generateSQLiteMigration } = createRequire(import.meta.url)(
   "drizzle-kit/api",
 ) as typeof import("drizzle-kit/api");
 
-/** What drizzle-kit 0.31 writes into `meta/0003_snapshot.json`, as far as it is read here. */
+/** The part of drizzle-kit 0.31's `meta/0003_snapshot.json` that is read here. */
 export interface Snapshot {
   readonly tables: Tables;
   readonly views: Record<string, unknown>;
@@ -31,7 +31,7 @@ interface ForeignKey {
   readonly columnsTo: string[];
 }
 
-/** A rename that a migration made, of a table or of a column. */
+/** A rename of a table or of a column by a migration. */
 interface Rename {
   readonly table: string;
   readonly column?: string;
@@ -43,12 +43,12 @@ const RENAME_TABLE = new RegExp(`^ALTER\\s+TABLE\\s+${NAME}\\s+RENAME\\s+TO\\s+$
 const RENAME_COLUMN = new RegExp(`^ALTER\\s+TABLE\\s+${NAME}\\s+RENAME\\s+COLUMN\\s+${NAME}\\s+TO\\s+${NAME}`, "i");
 
 /**
- * The ways back from `after` to `before`, the better one first, as statements to be tried out; none where the
- * snapshots do not differ: that is custom SQL, whose way back a person has to write.
+ * Returns candidate down migrations from `after` to `before` as statements, the better one first. Returns none if the
+ * snapshots are equal, because only a person can revert custom SQL.
  *
- * What the forward SQL renames is renamed back; the rest is the difference of the snapshots the other way. That is
- * taken in two steps, first what has to go and then what has to come: where one step has both, drizzle-kit would ask
- * at the terminal whether it is a rename.
+ * Renames of the forward SQL are reversed. The rest is the difference of the snapshots in the other direction. It is
+ * generated in two steps, first the drops and then the additions: with both in one step, drizzle-kit would ask at the
+ * terminal whether it is a rename.
  */
 export async function waysBack(before: Snapshot, after: Snapshot, forwardSql: string): Promise<string[][]> {
   const renames = readRenames(forwardSql);
@@ -76,7 +76,10 @@ async function diff(from: Snapshot, to: Snapshot): Promise<string[]> {
   return statements.map((statement) => onlyCommonColumns(statement, from));
 }
 
-/** drizzle-kit's rebuild copies all columns of the new table; one that the old lacks would become its own name as text. */
+/**
+ * drizzle-kit's rebuild copies all columns of the new table. A column that the old table lacks would be filled with its
+ * name.
+ */
 function onlyCommonColumns(statement: string, from: Snapshot): string {
   const copy = /^INSERT INTO `__new_(.+?)`\((.*)\) SELECT (.*) FROM `(.+?)`;$/s.exec(statement);
   const table = copy === null ? undefined : from.tables[copy[4]!];
@@ -90,7 +93,7 @@ function copySql(table: string, names: readonly string[]): string {
   return `INSERT INTO \`__new_${table}\`(${names.join(", ")}) SELECT ${names.join(", ")} FROM \`${table}\`;`;
 }
 
-/** For what ALTER TABLE cannot do, and drizzle-kit tries all the same: dropping a column with a foreign key. */
+/** For changes that ALTER TABLE cannot make, although drizzle-kit tries: dropping a column with a foreign key. */
 async function rebuildSql(from: Snapshot, to: Snapshot): Promise<string[]> {
   const statements: string[] = [];
   for (const [name, table] of Object.entries(to.tables)) {
@@ -126,7 +129,7 @@ function readRenames(sql: string): Rename[] {
     const column = RENAME_COLUMN.exec(statement);
     if (column !== null) return [{ table: column[1]!, column: column[2]!, to: column[3]! }];
     const table = RENAME_TABLE.exec(statement);
-    // That one ends a rebuild.
+    // This name belongs to a rebuild.
     if (table === null || table[1]!.startsWith("__new_")) return [];
     return [{ table: table[1]!, to: table[2]! }];
   });
@@ -137,7 +140,7 @@ function renameBackSql({ table, column, to }: Rename): string {
   return `ALTER TABLE \`${table}\` RENAME COLUMN \`${to}\` TO \`${column}\`;`;
 }
 
-/** The snapshot as it would be had the rename not been made: what SQLite renames by itself is renamed here too. */
+/** Returns the snapshot as if the rename had not been made, including the names that SQLite changes by itself. */
 function undoRename(snapshot: Snapshot, rename: Rename): Snapshot {
   const { table: name, column, to } = rename;
   const back = (text: string, from: string, into: string) =>
@@ -179,7 +182,7 @@ function undoRename(snapshot: Snapshot, rename: Rename): Snapshot {
   return { ...snapshot, tables: Object.fromEntries(tables.map((table) => [table.name, table])) as Tables };
 }
 
-/** Foreign keys and composite keys are named after what they hold; one that holds the same is the same. */
+/** Foreign keys and composite keys are named after their contents. Keys with the same contents are the same key. */
 function adoptNames(snapshot: Snapshot, target: Snapshot): void {
   for (const [name, table] of Object.entries(snapshot.tables)) {
     const wanted = target.tables[name];
@@ -202,7 +205,9 @@ function adopt<T extends { name?: string | undefined }>(
   );
 }
 
-/** `target` without the tables and columns that `present` has not, and without what stands on them. */
+/**
+ * Returns `target` without the tables and columns that `present` lacks, and without the objects that depend on them.
+ */
 function withoutNew(target: Snapshot, present: Snapshot): Snapshot {
   const tables: Tables = {};
   for (const [name, table] of Object.entries(target.tables)) {

@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 
-/** What of a random row fits by chance is found within this many tries, or not at all. */
+/** If a random row can satisfy the constraints by chance, it does so within this many tries. */
 const TRIES = 4000;
 
 interface Column {
@@ -14,11 +14,11 @@ interface Column {
 type Value = string | number | Uint8Array | null;
 
 /**
- * Puts a few rows into every ordinary table, made from nothing but the schema: values by declared type, keys of rows
- * that exist for foreign keys, and what CHECKs and triggers refuse is tried again with other values. No value of a key
- * comes twice, unless the schema lists it: a key of two columns may be taken back to a key of one.
+ * Inserts a few rows into every ordinary table, using only the schema. Values follow the declared type, and foreign
+ * keys use existing keys. If a CHECK or a trigger refuses a row, it tries other values. No key value occurs twice,
+ * unless the schema lists it, because a key of two columns may become a key of one column.
  *
- * Resolves to the tables that took no row.
+ * Resolves to the tables that accepted no row.
  */
 export async function fillTables(client: Client, random: () => number): Promise<string[]> {
   const tables = await client.execute(
@@ -37,7 +37,7 @@ export async function fillTables(client: Client, random: () => number): Promise<
 
 async function fillTable(client: Client, table: { name: string; sql: string }, random: () => number): Promise<boolean> {
   const columns = await readColumns(client, table.name);
-  // Where a CHECK lists what it allows, it is found here.
+  // If a CHECK lists the allowed values, they are found here.
   const literals = [...table.sql.matchAll(/'((?:[^']|'')*)'/g)].map((match) => match[1]!.replaceAll("''", "'"));
   const names = columns.map(({ name }) => quote(name)).join(", ");
   const sql = `INSERT INTO ${quote(table.name)} (${names}) VALUES (${columns.map(() => "?").join(", ")})`;
@@ -57,7 +57,7 @@ async function fillTable(client: Client, table: { name: string; sql: string }, r
       stored++;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
-      // A trigger that reads a column as JSON refuses text that is none.
+      // A trigger that reads a column as JSON refuses other text.
       if (code !== "SQLITE_CONSTRAINT" && !message.includes("malformed JSON")) throw error;
     }
   }

@@ -1,4 +1,4 @@
-/** Numbers from 0 to 1, the same ones for the same seed; the algorithm is Tommy Ettinger's mulberry32. */
+/** Numbers from 0 to 1, the same for the same seed. The algorithm is Tommy Ettinger's mulberry32. */
 export function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,10 +1,11 @@
 import type { Client } from "@libsql/client";
 
 /**
- * The schema of a database as text that is the same for two databases with the same schema, however they got there.
+ * Returns the schema of a database as text that is equal for equal schemas, however they were created.
  *
- * Left out of it is what only the way leaves behind: quotes, spaces, the order of columns (ALTER TABLE can only append
- * one), and whether a foreign key is written with its column or below all of them. Ledgers of migrations are no schema.
+ * It ignores differences that depend only on how a schema was created: quotes, spaces, the order of columns (ALTER
+ * TABLE can only append), and whether a foreign key is written at its column or after all columns. Ledgers of
+ * migrations are not part of the schema.
  */
 export async function schemaText(client: Client): Promise<string> {
   const { rows } = await client.execute(
@@ -43,7 +44,7 @@ function plain(sql: string): string {
     .trim();
 }
 
-/** Splits at the commas that stand in no parentheses and in no text. */
+/** Splits at commas outside of parentheses and text. */
 function splitAtCommas(text: string): string[] {
   const parts: string[] = [];
   let depth = 0;

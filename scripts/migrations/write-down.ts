@@ -11,20 +11,20 @@ import { fillTables } from "./fill-tables.js";
 import { mulberry32 } from "./random.js";
 import { schemaText } from "./schema-text.js";
 
-/** What became of a down file: generated and proven, there already, or to be written by a person. */
+/** The state of a down file: generated and tested, already written, or to be written by a person. */
 export interface DownFile {
   readonly path: string;
   readonly state: "generated" | "kept" | "unfinished";
-  /** What a person should know of it. */
+  /** Notes for the person who generates the migration. */
   readonly notes: readonly string[];
 }
 
 /**
- * Writes the down file of a migration, unless there is one.
+ * Writes the down file of a migration, unless it exists.
  *
- * A generated one is proven before it stays: on a database in memory with rows in every table, up and down again must
- * give the schema that was there before, and keep the rows. Where none can be generated (custom SQL, a column that
- * cannot be filled) the file is a template that `revert` does not take for a way back.
+ * A generated file is tested before it is kept: on a database in memory with rows in every table, migrating up and down
+ * again must restore the schema and keep the rows. If no file can be generated (custom SQL, a column that cannot be
+ * filled), the file is a template, which `revert` refuses.
  */
 export async function writeDown(folder: string, tag: string): Promise<DownFile> {
   const { journal, migration } = find(folder, tag);
@@ -33,18 +33,18 @@ export async function writeDown(folder: string, tag: string): Promise<DownFile> 
   const [from, to] = readSnapshots(folder, journal, migration);
   const ways = await waysBack(from, to, migration.sql);
   if (ways.length === 0) {
-    writeFileSync(path, template(migration, "is custom SQL, whose way back drizzle-kit cannot know"));
+    writeFileSync(path, template(migration, "is custom SQL, which drizzle-kit cannot revert"));
     return { path, state: "unfinished", notes: [] };
   }
   const notes: string[] = [];
   for (const statements of ways) {
-    writeFileSync(path, `-- Takes ${tag} back. What it dropped comes back empty.\n${toText(statements)}`);
+    writeFileSync(path, `-- Reverts ${tag}. Dropped tables and columns are restored empty.\n${toText(statements)}`);
     const { failure, warnings } = await tryOut(folder, journal, migration);
     if (failure === undefined) return { path, state: "generated", notes: warnings };
     notes.push(failure);
     rmSync(path);
   }
-  writeFileSync(path, template(migration, `could not be taken back by generated SQL: ${notes[0]!.split("\n")[0]}`));
+  writeFileSync(path, template(migration, `could not be reverted by generated SQL: ${notes[0]!.split("\n")[0]}`));
   return { path, state: "unfinished", notes };
 }
 
@@ -57,7 +57,7 @@ function readSnapshots(folder: string, journal: Journal, migration: Migration): 
   const read = (tag: string): Snapshot => {
     const path = join(folder, "meta", `${tag.split("_")[0]}_snapshot.json`);
     const text = readIfThere(path);
-    if (text === undefined) throw new Error(`There is no ${path}, which drizzle-kit makes with each migration`);
+    if (text === undefined) throw new Error(`There is no ${path}, which drizzle-kit creates with each migration`);
     return JSON.parse(text);
   };
   const after = read(migration.tag);
@@ -65,7 +65,7 @@ function readSnapshots(folder: string, journal: Journal, migration: Migration): 
   return [previous === undefined ? emptySnapshot(after) : read(previous), after];
 }
 
-/** Goes up and down again; tells what is not as it was. */
+/** Migrates up and down again. Returns what differs afterwards. */
 async function tryOut(
   folder: string,
   journal: Journal,
@@ -75,7 +75,7 @@ async function tryOut(
   const { tag } = migration;
   try {
     for (const withRows of [true, false]) {
-      // The same rows each time: whether a way back is found is no matter of luck.
+      // The same rows each time, so that the result does not depend on chance.
       const random = mulberry32(1);
       await using client = await openAt(folder, before(journal, migration));
       if (withRows) await fillTables(client, random);
@@ -84,19 +84,19 @@ async function tryOut(
         await migrate(client, { folder, to: tag });
       } catch (error) {
         if (!withRows) throw error;
-        warnings.push(`${tag} cannot be applied to tables that hold rows: ${(error as Error).message}`);
+        warnings.push(`${tag} cannot be applied to tables that have rows: ${(error as Error).message}`);
         continue;
       }
       await fillTables(client, random);
       const rows = await countRows(client);
       await revert(client, { folder, steps: 1 });
       const now = await schemaText(client);
-      if (now !== schema) return { failure: `it leaves another schema: ${difference(schema, now)}`, warnings };
+      if (now !== schema) return { failure: `it leaves a different schema: ${difference(schema, now)}`, warnings };
       const left = await countRows(client);
-      // A table that only one side has is made or dropped; the others keep what they hold.
+      // Tables that exist on only one side are created or dropped. All others keep their rows.
       const fewer = [...rows].filter(([table, count]) => (left.get(table) ?? count) < count);
       if (fewer.length > 0)
-        return { failure: `it loses rows of ${fewer.map(([table]) => table).join(", ")}`, warnings };
+        return { failure: `it deletes rows of ${fewer.map(([table]) => table).join(", ")}`, warnings };
       break;
     }
     return { warnings };
@@ -113,7 +113,7 @@ function difference(wanted: string, found: string): string {
       .filter((line) => !other.split("\n").includes(line))
       .map((line) => line.trim());
   const list = (lines: string[]) => (lines.length === 0 ? "nothing" : lines.join("; "));
-  return `too much is ${list(only(found, wanted))}, missing is ${list(only(wanted, found))}`;
+  return `extra: ${list(only(found, wanted))}; missing: ${list(only(wanted, found))}`;
 }
 
 async function countRows(client: Awaited<ReturnType<typeof openAt>>): Promise<Map<string, number>> {
@@ -135,11 +135,11 @@ function template({ tag, sql }: Migration, why: string): string {
       return ddl?.action === "create" ? [`-- DROP ${ddl.type.toUpperCase()} \`${ddl.name}\`;`] : [];
     })
     .toReversed();
-  const made = drops.length === 0 ? [] : ["-- What it makes, the last first:", ...drops];
+  const made = drops.length === 0 ? [] : ["-- Objects that it creates, the last first:", ...drops];
   return [
     `${UNFINISHED}: ${tag} ${why}.`,
-    "-- Write what undoes it, the last statement first, and delete these lines; until then it is IRREVERSIBLE.",
-    "-- If nothing is to be undone, leave a comment that says so; if there is no way back, delete this file.",
+    "-- Write statements that undo it, the last one first, and delete these lines. Until then it is IRREVERSIBLE.",
+    "-- If there is nothing to undo, leave a comment that says so. If it cannot be undone, delete this file.",
     ...made,
     "",
   ].join("\n");

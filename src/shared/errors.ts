@@ -65,19 +65,21 @@ export class StorageError extends Error {
   readonly code: StorageErrorCode;
   /** Whether the same call, unchanged, may succeed later. */
   readonly retryable: boolean;
-  /** `"unknown"` of a write to a server whose answer is missing: it may be stored, or not. Undefined otherwise. */
+  /**
+   * `"unknown"` if a write was sent to a server and not answered, so that it may be stored or not. Undefined otherwise.
+   */
   readonly outcome: "unknown" | undefined;
-  /** The table of a failed constraint, where SQLite names it. */
+  /** The table of a failed constraint, if SQLite names it. */
   readonly table: string | undefined;
-  /** The columns of a failed constraint, where SQLite names them. */
+  /** The columns of a failed constraint, if SQLite names them. */
   readonly columns: readonly string[] | undefined;
-  /** The line of an import, or of a migration file, where it is wrong; the first is 1. */
+  /** The line of an import or a migration file that has the mistake. The first line is 1. */
   readonly line: number | undefined;
-  /** Which record of a batch it is about, from 0; a TypeError or RangeError about one has it too. */
+  /** The index of the failed record in a batch, from 0. A TypeError or RangeError about a record has it too. */
   readonly index: number | undefined;
-  /** The id of that record, where it has one. */
+  /** The id of that record, if it has one. */
   readonly id: string | undefined;
-  /** Which message of that conversation, from 0. */
+  /** The index of the failed message in that conversation, from 0. */
   readonly messageIndex: number | undefined;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {

@@ -25,12 +25,12 @@ test.each(readdirSync(`${root}examples`).filter((file) => file.endsWith(".ts")))
   },
 );
 
-test("examples/memvid.ts: three processes put into one memory, and all of it is found", async () => {
+test("examples/memvid.ts: three processes put into one memory, and every note is found", async () => {
   await using db = await tempDatabase("notes.mv2");
   const args = ["--import", import.meta.resolve("tsx"), "examples/memvid.ts", db.path];
   const { stdout, stderr } = await run(process.execPath, args, { cwd: root });
   expect(stderr).toBe("");
   expect(stdout).toMatch(/^150 frames, /);
-  expect(stdout).toMatch(/\.mv2\n150 answer; the best:\n {2}\S+ {2}Bob\/\d+ /);
+  expect(stdout).toMatch(/\.mv2\n150 hits; the best:\n {2}\S+ {2}Bob\/\d+ /);
   expect(stdout.trim().split("\n").at(-1)).toBe("passed");
 });

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-test("the graph example tells what depends on a file of this repository and finds a path", async () => {
+test("the graph example prints the dependents of a file of this repository and finds a path", async () => {
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
     ["--import", import.meta.resolve("tsx"), "examples/graph.ts", "src/areas/graph/algorithms/heap.ts"],

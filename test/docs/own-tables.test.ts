@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const example = `${root}examples/own-tables`;
 const run = promisify(execFile);
 
-test("the example's tables live in one file with ours, and both sides' migrators agree on what is applied", async () => {
+test("the example's tables are in one file with ours, and both migrators agree on the applied migrations", async () => {
   await using db = await tempDatabase();
   const program = () =>
     run(process.execPath, ["--import", import.meta.resolve("tsx"), `${example}/main.ts`, db.path], { cwd: root });
@@ -35,7 +35,7 @@ test("the example's tables live in one file with ours, and both sides' migrators
   );
 });
 
-test("drizzle-kit migrate first, and openStorage after it, end at the same file", async () => {
+test("openStorage after drizzle-kit migrate gives the same file", async () => {
   await using db = await tempDatabase();
   const kit = `${root}node_modules/drizzle-kit/bin.cjs`;
   await run(process.execPath, [kit, "migrate"], { cwd: example, env: { ...process.env, HOLDFAST_URL: db.url } });

@@ -13,7 +13,7 @@ function blocks(language: string): string[] {
   return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map((match) => match[1]!);
 }
 
-/** Runs a TypeScript file of the repository in an empty folder, as a user's program would be. */
+/** Runs a TypeScript file of the repository in an empty folder, like a user's program. */
 async function runIn(dir: string, file: string, environment: Record<string, string> = {}) {
   const tsx = import.meta.resolve("tsx");
   const env = { ...process.env, ...environment };
@@ -25,7 +25,7 @@ describe("the README", () => {
     "its TypeScript block %i runs",
     async (index, code) => {
       await using db = await tempDatabase();
-      // Inside the package, so that it imports itself by name, as an installed one would be.
+      // Inside the package, so that it can import the package by name, as if it were installed.
       const folder = `${root}dist/readme`;
       mkdirSync(folder, { recursive: true });
       const file = `${folder}/block-${index}-${process.pid}.ts`;
@@ -39,14 +39,14 @@ describe("the README", () => {
     },
   );
 
-  test("opens with the two commands, and CI calls the second one word for word", () => {
+  test("begins with the two commands, and CI calls the second one word for word", () => {
     const [first, second] = blocks("sh")[0]!.trim().split("\n");
     expect(first).toBe("npm ci && npm start");
-    // Without the exit, bash goes on after a failed `npm ci`, whatever `set -e` says.
+    // Without the exit, bash continues after a failed `npm ci`, even with `set -e`.
     expect(readFileSync(`${root}.ci/run`, "utf8").split("\n")).toContain(`${second} || exit 1`);
   });
 
-  test("names every runtime dependency with its reason, and no other", () => {
+  test("names every runtime dependency with its reason, and nothing else", () => {
     const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
     const table = readme.slice(readme.indexOf("## Runtime dependencies"), readme.indexOf("## Known limitations"));
     const named = [...table.matchAll(/^\| `([^`]+)`.*\| .{10,} \|$/gm)].map((match) => match[1]);
@@ -54,7 +54,7 @@ describe("the README", () => {
   });
 });
 
-test("the first command's program stores the repository, finds its own parts, and stores nothing twice", async () => {
+test("the first command's program stores the repository, finds its files, and stores nothing twice", async () => {
   await using db = await tempDatabase();
   const program = (...args: string[]) =>
     run(

@@ -23,7 +23,7 @@ function packagesOf(door: string): string[] {
   return [...packages].sort();
 }
 
-// Each of them is paid for by every process that opens a file. @libsql/client by its main entry brings the network clients.
+// Every process that opens a file loads these. The main entry of @libsql/client would also load the network clients.
 test("opening a file loads no network client", () => {
   const allowed = ["@libsql/client/sqlite3", "drizzle-orm", "drizzle-orm/libsql/sqlite3", "drizzle-orm/sqlite-core"];
   const small = ["lru-cache", "stemmer", "uuid"];
