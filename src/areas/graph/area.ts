@@ -1,12 +1,12 @@
 import { type AnyColumn, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
 import { graphEdges, graphLabels, graphNodes, graphVersions } from "../../schema/graph.js";
 import type { Area, IncomingRecord } from "../area.js";
-import { parseObject } from "../json.js";
-import { inOrderOfRows, notBefore, pagesByRowId, toTime, whereProject } from "../rows.js";
-import { list, prepareStatement, toStatement } from "../statements.js";
-import { toEdgeDraft } from "./edge.js";
+import { inOrderOfRows, notBefore, pagesByRowId, toExported, whereProject } from "../rows.js";
+import { prepareStatement, selection, toStatement } from "../statements.js";
+import { deleteEdgeRow, deleteNodeStatements, edgeParts, toEdge, toEdgeDraft } from "./edge.js";
 import type { EdgeLine, GraphLine, NodeLine } from "./line.js";
-import { toLabels, toNodeDraft } from "./node.js";
+import { insertNodes, nodeParts, replaceNodeStatements, toNode, toNodeDraft } from "./node.js";
 import { GraphRepository } from "./repository.js";
 
 const n = graphNodes;
@@ -18,14 +18,6 @@ const project = placeholder("project");
 const nodeRow = (name: string) =>
   sql`(select ${n.rowId} from ${n} where ${n.project} = ${project} and ${n.id} = ${placeholder(name)})`;
 
-const insertNode = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
-  values (${project}, ${placeholder("id")}, ${placeholder("kind")}, ${placeholder("name")}, ${placeholder("data")},
-    ${placeholder("createdAt")}, ${placeholder("updatedAt")})`);
-const updateNode = prepareStatement(sql`update ${n} set kind = ${placeholder("kind")}, name = ${placeholder("name")},
-  data = ${placeholder("data")}, created_at = ${placeholder("createdAt")}, updated_at = ${placeholder("updatedAt")}
-  where project = ${project} and id = ${placeholder("id")}`);
-const insertLabels = prepareStatement(sql`insert into ${l} (project, node_row, label)
-  select ${project}, ${nodeRow("id")}, value from json_each(${placeholder("labels")})`);
 const insertEdge = prepareStatement(sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)
   values (${project}, ${placeholder("id")}, ${nodeRow("from")}, ${nodeRow("to")}, ${placeholder("type")},
     ${placeholder("copy")}, ${placeholder("weight")}, ${placeholder("data")})`);
@@ -37,16 +29,18 @@ const updateEdge = prepareStatement(sql`update ${e} set
   from_row = ${nodeRow("from")}, to_row = ${nodeRow("to")}, type = ${placeholder("type")},
   weight = ${placeholder("weight")}, data = ${placeholder("data")}
   where project = ${project} and id = ${placeholder("id")}`);
-const deleteEdgesOf = prepareStatement(
-  sql`delete from ${e} where ${e.fromRow} = ${nodeRow("id")} or ${e.toRow} = ${nodeRow("id")}`,
-);
-const deleteLabelsOf = prepareStatement(sql`delete from ${l} where ${l.nodeRow} = ${nodeRow("id")}`);
-const deleteNode = prepareStatement(
-  sql`delete from ${n} where ${n.project} = ${project} and ${n.id} = ${placeholder("id")}`,
-);
-const deleteEdge = prepareStatement(
-  sql`delete from ${e} where ${e.project} = ${project} and ${e.id} = ${placeholder("id")}`,
-);
+const aliased = alias(e, "e");
+const idOf = (column: AnyColumn) => sql`(select ${n.id} from ${n} where ${n.rowId} = ${column})`;
+const node = selection({ rowId: n.rowId, project: n.project, ...nodeParts() });
+const edge = selection({
+  rowId: aliased.rowId,
+  project: aliased.project,
+  ...edgeParts,
+  // Asked for one by one: an edge without its nodes would be left out of a join.
+  from: idOf(aliased.fromRow),
+  to: idOf(aliased.toRow),
+  copy: aliased.copy,
+});
 
 /** Nodes and edges may have the same ids. */
 const NODE = "node ";
@@ -71,53 +65,22 @@ export const graphArea: Area<"graph", GraphRepository> = {
     union all select ${e.id} from ${e} where ${e.project} = ${name}`,
 
   async *pages(reader, projectName) {
-    const labels = sql`(select json_group_array(label) from (select ${l.label} as label from ${l}
-      where ${l.nodeRow} = ${n.rowId} order by ${l.label}))`;
-    const nodeColumns = list([n.rowId, n.project, n.id, n.kind, n.name, n.data, n.createdAt, n.updatedAt]);
     const nodes = (after: number, limit: number) =>
-      sql`select ${nodeColumns}, ${labels} from ${n} where ${n.rowId} > ${after}${inOrderOfRows(n.project, projectName)}
+      sql`select ${node.columns} from ${n} where ${n.rowId} > ${after}${inOrderOfRows(n.project, projectName)}
         order by ${n.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, nodes)) {
       yield rows.map((row) => {
-        const node: NodeLine = {
-          id: row[2] as string,
-          kind: row[3] as string,
-          name: row[4] as string,
-          data: parseObject(row[5], "graph_nodes", row[2]),
-          labels: JSON.parse(row[8] as string) as string[],
-          createdAt: toTime(row[6]),
-          updatedAt: toTime(row[7]),
-        };
-        return { project: row[1] as string, record: { node } };
+        const record: NodeLine = toExported(toNode(row, node.at.id));
+        return { project: row[node.at.project] as string, record: { node: record } };
       });
     }
-    const idOf = (column: AnyColumn) => sql`(select ${n.id} from ${n} where ${n.rowId} = ${column})`;
-    const edgeColumns = list([
-      e.rowId,
-      e.project,
-      e.id,
-      idOf(e.fromRow),
-      idOf(e.toRow),
-      e.type,
-      e.copy,
-      e.weight,
-      e.data,
-    ]);
     const edges = (after: number, limit: number) =>
-      sql`select ${edgeColumns} from ${e} where ${e.rowId} > ${after}${inOrderOfRows(e.project, projectName)}
-        order by ${e.rowId} limit ${limit}`;
+      sql`select ${edge.columns} from ${e} as e where ${aliased.rowId} > ${after}${inOrderOfRows(aliased.project, projectName)}
+        order by ${aliased.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, edges)) {
       yield rows.map((row) => {
-        const edge: EdgeLine = {
-          id: row[2] as string,
-          from: row[3] as string,
-          to: row[4] as string,
-          type: row[5] as string,
-          copy: Number(row[6]),
-          weight: Number(row[7]),
-          data: parseObject(row[8], "graph_edges", row[2]),
-        };
-        return { project: row[1] as string, record: { edge } };
+        const record: EdgeLine = { ...toEdge(row, edge.at), copy: Number(row[edge.at.copy]) };
+        return { project: row[edge.at.project] as string, record: { edge: record } };
       });
     }
   },
@@ -125,11 +88,10 @@ export const graphArea: Area<"graph", GraphRepository> = {
   loadLine: () => import("./line.js"),
 
   parse(context, line: GraphLine): IncomingRecord {
-    const { project: name } = context;
     if ("edge" in line) {
       const { copy, ...input } = line.edge;
-      const { parallel: _, ...draft } = toEdgeDraft(context, input);
-      const values = { project: name, ...draft };
+      const { parallel, ...draft } = toEdgeDraft(context, input);
+      const values = { project: context.project, ...draft };
       return {
         id: draft.id,
         key: EDGE + draft.id,
@@ -138,16 +100,13 @@ export const graphArea: Area<"graph", GraphRepository> = {
       };
     }
     const { createdAt, updatedAt, ...input } = line.node;
-    const { labels: _, ...draft } = toNodeDraft(context, { ...input, createdAt: new Date(createdAt) });
-    const labels = JSON.stringify(toLabels(context.repair(input.labels)));
-    const values = { project: name, ...draft, updatedAt: notBefore(createdAt, updatedAt) };
-    const own = input.labels.length === 0 ? [] : [insertLabels({ project: name, id: draft.id, labels })];
+    const checked = toNodeDraft(context, { ...input, createdAt: new Date(createdAt) });
+    const draft = { ...checked, updatedAt: notBefore(createdAt, updatedAt) };
     return {
       id: draft.id,
       key: NODE + draft.id,
-      statements: [insertNode(values), ...own],
-      // In place, so that the edges that hang on it stay.
-      replacement: [updateNode(values), deleteLabelsOf({ project: name, id: draft.id }), ...own],
+      statements: insertNodes(context, [draft]),
+      replacement: replaceNodeStatements(context, draft),
     };
   },
 
@@ -168,9 +127,8 @@ export const graphArea: Area<"graph", GraphRepository> = {
   /** A node goes with its edges: one that hangs on nothing could not be stored. */
   async remove({ project: name, executor }, key) {
     const id = key.slice(NODE.length);
-    const values = { project: name, id };
-    if (key.startsWith(EDGE)) await executor.execute(deleteEdge(values));
-    else await executor.batch([deleteEdgesOf(values), deleteLabelsOf(values), deleteNode(values)]);
+    if (key.startsWith(EDGE)) await executor.execute(deleteEdgeRow({ project: name, id }));
+    else await executor.batch(deleteNodeStatements(name, id));
   },
 
   prunable(name) {

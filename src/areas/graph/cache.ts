@@ -4,7 +4,7 @@ import { LRUCache } from "lru-cache";
 import { graphEdges, graphNodes, graphVersions } from "../../schema/graph.js";
 import type { Executor } from "../executor.js";
 import { halvedUntilItFits } from "../read-all.js";
-import { prepareStatement, type Statement } from "../statements.js";
+import { prepareStatement, type Statement, selection } from "../statements.js";
 import { Adjacency, type EdgesOfType, estimateBytes } from "./algorithms/adjacency.js";
 
 /** Edges read at once. */
@@ -23,28 +23,38 @@ const n = graphNodes;
 const selectVersion = prepareStatement(
   sql`select ${graphVersions.version} from ${graphVersions} where ${graphVersions.project} = ${project}`,
 );
-const selectSize = prepareStatement(sql`select
-  (select count(*) from ${n} where ${n.project} = ${project}),
-  (select coalesce(sum(length(${n.id})), 0) from ${n} where ${n.project} = ${project}),
-  (select count(*) from ${e} where ${e.project} = ${project})`);
+const size = selection({
+  nodes: sql`(select count(*) from ${n} where ${n.project} = ${project})`,
+  idChars: sql`(select coalesce(sum(length(${n.id})), 0) from ${n} where ${n.project} = ${project})`,
+  edges: sql`(select count(*) from ${e} where ${e.project} = ${project})`,
+});
+const selectSize = prepareStatement(sql`select ${size.columns}`);
 // As one text: the binding takes about a microsecond for each value of a row. The order is that of an index.
-const selectNodes = prepareStatement(sql`select json_group_array(id), json_group_array(row_id) from
+const nodes = selection({ ids: sql`json_group_array(id)`, rowIds: sql`json_group_array(row_id)` });
+const selectNodes = prepareStatement(sql`select ${nodes.columns} from
   (select ${n.id} as id, ${n.rowId} as row_id from ${n} where ${n.project} = ${project}
     and ${n.id} > ${sql.placeholder("last")} order by ${n.id} limit ${sql.placeholder("limit")})`);
+const edges = selection({
+  type: e.type,
+  from: sql`group_concat(${e.fromRow})`,
+  to: sql`group_concat(${e.toRow})`,
+  isWeighted: sql`max(${e.weight} <> 1)`,
+  // 17 digits give back every bit of a number that is not an integer.
+  weights: sql`group_concat(case when ${e.weight} = cast(${e.weight} as integer) then cast(${e.weight} as integer)
+    else printf('%!.17g', ${e.weight}) end)`,
+});
 const edgesOfTypes = (where: SQL) =>
-  // 17 digits give back every bit of a number that is no integer.
-  prepareStatement(sql`select ${e.type}, group_concat(${e.fromRow}), group_concat(${e.toRow}), max(${e.weight} <> 1),
-    group_concat(case when ${e.weight} = cast(${e.weight} as integer) then cast(${e.weight} as integer)
-      else printf('%!.17g', ${e.weight}) end)
-  from ${e} where ${e.project} = ${project} ${where} group by ${e.type} order by ${e.type}`);
+  prepareStatement(sql`select ${edges.columns} from ${e} where ${e.project} = ${project} ${where}
+    group by ${e.type} order by ${e.type}`);
 const selectAllEdges = edgesOfTypes(sql``);
 const typeAndNode = sql`(${e.type}, ${e.fromRow})`;
 const boundary = sql`(${sql.placeholder("type")}, ${sql.placeholder("row")})`;
 const nextBoundary = sql`(${sql.placeholder("nextType")}, ${sql.placeholder("nextRow")})`;
 const selectEdgesBetween = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary} and ${typeAndNode} < ${nextBoundary}`);
 const selectEdgesFrom = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary}`);
+const start = selection({ type: e.type, row: e.fromRow });
 /** Where the next piece starts: at another node or type, so that none is cut. */
-const selectBoundary = prepareStatement(sql`select ${e.type}, ${e.fromRow} from ${e}
+const selectBoundary = prepareStatement(sql`select ${start.columns} from ${e}
   where ${e.project} = ${project} and ${typeAndNode} > ${boundary}
   order by ${e.type}, ${e.fromRow} limit 1 offset ${sql.placeholder("offset")}`);
 
@@ -182,7 +192,8 @@ interface Measured {
 
 async function measure(executor: Executor, project: string): Promise<Measured> {
   const [versions, sizes] = await executor.batch([selectVersion({ project }), selectSize({ project })]);
-  const [nodes, idChars, edges] = Array.from(sizes!.rows[0] as unknown as ArrayLike<unknown>, Number);
+  const row = sizes!.rows[0]!;
+  const [nodes, idChars, edges] = [row[size.at.nodes], row[size.at.idChars], row[size.at.edges]].map(Number);
   return { version: versionIn(versions!), nodes: nodes!, idChars: idChars!, edges: edges! };
 }
 
@@ -241,12 +252,12 @@ async function readInPieces(
     isLast = piece.ids.length < asked;
   }
   const edges: ArrayLike<unknown>[] = [];
-  for (let start: { type: string; row: number } | undefined = { type: "", row: 0 }; start !== undefined; ) {
-    const from: { project: string; type: string; row: number } = { project, ...start };
+  for (let first: { type: string; row: number } | undefined = { type: "", row: 0 }; first !== undefined; ) {
+    const from: { project: string; type: string; row: number } = { project, ...first };
     const bound = await read(selectBoundary({ ...from, offset: EDGES_PER_READ }));
     if (bound === undefined) return undefined;
-    const next =
-      bound.rows[0] === undefined ? undefined : { type: bound.rows[0][0] as string, row: Number(bound.rows[0][1]) };
+    const [row] = bound.rows;
+    const next = row === undefined ? undefined : { type: row[start.at.type] as string, row: Number(row[start.at.row]) };
     const piece = await read(
       next === undefined
         ? selectEdgesFrom(from)
@@ -254,19 +265,21 @@ async function readInPieces(
     );
     if (piece === undefined) return undefined;
     edges.push(...piece.rows);
-    start = next;
+    first = next;
   }
   return { version, ids, rowIds, edges };
 }
 
 function nodesIn({ rows }: Rows): { ids: string[]; rowIds: number[] } {
-  const [ids, rowIds] = Array.from(rows[0]!, (json) => JSON.parse(json as string) as unknown[]);
-  return { ids: ids as string[], rowIds: rowIds as number[] };
+  const row = rows[0]!;
+  const [ids, rowIds] = [row[nodes.at.ids] as string, row[nodes.at.rowIds] as string];
+  return { ids: JSON.parse(ids) as string[], rowIds: JSON.parse(rowIds) as number[] };
 }
 
 function toAdjacency(read: GraphRead): Adjacency {
   const placeOf = placesByRow(read.rowIds);
-  const edges = read.edges.map((row): EdgesOfType => {
+  const { at } = edges;
+  const byType = read.edges.map((row): EdgesOfType => {
     // Not by the `from` of typed arrays, which calls its function through an iterator.
     const places = (text: unknown) => {
       const list = numbers(text);
@@ -274,15 +287,15 @@ function toAdjacency(read: GraphRead): Adjacency {
       for (let index = 0; index < list.length; index++) all[index] = placeOf(list[index]!);
       return all;
     };
-    const isWeighted = Number(row[3]) === 1;
+    const isWeighted = Number(row[at.isWeighted]) === 1;
     return {
-      type: row[0] as string,
-      from: places(row[1]),
-      to: places(row[2]),
-      weights: isWeighted ? Float64Array.from(numbers(row[4])) : undefined,
+      type: row[at.type] as string,
+      from: places(row[at.from]),
+      to: places(row[at.to]),
+      weights: isWeighted ? Float64Array.from(numbers(row[at.weights])) : undefined,
     };
   });
-  return new Adjacency(read.ids, edges, read.version);
+  return new Adjacency(read.ids, byType, read.version);
 }
 
 function numbers(list: unknown): number[] {

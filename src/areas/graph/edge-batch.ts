@@ -3,12 +3,12 @@ import { graphEdges, graphNodes } from "../../schema/graph.js";
 import type { StorageError } from "../../shared/errors.js";
 import { atRecord, isOfRecord } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors, type Executor } from "../executor.js";
+import type { Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { readAll } from "../read-all.js";
+import { runAll } from "../repository.js";
 import { inParts, jsonRows, prepareStatement } from "../statements.js";
 import {
-  asEdgeError,
   deleteEdgeRow,
   draftToEdge,
   type EdgeDraft,
@@ -17,6 +17,7 @@ import {
   edgesWithNodes,
   type GraphEdge,
   insertEdges,
+  namingEnds,
   toEdge,
 } from "./edge.js";
 
@@ -80,41 +81,39 @@ export function addEdgesOver(
   hasOwnId: readonly boolean[],
   onConflict: "skip" | "replace",
 ): Promise<AddedOver> {
-  return asStorageErrors(() =>
-    context.executor.atomically(async (locked) => {
-      const before = await readEdges(context, locked, drafts);
-      const table = await readEdges(context, locked, drafts);
-      /** What is to be stored, by id, with the place of its draft. */
-      const due = new Map<string, { readonly draft: EdgeDraft; readonly index: number }>();
-      const ids = drafts.map((draft, index) => {
-        const taken = table.takenBy(draft);
-        const [first] = taken;
-        if (first !== undefined && onConflict === "skip") return first.id;
-        for (const edge of taken) {
-          table.remove(edge);
-          due.delete(edge.id);
-        }
-        const id = first === undefined || hasOwnId[index] ? draft.id : first.id;
-        // Others between the same nodes stay, as parallel ones.
-        const own = { ...draft, id, parallel: draft.parallel || table.hasEndsOf(draft) };
-        table.add(draftToEdge(own));
-        due.set(id, { draft: own, index });
-        return id;
-      });
-      const gone = [...before.byId.keys()].filter((id) => !table.byId.has(id) || due.has(id));
-      await storeDue(context, locked, gone, [...due.values()], drafts);
-      // A later draft may have taken the edge of an earlier one, and given it another id.
-      const edges = drafts.map(
-        (draft, index) => table.byId.get(ids[index]!) ?? table.takenBy({ ...draft, parallel: false })[0]!,
-      );
-      return {
-        edges,
-        inserted: [...due.keys()].filter((id) => !before.byId.has(id)),
-        updated: [...due.keys()].filter((id) => before.byId.has(id)),
-        deleted: gone.filter((id) => !due.has(id)),
-      };
-    }),
-  );
+  return context.executor.atomically(async (locked) => {
+    const before = await readEdges(context, locked, drafts);
+    const table = await readEdges(context, locked, drafts);
+    /** What is to be stored, by id, with the place of its draft. */
+    const due = new Map<string, { readonly draft: EdgeDraft; readonly index: number }>();
+    const ids = drafts.map((draft, index) => {
+      const taken = table.takenBy(draft);
+      const [first] = taken;
+      if (first !== undefined && onConflict === "skip") return first.id;
+      for (const edge of taken) {
+        table.remove(edge);
+        due.delete(edge.id);
+      }
+      const id = first === undefined || hasOwnId[index] ? draft.id : first.id;
+      // Others between the same nodes stay, as parallel ones.
+      const own = { ...draft, id, parallel: draft.parallel || table.hasEndsOf(draft) };
+      table.add(draftToEdge(own));
+      due.set(id, { draft: own, index });
+      return id;
+    });
+    const gone = [...before.byId.keys()].filter((id) => !table.byId.has(id) || due.has(id));
+    await storeDue(context, locked, gone, [...due.values()], drafts);
+    // A later draft may have taken the edge of an earlier one, and given it another id.
+    const edges = drafts.map(
+      (draft, index) => table.byId.get(ids[index]!) ?? table.takenBy({ ...draft, parallel: false })[0]!,
+    );
+    return {
+      edges,
+      inserted: [...due.keys()].filter((id) => !before.byId.has(id)),
+      updated: [...due.keys()].filter((id) => before.byId.has(id)),
+      deleted: gone.filter((id) => !due.has(id)),
+    };
+  });
 }
 
 async function storeDue(
@@ -124,16 +123,16 @@ async function storeDue(
   due: readonly { readonly draft: EdgeDraft; readonly index: number }[],
   drafts: readonly EdgeDraft[],
 ): Promise<void> {
-  const own = due.map(({ draft }) => draft);
   const statements = [
     ...gone.map((id) => deleteEdgeRow({ project: context.project, id })),
-    ...(own.length === 0 ? [] : insertEdges(context, own)),
+    ...insertEdges(
+      context,
+      due.map(({ draft }) => draft),
+    ),
   ];
-  if (statements.length === 0) return;
   try {
-    await asStorageErrors(() => locked.batch(statements));
-  } catch (caught) {
-    const error = asEdgeError(caught);
+    await namingEnds(() => runAll(locked, statements));
+  } catch (error) {
     if (!isOfRecord(error)) throw error;
     const index = await firstWithoutNode(context, locked, drafts).catch(() => undefined);
     throw index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
@@ -154,7 +153,7 @@ export async function atFailedEdge(
         : await firstTakenEdge(context, executor, drafts);
     return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
   } catch {
-    // The error of the batch is the one to tell, whatever comes of looking.
+    // The error of the batch is the one to report, whatever this read finds.
     return error;
   }
 }

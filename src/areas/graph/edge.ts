@@ -7,8 +7,8 @@ import { expectId, toJsonText } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
-import { inParts, jsonRows, list, prepareStatement, type Statement, set } from "../statements.js";
-import { expectWord } from "./node.js";
+import { inParts, jsonRows, list, prepareStatement, type Statement, selection, set } from "../statements.js";
+import { deleteLabels, deleteNodeRow, expectWord, ownRow, ROWS_PER_STATEMENT } from "./node.js";
 
 /** An edge between two nodes of one project, or from a node to itself. */
 export interface GraphEdge {
@@ -78,19 +78,30 @@ const project = sql.placeholder("project");
 
 /** Edges `e` with their nodes `f` and `t`; a condition on `f`, `t` or `e` has to name the project. */
 export const edgesWithNodes = sql`${e} as e join ${n} as f on f.row_id = e.from_row join ${n} as t on t.row_id = e.to_row`;
-/** What a query of `edgesWithNodes` selects to make an edge of each row. */
-export const edgeColumns = sql.raw("e.id, f.id, t.id, e.type, e.weight, e.data");
+/** What a query of `edgesWithNodes` selects to make an edge of each row; it may select more after that. */
+export const edgeParts = {
+  id: sql.raw("e.id"),
+  from: sql.raw("f.id"),
+  to: sql.raw("t.id"),
+  type: sql.raw("e.type"),
+  weight: sql.raw("e.weight"),
+  data: sql.raw("e.data"),
+};
+const edge = selection(edgeParts);
+export const edgeColumns = edge.columns;
 /** The order of edges wherever several are given. */
 export const edgeOrder = sql.raw("f.id, t.id, e.type, e.id");
 
-export function toEdge(row: ArrayLike<unknown>): GraphEdge {
+/** `at` says where a query of more has the parts of the edge. */
+export function toEdge(row: ArrayLike<unknown>, at: typeof edge.at = edge.at): GraphEdge {
+  const id = row[at.id] as string;
   return {
-    id: row[0] as string,
-    from: row[1] as string,
-    to: row[2] as string,
-    type: row[3] as string,
-    weight: Number(row[4]),
-    data: parseObject(row[5], "graph_edges", row[0]),
+    id,
+    from: row[at.from] as string,
+    to: row[at.to] as string,
+    type: row[at.type] as string,
+    weight: Number(row[at.weight]),
+    data: parseObject(row[at.data], "graph_edges", id),
   };
 }
 
@@ -128,14 +139,15 @@ const updateRow = prepareStatement(
     set(e.data, sql`coalesce(${sql.placeholder("data")}, ${e.data})`),
   ])} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
 );
+/** Returns the ids. */
+const deleteEdgesOfNode = prepareStatement(
+  sql`delete from ${e} where ${e.fromRow} = ${ownRow} or ${e.toRow} = ${ownRow} returning id`,
+);
 export const deleteEdgeRow = prepareStatement(
   sql`delete from ${e} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
 );
 
-/** Most rows of one statement: its JSON stays small, and a batch lets the event loop have a turn now and then. */
-export const ROWS_PER_STATEMENT = 500;
-
-/** The statements that store drafts as new edges; where a node is missing, they fail with what `asEdgeError` knows. */
+/** The statements that store drafts as new edges; where a node is missing, they fail with what `namingEnds` knows. */
 export function insertEdges(context: RepositoryContext, drafts: readonly EdgeDraft[]): Statement[] {
   const statements: Statement[] = [];
   let rows: EdgeDraft[] = [];
@@ -183,6 +195,12 @@ function integerAndShift(weight: number): [integer: number, shift: number] | und
   return undefined;
 }
 
+/** The statements that remove a node: its edges, whose ids the first returns, its labels, and the node. */
+export function deleteNodeStatements(project: string, id: string): Statement[] {
+  const node = { project, id };
+  return [deleteEdgesOfNode(node), deleteLabels(node), deleteNodeRow(node)];
+}
+
 /** The statement that changes an edge, if there is one; throws TypeError or RangeError. */
 export function updateEdgeStatement(context: RepositoryContext, id: string, patch: GraphEdgePatch): Statement {
   expectKeys("patch", patch, ["type", "weight", "data"]);
@@ -193,8 +211,17 @@ export function updateEdgeStatement(context: RepositoryContext, id: string, patc
   return updateRow({ project: context.project, id, type: type ?? null, weight: weight ?? null, data: json });
 }
 
-/** An edge whose node is unknown has no row to refer to: SQLite then speaks of NULL. One that is taken is named by its ends. */
-export function asEdgeError(error: unknown): unknown {
+/** Runs work that stores edges. Its errors name the end whose node is unknown, or say that there is such an edge. */
+export async function namingEnds<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asEdgeError(error);
+  }
+}
+
+/** An edge whose node is unknown has no row to refer to: SQLite then reports a NULL. */
+function asEdgeError(error: unknown): unknown {
   if (!(error instanceof StorageError) || error.table !== "graph_edges") return error;
   const { code, cause, table, columns } = error;
   if (code === "CONFLICT" && columns?.includes("from_row") === true) {

@@ -7,7 +7,18 @@ import { expectId, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js"
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
-import { inParts, jsonRows, list, prepareStatement, type Statement, set, touch } from "../statements.js";
+import {
+  inParts,
+  jsonRows,
+  list,
+  prepareStatement,
+  type Statement,
+  selection,
+  set,
+  setEach,
+  touch,
+} from "../statements.js";
+import { compareCodePoints } from "./algorithms/code-points.js";
 
 /** A node of a graph. */
 export interface GraphNode {
@@ -97,27 +108,51 @@ const l = graphLabels;
 const project = sql.placeholder("project");
 
 /** What a query selects to make a node of each row; `nodes` is the table, or an alias of it. */
-export function nodeColumns(nodes: SQL = sql`${n}`): SQL {
+export function nodeParts(nodes: SQL = sql`${n}`) {
   const column = ({ name }: { name: string }) => sql`${nodes}.${sql.identifier(name)}`;
-  const labels = sql`(select json_group_array(label) from (select ${l.label} as label from ${l}
-    where ${l.nodeRow} = ${column(n.rowId)} order by ${l.label}))`;
-  return list([...[n.id, n.kind, n.name, n.data, n.createdAt, n.updatedAt].map(column), labels]);
+  return {
+    id: column(n.id),
+    kind: column(n.kind),
+    name: column(n.name),
+    data: column(n.data),
+    createdAt: column(n.createdAt),
+    updatedAt: column(n.updatedAt),
+    labels: sql`(select json_group_array(label) from (select ${l.label} as label from ${l}
+      where ${l.nodeRow} = ${column(n.rowId)} order by ${l.label}))`,
+  };
 }
 
-/** How many columns that are. */
-export const NODE_WIDTH = 7;
+const { at } = selection(nodeParts());
 
-/** The node of a row of `nodeColumns` that starts at `offset`. */
+/** How many columns that are. */
+export const NODE_WIDTH = Object.keys(at).length;
+
+export function nodeColumns(nodes?: SQL): SQL {
+  return selection(nodeParts(nodes)).columns;
+}
+
+/** The node of a row in which `nodeParts` start at `offset`. */
 export function toNode(row: ArrayLike<unknown>, offset = 0): GraphNode {
-  const id = row[offset] as string;
+  const id = row[offset + at.id] as string;
   return {
     id,
-    kind: row[offset + 1] as string,
-    name: row[offset + 2] as string,
-    data: parseObject(row[offset + 3], "graph_nodes", id),
-    labels: JSON.parse(row[offset + 6] as string) as string[],
-    createdAt: new Date(Number(row[offset + 4])),
-    updatedAt: new Date(Number(row[offset + 5])),
+    kind: row[offset + at.kind] as string,
+    name: row[offset + at.name] as string,
+    data: parseObject(row[offset + at.data], "graph_nodes", id),
+    labels: JSON.parse(row[offset + at.labels] as string) as string[],
+    createdAt: new Date(Number(row[offset + at.createdAt])),
+    updatedAt: new Date(Number(row[offset + at.updatedAt])),
+  };
+}
+
+/** The record of a draft that has just been stored. */
+export function draftToNode(draft: NodeDraft): GraphNode {
+  return {
+    ...draft,
+    data: JSON.parse(draft.data) as Record<string, unknown>,
+    labels: [...draft.labels].sort(compareCodePoints),
+    createdAt: new Date(draft.createdAt),
+    updatedAt: new Date(draft.updatedAt),
   };
 }
 
@@ -132,6 +167,11 @@ export const selectNodes = prepareStatement(sql`select ${nodeColumns()} from ${n
 const insertRows = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
   select ${project}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
   from ${jsonRows("rows")}`);
+/** The values of a draft in place of those that are stored, its times included. */
+const replaceRow = prepareStatement(
+  sql`update ${n} set ${setEach({ kind: n.kind, name: n.name, data: n.data, createdAt: n.createdAt, updatedAt: n.updatedAt })}
+    where ${isNode}`,
+);
 const upsertRow = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
   values (${project}, ${sql.placeholder("id")}, ${sql.placeholder("kind")}, ${sql.placeholder("name")},
     ${sql.placeholder("data")}, ${sql.placeholder("createdAt")}, ${sql.placeholder("updatedAt")})
@@ -140,8 +180,9 @@ const upsertRow = prepareStatement(sql`insert into ${n} (project, id, kind, name
 const insertLabels = prepareStatement(sql`insert into ${l} (project, node_row, label)
   select ${project}, ${n.rowId}, pair.value ->> 1 from ${jsonRows("pairs")} as pair
   cross join ${n} on ${n.project} = ${project} and ${n.id} = pair.value ->> 0`);
-const deleteLabels = prepareStatement(sql`delete from ${l}
-  where ${l.nodeRow} = (select ${n.rowId} from ${n} where ${isNode})`);
+export const ownRow = sql`(select ${n.rowId} from ${n} where ${isNode})`;
+export const deleteLabels = prepareStatement(sql`delete from ${l} where ${l.nodeRow} = ${ownRow}`);
+export const deleteNodeRow = prepareStatement(sql`delete from ${n} where ${isNode}`);
 export const nodeExists = prepareStatement(sql`select 1 from ${n} where ${isNode}`);
 const updateRow = prepareStatement(
   sql`update ${n} set ${list([
@@ -152,27 +193,42 @@ const updateRow = prepareStatement(
   ])} where ${isNode}`,
 );
 
+/** Most rows of one statement: its JSON stays small, and between two statements the event loop goes on. */
+export const ROWS_PER_STATEMENT = 500;
+
 /** The statements that store drafts as new nodes. */
-export function insertNodes(context: RepositoryContext, drafts: readonly NodeDraft[]): Statement[] {
-  const rows = drafts.map(({ id, kind, name, data, createdAt, updatedAt }) => [
-    id,
-    kind,
-    name,
-    data,
-    createdAt,
-    updatedAt,
-  ]);
-  return [
-    ...inParts(rows, (part) => insertRows({ project: context.project, rows: JSON.stringify(part) })),
-    ...labelStatements(context.project, drafts),
-  ];
+export function insertNodes({ project }: RepositoryContext, drafts: readonly NodeDraft[]): Statement[] {
+  const statements: Statement[] = [];
+  for (let start = 0; start < drafts.length; start += ROWS_PER_STATEMENT) {
+    const part = drafts.slice(start, start + ROWS_PER_STATEMENT);
+    const rows = part.map(({ id, kind, name, data, createdAt, updatedAt }) => [
+      id,
+      kind,
+      name,
+      data,
+      createdAt,
+      updatedAt,
+    ]);
+    statements.push(
+      ...inParts(rows, (some) => insertRows({ project, rows: JSON.stringify(some) })),
+      ...labelStatements(project, part),
+    );
+  }
+  return statements;
 }
 
 /** The statements that store a draft in place of the node of its id, whose `createdAt` stays. */
 export function putNodeStatements(context: RepositoryContext, draft: NodeDraft): Statement[] {
   const { labels, ...row } = draft;
   const values: Record<string, InValue> = { ...row, project: context.project };
-  return [upsertRow(values), deleteLabels(values), ...labelStatements(context.project, [{ id: draft.id, labels }])];
+  return [upsertRow(values), deleteLabels(values), ...labelStatements(context.project, [draft])];
+}
+
+/** The same for a node that is stored already, whose times are replaced too; its edges stay. */
+export function replaceNodeStatements({ project }: RepositoryContext, draft: NodeDraft): Statement[] {
+  const { labels, ...row } = draft;
+  const values = { ...row, project };
+  return [replaceRow(values), deleteLabels(values), ...labelStatements(project, [draft])];
 }
 
 /** The statements that change a node, if there is one. */

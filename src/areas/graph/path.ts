@@ -1,18 +1,15 @@
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { expectation } from "../../shared/expectation.js";
-import { expectKeys } from "../../shared/known-keys.js";
-import { expectId } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors, type Executor } from "../executor.js";
+import type { Executor } from "../executor.js";
 import { halvedUntilItFits } from "../read-all.js";
-import { type Statement, toStatement } from "../statements.js";
+import { type Statement, selection, toStatement } from "../statements.js";
 import { compareCodePoints } from "./algorithms/code-points.js";
 import { shortestPath } from "./algorithms/shortest-path.js";
 import { versionIn } from "./cache.js";
-import { edgeColumns, type GraphEdge, toEdge } from "./edge.js";
+import { edgeParts, type GraphEdge, toEdge } from "./edge.js";
 import type { Following } from "./queries.js";
-import { type FollowOptions, idsOf, placeOf, toFollowing } from "./traversal.js";
+import { type FollowOptions, idsOf, placeOf } from "./traversal.js";
 
 export interface ShortestPathOptions extends FollowOptions {
   /** Whether the path of least weight is meant, and not the one of fewest edges. @default false */
@@ -38,23 +35,16 @@ export async function pathBetween(
   context: RepositoryContext,
   a: string,
   b: string,
-  options: ShortestPathOptions,
+  following: Following,
+  weighted: boolean,
 ): Promise<GraphPath | undefined> {
-  expectId(a, "a");
-  expectId(b, "b");
-  expectKeys("shortestPath", options, ["direction", "types", "weighted"]);
-  const { weighted = false } = options;
-  if (typeof weighted !== "boolean") throw new TypeError(expectation("weighted", "a boolean", weighted));
-  const following = toFollowing(options);
   const attempt = (executor: Executor) => findPath(context, executor, a, b, following, weighted);
-  return asStorageErrors(async () => {
-    for (let count = 1; count < MAX_ATTEMPTS; count++) {
-      const path = await attempt(context.executor);
-      if (path !== "changed") return path;
-    }
-    const path = await context.executor.atomically(attempt);
-    return path === "changed" ? undefined : path;
-  });
+  for (let count = 1; count < MAX_ATTEMPTS; count++) {
+    const path = await attempt(context.executor);
+    if (path !== "changed") return path;
+  }
+  const path = await context.executor.atomically(attempt);
+  return path === "changed" ? undefined : path;
 }
 
 async function findPath(
@@ -83,12 +73,12 @@ async function findPath(
         return { results: await executor.batch(statements), count: steps };
       },
     );
-    const [versions, found] = results;
+    const [versions, edgesFound] = results;
     if (versionIn(versions!) !== graph.version) return "changed";
     first += count;
-    for (const row of found!.rows) {
+    for (const row of edgesFound!.rows) {
       const edge = toEdge(row);
-      const step = Number(row[6]);
+      const step = Number(row[found.at.step]);
       const other = edges[step];
       const isLighter =
         other === undefined || edge.weight < other.weight || (edge.weight === other.weight && isSmaller(edge, other));
@@ -98,6 +88,8 @@ async function findPath(
   const chosen = edges as GraphEdge[];
   return { ids, edges: chosen, weight: chosen.reduce((sum, { weight }) => sum + weight, 0) };
 }
+
+const found = selection({ ...edgeParts, step: sql`step.value ->> 0` });
 
 /** All edges that lead from one node of a path to the next, with the number of the step, `count` from `first` on. */
 function edgesAlong(
@@ -116,7 +108,7 @@ function edgesAlong(
   });
   const ofTypes =
     types === undefined ? sql`` : sql`and e.type in (select value from json_each(${JSON.stringify(types)}))`;
-  return toStatement(sql`select ${edgeColumns}, step.value ->> 0
+  return toStatement(sql`select ${found.columns}
     from json_each(${JSON.stringify(steps)}) as step
       cross join ${graphNodes} as f on f.project = ${project} and f.id = step.value ->> 1
       cross join ${graphNodes} as t on t.project = ${project} and t.id = step.value ->> 2

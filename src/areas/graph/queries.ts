@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { toSqlLimit } from "../arguments.js";
 import type { Executor } from "../executor.js";
-import { type Statement, toStatement } from "../statements.js";
+import { type Statement, selection, toStatement } from "../statements.js";
 import type { Direction } from "./algorithms/adjacency.js";
 import { compareCodePoints } from "./algorithms/code-points.js";
 
@@ -30,10 +30,12 @@ const MAX_PAIR_DEPTH = 3;
 const MAX_QUERY_STEPS = 20;
 
 const n = graphNodes;
+const byDepth = selection({ id: sql`n.id`, depth: sql`min(reach.depth)` });
+const byPlace = selection({ id: sql`n.id`, parent: sql`parents.place` });
 const startRow = (project: string, id: string) =>
   sql`(select ${n.rowId} from ${n} where ${n.project} = ${project} and ${n.id} = ${id})`;
 
-/** The statement that gives the ids of the neighbours of a node. */
+/** The statement that gives the ids of the neighbors of a node. */
 export function neighborsStatement(project: string, id: string, following: Following, limit: number): Statement {
   const sources = directions(following.direction).map(
     ([here, there]) =>
@@ -62,17 +64,18 @@ export async function reachedByQuery(
     const { rows } = await executor.execute(
       toStatement(sql`with recursive reach(node, depth) as (
         select ${startRow(project, start)}, 0 union ${sql.join(steps, sql` union `)}
-      ) select n.id, min(reach.depth) from reach cross join ${n} as n on n.row_id = reach.node
+      ) select ${byDepth.columns} from reach cross join ${n} as n on n.row_id = reach.node
         group by reach.node order by 2, n.id`),
     );
-    return rows.map((row) => ({ id: row[0] as string, depth: Number(row[1]) }));
+    const { at } = byDepth;
+    return rows.map((row) => ({ id: row[at.id] as string, depth: Number(row[at.depth]) }));
   }
   return (await reachedInOrder(executor, project, start, following)).filter((node) => node.depth <= depth);
 }
 
 /**
  * Without a bound, pairs of node and depth would go round in circles. A recursive query without ORDER BY takes its rows
- * first in, first out, so nodes come out breadth first; a node is one deeper than the first of its neighbours to come.
+ * first in, first out, so nodes come out breadth first; a node is one deeper than the first of its neighbors to come.
  */
 async function reachedInOrder(
   executor: Executor,
@@ -91,13 +94,14 @@ async function reachedInOrder(
     toStatement(sql`with recursive ${reachOf(project, start, following)},
       reached(node, place) as materialized (select node, row_number() over () - 1 from reach),
       parents(node, place) as materialized (select node, min(place) from (${found}) group by node)
-    select n.id, parents.place from reached cross join ${n} as n on n.row_id = reached.node
+    select ${byPlace.columns} from reached cross join ${n} as n on n.row_id = reached.node
       left join parents on parents.node = reached.node order by reached.place`),
   );
+  const { at } = byPlace;
   const reached: Reached[] = [];
   for (const row of rows) {
-    const depth = reached.length === 0 ? 0 : reached[Number(row[1])]!.depth + 1;
-    reached.push({ id: row[0] as string, depth });
+    const depth = reached.length === 0 ? 0 : reached[Number(row[at.parent])]!.depth + 1;
+    reached.push({ id: row[at.id] as string, depth });
   }
   return reached.sort((a, b) => a.depth - b.depth || compareCodePoints(a.id, b.id));
 }

@@ -1,28 +1,17 @@
 import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphLabels, graphNodes } from "../../schema/graph.js";
-import { StorageError } from "../../shared/errors.js";
 import { expectArray, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
-import {
-  atRecord,
-  type BatchOptions,
-  checkEach,
-  firstTaken,
-  isOfRecord,
-  settleConflicts,
-  toOnConflict,
-} from "../batch.js";
+import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeTexts, encodeTexts, type Page, toPage } from "../cursor.js";
-import { asStorageErrors, type Executor } from "../executor.js";
-import { currentExecutor } from "../optimistic.js";
-import { readAll } from "../read-all.js";
-import { all, inParts, prepareStatement, type Statement, toStatement, touch } from "../statements.js";
+import { announce, inOrderOf, notFound, runAll } from "../repository.js";
+import { all, prepareStatement, selection, toStatement, touch } from "../statements.js";
 import { compareCodePoints } from "./algorithms/code-points.js";
 import {
-  asEdgeError,
   deleteEdgeRow,
+  deleteNodeStatements,
   draftToEdge,
   edgeColumns,
   edgeOrder,
@@ -31,7 +20,7 @@ import {
   type GraphEdgeInput,
   type GraphEdgePatch,
   insertEdges,
-  ROWS_PER_STATEMENT,
+  namingEnds,
   selectEdge,
   toEdge,
   toEdgeDraft,
@@ -40,15 +29,16 @@ import {
 import { addEdgesOver, atFailedEdge } from "./edge-batch.js";
 import { expectNodeFilter, type GraphNodeFilter, nodeConditions } from "./filter.js";
 import {
+  draftToNode,
   expectWord,
   type GraphNode,
   type GraphNodeInput,
   type GraphNodePatch,
   insertNodes,
   isNode,
-  type NodeDraft,
   nodeColumns,
   nodeExists,
+  ownRow,
   putNodeStatements,
   selectNode,
   selectNodes,
@@ -56,6 +46,7 @@ import {
   toNodeDraft,
   updateNodeStatements,
 } from "./node.js";
+import { addNodesOver, atTakenNode } from "./node-batch.js";
 
 export interface FindNodesOptions extends GraphNodeFilter {
   /** @default 50 */
@@ -77,12 +68,6 @@ const e = graphEdges;
 const l = graphLabels;
 const placeholder = sql.placeholder("project");
 
-const ownRow = sql`(select ${n.rowId} from ${n} where ${isNode})`;
-const deleteEdgesOfNode = prepareStatement(
-  sql`delete from ${e} where ${e.fromRow} = ${ownRow} or ${e.toRow} = ${ownRow} returning id`,
-);
-const deleteLabelsOfNode = prepareStatement(sql`delete from ${l} where ${l.nodeRow} = ${ownRow}`);
-const deleteNodeRow = prepareStatement(sql`delete from ${n} where ${isNode}`);
 const insertLabel = prepareStatement(sql`insert or ignore into ${l} (project, node_row, label)
   select ${n.project}, ${n.rowId}, ${sql.placeholder("label")} from ${n} where ${isNode}`);
 const deleteLabel = prepareStatement(
@@ -92,362 +77,300 @@ const deleteLabel = prepareStatement(
 const touchNode = prepareStatement(
   sql`update ${n} set ${touch(n.updatedAt, n.createdAt)} where ${isNode} and changes() > 0`,
 );
-const countKinds = prepareStatement(sql`select ${n.kind}, count(*) from ${n} where ${n.project} = ${placeholder}
+const kindCount = selection({ kind: n.kind, count: sql`count(*)` });
+const countKinds = prepareStatement(sql`select ${kindCount.columns} from ${n} where ${n.project} = ${placeholder}
   group by ${n.kind} order by 2 desc, 1`);
-const countEdgeTypes = prepareStatement(sql`select ${e.type}, count(*) from ${e} where ${e.project} = ${placeholder}
+const typeCount = selection({ type: e.type, count: sql`count(*)` });
+const countEdgeTypes = prepareStatement(sql`select ${typeCount.columns} from ${e} where ${e.project} = ${placeholder}
   group by ${e.type} order by 2 desc, 1`);
 
-export async function addNode(context: RepositoryContext, input: GraphNodeInput): Promise<GraphNode> {
-  const draft = toNodeDraft(context, input);
-  await store(context, nodeStatements(context, [draft]));
-  announce(context, "insert", [draft.id]);
-  return draftToNode(draft);
-}
+/** The nodes, edges and labels of one project. */
+export class GraphRecords {
+  readonly #context: RepositoryContext;
 
-export async function addNodes(
-  context: RepositoryContext,
-  inputs: readonly GraphNodeInput[],
-  options: BatchOptions,
-): Promise<GraphNode[]> {
-  expectArray("inputs", inputs, "nodes");
-  const onConflict = toOnConflict("addNodes", options);
-  const drafts = checkEach(inputs, (input) => toNodeDraft(context, input));
-  if (drafts.length === 0) return [];
-  if (onConflict !== "fail") return addNodesOver(context, drafts, onConflict);
-  try {
-    await store(context, nodeStatements(context, drafts));
-  } catch (error) {
-    throw isOfRecord(error) ? await atTakenNode(context, error, drafts) : error;
+  /** @internal */
+  constructor(context: RepositoryContext) {
+    this.#context = context;
   }
-  announce(
-    context,
-    "insert",
-    drafts.map(({ id }) => id),
-  );
-  return drafts.map(draftToNode);
-}
 
-/** With the lock held, so that what is known of the ids stays true. */
-async function addNodesOver(
-  context: RepositoryContext,
-  drafts: readonly NodeDraft[],
-  onConflict: "skip" | "replace",
-): Promise<GraphNode[]> {
-  const { known, settled } = await asStorageErrors(() =>
-    context.executor.atomically(async (locked) => {
-      const known = await findNodesById(context, locked, drafts);
-      const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) => {
-        const createdAt = Number(earlier.createdAt);
-        return { ...draft, createdAt, updatedAt: Math.max(createdAt, draft.updatedAt) };
-      });
-      const isNew = ({ id }: NodeDraft) => !known.has(id);
-      const changed = [...settled.values()];
-      const statements = [
-        ...nodeStatements(context, changed.filter(isNew)),
-        ...changed.filter((draft) => !isNew(draft)).flatMap((draft) => putNodeStatements(context, draft)),
-      ];
-      if (statements.length > 0) await locked.batch(statements);
-      return { known, settled };
-    }),
-  );
-  const ids = [...settled.keys()];
-  announce(
-    context,
-    "insert",
-    ids.filter((id) => !known.has(id)),
-  );
-  announce(
-    context,
-    "update",
-    ids.filter((id) => known.has(id)),
-  );
-  return drafts.map(({ id }) => {
-    const draft = settled.get(id);
-    return draft === undefined ? known.get(id)! : draftToNode(draft);
-  });
-}
-
-/** The error of a batch of nodes, with the place of the first whose id is taken. */
-async function atTakenNode(
-  context: RepositoryContext,
-  error: StorageError,
-  drafts: readonly NodeDraft[],
-): Promise<unknown> {
-  // The error of the batch is the one to tell, whatever comes of looking.
-  const known = await findNodesById(context, currentExecutor(context.executor), drafts).catch(() => new Map());
-  const index = firstTaken(
-    drafts.map(({ id }) => id),
-    new Set(known.keys()),
-  );
-  return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
-}
-
-async function findNodesById(
-  { project }: RepositoryContext,
-  executor: Executor,
-  drafts: readonly { readonly id: string }[],
-): Promise<Map<string, GraphNode>> {
-  const found = new Map<string, GraphNode>();
-  const statements = inParts(
-    drafts.map(({ id }) => [id]),
-    (part) => selectNodes({ project, ids: JSON.stringify(part.flat()) }),
-  );
-  for (const statement of statements) {
-    for (const row of await readAll(executor, statement)) found.set(row[0] as string, toNode(row));
+  /** Stores a node. Rejects with `CONFLICT` if the project has its id already. */
+  async addNode(node: GraphNodeInput): Promise<GraphNode> {
+    const draft = toNodeDraft(this.#context, node);
+    await runAll(this.#context.executor, insertNodes(this.#context, [draft]));
+    this.#announce("insert", [draft.id]);
+    return draftToNode(draft);
   }
-  return found;
-}
 
-/** The statements that store drafts as new nodes, a number of them at once. */
-export function nodeStatements(context: RepositoryContext, drafts: readonly NodeDraft[]): Statement[] {
-  const statements: Statement[] = [];
-  for (let start = 0; start < drafts.length; start += ROWS_PER_STATEMENT) {
-    statements.push(...insertNodes(context, drafts.slice(start, start + ROWS_PER_STATEMENT)));
+  /**
+   * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
+   * no error (`replace` keeps the edges of the node), and the answer holds what is stored now, in the order of `nodes`.
+   */
+  async addNodes(nodes: readonly GraphNodeInput[], options: BatchOptions = {}): Promise<GraphNode[]> {
+    expectArray("inputs", nodes, "nodes");
+    const onConflict = toOnConflict("addNodes", options);
+    const drafts = checkEach(nodes, (node) => toNodeDraft(this.#context, node));
+    if (drafts.length === 0) return [];
+    if (onConflict !== "fail") {
+      const { nodes: stored, inserted, updated } = await addNodesOver(this.#context, drafts, onConflict);
+      this.#announce("insert", inserted);
+      this.#announce("update", updated);
+      return stored;
+    }
+    try {
+      await runAll(this.#context.executor, insertNodes(this.#context, drafts));
+    } catch (error) {
+      throw isOfRecord(error) ? await atTakenNode(this.#context, error, drafts) : error;
+    }
+    this.#announce("insert", idsOf(drafts));
+    return drafts.map(draftToNode);
   }
-  return statements;
-}
 
-export async function putNode(context: RepositoryContext, input: GraphNodeInput): Promise<GraphNode> {
-  const draft = toNodeDraft(context, input);
-  const { project } = context;
-  const { id } = draft;
-  const results = await asStorageErrors(() =>
-    context.executor.batch([
+  /** Stores a node in place of the one of its id, if there is one, whose edges and `createdAt` stay. */
+  async putNode(node: GraphNodeInput): Promise<GraphNode> {
+    const draft = toNodeDraft(this.#context, node);
+    const { project, executor } = this.#context;
+    const { id } = draft;
+    const results = await executor.batch([
       nodeExists({ project, id }),
-      ...putNodeStatements(context, draft),
+      ...putNodeStatements(this.#context, draft),
       selectNode({ project, id }),
-    ]),
-  );
-  announce(context, results[0]!.rows.length === 0 ? "insert" : "update", [id]);
-  return toNode(results.at(-1)!.rows[0]!);
-}
-
-export async function getNode(context: RepositoryContext, id: string): Promise<GraphNode | undefined> {
-  expectId(id);
-  const [row] = (await run(context, selectNode({ project: context.project, id }))).rows;
-  return row === undefined ? undefined : toNode(row);
-}
-
-export async function getNodes(context: RepositoryContext, ids: readonly string[]): Promise<GraphNode[]> {
-  expectArray("ids", ids, "ids");
-  checkEach(ids, (id) => expectId(id));
-  const { rows } = await run(context, selectNodes({ project: context.project, ids: JSON.stringify(ids) }));
-  const byId = new Map(rows.map((row) => [row[0] as string, toNode(row)]));
-  return ids.flatMap((id) => byId.get(id) ?? []);
-}
-
-export async function findNodes(context: RepositoryContext, options: FindNodesOptions): Promise<Page<GraphNode>> {
-  expectNodeFilter("findNodes", options, ["limit", "cursor"]);
-  const { limit = 50, cursor, ...filter } = options;
-  expectLimit(limit);
-  const nodes = sql.raw("n");
-  const conditions = nodeConditions(context.project, filter, nodes);
-  if (cursor !== undefined) conditions.push(sql`n.id > ${decodeTexts("nodes", cursor, 1)[0]}`);
-  const { rows } = await run(
-    context,
-    toStatement(sql`select ${nodeColumns(nodes)} from ${n} as n where ${all(conditions)}
-      order by n.id limit ${toSqlLimit(limit + 1)}`),
-  );
-  return toPage(rows, limit, toNode, (row) => encodeTexts("nodes", [row[0] as string]));
-}
-
-export async function updateNode(
-  context: RepositoryContext,
-  id: string,
-  patch: GraphNodePatch,
-): Promise<GraphNode | undefined> {
-  expectId(id);
-  const statements = [...updateNodeStatements(context, id, patch), selectNode({ project: context.project, id })];
-  const results = await asStorageErrors(() => context.executor.batch(statements));
-  const row = results.at(-1)!.rows[0];
-  if (row === undefined) return undefined;
-  announce(context, "update", [id]);
-  return toNode(row);
-}
-
-export async function deleteNode(context: RepositoryContext, id: string): Promise<boolean> {
-  expectId(id);
-  const node = { project: context.project, id };
-  const [edges, , nodes] = await asStorageErrors(() =>
-    context.executor.batch([deleteEdgesOfNode(node), deleteLabelsOfNode(node), deleteNodeRow(node)]),
-  );
-  if (nodes!.rowsAffected === 0) return false;
-  const edgeIds = edges!.rows.map((row) => row[0] as string).sort(compareCodePoints);
-  announce(context, "delete", [id, ...edgeIds]);
-  return true;
-}
-
-export async function addEdge(context: RepositoryContext, input: GraphEdgeInput): Promise<GraphEdge> {
-  const draft = toEdgeDraft(context, input);
-  await store(context, insertEdges(context, [draft]));
-  announce(context, "insert", [draft.id]);
-  return draftToEdge(draft);
-}
-
-export async function addEdges(
-  context: RepositoryContext,
-  inputs: readonly GraphEdgeInput[],
-  options: BatchOptions,
-): Promise<GraphEdge[]> {
-  expectArray("inputs", inputs, "edges");
-  const onConflict = toOnConflict("addEdges", options);
-  const drafts = checkEach(inputs, (input) => toEdgeDraft(context, input));
-  if (drafts.length === 0) return [];
-  if (onConflict !== "fail") {
-    const hasOwnId = inputs.map(({ id }) => id !== undefined);
-    const { edges, inserted, updated, deleted } = await addEdgesOver(context, drafts, hasOwnId, onConflict);
-    announce(context, "insert", inserted);
-    announce(context, "update", updated);
-    announce(context, "delete", deleted);
-    return edges;
+    ]);
+    this.#announce(results[0]!.rows.length === 0 ? "insert" : "update", [id]);
+    return toNode(results.at(-1)!.rows[0]!);
   }
-  try {
-    await store(context, insertEdges(context, drafts));
-  } catch (error) {
-    throw isOfRecord(error) ? await atFailedEdge(context, error, drafts) : error;
+
+  async getNode(id: string): Promise<GraphNode | undefined> {
+    expectId(id);
+    const { project, executor } = this.#context;
+    const [row] = (await executor.execute(selectNode({ project, id }))).rows;
+    return row === undefined ? undefined : toNode(row);
   }
-  announce(
-    context,
-    "insert",
-    drafts.map(({ id }) => id),
-  );
-  return drafts.map(draftToEdge);
-}
 
-export async function getEdge(context: RepositoryContext, id: string): Promise<GraphEdge | undefined> {
-  expectId(id);
-  const [row] = (await run(context, selectEdge({ project: context.project, id }))).rows;
-  return row === undefined ? undefined : toEdge(row);
-}
-
-export async function listEdges(context: RepositoryContext, options: ListEdgesOptions): Promise<Page<GraphEdge>> {
-  expectKeys("edges", options, ["from", "to", "type", "limit", "cursor"]);
-  const { from, to, type, limit = 50, cursor } = options;
-  expectLimit(limit);
-  const { project } = context;
-  const conditions: SQL[] = [sql`f.project = ${project}`, sql`t.project = ${project}`];
-  if (from !== undefined) {
-    expectId(from, "from");
-    conditions.push(sql`f.id = ${from}`);
-  }
-  if (to !== undefined) {
-    expectId(to, "to");
-    conditions.push(sql`t.id = ${to}`);
-  }
-  if (type !== undefined) {
-    expectText("type", type, Number.POSITIVE_INFINITY, 0);
-    conditions.push(sql`e.type = ${type}`);
-  }
-  if (cursor !== undefined) {
-    const last = decodeTexts("edges", cursor, 4);
-    // The first part again, for the index to start from.
-    conditions.push(sql`f.id >= ${last[0]}`);
-    conditions.push(sql`(${edgeOrder}) > (${last[0]}, ${last[1]}, ${last[2]}, ${last[3]})`);
-  }
-  const { rows } = await run(
-    context,
-    toStatement(sql`select ${edgeColumns} from ${edgesWithNodes} where ${all(conditions)}
-      order by ${edgeOrder} limit ${toSqlLimit(limit + 1)}`),
-  );
-  return toPage(
-    rows.map(toEdge),
-    limit,
-    (edge) => edge,
-    ({ from, to, type, id }) => encodeTexts("edges", [from, to, type, id]),
-  );
-}
-
-export async function updateEdge(
-  context: RepositoryContext,
-  id: string,
-  patch: GraphEdgePatch,
-): Promise<GraphEdge | undefined> {
-  expectId(id);
-  const statements = [updateEdgeStatement(context, id, patch), selectEdge({ project: context.project, id })];
-  const [, found] = await asStorageErrors(() => context.executor.batch(statements));
-  const row = found!.rows[0];
-  if (row === undefined) return undefined;
-  announce(context, "update", [id]);
-  return toEdge(row);
-}
-
-export async function deleteEdge(context: RepositoryContext, id: string): Promise<boolean> {
-  expectId(id);
-  const { rowsAffected } = await run(context, deleteEdgeRow({ project: context.project, id }));
-  if (rowsAffected > 0) announce(context, "delete", [id]);
-  return rowsAffected > 0;
-}
-
-/** Whether the node did not have it yet. */
-export async function addLabel(context: RepositoryContext, id: string, given: string): Promise<boolean> {
-  expectId(id);
-  const label = context.repair(given);
-  expectWord("label", label);
-  const { project } = context;
-  const [exists, inserted] = await asStorageErrors(() =>
-    context.executor.batch([
-      nodeExists({ project, id }),
-      insertLabel({ project, id, label }),
-      touchNode({ project, id, now: context.now() }),
-    ]),
-  );
-  if (exists!.rows.length === 0) throw noNode(context, id);
-  if (inserted!.rowsAffected > 0) announce(context, "update", [id]);
-  return inserted!.rowsAffected > 0;
-}
-
-export async function removeLabel(context: RepositoryContext, id: string, given: string): Promise<boolean> {
-  expectId(id);
-  const label = context.repair(given);
-  expectWord("label", label);
-  const { project } = context;
-  const [deleted] = await asStorageErrors(() =>
-    context.executor.batch([deleteLabel({ project, id, label }), touchNode({ project, id, now: context.now() })]),
-  );
-  if (deleted!.rowsAffected > 0) announce(context, "update", [id]);
-  return deleted!.rowsAffected > 0;
-}
-
-export async function kinds(context: RepositoryContext): Promise<{ kind: string; count: number }[]> {
-  const { rows } = await run(context, countKinds({ project: context.project }));
-  return rows.map((row) => ({ kind: row[0] as string, count: Number(row[1]) }));
-}
-
-export async function edgeTypes(context: RepositoryContext): Promise<{ type: string; count: number }[]> {
-  const { rows } = await run(context, countEdgeTypes({ project: context.project }));
-  return rows.map((row) => ({ type: row[0] as string, count: Number(row[1]) }));
-}
-
-export function noNode({ project }: RepositoryContext, id: string): StorageError {
-  return new StorageError("NOT_FOUND", `No node ${JSON.stringify(id)} in project ${JSON.stringify(project)}`);
-}
-
-function run({ executor }: RepositoryContext, statement: Statement) {
-  return asStorageErrors(() => executor.execute(statement));
-}
-
-async function store({ executor }: RepositoryContext, statements: readonly Statement[]): Promise<void> {
-  try {
-    // A single statement can share its commit with others that wait.
-    await asStorageErrors(async () =>
-      statements.length === 1 ? executor.execute(statements[0]!) : executor.batch(statements),
+  /** The nodes that exist among `ids`, in the order of `ids`. */
+  async getNodes(ids: readonly string[]): Promise<GraphNode[]> {
+    expectArray("ids", ids, "ids");
+    checkEach(ids, (id) => expectId(id));
+    const { project, executor } = this.#context;
+    const { rows } = await executor.execute(selectNodes({ project, ids: JSON.stringify(ids) }));
+    return inOrderOf(
+      ids,
+      rows.map((row) => toNode(row)),
     );
-  } catch (error) {
-    throw asEdgeError(error);
+  }
+
+  /** Rejects with `NOT_FOUND` when `getNode` would find nothing. */
+  async requireNode(id: string): Promise<GraphNode> {
+    const node = await this.getNode(id);
+    if (node === undefined) throw notFound(this.#context, "node", id);
+    return node;
+  }
+
+  /** A page of the nodes that meet all conditions, by id. */
+  async findNodes(options: FindNodesOptions = {}): Promise<Page<GraphNode>> {
+    expectNodeFilter("findNodes", options, ["limit", "cursor"]);
+    const { limit = 50, cursor, ...filter } = options;
+    expectLimit(limit);
+    const { project, executor } = this.#context;
+    const nodes = sql.raw("n");
+    const conditions = nodeConditions(project, filter, nodes);
+    if (cursor !== undefined) conditions.push(sql`n.id > ${decodeTexts("nodes", cursor, 1)[0]}`);
+    const { rows } = await executor.execute(
+      toStatement(sql`select ${nodeColumns(nodes)} from ${n} as n where ${all(conditions)}
+        order by n.id limit ${toSqlLimit(limit + 1)}`),
+    );
+    return toPage(
+      rows.map((row) => toNode(row)),
+      limit,
+      (node) => node,
+      ({ id }) => encodeTexts("nodes", [id]),
+    );
+  }
+
+  /** Changes the fields given, `data` and `labels` as a whole; undefined when unknown. */
+  async updateNode(id: string, patch: GraphNodePatch): Promise<GraphNode | undefined> {
+    expectId(id);
+    const { project, executor } = this.#context;
+    const update = updateNodeStatements(this.#context, id, patch);
+    const results = await executor.batch([...update, selectNode({ project, id })]);
+    const row = results.at(-1)!.rows[0];
+    if (row === undefined) return undefined;
+    this.#announce("update", [id]);
+    return toNode(row);
+  }
+
+  /** Removes a node with its labels and edges. False if there is none. Its event names the edges as well. */
+  async deleteNode(id: string): Promise<boolean> {
+    expectId(id);
+    const { project, executor } = this.#context;
+    const [edges, , nodes] = await executor.batch(deleteNodeStatements(project, id));
+    if (nodes!.rowsAffected === 0) return false;
+    const edgeIds = edges!.rows.map((row) => row[0] as string).sort(compareCodePoints);
+    this.#announce("delete", [id, ...edgeIds]);
+    return true;
+  }
+
+  /**
+   * Stores an edge. Rejects with `FOREIGN_KEY` if a node of it is unknown, and with `CONFLICT` if its id is taken, or
+   * if there is one between the same nodes and of the same type and it is not `parallel`.
+   */
+  async addEdge(edge: GraphEdgeInput): Promise<GraphEdge> {
+    const draft = toEdgeDraft(this.#context, edge);
+    await namingEnds(() => runAll(this.#context.executor, insertEdges(this.#context, [draft])));
+    this.#announce("insert", [draft.id]);
+    return draftToEdge(draft);
+  }
+
+  /**
+   * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id, or
+   * an edge of the same type between the same nodes (unless it is added as `parallel`), is no error: the answer holds
+   * the edges that are stored now, in the order of `edges`. One that replaces another keeps its id, unless it has one.
+   */
+  async addEdges(edges: readonly GraphEdgeInput[], options: BatchOptions = {}): Promise<GraphEdge[]> {
+    expectArray("inputs", edges, "edges");
+    const onConflict = toOnConflict("addEdges", options);
+    const drafts = checkEach(edges, (edge) => toEdgeDraft(this.#context, edge));
+    if (drafts.length === 0) return [];
+    if (onConflict !== "fail") {
+      const hasOwnId = edges.map(({ id }) => id !== undefined);
+      const added = await addEdgesOver(this.#context, drafts, hasOwnId, onConflict);
+      this.#announce("insert", added.inserted);
+      this.#announce("update", added.updated);
+      this.#announce("delete", added.deleted);
+      return added.edges;
+    }
+    try {
+      await namingEnds(() => runAll(this.#context.executor, insertEdges(this.#context, drafts)));
+    } catch (error) {
+      throw isOfRecord(error) ? await atFailedEdge(this.#context, error, drafts) : error;
+    }
+    this.#announce("insert", idsOf(drafts));
+    return drafts.map(draftToEdge);
+  }
+
+  async getEdge(id: string): Promise<GraphEdge | undefined> {
+    expectId(id);
+    const { project, executor } = this.#context;
+    const [row] = (await executor.execute(selectEdge({ project, id }))).rows;
+    return row === undefined ? undefined : toEdge(row);
+  }
+
+  /** Rejects with `NOT_FOUND` when `getEdge` would find nothing. */
+  async requireEdge(id: string): Promise<GraphEdge> {
+    const edge = await this.getEdge(id);
+    if (edge === undefined) throw notFound(this.#context, "edge", id);
+    return edge;
+  }
+
+  /** A page of edges by the ids of their ends, their type and their own id. */
+  async edges(options: ListEdgesOptions = {}): Promise<Page<GraphEdge>> {
+    expectKeys("edges", options, ["from", "to", "type", "limit", "cursor"]);
+    const { from, to, type, limit = 50, cursor } = options;
+    expectLimit(limit);
+    const { project, executor } = this.#context;
+    const conditions: SQL[] = [sql`f.project = ${project}`, sql`t.project = ${project}`];
+    if (from !== undefined) {
+      expectId(from, "from");
+      conditions.push(sql`f.id = ${from}`);
+    }
+    if (to !== undefined) {
+      expectId(to, "to");
+      conditions.push(sql`t.id = ${to}`);
+    }
+    if (type !== undefined) {
+      expectText("type", type, Number.POSITIVE_INFINITY, 0);
+      conditions.push(sql`e.type = ${type}`);
+    }
+    if (cursor !== undefined) {
+      const last = decodeTexts("edges", cursor, 4);
+      // The first part again, for the index to start from.
+      conditions.push(sql`f.id >= ${last[0]}`);
+      conditions.push(sql`(${edgeOrder}) > (${last[0]}, ${last[1]}, ${last[2]}, ${last[3]})`);
+    }
+    const { rows } = await executor.execute(
+      toStatement(sql`select ${edgeColumns} from ${edgesWithNodes} where ${all(conditions)}
+        order by ${edgeOrder} limit ${toSqlLimit(limit + 1)}`),
+    );
+    return toPage(
+      rows.map((row) => toEdge(row)),
+      limit,
+      (edge) => edge,
+      (edge) => encodeTexts("edges", [edge.from, edge.to, edge.type, edge.id]),
+    );
+  }
+
+  /** Changes the fields given, `data` as a whole; undefined when unknown. `CONFLICT` where the new type is taken. */
+  async updateEdge(id: string, patch: GraphEdgePatch): Promise<GraphEdge | undefined> {
+    expectId(id);
+    const { project, executor } = this.#context;
+    const update = updateEdgeStatement(this.#context, id, patch);
+    const [, found] = await executor.batch([update, selectEdge({ project, id })]);
+    const row = found!.rows[0];
+    if (row === undefined) return undefined;
+    this.#announce("update", [id]);
+    return toEdge(row);
+  }
+
+  /** False if there is none. */
+  async deleteEdge(id: string): Promise<boolean> {
+    expectId(id);
+    const { project, executor } = this.#context;
+    const { rowsAffected } = await executor.execute(deleteEdgeRow({ project, id }));
+    if (rowsAffected > 0) this.#announce("delete", [id]);
+    return rowsAffected > 0;
+  }
+
+  /** Whether the node did not have the label yet. Rejects with `NOT_FOUND` if there is no such node. */
+  async addLabel(id: string, label: string): Promise<boolean> {
+    const values = this.#toLabelValues(id, label);
+    const [exists, inserted] = await this.#context.executor.batch([
+      nodeExists(values),
+      insertLabel(values),
+      touchNode(values),
+    ]);
+    if (exists!.rows.length === 0) throw notFound(this.#context, "node", id);
+    const isNew = inserted!.rowsAffected > 0;
+    if (isNew) this.#announce("update", [id]);
+    return isNew;
+  }
+
+  /** Whether the node had the label. */
+  async removeLabel(id: string, label: string): Promise<boolean> {
+    const values = this.#toLabelValues(id, label);
+    const [deleted] = await this.#context.executor.batch([deleteLabel(values), touchNode(values)]);
+    const isGone = deleted!.rowsAffected > 0;
+    if (isGone) this.#announce("update", [id]);
+    return isGone;
+  }
+
+  /** The kinds of the nodes, the most frequent first, equal ones by name. */
+  async kinds(): Promise<{ kind: string; count: number }[]> {
+    const { project, executor } = this.#context;
+    const { at } = kindCount;
+    const { rows } = await executor.execute(countKinds({ project }));
+    return rows.map((row) => ({ kind: row[at.kind] as string, count: Number(row[at.count]) }));
+  }
+
+  /** The types of the edges, the most frequent first, equal ones by name. */
+  async edgeTypes(): Promise<{ type: string; count: number }[]> {
+    const { project, executor } = this.#context;
+    const { at } = typeCount;
+    const { rows } = await executor.execute(countEdgeTypes({ project }));
+    return rows.map((row) => ({ type: row[at.type] as string, count: Number(row[at.count]) }));
+  }
+
+  #toLabelValues(id: string, given: string) {
+    expectId(id);
+    const { project, repair, now } = this.#context;
+    const label = repair(given);
+    expectWord("label", label);
+    return { project, id, label, now: now() };
+  }
+
+  #announce(action: ChangeAction, ids: readonly string[]): void {
+    announce(this.#context, "graph", action, ids);
   }
 }
 
-function announce({ project, announce }: RepositoryContext, action: ChangeAction, ids: readonly string[]): void {
-  if (ids.length > 0) announce({ project, area: "graph", action, ids });
-}
-
-/** The record of a draft that has just been stored. */
-function draftToNode(draft: NodeDraft): GraphNode {
-  return {
-    ...draft,
-    data: JSON.parse(draft.data) as Record<string, unknown>,
-    labels: [...draft.labels].sort(compareCodePoints),
-    createdAt: new Date(draft.createdAt),
-    updatedAt: new Date(draft.updatedAt),
-  };
+function idsOf(records: readonly { readonly id: string }[]): string[] {
+  return records.map(({ id }) => id);
 }

@@ -1,23 +1,39 @@
 import { StorageError } from "../../shared/errors.js";
-import { expectation, expectFinite, expectInteger, expectOneOf } from "../../shared/expectation.js";
+import {
+  expectArray,
+  expectation,
+  expectFinite,
+  expectFunction,
+  expectInteger,
+  expectOneOf,
+} from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import type { LineSource } from "../../shared/text-lines.js";
-import { expectLimit } from "../arguments.js";
-import type { BatchOptions } from "../batch.js";
+import { expectId, expectLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import type { Page } from "../cursor.js";
-import { asStorageErrors } from "../executor.js";
 import { weakComponents } from "./algorithms/components.js";
 import { simpleCycles } from "./algorithms/cycles.js";
 import { pageRank } from "./algorithms/page-rank.js";
 import { topologicalOrder } from "./algorithms/topological-order.js";
-import type { GraphEdge, GraphEdgeInput, GraphEdgePatch } from "./edge.js";
 import { compileMatch, type GraphMatch, type GraphPattern, type MatchOptions } from "./match.js";
-import type { GraphNode, GraphNodeInput, GraphNodePatch } from "./node.js";
 import { type GraphPath, pathBetween, type ShortestPathOptions } from "./path.js";
-import * as records from "./records.js";
+import { GraphRecords } from "./records.js";
 import { exportGraph, type GraphImport, importGraph } from "./transfer.js";
-import * as traversal from "./traversal.js";
+import {
+  type BfsOptions,
+  chain,
+  degree,
+  expectDepth,
+  type FollowOptions,
+  type GraphChainStep,
+  hasPath,
+  idsOf,
+  type NeighborsOptions,
+  neighbors,
+  reach,
+  toFollowing,
+  visitNodes,
+} from "./traversal.js";
 import {
   type GraphologyConstructor,
   type GraphologyLike,
@@ -51,145 +67,51 @@ export interface RankedNode {
  * beyond `graphCacheBytes` is asked by query. A start that is unknown rejects with `NOT_FOUND`, a wrong argument with
  * TypeError or RangeError.
  */
-export class GraphRepository {
+export class GraphRepository extends GraphRecords {
   readonly #context: RepositoryContext;
 
   /** @internal */
   constructor(context: RepositoryContext) {
+    super(context);
     this.#context = context;
   }
 
-  /** Stores a node. Rejects with `CONFLICT` if the project has its id already. */
-  async addNode(node: GraphNodeInput): Promise<GraphNode> {
-    return records.addNode(this.#context, node);
-  }
-
-  /**
-   * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
-   * no error (`replace` keeps the edges of the node), and the answer holds what is stored now, in the order of `nodes`.
-   */
-  async addNodes(nodes: readonly GraphNodeInput[], options: BatchOptions = {}): Promise<GraphNode[]> {
-    return records.addNodes(this.#context, nodes, options);
-  }
-
-  /** Stores a node in place of the one of its id, if there is one, whose edges and `createdAt` stay. */
-  async putNode(node: GraphNodeInput): Promise<GraphNode> {
-    return records.putNode(this.#context, node);
-  }
-
-  async getNode(id: string): Promise<GraphNode | undefined> {
-    return records.getNode(this.#context, id);
-  }
-
-  /** The nodes that exist among `ids`, in the order of `ids`. */
-  async getNodes(ids: readonly string[]): Promise<GraphNode[]> {
-    return records.getNodes(this.#context, ids);
-  }
-
-  /** Rejects with `NOT_FOUND` when `getNode` would find nothing. */
-  async requireNode(id: string): Promise<GraphNode> {
-    const node = await this.getNode(id);
-    if (node === undefined) throw records.noNode(this.#context, id);
-    return node;
-  }
-
-  /** A page of the nodes that meet all conditions, by id. */
-  async findNodes(options: records.FindNodesOptions = {}): Promise<Page<GraphNode>> {
-    return records.findNodes(this.#context, options);
-  }
-
-  /** Changes the fields given, `data` and `labels` as a whole; undefined when unknown. */
-  async updateNode(id: string, patch: GraphNodePatch): Promise<GraphNode | undefined> {
-    return records.updateNode(this.#context, id, patch);
-  }
-
-  /** Removes a node with its labels and edges. False if there is none. Its event names the edges as well. */
-  async deleteNode(id: string): Promise<boolean> {
-    return records.deleteNode(this.#context, id);
-  }
-
-  /**
-   * Stores an edge. Rejects with `FOREIGN_KEY` if a node of it is unknown, and with `CONFLICT` if its id is taken, or
-   * if there is one between the same nodes and of the same type and it is not `parallel`.
-   */
-  async addEdge(edge: GraphEdgeInput): Promise<GraphEdge> {
-    return records.addEdge(this.#context, edge);
-  }
-
-  /**
-   * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id, or
-   * an edge of the same type between the same nodes (unless it is added as `parallel`), is no error: the answer holds
-   * the edges that are stored now, in the order of `edges`. One that replaces another keeps its id, unless it has one.
-   */
-  async addEdges(edges: readonly GraphEdgeInput[], options: BatchOptions = {}): Promise<GraphEdge[]> {
-    return records.addEdges(this.#context, edges, options);
-  }
-
-  async getEdge(id: string): Promise<GraphEdge | undefined> {
-    return records.getEdge(this.#context, id);
-  }
-
-  /** Rejects with `NOT_FOUND` when `getEdge` would find nothing. */
-  async requireEdge(id: string): Promise<GraphEdge> {
-    const edge = await this.getEdge(id);
-    if (edge !== undefined) return edge;
-    const { project } = this.#context;
-    throw new StorageError("NOT_FOUND", `No edge ${JSON.stringify(id)} in project ${JSON.stringify(project)}`);
-  }
-
-  /** A page of edges by the ids of their ends, their type and their own id. */
-  async edges(options: records.ListEdgesOptions = {}): Promise<Page<GraphEdge>> {
-    return records.listEdges(this.#context, options);
-  }
-
-  /** Changes the fields given, `data` as a whole; undefined when unknown. `CONFLICT` where the new type is taken. */
-  async updateEdge(id: string, patch: GraphEdgePatch): Promise<GraphEdge | undefined> {
-    return records.updateEdge(this.#context, id, patch);
-  }
-
-  /** False if there is none. */
-  async deleteEdge(id: string): Promise<boolean> {
-    return records.deleteEdge(this.#context, id);
-  }
-
-  /** Whether the node did not have the label yet. Rejects with `NOT_FOUND` if there is no such node. */
-  async addLabel(id: string, label: string): Promise<boolean> {
-    return records.addLabel(this.#context, id, label);
-  }
-
-  /** Whether the node had the label. */
-  async removeLabel(id: string, label: string): Promise<boolean> {
-    return records.removeLabel(this.#context, id, label);
-  }
-
-  /** The kinds of the nodes, the most frequent first, equal ones by name. */
-  async kinds(): Promise<{ kind: string; count: number }[]> {
-    return records.kinds(this.#context);
-  }
-
-  /** The types of the edges, the most frequent first, equal ones by name. */
-  async edgeTypes(): Promise<{ type: string; count: number }[]> {
-    return records.edgeTypes(this.#context);
-  }
-
   /** The ids of the nodes one edge away, each once; the node itself only if it has an edge to itself. */
-  async neighbors(id: string, options: traversal.NeighborsOptions = {}): Promise<string[]> {
-    return traversal.neighbors(this.#context, id, options);
+  async neighbors(id: string, options: NeighborsOptions = {}): Promise<string[]> {
+    expectId(id);
+    expectKeys("neighbors", options, ["direction", "types", "limit"]);
+    const { limit = Number.POSITIVE_INFINITY } = options;
+    expectLimit(limit);
+    return neighbors(this.#context, id, toFollowing(options), limit);
   }
 
   /** How many edges lead to a node, and how many away from it; one to itself counts in both. */
   async degree(id: string): Promise<{ in: number; out: number }> {
-    return traversal.degree(this.#context, id);
+    expectId(id);
+    return degree(this.#context, id);
   }
 
   /** The nodes that can be reached, breadth first: the start, then level by level, by id within a level. */
-  async bfs(start: string, options: traversal.BfsOptions = {}): Promise<string[]> {
-    return traversal.bfs(this.#context, start, options);
+  async bfs(start: string, options: BfsOptions = {}): Promise<string[]> {
+    expectKeys("bfs", options, ["depth", "direction", "types", "limit", "visit"]);
+    const { depth = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY, visit } = options;
+    expectId(start, "start");
+    expectDepth("depth", depth);
+    expectLimit(limit);
+    if (visit !== undefined) expectFunction("visit", visit);
+    const reached = await reach(this.#context, start, toFollowing(options), depth, limit);
+    return visit === undefined ? reached.ids.slice(0, limit) : visitNodes(reached, limit, visit);
   }
 
   /** The nodes at most `depth` edges away, by level and id, without the start. */
-  async kHop(start: string, depth: number, options: traversal.NeighborsOptions = {}): Promise<string[]> {
-    return traversal.kHop(this.#context, start, depth, options);
+  async kHop(start: string, depth: number, options: NeighborsOptions = {}): Promise<string[]> {
+    expectKeys("kHop", options, ["direction", "types", "limit"]);
+    const { limit = Number.POSITIVE_INFINITY } = options;
+    expectId(start, "start");
+    expectDepth("depth", depth);
+    expectLimit(limit);
+    const { ids } = await reach(this.#context, start, toFollowing(options), depth, limit + 1);
+    return ids.slice(1, limit + 1);
   }
 
   /**
@@ -197,7 +119,12 @@ export class GraphRepository {
    * ids. Undefined where there is none, or no node `b`.
    */
   async shortestPath(a: string, b: string, options: ShortestPathOptions = {}): Promise<GraphPath | undefined> {
-    return pathBetween(this.#context, a, b, options);
+    expectId(a, "a");
+    expectId(b, "b");
+    expectKeys("shortestPath", options, ["direction", "types", "weighted"]);
+    const { weighted = false } = options;
+    if (typeof weighted !== "boolean") throw new TypeError(expectation("weighted", "a boolean", weighted));
+    return pathBetween(this.#context, a, b, toFollowing(options), weighted);
   }
 
   /** Whether `b` can be reached from `a` over at most `maxDepth` edges. A node reaches itself. */
@@ -205,15 +132,19 @@ export class GraphRepository {
     a: string,
     b: string,
     maxDepth = Number.POSITIVE_INFINITY,
-    options: traversal.FollowOptions = {},
+    options: FollowOptions = {},
   ): Promise<boolean> {
-    return traversal.hasPath(this.#context, a, b, maxDepth, options);
+    expectKeys("hasPath", options, ["direction", "types"]);
+    expectId(a, "a");
+    expectId(b, "b");
+    expectDepth("maxDepth", maxDepth);
+    return hasPath(this.#context, a, b, maxDepth, toFollowing(options));
   }
 
   /** The groups of nodes that are connected whatever the direction of the edges, by the smallest id of each. */
   async components(): Promise<string[][]> {
     const graph = await this.#read();
-    return (await weakComponents(graph)).map((group) => traversal.idsOf(graph, group));
+    return (await weakComponents(graph)).map((group) => idsOf(graph, group));
   }
 
   /**
@@ -225,16 +156,16 @@ export class GraphRepository {
     const { limit = Number.POSITIVE_INFINITY } = options;
     expectLimit(limit);
     const graph = await this.#read();
-    return (await simpleCycles(graph, limit)).map((cycle) => traversal.idsOf(graph, cycle));
+    return (await simpleCycles(graph, limit)).map((cycle) => idsOf(graph, cycle));
   }
 
   /** All nodes, each before those that its edges lead to, the smallest id first where there is a choice. `CYCLE` on one. */
   async topologicalOrder(): Promise<string[]> {
     const graph = await this.#read();
     const order = await topologicalOrder(graph);
-    if (order.length === graph.size) return traversal.idsOf(graph, order);
+    if (order.length === graph.size) return idsOf(graph, order);
     const [cycle] = await simpleCycles(graph, 1);
-    const path = traversal.idsOf(graph, [...cycle!.slice(0, 5)]).join(" -> ");
+    const path = idsOf(graph, [...cycle!.slice(0, 5)]).join(" -> ");
     throw new StorageError(
       "CYCLE",
       `There is no order, since ${path}${cycle!.length > 5 ? " -> …" : ""} is a cycle. See cycles()`,
@@ -242,8 +173,9 @@ export class GraphRepository {
   }
 
   /** The nodes at the end of a chain of steps, each once, sorted; without steps the start. */
-  async chain(start: string, steps: readonly traversal.GraphChainStep[]): Promise<string[]> {
-    return traversal.chain(this.#context, start, steps);
+  async chain(start: string, steps: readonly GraphChainStep[]): Promise<string[]> {
+    expectId(start, "start");
+    return chain(this.#context, start, steps);
   }
 
   /**
@@ -256,13 +188,20 @@ export class GraphRepository {
    */
   async match<const P extends GraphPattern>(pattern: P, options: MatchOptions = {}): Promise<GraphMatch<P>[]> {
     const { statement, toMatch } = compileMatch(this.#context, pattern, options);
-    const { rows } = await asStorageErrors(() => this.#context.executor.execute(statement));
+    const { rows } = await this.#context.executor.execute(statement);
     return rows.map((row) => toMatch(row) as GraphMatch<P>);
   }
 
   /** The nodes of these ids that exist, or those that `bfs` finds, with the edges between them. */
   async subgraph(selection: readonly string[] | SubgraphOptions): Promise<Subgraph> {
-    return readSubgraph(this.#context, selection);
+    if (Array.isArray(selection)) {
+      expectArray("subgraph", selection, "ids");
+      for (const id of selection) expectId(id);
+      return readSubgraph(this.#context, selection as readonly string[]);
+    }
+    expectKeys("subgraph", selection, ["start", "depth", "direction", "types", "limit"]);
+    const { start, ...options } = selection as SubgraphOptions;
+    return readSubgraph(this.#context, await this.bfs(start, options), options.types);
   }
 
   /**
@@ -283,6 +222,7 @@ export class GraphRepository {
 
   /** The whole graph in the memory of a graph of graphology's: `toGraphology(Graph)` with its class. */
   async toGraphology<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): Promise<G> {
+    expectFunction("Graph", Graph);
     return toGraphology(this.#context, Graph);
   }
 
@@ -318,7 +258,7 @@ export class GraphRepository {
   /** For what needs the graph as a whole, however large it is. */
   #read() {
     const { executor, project, graphs } = this.#context;
-    return asStorageErrors(() => graphs.require(executor, project));
+    return graphs.require(executor, project);
   }
 }
 

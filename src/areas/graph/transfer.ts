@@ -1,5 +1,4 @@
 import { sql } from "drizzle-orm";
-import { toStorageError } from "../../client/storage-error.js";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
@@ -7,23 +6,30 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { isTextSource, type LineSource, numberedLines } from "../../shared/text-lines.js";
 import { toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors, type Executor } from "../executor.js";
+import type { Executor } from "../executor.js";
 import { readAll } from "../read-all.js";
 import { forStored } from "../repair.js";
-import { prepareStatement, type Statement } from "../statements.js";
+import { announce } from "../repository.js";
+import { prepareStatement, type Statement, selection } from "../statements.js";
 import {
-  asEdgeError,
   type EdgeDraft,
-  edgeColumns,
+  edgeParts,
   edgesWithNodes,
   type GraphEdgeInput,
   insertEdges,
-  ROWS_PER_STATEMENT,
+  namingEnds,
   toEdge,
   toEdgeDraft,
 } from "./edge.js";
-import { type GraphNodeInput, type NodeDraft, nodeColumns, toNode, toNodeDraft } from "./node.js";
-import { nodeStatements } from "./records.js";
+import {
+  type GraphNodeInput,
+  insertNodes,
+  type NodeDraft,
+  nodeColumns,
+  ROWS_PER_STATEMENT,
+  toNode,
+  toNodeDraft,
+} from "./node.js";
 
 /** How much an import has stored. */
 export interface GraphImport {
@@ -41,15 +47,21 @@ const limit = sql.placeholder("limit");
 
 const selectNodePage = prepareStatement(sql`select ${nodeColumns()} from ${n}
   where ${n.project} = ${project} and ${n.id} > ${last} order by ${n.id} limit ${limit}`);
-/** The last column: whether there are others of the same ends and type. */
-const selectEdgePage = prepareStatement(sql`select ${edgeColumns}, exists (
+/** An edge, and whether there are others of the same ends and type. */
+const exported = selection({
+  ...edgeParts,
+  hasOthers: sql`exists (
     select 1 from ${e} as other where other.from_row = e.from_row and other.to_row = e.to_row and other.type = e.type
       and other.row_id <> e.row_id
-  ) from ${edgesWithNodes} where e.project = ${project} and e.id > ${last} order by e.id limit ${limit}`);
+  )`,
+});
+const selectEdgePage = prepareStatement(
+  sql`select ${exported.columns} from ${edgesWithNodes} where e.project = ${project} and e.id > ${last} order by e.id limit ${limit}`,
+);
 
 /** One line of JSON for each node, then one for each edge, in order of their ids; a page of them in memory at a time. */
 export async function* exportGraph(context: RepositoryContext): AsyncGenerator<string, void, undefined> {
-  const snapshot = await asStorageErrors(() => context.executor.snapshot());
+  const snapshot = await context.executor.snapshot();
   try {
     if (snapshot.isStable) {
       yield* pages(snapshot.executor, (after) => selectNodePage(page(context, after)), nodeLine);
@@ -57,9 +69,7 @@ export async function* exportGraph(context: RepositoryContext): AsyncGenerator<s
       return;
     }
     const everything = { project: context.project, last: "", limit: -1 };
-    const [nodes, edges] = await asStorageErrors(() =>
-      snapshot.executor.batch([selectNodePage(everything), selectEdgePage(everything)]),
-    );
+    const [nodes, edges] = await snapshot.executor.batch([selectNodePage(everything), selectEdgePage(everything)]);
     for (const row of nodes!.rows) yield nodeLine(row);
     for (const row of edges!.rows) yield edgeLine(row);
   } finally {
@@ -77,7 +87,7 @@ async function* pages(
   toLine: (row: ArrayLike<unknown>) => string,
 ): AsyncGenerator<string, void, undefined> {
   for (let after = ""; ; ) {
-    const rows = await asStorageErrors(() => readAll(executor, select(after)));
+    const rows = await readAll(executor, select(after));
     for (const row of rows) yield toLine(row);
     if (rows.length < PAGE_ROWS) return;
     after = rows.at(-1)![0] as string;
@@ -89,8 +99,8 @@ function nodeLine(row: ArrayLike<unknown>): string {
 }
 
 function edgeLine(row: ArrayLike<unknown>): string {
-  // Among equals none can say which one came first: so all of them allow for others.
-  const parallel = Number(row[6]) === 1 ? { parallel: true } : {};
+  // Nothing says which one of several equal edges came first, so all of them allow for others.
+  const parallel = Number(row[exported.at.hasOthers]) === 1 ? { parallel: true } : {};
   return JSON.stringify({ edge: { ...toEdge(row), ...parallel } });
 }
 
@@ -109,15 +119,14 @@ export async function importGraph(context: RepositoryContext, source: LineSource
   // Before the transaction: a source that reads from this storage first may need the connection itself.
   const first = await lines.next();
   const ids: string[] = [];
-  const imported = await asStorageErrors(() =>
-    context.executor.atomically(async (executor) => {
-      const writer = new ImportWriter(context, executor, ids);
-      for (let line = first; line.done !== true; line = await lines.next()) await writer.add(...line.value);
-      await writer.flush();
-      return writer.counts;
-    }),
-  ).finally(() => lines.return(undefined));
-  if (ids.length > 0) context.announce({ project: context.project, area: "graph", action: "insert", ids });
+  const work = async (executor: Executor) => {
+    const writer = new ImportWriter(context, executor, ids);
+    for (let line = first; line.done !== true; line = await lines.next()) await writer.add(...line.value);
+    await writer.flush();
+    return writer.counts;
+  };
+  const imported = await context.executor.atomically(work).finally(() => lines.return(undefined));
+  announce(context, "graph", "insert", ids);
   return imported;
 }
 
@@ -159,7 +168,7 @@ class ImportWriter {
     this.#edges = [];
     this.counts.nodes += nodes.length;
     this.counts.edges += edges.length;
-    await this.#store(nodes, (drafts) => nodeStatements(this.#context, drafts));
+    await this.#store(nodes, (drafts) => insertNodes(this.#context, drafts));
     await this.#store(edges, (drafts) => insertEdges(this.#context, drafts));
   }
 
@@ -170,9 +179,8 @@ class ImportWriter {
     if (lines.length === 0) return;
     for (const { draft } of lines) this.#ids.push(draft.id);
     try {
-      await this.#executor.batch(toStatements(lines.map(({ draft }) => draft)));
-    } catch (error) {
-      const failure = asEdgeError(toStorageError(error));
+      await namingEnds(() => this.#executor.batch(toStatements(lines.map(({ draft }) => draft))));
+    } catch (failure) {
       if (!(failure instanceof StorageError) || !["CONFLICT", "FOREIGN_KEY"].includes(failure.code)) throw failure;
       // Which one it was, only the lines by themselves can tell: those before the wrong one are stored by now or again.
       throw await this.#firstWrong(lines, toStatements, failure);
@@ -186,9 +194,9 @@ class ImportWriter {
   ): Promise<StorageError> {
     for (const { number, draft } of lines) {
       try {
-        await this.#executor.batch(toStatements([draft]));
+        await namingEnds(() => this.#executor.batch(toStatements([draft])));
       } catch (error) {
-        return refusedLine(number, asEdgeError(toStorageError(error)) as StorageError);
+        return refusedLine(number, error as StorageError);
       }
     }
     return failure;

@@ -1,11 +1,10 @@
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { expectArray, expectFunction, expectInteger, expectText } from "../../shared/expectation.js";
+import { expectArray, expectInteger, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { expectId, expectLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors } from "../executor.js";
-import { prepareStatement } from "../statements.js";
+import { notFound } from "../repository.js";
+import { prepareStatement, selection } from "../statements.js";
 import type { Adjacency, Direction } from "./algorithms/adjacency.js";
 import { levelsFrom, neighborsOf } from "./algorithms/traverse.js";
 import { expectDirection, expectTypes } from "./match.js";
@@ -19,7 +18,6 @@ import {
   type Reached,
   reachedByQuery,
 } from "./queries.js";
-import { noNode } from "./records.js";
 
 /** Which edges to follow. */
 export interface FollowOptions {
@@ -51,70 +49,38 @@ export interface GraphChainStep {
 /** Levels for which a query costs less than reading a graph that is not in memory. */
 const SMALL_DEPTH = 2;
 
-const countEdges = prepareStatement(sql`select
-    (select count(*) from ${graphEdges} where ${graphEdges.fromRow} = node.row_id),
-    (select count(*) from ${graphEdges} where ${graphEdges.toRow} = node.row_id)
+const edgeCounts = selection({
+  out: sql`(select count(*) from ${graphEdges} where ${graphEdges.fromRow} = node.row_id)`,
+  in: sql`(select count(*) from ${graphEdges} where ${graphEdges.toRow} = node.row_id)`,
+});
+const countEdges = prepareStatement(sql`select ${edgeCounts.columns}
   from (select ${graphNodes.rowId} as row_id from ${graphNodes} where ${isNode}) as node`);
 
-export async function neighbors(context: RepositoryContext, id: string, options: NeighborsOptions): Promise<string[]> {
-  expectId(id);
-  expectKeys("neighbors", options, ["direction", "types", "limit"]);
-  const { limit = Number.POSITIVE_INFINITY } = options;
-  expectLimit(limit);
-  const following = toFollowing(options);
+export async function neighbors(
+  context: RepositoryContext,
+  id: string,
+  following: Following,
+  limit: number,
+): Promise<string[]> {
   const { executor, project, graphs } = context;
-  return asStorageErrors(async () => {
-    const graph = await graphs.get(executor, project, { isSmall: true });
-    if (graph !== undefined) {
-      const found = neighborsOf(placeOf(context, graph, id), graph.select(following.direction, following.types));
-      return idsOf(graph, found.slice(0, limit));
-    }
-    const [exists, found] = await executor.batch([
-      nodeExists({ project, id }),
-      neighborsStatement(project, id, following, limit),
-    ]);
-    if (exists!.rows.length === 0) throw noNode(context, id);
-    return found!.rows.map((row) => row[0] as string);
-  });
+  const graph = await graphs.get(executor, project, { isSmall: true });
+  if (graph !== undefined) {
+    const found = neighborsOf(placeOf(context, graph, id), graph.select(following.direction, following.types));
+    return idsOf(graph, found.slice(0, limit));
+  }
+  const [exists, found] = await executor.batch([
+    nodeExists({ project, id }),
+    neighborsStatement(project, id, following, limit),
+  ]);
+  if (exists!.rows.length === 0) throw notFound(context, "node", id);
+  return found!.rows.map((row) => row[0] as string);
 }
 
 export async function degree(context: RepositoryContext, id: string): Promise<{ in: number; out: number }> {
-  expectId(id);
-  const { rows } = await asStorageErrors(() => context.executor.execute(countEdges({ project: context.project, id })));
-  const [row] = rows;
-  if (row === undefined) throw noNode(context, id);
-  return { in: Number(row[1]), out: Number(row[0]) };
-}
-
-export async function bfs(context: RepositoryContext, start: string, options: BfsOptions): Promise<string[]> {
-  expectKeys("bfs", options, ["depth", "direction", "types", "limit", "visit"]);
-  const { depth = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY, visit } = options;
-  expectId(start, "start");
-  expectDepth("depth", depth);
-  expectLimit(limit);
-  if (visit !== undefined) expectFunction("visit", visit);
-  const reached = await reach(context, start, toFollowing(options), depth, limit);
-  if (visit === undefined) return reached.ids.slice(0, limit);
-  for (let level = 0, index = 0; index < Math.min(limit, reached.ids.length); index++) {
-    while (index >= reached.starts[level + 1]!) level++;
-    if ((await visit(reached.ids[index]!, level)) === false) return reached.ids.slice(0, index + 1);
-  }
-  return reached.ids.slice(0, limit);
-}
-
-export async function kHop(
-  context: RepositoryContext,
-  start: string,
-  depth: number,
-  options: NeighborsOptions,
-): Promise<string[]> {
-  expectKeys("kHop", options, ["direction", "types", "limit"]);
-  const { limit = Number.POSITIVE_INFINITY } = options;
-  expectId(start, "start");
-  expectDepth("depth", depth);
-  expectLimit(limit);
-  const { ids } = await reach(context, start, toFollowing(options), depth, limit + 1);
-  return ids.slice(1, limit + 1);
+  const { at } = edgeCounts;
+  const [row] = (await context.executor.execute(countEdges({ project: context.project, id }))).rows;
+  if (row === undefined) throw notFound(context, "node", id);
+  return { in: Number(row[at.in]), out: Number(row[at.out]) };
 }
 
 export async function hasPath(
@@ -122,30 +88,23 @@ export async function hasPath(
   a: string,
   b: string,
   maxDepth: number,
-  options: FollowOptions,
+  following: Following,
 ): Promise<boolean> {
-  expectKeys("hasPath", options, ["direction", "types"]);
-  expectId(a, "a");
-  expectId(b, "b");
-  expectDepth("maxDepth", maxDepth);
-  const following = toFollowing(options);
   const { executor, project, graphs } = context;
-  return asStorageErrors(async () => {
-    const graph = await graphs.get(executor, project, { isSmall: maxDepth <= SMALL_DEPTH });
-    if (graph !== undefined) {
-      const start = placeOf(context, graph, a);
-      const target = graph.find(b);
-      if (target === undefined) return false;
-      const selection = graph.select(following.direction, following.types);
-      const { nodes } = await levelsFrom(graph, start, selection, { depth: maxDepth, target });
-      return nodes.includes(target);
-    }
-    const exists = await executor.execute(nodeExists({ project, id: a }));
-    if (exists.rows.length === 0) throw noNode(context, a);
-    if (maxDepth === Number.POSITIVE_INFINITY) return isReachable(executor, project, a, b, following);
-    const reached = await reachedByQuery(executor, project, a, following, maxDepth);
-    return reached.some(({ id }) => id === b);
-  });
+  const graph = await graphs.get(executor, project, { isSmall: maxDepth <= SMALL_DEPTH });
+  if (graph !== undefined) {
+    const start = placeOf(context, graph, a);
+    const target = graph.find(b);
+    if (target === undefined) return false;
+    const edges = graph.select(following.direction, following.types);
+    const { nodes } = await levelsFrom(graph, start, edges, { depth: maxDepth, target });
+    return nodes.includes(target);
+  }
+  const exists = await executor.execute(nodeExists({ project, id: a }));
+  if (exists.rows.length === 0) throw notFound(context, "node", a);
+  if (maxDepth === Number.POSITIVE_INFINITY) return isReachable(executor, project, a, b, following);
+  const reached = await reachedByQuery(executor, project, a, following, maxDepth);
+  return reached.some(({ id }) => id === b);
 }
 
 export async function chain(
@@ -153,49 +112,63 @@ export async function chain(
   start: string,
   given: readonly GraphChainStep[],
 ): Promise<string[]> {
-  expectId(start, "start");
   const steps = toSteps(given);
   const { executor, project, graphs } = context;
-  return asStorageErrors(async () => {
-    const statement = chainStatement(project, start, steps);
-    const demand = statement === undefined ? { isRequired: true } : { isSmall: steps.length <= SMALL_DEPTH };
-    const graph = await graphs.get(executor, project, demand);
-    if (graph === undefined) {
-      const [exists, found] = await executor.batch([nodeExists({ project, id: start }), statement!]);
-      if (exists!.rows.length === 0) throw noNode(context, start);
-      return found!.rows.map((row) => row[0] as string);
-    }
-    let places = [placeOf(context, graph, start)];
-    for (const { direction, type } of steps) {
-      const selection = graph.select(direction, type === undefined ? undefined : [type]);
-      const next = new Set<number>();
-      for (const place of places) for (const neighbor of neighborsOf(place, selection)) next.add(neighbor);
-      places = [...next];
-    }
-    return idsOf(graph, Uint32Array.from(places).sort());
-  });
+  const statement = chainStatement(project, start, steps);
+  const demand = statement === undefined ? { isRequired: true } : { isSmall: steps.length <= SMALL_DEPTH };
+  const graph = await graphs.get(executor, project, demand);
+  if (graph === undefined) {
+    const [exists, found] = await executor.batch([nodeExists({ project, id: start }), statement!]);
+    if (exists!.rows.length === 0) throw notFound(context, "node", start);
+    return found!.rows.map((row) => row[0] as string);
+  }
+  let places = [placeOf(context, graph, start)];
+  for (const { direction, type } of steps) {
+    const edges = graph.select(direction, type === undefined ? undefined : [type]);
+    const next = new Set<number>();
+    for (const place of places) for (const neighbor of neighborsOf(place, edges)) next.add(neighbor);
+    places = [...next];
+  }
+  return idsOf(graph, Uint32Array.from(places).sort());
 }
 
-/** Nodes level by level, and where each level starts; more than `atLeast` only where a level ends. */
-async function reach(
+/** Nodes by level, then by id, and where each level starts. */
+interface Levels {
+  readonly ids: string[];
+  readonly starts: readonly number[];
+}
+
+/** All that can be reached over at most `depth` edges; more than `atLeast` nodes only where a level ends. */
+export async function reach(
   context: RepositoryContext,
   start: string,
   following: Following,
   depth: number,
   atLeast: number,
-): Promise<{ ids: string[]; starts: readonly number[] }> {
+): Promise<Levels> {
   const { executor, project, graphs } = context;
-  return asStorageErrors(async () => {
-    const graph = await graphs.get(executor, project, { isSmall: depth <= SMALL_DEPTH });
-    if (graph !== undefined) {
-      const selection = graph.select(following.direction, following.types);
-      const levels = await levelsFrom(graph, placeOf(context, graph, start), selection, { depth, atLeast });
-      return { ids: idsOf(graph, levels.nodes), starts: levels.starts };
-    }
-    const reached = await reachedByQuery(executor, project, start, following, depth);
-    if (reached.length === 0) throw noNode(context, start);
-    return { ids: reached.map(({ id }) => id), starts: startsOf(reached) };
-  });
+  const graph = await graphs.get(executor, project, { isSmall: depth <= SMALL_DEPTH });
+  if (graph !== undefined) {
+    const edges = graph.select(following.direction, following.types);
+    const levels = await levelsFrom(graph, placeOf(context, graph, start), edges, { depth, atLeast });
+    return { ids: idsOf(graph, levels.nodes), starts: levels.starts };
+  }
+  const reached = await reachedByQuery(executor, project, start, following, depth);
+  if (reached.length === 0) throw notFound(context, "node", start);
+  return { ids: reached.map(({ id }) => id), starts: startsOf(reached) };
+}
+
+/** Calls `visit` for the first nodes, in order; resolves to those for which it was called. */
+export async function visitNodes(
+  { ids, starts }: Levels,
+  limit: number,
+  visit: (id: string, depth: number) => unknown,
+): Promise<string[]> {
+  for (let level = 0, index = 0; index < Math.min(limit, ids.length); index++) {
+    while (index >= starts[level + 1]!) level++;
+    if ((await visit(ids[index]!, level)) === false) return ids.slice(0, index + 1);
+  }
+  return ids.slice(0, limit);
 }
 
 function startsOf(reached: readonly Reached[]): number[] {
@@ -213,7 +186,7 @@ export function toFollowing({ direction = "out", types }: FollowOptions): Follow
 
 export function placeOf(context: RepositoryContext, graph: Adjacency, id: string): number {
   const place = graph.find(id);
-  if (place === undefined) throw noNode(context, id);
+  if (place === undefined) throw notFound(context, "node", id);
   return place;
 }
 

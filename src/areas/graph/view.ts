@@ -1,15 +1,12 @@
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { expectArray, expectation, expectFunction } from "../../shared/expectation.js";
-import { expectKeys } from "../../shared/known-keys.js";
-import { expectId } from "../arguments.js";
+import { expectation } from "../../shared/expectation.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors } from "../executor.js";
 import { readAllOf } from "../read-all.js";
 import { prepareStatement } from "../statements.js";
 import { edgeColumns, edgeOrder, edgesWithNodes, type GraphEdge, toEdge } from "./edge.js";
 import { type GraphNode, nodeColumns, selectNodes, toNode } from "./node.js";
-import { type BfsOptions, bfs } from "./traversal.js";
+import type { BfsOptions } from "./traversal.js";
 
 /** Some nodes of a graph, with the edges between them. */
 export interface Subgraph {
@@ -56,34 +53,21 @@ const selectAllEdges = prepareStatement(
   sql`select ${edgeColumns} from ${edgesWithNodes} where f.project = ${project} order by ${edgeOrder}`,
 );
 
-/** The nodes of these ids, or around a start, and all edges between them (of the types that were followed). */
+/** The nodes of these ids that exist, and all edges between them, of `types` where these are given. */
 export async function readSubgraph(
-  context: RepositoryContext,
-  selection: readonly string[] | SubgraphOptions,
+  { project, executor }: RepositoryContext,
+  ids: readonly string[],
+  types?: readonly string[],
 ): Promise<Subgraph> {
-  let ids: readonly string[];
-  let types: readonly string[] | undefined;
-  if (Array.isArray(selection)) {
-    expectArray("subgraph", selection, "ids");
-    ids = selection as readonly string[];
-    for (const id of ids) expectId(id);
-  } else {
-    expectKeys("subgraph", selection, ["start", "depth", "direction", "types", "limit"]);
-    const { start, ...options } = selection as SubgraphOptions;
-    ids = await bfs(context, start, options);
-    types = options.types;
-  }
-  const json = { project: context.project, ids: JSON.stringify(ids) };
-  const [nodes, edges] = await asStorageErrors(() =>
-    readAllOf(context.executor, [
-      selectNodes(json),
-      selectEdgesAmong({ ...json, types: types === undefined ? null : JSON.stringify(types) }),
-    ]),
-  );
-  return { nodes: nodes!.map((row) => toNode(row)), edges: edges!.map(toEdge) };
+  const json = { project, ids: JSON.stringify(ids) };
+  const [nodes, edges] = await readAllOf(executor, [
+    selectNodes(json),
+    selectEdgesAmong({ ...json, types: types === undefined ? null : JSON.stringify(types) }),
+  ]);
+  return { nodes: nodes!.map((row) => toNode(row)), edges: edges!.map((row) => toEdge(row)) };
 }
 
-/** The whole graph as a graph of graphology's, with all but the ids as attributes. */
+/** A new graph of graphology's. */
 function construct<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): G {
   try {
     return new Graph({ type: "directed", multi: true, allowSelfLoops: true });
@@ -93,15 +77,13 @@ function construct<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): G
   }
 }
 
+/** The whole graph as a graph of graphology's, with all but the ids as attributes. */
 export async function toGraphology<G extends GraphologyLike>(
   context: RepositoryContext,
   Graph: GraphologyConstructor<G>,
 ): Promise<G> {
-  expectFunction("Graph", Graph);
-  const { project } = context;
-  const [nodes, edges] = await asStorageErrors(() =>
-    readAllOf(context.executor, [selectAllNodes({ project }), selectAllEdges({ project })]),
-  );
+  const { project, executor } = context;
+  const [nodes, edges] = await readAllOf(executor, [selectAllNodes({ project }), selectAllEdges({ project })]);
   const graph = construct(Graph);
   for (const row of nodes!) {
     const { id, ...attributes } = toNode(row);

@@ -1,0 +1,88 @@
+import type { StorageError } from "../../shared/errors.js";
+import { atRecord, firstTaken, settleConflicts } from "../batch.js";
+import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
+import { currentExecutor } from "../optimistic.js";
+import { readAll } from "../read-all.js";
+import { runAll } from "../repository.js";
+import { inParts } from "../statements.js";
+import {
+  draftToNode,
+  type GraphNode,
+  insertNodes,
+  type NodeDraft,
+  putNodeStatements,
+  selectNodes,
+  toNode,
+} from "./node.js";
+
+/** What `addNodes` did about nodes that were taken. */
+interface AddedOver {
+  /** For each draft. */
+  readonly nodes: GraphNode[];
+  readonly inserted: string[];
+  readonly updated: string[];
+}
+
+/** With the lock held, so that what is known of the ids stays true. Announcing is left to the caller. */
+export function addNodesOver(
+  context: RepositoryContext,
+  drafts: readonly NodeDraft[],
+  onConflict: "skip" | "replace",
+): Promise<AddedOver> {
+  return context.executor.atomically(async (locked) => {
+    const known = await findNodesById(context, locked, drafts);
+    const settled = settleConflicts(drafts, onConflict, known, (draft, earlier) => {
+      const createdAt = Number(earlier.createdAt);
+      return { ...draft, createdAt, updatedAt: Math.max(createdAt, draft.updatedAt) };
+    });
+    const inserted = [...settled.values()].filter(({ id }) => !known.has(id));
+    const updated = [...settled.values()].filter(({ id }) => known.has(id));
+    await runAll(locked, [
+      ...insertNodes(context, inserted),
+      ...updated.flatMap((draft) => putNodeStatements(context, draft)),
+    ]);
+    return {
+      nodes: drafts.map(({ id }) => {
+        const draft = settled.get(id);
+        return draft === undefined ? known.get(id)! : draftToNode(draft);
+      }),
+      inserted: inserted.map(({ id }) => id),
+      updated: updated.map(({ id }) => id),
+    };
+  });
+}
+
+/** The error of a batch of nodes, with the place of the first whose id is taken. */
+export async function atTakenNode(
+  context: RepositoryContext,
+  error: StorageError,
+  drafts: readonly NodeDraft[],
+): Promise<unknown> {
+  // The error of the batch is the one to report, whatever this read finds.
+  const known = await findNodesById(context, currentExecutor(context.executor), drafts).catch(() => new Map());
+  const index = firstTaken(
+    drafts.map(({ id }) => id),
+    new Set(known.keys()),
+  );
+  return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
+}
+
+async function findNodesById(
+  { project }: RepositoryContext,
+  executor: Executor,
+  drafts: readonly NodeDraft[],
+): Promise<Map<string, GraphNode>> {
+  const found = new Map<string, GraphNode>();
+  const statements = inParts(
+    drafts.map(({ id }) => [id]),
+    (part) => selectNodes({ project, ids: JSON.stringify(part.flat()) }),
+  );
+  for (const statement of statements) {
+    for (const row of await readAll(executor, statement)) {
+      const node = toNode(row);
+      found.set(node.id, node);
+    }
+  }
+  return found;
+}
