@@ -5,6 +5,7 @@ import { all } from "../areas/statements.js";
 import { memories } from "../schema/memories.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectInteger, expectText } from "../shared/expectation.js";
+import { InFlight } from "../shared/in-flight.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
 import { addCards, cardEntities, cardStats, entityState, exportCards, findCards } from "./cards.js";
@@ -78,7 +79,7 @@ export class Memvid extends UnsupportedCalls {
   readonly #open: () => Promise<Storage>;
   readonly #writer = new FrameWriter();
   readonly #recording = new Recording();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new InFlight();
   #storage: Promise<Storage> | undefined;
   #isClosed = false;
 
@@ -330,7 +331,7 @@ export class Memvid extends UnsupportedCalls {
 
   /** Finishes running calls and closes the file. Everything was stored before; the next call opens it again. */
   async seal(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    await this.#running.settled();
     const storage = this.#storage;
     this.#storage = undefined;
     await asMemvidErrors(async () => (await storage)?.close());
@@ -380,7 +381,7 @@ export class Memvid extends UnsupportedCalls {
 
   /** Runs `work` on the open file; `seal` waits for it. */
   #run<T>(work: (storage: Storage) => Promise<T>): Promise<T> {
-    const running = asMemvidErrors(async () => {
+    const call = asMemvidErrors(async () => {
       if (this.#isClosed) throw new StorageError("CLOSED", `${this.#path} is closed. Open it again`);
       this.#storage ??= this.#open().catch((error: unknown) => {
         this.#storage = undefined;
@@ -388,10 +389,7 @@ export class Memvid extends UnsupportedCalls {
       });
       return work(await this.#storage);
     });
-    this.#running.add(running);
-    const forget = () => this.#running.delete(running);
-    running.then(forget, forget);
-    return running;
+    return this.#running.track(call);
   }
 }
 

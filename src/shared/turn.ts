@@ -1,11 +1,38 @@
-import { MAX_TIMER_MS } from "./timers.js";
+import { Fifo } from "./fifo.js";
+import { MAX_TIMER_MS, type Timer } from "./timers.js";
 
-/** A place that one call has at a time, in the order of asking. */
+/** How long a call waits for its turn. */
+export interface TurnLimit {
+  readonly timeoutMs: number;
+  /** Makes the error to reject with when the time is over. */
+  readonly onTimeout: () => Error;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  timer: Timer | undefined;
+}
+
+/** Admits one call at a time, or `max`, in the order in which they ask. */
 export class Turn {
-  readonly #waiting: (() => void)[] = [];
-  #isTaken = false;
+  readonly #max: number;
+  readonly #waiting = new Fifo<Waiter>();
+  #active = 0;
 
-  /** Runs `use` in the place: at once if it is free, and without a pause if `use` needs none. */
+  constructor(max = 1) {
+    this.#max = max;
+  }
+
+  get activeCount(): number {
+    return this.#active;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  /** Runs `use` in a turn: at once if one is free, and synchronously if `use` is synchronous. */
   async run<T>(use: () => T | Promise<T>): Promise<T> {
     const queued = this.take();
     if (queued !== undefined) await queued;
@@ -17,39 +44,80 @@ export class Turn {
     }
   }
 
-  /** Takes the place: at once if it is free, otherwise when the returned promise resolves. The caller passes it on. */
-  take(): Promise<void> | undefined {
+  /** Takes a turn: at once if one is free, else when the promise resolves. The caller must call `pass` to end the turn. */
+  take(limit?: TurnLimit): Promise<void> | undefined {
     if (this.#takeFree()) return undefined;
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** The same, but false if the place was not free within `timeoutMs`. */
-  takeWithin(timeoutMs: number): Promise<boolean> | boolean {
-    if (this.#takeFree()) return true;
-    return new Promise((resolve) => {
-      const take = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
-      const giveUp = () => {
-        this.#waiting.splice(this.#waiting.indexOf(take), 1);
-        resolve(false);
-      };
-      const timer = timeoutMs <= MAX_TIMER_MS ? setTimeout(giveUp, timeoutMs) : undefined;
-      this.#waiting.push(take);
+    return new Promise((resolve, reject) => {
+      const expire = () => reject((limit as TurnLimit).onTimeout());
+      this.#enqueue({ resolve, reject, timer: undefined }, limit?.timeoutMs, expire);
     });
   }
 
-  /** Hands the place to the next in line. */
+  /** The same, but false if no turn was free within `timeoutMs`. */
+  takeWithin(timeoutMs: number): Promise<boolean> | boolean {
+    if (this.#takeFree()) return true;
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ resolve: () => resolve(true), reject, timer: undefined }, timeoutMs, () => resolve(false));
+    });
+  }
+
+  /** Ends a turn and gives it to the next waiter. */
   pass(): void {
     const next = this.#waiting.shift();
-    if (next === undefined) this.#isTaken = false;
-    else next();
+    if (next === undefined) this.#active--;
+    else {
+      clearTimeout(next.timer);
+      next.resolve();
+    }
+  }
+
+  /** Rejects all waiters. */
+  refuseAll(error: () => Error): void {
+    for (let waiter = this.#waiting.shift(); waiter !== undefined; waiter = this.#waiting.shift()) {
+      clearTimeout(waiter.timer);
+      waiter.reject(error());
+    }
   }
 
   #takeFree(): boolean {
-    if (this.#isTaken) return false;
-    this.#isTaken = true;
+    if (this.#active === this.#max) return false;
+    this.#active++;
     return true;
+  }
+
+  #enqueue(waiter: Waiter, timeoutMs: number | undefined, expire: () => void): void {
+    if (timeoutMs !== undefined && timeoutMs <= MAX_TIMER_MS) {
+      waiter.timer = setTimeout(() => {
+        this.#waiting.remove(waiter);
+        expire();
+      }, timeoutMs);
+    }
+    this.#waiting.push(waiter);
+  }
+}
+
+/** Runs one task again and again, never twice at a time; calls made during a run share the next run. */
+export class SharedRun<T> {
+  readonly #task: () => Promise<T>;
+  readonly #turn = new Turn();
+  #next: Promise<T> | undefined;
+
+  constructor(task: () => Promise<T>) {
+    this.#task = task;
+  }
+
+  /** Resolves to the result of a run that began after this call. */
+  run(): Promise<T> {
+    if (this.#turn.activeCount === 0) return this.#turn.run(this.#task);
+    this.#next ??= this.#turn.run(() => {
+      this.#next = undefined;
+      return this.#task();
+    });
+    return this.#next;
+  }
+
+  /** Resolves when the runs that were asked for have ended. */
+  async settled(): Promise<void> {
+    await this.#turn.run(() => undefined);
   }
 }

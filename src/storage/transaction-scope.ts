@@ -8,6 +8,7 @@ import type { Statement } from "../areas/statements.js";
 import { toBatchError } from "../client/sql/bound-statement.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError, withoutCode } from "../shared/errors.js";
+import { Turn } from "../shared/turn.js";
 
 /** The innermost transaction or savepoint whose callback is running, in each asynchronous context. */
 export type ScopeContext = AsyncLocalStorage<TransactionScope>;
@@ -27,8 +28,7 @@ export class TransactionScope implements Executor {
   readonly #marks: Marks;
   #changes: AreaChange[] = [];
   #tasks: (() => void)[] = [];
-  #tail: Promise<unknown> = Promise.resolve();
-  #pending = 0;
+  readonly #turn = new Turn();
   #isEnded = false;
 
   constructor(transaction: Transaction, context: ScopeContext, parent?: TransactionScope) {
@@ -125,8 +125,8 @@ export class TransactionScope implements Executor {
       return await this.#context.run(this, async () => await work());
     } finally {
       this.#isEnded = true;
-      if (this.#pending > 0) {
-        await this.#tail;
+      if (this.#turn.activeCount > 0) {
+        await this.#turn.run(() => undefined);
         // The work announces its change some microtasks later.
         await nextTurn();
       }
@@ -154,12 +154,7 @@ export class TransactionScope implements Executor {
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     this.#assertUsable();
-    this.#pending++;
-    const turn = this.#tail.then(work).finally(() => {
-      this.#pending--;
-    });
-    this.#tail = turn.catch(() => undefined);
-    return turn;
+    return this.#turn.run(work);
   }
 }
 

@@ -1,4 +1,5 @@
 import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
+import { Turn } from "../../shared/turn.js";
 import { bindEach, type StatementInput } from "../sql/bound-statement.js";
 import type { Connection } from "./connection.js";
 import type { ConnectionPool } from "./connection-pool.js";
@@ -23,8 +24,8 @@ export class HeldConnection implements Checkout {
   readonly #connection: Connection;
   readonly #giveBack: () => void;
   #state: "held" | "released" | "revoked" = "held";
-  // One call after the other: a batch lets the event loop run, and must be over before anybody else has its turn.
-  #last: Promise<unknown> = Promise.resolve();
+  /** A batch lets the event loop run, and must end before the next call or the next owner uses the connection. */
+  readonly #turn = new Turn();
 
   constructor(pool: ConnectionPool, role: ConnectionRole, connection: Connection, giveBack: () => void) {
     this.#pool = pool;
@@ -62,15 +63,13 @@ export class HeldConnection implements Checkout {
 
   #end(how: "released" | "revoked"): void {
     this.#state = how;
-    void this.#last.then(this.#giveBack);
+    void this.#turn.run(this.#giveBack);
   }
 
   #inOrder<T>(task: () => T | Promise<T>): Promise<T> {
     if (this.#state === "revoked") throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
     if (this.#state === "released") throw this.#released();
-    const done = this.#last.then(task);
-    this.#last = done.catch(() => undefined);
-    return done;
+    return this.#turn.run(task);
   }
 
   #released(): LibsqlError {

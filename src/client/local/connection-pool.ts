@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import { FileIdentity } from "../../files/file-identity.js";
 import { createPrivately } from "../../files/new-file.js";
+import { InFlight } from "../../shared/in-flight.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { Holders } from "../holders.js";
 import type { ClientOptions } from "../options.js";
@@ -80,7 +81,7 @@ export class ConnectionPool {
   #keepsJournal: boolean;
   readonly #file: FileIdentity | undefined;
   readonly #checkouts = new Set<HeldConnection>();
-  readonly #waitingReads = new Set<Promise<unknown>>();
+  readonly #waitingReads = new InFlight();
   /** Asked before a connection is checked out; what it throws rejects the call. */
   guard: ((access: "read" | "write") => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -160,7 +161,7 @@ export class ConnectionPool {
     try {
       return this.readers.shared().execute(statement, args, this.options.intMode);
     } catch (error) {
-      if (isBusy(error)) return this.#track(this.#readWhileBusy(statement, args));
+      if (isBusy(error)) return this.#waitingReads.track(this.#readWhileBusy(statement, args));
       // SQLite knows better than the text: this one writes. (Its extended codes speak of the file instead.)
       if ((error as LibsqlError).rawCode !== READONLY) throw error;
       statement.kind = "write";
@@ -174,12 +175,12 @@ export class ConnectionPool {
       await first;
       return this.read(bound);
     };
-    return this.#track(read());
+    return this.#waitingReads.track(read());
   }
 
   /** Runs all statements in one read transaction on the shared reader. */
   readAll(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
-    return this.#track(this.#readAll(statements));
+    return this.#waitingReads.track(this.#readAll(statements));
   }
 
   /**
@@ -385,7 +386,7 @@ export class ConnectionPool {
     const { checkpointer, readers, writer } = this;
     readers?.close();
     for (const held of [...this.#checkouts]) held.revoke();
-    await Promise.allSettled(this.#waitingReads);
+    await this.#waitingReads.settled();
     if (checkpointer !== undefined && writer.connection !== undefined) {
       // Best effort: the log is as durable as the file.
       await writer.turn((connection) => checkpointer.runLast(connection)).catch(() => undefined);
@@ -419,14 +420,6 @@ export class ConnectionPool {
     } catch (error) {
       throw toBatchError(error, index);
     }
-  }
-
-  /** Closing waits for reads that could not run at once. */
-  #track<T>(read: Promise<T>): Promise<T> {
-    this.#waitingReads.add(read);
-    const forget = () => this.#waitingReads.delete(read);
-    read.then(forget, forget);
-    return read;
   }
 
   async #readAll(statements: readonly BoundStatement[]): Promise<ResultSet[]> {

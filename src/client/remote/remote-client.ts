@@ -9,8 +9,11 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
+import { InFlight } from "../../shared/in-flight.js";
 import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
+import { Turn, type TurnLimit } from "../../shared/turn.js";
 import type { SettledClientConfig } from "../config.js";
+import { OUTSIDE_CALL_ADVICE } from "../holders.js";
 import type { Access } from "../local/local-client.js";
 import {
   type BoundStatement,
@@ -22,7 +25,6 @@ import {
   type StatementInput,
 } from "../sql/bound-statement.js";
 import { firstWord, type StatementKind } from "../sql/parse.js";
-import { acquireTimeout, Turns } from "../turns.js";
 import { guardedFetch, originOf } from "./guarded-fetch.js";
 import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
 import { RemoteTransaction } from "./remote-transaction.js";
@@ -63,14 +65,15 @@ export class RemoteClient implements Client {
   readonly #stock: Client;
   readonly #options: RemoteClientOptions;
   /** Requests at a time. */
-  readonly #slots: Turns;
+  readonly #slots: Turn;
   /**
    * Who writes. The server has one writer, and takes the lock away from whoever holds it long while others wait there:
    * so the writes of one client wait here, where waiting costs nobody the lock.
    */
-  readonly #writers = new Turns(1);
+  readonly #writers = new Turn();
+  readonly #writerLimit: TurnLimit;
   readonly #group: WriteGroup;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #calls = new InFlight();
   readonly #transactions = new Set<RemoteTransaction>();
   #isClosed = false;
   #requests = 0;
@@ -80,11 +83,13 @@ export class RemoteClient implements Client {
 
   constructor(options: RemoteClientOptions) {
     this.#options = options;
-    const { config, requestTimeoutMs } = options;
+    const { config, requestTimeoutMs, acquireTimeoutMs } = options;
+    this.#writerLimit = { timeoutMs: acquireTimeoutMs, onTimeout: () => acquireTimeout(acquireTimeoutMs) };
     const { concurrency = DEFAULT_CONCURRENCY } = config;
-    this.#slots = new Turns(concurrency);
+    this.#slots = new Turn(concurrency);
     this.#group = new WriteGroup({
-      takeTurn: () => this.#takeWriterTurn(),
+      turn: this.#writers,
+      limit: this.#writerLimit,
       send: (statements) => this.#whileBusy(() => this.#callInSlot(true, () => this.#sendWrites(statements))),
     });
     const send = guardedFetch({
@@ -127,7 +132,9 @@ export class RemoteClient implements Client {
     if (!isWrite) return this.#call(false, () => this.#stock.execute(toStock(bound)));
     // VACUUM and the like take no company.
     const isAlone = bound.statement.kind !== "write" || !isDml(bound);
-    return isAlone ? this.#call(true, () => this.#stock.execute(toStock(bound))) : this.#track(this.#group.run(bound));
+    return isAlone
+      ? this.#call(true, () => this.#stock.execute(toStock(bound)))
+      : this.#calls.track(this.#group.run(bound));
   }
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
@@ -156,7 +163,10 @@ export class RemoteClient implements Client {
   async transaction(mode: TransactionMode = "write"): Promise<RemoteTransaction> {
     expectMode(mode);
     this.assertUsable(mode === "read" ? "read" : "write");
-    const endTurn = mode === "read" ? () => undefined : await this.#takeWriterTurn();
+    if (mode !== "read") await this.#writers.take(this.#writerLimit);
+    const endTurn = () => {
+      if (mode !== "read") this.#writers.pass();
+    };
     try {
       if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
       const stock = await this.#stock.transaction(mode);
@@ -200,7 +210,7 @@ export class RemoteClient implements Client {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const transaction of [...this.#transactions]) transaction.close();
-    await Promise.allSettled(this.#running);
+    await this.#calls.settled();
     if (!this.#stock.closed) this.#stock.close();
   }
 
@@ -220,31 +230,22 @@ export class RemoteClient implements Client {
 
   /** One request outside of a transaction: waits for its turns, and from then on no longer than the time for a call. */
   #call<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
-    return this.#track(this.#callInTurn(isWrite, work));
-  }
-
-  /** Closing waits for it. */
-  #track<T>(call: Promise<T>): Promise<T> {
-    const done = () => this.#running.delete(call);
-    this.#running.add(call);
-    call.then(done, done);
-    return call;
+    return this.#calls.track(this.#callInTurn(isWrite, work));
   }
 
   async #callInTurn<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
-    const endWriterTurn = isWrite ? await this.#takeWriterTurn() : () => undefined;
+    if (isWrite) await this.#writers.take(this.#writerLimit);
     try {
       return await this.#whileBusy(() => this.#callInSlot(isWrite, work));
     } finally {
-      endWriterTurn();
+      if (isWrite) this.#writers.pass();
     }
   }
 
   async #callInSlot<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
     const { requestTimeoutMs } = this.#options;
     const deadline = performance.now() + requestTimeoutMs;
-    const onTimeout = () => timedOut(requestTimeoutMs, false);
-    const endSlot = await this.#slots.take({ timeoutMs: requestTimeoutMs, onTimeout });
+    await this.#slots.take({ timeoutMs: requestTimeoutMs, onTimeout: () => timedOut(requestTimeoutMs, false) });
     try {
       return await this.#send(isWrite, work, deadline - performance.now());
     } catch (error) {
@@ -252,7 +253,7 @@ export class RemoteClient implements Client {
       if (isWrite || !isDropped(error)) throw error;
       return await this.#send(isWrite, work, deadline - performance.now());
     } finally {
-      endSlot();
+      this.#slots.pass();
     }
   }
 
@@ -268,11 +269,6 @@ export class RemoteClient implements Client {
         await sleep(Math.random() * 50);
       }
     }
-  }
-
-  #takeWriterTurn(): Promise<() => void> {
-    const { acquireTimeoutMs: timeoutMs } = this.#options;
-    return this.#writers.take({ timeoutMs, onTimeout: () => acquireTimeout(timeoutMs) });
   }
 
   async #sendWrites(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
@@ -328,4 +324,11 @@ function assertWhole({ statement }: BoundStatement, refused: readonly StatementK
 /** What the signal of `fetch` aborts with. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
+}
+
+function acquireTimeout(timeoutMs: number): LibsqlError {
+  return new LibsqlError(
+    `Waited ${timeoutMs} ms (\`acquireTimeoutMs\`) for other writes and transactions of this client to end; nothing was sent. ${OUTSIDE_CALL_ADVICE}`,
+    "ACQUIRE_TIMEOUT",
+  );
 }

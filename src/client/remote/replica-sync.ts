@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { LibsqlError, type Replicated } from "@libsql/client/sqlite3";
 import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
+import { SharedRun } from "../../shared/turn.js";
 import { noDatabase, timedOut, UnavailableError } from "./remote-error.js";
 import { replicaUnusable } from "./replica-files.js";
 import type { ReplicaRelay } from "./replica-relay.js";
@@ -36,8 +37,7 @@ export class ReplicaSync {
   readonly #options: ReplicaSyncOptions;
   #worker: Worker | undefined;
   #waiter: Waiter | undefined;
-  #running: Promise<Replicated> | undefined;
-  #next: Promise<Replicated> | undefined;
+  readonly #fetches = new SharedRun(() => this.#fetch());
   #count = 0;
   #callers = 0;
   #isClosed = false;
@@ -63,18 +63,18 @@ export class ReplicaSync {
    * `timeoutMs` at the latest, and with REPLICA_UNUSABLE.
    */
   async run(): Promise<Replicated> {
-    return this.#within(this.#request(), this.#options.timeoutMs);
+    return this.#within(this.#fetches.run(), this.#options.timeoutMs);
   }
 
   /** The same, for as long as data comes in: the primary may be silent for `timeoutMs`, and not longer. */
   async runPatiently(): Promise<Replicated> {
-    return this.#within(this.#request(), Number.POSITIVE_INFINITY);
+    return this.#within(this.#fetches.run(), Number.POSITIVE_INFINITY);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#options.relay.interrupt();
-    await this.#running?.catch(() => undefined);
+    await this.#fetches.settled();
     const worker = this.#worker;
     if (worker !== undefined) {
       const ended = new Promise((resolve) => worker.once("exit", resolve));
@@ -83,17 +83,6 @@ export class ReplicaSync {
       await ended;
     }
     this.#options.relay.close();
-  }
-
-  #request(): Promise<Replicated> {
-    if (this.#running === undefined) return this.#start();
-    this.#next ??= this.#running
-      .catch(() => undefined)
-      .then(() => {
-        this.#next = undefined;
-        return this.#start();
-      });
-    return this.#next;
   }
 
   /** Waits for the fetch no longer than `ms`; the fetch itself goes on. */
@@ -111,16 +100,6 @@ export class ReplicaSync {
       this.#callers--;
       if (this.#callers === 0) this.#worker?.unref();
     }
-  }
-
-  #start(): Promise<Replicated> {
-    const run = this.#fetch();
-    this.#running = run;
-    const done = () => {
-      if (this.#running === run) this.#running = undefined;
-    };
-    run.then(done, done);
-    return run;
   }
 
   /**

@@ -1,5 +1,6 @@
 import { LibsqlBatchError, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import { withoutCode } from "../../shared/errors.js";
+import type { Turn, TurnLimit } from "../../shared/turn.js";
 import type { BoundStatement } from "../sql/bound-statement.js";
 import { isAnswerTooLarge } from "./remote-error.js";
 
@@ -13,8 +14,9 @@ interface Write {
 }
 
 interface WriteGroupContext {
-  /** Waits for the turn as writer; resolves to what ends it. */
-  readonly takeTurn: () => Promise<() => void>;
+  /** The turn of the client's only writer. */
+  readonly turn: Turn;
+  readonly limit: TurnLimit;
   /** Sends one statement, or several in one transaction. */
   readonly send: (statements: readonly BoundStatement[]) => Promise<ResultSet[]>;
 }
@@ -53,9 +55,9 @@ export class WriteGroup {
   async #drain(): Promise<void> {
     this.#isRunning = true;
     while (this.#waiting.length > 0) {
-      let endTurn: () => void;
+      const { turn, limit } = this.#context;
       try {
-        endTurn = await this.#context.takeTurn();
+        await turn.take(limit);
       } catch (error) {
         // Whoever came first has waited for too long; the others have not.
         this.#waiting.shift()?.reject(error);
@@ -64,7 +66,7 @@ export class WriteGroup {
       try {
         await this.#store(this.#waiting.splice(0, MAX_GROUP));
       } finally {
-        endTurn();
+        turn.pass();
       }
     }
     this.#isRunning = false;

@@ -1,0 +1,17 @@
+/** Calls that have not settled, so that closing can wait for them. */
+export class InFlight {
+  readonly #calls = new Set<Promise<unknown>>();
+
+  /** Notes a call until it settles, and returns it. */
+  track<T>(call: Promise<T>): Promise<T> {
+    this.#calls.add(call);
+    const forget = () => this.#calls.delete(call);
+    call.then(forget, forget);
+    return call;
+  }
+
+  /** Resolves when no call is left, including those that begin in the meantime; never rejects. */
+  async settled(): Promise<void> {
+    while (this.#calls.size > 0) await Promise.allSettled(this.#calls);
+  }
+}
