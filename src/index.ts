@@ -63,7 +63,8 @@ export type { Session, SessionInput, StartSessionOptions } from "./areas/session
 export { type ListSessionsOptions, SessionRepository } from "./areas/sessions/repository.js";
 export type { StoryOptions } from "./areas/stories/options.js";
 export { StoryService } from "./areas/stories/service.js";
-export type { RemoteStats } from "./client/remote/remote-client.js";
+export type { ClientTransaction, Savepoint, TransactionState } from "./client/savepoints.js";
+export type { ClientStats, RemoteStats, StorageClient } from "./client/storage-client.js";
 export type { BackupResult, BackupsOptions, BackupsResult } from "./maintenance/backup.js";
 export { type CheckFileOptions, type CheckOptions, checkFile } from "./maintenance/check.js";
 export type { ExportHeader, ExportOptions } from "./maintenance/export.js";

@@ -1,6 +1,5 @@
-import type { Client, Transaction } from "@libsql/client";
-import { LocalClient } from "../client/local/local-client.js";
-import { ReplicaClient } from "../client/remote/replica-client.js";
+import type { Transaction } from "@libsql/client";
+import type { EngineClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asStorageErrors, type Executor, type Snapshot } from "./executor.js";
 import { hasMoved } from "./optimistic.js";
@@ -8,16 +7,16 @@ import type { Statement } from "./statements.js";
 
 /** Runs the work of repositories on a client: each call its own transaction. */
 export class ClientExecutor implements Executor {
-  readonly #client: Client;
+  readonly #client: EngineClient;
   readonly #onError: (error: unknown) => void;
 
-  constructor(client: Client, onError: (error: unknown) => void) {
+  constructor(client: EngineClient, onError: (error: unknown) => void) {
     this.#client = client;
     this.#onError = onError;
   }
 
   get mayLag(): boolean {
-    return !(this.#client instanceof LocalClient);
+    return this.#client.local === undefined;
   }
 
   execute(statement: Statement) {
@@ -25,12 +24,7 @@ export class ClientExecutor implements Executor {
   }
 
   scan(statement: Statement) {
-    const client = this.#client;
-    return this.#watched(() =>
-      client instanceof LocalClient || client instanceof ReplicaClient
-        ? client.executeOffThread(statement)
-        : client.execute(statement),
-    );
+    return this.#watched(() => this.#client.scan(statement));
   }
 
   batch(statements: readonly Statement[]) {
@@ -54,7 +48,7 @@ export class ClientExecutor implements Executor {
   snapshot(): Promise<Snapshot> {
     return this.#watched(async () => {
       // A transaction would block all other calls on the only connection until the snapshot is closed.
-      if (this.#client instanceof LocalClient && this.#client.pool.readers === undefined) {
+      if (this.#client.local?.hasOneConnection === true) {
         return { executor: this, isStable: false, close: () => undefined };
       }
       const transaction = await this.#client.transaction("read");

@@ -1,4 +1,4 @@
-import { type Client, createClient as createStockClient } from "@libsql/client";
+import { createClient as createStockClient } from "@libsql/client";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
@@ -7,9 +7,12 @@ import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./conf
 import { parseLocalUrl } from "./file-url.js";
 import { LateClient } from "./late-client.js";
 import { LocalClient } from "./local/local-client.js";
+import { Transaction as LocalTransaction } from "./local/transaction.js";
 import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "./options.js";
-import type { PooledClient } from "./pooled-client.js";
 import { assertWritable, openReplica, replicaFile } from "./remote/open-remote.js";
+import { extendStockClient } from "./remote/stock-client.js";
+import type { ClientTransaction } from "./savepoints.js";
+import type { StorageClient } from "./storage-client.js";
 
 export * from "@libsql/client";
 export type { ClientConfig } from "./config.js";
@@ -17,25 +20,26 @@ export type { Checkout, ConnectionRole } from "./local/checkout.js";
 export type { CheckpointResult } from "./local/checkpointer.js";
 export { ConnectionPool, type PoolStats } from "./local/connection-pool.js";
 export { StatementCache, type StatementCacheStats } from "./local/statement-cache.js";
-export { type Savepoint, Transaction, type TransactionState } from "./local/transaction.js";
 export type { WriteStats } from "./local/writer-queue.js";
 export type { CheckpointOptions, Durability, PoolConfig } from "./options.js";
-export type { ClientStats, PooledClient } from "./pooled-client.js";
+export type { ClientTransaction, Savepoint, TransactionState } from "./savepoints.js";
+export type { ClientStats, RemoteStats, StorageClient } from "./storage-client.js";
 
-type LocalConfig = ClientConfig & { readonly url: `file:${string}` | ":memory:"; readonly syncUrl?: never };
+/** The client of a local database; `createClient` gives the same type for every URL. */
+export type PooledClient = StorageClient;
+
+/** Transactions of `createClient`; those of a local database are of the class of this name. */
+export type Transaction = ClientTransaction;
+export const Transaction: typeof LocalTransaction = LocalTransaction;
 
 /**
  * Opens a client. `file:` URLs and `:memory:` get a pool with one writer, several readers and cached statements;
  * a `file:` with `syncUrl` is an embedded replica as that of `openStorage`, which the first call opens; every other URL
- * goes to @libsql/client as it is. These two have neither `pool` nor `stats`.
+ * goes to @libsql/client as it is. The last two have no `pool`: reading it throws `NOT_SUPPORTED`.
  *
  * Throws LibsqlError on a bad URL or a path that cannot be opened, TypeError or RangeError on a wrong option.
  */
-export function createClient(config: LocalConfig): PooledClient;
-export function createClient(
-  config: ClientConfig,
-): Client & Partial<Pick<PooledClient, "pool" | "stats" | "checkpoint">>;
-export function createClient(config: ClientConfig): Client {
+export function createClient(config: ClientConfig): StorageClient {
   if (typeof config !== "object" || config === null) {
     throw new TypeError(`Expected client configuration as object, got ${config === null ? "null" : typeof config}`);
   }
@@ -45,12 +49,12 @@ export function createClient(config: ClientConfig): Client {
   const target = typeof settled.url === "string" ? parseLocalUrl(settled.url) : undefined;
   if (target === undefined) {
     assertWritable(settled);
-    return createStockClient(settled);
+    return extendStockClient(createStockClient(settled));
   }
   return new LocalClient({ ...resolveClientOptions(settled), ...target, encryptionKey: settled.encryptionKey });
 }
 
-function createReplica(settled: SettledClientConfig): Client {
+function createReplica(settled: SettledClientConfig): StorageClient {
   if (typeof settled.syncUrl !== "string") throw new TypeError("Expected `syncUrl` to be a string or a URL");
   // A token in a URL would be in every message that names the URL.
   const primary = takeToken(expectAddress("syncUrl", settled.syncUrl));

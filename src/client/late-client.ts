@@ -1,31 +1,44 @@
 import {
-  type Client,
   type InArgs,
   type InStatement,
   LibsqlError,
   type Replicated,
   type ResultSet,
-  type Transaction,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
+import type { ClientTransaction } from "./savepoints.js";
 import type { StatementInput } from "./sql/bound-statement.js";
+import { type ClientStats, localOnly, NO_POOL_STATS, type StorageClient } from "./storage-client.js";
 
 /**
  * A client that has to wait for others before it is open: its first call opens it, and the next one tries again where
  * that failed. It behaves like the client that it opens.
  */
-export class LateClient implements Client {
+export class LateClient implements StorageClient {
   readonly protocol = "file";
-  readonly #open: () => Promise<Client>;
-  #opened: Promise<Client> | undefined;
+  readonly #open: () => Promise<StorageClient>;
+  #opened: Promise<StorageClient> | undefined;
+  #client: StorageClient | undefined;
   #isClosed = false;
 
-  constructor(open: () => Promise<Client>) {
+  constructor(open: () => Promise<StorageClient>) {
     this.#open = open;
   }
 
   get closed(): boolean {
     return this.#isClosed;
+  }
+
+  get pool(): never {
+    throw localOnly("pool");
+  }
+
+  stats(): ClientStats {
+    return this.#client?.stats() ?? NO_POOL_STATS;
+  }
+
+  async checkpoint(): Promise<never> {
+    throw localOnly("checkpoint()");
   }
 
   async execute(statement: InStatement, args?: InArgs): Promise<ResultSet> {
@@ -45,7 +58,7 @@ export class LateClient implements Client {
     return (await this.opened()).executeMultiple(sql);
   }
 
-  async transaction(mode?: TransactionMode): Promise<Transaction> {
+  async transaction(mode?: TransactionMode): Promise<ClientTransaction> {
     return (await this.opened()).transaction(mode);
   }
 
@@ -65,12 +78,13 @@ export class LateClient implements Client {
   }
 
   /** The client behind it, which this opens where it is not open. */
-  async opened(): Promise<Client> {
+  async opened(): Promise<StorageClient> {
     if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
     this.#opened ??= this.#open().catch((error: unknown) => {
       this.#opened = undefined;
       throw error;
     });
-    return this.#opened;
+    this.#client = await this.#opened;
+    return this.#client;
   }
 }

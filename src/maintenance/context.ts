@@ -1,11 +1,11 @@
-import type { Client } from "@libsql/client";
 import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import type { Executor } from "../areas/executor.js";
+import type { EngineClient } from "../client/storage-client.js";
 import type { JournalOptions } from "../migrate/index.js";
 
 /** The parts of an open storage that maintenance works on. */
 export interface MaintenanceContext {
-  readonly client: Client;
+  readonly client: EngineClient;
   /** The path of the file; `:memory:` for a database in memory, undefined for a remote one. */
   readonly path: string | undefined;
   readonly executor: Executor;

@@ -1,6 +1,5 @@
-import type { Client } from "@libsql/client";
 import { AREAS } from "../areas/registry.js";
-import { LocalClient } from "../client/local/local-client.js";
+import type { EngineClient, LocalDatabase } from "../client/storage-client.js";
 
 const INDEXES = AREAS.flatMap(({ searchTargets }) => searchTargets.map(({ fts }) => fts));
 /** How many pages of an index to merge in one transaction, which keeps other writers waiting for a few ms. */
@@ -15,18 +14,18 @@ const LEAST_CHANGES = 2;
  * (FTS5's own `secure-delete` leaves empty segments, which the integrity check of SQLite 3.45 calls malformed.)
  */
 export class Eraser {
-  readonly #client: Client;
+  readonly #client: LocalDatabase | undefined;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  constructor(client: Client) {
-    this.#client = client;
+  constructor({ local }: EngineClient) {
+    this.#client = local;
   }
 
   /** Never rejects, since the purge is stored already. After a failure, the log is erased later, and terms by the next call. */
   erase(): Promise<void> {
     const client = this.#client;
-    if (!(client instanceof LocalClient)) return Promise.resolve();
+    if (client === undefined) return Promise.resolve();
     this.#next ??= this.#running.then(() => {
       this.#next = undefined;
       this.#running = run(client);
@@ -36,7 +35,7 @@ export class Eraser {
   }
 }
 
-async function run(client: LocalClient): Promise<void> {
+async function run(client: LocalDatabase): Promise<void> {
   for (const name of INDEXES) {
     try {
       await mergeWhole(client, name);
@@ -48,7 +47,7 @@ async function run(client: LocalClient): Promise<void> {
 }
 
 /** FTS5 marks terms as deleted and drops them when it merges all segments into one. This merges step by step. */
-async function mergeWhole(client: LocalClient, name: string): Promise<void> {
+async function mergeWhole(client: LocalDatabase, name: string): Promise<void> {
   for (let pages = -MERGE_PAGES; ; pages = MERGE_PAGES) {
     const changes = await client.pool.writer.turn(async (connection) => {
       const before = totalChanges();

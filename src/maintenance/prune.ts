@@ -8,7 +8,6 @@ import { readAll } from "../areas/read-all.js";
 import type { ChangeArea } from "../areas/registry.js";
 import { AREAS, areasIn, selectAreas } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
-import { LocalClient } from "../client/local/local-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectInteger } from "../shared/expectation.js";
@@ -234,7 +233,7 @@ async function* removeInSteps(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly Candidate[]> {
   if (candidates.length === 0) return;
-  const client = context.client instanceof LocalClient ? context.client : undefined;
+  const client = context.client.local;
   // On a full disk, a step writes as little as possible, and returns the freed pages at once.
   let most = client === undefined || (await moveLog(client)) ? Number.POSITIVE_INFINITY : CHUNK_RECORDS;
   for (let at = 0; at < candidates.length; ) {

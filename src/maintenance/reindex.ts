@@ -1,6 +1,6 @@
 import { AREAS } from "../areas/registry.js";
-import { LocalClient } from "../client/local/local-client.js";
 import { quoteName } from "../client/sql/quote.js";
+import { poolOf } from "../client/storage-client.js";
 import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
 import { restoreMissingObjects } from "../migrate/index.js";
 import { lockedTurn } from "../migrate/lock.js";
@@ -132,11 +132,11 @@ async function runOffThread(
   name: string,
   statements: readonly string[],
 ): Promise<void> {
-  if (!(client instanceof LocalClient)) {
+  const pool = poolOf(client);
+  if (pool === undefined) {
     await client.batch([...statements], "write");
     return;
   }
-  const { pool } = client;
   const wait = { lockTimeoutMs: LOCK_TIMEOUT_MS, logger: undefined, purpose: `rebuild ${name}` };
   await lockedTurn(pool, [], wait, async (connection) => {
     for (const statement of statements) await connection.execOffThread(statement);

@@ -1,9 +1,8 @@
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Client } from "@libsql/client";
 import { scalar } from "../areas/executor.js";
-import { LocalClient } from "../client/local/local-client.js";
 import { isFull } from "../client/sql/sqlite-error.js";
+import type { EngineClient, LocalDatabase } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 
@@ -16,17 +15,17 @@ const SPARE_BYTES = 1024 * 1024;
  * Runs a removal. If the disk is full, moves the log into the file, so that the log starts again in its own space, and
  * runs it once more. If there is no room for that, rejects with FULL and says how much space is needed.
  */
-export async function withRoom<T>(client: Client, work: () => Promise<T>): Promise<T> {
+export async function withRoom<T>({ local }: EngineClient, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!isFullDisk(error) || !(client instanceof LocalClient)) throw error;
-    if (!(await makeRoom(client))) throw await fullDiskError(client, error);
+    if (!isFullDisk(error) || local === undefined) throw error;
+    if (!(await makeRoom(local))) throw await fullDiskError(local, error);
   }
   try {
     return await work();
   } catch (error) {
-    throw isFullDisk(error) ? await fullDiskError(client as LocalClient, error) : error;
+    throw isFullDisk(error) ? await fullDiskError(local, error) : error;
   }
 }
 
@@ -34,7 +33,7 @@ export async function withRoom<T>(client: Client, work: () => Promise<T>): Promi
  * Moves the log into the file; false if the disk is too full for that. If the file would have to grow, its free pages are
  * released first, so that it ends before the pages that have no room.
  */
-export async function makeRoom(client: LocalClient): Promise<boolean> {
+export async function makeRoom(client: LocalDatabase): Promise<boolean> {
   if (await moveLog(client)) return true;
   for (const pages of STEPS) {
     try {
@@ -48,7 +47,7 @@ export async function makeRoom(client: LocalClient): Promise<boolean> {
 }
 
 /** Moves the log into the file; false if the file cannot grow as needed. */
-export async function moveLog(client: LocalClient): Promise<boolean> {
+export async function moveLog(client: LocalDatabase): Promise<boolean> {
   try {
     await client.checkpoint();
     return true;
@@ -63,7 +62,7 @@ export function isFullDisk(error: unknown): boolean {
   return false;
 }
 
-export async function fullDiskError(client: LocalClient, error: unknown): Promise<unknown> {
+export async function fullDiskError(client: LocalDatabase, error: unknown): Promise<unknown> {
   const { path } = client.pool.options;
   const failure = toStorageError(error);
   if (!(failure instanceof StorageError)) return failure;

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { scalar } from "../areas/executor.js";
-import { LocalClient } from "../client/local/local-client.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import type { MaintenanceContext } from "./context.js";
 import { isFullDisk, makeRoom, moveLog } from "./room.js";
@@ -17,10 +16,10 @@ const MOST_PAGES = 2048;
  * A file that another tool made without incremental vacuum keeps them for later rows.
  */
 export async function reclaimSpace(
-  { client }: Pick<MaintenanceContext, "client">,
+  { client: { local: client } }: Pick<MaintenanceContext, "client">,
   { onProgress, signal }: LongCallOptions,
 ): Promise<void> {
-  if (!(client instanceof LocalClient)) return;
+  if (client === undefined) return;
   const read = async (pragma: string) => Number(scalar(await client.execute(`PRAGMA ${pragma}`)));
   const incremental = 2;
   if ((await read("auto_vacuum")) !== incremental) return;

@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import type { PooledClient } from "../client/pooled-client.js";
+import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { applyLocally } from "./apply.js";
 import { removeOldBackups } from "./backup.js";
@@ -29,7 +29,7 @@ export async function migrate(client: Client, options: MigrateOptions): Promise<
   try {
     const { decision, scripts } = await prepare(client, journal, resolved);
     if (decision.pending.length === 0) return resultOf(journal, decision, []);
-    const { pool } = client as Partial<PooledClient>;
+    const pool = poolOf(client);
     if (pool === undefined) return await applyRemotely(client, journal, scripts, resolved);
     const result = await applyLocally(pool, journal, scripts, resolved);
     if (result.backup !== undefined) {

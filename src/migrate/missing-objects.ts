@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
-import type { PooledClient } from "../client/pooled-client.js";
 import { quoteName } from "../client/sql/quote.js";
+import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { lookUp } from "./decision.js";
@@ -56,7 +56,7 @@ export async function restoreMissingObjects(
   try {
     const found = await compare(clientQuery(client), journal, resolved);
     if (found.missing.length === 0) return [];
-    const { pool } = client as Partial<PooledClient>;
+    const pool = poolOf(client);
     let made = found;
     if (pool === undefined) await client.batch(repairs(found), "write").catch((error) => refuse(error, found));
     else {

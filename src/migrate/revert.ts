@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
-import type { PooledClient } from "../client/pooled-client.js";
+import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { backUpIfDue, commit } from "./apply.js";
@@ -91,7 +91,7 @@ class Run {
 
   /** Reverts the next one; false if there is none. */
   async #step(): Promise<boolean> {
-    const { pool } = this.#client as Partial<PooledClient>;
+    const pool = poolOf(this.#client);
     const start = performance.now();
     let script: Script | undefined;
     try {

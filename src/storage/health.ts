@@ -6,7 +6,7 @@ import { scalar } from "../areas/executor.js";
 import { AREAS } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { tablesIn } from "../areas/tables.js";
-import { LocalClient } from "../client/local/local-client.js";
+import type { EngineClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
 import type { SearchTarget } from "../search/request.js";
@@ -72,7 +72,7 @@ export async function readFileStats(client: Client, path: string | undefined): P
 }
 
 export async function readHealth(
-  client: Client,
+  client: EngineClient,
   path: string,
   { lastError, problem }: { readonly lastError: unknown; readonly problem?: Error | undefined },
 ): Promise<Health> {
@@ -130,8 +130,8 @@ export async function readHealth(
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
   });
   // This check is last, so that its failure becomes `lastError`.
-  if (client instanceof LocalClient) await attempt(async () => client.assertInPlace());
-  const place = client instanceof LocalClient ? describePlace(path) : undefined;
+  await attempt(async () => client.local?.assertInPlace());
+  const place = client.local === undefined ? undefined : describePlace(path);
   return { ...health, fts, lastError: failure === undefined ? undefined : describe(failure), place };
 }
 

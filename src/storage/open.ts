@@ -2,10 +2,11 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
 import { type LocalTarget, parseLocalUrl } from "../client/file-url.js";
-import { LocalClient } from "../client/local/local-client.js";
+import type { LocalClient } from "../client/local/local-client.js";
 import { openLocalClient } from "../client/local/open-local.js";
 import { openReplica, openServer } from "../client/remote/open-remote.js";
 import { findMetadata, replicaUnusable } from "../client/remote/replica-files.js";
+import type { EngineClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asFileError } from "../files/file-error.js";
 import { makeFolder } from "../files/folders.js";
@@ -18,7 +19,7 @@ import type { ResolvedStorageOptions } from "./options.js";
 
 /** The client and the file of a storage. */
 export interface OpenTarget {
-  readonly client: Client;
+  readonly client: EngineClient;
   /** The file of a local database, or `:memory:`. */
   readonly path: string | undefined;
 }
@@ -110,7 +111,7 @@ async function assertOurs(client: LocalClient, target: LocalTarget, options: Res
 export async function bringUpToDate({ client, path }: OpenTarget, options: ResolvedStorageOptions): Promise<void> {
   if (options.migrate === "skip") return;
   if (isReadOnly(options)) return assertReadable(client, options);
-  if (client instanceof LocalClient && client.readOnlyBecause !== undefined) {
+  if (client.local?.readOnlyBecause !== undefined) {
     for (const set of migrationSets(options)) await verify(client, set);
     return;
   }

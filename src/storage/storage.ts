@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Readable } from "node:stream";
-import type { Client, TransactionMode } from "@libsql/client";
+import type { TransactionMode } from "@libsql/client";
 import { LRUCache } from "lru-cache";
 import { expectProject } from "../areas/arguments.js";
 import { ClientExecutor } from "../areas/client-executor.js";
@@ -10,11 +10,8 @@ import { GraphCache } from "../areas/graph/cache.js";
 import { AREAS, openRepositories, type Repositories } from "../areas/registry.js";
 import { forStored, toRepair } from "../areas/repair.js";
 import { StoryHubs } from "../areas/stories/hub.js";
-import type { ClientStats } from "../client/index.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
-import { type Access, LocalClient } from "../client/local/local-client.js";
-import { RemoteClient, type RemoteStats } from "../client/remote/remote-client.js";
-import { ReplicaClient } from "../client/remote/replica-client.js";
+import type { Access, ClientStats, EngineClient, RemoteStats, StorageClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
 import { lazyModule } from "../files/load-module.js";
@@ -123,12 +120,13 @@ export class Storage {
   }
 
   /** The client of the database. Inside a callback of `transaction`, its writes reject with `WRONG_HANDLE`. */
-  readonly client: Client;
+  readonly client: StorageClient;
   /**
    * Drizzle on that client. Inside a callback of its `transaction`, writes through the storage reject, as in the
    * storage's own.
    */
   readonly db: StorageDatabase;
+  readonly #client: EngineClient;
   readonly #options: ResolvedStorageOptions;
   readonly #path: string | undefined;
   readonly #executor: ClientExecutor;
@@ -151,8 +149,9 @@ export class Storage {
   #lastError: unknown;
 
   /** @internal Use `openStorage`. */
-  constructor(client: Client, options: ResolvedStorageOptions, path: string | undefined) {
+  constructor(client: EngineClient, options: ResolvedStorageOptions, path: string | undefined) {
     this.client = client;
+    this.#client = client;
     this.db = drizzleOnClient(client, { ...tables, ...options.schema }, (work) =>
       this.#transaction(work, {}, (error) => error),
     );
@@ -160,7 +159,7 @@ export class Storage {
     this.#path = path;
     this.#graphs = new GraphCache(options.graphCacheBytes);
     this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
-    if (isGuarded(client)) client.guard = (access) => this.#assertOutside(access);
+    client.guard = (access) => this.#assertOutside(access);
     if (options.onError !== undefined) this.#events.on("error", options.onError);
     this.#eraser = new Eraser(client);
     const { box, stories } = options;
@@ -223,12 +222,10 @@ export class Storage {
   }
 
   async stats(): Promise<StorageStats> {
-    const { client: target } = this;
-    const client = target instanceof LocalClient || target instanceof ReplicaClient ? target.stats() : undefined;
-    const isRemote = target instanceof RemoteClient;
-    const remote = isRemote ? target.stats() : target instanceof ReplicaClient ? target.remoteStats() : undefined;
+    const { remote, ...client } = this.#client.stats();
+    const hasPool = client.pool.max > 0;
     try {
-      return { ...(await readFileStats(target, this.#path)), client, remote };
+      return { ...(await readFileStats(this.#client, this.#path)), client: hasPool ? client : undefined, remote };
     } catch (error) {
       throw toStorageError(error);
     }
@@ -236,11 +233,9 @@ export class Storage {
 
   /** Reports the state of the storage. Never rejects. */
   health(): Promise<Health> {
-    const { client } = this;
-    const problem =
-      client instanceof ReplicaClient ? (toStorageError(client.findProblem()) as Error | undefined) : undefined;
+    const problem = toStorageError(this.#client.findProblem?.()) as Error | undefined;
     const path = this.#path ?? this.#options.client.url.replace(/\?.*$/, "");
-    return readHealth(client, path, { lastError: this.#lastError, problem });
+    return readHealth(this.#client, path, { lastError: this.#lastError, problem });
   }
 
   /**
@@ -348,7 +343,7 @@ export class Storage {
   /** Fetches the changes of the primary into an embedded replica. */
   async sync(): Promise<void> {
     try {
-      await this.client.sync();
+      await this.#client.sync();
     } catch (error) {
       throw toStorageError(error);
     }
@@ -358,7 +353,7 @@ export class Storage {
   async close(): Promise<void> {
     const flushing = this.#stories.hubs.flush();
     if (flushing !== undefined) await flushing;
-    await this.client.close();
+    await this.#client.close();
     this.#noteClosed();
   }
 
@@ -369,9 +364,10 @@ export class Storage {
   #localPool(method: string): ConnectionPool {
     // It takes the write lock for a moment. An open transaction of the caller would hold that lock.
     this.#assertOutside("write");
-    if (this.client instanceof LocalClient) {
-      if (this.client.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
-      return this.client.pool;
+    const { local } = this.#client;
+    if (local !== undefined) {
+      if (local.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
+      return local.pool;
     }
     throw new StorageError(
       "NOT_SUPPORTED",
@@ -382,7 +378,7 @@ export class Storage {
   get #maintenance(): MaintenanceContext {
     const announce = (change: AreaChange) => this.#announce(change);
     return {
-      client: this.client,
+      client: this.#client,
       path: this.#path,
       executor: this.#executor,
       migrations: migrationSets(this.#options),
@@ -406,7 +402,7 @@ export class Storage {
     const { mode = "write" } = options;
     expectOneOf("mode", mode, ["write", "read", "deferred"]);
     this.#assertOutside(mode === "read" ? "read" : "write");
-    const transaction = await this.client.transaction(mode).catch((error: unknown) => {
+    const transaction = await this.#client.transaction(mode).catch((error: unknown) => {
       this.#noteError(error);
       throw toError(error);
     });
@@ -448,7 +444,7 @@ export class Storage {
       executor === this.#executor
         ? {
             erase: () => this.#erase(),
-            removing: <T>(work: () => Promise<T>) => asStorageErrors(() => withRoom(this.client, work)),
+            removing: <T>(work: () => Promise<T>) => asStorageErrors(() => withRoom(this.#client, work)),
           }
         : {};
     return {
@@ -468,9 +464,7 @@ export class Storage {
 
   #announce(change: AreaChange): void {
     // Graph deletes are permanent, but a graph may be deleted node by node.
-    if (change.action === "delete" && change.area === "graph" && this.client instanceof LocalClient) {
-      this.client.eraseLogSoon();
-    }
+    if (change.action === "delete" && change.area === "graph") this.#client.local?.eraseLogSoon();
     // An area announces under its own name.
     this.#events.emit("change", change as Change);
   }
@@ -485,8 +479,7 @@ export class Storage {
    */
   #assertOutside(access: Access): void {
     if (this.#openTransactions === 0 || TransactionScope.open(this.#context) === undefined) return;
-    const sharesConnection = this.client instanceof LocalClient && this.client.pool.readers === undefined;
-    if (access === "read" && !sharesConnection) return;
+    if (access === "read" && this.#client.local?.hasOneConnection !== true) return;
     throw new StorageError(
       "WRONG_HANDLE",
       "This storage was used inside a callback of its own transaction(): use the `tx` of the callback, not the storage",
@@ -497,7 +490,7 @@ export class Storage {
   #assertWritable(): void {
     this.#assertOutside("write");
     try {
-      if (this.client instanceof LocalClient) this.client.assertWritable();
+      this.#client.local?.assertWritable();
     } catch (error) {
       throw toStorageError(error);
     }
@@ -519,8 +512,4 @@ export class Storage {
     this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
     this.#events.emit("error", failure);
   }
-}
-
-function isGuarded(client: Client): client is LocalClient | RemoteClient | ReplicaClient {
-  return client instanceof LocalClient || client instanceof RemoteClient || client instanceof ReplicaClient;
 }

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, linkSync, mkdirSync, renameSync, rmSync, symlink
 import { dirname, join } from "node:path";
 import { openStorage, StorageError } from "holdfast";
 import { describe, expect, test } from "vitest";
-import type { PooledClient } from "../../src/client/pooled-client.js";
+import type { PooledClient } from "../../src/client/index.js";
 import { migrate } from "../../src/migrate/index.js";
 import { runChild } from "../support/child.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";

@@ -86,15 +86,14 @@ describe("the entry", () => {
     for (const name of ["ConnectionPool", "StatementCache", "Transaction"]) expect(entry).toHaveProperty(name);
   });
 
-  test("gives a remote client as the stock client does, without pool and stats", () => {
+  test("gives a remote client the same members, and refuses those that need a local database", async () => {
     const client = createClient({ url: "http://localhost:1" });
-    expect([client.protocol, client.pool, client.stats, client.checkpoint]).toEqual([
-      "http",
-      undefined,
-      undefined,
-      undefined,
-    ]);
-    client.close();
+    expect(client.protocol).toBe("http");
+    expect(() => client.pool).toThrow(expect.objectContaining({ code: "NOT_SUPPORTED" }));
+    expect((await rejection(client.checkpoint())).code).toBe("NOT_SUPPORTED");
+    expect(client.stats().pool).toMatchObject({ active: 0, max: 0 });
+    await client.close();
+    expect(client.closed).toBe(true);
   });
 
   test("makes transactions that are the exported Transaction, and a pool that is the exported ConnectionPool", async () => {

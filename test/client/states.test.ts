@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Checkout, createClient, type PooledClient, Transaction } from "../../src/client/index.js";
+import { type Checkout, createClient, type PooledClient, type Transaction } from "../../src/client/index.js";
 import { rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -30,7 +30,7 @@ const enter: Record<State, (client: PooledClient) => Promise<() => unknown>> = {
 
 const endsAtOnce = async (open: Promise<Transaction | Checkout>) => {
   const one = await open;
-  if (one instanceof Transaction) one.close();
+  if ("close" in one) one.close();
   else one.release();
 };
 const operations: Record<string, (client: PooledClient) => Promise<unknown>> = {

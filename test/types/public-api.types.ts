@@ -3,16 +3,19 @@ import type { Client } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { MultiDirectedGraph } from "graphology";
 import {
+  type ClientTransaction,
   type GraphNode,
   type GraphPattern,
   type Memory,
   openStorage,
   type Page,
   type ProjectTransaction,
+  type Savepoint,
   type SearchResult,
+  type StorageClient,
   type StorageTransaction,
 } from "holdfast";
-import { createClient, type PooledClient } from "holdfast/client";
+import { createClient, type PooledClient, type Transaction } from "holdfast/client";
 import { memories } from "holdfast/schema";
 import { defineBackend, openStories, type StoryMetadata, type StoryService } from "holdfast/stories";
 
@@ -22,14 +25,28 @@ drizzle({ client: drop });
 local.stats().statements.hitRate satisfies number;
 
 const remote = createClient({ url: process.env.URL ?? "" });
-// @ts-expect-error: a remote client may have no pool
-remote.pool.acquire();
-remote.pool?.acquire() satisfies Promise<unknown> | undefined;
+remote satisfies StorageClient;
+remote.pool.acquire() satisfies Promise<unknown>;
+remote.stats().remote?.requests satisfies number | undefined;
+(await remote.checkpoint()).logFrames satisfies number;
+const transaction: ClientTransaction & Transaction = await remote.transaction("write");
+const mark: Savepoint = await transaction.savepoint();
+await transaction.rollbackTo(mark);
+await transaction.release(mark);
+transaction.state satisfies "active" | "committed" | "rolledBack";
+transaction.depth satisfies number;
+(await transaction.execute("SELECT ?", [1])).rows satisfies unknown[];
+remote.close() satisfies Promise<void>;
 
 // @ts-expect-error: no such durability
 createClient({ url: "file:a.db", durability: "best" });
 
 const storage = await openStorage();
+storage.client satisfies StorageClient & Client;
+storage.client.pool.acquire({ role: "writer" }) satisfies Promise<unknown>;
+(await storage.client.transaction()).savepoint() satisfies Promise<Savepoint>;
+// @ts-expect-error: the guard of a storage is its own
+storage.client.guard = undefined;
 (await storage.memories.list()) satisfies Page<Memory>;
 (await storage.memories.search("x")) satisfies SearchResult[];
 (await storage.db.select({ id: memories.id }).from(memories)) satisfies { id: string }[];

@@ -7,7 +7,6 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { turnWhenDue } from "../../shared/event-loop.js";
-import type { ClientStats, PooledClient } from "../pooled-client.js";
 import {
   assertNoCommit,
   type BoundStatement,
@@ -21,6 +20,7 @@ import {
 import { firstWord, type ParsedStatement, parseStatement, splitScript } from "../sql/parse.js";
 import { StatementResult, singleRow } from "../sql/rows.js";
 import { READONLY } from "../sql/sqlite-error.js";
+import type { Access, ClientStats, LocalDatabase } from "../storage-client.js";
 import type { CheckpointResult } from "./checkpointer.js";
 import type { Connection } from "./connection.js";
 import { BEGIN_SNAPSHOT, ConnectionPool, type ConnectionPoolOptions } from "./connection-pool.js";
@@ -28,11 +28,8 @@ import { assertAllowed, isSetting, writesFile } from "./session-settings.js";
 import { Transaction } from "./transaction.js";
 import { retryWhileBusy } from "./write-lock.js";
 
-/** What a call is about to do, for a guard that may refuse it. */
-export type Access = "read" | "write";
-
 /** A client for a local file or `:memory:`, over a pool of its own. */
-export class LocalClient implements PooledClient {
+export class LocalClient implements LocalDatabase {
   readonly protocol = "file";
   #options: ConnectionPoolOptions;
   #pool: ConnectionPool;
@@ -54,6 +51,14 @@ export class LocalClient implements PooledClient {
 
   get pool(): ConnectionPool {
     return this.#pool;
+  }
+
+  get local(): this {
+    return this;
+  }
+
+  get hasOneConnection(): boolean {
+    return this.#options.isMemory;
   }
 
   get closed(): boolean {
@@ -99,7 +104,7 @@ export class LocalClient implements PooledClient {
    * As `execute` for one SELECT that may take long: on another thread and a reader of its own, so that the event loop
    * and all other reads go on. On `:memory:`, whose one connection has no such place, it is `execute`.
    */
-  async executeOffThread(input: StatementInput): Promise<ResultSet> {
+  async scan(input: StatementInput): Promise<ResultSet> {
     this.#assertOpen();
     const pool = this.#pool;
     const { statement, args } = pool.bind(input);

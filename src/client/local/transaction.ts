@@ -2,13 +2,12 @@ import {
   type InArgs,
   type InStatement,
   LibsqlError,
-  type Transaction as LibsqlTransaction,
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import { expectation } from "../../shared/expectation.js";
 import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { Turn } from "../../shared/turn.js";
+import { type ClientTransaction, type Savepoint, Savepoints, type TransactionState } from "../savepoints.js";
 import {
   type BoundStatement,
   expectSql,
@@ -24,38 +23,24 @@ import type { ConnectionPool } from "./connection-pool.js";
 import { writesFile } from "./session-settings.js";
 import { retryWhileBusy } from "./write-lock.js";
 
-export type TransactionState = "active" | "committed" | "rolledBack";
-
-/** A point to roll back to, made by `Transaction.savepoint`. */
-export interface Savepoint {
-  readonly name: string;
-}
-
-interface OpenSavepoint {
-  readonly name: string;
-  /** Rolled back to but not released, as Drizzle leaves it: the next one of that name may take its place. */
-  isRolledBack: boolean;
-}
-
 /**
  * An interactive transaction: the stock client's, with savepoints.
  *
  * It owns its connection until commit, rollback or close. A savepoint whose name is open already is held back until
  * that one ends: siblings that were started together then each keep their own work.
  */
-export class Transaction implements LibsqlTransaction {
+export class Transaction implements ClientTransaction {
   readonly mode: TransactionMode;
   readonly #pool: ConnectionPool;
   readonly #connection: Connection;
   readonly #onEnd: () => void;
-  readonly #savepoints: OpenSavepoint[] = [];
+  readonly #savepoints = new Savepoints();
   readonly #heldBack = new Map<string, (() => void)[]>();
   /** Names whose next savepoint has been woken and is about to open. */
   readonly #claimed = new Set<string>();
   readonly #timer: Timer | undefined;
   #state: TransactionState = "active";
   #whyClosed = "";
-  #savepointCount = 0;
   /** Of a deferred one: whether it has the write lock, and whether it has read and thereby chosen its snapshot. */
   #hasLock: boolean;
   #hasRead = false;
@@ -97,7 +82,7 @@ export class Transaction implements LibsqlTransaction {
 
   /** How many savepoints are open. */
   get depth(): number {
-    return this.#savepoints.length;
+    return this.#savepoints.depth;
   }
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
@@ -168,34 +153,28 @@ export class Transaction implements LibsqlTransaction {
 
   /** Marks a point to roll back to. Marks nest: rolling back to one, or releasing it, ends those made after it. */
   async savepoint(): Promise<Savepoint> {
-    const mark = { name: `holdfast_${++this.#savepointCount}` };
+    const mark = this.#savepoints.next();
     await this.execute(`SAVEPOINT ${mark.name}`);
     return mark;
   }
 
   /** Undoes what was done since `mark`, which stays; rejects with `SAVEPOINT_CLOSED` if it has ended. */
   async rollbackTo(mark: Savepoint): Promise<void> {
-    this.#assertOpen(mark);
+    this.#assertActive();
+    this.#savepoints.assertOpen(mark);
     await this.execute(`ROLLBACK TO ${mark.name}`);
   }
 
   /** Ends `mark` and keeps what was done since; rejects with `SAVEPOINT_CLOSED` if it has ended. */
   async release(mark: Savepoint): Promise<void> {
-    this.#assertOpen(mark);
+    this.#assertActive();
+    this.#savepoints.assertOpen(mark);
     await this.execute(`RELEASE ${mark.name}`);
   }
 
   #assertActive(): void {
     if (this.#state === "active" && !this.#connection.isClosed) return;
     throw new LibsqlError(`The transaction is closed${this.#whyClosed}`, "TRANSACTION_CLOSED");
-  }
-
-  #assertOpen(mark: Savepoint): void {
-    this.#assertActive();
-    if (typeof mark?.name !== "string")
-      throw new TypeError(expectation("mark", "a savepoint of this transaction", mark));
-    if (this.#savepoints.some(({ name }) => name === mark.name)) return;
-    throw new LibsqlError(`The savepoint ${mark.name} has ended`, "SAVEPOINT_CLOSED");
   }
 
   /** What `statement` must wait for, if anything: its savepoint's name, or the write lock. */
@@ -253,7 +232,7 @@ export class Transaction implements LibsqlTransaction {
     if (statement.kind === "commit" && this.mode !== "read") this.#assertMayCommit();
     try {
       const result = this.#pool.run(this.#connection, bound);
-      this.#follow(statement);
+      this.#note(statement);
       return result;
     } finally {
       this.#afterRun(statement);
@@ -269,11 +248,16 @@ export class Transaction implements LibsqlTransaction {
       );
       // It may have been closed during the statement, and is then rolled back.
       this.#assertActive();
-      this.#follow(statement);
+      this.#note(statement);
       return result;
     } finally {
       this.#afterRun(statement);
     }
+  }
+
+  #note(statement: ParsedStatement): void {
+    if (statement.mayCreateTemporary) this.#mayHaveTemporary = true;
+    this.#savepoints.follow(statement);
   }
 
   #afterRun(statement: ParsedStatement): void {
@@ -314,7 +298,7 @@ export class Transaction implements LibsqlTransaction {
     const { writer, busyTimeoutMs } = this.#pool;
     const connection = this.#connection;
     // Nothing has been seen yet, so a fresh snapshot is as good, and can wait for the lock as long as it takes.
-    const mayStartAnew = !this.#hasRead && this.#savepoints.length === 0;
+    const mayStartAnew = !this.#hasRead && this.#savepoints.depth === 0;
     const attempt = () => {
       this.#assertActive();
       if (mayStartAnew) {
@@ -336,32 +320,14 @@ export class Transaction implements LibsqlTransaction {
     this.#hasLock = true;
   }
 
-  /** Keeps the list of open savepoints in step with what SQLite has just done. */
-  #follow({ kind, savepoint, mayCreateTemporary }: ParsedStatement): void {
-    if (mayCreateTemporary) this.#mayHaveTemporary = true;
-    if (savepoint === undefined) return;
-    if (kind === "savepoint") {
-      this.#savepoints.push({ name: savepoint, isRolledBack: false });
-      return;
-    }
-    const index = this.#savepoints.findLastIndex(({ name }) => name === savepoint);
-    if (index < 0) return;
-    if (kind === "rollbackTo") {
-      this.#savepoints[index]!.isRolledBack = true;
-      this.#savepoints.splice(index + 1);
-    } else if (kind === "release") {
-      this.#savepoints.splice(index);
-    }
-  }
-
   /** Whether a savepoint of this name has to wait. One that was only rolled back is released for the next. */
   #isTaken(name: string): boolean {
     if (this.#claimed.has(name)) return true;
-    const index = this.#savepoints.findIndex((savepoint) => savepoint.name === name);
-    if (index < 0) return false;
-    if (!this.#savepoints[index]!.isRolledBack) return true;
+    const open = this.#savepoints.find(name);
+    if (open === undefined) return false;
+    if (!open.isRolledBack) return true;
     this.#connection.exec(`RELEASE ${quoteName(name)}`);
-    this.#savepoints.splice(index);
+    this.#savepoints.endFrom(open);
     return false;
   }
 
@@ -388,7 +354,7 @@ export class Transaction implements LibsqlTransaction {
   #end(state: "committed" | "rolledBack"): void {
     clearTimeout(this.#timer);
     this.#state = state;
-    this.#savepoints.length = 0;
+    this.#savepoints.clear();
     if (state === "committed" && this.mode !== "read") {
       this.#pool.writer.countCommit();
       this.#pool.noteTemporaryTables(this.#connection, this.#mayHaveTemporary);

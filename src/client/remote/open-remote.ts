@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { type Client, LibsqlError } from "@libsql/client/sqlite3";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { lazyModule } from "../../files/load-module.js";
 import type { SettledClientConfig } from "../config.js";
 import { type LocalTarget, parseLocalUrl } from "../file-url.js";
 import { LocalClient } from "../local/local-client.js";
 import { resolveClientOptions } from "../options.js";
+import type { EngineClient } from "../storage-client.js";
 import { RemoteClient } from "./remote-client.js";
 import { ReplicaClient } from "./replica-client.js";
 import { assertNotPlain, makePrivate } from "./replica-files.js";
@@ -30,7 +31,7 @@ export async function openServer({
   requestTimeoutMs,
   maxResponseBytes,
   redact,
-}: RemoteTarget): Promise<Client> {
+}: RemoteTarget): Promise<EngineClient> {
   const { acquireTimeoutMs } = resolveClientOptions(config);
   assertWritable(config);
   assertHttp("url", config.url);
@@ -75,7 +76,7 @@ export function replicaFile(config: SettledClientConfig): LocalTarget {
  *
  * Rejects with UNAVAILABLE when the primary cannot be reached and there is no file from an earlier time.
  */
-export async function openReplica(target: RemoteTarget): Promise<{ client: Client; path: string }> {
+export async function openReplica(target: RemoteTarget): Promise<{ client: EngineClient; path: string }> {
   const { config, requestTimeoutMs, maxResponseBytes, redact } = target;
   const { syncUrl = "", encryptionKey, authToken, remoteEncryptionKey } = config;
   const { syncInterval = 0, readYourWrites = true } = config;

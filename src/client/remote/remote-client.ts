@@ -14,7 +14,6 @@ import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { Turn, type TurnLimit } from "../../shared/turn.js";
 import type { SettledClientConfig } from "../config.js";
 import { OUTSIDE_CALL_ADVICE } from "../holders.js";
-import type { Access } from "../local/local-client.js";
 import {
   type BoundStatement,
   bindEach,
@@ -25,6 +24,14 @@ import {
   type StatementInput,
 } from "../sql/bound-statement.js";
 import { firstWord, type StatementKind } from "../sql/parse.js";
+import {
+  type Access,
+  type ClientStats,
+  type EngineClient,
+  localOnly,
+  NO_POOL_STATS,
+  type RemoteStats,
+} from "../storage-client.js";
 import { guardedFetch, originOf } from "./guarded-fetch.js";
 import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
 import { RemoteTransaction } from "./remote-transaction.js";
@@ -43,17 +50,6 @@ interface RemoteClientOptions {
   readonly redact: (text: string) => string;
 }
 
-/** Figures since the client was opened. */
-export interface RemoteStats {
-  /** Calls that were sent to the server, those of transactions included; each is one round trip. */
-  readonly requests: number;
-  /** Of those, the ones that got no answer. */
-  readonly unavailable: number;
-  /** Calls running, and calls waiting for a turn. */
-  readonly active: number;
-  readonly waiting: number;
-}
-
 /** Requests that the server is given at once, as in @libsql/client. */
 const DEFAULT_CONCURRENCY = 20;
 
@@ -61,7 +57,7 @@ const DEFAULT_CONCURRENCY = 20;
  * A client for a libSQL server: the one of @libsql/client, with a time limit on every request, errors that tell what
  * became of a write, the checks and conversions of arguments that files have, and turns for transactions.
  */
-export class RemoteClient implements Client {
+export class RemoteClient implements EngineClient {
   readonly #stock: Client;
   readonly #options: RemoteClientOptions;
   /** Requests at a time. */
@@ -78,7 +74,6 @@ export class RemoteClient implements Client {
   #isClosed = false;
   #requests = 0;
   #unavailable = 0;
-  /** Asked before each call; what it throws rejects the call. Storage refuses its outer handle through it. */
   guard: ((access: Access) => void) | undefined;
 
   constructor(options: RemoteClientOptions) {
@@ -118,10 +113,17 @@ export class RemoteClient implements Client {
     return this.#isClosed;
   }
 
-  stats(): RemoteStats {
+  readonly local = undefined;
+
+  get pool(): never {
+    throw localOnly("pool");
+  }
+
+  stats(): ClientStats & { readonly remote: RemoteStats } {
     const active = this.#slots.activeCount + this.#transactions.size;
     const waiting = this.#slots.waitingCount + this.#writers.waitingCount + this.#group.waitingCount;
-    return { requests: this.#requests, unavailable: this.#unavailable, active, waiting };
+    const remote = { requests: this.#requests, unavailable: this.#unavailable, active, waiting };
+    return { ...NO_POOL_STATS, remote };
   }
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
@@ -135,6 +137,10 @@ export class RemoteClient implements Client {
     return isAlone
       ? this.#call(true, () => this.#stock.execute(toStock(bound)))
       : this.#calls.track(this.#group.run(bound));
+  }
+
+  scan(input: StatementInput): Promise<ResultSet> {
+    return this.execute(input as InStatement);
   }
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
@@ -186,6 +192,10 @@ export class RemoteClient implements Client {
       endTurn();
       throw error;
     }
+  }
+
+  async checkpoint(): Promise<never> {
+    throw localOnly("checkpoint()");
   }
 
   async sync(): Promise<Replicated> {

@@ -1,12 +1,14 @@
 import {
   type InArgs,
   type InStatement,
+  type LibsqlBatchError,
   LibsqlError,
   type ResultSet,
   type Transaction,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
+import { type ClientTransaction, type Savepoint, Savepoints, type TransactionState } from "../savepoints.js";
 import {
   type BoundStatement,
   bindEach,
@@ -39,11 +41,12 @@ const KEEP_ALIVE_MS = 4_000;
  * fails for another reason than its own SQL the server may have rolled back, and the handle is closed: what follows
  * would be stored by itself.
  */
-export class RemoteTransaction implements Transaction {
+export class RemoteTransaction implements ClientTransaction {
   readonly mode: TransactionMode;
   #stock: Transaction;
   readonly #context: RemoteTransactionContext;
-  #isEnded = false;
+  #state: TransactionState = "active";
+  readonly #savepoints = new Savepoints();
   #hasBegun = false;
   #running = 0;
   /** By what it has ended while its caller did something else. */
@@ -56,8 +59,16 @@ export class RemoteTransaction implements Transaction {
     this.#context = context;
   }
 
+  get state(): TransactionState {
+    return this.#state;
+  }
+
   get closed(): boolean {
-    return this.#isEnded;
+    return this.#state !== "active";
+  }
+
+  get depth(): number {
+    return this.#savepoints.depth;
   }
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
@@ -66,7 +77,7 @@ export class RemoteTransaction implements Transaction {
   }
 
   /** Runs all in order, in one request; the first that fails rejects, and those after it are not run. */
-  async batch(inputs: StatementInput[]): Promise<ResultSet[]> {
+  async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
     expectStatements(inputs);
     const bound = bindEach(inputs, (input) => this.#bind(input));
     if (bound.length === 0) return [];
@@ -84,13 +95,14 @@ export class RemoteTransaction implements Transaction {
     try {
       // Without a statement there was no BEGIN, and nothing is sent.
       if (this.#hasBegun) await this.#context.send(this.mode !== "read", () => this.#stock.commit());
+      this.#end("committed");
     } finally {
       this.#end();
     }
   }
 
   async rollback(): Promise<void> {
-    if (this.#isEnded) return;
+    if (this.closed) return;
     try {
       if (this.#hasBegun) await this.#context.send(false, () => this.#stock.rollback());
     } finally {
@@ -101,6 +113,24 @@ export class RemoteTransaction implements Transaction {
   /** Rolls back, without waiting for it; nothing happens if the transaction has ended. */
   close(): void {
     this.#end();
+  }
+
+  async savepoint(): Promise<Savepoint> {
+    const mark = this.#savepoints.next();
+    await this.execute(`SAVEPOINT ${mark.name}`);
+    return mark;
+  }
+
+  async rollbackTo(mark: Savepoint): Promise<void> {
+    this.#assertActive();
+    this.#savepoints.assertOpen(mark);
+    await this.execute(`ROLLBACK TO ${mark.name}`);
+  }
+
+  async release(mark: Savepoint): Promise<void> {
+    this.#assertActive();
+    this.#savepoints.assertOpen(mark);
+    await this.execute(`RELEASE ${mark.name}`);
   }
 
   /** The server takes writes in a transaction of mode `read` as well; a file does not. */
@@ -121,17 +151,18 @@ export class RemoteTransaction implements Transaction {
     this.#running++;
     clearTimeout(this.#idleTimer);
     try {
-      if (!isFirst) return await send(false, work);
+      if (!isFirst) return this.#follow(bound, await send(false, work));
       const first = async () => {
         // Closed by a first request that failed: BEGIN was refused the lock, or the answer was too large.
         if (this.#stock.closed) this.#stock = await open();
         return send(false, work);
       };
       // Only BEGIN IMMEDIATE asks for the lock before anything else has been done.
-      return await (this.mode === "write" ? begin(first) : first());
+      return this.#follow(bound, await (this.mode === "write" ? begin(first) : first()));
     } catch (error) {
       if (endsTransaction(error, bound.some(changesRows))) this.#end();
       else if (this.#stock.closed) this.#hasBegun = false;
+      else this.#follow(bound.slice(0, (error as Partial<LibsqlBatchError>).statementIndex ?? 0), undefined);
       throw error;
     } finally {
       this.#running--;
@@ -139,9 +170,15 @@ export class RemoteTransaction implements Transaction {
     }
   }
 
+  /** Notes the savepoints of statements that have run, and returns their result. */
+  #follow<T>(bound: readonly BoundStatement[], result: T): T {
+    for (const { statement } of bound) this.#savepoints.follow(statement);
+    return result;
+  }
+
   /** While the caller does something else, or reads slowly. */
   #keepAlive(): void {
-    if (this.#isEnded || !this.#hasBegun || this.#running > 0) return;
+    if (this.closed || !this.#hasBegun || this.#running > 0) return;
     clearTimeout(this.#idleTimer);
     const touch = async () => {
       if (this.#running > 0) return;
@@ -149,7 +186,7 @@ export class RemoteTransaction implements Transaction {
         await this.#context.send(false, () => this.#stock.execute("SELECT 1"));
       } catch (error) {
         // The next call tells it.
-        if (!this.#isEnded) this.#failure = error;
+        if (!this.closed) this.#failure = error;
         this.#end();
       }
       this.#keepAlive();
@@ -162,9 +199,10 @@ export class RemoteTransaction implements Transaction {
     if (this.closed) throw new LibsqlError("The transaction is closed", "TRANSACTION_CLOSED");
   }
 
-  #end(): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
+  #end(state: "committed" | "rolledBack" = "rolledBack"): void {
+    if (this.closed) return;
+    this.#state = state;
+    this.#savepoints.clear();
     clearTimeout(this.#idleTimer);
     this.#stock.close();
     this.#context.onEnd();

@@ -1,20 +1,18 @@
 import { statSync } from "node:fs";
 import {
-  type Client,
   type InArgs,
   type InStatement,
   LibsqlError,
   type Replicated,
   type ResultSet,
-  type Transaction,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
-import { type Access, LocalClient } from "../local/local-client.js";
-import type { ClientStats } from "../pooled-client.js";
+import type { ClientTransaction } from "../savepoints.js";
 import { expectStatements, type StatementInput } from "../sql/bound-statement.js";
 import { parseStatement } from "../sql/parse.js";
-import type { RemoteClient, RemoteStats } from "./remote-client.js";
+import { type Access, type ClientStats, type EngineClient, localOnly, NO_POOL_STATS } from "../storage-client.js";
+import type { RemoteClient } from "./remote-client.js";
 import { UnavailableError } from "./remote-error.js";
 import { findMetadata, inodeOf, replicaUnusable } from "./replica-files.js";
 import type { ReplicaSync } from "./replica-sync.js";
@@ -24,7 +22,7 @@ interface ReplicaClientOptions {
   readonly primary: RemoteClient;
   readonly sync: ReplicaSync;
   /** Opens the file for reading. */
-  readonly openLocal: () => LocalClient;
+  readonly openLocal: () => EngineClient;
   /** Whether a read that follows a write of this client waits until the write is here. */
   readonly readYourWrites: boolean;
   /** Fetches by itself each so many ms; 0 for never. */
@@ -37,12 +35,13 @@ interface ReplicaClientOptions {
  * The replication is libSQL's own. Its write path is not used, since it blocks the event loop for a round trip, knows
  * no time limit, and loses the codes of errors; the primary's HTTP interface has none of these faults.
  */
-export class ReplicaClient implements Client {
+export class ReplicaClient implements EngineClient {
   readonly protocol = "file";
+  readonly local = undefined;
   readonly #options: ReplicaClientOptions;
   readonly #primary: RemoteClient;
-  #local: LocalClient | undefined;
-  /** Of the file that `#local` reads. */
+  #file: EngineClient | undefined;
+  /** Of the file that `#file` reads. */
   #inode: string | undefined;
   /** Whether the primary has, or may have, writes of this client that are not here yet. */
   #isBehind = false;
@@ -82,13 +81,14 @@ export class ReplicaClient implements Client {
     return this.#primary.closed;
   }
 
-  /** Of the readers of the local file, once it is there. */
-  stats(): ClientStats | undefined {
-    return this.#local?.stats();
+  get pool(): never {
+    throw localOnly("pool");
   }
 
-  remoteStats(): RemoteStats {
-    return this.#primary.stats();
+  /** Those of the pool are of the readers of the local file, once it is there. */
+  stats(): ClientStats {
+    const { remote } = this.#primary.stats();
+    return { ...(this.#file?.stats() ?? NO_POOL_STATS), remote };
   }
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
@@ -97,11 +97,8 @@ export class ReplicaClient implements Client {
     return this.#read((reader) => reader.execute(statement));
   }
 
-  /** The same for a read that takes long: it leaves the event loop free. */
-  async executeOffThread(input: InStatement): Promise<ResultSet> {
-    return this.#read((reader) =>
-      reader instanceof LocalClient ? reader.executeOffThread(input) : reader.execute(input),
-    );
+  async scan(input: StatementInput): Promise<ResultSet> {
+    return this.#read((reader) => reader.scan(input));
   }
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
@@ -118,7 +115,7 @@ export class ReplicaClient implements Client {
     return this.#write(() => this.#primary.executeMultiple(sql));
   }
 
-  async transaction(mode: TransactionMode = "write"): Promise<Transaction> {
+  async transaction(mode: TransactionMode = "write"): Promise<ClientTransaction> {
     if (mode === "read") return this.#read((reader) => reader.transaction("read"));
     const transaction = await this.#primary.transaction(mode);
     const commit = () => this.#write(() => transaction.commit());
@@ -150,6 +147,10 @@ export class ReplicaClient implements Client {
     return replicated;
   }
 
+  async checkpoint(): Promise<never> {
+    throw localOnly("checkpoint()");
+  }
+
   async reconnect(): Promise<void> {
     throw new LibsqlError("An embedded replica reconnects by itself: call sync()", "NOT_SUPPORTED");
   }
@@ -158,7 +159,7 @@ export class ReplicaClient implements Client {
     clearInterval(this.#timer);
     await this.#primary.close();
     await this.#options.sync.close();
-    await this.#local?.close();
+    await this.#file?.close();
   }
 
   /** Runs a write on the primary, and fetches what it has done. */
@@ -182,7 +183,7 @@ export class ReplicaClient implements Client {
     return result;
   }
 
-  async #read<T>(work: (reader: Client) => Promise<T>): Promise<T> {
+  async #read<T>(work: (reader: EngineClient) => Promise<T>): Promise<T> {
     const reader = await this.#reader();
     try {
       return await work(reader);
@@ -198,7 +199,7 @@ export class ReplicaClient implements Client {
    * Who answers reads: the file, up to date with the writes of this client; the primary while there is no file, or
    * none that can be fetched into.
    */
-  async #reader(): Promise<Client> {
+  async #reader(): Promise<EngineClient> {
     this.#assertOpen();
     this.guard?.("read");
     const { sync, openLocal } = this.#options;
@@ -208,11 +209,11 @@ export class ReplicaClient implements Client {
       });
     }
     if (sync.unusable !== undefined) return this.#primary;
-    if (this.#local === undefined && sync.isComplete && this.#hasFile()) {
-      this.#local = openLocal();
+    if (this.#file === undefined && sync.isComplete && this.#hasFile()) {
+      this.#file = openLocal();
       this.#inode = inodeOf(this.#options.path);
     }
-    return this.#local ?? this.#primary;
+    return this.#file ?? this.#primary;
   }
 
   #hasFile(): boolean {

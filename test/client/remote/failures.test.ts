@@ -1,6 +1,5 @@
 import { openStorage, type Storage, type StorageError } from "holdfast";
 import { describe, expect, test } from "vitest";
-import type { RemoteClient } from "../../../src/client/remote/remote-client.js";
 import { rejection } from "../../support/clients.js";
 import { startProxy, type TestProxy } from "../../support/proxy.js";
 import { startServer, type TestServer } from "../../support/server.js";
@@ -111,11 +110,11 @@ describe("a connection that drops", () => {
     await using setting = await behindProxy();
     const { storage, proxy } = setting;
     proxy.behave({ cutsAnswers: true });
-    const before = (storage.client as unknown as RemoteClient).stats().requests;
+    const before = storage.client.stats().remote!.requests;
     const error = await rejection(storage.memories.insert({ id: "cut", content: "x" }));
     expect(error).toMatchObject(UNKNOWN);
     // Sent again, it could be stored twice.
-    expect((storage.client as unknown as RemoteClient).stats().requests - before).toBe(1);
+    expect(storage.client.stats().remote!.requests - before).toBe(1);
     expect(await rejection(storage.memories.count())).toMatchObject(KNOWN);
     proxy.behave({});
     // The server had it: the repeated call says so, and nothing is there twice.
