@@ -1,5 +1,5 @@
-import type { InValue } from "@libsql/client";
-import { type AnyColumn, fillPlaceholders, getTableName, type SQL, sql } from "drizzle-orm";
+import type { InValue, Row } from "@libsql/client";
+import { type AnyColumn, fillPlaceholders, getTableColumns, getTableName, type SQL, sql } from "drizzle-orm";
 import { SQLiteSyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
 
 /** SQL and its arguments, ready for a client or a transaction. */
@@ -153,4 +153,18 @@ export function selection<K extends string>(parts: Readonly<Record<K, SQL | AnyC
   const names = Object.keys(parts) as K[];
   const at = Object.fromEntries(names.map((name, index) => [name, index])) as Record<K, number>;
   return { columns: list(names.map((name) => parts[name])), at };
+}
+
+/** The named columns of a table, for `selection` and `insertOf`. */
+export function pick<T extends SQLiteTable, K extends keyof T["_"]["columns"] & string>(
+  table: T,
+  ...names: readonly K[]
+): Pick<T["_"]["columns"], K> {
+  const columns = getTableColumns(table) as T["_"]["columns"];
+  return Object.fromEntries(names.map((name) => [name, columns[name]])) as Pick<T["_"]["columns"], K>;
+}
+
+/** The values of a row by the names of its selection; `row[at.name]` costs less where a call reads many rows. */
+export function byName<K extends string>({ at }: Selection<K>, row: Row): Record<K, unknown> {
+  return Object.fromEntries(Object.keys(at).map((name) => [name, row[at[name as K]]])) as Record<K, unknown>;
 }

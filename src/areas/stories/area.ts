@@ -1,5 +1,5 @@
 import type { Row } from "@libsql/client";
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import {
   stories,
   storyContents,
@@ -13,7 +13,7 @@ import {
 import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
 import { expectId } from "../arguments.js";
-import { checksumOf, hashText } from "../checksum.js";
+import { hashText } from "../checksum.js";
 import { readAll } from "../read-all.js";
 import {
   inOrderOfRows,
@@ -24,9 +24,19 @@ import {
   toTime,
   whereProject,
 } from "../rows.js";
-import { list, prepareInsert, prepareStatement, type Statement, toStatement } from "../statements.js";
+import {
+  byName,
+  insertOf,
+  pick,
+  prepareStatement,
+  type Selection,
+  type Statement,
+  selection,
+  toStatement,
+} from "../statements.js";
 import { LibsqlBackend } from "./libsql/backend.js";
-import { STORY_TABLES } from "./libsql/extras.js";
+import { ENTRY, entry, PREFERENCE, preference, SECRET, STORY_TABLES, secret } from "./libsql/extras.js";
+import { insertContent, REVISION, STORY, storyChecksum } from "./libsql/statements.js";
 import type { StoryAreaLine, StoryLine } from "./line.js";
 import { STORY_TARGET } from "./search.js";
 import { keepOpen, StoryService } from "./service.js";
@@ -42,23 +52,21 @@ const placeholder = sql.placeholder;
 const project = placeholder("project");
 const id = placeholder("id");
 const lastContent = sql`(select max(row_id) from ${c})`;
-
-const insertContent = prepareInsert(c, [c.project, c.data, c.size, c.checksum]);
-const insertRevision = prepareStatement(sql`insert into ${r} (project, id, revision, content_row_id, created_at)
-  values (${project}, ${id}, ${placeholder("revision")}, ${lastContent}, ${placeholder("createdAt")})`);
-const insertStory = prepareStatement(sql`insert into ${s} (project, id, title, title_is_own, tags, size, revision,
-    content_row_id, change_row_id, created_at, updated_at, deleted_at, checksum)
-  values (${project}, ${id}, ${placeholder("title")}, ${placeholder("titleIsOwn")}, ${placeholder("tags")},
-    ${placeholder("size")}, ${placeholder("revision")}, ${lastContent}, (select max(row_id) from ${r}),
-    ${placeholder("createdAt")}, ${placeholder("updatedAt")}, ${placeholder("deletedAt")}, ${placeholder("checksum")})`);
-const insertTags = prepareStatement(sql`insert into ${storyTags} (project, tag, story_row_id)
-  select ${project}, value, (select row_id from ${s} where project = ${project} and id = ${id})
-  from json_each(${placeholder("tags")})`);
-const insertPreference = prepareInsert(p, [p.project, p.key, p.value, p.scope, p.updatedAt]);
-const insertSync = prepareInsert(q, [q.project, q.id, q.storyId, q.action, q.data, q.timestamp]);
-const insertSecret = prepareInsert(k, [k.project, k.name, k.value, k.updatedAt]);
-
 const storyRow = sql`(select row_id from ${s} where project = ${project} and id = ${id})`;
+
+const insertRevision = insertOf(r, REVISION, { computed: { contentRowId: lastContent } });
+const insertStory = insertOf(
+  s,
+  { ...STORY, deletedAt: s.deletedAt },
+  {
+    computed: { contentRowId: lastContent, changeRowId: sql`(select max(row_id) from ${r})` },
+  },
+);
+const insertPreference = insertOf(p, PREFERENCE);
+const insertEntry = insertOf(q, ENTRY);
+const insertSecret = insertOf(k, SECRET);
+const insertTags = prepareStatement(sql`insert into ${storyTags} (project, tag, story_row_id)
+  select ${project}, value, ${storyRow} from json_each(${placeholder("tags")})`);
 const removals = {
   story: [
     sql`delete from ${storyTags} where project = ${project} and story_row_id = ${storyRow}`,
@@ -80,7 +88,12 @@ const existing = {
   secret: sql`select name as id, project from ${k}`,
 } satisfies Record<Kind, unknown>;
 
-/** Stories with the revisions that are kept; then preferences, what waits to be sent, and secrets as they are encrypted. */
+const outgoing = selection({ rowId: s.rowId, ...STORY, deletedAt: s.deletedAt });
+const past = selection({ ...pick(r, "revision", "contentRowId", "createdAt"), data: c.data });
+const checked = selection({ rowId: s.rowId, ...STORY, contentSum: c.checksum });
+const checkedRevision = selection({ ...pick(r, "rowId", "project", "id", "revision"), ...pick(c, "data", "checksum") });
+
+/** Stories with their revisions; then preferences, entries of the sync queue, and secrets, which stay encrypted. */
 export const storyArea: Area<"stories", StoryService> = {
   name: "stories",
   tables: [s, c, r, storyTags, storySearch, p, q, k],
@@ -101,76 +114,64 @@ export const storyArea: Area<"stories", StoryService> = {
   ids: (name) => sql`select ${s.id} from ${s} where ${s.project} = ${name}`,
 
   async *pages(reader, name) {
-    const columns = list([
-      s.rowId,
-      s.project,
-      s.id,
-      s.title,
-      s.titleIsOwn,
-      s.tags,
-      s.createdAt,
-      s.updatedAt,
-      s.deletedAt,
-    ]);
     const query = (after: number, limit: number) =>
-      sql`select ${columns} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, name)}
+      sql`select ${outgoing.columns} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, name)}
         order by ${s.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, query)) {
       // One at a time: a story may be long, and has a history.
       for (const row of rows) yield [await toStoryLine(reader, row)];
     }
-    const all = (query: ReturnType<typeof sql>) => readAll(reader, toStatement(query));
-    const preferences = await all(
-      sql`select ${list([p.project, p.key, p.value, p.scope, p.updatedAt])} from ${p}${whereProject(p.project, name)}`,
-    );
-    yield preferences.map((row) => ({
-      project: row[0] as string,
-      record: { preference: { key: row[1], value: row[2], scope: row[3], updatedAt: toTime(row[4]) } },
+    const extras = async <K extends string>(
+      kind: Kind,
+      selected: Selection<K>,
+      from: SQL,
+      toLine: (values: Record<K, unknown>) => object,
+    ) =>
+      (await readAll(reader, toStatement(sql`select ${selected.columns} from ${from}`))).map((row) => {
+        const { project: own, ...record } = toLine(byName(selected, row)) as { project: string };
+        return { project: own, record: { [kind]: record } };
+      });
+    yield await extras("preference", preference, sql`${p}${whereProject(p.project, name)}`, (values) => ({
+      ...values,
+      updatedAt: toTime(values.updatedAt),
     }));
-    const waiting = await all(
-      sql`select ${list([q.project, q.id, q.storyId, q.action, q.data, q.timestamp])} from ${q}${whereProject(q.project, name)}
-        order by ${q.rowId}`,
+    yield await extras(
+      "sync",
+      entry,
+      sql`${q}${whereProject(q.project, name)} order by ${q.rowId}`,
+      (values) => values,
     );
-    yield waiting.map((row) => ({
-      project: row[0] as string,
-      record: { sync: { id: row[1], storyId: row[2], action: row[3], data: row[4], timestamp: Number(row[5]) } },
+    yield await extras("secret", secret, sql`${k}${whereProject(k.project, name)}`, (values) => ({
+      ...values,
+      value: Buffer.from(values.value as ArrayBuffer).toString("base64"),
+      updatedAt: toTime(values.updatedAt),
     }));
-    const secrets = await all(
-      sql`select ${list([k.project, k.name, k.value, k.updatedAt])} from ${k}${whereProject(k.project, name)}`,
-    );
-    yield secrets.map((row) => {
-      const value = Buffer.from(row[2] as ArrayBuffer).toString("base64");
-      return { project: row[0] as string, record: { secret: { name: row[1], value, updatedAt: toTime(row[3]) } } };
-    });
   },
 
   loadLine: () => import("./line.js"),
 
-  parse(context, line: StoryAreaLine): IncomingRecord {
-    const { project: name } = context;
+  parse({ project: name }, line: StoryAreaLine): IncomingRecord {
+    const extra = (kind: Kind, own: string, statement: Statement) => {
+      return { id: own, key: keyOf(kind, own), statements: [statement] };
+    };
     if ("story" in line) return parseStory(name, line.story);
     if ("preference" in line) {
-      const { key, value: text, scope, updatedAt } = line.preference;
+      const { key, value: text, updatedAt } = line.preference;
       expectId(key, "key");
       JSON.parse(text);
-      const statement = insertPreference([name, key, text, scope, Date.parse(updatedAt)]);
-      return { id: key, key: keyOf("preference", key), statements: [statement] };
+      const values = { ...line.preference, project: name, updatedAt: Date.parse(updatedAt) };
+      return extra("preference", key, insertPreference(values));
     }
     if ("sync" in line) {
-      const { id: entry, storyId, action, data, timestamp } = line.sync;
-      expectId(entry);
-      JSON.parse(data);
-      const statement = insertSync([name, entry, storyId, action, data, timestamp]);
-      return { id: entry, key: keyOf("sync", entry), statements: [statement] };
+      expectId(line.sync.id);
+      JSON.parse(line.sync.data);
+      return extra("sync", line.sync.id, insertEntry({ ...line.sync, project: name }));
     }
-    const { name: secret, value: text, updatedAt } = line.secret;
-    expectId(secret, "name");
+    const { name: own, value: text, updatedAt } = line.secret;
+    expectId(own, "name");
     const bytes = new Uint8Array(Buffer.from(text, "base64"));
-    return {
-      id: secret,
-      key: keyOf("secret", secret),
-      statements: [insertSecret([name, secret, bytes, Date.parse(updatedAt)])],
-    };
+    const values = { project: name, name: own, value: bytes, updatedAt: Date.parse(updatedAt) };
+    return extra("secret", own, insertSecret(values));
   },
 
   async existing(reader, name, keys) {
@@ -201,53 +202,41 @@ export const storyArea: Area<"stories", StoryService> = {
   },
 
   async *damaged(reader) {
-    const columns = list([
-      s.rowId,
-      s.project,
-      s.id,
-      s.title,
-      s.titleIsOwn,
-      s.tags,
-      s.size,
-      s.revision,
-      s.createdAt,
-      s.updatedAt,
-      c.checksum,
-      s.checksum,
-    ]);
     const all = (after: number, limit: number) =>
-      sql`select ${columns} from ${s} left join ${c} on ${c.rowId} = ${s.contentRowId}
+      sql`select ${checked.columns} from ${s} left join ${c} on ${c.rowId} = ${s.contentRowId}
         where ${s.rowId} > ${after} order by ${s.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, all)) {
-      const wrong = rows.filter((row) => {
-        const values = Array.from({ length: 10 }, (_, at) => row[at + 1]);
-        return checksumOf(values as (string | number | null)[]) !== row[11];
-      });
-      const records = wrong.map((row) => damaged(row, "checksum", "stories"));
+      const records = rows
+        .map((row) => byName(checked, row))
+        .filter((story) => storyChecksum(story, story.contentSum as string) !== story.checksum)
+        .map((story) => damaged(story, "checksum", "stories"));
       yield { read: rows.length, records };
     }
     const revisions = (after: number, limit: number) =>
-      sql`select ${list([r.rowId, r.project, r.id, r.revision, c.data, c.checksum])} from ${r}
-        left join ${c} on ${c.rowId} = ${r.contentRowId} where ${r.rowId} > ${after} order by ${r.rowId} limit ${limit}`;
+      sql`select ${checkedRevision.columns} from ${r} left join ${c} on ${c.rowId} = ${r.contentRowId}
+        where ${r.rowId} > ${after} order by ${r.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, revisions)) {
-      const wrong = rows.filter((row) => row[4] === null || hashText(row[4] as string) !== row[5]);
-      const part = (row: Row) => `content of revision ${row[3]}`;
-      yield {
-        read: 0,
-        records: wrong.map((row) => damaged(row, part(row), "story_revisions")),
-      };
+      const records = rows
+        .map((row) => byName(checkedRevision, row))
+        .filter(({ data, checksum }) => data === null || hashText(data as string) !== checksum)
+        .map((revision) => damaged(revision, `content of revision ${revision.revision}`, "story_revisions"));
+      yield { read: 0, records };
     }
   },
 
-  /** What the search knows it makes by itself. */
+  /** The next search updates its own index. */
   async *rederive() {},
 };
 
-function damaged(row: Row, part: string, table: string): DamagedRecord {
-  return { project: row[1] as string, id: row[2] as string, part, table, rowId: Number(row[0]) };
+function damaged(
+  { project: name, id: own, rowId }: Readonly<Record<"project" | "id" | "rowId", unknown>>,
+  part: string,
+  table: string,
+): DamagedRecord {
+  return { project: name as string, id: own as string, part, table, rowId: Number(rowId) };
 }
 
-/** Stories, preferences, entries and secrets may have the same ids. */
+/** A story, a preference, an entry and a secret may have the same id. */
 function keyOf(kind: Kind, name: string): string {
   return `${kind} ${name}`;
 }
@@ -266,7 +255,8 @@ function parseStory(name: string, story: StoryLine): IncomingRecord {
       JSON.parse(data);
       expectText("data", data, Number.POSITIVE_INFINITY);
       text = data;
-      statements.push(insertContent([name, data, Buffer.byteLength(data), hashText(data)]));
+      const size = Buffer.byteLength(data);
+      statements.push(insertContent({ project: name, data, size, checksum: hashText(data) }));
     }
     statements.push(insertRevision({ project: name, id: storyId, revision, createdAt: Date.parse(createdAt) }));
   }
@@ -281,7 +271,7 @@ function parseStory(name: string, story: StoryLine): IncomingRecord {
     createdAt: Date.parse(story.createdAt),
     updatedAt: notBefore(story.createdAt, story.updatedAt),
   };
-  const checksum = checksumOf([...Object.values(values), hashText(text!)]);
+  const checksum = storyChecksum(values, hashText(text!));
   const deletedAt = toOptionalMillis(story.deletedAt);
   statements.push(insertStory({ ...values, deletedAt, checksum }));
   if (deletedAt === null) statements.push(insertTags({ project: name, id: storyId, tags: values.tags }));
@@ -289,25 +279,26 @@ function parseStory(name: string, story: StoryLine): IncomingRecord {
 }
 
 async function toStoryLine(reader: Reader, row: Row): Promise<OutgoingRecord> {
-  const [name, storyId] = [row[1] as string, row[2] as string];
+  const { project: name, ...values } = byName(outgoing, row);
   const rows = await readAll(
     reader,
-    toStatement(sql`select ${list([r.revision, r.contentRowId, c.data, r.createdAt])} from ${r}
-      join ${c} on ${c.rowId} = ${r.contentRowId} where ${r.project} = ${name} and ${r.id} = ${storyId} order by ${r.revision}`),
+    toStatement(sql`select ${past.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
+      where ${r.project} = ${name} and ${r.id} = ${values.id} order by ${r.revision}`),
   );
+  const { at } = past;
   const story: StoryLine = {
-    id: storyId,
-    title: row[3] as string,
-    titleIsOwn: Number(row[4]) === 1,
-    tags: JSON.parse(row[5] as string) as string[],
-    createdAt: toTime(row[6]),
-    updatedAt: toTime(row[7]),
-    deletedAt: toOptionalTime(row[8]),
-    revisions: rows.map((revision, at) => ({
-      revision: Number(revision[0]),
-      data: revision[1] === rows[at - 1]?.[1] ? null : (revision[2] as string),
-      createdAt: toTime(revision[3]),
+    id: values.id as string,
+    title: values.title as string,
+    titleIsOwn: Number(values.titleIsOwn) === 1,
+    tags: JSON.parse(values.tags as string) as string[],
+    createdAt: toTime(values.createdAt),
+    updatedAt: toTime(values.updatedAt),
+    deletedAt: toOptionalTime(values.deletedAt),
+    revisions: rows.map((revision, index) => ({
+      revision: Number(revision[at.revision]),
+      data: revision[at.contentRowId] === rows[index - 1]?.[at.contentRowId] ? null : (revision[at.data] as string),
+      createdAt: toTime(revision[at.createdAt]),
     })),
   };
-  return { project: name, record: { story } };
+  return { project: name as string, record: { story } };
 }

@@ -11,10 +11,9 @@ import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors } from "../executor.js";
 import { halvedUntilItFits, readAll } from "../read-all.js";
 import { searchReader, toWhere } from "../search-reader.js";
-import { insertOf, prepareStatement, selection, toStatement } from "../statements.js";
+import { insertOf, pick, prepareStatement, selection, toStatement } from "../statements.js";
 import { hasAnyTag, METADATA, toMetadata } from "./libsql/statements.js";
 import { type StoryData, type StoryMetadata, toTags } from "./story.js";
 
@@ -31,11 +30,11 @@ export interface StorySearchResult {
   /** Higher is better; comparable within one result only. */
   readonly score: number;
   readonly match: KeywordMatch;
-  /** At most 300 characters of its texts, what was found between `<mark>` and `</mark>`. */
+  /** At most 300 characters of its texts, with each match between `<mark>` and `</mark>`. */
   readonly snippet: string;
 }
 
-/** What is searched of a story; the terms of more would keep the event loop for longer than about 50 ms. */
+/** The searched part of a story: the terms of a longer text would block the event loop for more than about 50 ms. */
 const MAX_SEARCHED_CHARS = 200_000;
 /** Stories indexed in one transaction. */
 const BATCH = 25;
@@ -53,27 +52,14 @@ export const STORY_TARGET: SearchTarget = {
   recentOrder: "m.updated_at DESC, m.row_id DESC",
 };
 
-const { columns, at } = selection({
-  rowId: s.rowId,
-  revision: s.revision,
-  title: s.title,
-  tags: s.tags,
-  updatedAt: s.updatedAt,
-  data: c.data,
-});
+const { columns, at } = selection({ ...pick(s, "rowId", "revision", "title", "tags", "updatedAt"), data: c.data });
 const selectUnindexed = prepareStatement(
   sql`select ${columns} from ${s}
     join ${c} on ${c.rowId} = ${s.contentRowId}
     where ${s.project} = ${sql.placeholder("project")} and ${s.deletedAt} is null and ${s.indexedRevision} < ${s.revision}
     limit ${sql.placeholder("limit")}`,
 );
-const INDEXED = {
-  rowId: x.rowId,
-  project: x.project,
-  content: x.content,
-  searchText: x.searchText,
-  updatedAt: x.updatedAt,
-} as const;
+const INDEXED = pick(x, "rowId", "project", "content", "searchText", "updatedAt");
 const upsertText = insertOf(x, INDEXED, { unique: ["rowId"] });
 /** Starts with the columns that `toMetadata` reads. */
 const found = selection({ ...METADATA, rowId: s.rowId, content: x.content });
@@ -82,7 +68,7 @@ const noteIndexed = prepareStatement(
     where ${s.project} = ${sql.placeholder("project")} and ${s.rowId} = ${sql.placeholder("rowId")}`,
 );
 
-/** The stories whose texts answer `text` best; those changed since the last search are indexed first. */
+/** The stories whose texts answer `text` best. Stories that changed since the last search are indexed first. */
 export async function searchStories(
   context: RepositoryContext,
   text: string,
@@ -95,35 +81,33 @@ export async function searchStories(
   expectLimit(limit);
   expectKeys("snippet", shape, ["maxChars", "open", "close"]);
   const plan = planQuery(text);
-  // Made of nothing, to have the options checked before any work starts.
+  // An empty snippet checks the options before any work starts.
   snippet("", plan, shape);
   const { project, executor } = context;
-  return asStorageErrors(async () => {
-    await indexChanged(context);
-    const conditions = [sql`${m.project} = ${project}`];
-    if (wanted.length > 0) conditions.push(hasAnyTag(m.rowId, project, wanted));
-    const hits = await keywordSearch(searchReader(executor), {
-      target: STORY_TARGET,
-      text,
-      scope: searchScope(project),
-      where: toWhere(conditions),
-      limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
-    });
-    if (hits.length === 0) return [];
-    // The plus signs keep SQLite from walking the whole project by its index, to look for these few rows.
-    const rows = await readAll(
-      executor,
-      toStatement(sql`select ${found.columns} from ${s} join ${x} on ${x.rowId} = ${s.rowId}
-        where +${s.project} = ${project} and +${s.deletedAt} is null
-        and ${s.rowId} in (select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`),
-    );
-    const stories = new Map(rows.map((row) => [Number(row[found.at.rowId]), row]));
-    return hits.flatMap(({ rowId, score, match }) => {
-      const row = stories.get(rowId);
-      if (row === undefined) return [];
-      const text = row[found.at.content] as string;
-      return { metadata: toMetadata(row), score, match, snippet: snippet(text, plan, shape) };
-    });
+  await indexChanged(context);
+  const conditions = [sql`${m.project} = ${project}`];
+  if (wanted.length > 0) conditions.push(hasAnyTag(m.rowId, project, wanted));
+  const hits = await keywordSearch(searchReader(executor), {
+    target: STORY_TARGET,
+    text,
+    scope: searchScope(project),
+    where: toWhere(conditions),
+    limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
+  });
+  if (hits.length === 0) return [];
+  // The plus signs keep SQLite from scanning the index of the whole project for these few rows.
+  const rows = await readAll(
+    executor,
+    toStatement(sql`select ${found.columns} from ${s} join ${x} on ${x.rowId} = ${s.rowId}
+      where +${s.project} = ${project} and +${s.deletedAt} is null
+      and ${s.rowId} in (select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`),
+  );
+  const stories = new Map(rows.map((row) => [Number(row[found.at.rowId]), row]));
+  return hits.flatMap(({ rowId, score, match }) => {
+    const row = stories.get(rowId);
+    if (row === undefined) return [];
+    const text = row[found.at.content] as string;
+    return { metadata: toMetadata(row), score, match, snippet: snippet(text, plan, shape) };
   });
 }
 
@@ -131,7 +115,7 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
   const { project, executor } = context;
   const scope = searchScope(project);
   try {
-    // Looked at outside first: most searches find nothing to do, and need no write lock for it.
+    // This check takes no write lock: most searches find nothing to index.
     while ((await executor.execute(selectUnindexed({ project, limit: 1 }))).rows.length > 0) {
       const count = await executor.atomically(async (inner) => {
         const { rows } = await halvedUntilItFits(BATCH, (limit) => inner.execute(selectUnindexed({ project, limit })));
@@ -145,13 +129,12 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
         }
         return rows.length;
       });
-      // A read replica may go on showing what is indexed by now.
+      // A read replica may still show stories that are indexed by now.
       if (count === 0) return;
     }
   } catch (error) {
-    // Where nothing can be written, what was indexed before can still be searched.
-    const failure = await asStorageErrors(() => Promise.reject(error)).catch((reason: unknown) => reason);
-    if (!(failure instanceof StorageError) || failure.code !== "READONLY") throw error;
+    // A read-only database can still be searched with the index as it is.
+    if (!(error instanceof StorageError) || error.code !== "READONLY") throw error;
   }
 }
 
@@ -159,7 +142,7 @@ async function indexChanged(context: RepositoryContext): Promise<void> {
 function searchedText(title: string, tags: string, json: string): string {
   const parts: string[] = [title, ...(JSON.parse(tags) as string[])];
   let left = MAX_SEARCHED_CHARS;
-  // By hand, for a story may be nested deeper than calls can be.
+  // Without recursion, because a story may be nested deeper than calls can be.
   const open: unknown[] = [JSON.parse(json) as StoryData];
   while (open.length > 0 && left > 0) {
     const value = open.pop();

@@ -1,106 +1,119 @@
+import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { checksumOf, hashText } from "../../areas/checksum.js";
+import { hashText } from "../../areas/checksum.js";
 import type { Executor } from "../../areas/executor.js";
 import { readAll } from "../../areas/read-all.js";
-import { type Statement, toStatement } from "../../areas/statements.js";
+import { pagesByRowId } from "../../areas/rows.js";
+import {
+  byName,
+  list,
+  pick,
+  prepareStatement,
+  type Statement,
+  selection,
+  setEach,
+  toStatement,
+} from "../../areas/statements.js";
+import { CHANGED, insertStory, storyChecksum } from "../../areas/stories/libsql/statements.js";
 import { titleAfter, titleIn } from "../../areas/stories/story.js";
 import { stories, storyContents, storyRevisions, storyTags } from "../../schema/index.js";
 import { isTagList } from "./rows.js";
 import { runAll } from "./run-all.js";
 
-/** Leaves each story at its newest revision whose text is whole; one without any is lost. */
+const s = stories;
+const c = storyContents;
+const r = storyRevisions;
+
+const updateRow = prepareStatement(
+  sql`update ${s} set ${setEach(CHANGED)}, indexed_revision = 0 where row_id = ${sql.placeholder("rowId")}`,
+);
+
+/** Sets each story to its newest revision with an intact text; a story without one is lost. */
 export async function mendStories(executor: Executor): Promise<void> {
   await removeLostRevisions(executor);
-  await runAll(executor, [
-    toStatement(sql`delete from ${storyContents} where row_id not in (select content_row_id from ${storyRevisions})`),
-  ]);
+  await runAll(executor, [toStatement(sql`delete from ${c} where row_id not in (select content_row_id from ${r})`)]);
   const statements: Statement[] = [];
   for (const row of await readStories(executor)) statements.push(await mended(executor, row));
   await runAll(executor, statements);
   await runAll(executor, [
     toStatement(sql`insert or ignore into ${storyTags} (project, tag, story_row_id)
-      select stories.project, value, stories.row_id from ${stories}, json_each(stories.tags) where deleted_at is null`),
+      select ${s.project}, value, ${s.rowId} from ${s}, json_each(${s.tags}) where deleted_at is null`),
   ]);
 }
 
 async function removeLostRevisions(executor: Executor): Promise<void> {
   const lost: number[] = [];
-  for (let after = 0; ; ) {
-    const rows = await readAll(
-      executor,
-      toStatement(sql`select r.row_id, c.data, c.checksum from ${storyRevisions} as r
-        left join ${storyContents} as c on c.row_id = r.content_row_id where r.row_id > ${after} order by r.row_id limit 100`),
-    );
+  const { columns, at } = selection({ rowId: r.rowId, ...pick(c, "data", "checksum") });
+  const query = (after: number, limit: number) =>
+    sql`select ${columns} from ${r} left join ${c} on ${c.rowId} = ${r.contentRowId}
+      where ${r.rowId} > ${after} order by ${r.rowId} limit ${limit}`;
+  for await (const rows of pagesByRowId(executor, query)) {
     for (const row of rows) {
-      if (typeof row[1] !== "string" || hashText(row[1]) !== row[2]) lost.push(Number(row[0]));
+      const data = row[at.data];
+      if (typeof data !== "string" || hashText(data) !== row[at.checksum]) lost.push(Number(row[at.rowId]));
     }
-    if (rows.length < 100) break;
-    after = Number(rows.at(-1)![0]);
   }
   await runAll(
     executor,
-    lost.map((rowId) => toStatement(sql`delete from ${storyRevisions} where row_id = ${rowId}`)),
+    lost.map((rowId) => toStatement(sql`delete from ${r} where row_id = ${rowId}`)),
   );
 }
 
-/** All stories, those of which only revisions are left included, each with its newest revision. */
+/** What is left of a story, and its newest revision; either side may be missing. */
+const left = selection({
+  ...pick(s, "rowId", "title", "titleIsOwn", "tags", "revision", "createdAt", "updatedAt", "checksum"),
+  changeRowId: r.rowId,
+  project: r.project,
+  id: r.id,
+  newestRevision: r.revision,
+  contentRowId: r.contentRowId,
+  savedAt: r.createdAt,
+});
+
+/** All stories, and those with nothing left but revisions, each with its newest revision. */
 function readStories(executor: Executor) {
   return readAll(
     executor,
     toStatement(sql`with newest as (
-        select project, id, max(revision) as revision from ${storyRevisions} group by project, id
+        select project, id, max(revision) as revision from ${r} group by project, id
       )
-      select s.row_id, s.project, s.id, s.title, s.title_is_own, s.tags, s.size, s.revision, s.created_at, s.updated_at,
-        s.checksum, r.project, r.id, r.row_id, r.revision, r.content_row_id, r.created_at
-      from ${stories} as s full join newest as n on n.project = s.project and n.id = s.id
-      left join ${storyRevisions} as r on r.project = n.project and r.id = n.id and r.revision = n.revision`),
+      select ${left.columns} from ${s} full join newest as n on n.project = ${s.project} and n.id = ${s.id}
+      left join ${r} on ${r.project} = n.project and ${r.id} = n.id and ${r.revision} = n.revision`),
   );
 }
 
-async function mended(executor: Executor, row: ArrayLike<unknown>): Promise<Statement> {
-  const rowId = row[0] === null ? undefined : Number(row[0]);
-  if (row[13] === null) return toStatement(sql`delete from ${stories} where row_id = ${rowId!}`);
-  const [project, id] = [row[11] as string, row[12] as string];
-  const [changeRowId, revision, contentRowId, savedAt] = [13, 14, 15, 16].map((at) => Number(row[at]));
+async function mended(executor: Executor, row: Row): Promise<Statement> {
+  const story = byName(left, row);
+  const isThere = story.rowId !== null;
+  if (story.changeRowId === null) return toStatement(sql`delete from ${s} where row_id = ${story.rowId}`);
   const [content] = await readAll(
     executor,
-    toStatement(sql`select data, checksum from ${storyContents} where row_id = ${contentRowId!}`),
+    toStatement(sql`select ${list([c.data, c.checksum])} from ${c} where row_id = ${story.contentRowId}`),
   );
-  const text = content![0] as string;
+  const [text, sum] = Array.from(content as ArrayLike<unknown>) as [string, string];
   const known =
-    rowId === undefined || typeof row[3] !== "string" ? undefined : { title: row[3], titleIsOwn: Number(row[4]) === 1 };
-  const isLast = known !== undefined && Number(row[7]) === revision;
-  const size = Buffer.byteLength(text);
-  const createdAt = known === undefined ? savedAt! : Number(row[8]);
-  const updatedAt = known === undefined ? savedAt! : Number(row[9]);
-  const tags = known === undefined || !isTagList(row[5]) ? "[]" : (row[5] as string);
-  const checksumFor = (title: string, titleIsOwn: boolean) =>
-    checksumOf([
-      project,
-      id,
-      title,
-      titleIsOwn ? 1 : 0,
-      tags,
-      size,
-      revision!,
-      createdAt,
-      updatedAt,
-      content![1] as string,
-    ]);
-  const isSound = isLast && checksumFor(known.title, known.titleIsOwn) === row[10];
-  const { title, titleIsOwn } =
-    isSound && known !== undefined
-      ? known
-      : titleAfter({ ownTitle: undefined, dataTitle: titleIn(JSON.parse(text)) }, known);
-  const checksum = checksumFor(title, titleIsOwn);
-  if (rowId === undefined) {
-    return toStatement(sql`insert into ${stories} (project, id, title, title_is_own, tags, size, revision,
-        content_row_id, change_row_id, created_at, updated_at, checksum)
-      values (${project}, ${id}, ${title}, ${titleIsOwn ? 1 : 0}, ${tags}, ${size}, ${revision!}, ${contentRowId!},
-        ${changeRowId!}, ${createdAt}, ${updatedAt}, ${checksum})`);
-  }
-  return toStatement(sql`update ${stories} set title = ${title}, title_is_own = ${titleIsOwn ? 1 : 0}, tags = ${tags},
-    size = ${size}, revision = ${revision!}, content_row_id = ${contentRowId!}, change_row_id = ${changeRowId!},
-    created_at = ${createdAt}, updated_at = ${updatedAt}, checksum = ${checksum}, indexed_revision = 0
-    where row_id = ${rowId}`);
+    isThere && typeof story.title === "string"
+      ? { title: story.title, titleIsOwn: Number(story.titleIsOwn) === 1 }
+      : undefined;
+  const revision = Number(story.newestRevision);
+  const common = {
+    project: story.project as string,
+    id: story.id as string,
+    tags: known !== undefined && isTagList(story.tags) ? (story.tags as string) : "[]",
+    size: Buffer.byteLength(text),
+    revision,
+    createdAt: Number(known === undefined ? story.savedAt : story.createdAt),
+    updatedAt: Number(known === undefined ? story.savedAt : story.updatedAt),
+  };
+  const titled = (own: { readonly title: string; readonly titleIsOwn: boolean }) => {
+    const values = { ...common, title: own.title, titleIsOwn: own.titleIsOwn ? 1 : 0 };
+    return { ...values, checksum: storyChecksum(values, sum) };
+  };
+  const asStored = known && Number(story.revision) === revision ? titled(known) : undefined;
+  const isSound = asStored !== undefined && asStored.checksum === story.checksum;
+  const dataTitle = titleIn(JSON.parse(text));
+  const next = isSound ? asStored : titled(titleAfter({ ownTitle: undefined, dataTitle }, known));
+  const values = { ...next, contentRowId: Number(story.contentRowId), changeRowId: Number(story.changeRowId) };
+  if (!isThere) return insertStory(values);
+  return updateRow({ ...values, rowId: Number(story.rowId) });
 }

@@ -1,13 +1,13 @@
 import { sql } from "drizzle-orm";
-import { toStorageError } from "../../../client/storage-error.js";
 import { stories } from "../../../schema/stories.js";
 import { StorageError } from "../../../shared/errors.js";
 import { expectId, toSqlLimit } from "../../arguments.js";
 import { hashText } from "../../checksum.js";
-import { type ChangeAction, removing } from "../../context.js";
-import { asStorageErrors, type Executor, scalar } from "../../executor.js";
+import { removing } from "../../context.js";
+import { scalar } from "../../executor.js";
 import { currentExecutor } from "../../optimistic.js";
 import { readAll } from "../../read-all.js";
+import { announce } from "../../repository.js";
 import { all, toStatement } from "../../statements.js";
 import { RevisionConflictError } from "../errors.js";
 import type { StoryConflictFile } from "../filesystem/conflict-files.js";
@@ -45,29 +45,23 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
   async version(key: string): Promise<string | undefined> {
     expectId(key);
     const { executor, project } = this.context;
-    try {
-      // Each hit of the cache asks for this, so every layer counts.
-      const { rows } = await executor.execute({ sql: statements.VERSION_SQL, args: [project, key] });
-      const row = rows[0];
-      return row === undefined ? undefined : `${row[0]}:${row[1]}`;
-    } catch (error) {
-      throw toStorageError(error);
-    }
+    // Each hit of the cache asks for this, so every layer counts.
+    const { rows } = await executor.execute({ sql: statements.VERSION_SQL, args: [project, key] });
+    const row = rows[0];
+    return row && `${row[0]}:${row[1]}`;
   }
 
   async delete(key: string): Promise<boolean> {
     expectId(key);
     const { project, now } = this.context;
     const values = { project, id: key };
-    const [, , deleted] = await asStorageErrors(() =>
-      this.context.executor.batch([
-        statements.deleteTags(values),
-        statements.deleteSearched(values),
-        statements.deleteStory({ ...values, now: now() }),
-      ]),
-    );
+    const [, , deleted] = await this.context.executor.batch([
+      statements.deleteTags(values),
+      statements.deleteSearched(values),
+      statements.deleteStory({ ...values, now: now() }),
+    ]);
     const isDeleted = deleted!.rowsAffected > 0;
-    if (isDeleted) this.#announce("delete", [key]);
+    if (isDeleted) announce(this.context, "stories", "delete", [key]);
     return isDeleted;
   }
 
@@ -78,8 +72,7 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
     if (tags.length > 0) conditions.push(statements.hasAnyTag(s.rowId, project, tags));
     const query = toStatement(sql`select ${statements.metadata.columns} from ${s} where ${all(conditions)}
       order by ${s.updatedAt} desc, ${s.changeRowId} desc limit ${toSqlLimit(limit)} offset ${offset}`);
-    const rows = await asStorageErrors(() => readAll(this.context.executor, query));
-    return rows.map(statements.toMetadata);
+    return (await readAll(this.context.executor, query)).map(statements.toMetadata);
   }
 
   async getMetadata(key: string): Promise<StoryMetadata | undefined> {
@@ -95,14 +88,14 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
   async clear(): Promise<void> {
     const { project } = this.context;
     const clear = () =>
-      this.#atomically(async (executor) => {
+      this.context.executor.atomically(async (executor) => {
         const query = toStatement(sql`select ${s.id} from ${s} where ${s.project} = ${project}`);
         const rows = await readAll(executor, query);
         await executor.batch(clearStatements(project));
         return rows.map((row) => row[0] as string);
       });
     const ids = await removing(this.context, clear);
-    this.#announce("purge", ids);
+    announce(this.context, "stories", "purge", ids);
     await this.context.erase?.();
   }
 
@@ -128,7 +121,7 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
 
   async restoreLast(key: string): Promise<SavedStory | undefined> {
     expectId(key);
-    const restored = await this.#atomically(async (executor) => {
+    const restored = await this.context.executor.atomically(async (executor) => {
       const edit = new LibsqlEdit(this.context, executor);
       const known = await edit.known(key);
       if (known === undefined) return undefined;
@@ -136,7 +129,7 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
       if (!known.isDeleted) throw new RevisionConflictError(key, 0, known.revision);
       return edit.put(known, this.next(key, known));
     });
-    if (restored !== undefined) this.#announce("restore", [key]);
+    if (restored !== undefined) announce(this.context, "stories", "restore", [key]);
     return restored;
   }
 
@@ -151,24 +144,16 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
 
   protected async edit<T>(_keys: readonly string[], work: (edit: LibsqlEdit) => Promise<T>): Promise<T> {
     let changed: LibsqlEdit["changed"] | undefined;
-    const result = await this.#atomically((executor) => {
+    const result = await this.context.executor.atomically((executor) => {
       const edit = new LibsqlEdit(this.context, executor);
       changed = edit.changed;
       return work(edit);
     });
     for (const isNew of [true, false]) {
       const ids = [...changed!].filter(([, was]) => was === isNew).map(([id]) => id);
-      this.#announce(isNew ? "insert" : "update", ids);
+      announce(this.context, "stories", isNew ? "insert" : "update", ids);
     }
     return result;
-  }
-
-  #atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
-    return asStorageErrors(() => this.context.executor.atomically(work));
-  }
-
-  #announce(action: ChangeAction, ids: readonly string[]): void {
-    if (ids.length > 0) this.context.announce({ project: this.context.project, area: "stories", action, ids });
   }
 }
 

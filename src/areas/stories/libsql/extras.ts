@@ -13,8 +13,7 @@ import {
 } from "../../../schema/stories.js";
 import { expectText } from "../../../shared/expectation.js";
 import { expectId } from "../../arguments.js";
-import { asStorageErrors } from "../../executor.js";
-import { insertOf, prepareStatement, type Statement, selection, toStatement } from "../../statements.js";
+import { insertOf, pick, prepareStatement, type Statement, selection, toStatement } from "../../statements.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";
 import { TextBackend } from "../text-backend.js";
 import type { StoryContext } from "./context.js";
@@ -27,36 +26,24 @@ const TOKEN = "GitHub token";
 /** All tables of stories, in the order in which they can be emptied. */
 export const STORY_TABLES = [storySearch, storyTags, storyRevisions, storyContents, stories, p, q, x];
 
-export const PREFERENCE = {
-  project: p.project,
-  key: p.key,
-  value: p.value,
-  scope: p.scope,
-  updatedAt: p.updatedAt,
-} as const;
-export const ENTRY = {
-  project: q.project,
-  id: q.id,
-  storyId: q.storyId,
-  action: q.action,
-  data: q.data,
-  timestamp: q.timestamp,
-} as const;
-export const SECRET = { project: x.project, name: x.name, value: x.value, updatedAt: x.updatedAt } as const;
+export const PREFERENCE = pick(p, "project", "key", "value", "scope", "updatedAt");
+export const ENTRY = pick(q, "project", "id", "storyId", "action", "data", "timestamp");
+export const SECRET = pick(x, "project", "name", "value", "updatedAt");
+export const preference = selection(PREFERENCE);
+export const entry = selection(ENTRY);
+export const secret = selection(SECRET);
 
 const project = sql.placeholder("project");
 const isKey = sql`${p.project} = ${project} and ${p.key} = ${sql.placeholder("key")}`;
 const isEntry = sql`${q.project} = ${project} and ${q.id} = ${sql.placeholder("id")}`;
 const isToken = sql`${x.project} = ${project} and ${x.name} = ${TOKEN}`;
 const upsertPreference = insertOf(p, PREFERENCE, { unique: ["project", "key"] });
-const preference = selection(PREFERENCE);
 const selectPreference = prepareStatement(sql`select ${preference.columns} from ${p} where ${isKey}`);
 const deletePreference = prepareStatement(sql`delete from ${p} where ${isKey}`);
 // No character sorts after U+10FFFF, so this bounds all continuations.
 const selectKeys = prepareStatement(sql`select ${p.key} from ${p} where ${p.project} = ${project}
   and ${p.key} >= ${sql.placeholder("prefix")} and ${p.key} < ${sql.placeholder("end")} order by ${p.key}`);
 const upsertEntry = insertOf(q, ENTRY, { unique: ["project", "id"] });
-const entry = selection(ENTRY);
 const selectEntries = prepareStatement(
   sql`select ${entry.columns} from ${q} where ${q.project} = ${project} order by ${q.rowId}`,
 );
@@ -153,7 +140,7 @@ export abstract class LibsqlExtras extends TextBackend<KnownRow> {
   }
 
   protected execute(statement: Statement): Promise<ResultSet> {
-    return asStorageErrors(() => this.context.executor.execute(statement));
+    return this.context.executor.execute(statement);
   }
 
   async #erase(statement: Statement): Promise<boolean> {

@@ -5,6 +5,7 @@ import { checksumOf } from "../../checksum.js";
 import {
   insertOf,
   list,
+  pick,
   prepareInsert,
   prepareStatement,
   selection,
@@ -25,58 +26,27 @@ const isLive = sql`${s.deletedAt} is null`;
 const ofStory = sql`${r.project} = ${project} and ${r.id} = ${id}`;
 
 /** The columns of StoryMetadata. */
-export const METADATA = {
-  id: s.id,
-  title: s.title,
-  tags: s.tags,
-  size: s.size,
-  revision: s.revision,
-  createdAt: s.createdAt,
-  updatedAt: s.updatedAt,
-} as const;
+export const METADATA = pick(s, "id", "title", "tags", "size", "revision", "createdAt", "updatedAt");
 export const metadata = selection(METADATA);
-/** The columns that a change writes; `deleted_at` and `indexed_revision` have statements of their own. */
-export const STORY = {
-  project: s.project,
-  id: s.id,
-  title: s.title,
-  titleIsOwn: s.titleIsOwn,
-  tags: s.tags,
-  size: s.size,
-  revision: s.revision,
-  contentRowId: s.contentRowId,
-  changeRowId: s.changeRowId,
-  createdAt: s.createdAt,
-  updatedAt: s.updatedAt,
-  checksum: s.checksum,
-} as const;
-export const CONTENT = { project: c.project, data: c.data, size: c.size, checksum: c.checksum } as const;
-export const REVISION = {
-  project: r.project,
-  id: r.id,
-  revision: r.revision,
-  contentRowId: r.contentRowId,
-  createdAt: r.createdAt,
-} as const;
+/** The columns that a change writes, without the story's identity; two others have their own statements. */
+export const CHANGED = {
+  ...pick(s, "title", "titleIsOwn", "tags", "size", "revision", "contentRowId", "changeRowId"),
+  ...pick(s, "createdAt", "updatedAt", "checksum"),
+};
+export const STORY = { ...pick(s, "project", "id"), ...CHANGED };
+export const CONTENT = pick(c, "project", "data", "size", "checksum");
+export const REVISION = pick(r, "project", "id", "revision", "contentRowId", "createdAt");
 
 /** What a change has to know about the story that it changes, deleted or not. */
 export const known = selection({
-  rowId: s.rowId,
-  title: s.title,
-  titleIsOwn: s.titleIsOwn,
-  tags: s.tags,
-  size: s.size,
-  revision: s.revision,
-  contentRowId: s.contentRowId,
-  createdAt: s.createdAt,
-  deletedAt: s.deletedAt,
+  ...pick(s, "rowId", "title", "titleIsOwn", "tags", "size", "revision", "contentRowId", "createdAt", "deletedAt"),
   sum: sql`(select ${c.checksum} from ${c} where ${c.rowId} = ${s.contentRowId})`,
 });
 export const selectKnown = prepareStatement(sql`select ${known.columns} from ${s} where ${isId}`);
 /** Takes project and id. */
 export const VERSION_SQL = toStatement(sql`select ${s.rowId}, ${s.revision} from ${s} where ${isId} and ${isLive}`).sql;
 export const selectMetadata = prepareStatement(sql`select ${metadata.columns} from ${s} where ${isId} and ${isLive}`);
-export const text = selection({ rowId: s.rowId, revision: s.revision, data: c.data, checksum: c.checksum });
+export const text = selection({ ...pick(s, "rowId", "revision"), ...pick(c, "data", "checksum") });
 export const selectText = prepareStatement(
   sql`select ${text.columns} from ${s} join ${c} on ${c.rowId} = ${s.contentRowId} where ${isId} and ${isLive}`,
 );
@@ -84,7 +54,6 @@ export const selectText = prepareStatement(
 export const insertContent = insertOf(c, CONTENT);
 export const insertRevision = insertOf(r, REVISION);
 export const insertStory = insertOf(s, STORY);
-const { project: _project, id: _id, ...CHANGED } = STORY;
 export const updateStory = prepareStatement(
   sql`update ${s} set ${setEach(CHANGED)}, ${set(s.deletedAt, null)} where ${isId}`,
 );
@@ -102,7 +71,7 @@ export const selectRevisions = prepareStatement(
   sql`select ${revision.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
     where ${ofStory} order by ${r.revision} desc`,
 );
-export const revisionText = selection({ data: c.data, checksum: c.checksum });
+export const revisionText = selection(pick(c, "data", "checksum"));
 export const selectRevisionText = prepareStatement(
   sql`select ${revisionText.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
     where ${ofStory} and ${r.revision} = ${sql.placeholder("revision")}`,
@@ -149,22 +118,11 @@ export function toMetadata(row: Row): StoryMetadata {
   };
 }
 
-/** The values of a story that its checksum covers, as they are stored. */
-export interface CheckedStory {
-  readonly project: string;
-  readonly id: string;
-  readonly title: string;
-  readonly titleIsOwn: number;
-  /** JSON. */
-  readonly tags: string;
-  readonly size: number;
-  readonly revision: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
+/** The checksum of a story from the values that are stored, and the checksum of its content. */
+export function storyChecksum(story: Checked, contentSum: string): string {
+  const { project, id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt } = story;
+  const values = [project, id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt, contentSum];
+  return checksumOf(values as (string | number | null)[]);
 }
 
-/** The checksum of a story, with the checksum of its content. */
-export function storyChecksum(story: CheckedStory, contentSum: string): string {
-  const { project, id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt } = story;
-  return checksumOf([project, id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt, contentSum]);
-}
+type Checked = Readonly<Record<Exclude<keyof typeof STORY, "contentRowId" | "changeRowId" | "checksum">, unknown>>;
