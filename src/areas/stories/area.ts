@@ -106,9 +106,9 @@ export const storyArea: Area<"stories", StoryService> = {
     union all select project from ${k})`,
 
   open(context) {
-    const { project: name, repair, afterCommit, stories: own } = context;
-    const backend = new LibsqlBackend({ ...context, box: own.box, historyLimit: own.historyLimit });
-    return new StoryService(backend, {}, { hub: own.hubs.get(name), afterCommit, close: keepOpen, repair });
+    const { repair, afterCommit } = context;
+    const hub = context.stories.hubs.get(context.project);
+    return new StoryService(new LibsqlBackend(context), {}, { hub, afterCommit, close: keepOpen, repair });
   },
 
   ids: (name) => sql`select ${s.id} from ${s} where ${s.project} = ${name}`,

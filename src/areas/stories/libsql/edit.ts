@@ -1,8 +1,8 @@
+import type { RepositoryContext } from "../../context.js";
 import type { Executor } from "../../executor.js";
 import type { Statement } from "../../statements.js";
 import type { SavedStory } from "../store.js";
 import type { KnownStory, NextStory, StoryEdit } from "../text-backend.js";
-import type { StoryContext } from "./context.js";
 import * as statements from "./statements.js";
 
 /** A row of `stories`, deleted or not. */
@@ -15,10 +15,10 @@ export interface KnownRow extends KnownStory {
 export class LibsqlEdit implements StoryEdit<KnownRow> {
   /** The ids of the stories that were put, and whether they are new. */
   readonly changed = new Map<string, boolean>();
-  readonly #context: StoryContext;
+  readonly #context: RepositoryContext;
   readonly #executor: Executor;
 
-  constructor(context: StoryContext, executor: Executor) {
+  constructor(context: RepositoryContext, executor: Executor) {
     this.#context = context;
     this.#executor = executor;
   }
@@ -88,7 +88,8 @@ export class LibsqlEdit implements StoryEdit<KnownRow> {
 
   /** Deletes the revisions past the limit, with the contents that only they have. */
   async #prune(id: string, revision: number): Promise<void> {
-    const { project, historyLimit } = this.#context;
+    const { project, stories } = this.#context;
+    const { historyLimit } = stories;
     if (revision <= historyLimit) return;
     const executor = this.#executor;
     const { rows } = await executor.execute(statements.selectOldestKept({ project, id, last: historyLimit - 1 }));

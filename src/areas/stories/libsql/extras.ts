@@ -13,10 +13,10 @@ import {
 } from "../../../schema/stories.js";
 import { expectText } from "../../../shared/expectation.js";
 import { expectId } from "../../arguments.js";
+import type { RepositoryContext } from "../../context.js";
 import { insertOf, pick, prepareStatement, type Statement, selection, toStatement } from "../../statements.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";
 import { TextBackend } from "../text-backend.js";
-import type { StoryContext } from "./context.js";
 import type { KnownRow } from "./edit.js";
 
 const p = storyPreferences;
@@ -62,9 +62,9 @@ export function clearStatements(ofProject: string): Statement[] {
 
 /** The part of the backend that a project keeps next to its stories: preferences, the sync queue and the token. */
 export abstract class LibsqlExtras extends TextBackend<KnownRow> {
-  protected readonly context: StoryContext;
+  protected readonly context: RepositoryContext;
 
-  constructor(context: StoryContext) {
+  constructor(context: RepositoryContext) {
     super(context.now, context.repair);
     this.context = context;
   }
@@ -124,15 +124,15 @@ export abstract class LibsqlExtras extends TextBackend<KnownRow> {
   }
 
   async saveGithubToken(token: unknown): Promise<void> {
-    const { box, project, now } = this.context;
-    const value = box.seal(project, TOKEN, token);
+    const { stories: own, project, now } = this.context;
+    const value = own.box.seal(project, TOKEN, token);
     await this.execute(upsertToken({ project, name: TOKEN, value, updatedAt: now() }));
   }
 
   async loadGithubToken(): Promise<unknown> {
-    const { box, project } = this.context;
+    const { stories: own, project } = this.context;
     const { rows } = await this.execute(selectToken({ project }));
-    return rows[0] && box.open(project, TOKEN, new Uint8Array(rows[0][0] as ArrayBuffer));
+    return rows[0] && own.box.open(project, TOKEN, new Uint8Array(rows[0][0] as ArrayBuffer));
   }
 
   async deleteGithubToken(): Promise<boolean> {
