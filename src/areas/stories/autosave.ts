@@ -1,10 +1,10 @@
 import { v7 as uuidv7 } from "uuid";
-import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../../shared/expectation.js";
+import { expectation, expectDuration, expectFunction, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { onRejection } from "../../shared/promises.js";
+import { callListener, Listeners } from "../../shared/listeners.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
 import { expectId } from "../arguments.js";
-import { type Clock, systemClock } from "./clock.js";
+import { type Clock, SafeTimers, systemClock } from "./clock.js";
 import { forgetAtEnd, saveAtEnd } from "./process-end.js";
 import { StoryService } from "./service.js";
 import { type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, toDraft, UNTITLED } from "./story.js";
@@ -74,11 +74,6 @@ interface Edit {
   textAtEnd: string | undefined;
 }
 
-type Listener = (payload: never) => unknown;
-
-const EVENTS: readonly (keyof AutosaveEvents)[] = ["saved", "error", "conflict"];
-/** The longest that a timer can be set to. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const NO_EDIT = {
   text: undefined,
   state: "idle",
@@ -100,13 +95,10 @@ const MAX_COPIED_ID_CHARS = 900;
  */
 export class Autosave {
   readonly #service: StoryService;
-  readonly #interval: number;
-  readonly #debounce: number;
-  readonly #maxRetries: number;
-  readonly #resolve: AutosaveOptions["resolve"];
-  readonly #clock: Clock;
+  readonly #options: { interval: number; debounce: number; maxRetries: number; resolve: AutosaveOptions["resolve"] };
+  readonly #timers: SafeTimers;
   readonly #edits = new Map<string, Edit>();
-  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #events = new Listeners<AutosaveEvents>(["saved", "error", "conflict"]);
   #mode: "ready" | "started" | "paused" | "stopped" = "ready";
   #wasStarted = false;
   #intervalTimer: unknown;
@@ -124,11 +116,8 @@ export class Autosave {
     if (resolve !== undefined) expectFunction("resolve", resolve);
     for (const name of ["setTimeout", "clearTimeout"] as const) expectFunction(`clock.${name}`, clock?.[name]);
     this.#service = service;
-    this.#interval = interval;
-    this.#debounce = debounce;
-    this.#maxRetries = maxRetries;
-    this.#resolve = resolve;
-    this.#clock = clock;
+    this.#options = { interval, debounce, maxRetries, resolve };
+    this.#timers = new SafeTimers(clock);
     this.#forgetService = service.onClose(async () => {
       await this.saveAll();
       this.stop();
@@ -170,7 +159,7 @@ export class Autosave {
     expectId(id);
     const edit = this.#edits.get(id);
     if (edit === undefined) return false;
-    this.#clearTimer(edit.timer);
+    this.#timers.clear(edit.timer);
     const isDirty = edit.text !== undefined;
     edit.text = undefined;
     edit.isDiscarded = true;
@@ -264,13 +253,7 @@ export class Autosave {
 
   /** Listens; the function returned ends it. A listener that throws does no harm. */
   on<K extends keyof AutosaveEvents>(event: K, listener: (payload: AutosaveEvents[K]) => unknown): () => void {
-    expectOneOf("event", event, EVENTS);
-    expectFunction("listener", listener);
-    const listeners = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, listeners);
-    const own: Listener = (payload) => listener(payload);
-    listeners.add(own);
-    return () => void listeners.delete(own);
+    return this.#events.on(event, listener);
   }
 
   #baseOf(id: string, known: Edit | undefined): Promise<number> {
@@ -285,10 +268,10 @@ export class Autosave {
   }
 
   async #save(id: string, edit: Edit): Promise<boolean> {
-    this.#clearTimer(edit.timer);
+    this.#timers.clear(edit.timer);
     edit.state = "saving";
     let failure: unknown;
-    for (let attempt = 1; attempt <= this.#maxRetries; attempt++) {
+    for (let attempt = 1; attempt <= this.#options.maxRetries; attempt++) {
       const { text } = edit;
       if (text === undefined) return true;
       try {
@@ -311,7 +294,7 @@ export class Autosave {
         failure = error;
       }
     }
-    return this.#fail(id, edit, failure, this.#maxRetries);
+    return this.#fail(id, edit, failure, this.#options.maxRetries);
   }
 
   /** True or false once it is known what becomes of both sides; undefined where the remote side has moved on again. */
@@ -325,7 +308,7 @@ export class Autosave {
     });
     this.#counts.conflicts++;
     this.#emit("conflict", conflict);
-    const resolution = await this.#resolve?.(conflict());
+    const resolution = await this.#options.resolve?.(conflict());
     if (resolution === undefined) {
       edit.isStuck = true;
       return this.#fail(id, edit, undefined, 0);
@@ -380,10 +363,10 @@ export class Autosave {
   }
 
   #schedule(id: string, edit: Edit): void {
-    this.#clearTimer(edit.timer);
+    this.#timers.clear(edit.timer);
     // After `maxRetries` failures the interval tries again, or the next edit.
     if (this.#isQuiet() || edit.text === undefined || edit.state === "error") return;
-    edit.timer = this.#setTimer(this.#debounce, [id], () => void this.#saveQuietly(id));
+    edit.timer = this.#setTimer(this.#options.debounce, [id], () => void this.#saveQuietly(id));
   }
 
   #scheduleAll(): void {
@@ -391,7 +374,7 @@ export class Autosave {
   }
 
   #scheduleInterval(): void {
-    this.#intervalTimer = this.#setTimer(this.#interval, this.dirty(), () => {
+    this.#intervalTimer = this.#setTimer(this.#options.interval, this.dirty(), () => {
       this.#scheduleInterval();
       for (const [id, edit] of this.#edits) if (edit.text !== undefined && !edit.isStuck) void this.#saveQuietly(id);
     });
@@ -399,24 +382,11 @@ export class Autosave {
     if (this.#intervalTimer !== undefined) unrefTimer(this.#intervalTimer as Timer);
   }
 
-  /** A clock that throws is told as an error of the stories that wait for it: a timer has no caller to reject. */
+  /** A timer has no caller to reject, so an error of the clock is an error of the stories that wait for it. */
   #setTimer(delayMs: number, ids: readonly string[], task: () => void): unknown {
-    if (delayMs > MAX_TIMER_MS) return undefined;
-    try {
-      return this.#clock.setTimeout(task, delayMs);
-    } catch (error) {
+    return this.#timers.set(task, delayMs, (error) => {
       for (const id of ids) this.#emit("error", () => ({ id, error, attempts: 0 }));
-      return undefined;
-    }
-  }
-
-  #clearTimer(timer: unknown): void {
-    if (timer === undefined) return;
-    try {
-      this.#clock.clearTimeout(timer);
-    } catch {
-      // The task looks for itself whether there is anything to do.
-    }
+    });
   }
 
   async #saveQuietly(id: string): Promise<void> {
@@ -425,8 +395,8 @@ export class Autosave {
   }
 
   #clearTimers(): void {
-    this.#clearTimer(this.#intervalTimer);
-    for (const { timer } of this.#edits.values()) this.#clearTimer(timer);
+    this.#timers.clear(this.#intervalTimer);
+    for (const { timer } of this.#edits.values()) this.#timers.clear(timer);
   }
 
   #isQuiet(): boolean {
@@ -434,14 +404,12 @@ export class Autosave {
   }
 
   #emit<K extends keyof AutosaveEvents>(event: K, payload: () => AutosaveEvents[K]): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
-      try {
-        // There is nothing to tell of one that throws: what it was told of has happened all the same.
-        onRejection(listener(payload() as never), () => undefined);
-      } catch {
-        // As above.
-      }
-    }
+    // A listener that throws is ignored: the event has happened all the same.
+    for (const listener of [...this.#events.of(event)])
+      callListener(
+        () => listener(payload()),
+        () => undefined,
+      );
   }
 }
 

@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from "../../shared/timers.js";
+
 /** Timers, for tests that turn the clock themselves. */
 export interface Clock {
   setTimeout(task: () => void, delayMs: number): unknown;
@@ -9,3 +11,32 @@ export const systemClock: Clock = {
   setTimeout: (task, delayMs) => setTimeout(task, delayMs),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
 };
+
+/** Timers on a clock that may throw. */
+export class SafeTimers {
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Undefined without a timer: the delay is longer than a timer can be, or the clock threw, which `fail` is told. */
+  set(task: () => void, delayMs: number, fail: (error: unknown) => void): unknown {
+    if (delayMs > MAX_TIMER_MS) return undefined;
+    try {
+      return this.#clock.setTimeout(task, delayMs);
+    } catch (error) {
+      fail(error);
+      return undefined;
+    }
+  }
+
+  clear(timer: unknown): void {
+    if (timer === undefined) return;
+    try {
+      this.#clock.clearTimeout(timer);
+    } catch {
+      // Harmless: each task checks whether there is anything to do.
+    }
+  }
+}

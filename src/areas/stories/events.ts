@@ -1,19 +1,18 @@
-import { expectFunction, expectOneOf } from "../../shared/expectation.js";
-import { onRejection } from "../../shared/promises.js";
+import { callListener, Listeners } from "../../shared/listeners.js";
 import type { StoryData, StoryMetadata } from "./story.js";
 
-/** What a service tells, after the fact. Data is the listener's own copy. */
+/** The events of a service, delivered after the fact. Each listener gets its own copy of the data. */
 export interface StoryEvents {
   readonly story_saved: { readonly id: string; readonly data: StoryData; readonly isNew: boolean };
-  /** After `story_saved`, where the story is new. */
+  /** After `story_saved`, if the story is new. */
   readonly story_created: { readonly id: string };
-  /** After `story_saved`, where it is not. */
+  /** After `story_saved`, if the story existed before. */
   readonly story_updated: { readonly id: string };
   readonly story_loaded: { readonly id: string; readonly fromCache: boolean };
   readonly story_deleted: { readonly id: string };
   readonly metadata_updated: { readonly id: string; readonly metadata: StoryMetadata };
   readonly storage_cleared: Record<string, never>;
-  /** A call that failed for another reason than what it was asked, or a listener that threw. */
+  /** A call failed because of the store and not because of its arguments, or a listener threw. */
   readonly storage_error: { readonly operation: string; readonly key?: string; readonly error: unknown };
 }
 
@@ -29,46 +28,27 @@ export const StoryEvents = {
   STORAGE_ERROR: "storage_error",
 } as const satisfies Readonly<Record<string, keyof StoryEvents>>;
 
-const EVENTS: readonly (keyof StoryEvents)[] = Object.values(StoryEvents);
-
-type Listener = (payload: never) => unknown;
-
-/** Listeners and what waits to be told to them, in order. */
-export class StoryEventHub {
+/** Delivers the events of a service to its listeners, asynchronously and in order. */
+export class StoryEventHub extends Listeners<StoryEvents> {
   readonly #isEnabled: boolean;
-  readonly #listeners = new Map<string, Set<Listener>>();
   #waiting: (() => void)[] = [];
 
   constructor(isEnabled: boolean) {
+    super(Object.values(StoryEvents));
     this.#isEnabled = isEnabled;
-  }
-
-  get hasListeners(): boolean {
-    return [...this.#listeners.values()].some((listeners) => listeners.size > 0);
   }
 
   /** Whether an event reaches a listener now. */
   isHeard(event: keyof StoryEvents): boolean {
-    return this.#isEnabled && (this.#listeners.get(event)?.size ?? 0) > 0;
+    return this.#isEnabled && this.of(event).size > 0;
   }
 
-  on<K extends keyof StoryEvents>(event: K, listener: (payload: StoryEvents[K]) => unknown): () => void {
-    expectOneOf("event", event, EVENTS);
-    expectFunction("listener", listener);
-    const listeners = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, listeners);
-    // Wrapped, so that one function added twice is two listeners, each with its own way out.
-    const own: Listener = (payload) => listener(payload);
-    listeners.add(own);
-    return () => void listeners.delete(own);
-  }
-
-  /** Tells all who listen now, soon; `payload` is made for each, so that none can change what another gets. */
+  /** Tells the present listeners soon. Each gets its own payload, so that none can change what another gets. */
   emit<K extends keyof StoryEvents>(event: K, payload: () => StoryEvents[K]): void {
-    const listeners = this.#listeners.get(event);
-    if (!this.#isEnabled || listeners === undefined) return;
-    for (const listener of listeners) {
-      if (this.#waiting.push(() => this.#tell(event, listener, payload)) === 1) queueMicrotask(() => this.#drain());
+    if (!this.#isEnabled) return;
+    for (const listener of this.of(event)) {
+      const tell = () => this.#tell(event, () => listener(payload()));
+      if (this.#waiting.push(tell) === 1) queueMicrotask(() => this.#drain());
     }
   }
 
@@ -78,15 +58,10 @@ export class StoryEventHub {
     for (const tell of due) tell();
   }
 
-  #tell(event: string, listener: Listener, payload: () => unknown): void {
-    // There is nothing to tell of a listener for errors that throws.
-    const fail = (error: unknown) => {
+  #tell(event: keyof StoryEvents, call: () => unknown): void {
+    callListener(call, (error) => {
+      // A failed listener of errors is not reported: it would receive the report itself.
       if (event !== "storage_error") this.emit("storage_error", () => ({ operation: `listener of ${event}`, error }));
-    };
-    try {
-      onRejection(listener(payload() as never), fail);
-    } catch (error) {
-      fail(error);
-    }
+    });
   }
 }

@@ -2,7 +2,24 @@ import { StoryCache, type StoryCacheOptions, StoryCachePool } from "./cache.js";
 import { StoryEventHub, type StoryEvents } from "./events.js";
 import { ShownRevisions } from "./shown-revisions.js";
 
-/** What all handles on the stories of one project share, those inside of transactions too. */
+/** Figures since the service was opened. */
+export interface StoryStatistics {
+  readonly saves: number;
+  /** How often the backend was asked for a story. */
+  readonly loads: number;
+  readonly deletes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  /** Hits of all loads, 0 to 1. */
+  readonly cacheHitRate: number;
+  /** Stories in memory now. */
+  readonly cacheSize: number;
+  readonly cacheMaxSize: number;
+  /** Bytes of the stories' JSON, history aside. */
+  readonly totalSizeBytes: number;
+}
+
+/** What all handles on the stories of one project share, including handles in transactions. */
 export class StoryHub {
   readonly cache: StoryCache;
   readonly shown: ShownRevisions;
@@ -27,7 +44,7 @@ export class StoryHub {
     };
   }
 
-  /** Has `flush` run before the stories are closed; the function returned takes it back. */
+  /** Runs `flush` before the stories are closed; the returned function cancels this. */
   onClose(flush: () => Promise<void>): () => void {
     this.#flushes.add(flush);
     this.#noteUse();
@@ -35,6 +52,13 @@ export class StoryHub {
       this.#flushes.delete(flush);
       this.#noteUse();
     };
+  }
+
+  statistics(totalSizeBytes: number): StoryStatistics {
+    const { counts, cache } = this;
+    const asked = counts.cacheHits + counts.cacheMisses;
+    const cacheHitRate = asked === 0 ? 0 : counts.cacheHits / asked;
+    return { ...counts, cacheHitRate, cacheSize: cache.size, cacheMaxSize: cache.maxSize, totalSizeBytes };
   }
 
   get hasWork(): boolean {
@@ -46,12 +70,12 @@ export class StoryHub {
   }
 
   #noteUse(): void {
-    if (this.#flushes.size > 0 || this.events.hasListeners) this.#hubsInUse.add(this);
+    if (this.#flushes.size > 0 || !this.events.isEmpty) this.#hubsInUse.add(this);
     else this.#hubsInUse.delete(this);
   }
 }
 
-/** The hub of each project of a storage, kept as long as anybody holds it, listens to it or has work to flush. */
+/** The hubs of a storage by project; a hub stays while it is in use, has listeners or has work to flush. */
 export class StoryHubs {
   readonly #pool: StoryCachePool;
   readonly #events: boolean;
@@ -76,7 +100,7 @@ export class StoryHubs {
     return hub;
   }
 
-  /** Saves what waits to be saved; undefined where nothing does. */
+  /** Saves the edits of all Autosaves; undefined if there are none. */
   flush(): Promise<void> | undefined {
     const due = [...this.#inUse].filter((hub) => hub.hasWork);
     return due.length === 0 ? undefined : Promise.all(due.map((hub) => hub.flush())).then(() => undefined);
