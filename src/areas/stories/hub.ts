@@ -1,3 +1,4 @@
+import type { Repair } from "../repair.js";
 import { StoryCache, type StoryCacheOptions, StoryCachePool } from "./cache.js";
 import { StoryEventHub, type StoryEvents } from "./events.js";
 import { ShownRevisions } from "./shown-revisions.js";
@@ -73,6 +74,16 @@ export class StoryHub {
     if (this.#flushes.size > 0 || !this.events.isEmpty) this.#hubsInUse.add(this);
     else this.#hubsInUse.delete(this);
   }
+}
+
+/** @internal How a service is part of something larger. */
+export interface StoryServiceSetup {
+  readonly hub?: StoryHub | undefined;
+  /** Inside a transaction: runs what must not be seen before COMMIT. Nothing is then cached. */
+  readonly afterCommit?: ((task: () => void) => void) | undefined;
+  readonly close?: (() => Promise<void>) | undefined;
+  /** Applied to stories and their metadata before they are checked. */
+  readonly repair?: Repair | undefined;
 }
 
 /** The hubs of a storage by project; a hub stays while it is in use, has listeners or has work to flush. */

@@ -9,11 +9,13 @@ export {
   type StoryConflict,
 } from "./autosave.js";
 export { type BackendMethod, type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
+export type { BatchLoadResult, BatchSaveResult } from "./batches.js";
 export type { Clock } from "./clock.js";
 export { type CopyStoriesOptions, type CopyStoriesResult, copyStories } from "./copy.js";
 export { InvalidStoryError, RevisionConflictError } from "./errors.js";
 export { StoryEvents } from "./events.js";
 export type { ConflictSource, StoryConflictFile } from "./filesystem/conflict-files.js";
+export type { StoryStatistics } from "./hub.js";
 export {
   type MigrateAllOptions,
   type MigrateAllResult,
@@ -23,17 +25,15 @@ export {
   StoryMigrations,
   type StoryMigrationsOptions,
 } from "./migrations.js";
-export type { StoryOptions, StoryServiceOptions } from "./options.js";
+export type {
+  ImportStoryOptions,
+  LoadStoryOptions,
+  SaveStoryOptions,
+  StoryOptions,
+  StoryServiceOptions,
+} from "./options.js";
 export type { SearchStoriesOptions, StorySearchResult } from "./search.js";
-export {
-  type BatchLoadResult,
-  type BatchSaveResult,
-  type ImportStoryOptions,
-  type LoadStoryOptions,
-  type SaveStoryOptions,
-  StoryService,
-  type StoryStatistics,
-} from "./service.js";
+export { StoryService } from "./service.js";
 export type {
   Preference,
   StoryData,

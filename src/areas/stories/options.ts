@@ -1,5 +1,6 @@
 import { expectation, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
+import type { StoryMetadataInput } from "./story.js";
 
 export interface StoryServiceOptions {
   /** Stories kept in memory at most. @default 100 */
@@ -13,6 +14,24 @@ export interface StoryServiceOptions {
 export interface StoryOptions extends StoryServiceOptions {
   /** Revisions kept of each story, the present one included. @default 20 */
   readonly historyLimit?: number | undefined;
+}
+
+export interface SaveStoryOptions {
+  readonly metadata?: StoryMetadataInput | undefined;
+  /** Saves only if the story is at this revision (0: does not exist); else rejects with `CONFLICT`. */
+  readonly expectedRevision?: number | undefined;
+  /** Leaves the story out of the cache. @default false */
+  readonly skipCache?: boolean | undefined;
+}
+
+export interface LoadStoryOptions {
+  /** Asks the backend whatever the cache holds, and leaves the cache as it is; counts as a miss. @default false */
+  readonly skipCache?: boolean | undefined;
+}
+
+export interface ImportStoryOptions {
+  /** Refuses a story without passages, or whose passages lack ids or share them. @default true */
+  readonly validate?: boolean | undefined;
 }
 
 export interface ResolvedStoryOptions {

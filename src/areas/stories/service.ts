@@ -8,16 +8,22 @@ import {
 } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId } from "../arguments.js";
-import { atRecord, isOfRecord } from "../batch.js";
 import { keepText, type Repair } from "../repair.js";
 import { storeOf } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
+import { type BatchLoadResult, type BatchSaveResult, errorsById, saveEach, toDrafts } from "./batches.js";
 import { StoryCachePool } from "./cache.js";
 import { InvalidStoryError, noStory } from "./errors.js";
 import type { StoryEvents } from "./events.js";
 import type { StoryConflictFile } from "./filesystem/conflict-files.js";
-import { StoryHub } from "./hub.js";
-import { resolveStoryOptions, type StoryServiceOptions } from "./options.js";
+import { StoryHub, type StoryServiceSetup, type StoryStatistics } from "./hub.js";
+import {
+  type ImportStoryOptions,
+  type LoadStoryOptions,
+  resolveStoryOptions,
+  type SaveStoryOptions,
+  type StoryServiceOptions,
+} from "./options.js";
 import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
 import type { LoadedStory, SavedStory, StoryStore } from "./store.js";
 import {
@@ -36,65 +42,6 @@ import {
 import { fromExport, toExport } from "./story-export.js";
 import { validateStory } from "./story-versions.js";
 
-export interface SaveStoryOptions {
-  readonly metadata?: StoryMetadataInput | undefined;
-  /** Saves only if the story is at this revision (0: does not exist); else rejects with `CONFLICT`. */
-  readonly expectedRevision?: number | undefined;
-  /** Leaves the story out of the cache. @default false */
-  readonly skipCache?: boolean | undefined;
-}
-
-export interface LoadStoryOptions {
-  /** Asks the backend whatever the cache holds, and leaves the cache as it is; counts as a miss. @default false */
-  readonly skipCache?: boolean | undefined;
-}
-
-export interface ImportStoryOptions {
-  /** Refuses a story without passages, or whose passages lack ids or share them. @default true */
-  readonly validate?: boolean | undefined;
-}
-
-export interface BatchSaveResult {
-  /** How many were stored. */
-  readonly saved: number;
-  readonly errors: Record<string, unknown>;
-}
-
-export interface BatchLoadResult {
-  readonly stories: Record<string, StoryData>;
-  /** A story that does not exist is a `NOT_FOUND` here. */
-  readonly errors: Record<string, unknown>;
-}
-
-/** Figures since the service was opened. */
-export interface StoryStatistics {
-  readonly saves: number;
-  /** How often the backend was asked for a story. */
-  readonly loads: number;
-  readonly deletes: number;
-  readonly cacheHits: number;
-  readonly cacheMisses: number;
-  /** Hits of all loads, 0 to 1. */
-  readonly cacheHitRate: number;
-  /** Stories in memory now. */
-  readonly cacheSize: number;
-  readonly cacheMaxSize: number;
-  /** Bytes of the stories' JSON, history aside. */
-  readonly totalSizeBytes: number;
-}
-
-/** @internal How a service is part of something larger. */
-export interface StoryServiceSetup {
-  readonly hub?: StoryHub | undefined;
-  /** Inside a transaction: runs what must not be seen before COMMIT. Nothing is then cached. */
-  readonly afterCommit?: ((task: () => void) => void) | undefined;
-  readonly close?: (() => Promise<void>) | undefined;
-  /** Applied to stories and their metadata before they are checked. */
-  readonly repair?: Repair | undefined;
-}
-
-/** Drafts in one transaction of a batch that need not be atomic. */
-const BATCH_CHUNK = 250;
 /** What a caller asked for that cannot be, which is an answer and no failure of the store. */
 const ANSWERS: readonly unknown[] = ["CONFLICT", "NOT_FOUND", "NOT_SUPPORTED", "WRONG_HANDLE", "CLOSED", "INVALID"];
 
@@ -163,7 +110,6 @@ export class StoryService {
 
   /** False if there is none. Its revisions stay, for `restore`. */
   async deleteStory(id: string): Promise<boolean> {
-    expectId(id);
     const isDeleted = await this.#watch("deleteStory", id, () => this.#store.delete(id));
     if (!isDeleted) return false;
     this.#after(({ cache, shown, counts, events }) => {
@@ -182,12 +128,10 @@ export class StoryService {
   }
 
   async hasStory(id: string): Promise<boolean> {
-    expectId(id);
     return this.#watch("hasStory", id, () => this.backend.exists(id));
   }
 
   async getMetadata(id: string): Promise<StoryMetadata | undefined> {
-    expectId(id);
     return this.#watch("getMetadata", id, () => this.backend.getMetadata(id));
   }
 
@@ -220,16 +164,9 @@ export class StoryService {
 
   /** The story as JSON text, with its tags and title in `metadata`, for `importStory`; undefined if there is none. */
   async exportStory(id: string): Promise<string | undefined> {
-    expectId(id);
     return this.#watch("exportStory", id, async () => {
-      for (;;) {
-        const before = await this.backend.getMetadata(id);
-        const text = await this.backend.export(id);
-        if (text === undefined) return undefined;
-        const metadata = await this.backend.getMetadata(id);
-        // It was changed between the two: text and tags would be of different revisions.
-        if (metadata?.revision === before?.revision) return metadata === undefined ? text : toExport(text, metadata);
-      }
+      const { value: text, metadata } = await readUnchanged(this.backend, id, () => this.backend.export(id));
+      return text === undefined || metadata === undefined ? text : toExport(text, metadata);
     });
   }
 
@@ -260,29 +197,12 @@ export class StoryService {
   ): Promise<BatchSaveResult> {
     expectPlainObject("stories", stories);
     expectKeys("batchSave", options, ["atomic"]);
-    const errors = new Map<string, unknown>();
-    const drafts: StoryDraft[] = [];
-    const ids = Object.keys(stories);
-    for (const [index, id] of ids.entries()) {
-      try {
-        drafts.push(toDraft(id, this.#repair(stories[id])));
-      } catch (cause) {
-        const error = atRecord(cause, { index, id });
-        if (options.atomic === true) throw error;
-        errors.set(id, error);
-      }
-    }
-    if (options.atomic === true) {
-      return { saved: await this.#saveAll(drafts), errors: {} };
-    }
-    let saved = 0;
-    for (let at = 0; at < drafts.length; at += BATCH_CHUNK) {
-      saved += await this.#saveEach(drafts.slice(at, at + BATCH_CHUNK), errors);
-    }
-    const placed = [...errors].map(([id, error]) => {
-      return [id, isOfRecord(error) ? atRecord(error, { index: ids.indexOf(id), id }) : error];
-    });
-    return { saved, errors: Object.fromEntries(placed) };
+    const isAtomic = options.atomic === true;
+    const { drafts, errors } = toDrafts(stories, this.#repair, isAtomic);
+    if (isAtomic) return { saved: await this.#saveAll(drafts), errors: {} };
+    const save = (some: readonly StoryDraft[], id?: string) => this.#saveAll(some, id);
+    const saved = await saveEach(drafts, errors, save, this.#store.isBuiltIn);
+    return { saved, errors: errorsById(Object.keys(stories), errors) };
   }
 
   async batchLoad(ids: readonly string[]): Promise<BatchLoadResult> {
@@ -303,7 +223,6 @@ export class StoryService {
 
   /** Revisions that are kept, newest first, the present one included; a deleted story's too. */
   async revisions(id: string): Promise<StoryRevision[]> {
-    expectId(id);
     return this.#watch("revisions", id, () => this.backend.revisions(id));
   }
 
@@ -327,15 +246,10 @@ export class StoryService {
 
   /** @internal A story with its metadata and the revision that it is at, 0 without one; all as they are now. */
   async loadCurrent(id: string) {
-    const backend = this.#store.current;
-    const readMetadata = () => this.#watch("getMetadata", id, () => backend.getMetadata(id));
-    for (;;) {
-      const before = (await readMetadata())?.revision ?? 0;
-      const story = await this.#watch("loadStory", id, () => backend.load(id));
-      const metadata = await readMetadata();
-      const revision = metadata?.revision ?? 0;
-      if (before === revision) return { story, revision, metadata };
-    }
+    const { current } = this.#store;
+    const read = () => readUnchanged(current, id, () => current.load(id));
+    const { value: story, metadata } = await this.#watch("loadStory", id, read);
+    return { story, metadata, revision: metadata?.revision ?? 0 };
   }
 
   /**
@@ -364,15 +278,7 @@ export class StoryService {
 
   async getStatistics(): Promise<StoryStatistics> {
     const totalSizeBytes = await this.#watch("getStatistics", undefined, () => this.backend.getStorageUsage());
-    const { counts, cache } = this.#hub;
-    const asked = counts.cacheHits + counts.cacheMisses;
-    return {
-      ...counts,
-      cacheHitRate: asked === 0 ? 0 : counts.cacheHits / asked,
-      cacheSize: cache.size,
-      cacheMaxSize: cache.maxSize,
-      totalSizeBytes,
-    };
+    return this.#hub.statistics(totalSizeBytes);
   }
 
   /** Removes all stories with their history, and all that the backend keeps next to them, for good. */
@@ -438,37 +344,11 @@ export class StoryService {
     return loaded;
   }
 
-  async #saveAll(drafts: readonly StoryDraft[]): Promise<number> {
+  async #saveAll(drafts: readonly StoryDraft[], id?: string): Promise<number> {
     if (drafts.length === 0) return 0;
-    const saved = await this.#watch("batchSave", undefined, () => this.#store.saveTexts(drafts));
+    const saved = await this.#watch("batchSave", id, () => this.#store.saveTexts(drafts));
     for (const [index, one] of saved.entries()) this.#noteSaved(drafts[index]!, one, false);
     return saved.length;
-  }
-
-  /** Together, which is faster; one by one where that fails, to tell the good from the bad. */
-  async #saveEach(drafts: readonly StoryDraft[], errors: Map<string, unknown>): Promise<number> {
-    if (this.#store.isBuiltIn) {
-      try {
-        return await this.#saveAll(drafts);
-      } catch (error) {
-        // Less may fit; whatever else it is, it would keep each of them waiting just as long.
-        if (!(error instanceof StorageError) || error.code !== "FULL") {
-          for (const { key } of drafts) errors.set(key, error);
-          return 0;
-        }
-      }
-    }
-    let saved = 0;
-    for (const draft of drafts) {
-      try {
-        const [one] = await this.#watch("batchSave", draft.key, () => this.#store.saveTexts([draft]));
-        this.#noteSaved(draft, one!, false);
-        saved++;
-      } catch (error) {
-        errors.set(draft.key, error);
-      }
-    }
-    return saved;
   }
 
   #noteSaved({ key: id, text }: Pick<StoryDraft, "key" | "text">, saved: SavedStory, skipCache: boolean): void {
@@ -496,6 +376,7 @@ export class StoryService {
   }
 
   async #watch<T>(operation: string, key: string | undefined, work: () => Promise<T>): Promise<T> {
+    if (key !== undefined) expectId(key);
     this.#assertOpen();
     try {
       return await work();
@@ -519,3 +400,13 @@ export class StoryService {
 
 /** @internal For a service that owns nothing: its `close` flushes only, and it can be used on. */
 export async function keepOpen(): Promise<void> {}
+
+/** Reads a story together with its metadata: again if it was changed in between. */
+async function readUnchanged<T>(backend: DefinedBackend, id: string, read: () => Promise<T>) {
+  for (;;) {
+    const before = await backend.getMetadata(id);
+    const value = await read();
+    const metadata = await backend.getMetadata(id);
+    if (before?.revision === metadata?.revision) return { value, metadata };
+  }
+}
