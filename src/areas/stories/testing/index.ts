@@ -4,7 +4,6 @@ import { defineBackend } from "../backend.js";
 import { listCases } from "./list-cases.js";
 import { optionalCases } from "./optional-cases.js";
 import { storyCases } from "./story-cases.js";
-import type { BackendCase } from "./support.js";
 
 /** One thing that a backend must do. */
 export interface StoryBackendCase {
@@ -24,7 +23,7 @@ export interface StoryBackendCase {
  * for (const { name, run } of storyBackendCases(async () => new MyBackend())) test(name, run);
  */
 export function storyBackendCases(open: () => Promise<StoryBackend>): StoryBackendCase[] {
-  return [...storyCases, ...listCases, ...optionalCases].map(([name, check]: BackendCase) => ({
+  return Object.entries({ ...storyCases, ...listCases, ...optionalCases }).map(([name, check]) => ({
     name,
     run: async () => {
       const backend = defineBackend(await open());

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import type { BackendMethod, DefinedBackend } from "../backend.js";
-import { type BackendCase, rejection } from "./support.js";
+import type { BackendMethod } from "../backend.js";
+import { type BackendCheck, rejection } from "./support.js";
 
 /** A case for methods that come together: all of them are there, or each rejects with `NOT_SUPPORTED`. */
-function group(name: string, methods: readonly BackendMethod[], check: (backend: DefinedBackend) => Promise<void>) {
-  const run = async (backend: DefinedBackend) => {
+function group(methods: readonly BackendMethod[], check: BackendCheck): BackendCheck {
+  return async (backend) => {
     const present = methods.filter((method) => backend.has(method));
     if (present.length === methods.length) return check(backend);
     assert.deepEqual(present, [], `${methods.join(", ")} come together`);
@@ -13,13 +13,11 @@ function group(name: string, methods: readonly BackendMethod[], check: (backend:
       assert.equal((await rejection(call("x"), `${method} of a backend that lacks it`)).code, "NOT_SUPPORTED");
     }
   };
-  return [name, run] as const;
 }
 
 /** Preferences, the sync queue, the token, conditional saves and history. */
-export const optionalCases: readonly BackendCase[] = [
-  group(
-    "preferences are kept by key, with their scope",
+export const optionalCases: Readonly<Record<string, BackendCheck>> = {
+  "preferences are kept by key, with their scope": group(
     ["savePreference", "loadPreference", "deletePreference", "listPreferences"],
     async (backend) => {
       assert.equal(await backend.loadPreference("missing"), undefined);
@@ -46,8 +44,7 @@ export const optionalCases: readonly BackendCase[] = [
       assert.deepEqual(await backend.list({}), [], "a preference is not a story");
     },
   ),
-  group(
-    "the sync queue gives its entries in the order in which they came",
+  "the sync queue gives its entries in the order in which they came": group(
     ["addToSyncQueue", "getSyncQueue", "removeFromSyncQueue", "clearSyncQueue"],
     async (backend) => {
       assert.deepEqual(await backend.getSyncQueue(), []);
@@ -82,8 +79,7 @@ export const optionalCases: readonly BackendCase[] = [
       assert.deepEqual(await backend.getSyncQueue(), []);
     },
   ),
-  group(
-    "a token is given back until it is deleted, or refused where it could not be encrypted",
+  "a token is given back until it is deleted, or refused where it could not be encrypted": group(
     ["saveGithubToken", "loadGithubToken", "deleteGithubToken"],
     async (backend) => {
       assert.ok(!(await backend.loadGithubToken()), "there is no token at first");
@@ -101,7 +97,7 @@ export const optionalCases: readonly BackendCase[] = [
       assert.ok(!(await backend.loadGithubToken()), "a deleted token is gone");
     },
   ),
-  group("conflicted copies are a list, and none of them is a story", ["conflicts"], async (backend) => {
+  "conflicted copies are a list, and none of them is a story": group(["conflicts"], async (backend) => {
     await backend.save("a", { n: 1 }, {});
     for (const { path, name } of await backend.conflicts()) assert.ok(typeof path === "string" && name !== "");
     assert.deepEqual(
@@ -109,7 +105,7 @@ export const optionalCases: readonly BackendCase[] = [
       ["a"],
     );
   }),
-  group("saveIf saves only what is at the expected revision", ["saveIf"], async (backend) => {
+  "saveIf saves only what is at the expected revision": group(["saveIf"], async (backend) => {
     const conflict = async (key: string, expected: number) => {
       const error = await rejection(backend.saveIf(key, { lost: true }, {}, expected), `saveIf at ${expected}`);
       assert.equal(error.code, "CONFLICT");
@@ -137,7 +133,7 @@ export const optionalCases: readonly BackendCase[] = [
     await backend.delete("a");
     assert.equal(await conflict("a", renamed!.revision + 1), 0, "a deleted story is at revision 0");
   }),
-  group("revisions are kept, newest first, and outlive a delete", ["revisions", "loadRevision"], async (backend) => {
+  "revisions are kept, newest first, and outlive a delete": group(["revisions", "loadRevision"], async (backend) => {
     assert.deepEqual(await backend.revisions("a"), []);
     assert.equal(await backend.loadRevision("a", 1), undefined);
     const saved = [];
@@ -167,4 +163,4 @@ export const optionalCases: readonly BackendCase[] = [
     assert.ok(again.revision > renamed!.revision, "the numbers go on after a delete");
     assert.deepEqual(await backend.loadRevision("a", numbers[0]!), { n: 3, text: "ééé" });
   }),
-];
+};

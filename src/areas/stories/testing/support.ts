@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DefinedBackend } from "../backend.js";
 
-export type BackendCase = readonly [name: string, check: (backend: DefinedBackend) => Promise<void>];
+export type BackendCheck = (backend: DefinedBackend) => Promise<void>;
 
 /** Waits until the clock shows another time, so that what follows is later than what was. */
 export async function nextMoment(): Promise<void> {
