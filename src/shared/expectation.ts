@@ -60,9 +60,12 @@ function describeInvalid(text: string): string {
   return isNul ? `NUL at position ${nul}` : `a lone surrogate at position ${lone}`;
 }
 
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 export function expectObject(name: string, value: unknown): asserts value is Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
-  throw new TypeError(expectation(name, "an object", value));
+  if (!isObject(value)) throw new TypeError(expectation(name, "an object", value));
 }
 
 export function expectFinite(name: string, value: number): void {

@@ -1,6 +1,6 @@
 import { StorageError } from "../../shared/errors.js";
 import { expectObject } from "../../shared/expectation.js";
-import { checkedAnswer } from "./answers.js";
+import { checkedAnswer, METHODS, type Method } from "./answers.js";
 import type { StoryConflictFile } from "./filesystem/conflict-files.js";
 import type {
   Preference,
@@ -80,41 +80,8 @@ export interface DefinedBackend extends Required<StoryBackend> {
 
 export type BackendMethod = Exclude<keyof StoryBackend, "close">;
 
-const REQUIRED = [
-  "initialize",
-  "save",
-  "load",
-  "delete",
-  "list",
-  "exists",
-  "getMetadata",
-  "updateMetadata",
-  "export",
-  "importData",
-  "getStorageUsage",
-  "clear",
-] as const;
-
-/** What each optional method is part of, as the message says that it is missing. */
-const OPTIONAL = {
-  savePreference: "preferences",
-  loadPreference: "preferences",
-  deletePreference: "preferences",
-  listPreferences: "preferences",
-  addToSyncQueue: "a sync queue",
-  getSyncQueue: "a sync queue",
-  removeFromSyncQueue: "a sync queue",
-  clearSyncQueue: "a sync queue",
-  saveGithubToken: "GitHub tokens",
-  loadGithubToken: "GitHub tokens",
-  deleteGithubToken: "GitHub tokens",
-  saveIf: "conditional saves",
-  revisions: "history",
-  loadRevision: "history",
-  conflicts: "conflicted copies",
-} as const;
-
-const METHODS: readonly string[] = [...REQUIRED, ...Object.keys(OPTIONAL)];
+const methods: Readonly<Record<BackendMethod, Method>> = METHODS;
+const NAMES = Object.keys(METHODS) as BackendMethod[];
 const defined = new WeakSet<object>();
 
 /**
@@ -125,25 +92,26 @@ const defined = new WeakSet<object>();
 export function defineBackend(implementation: StoryBackend): DefinedBackend {
   expectObject("backend", implementation);
   if (defined.has(implementation)) return implementation as StoryBackend as DefinedBackend;
-  const methods = implementation as unknown as Record<string, unknown>;
-  for (const name of REQUIRED) {
-    if (typeof methods[name] !== "function") throw new TypeError(`Backend must implement ${name}() method`);
+  const given = implementation as unknown as Record<string, unknown>;
+  for (const name of NAMES) {
+    if (methods[name].part !== undefined || typeof given[name] === "function") continue;
+    throw new TypeError(`Backend must implement ${name}() method`);
   }
   const { name: className = "" } = (implementation.constructor ?? {}) as { name?: string };
   const label = className === "" || className === "Object" ? "backend" : className;
-  const has = (name: string) => isBackendMethod(name) && typeof methods[name] === "function";
+  const has = (name: string) => isBackendMethod(name) && typeof given[name] === "function";
   const backend: Record<string, unknown> = {
     has,
     close: async () => implementation.close?.(),
   };
-  for (const name of METHODS) {
-    // Looked up at each call and called on the implementation, which may be a class with private fields.
+  for (const name of NAMES) {
+    // Each call looks the method up and calls it on the implementation, which may be a class with private fields.
     backend[name] = async (...args: unknown[]) => {
       if (has(name)) {
-        const answer = await (methods[name] as (...args: unknown[]) => unknown).apply(implementation, args);
+        const answer = await (given[name] as (...args: unknown[]) => unknown).apply(implementation, args);
         return checkedAnswer(label, name, answer);
       }
-      throw notSupported(name as keyof typeof OPTIONAL);
+      throw new StorageError("NOT_SUPPORTED", `Backend does not support ${methods[name].part}`);
     };
   }
   markDefined(backend);
@@ -151,14 +119,10 @@ export function defineBackend(implementation: StoryBackend): DefinedBackend {
 }
 
 export function isBackendMethod(name: string): name is BackendMethod {
-  return METHODS.includes(name);
+  return Object.hasOwn(METHODS, name);
 }
 
 /** Tells `defineBackend` that it has nothing to add to this backend. */
 export function markDefined(backend: object): void {
   defined.add(backend);
-}
-
-function notSupported(name: keyof typeof OPTIONAL): StorageError {
-  return new StorageError("NOT_SUPPORTED", `Backend does not support ${OPTIONAL[name]}`);
 }

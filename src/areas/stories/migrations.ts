@@ -6,7 +6,7 @@ import { makeFolder } from "../../files/folders.js";
 import { pathTaken, placeFile, temporaryName, writeSynced } from "../../files/place-file.js";
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectation, expectFunction, expectObject, expectText } from "../../shared/expectation.js";
+import { expectation, expectFunction, expectObject, expectText, isObject } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { pathText } from "../../shared/locations.js";
 import { expectId } from "../arguments.js";
@@ -186,10 +186,10 @@ export class StoryMigrations {
     } catch {
       // Told below, as everything else that is no story.
     }
-    if (typeof story !== "object" || story === null || Array.isArray(story)) {
+    if (!isObject(story)) {
       throw new InvalidStoryError(id, [`${backupPath} holds no story`], []);
     }
-    return this.#service.saveStory(id, story as StoryData);
+    return this.#service.saveStory(id, story);
   }
 
   /** What was migrated here, oldest first. */
@@ -216,9 +216,7 @@ export class StoryMigrations {
     for (const { to, migration } of path) {
       try {
         const made = await migration(next);
-        if (typeof made !== "object" || made === null || Array.isArray(made)) {
-          throw new TypeError(expectation("the migrated story", "an object", made));
-        }
+        expectObject("the migrated story", made);
         next = withVersion(made, to);
       } catch (cause) {
         throw failed(id, at, to, cause);

@@ -1,4 +1,4 @@
-import { type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, UNTITLED } from "./story.js";
+import { asObject, type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, UNTITLED } from "./story.js";
 
 /** What an export has put into the story's own metadata, so that an import gives back the story as it was. */
 interface ExportMark {
@@ -45,8 +45,4 @@ export function fromExport(data: StoryData): { data: StoryData; metadata: StoryM
 
 function toTagList(value: unknown): string[] | undefined {
   return Array.isArray(value) && value.every((tag) => typeof tag === "string" && tag !== "") ? value : undefined;
-}
-
-function asObject(value: unknown): StoryData | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as StoryData) : undefined;
 }

@@ -1,4 +1,4 @@
-import type { StoryData } from "./story.js";
+import { asObject, type StoryData } from "./story.js";
 
 /** What is wrong with a story: errors make it unfit, warnings do not. */
 export interface StoryValidation {
@@ -63,10 +63,6 @@ export function typeVariables(story: StoryData): StoryData {
 /** The story with this version in its metadata. */
 export function withVersion(story: StoryData, version: string): StoryData {
   return { ...story, metadata: { ...asObject(story.metadata), version } };
-}
-
-function asObject(value: unknown): StoryData | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as StoryData) : undefined;
 }
 
 function passagesOf({ passages }: StoryData): unknown[] | undefined {

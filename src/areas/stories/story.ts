@@ -7,6 +7,7 @@ import {
   expectObject,
   expectPlainObject,
   expectText,
+  isObject,
 } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, isExpectation, MAX_NAME_CHARS, refuseLost, toMillis } from "../arguments.js";
@@ -140,9 +141,13 @@ export function titleAfter(
 /** The title that a story brings along, in a form that every store gives back as it is. */
 export function titleIn(data: StoryData): string | undefined {
   const { metadata, title } = data;
-  const inner = typeof metadata === "object" && metadata !== null ? (metadata as StoryData).title : undefined;
+  const inner = asObject(metadata)?.title;
   const found = typeof inner === "string" ? inner : typeof title === "string" ? title : undefined;
   return found?.toWellFormed().replaceAll("\0", "\u{FFFD}").slice(0, MAX_TITLE_CHARS).toWellFormed();
+}
+
+export function asObject(value: unknown): StoryData | undefined {
+  return isObject(value) ? value : undefined;
 }
 
 /** The id and the story of an import: JSON text or an object. Rejects junk with `INVALID`. */
@@ -154,7 +159,7 @@ export function toImport(source: unknown): { id: string; data: StoryData } {
     } catch (cause) {
       throw new StorageError("INVALID", `The story to import is not JSON: ${(cause as Error).message}`, { cause });
     }
-    if (typeof data !== "object" || data === null || Array.isArray(data)) {
+    if (!isObject(data)) {
       throw new StorageError("INVALID", "The story to import is JSON, but not an object");
     }
   }
