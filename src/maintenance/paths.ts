@@ -15,7 +15,7 @@ export function resolveFile(option: string, location: string | URL): string {
   if (/^(libsql|https?|wss?):/i.test(value) || value === ":memory:") {
     throw new StorageError(
       "NOT_SUPPORTED",
-      `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}. Files are copied and restored on their own machine, and a server has its own backups. Export and import copy records anywhere`,
+      `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}. Files are copied and restored on their own machine, and a server has its own backups. To copy records anywhere, use export() or \`holdfast export\`, then import() or \`holdfast import\``,
     );
   }
   return /^file:/i.test(value) ? readLocalUrl(value)!.path : resolve(value);
