@@ -9,15 +9,15 @@ export interface CapacityOptions {
   readonly onFull: "refuse" | "evict";
 }
 
-/** An empty file has 300 KB, and each of its tables and indexes grows by pages: up to here it says little. */
+/** An empty file has 300 KB, and its tables and indexes grow by pages, so a smaller file says little about its contents. */
 const SMALL_FILE_BYTES = 1024 * 1024;
-/** The share of `maxSize` that is left free: the full-text index needs it from time to time, to merge its parts. */
+/** The share of `maxSize` that stays free: the full-text index sometimes needs it to merge its parts. */
 const RESERVE = 0.15;
-/** The share of `maxSize` by which more is removed than needed, so that not every write has to. */
+/** The share of `maxSize` that is removed in addition, so that not every write has to remove entries. */
 const SLACK = 0.02;
-/** Bytes that a row takes in tables and indexes besides its texts, about. */
+/** About how many bytes a row takes in tables and indexes in addition to its texts. */
 const ROW_BYTES = 300;
-/** Rows that are looked at at once. */
+/** How many rows to read at once. */
 const PAGE_ROWS = 500;
 
 const m = memories;
@@ -26,8 +26,8 @@ const isOwn = sql`${m.project} = ${DEFAULT_PROJECT}`;
 const isLive = sql`${m.deletedAt} is null`;
 
 /**
- * Lets the entry `id`, which has just been stored, be within `maxSize`: removes the oldest others, or rejects with `FULL`,
- * which undoes the transaction.
+ * Makes room within `maxSize` for the entry `id`, which has just been stored: removes the oldest other entries, or rejects
+ * with `FULL`, which rolls the transaction back.
  */
 export async function makeRoom(tx: StorageTransaction, id: string, options: CapacityOptions): Promise<void> {
   const { maxSize, onFull } = options;
@@ -36,22 +36,22 @@ export async function makeRoom(tx: StorageTransaction, id: string, options: Capa
   if (over === undefined) return;
   const isGone = onFull === "evict" && (await evictOldest(tx, id, over.bytes, over.rowBytes));
   if (isGone) return;
-  const instead = onFull === "evict" ? "It does not fit by itself" : 'Remove entries, or choose `onFull: "evict"`';
+  const instead = onFull === "evict" ? "The entry alone does not fit" : 'Remove entries, or choose `onFull: "evict"`';
   throw new StorageError(
     "FULL",
-    `There would be ${over.size} bytes, more than \`maxSize\`, ${maxSize}. Nothing was stored. ${instead}`,
+    `The file would have ${over.size} bytes, more than \`maxSize\`, ${maxSize}. Nothing was stored. ${instead}`,
   );
 }
 
 interface Overshoot {
   readonly size: number;
-  /** What has to go. */
+  /** How many bytes to remove. */
   readonly bytes: number;
-  /** What goes with a row. */
+  /** How many bytes the removal of a row frees. */
   readonly rowBytes: SQL;
 }
 
-/** By how much the file is too large, or the contents where it is small; undefined if it is not. */
+/** By how much the file, or the contents of a small file, are too large; undefined if they are not. */
 async function overshoot(tx: StorageTransaction, maxSize: number): Promise<Overshoot | undefined> {
   const [file] = await tx.db.all<{ bytes: number }>(
     sql`select (page_count - freelist_count) * page_size as bytes
@@ -64,7 +64,7 @@ async function overshoot(tx: StorageTransaction, maxSize: number): Promise<Overs
     const texts = sql`octet_length(${m.content}) + octet_length(${m.searchText}) + octet_length(${m.metadata})`;
     return { size, bytes: size - limit + maxSize * SLACK, rowBytes: sql`${texts} + ${vectors} + ${ROW_BYTES}` };
   }
-  // The contents are in the file: only one that is larger can hold more, and needs them added up.
+  // The contents are part of the file, so they can only be too large if the file is.
   if (size <= maxSize) return undefined;
   const rowBytes = sql`case when ${isLive} then octet_length(${m.content}) else 0 end`;
   const [contents] = await tx.db.all<{ bytes: number }>(
@@ -74,7 +74,7 @@ async function overshoot(tx: StorageTransaction, maxSize: number): Promise<Overs
   return bytes <= maxSize ? undefined : { size: bytes, bytes: bytes - maxSize, rowBytes };
 }
 
-/** Removes deleted entries, then the oldest others but `id`, until `bytes` are gone. False if there are too few. */
+/** Removes deleted entries, then the oldest ones except `id`, until `bytes` are free. False if there are too few. */
 async function evictOldest(tx: StorageTransaction, id: string, bytes: number, rowBytes: SQL): Promise<boolean> {
   for (let left = bytes; left > 0; ) {
     const rows = await tx.db.all<{ id: string; bytes: number }>(

@@ -12,13 +12,13 @@ import type {
   MemoryCardInput,
 } from "./memvid-types.js";
 
-/** The kind of graph nodes that memory cards are. */
+/** The kind of the graph nodes that hold memory cards. */
 const CARD_KIND = "memvid_card";
 const CARD_KEYS = ["kind", "entity", "slot", "value", "polarity", "sourceFrameId", "engine", "engineVersion"];
 const KINDS = ["fact", "preference", "event", "profile", "relationship", "other"];
 const POLARITIES = ["positive", "negative", "neutral"];
 
-/** Stores cards, or none of them; they are numbered from 0. */
+/** Stores all cards or none; they are numbered from 0. */
 export async function addCards(storage: Storage, inputs: readonly MemoryCardInput[]): Promise<AddMemoryCardsResult> {
   if (!Array.isArray(inputs)) throw new TypeError(expectation("cards", "an array of memory cards", inputs));
   const drafts = inputs.map(toCard);
@@ -34,7 +34,7 @@ export async function addCards(storage: Storage, inputs: readonly MemoryCardInpu
   });
 }
 
-/** The cards of an entity and a slot, whatever their case, newest first; all of them where neither is named. */
+/** The cards of an entity and a slot, ignoring case, newest first; all cards if neither is named. */
 export async function findCards({ graph }: Storage, entity?: string, slot?: string): Promise<MemoriesResult> {
   const isLike = (value: string, wanted: string | undefined) =>
     wanted === undefined || wanted === null || value.toLowerCase() === wanted.toLowerCase();
@@ -57,12 +57,12 @@ export async function cardStats({ graph }: Storage): Promise<MemoriesStats> {
   };
 }
 
-/** The entities that have cards, in lower case, by name. */
+/** The entities that have cards, in lower case, sorted by name. */
 export async function cardEntities({ graph }: Storage): Promise<string[]> {
   return entitiesOf(await readCards(graph));
 }
 
-/** What was said last about each slot of an entity. */
+/** The newest card of each slot of an entity. */
 export async function entityState(storage: Storage, entity: string, slot?: string): Promise<EntityState> {
   expectText("entity", entity, Number.POSITIVE_INFINITY);
   const { cards } = await findCards(storage, entity, slot);

@@ -2,7 +2,7 @@ import type { FrameDraft } from "./frame.js";
 import { EmbeddingFailedError } from "./memvid-error.js";
 import type { EmbeddingProvider } from "./memvid-types.js";
 
-/** Vectors of the drafts that have none, in one call; rejects with MV015. */
+/** Makes the vectors of the drafts without one, in one call of the embedder; rejects with MV015. */
 export async function embed(
   embedder: EmbeddingProvider,
   drafts: readonly FrameDraft[],
@@ -11,14 +11,12 @@ export async function embed(
   if (without.length === 0) return new Map();
   const vectors = await fromEmbedder(() => embedder.embedDocuments(without.map(({ text }) => text)));
   if (!Array.isArray(vectors) || vectors.length !== without.length) {
-    throw new EmbeddingFailedError(
-      `The embedder was given ${without.length} texts and gave ${vectors?.length} vectors`,
-    );
+    throw new EmbeddingFailedError(`The embedder got ${without.length} texts and returned ${vectors?.length} vectors`);
   }
   return new Map(without.map((draft, index) => [draft, vectors[index]!]));
 }
 
-/** The vector of a query, where there is an embedder; rejects with MV015. */
+/** The vector of a query, if there is an embedder; rejects with MV015. */
 export async function embedQuery(
   embedder: EmbeddingProvider | undefined,
   query: string,

@@ -4,13 +4,13 @@ import { expectation, expectObject } from "../shared/expectation.js";
 import { MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { cutText, repairJson, repairText } from "./repair.js";
 
-/** An entry as callers give it: vectors may be typed arrays as well. */
+/** An entry as callers pass it: vectors may be typed arrays. */
 export type MemoryEntryInput = Omit<MemoryEntry, "vector" | "metadata"> & {
   readonly metadata: object;
   readonly vector?: readonly number[] | Float32Array | undefined;
 };
 
-/** An entry that was accepted: a copy that the database can hold. */
+/** An accepted entry: a copy that the database can store. */
 export interface EntryDraft {
   readonly id: string;
   readonly input: MemoryInput;
@@ -19,8 +19,8 @@ export interface EntryDraft {
 }
 
 /**
- * Copies an entry and repairs what the database cannot hold: text, too long a content, an unknown type, metadata that is
- * no JSON. Throws TypeError or RangeError on what is none: another id, no text, no valid date or vector.
+ * Copies an entry and repairs values that the database cannot store: text, a content that is too long, an unknown type,
+ * metadata that is not JSON. Throws TypeError or RangeError on a wrong id, text, date or vector.
  */
 export function toEntryDraft(id: string, entry: MemoryEntryInput, maxContentChars: number): EntryDraft {
   const ownId = toEntryId(id);
@@ -53,7 +53,7 @@ export function toEntryDraft(id: string, entry: MemoryEntryInput, maxContentChar
   };
 }
 
-/** The entry that a memory is. One that was put as a frame has title, tags and the like in its metadata. */
+/** A memory as an entry. A memory that was put as a frame has its title and tags in the metadata. */
 export function toEntry({ id, type, source, content, metadata, embedding, createdAt }: Memory): MemoryEntry {
   const vector = embedding === null ? {} : { vector: Array.from(embedding) };
   const [own, marks] = splitMetadata(metadata);
@@ -68,7 +68,7 @@ function frameMetadata(marks: Marks, uri: string): Record<string, unknown> {
   return { title, uri, ...(label && { label }), ...lists, ...(kind && { kind }), ...(track && { track }) };
 }
 
-/** An id as it is stored. */
+/** The stored form of an id. */
 export function toEntryId(id: unknown): string {
   const text = typeof id === "string" ? repairText(id) : id;
   expectId(text);
@@ -83,12 +83,12 @@ function toMetadata(value: unknown): Record<string, unknown> {
   return copy;
 }
 
-/** An entry is found by its URI, as a frame is. */
+/** Searches find an entry by its URI, as they find a frame. */
 function toSource(uri: unknown): { source?: string } {
   return typeof uri === "string" && uri.length > 0 && uri.length <= 1000 ? { source: uri } : {};
 }
 
-/** A type that memories can have; as much like the one given as they allow. */
+/** The valid type of memories that is most similar to the given one. */
 function toType(given: string): string {
   if (isType(given)) return given;
   const word = given.toLowerCase().replace(/[^a-z0-9_-]+/g, "-");
@@ -99,7 +99,7 @@ function toType(given: string): string {
   return type === "" ? "context" : type;
 }
 
-/** Dates that went through JSON are text. */
+/** Dates that went through JSON are strings. */
 function toDate(value: unknown): Date | undefined {
   if (value === undefined || value === null) return undefined;
   return new Date(toMillis("createdAt", typeof value === "string" ? new Date(value) : value));

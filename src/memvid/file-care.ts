@@ -3,7 +3,7 @@ import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
 import type { DoctorOptions, DoctorResult, VerifyOptions, VerifyResult } from "./memvid-types.js";
 
-/** Looks whether the file is sound; what is wrong is in the answer. */
+/** Checks the file; the result lists the problems. */
 export async function checkFile(storage: Storage, path: string, options: VerifyOptions): Promise<VerifyResult> {
   expectKeys("verify", options, ["deep"]);
   const checks: VerifyResult["checks"] = [];
@@ -12,13 +12,13 @@ export async function checkFile(storage: Storage, path: string, options: VerifyO
     try {
       problems = await find();
     } catch (error) {
-      // A damaged file may fail the check itself.
+      // A damaged file may make the check itself fail.
       problems = [error instanceof Error ? error.message : String(error)];
     }
     checks.push({ name, status: problems.length === 0 ? "passed" : "failed", details: problems.join("\n") || null });
   };
   const run = (sql: string) => storage.client.execute(sql);
-  // First: after a rebuild by another connection, one that has not read the index yet would call it malformed.
+  // First, because after a rebuild by another connection the index seems malformed until this one has read it.
   await check("FullTextIndex", async () => {
     await run("select rowid from memories_fts where memories_fts match 'holdfast' limit 1");
     return [];
@@ -33,7 +33,7 @@ export async function checkFile(storage: Storage, path: string, options: VerifyO
   return { file_path: path, overall_status: isSound ? "passed" : "failed", checks };
 }
 
-/** Does what is asked for, then verifies deeply. */
+/** Makes the requested repairs, then verifies deeply. */
 export async function healFile(storage: Storage, path: string, options: DoctorOptions): Promise<DoctorResult> {
   expectKeys("doctor", options, [
     "rebuildLexIndex",

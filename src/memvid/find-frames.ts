@@ -52,7 +52,7 @@ const ASK_KEYS = [
   "maskPii",
   "showChunks",
 ];
-/** Hits that a question gets where `k` is left out, as in the SDK. */
+/** The default of `k` for questions, as in the SDK. */
 const ASK_HITS = 6;
 
 type Uses = Pick<FrameQuery, "uses" | "vector" | "model">;

@@ -10,7 +10,7 @@ import type { Storage } from "../storage/storage.js";
 import { CORRECTION, NO_SOURCE } from "./frame.js";
 import { VecDimensionMismatchError } from "./memvid-error.js";
 
-/** A frame found, by its row, with how well it answers. */
+/** The row of a found frame, with its score. */
 export interface FrameHit {
   readonly rowId: number;
   readonly score: number;
@@ -22,50 +22,50 @@ export interface FrameQuery {
   readonly vector?: readonly number[] | undefined;
   /** @default every model with vectors of that length */
   readonly model?: string | undefined;
-  /** Only frames from this time on, in ms. */
+  /** Only frames at or after this time, in ms. */
   readonly since?: number | undefined;
-  /** Only frames up to this time, in ms. */
+  /** Only frames at or before this time, in ms. */
   readonly until?: number | undefined;
   /** Only frames whose URI starts with this. */
   readonly scope?: string | undefined;
   /** Only frames up to this row. */
   readonly lastRowId?: number | undefined;
-  /** How many of the best are wanted. */
+  /** How many of the best hits to return. */
   readonly depth: number;
 }
 
 export interface FrameHits {
-  /** The best, at least `depth` of them where there are so many; a greater depth only adds to their end. */
+  /** The best hits: at least `depth`, if there are that many. A greater depth only adds hits at the end. */
   readonly hits: readonly FrameHit[];
-  /** How many there are in all. */
+  /** The number of all hits. */
   readonly total: number;
 }
 
-/** The search ranks this many candidates in any case: asking for fewer would save nothing. */
+/** The search always ranks this many candidates, so a lower depth would save nothing. */
 const RANKED = 200;
 const m = memories;
 const e = memoryEmbeddings;
-// The plus signs keep SQLite from walking all frames by an index: others name the rows.
+// The plus signs keep SQLite from scanning all frames by an index: other conditions name the rows.
 const isLive = sql`+${m.project} = ${DEFAULT_PROJECT} and +${m.deletedAt} is null`;
 
-/** The frames that answer a query, best first, and how many there are. Reads none of them. */
+/** The rows of the frames that match a query, best first, and their number. Reads no frames. */
 export async function searchFrames(storage: Storage, query: FrameQuery): Promise<FrameHits> {
   const { scope = "", lastRowId, depth } = query;
   if (scope !== "" || lastRowId !== undefined) {
-    // What the search does not filter by has to be ranked whole, to know how many there are.
+    // The search does not apply these filters, so all hits must be ranked to count them.
     const { hits } = await rankFrames(storage, query, Number.POSITIVE_INFINITY);
     const accepted = await within(storage, hits, scope, lastRowId ?? Number.MAX_SAFE_INTEGER);
     return { hits: accepted, total: accepted.length };
   }
   const first = await rankFrames(storage, query, RANKED);
   if (depth <= first.hits.length || first.hits.length >= first.total) return first;
-  // To rank more is to rank otherwise: later pages go on behind what the earlier ones showed, each frame once.
+  // A greater depth may change the order, so later pages continue after the hits of earlier ones, each frame once.
   const shown = new Set(first.hits.map(({ rowId }) => rowId));
   const all = await rankFrames(storage, query, Number.POSITIVE_INFINITY);
   return { hits: [...first.hits, ...all.hits.filter(({ rowId }) => !shown.has(rowId))], total: first.total };
 }
 
-/** Those of the hits that are in a scope, and among the frames up to a row. */
+/** The hits in a scope, among the frames up to a row. */
 async function within(
   storage: Storage,
   hits: readonly FrameHit[],
@@ -95,7 +95,7 @@ async function rankFrames(storage: Storage, query: FrameQuery, depth: number): P
   return { ...found, hits: await boostCorrections(storage, found.hits) };
 }
 
-/** Corrections rank before what they correct. */
+/** Ranks corrections before the frames that they correct. */
 async function boostCorrections(storage: Storage, hits: readonly FrameHit[]): Promise<readonly FrameHit[]> {
   if (hits.length === 0) return hits;
   const rows = await storage.db.all<{ rowId: number; boost: unknown }>(
@@ -110,7 +110,7 @@ async function boostCorrections(storage: Storage, hits: readonly FrameHit[]): Pr
 
 const NOTHING: FrameHits = { hits: [], total: 0 };
 
-/** By words; `total` leaves out those that have a vector of `models`, which the vectors find. */
+/** Searches by words. `total` does not count frames with a vector of `models`, which the vector search finds. */
 async function findWords(
   storage: Storage,
   { text, since, until }: FrameQuery,
@@ -122,7 +122,7 @@ async function findWords(
   const filter = toFilter(since, until);
   const plan = planQuery(text);
   if (plan.isRecent) {
-    // Beside vectors, the recent ones would only dilute what those find.
+    // Next to vectors, recent frames would only dilute the hits.
     if (models.length > 0) return NOTHING;
     const hits = await frames.rank(text, { ...filter, limit: depth });
     return { hits, total: await frames.count(filter) };
@@ -134,7 +134,7 @@ async function findWords(
   if (counted > 0) {
     return { hits: await frames.rank(text, { ...filter, limit: depth }), total: counted };
   }
-  // Beginnings and parts of words are not counted by the index; they are few, or the text says little.
+  // The index cannot count prefixes and parts of words. They are few, or the text is not specific.
   const hits = await frames.rank(text, { ...filter, limit: Number.POSITIVE_INFINITY });
   if (models.length === 0) return { hits, total: hits.length };
   const [row] = await storage.db.all<{ total: number }>(
@@ -172,7 +172,7 @@ function fuseHits(words: FrameHits, near: FrameHits): FrameHits {
   return { hits: fused.map(({ id, score }) => ({ rowId: id, score })), total: words.total + near.total };
 }
 
-/** The models that have vectors of this length; rejects with MV014 when there are only others. */
+/** The models that have vectors of this length; rejects with MV014 if there are only vectors of other lengths. */
 async function modelsFor(storage: Storage, dimensions: number, model: string | undefined): Promise<string[]> {
   if (model !== undefined) return [model];
   const rows = await storage.db.all<{ model: string; dimensions: number }>(
@@ -201,7 +201,7 @@ function between(since: number | undefined, until: number | undefined): SQL[] {
   return until === undefined ? from : [...from, sql`${m.createdAt} <= ${until}`];
 }
 
-/** How many frames have any of the words; 0 where the index is missing. */
+/** How many frames have any of the words; 0 if the index is missing. */
 async function countIndexed(storage: Storage, match: string, conditions: readonly SQL[]): Promise<number> {
   try {
     const [row] = await storage.db.all<{ total: number }>(
@@ -210,7 +210,7 @@ async function countIndexed(storage: Storage, match: string, conditions: readonl
     );
     return row!.total;
   } catch {
-    // The search that follows scans where there is no index, and meets any other failure itself.
+    // Without an index, the search that follows scans; it meets any other failure itself.
     return 0;
   }
 }

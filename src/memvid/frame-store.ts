@@ -9,16 +9,16 @@ import { FrameNotFoundError } from "./memvid-error.js";
 
 const m = memories;
 
-/** Condition: the memories that frames are, which `createStorage` has as well. Those removed are among them. */
+/** The condition for the memories that are frames or entries, removed ones included. */
 export const isFrame = sql`${m.project} = ${DEFAULT_PROJECT}`;
 
-/** The frame number that is next; removed frames keep theirs. A frame's number is that of its row, counted from 0. */
+/** The number of the next frame; removed frames keep theirs. The number of a frame is that of its row, from 0. */
 export async function nextFrameId(storage: Pick<Storage, "db">): Promise<number> {
   const [row] = await storage.db.all<{ seq: number }>(sql`select seq from sqlite_sequence where name = 'memories'`);
   return row?.seq ?? 0;
 }
 
-/** A frame to be stored, with the vector that an embedder made. */
+/** A frame to store, with the vector of the embedder. */
 export interface FrameToStore {
   readonly draft: FrameDraft;
   readonly made?: { readonly vector: readonly number[]; readonly model: string } | undefined;
@@ -30,12 +30,12 @@ interface WaitingPut {
   readonly reject: (error: unknown) => void;
 }
 
-/** Stores frames; calls that wait together share one commit, each with its own result. */
+/** Stores frames. Calls that wait together share a commit, and each has its own result. */
 export class FrameWriter {
   #waiting: WaitingPut[] = [];
   #isWriting = false;
 
-  /** Stores all of `frames`, or none; resolves to their ids, in order. */
+  /** Stores all of `frames` or none; resolves to their ids in order. */
   put(storage: Storage, frames: readonly FrameToStore[]): Promise<string[]> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ frames, resolve, reject });
@@ -70,18 +70,18 @@ async function writeTogether(storage: Storage, puts: readonly WaitingPut[]): Pro
       for (const { reject } of puts) reject(error);
       return;
     }
-    // One that is wrong must not take the others with it.
+    // A wrong frame must not make the others fail.
     for (const put of puts) await writeTogether(storage, [put]);
   }
 }
 
-/** Whether the error is about what was put, rather than about the file, which would refuse the others as well. */
+/** Whether the error is about the frame and not about the file, which would refuse the others too. */
 function isOfOneFrame(error: unknown): boolean {
   if (error instanceof StorageError) return error.code === "DIMENSION_MISMATCH" || error.code === "INVALID";
   return error instanceof TypeError || error instanceof RangeError;
 }
 
-/** Stores all frames or none; resolves to their ids. Numbers are given out under the write lock, so that no two processes take the same. */
+/** Stores all frames or none; resolves to their ids. The write lock is held, so no other process takes the same numbers. */
 async function store(storage: Storage, batch: readonly FrameToStore[]): Promise<string[]> {
   if (batch.length === 0) return [];
   return storage.transaction(async (tx) => {
@@ -91,7 +91,7 @@ async function store(storage: Storage, batch: readonly FrameToStore[]): Promise<
   });
 }
 
-/** The memory of a frame; rejects with MV010. */
+/** The memory of a frame; rejects with MV010 if there is none. */
 export async function requireFrame(storage: Storage, frameId: number): Promise<Memory> {
   const rowId = toRowId(frameId);
   const memory = (await storage.memories.read([rowId])).get(rowId);
@@ -99,7 +99,7 @@ export async function requireFrame(storage: Storage, frameId: number): Promise<M
   return memory;
 }
 
-/** The number of the frame that was put last under a URI; undefined where there is none. */
+/** The number of the last frame put under a URI; undefined if there is none. */
 export async function findByUri(storage: Storage, uri: string): Promise<number | undefined> {
   const find = async (condition: SQL) => {
     const [row] = await storage.db.all<{ rowId: number }>(
@@ -114,7 +114,7 @@ export async function findByUri(storage: Storage, uri: string): Promise<number |
   return find(sql`${m.source} = ${NO_SOURCE} and ${m.rowId} = ${toRowId(frameId)}`);
 }
 
-/** What to throw when there is no frame of this id. */
+/** The error for a missing frame. */
 export function missingFrame(id: number): FrameNotFoundError {
   return new FrameNotFoundError(`There is no frame ${id}, or it was removed`);
 }

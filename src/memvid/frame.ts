@@ -13,9 +13,9 @@ import { cutText } from "./repair.js";
 import { DEFAULT_MODEL } from "./sqlite-storage.js";
 import { toSeconds, toTimestampMs } from "./timestamp.js";
 
-/** The source of memories that name none. */
+/** The source of memories without their own. */
 export const NO_SOURCE = "unknown";
-/** The URI of a frame that was given none. */
+/** The URI of a frame without its own. */
 const DEFAULT_URI = /^mv2:\/\/frames\/(\d{1,15})$/;
 const PUT_KEYS = [
   "title",
@@ -38,27 +38,27 @@ const PUT_KEYS = [
   "extractDates",
   "vectorCompression",
 ];
-/** The label, and so the type, of corrections. */
+/** The label and type of corrections. */
 export const CORRECTION = "correction";
 const CORRECTION_TITLE_CHARS = 100;
-/** What the types of memories look like; labels that do are types too. */
+/** The form of memory types. A label of this form is also the type. */
 const TYPE = /^[a-z][a-z0-9_-]{0,31}$/;
 
-/** A checked input, but for the frame id that it will get. */
+/** A checked input, which has no frame id yet. */
 export interface FrameDraft {
   readonly text: string;
   readonly hasEmbedding: boolean;
   toMemory(frameId: number, embedding?: { readonly vector: readonly number[]; readonly model: string }): MemoryInput;
 }
 
-/** A frame id as a number; throws TypeError on what is none. */
+/** A frame id as a number; throws TypeError on anything else. */
 export function toFrameId(value: unknown): number {
   const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
   if (typeof number === "number" && Number.isSafeInteger(number) && number >= 0) return number;
   throw new TypeError(expectation("frameId", "a frame id", value));
 }
 
-/** Frames are numbered from 0, rows from 1. */
+/** Frame numbers start at 0, row ids at 1. */
 export function toRowId(frameId: number): number {
   return frameId + 1;
 }
@@ -67,7 +67,7 @@ export function fromRowId(rowId: number): number {
   return rowId - 1;
 }
 
-/** Checks what is put, reading its file where it names one; throws TypeError, RangeError or NotSupportedError. */
+/** Checks the input of a put, and reads the file that it names; throws TypeError, RangeError or NotSupportedError. */
 export async function toDraft(input: PutInput, boost?: number): Promise<FrameDraft> {
   expectKeys("put", input, PUT_KEYS);
   const { uri, tags = [], labels = [], metadata = {}, timestamp, embedding } = input;
@@ -110,7 +110,7 @@ export async function toDraft(input: PutInput, boost?: number): Promise<FrameDra
       const vector = embedding === undefined ? made : { vector: embedding, model };
       return {
         type: label !== undefined && TYPE.test(label) ? label : "context",
-        // The source is indexed, so that a frame is found by its URI at once.
+        // The source is indexed, so that the URI finds a frame at once.
         source: uri || defaultUri(frameId),
         content,
         metadata: { ...metadata, [MARKS_KEY]: marks },
@@ -121,7 +121,7 @@ export async function toDraft(input: PutInput, boost?: number): Promise<FrameDra
   };
 }
 
-/** Checks a correction; it is a frame of type "correction", which counts `boost` times in a search. */
+/** Checks a correction: a frame of type "correction" that counts `boost` times in a search. */
 export function toCorrection(input: CorrectManyInput): Promise<FrameDraft> {
   expectKeys("correct", input, ["statement", "topics", "source", "boost"]);
   const { statement, topics = [], source, boost = 2 } = input;
@@ -136,7 +136,7 @@ export function toCorrection(input: CorrectManyInput): Promise<FrameDraft> {
   return toDraft({ title, label: CORRECTION, text: statement, tags: topics, uri, metadata }, boost);
 }
 
-/** What a frame says about itself. A memory that was not put as a frame is one as well as it can be. */
+/** The details of a frame. A memory that was not put as a frame has as many of them as possible. */
 export function toFrameInfo(frameId: number, { type, source, metadata, createdAt }: Memory): FrameInfo {
   const [own, marks] = splitMetadata(metadata);
   const isFrame = marks?.title !== undefined;
@@ -164,18 +164,18 @@ export function toUri(frameId: number, source: string): string {
   return source === NO_SOURCE ? defaultUri(frameId) : source;
 }
 
-/** The text of a frame, as it was put. */
+/** The text that was put in a frame. */
 export function toText({ content, metadata }: Memory): string {
   return content.slice(0, splitMetadata(metadata)[1]?.textChars);
 }
 
-/** The number in a URI that no one gave. */
+/** The number in a generated URI. */
 export function frameIdOfUri(uri: string): number | undefined {
   const digits = DEFAULT_URI.exec(uri)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** What an entry's metadata has in common with a frame. */
+/** The fields of an entry's metadata that a frame has too. */
 function fieldsOf(metadata: Record<string, unknown>): Partial<FrameMarks> {
   const { title, labels, tags, kind, track } = metadata;
   return {
@@ -197,9 +197,9 @@ function defaultUri(frameId: number): string {
 
 async function readText(file: unknown): Promise<string> {
   if (typeof file !== "string" || file === "") {
-    throw new TypeError("Expected `text` or `file` to be given to put");
+    throw new TypeError("Expected `put` to get `text` or `file`");
   }
-  // Reading a file closes it, and with that this process would lose its locks on its own database.
+  // Closing the file after reading it would take the locks of this process on its own database.
   if (isOpenHere(file)) throw notText(file);
   const bytes = await readFile(file);
   let text: string;
@@ -212,7 +212,7 @@ async function readText(file: unknown): Promise<string> {
   return text;
 }
 
-/** PDFs, office documents and pictures would need a parser each. */
+/** The error for PDFs, office documents and pictures, each of which would need a parser. */
 function notText(file: string, cause?: unknown): NotSupportedError {
   const error = new NotSupportedError(`${file} is not a text file: reading documents and pictures`);
   if (cause !== undefined) error.cause = cause;

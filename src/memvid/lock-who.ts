@@ -2,7 +2,7 @@ import { FileLock } from "../files/lock/file-lock.js";
 import { asMemvidErrors } from "./memvid-error.js";
 import type { LockWhoResult } from "./memvid-types.js";
 
-/** Who holds the `FileLock` on a path, if anybody does. Storing takes no such lock: any number of processes may. */
+/** The holder of the `FileLock` on a path, if there is one. Storing needs no such lock: any number of processes may store. */
 export function lockWho(path: string | URL): Promise<LockWhoResult> {
   return asMemvidErrors(async () => {
     const holder = await new FileLock(path).holder();
@@ -11,7 +11,7 @@ export function lockWho(path: string | URL): Promise<LockWhoResult> {
   });
 }
 
-/** Removes the lock of a process that has ended without giving it back; false when there is none, or it is in use. */
+/** Removes the lock of a process that ended without releasing it; false if there is none, or it is in use. */
 export function lockNudge(path: string | URL): Promise<boolean> {
   return asMemvidErrors(async () => {
     const lock = new FileLock(path);

@@ -1,19 +1,19 @@
-/** The key of a memory's metadata that holds what a memory has no column for. */
+/** The key of a memory's metadata for values that have no column. */
 export const MARKS_KEY = "memvid";
-/** What a memory without any text holds: its content cannot be empty. */
+/** The content of a memory without text, since it cannot be empty. */
 export const NO_TEXT = " ";
 
-/** What a memory's metadata says about the entry or the frame that it is. */
+/** The values in a memory's metadata that belong to its entry or frame. */
 export interface Marks extends Partial<FrameMarks> {
-  /** How much of the content is the text itself; what follows is there to be found. */
+  /** The length of the text in the content; the rest is only for searches. */
   readonly textChars: number;
-  /** The type of an entry as it was given, where types of memories cannot look like it. */
+  /** The given type of an entry, if it is not a valid type of memories. */
   readonly type?: string;
-  /** What the caller keeps under this key. */
+  /** The value of the caller under this key. */
   readonly given?: unknown;
 }
 
-/** What was given with a frame. */
+/** The values that were put with a frame. */
 export interface FrameMarks {
   readonly title: string;
   readonly label: string | null;
@@ -25,14 +25,14 @@ export interface FrameMarks {
   readonly boost?: number;
 }
 
-/** The metadata as the caller gave it, and the marks beside it where there are any. */
+/** The metadata of the caller, and the marks if there are any. */
 export function splitMetadata(metadata: Record<string, unknown>): [own: Record<string, unknown>, marks?: Marks] {
   const { [MARKS_KEY]: marks, ...own } = metadata;
   if (!isMarks(marks)) return [metadata];
   return ["given" in marks ? { ...own, [MARKS_KEY]: marks.given } : own, marks];
 }
 
-/** Other programs may keep anything under the key: it counts only if it looks like ours. */
+/** Other programs may keep anything under the key, so a value counts only if it has the form of marks. */
 function isMarks(value: unknown): value is Marks {
   return typeof value === "object" && value !== null && Number.isSafeInteger((value as Partial<Marks>).textChars);
 }

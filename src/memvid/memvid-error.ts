@@ -34,28 +34,28 @@ export interface MemvidErrorDetails {
 
 const SUGGESTIONS: Partial<Readonly<Record<MemvidErrorCode, string>>> = {
   MV001: "Make room on the disk, or remove frames; nothing was stored.",
-  MV007: "Another process kept the file for too long: try again, or give a longer lockTimeoutMs.",
-  MV010: "Look the frame up with timeline() or find(); removed ones are not shown.",
+  MV007: "Another process kept the file for too long: try again, or set a longer lockTimeoutMs.",
+  MV010: "Look up the frame with timeline() or find(). Removed frames are not shown.",
   MV012: "The file was left as it is. Restore a backup, or store a .mv2 file's texts again with put.",
   MV013: "Check the path, or make the memory with create(path).",
-  MV014: "Give all embeddings of one model the same length; another model takes another name in embeddingIdentity.",
-  MV015: "Check the embedder, or give the vector yourself as embedding or queryEmbedding.",
-  MV999: "The message says what is wrong, and the cause is what was thrown underneath.",
+  MV014: "Give all embeddings of one model the same length. Name another model in embeddingIdentity.",
+  MV015: "Check the embedder, or pass the vector as embedding or queryEmbedding.",
+  MV999: "The message says what is wrong, and the cause is the original error.",
   NOT_SUPPORTED: "docs/memvid.md says what there is instead.",
 };
 
-/** What to do about an error of this code; null where there is nothing general to say. */
+/** What to do about an error of this code; null if there is no general advice. */
 export function getErrorSuggestion(code: MemvidErrorCode): string | null {
   return SUGGESTIONS[code] ?? null;
 }
 
-/** Every error of the memvid-shaped calls. Match on `code`; what was thrown underneath is the `cause`. */
+/** The base of all errors of the calls of @memvid/sdk. Match on `code`; the original error is the `cause`. */
 export class MemvidError extends Error implements MemvidErrorDetails {
   override readonly name: string = "MemvidError";
   readonly code: MemvidErrorCode;
   readonly details?: Record<string, unknown>;
   readonly suggestion: string | null;
-  /** Of a batch: which of its records the error is about, from 0. */
+  /** The index of the record in a batch that the error is about, from 0. */
   readonly index?: number;
 
   constructor(code: MemvidErrorCode, message: string, details?: Record<string, unknown>, options: ErrorOptions = {}) {
@@ -66,7 +66,7 @@ export class MemvidError extends Error implements MemvidErrorDetails {
     this.suggestion = getErrorSuggestion(code);
   }
 
-  /** Code, message and suggestion, for people. */
+  /** Code, message and suggestion as text. */
   get formattedMessage(): string {
     const suggestion = this.suggestion === null ? "" : `\n\nSuggestion: ${this.suggestion}`;
     return `[${this.code}] ${this.message}${suggestion}`;
@@ -101,11 +101,11 @@ export type CapacityExceededError = InstanceType<typeof CapacityExceededError>;
 export const LockedError = errorClass("LockedError", "MV007");
 export type LockedError = InstanceType<typeof LockedError>;
 
-/** MV010: no such frame, or a removed one. */
+/** MV010: the frame does not exist, or was removed. */
 export const FrameNotFoundError = errorClass("FrameNotFoundError", "MV010");
 export type FrameNotFoundError = InstanceType<typeof FrameNotFoundError>;
 
-/** MV012: the file is damaged, or is no database. */
+/** MV012: the file is damaged, or not a database. */
 export const CorruptFileError = errorClass("CorruptFileError", "MV012");
 export type CorruptFileError = InstanceType<typeof CorruptFileError>;
 
@@ -113,7 +113,7 @@ export type CorruptFileError = InstanceType<typeof CorruptFileError>;
 export const FileNotFoundError = errorClass("FileNotFoundError", "MV013");
 export type FileNotFoundError = InstanceType<typeof FileNotFoundError>;
 
-/** MV014: a vector of another length than those stored. */
+/** MV014: the vector has another length than the stored ones. */
 export const VecDimensionMismatchError = errorClass("VecDimensionMismatchError", "MV014");
 export type VecDimensionMismatchError = InstanceType<typeof VecDimensionMismatchError>;
 
@@ -121,7 +121,7 @@ export type VecDimensionMismatchError = InstanceType<typeof VecDimensionMismatch
 export const EmbeddingFailedError = errorClass("EmbeddingFailedError", "MV015");
 export type EmbeddingFailedError = InstanceType<typeof EmbeddingFailedError>;
 
-// Of tickets, plans and indexes that can be switched off: never thrown here, but what tests for them compiles.
+// Errors of tickets, plans and optional indexes: never thrown here, but code that tests for them compiles.
 export const TicketInvalidError = errorClass("TicketInvalidError", "MV002");
 export type TicketInvalidError = InstanceType<typeof TicketInvalidError>;
 export const TicketReplayError = errorClass("TicketReplayError", "MV003");
@@ -143,7 +143,7 @@ export type EncryptionError = InstanceType<typeof EncryptionError>;
 export const QuotaExceededError = errorClass("QuotaExceededError", "MV023");
 export type QuotaExceededError = InstanceType<typeof QuotaExceededError>;
 
-/** What @memvid/sdk has and this does not. */
+/** A feature of @memvid/sdk that is not supported. */
 export class NotSupportedError extends MemvidError {
   override readonly name: string = "NotSupportedError";
   constructor(what: string) {
@@ -169,7 +169,7 @@ const BY_STORAGE_CODE: Partial<
   DIMENSION_MISMATCH: VecDimensionMismatchError,
 };
 
-/** Runs `work`; whatever it throws becomes a MemvidError with that as its cause. */
+/** Runs `work`, and wraps its errors in a MemvidError. */
 export async function asMemvidErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -7,7 +7,7 @@ export interface EmbeddingProvider {
   embedQuery(text: string): Promise<number[]>;
 }
 
-/** Whose an embedding is; `model` is the one part that is kept. */
+/** The origin of an embedding; only `model` is stored. */
 export interface EmbeddingIdentity {
   readonly provider?: string;
   readonly model?: string;
@@ -16,11 +16,11 @@ export interface EmbeddingIdentity {
 }
 
 export interface PutInput {
-  /** @default the file's name, else "Untitled" */
+  /** @default the name of the file, or "Untitled" */
   readonly title?: string;
   readonly label?: string;
   readonly metadata?: Record<string, unknown>;
-  /** What is stored; it or `file` must be given. */
+  /** The text to store; either this or `file` is required. */
   readonly text?: string;
   /** A text file to read instead; anything but UTF-8 text is `NOT_SUPPORTED`. */
   readonly file?: string | URL;
@@ -30,14 +30,14 @@ export interface PutInput {
   readonly labels?: readonly string[];
   readonly kind?: string;
   readonly track?: string;
-  /** More text to find the frame by, that is not part of it. */
+  /** More text for searches, which is not part of the frame. */
   readonly searchText?: string;
   /** Whole seconds since 1970, or a date such as "2023-01-15", "Jan 15, 2023", "01/15/2023", in UTC. @default now */
   readonly timestamp?: number | string;
   readonly embedding?: readonly number[];
-  /** Without a model the embedding goes under "default". */
+  /** Without a model the embedding belongs to "default". */
   readonly embeddingIdentity?: EmbeddingIdentity;
-  /** True is `NOT_SUPPORTED`: give an `embedding`, or `putMany` an `embedder`. */
+  /** True is `NOT_SUPPORTED`: pass an `embedding`, or an `embedder` to `putMany`. */
   readonly enableEmbedding?: boolean;
   readonly embeddingModel?: string;
   /** These three have no effect. */
@@ -49,7 +49,7 @@ export interface PutInput {
 export type PutManyInput = PutInput;
 
 export interface PutManyOptions {
-  /** Makes the embeddings of the documents that come without. */
+  /** Makes the embeddings of documents without one. */
   readonly embedder?: EmbeddingProvider;
   /** True needs an `embedder`. */
   readonly enableEmbedding?: boolean;
@@ -59,11 +59,11 @@ export interface PutManyOptions {
   readonly enableEnrichment?: boolean;
 }
 
-/** What `find` and `vecSearch` share. */
+/** The options that `find` and `vecSearch` share. */
 export interface VecSearchInput {
-  /** Most hits. @default 10 */
+  /** The most hits. @default 10 */
   readonly k?: number;
-  /** Longest snippet, at least 10. @default 240 */
+  /** The longest snippet, at least 10. @default 240 */
   readonly snippetChars?: number;
   /** Only frames whose URI starts with this. */
   readonly scope?: string;
@@ -78,13 +78,13 @@ export interface VecSearchInput {
 }
 
 export interface FindInput extends VecSearchInput {
-  /** `lex`: words; `sem`: vectors; `auto`: both, where there is a query vector. @default "lex" */
+  /** `lex`: words; `sem`: vectors; `auto`: both, if there is a query vector. @default "lex" */
   readonly mode?: "lex" | "sem" | "auto";
   readonly queryEmbedding?: readonly number[];
   readonly embedder?: EmbeddingProvider;
   /** The model whose vectors are searched. @default every model with vectors of that length */
   readonly queryEmbeddingModel?: string;
-  /** `next_cursor` of the page before. */
+  /** The `next_cursor` of the previous page. */
   readonly cursor?: string;
   /** Only frames up to this one, or up to this second. */
   readonly asOfFrame?: number;
@@ -100,7 +100,7 @@ export interface FindHit {
   readonly score: number;
   /** 1 for the best hit of the first page. */
   readonly rank: number;
-  /** How many words of the frame match the query, title, tags and the like included. */
+  /** How many words of the frame match the query, including its title and tags. */
   readonly matches: number;
   readonly tags: string[];
   readonly labels: string[];
@@ -115,7 +115,7 @@ export interface VecSearchResult {
   readonly query: string;
   readonly engine: string;
   readonly hits: FindHit[];
-  /** How many frames answer, on this page and all others. */
+  /** How many frames match, on all pages. */
   readonly total_hits: number;
   /** The hits as one text. */
   readonly context: string;
@@ -128,7 +128,7 @@ export type FindResult = VecSearchResult;
 export interface AskInput extends Omit<FindInput, "mode" | "cursor"> {
   /** Must be true: no language model is called. */
   readonly contextOnly?: boolean;
-  /** As that of `find`. @default "auto" */
+  /** As in `find`. @default "auto" */
   readonly mode?: string;
   /** Only frames of these times, in seconds since 1970, inclusive. */
   readonly since?: number;
@@ -146,14 +146,14 @@ export interface AskResult {
   readonly question: string;
   /** Always null: no language model is called. */
   readonly answer: string | null;
-  /** The hits as one text, to give to a language model. */
+  /** The hits as one text for a language model. */
   readonly context: string;
   readonly context_fragments: string[];
   readonly context_only: boolean;
   readonly mode: string;
   readonly retriever: string;
   readonly hits: FindHit[];
-  /** Always empty, as without an answer nothing is quoted. */
+  /** Always empty: there is no answer that quotes. */
   readonly sources: {
     readonly frame_id: number;
     readonly uri: string;
@@ -166,9 +166,9 @@ export interface AskResult {
 }
 
 export interface CorrectOptions {
-  /** More words to find the correction by; they are its tags. */
+  /** More words for searches, stored as tags. */
   readonly topics?: readonly string[];
-  /** Where it is from; kept in its metadata. */
+  /** The origin of the correction, stored in its metadata. */
   readonly source?: string;
   /** How many times a correction counts in a search. @default 2 */
   readonly boost?: number;
@@ -245,7 +245,7 @@ export interface SessionSummary {
   readonly name?: string;
   readonly created_secs: number;
   readonly ended_secs?: number;
-  /** Puts, searches and questions; 0 until the session has ended. */
+  /** The number of puts, searches and questions; 0 until the session has ended. */
   readonly action_count: number;
   readonly checkpoint_count: number;
   readonly duration_secs: number;
@@ -283,7 +283,7 @@ export interface FrameInfo {
   readonly track: string | null;
   readonly tags: string[];
   readonly labels: string[];
-  /** Frames are never parts of others: these three are null. */
+  /** Frames are never part of others, so these three are null. */
   readonly parent_id: number | null;
   readonly chunk_index: number | null;
   readonly chunk_count: number | null;
@@ -293,14 +293,14 @@ export interface FrameInfo {
 }
 
 export interface StatsResult {
-  /** Frames that were stored, and those of them that were not removed. */
+  /** The number of stored frames, and of those that were not removed. */
   readonly frame_count: number;
   readonly active_frame_count: number;
   /** One more than the highest frame id. */
   readonly seq_no: number;
   /** Bytes of the file and its log. */
   readonly size_bytes: number;
-  /** UTF-8 bytes of what is indexed, as text: what compression saves is not counted. */
+  /** The UTF-8 bytes of the indexed text, before compression. */
   readonly logical_bytes: number;
   readonly payload_bytes: number;
   readonly average_frame_logical_bytes: number;
@@ -308,7 +308,7 @@ export interface StatsResult {
   readonly saved_bytes: number;
   readonly savings_percent: number;
   readonly compression_ratio_percent: number;
-  /** There is no limit but the disk's: `Number.MAX_SAFE_INTEGER`. */
+  /** Only the disk is a limit: `Number.MAX_SAFE_INTEGER`. */
   readonly capacity_bytes: number;
   readonly remaining_capacity_bytes: number;
   readonly storage_utilisation_percent: number;
@@ -336,18 +336,18 @@ export interface VerifyResult {
 
 export interface DoctorOptions {
   readonly rebuildLexIndex?: boolean;
-  /** These two indexes are kept by the database itself: nothing to rebuild. */
+  /** The database maintains these two indexes, so there is nothing to rebuild. */
   readonly rebuildTimeIndex?: boolean;
   readonly rebuildVecIndex?: boolean;
-  /** Gives free pages back to the disk. */
+  /** Returns free pages to the disk. */
   readonly vacuum?: boolean;
-  /** Only says what would be done. */
+  /** Only report what would be done. */
   readonly dryRun?: boolean;
   readonly quiet?: boolean;
 }
 
 export interface DoctorResult {
-  /** `clean`: nothing was asked for and nothing is wrong; `healed`: done; `failed`: the check after it failed. */
+  /** `clean`: no repair was requested and nothing is wrong; `healed`: repaired; `failed`: the check after it failed. */
   readonly status: "clean" | "healed" | "failed";
   readonly findings: string[];
   readonly phases: { readonly phase: string; readonly status: "executed" | "skipped"; readonly duration_ms: number }[];
@@ -367,9 +367,9 @@ export interface LockWhoResult {
 export interface UseOptions {
   /** @default "open" */
   readonly mode?: "open" | "create" | "auto";
-  /** Opens a file that is there, leaves it as it is, and refuses what writes. @default false */
+  /** Open an existing file, leave it unchanged, and refuse writes. @default false */
   readonly readOnly?: boolean;
-  /** Longest wait for another process's write, in ms. @default 5000 */
+  /** The longest wait for the write of another process, in ms. @default 5000 */
   readonly lockTimeoutMs?: number;
   /** These have no effect. */
   readonly enableLex?: boolean;

@@ -66,12 +66,12 @@ const TIMELINE_KEYS = ["limit", "since", "until", "reverse", "asOfFrame", "asOfT
 const m = memories;
 
 /**
- * A memory in the shape of @memvid/sdk, on one libSQL file that any number of processes may write.
+ * A memory with the API of @memvid/sdk, on one libSQL file that any number of processes may write.
  *
- * What is put is a frame: a memory of project `"default"`, as the entries of `createStorage` are, numbered from 0 in the order
- * of putting. A call that resolved is
- * stored, sealed or not. Every call rejects with a MemvidError: `MV007` when another process kept the file, `MV012` on a
- * damaged one, `MV001` on a full disk, `MV999` on wrong arguments, whose TypeError or RangeError is the cause.
+ * `put` stores a frame: a memory of project `"default"`, like the entries of `createStorage`, numbered from 0 in order. A
+ * resolved call is stored, sealed or not. Calls reject with a MemvidError: `MV007` if another process kept the file,
+ * `MV012` if it is damaged, `MV001` if the disk is full, `MV999` on wrong arguments, with the TypeError or RangeError as
+ * the cause.
  */
 export class Memvid extends UnsupportedCalls {
   readonly #path: string;
@@ -91,7 +91,7 @@ export class Memvid extends UnsupportedCalls {
     this.#open = open;
   }
 
-  /** @internal Opens the file, so that what is wrong with it is known at once. */
+  /** @internal Opens the file, so that problems show at once. */
   async opened(): Promise<this> {
     await this.#run(async () => undefined);
     return this;
@@ -110,7 +110,7 @@ export class Memvid extends UnsupportedCalls {
     });
   }
 
-  /** Stores all of them, or none; resolves to their ids, in order. */
+  /** Stores all inputs or none; resolves to their ids in order. */
   putMany(inputs: readonly PutManyInput[], options: PutManyOptions = {}): Promise<string[]> {
     return this.#write(async (storage) => {
       if (!Array.isArray(inputs)) throw new TypeError(expectation("inputs", "an array of documents", inputs));
@@ -133,31 +133,31 @@ export class Memvid extends UnsupportedCalls {
     });
   }
 
-  /** The frames that answer `query`, best first: any text, quotes, parentheses and operators included. */
+  /** Searches for `query`, which may be any text, also with quotes, parentheses and operators; best frames first. */
   find(query: string, options: FindInput = {}): Promise<FindResult> {
     return this.#act((storage) => findFrames(storage, query, options));
   }
 
-  /** The frames whose embeddings are nearest to `queryEmbedding`, by cosine; `query` marks the snippets only. */
+  /** The frames with the embeddings nearest to `queryEmbedding`, by cosine; `query` only marks the snippets. */
   vecSearch(query: string, queryEmbedding: readonly number[], options: VecSearchInput = {}): Promise<VecSearchResult> {
     return this.#act((storage) => findNearFrames(storage, query, queryEmbedding, options));
   }
 
   /**
-   * With `contextOnly: true`, what there is to answer a question from: give `context` to the language model that you use.
-   * Without it `NOT_SUPPORTED`, as no model is called here.
+   * With `contextOnly: true`, finds the text to answer a question from: pass `context` to your language model. Without it,
+   * the call is `NOT_SUPPORTED`, since no model is called here.
    */
   ask(question: string, options: AskInput = {}): Promise<AskResult> {
     return this.#act((storage) => findContext(storage, question, options));
   }
 
-  /** Stores a statement that ranks before what it corrects; resolves to its frame id. */
+  /** Stores a statement that ranks before the frames that it corrects; resolves to its frame id. */
   async correct(statement: string, options: CorrectOptions = {}): Promise<string> {
     const [id] = await this.correctMany([{ ...options, statement }]);
     return id!;
   }
 
-  /** Stores all corrections, or none; resolves to their frame ids, in order. */
+  /** Stores all corrections or none; resolves to their frame ids in order. */
   correctMany(corrections: readonly CorrectManyInput[]): Promise<string[]> {
     return this.#write(async (storage) => {
       if (!Array.isArray(corrections)) throw new TypeError(expectation("corrections", "an array", corrections));
@@ -170,12 +170,12 @@ export class Memvid extends UnsupportedCalls {
     });
   }
 
-  /** Stores statements about entities, all or none. They are nodes of the project's graph. */
+  /** Stores statements about entities, all or none, as nodes of the project's graph. */
   addMemoryCards(cards: readonly MemoryCardInput[]): Promise<AddMemoryCardsResult> {
     return this.#write((storage) => addCards(storage, cards));
   }
 
-  /** The memory cards of an entity and a slot, newest first; all of them where neither is named. */
+  /** The memory cards of an entity and a slot, newest first; all cards if neither is named. */
   memories(entity?: string, slot?: string): Promise<MemoriesResult> {
     return this.#run((storage) => findCards(storage, entity, slot));
   }
@@ -189,7 +189,7 @@ export class Memvid extends UnsupportedCalls {
     return this.#run(cardEntities);
   }
 
-  /** What was said last about each slot of an entity. */
+  /** The newest card of each slot of an entity. */
   state(entity: string, slot?: string): Promise<EntityState> {
     return this.#run((storage) => entityState(storage, entity, slot));
   }
@@ -218,12 +218,12 @@ export class Memvid extends UnsupportedCalls {
     return this.#recording.checkpoint();
   }
 
-  /** The whole text of a frame. `MV010` when there is none, or it was removed. */
+  /** The whole text of a frame. `MV010` if the frame does not exist or was removed. */
   view(frameId: number | string): Promise<string> {
     return this.#run(async (storage) => toText(await requireFrame(storage, toFrameId(frameId))));
   }
 
-  /** The whole text of the frame put last under this URI. */
+  /** The whole text of the last frame put under this URI. */
   viewByUri(uri: string): Promise<string> {
     return this.#run(async (storage) => {
       expectText("uri", uri, 1000);
@@ -250,7 +250,7 @@ export class Memvid extends UnsupportedCalls {
     });
   }
 
-  /** The frames by time, oldest first; of equal times by id. */
+  /** The frames by time, oldest first, then by id. */
   timeline(options: TimelineInput = {}): Promise<TimelineEntry[]> {
     return this.#run(async (storage) => {
       expectKeys("timeline", options, TIMELINE_KEYS);
@@ -263,7 +263,7 @@ export class Memvid extends UnsupportedCalls {
       if (asOfFrame !== undefined) conditions.push(sql`${m.rowId} <= ${toRowId(toFrameId(asOfFrame))}`);
       const order = reverse ? sql`${m.createdAt} desc, ${m.rowId} desc` : sql`${m.createdAt}, ${m.rowId}`;
       const textChars = sql`json_extract(${m.metadata}, '$.memvid.textChars')`;
-      // A compressed content has no beginning that SQL could cut off.
+      // SQL cannot cut the beginning off a compressed content.
       const rows = await storage.db.all<TimelineRow>(
         sql`select ${m.rowId} as "rowId", ${m.source} as uri, ${m.createdAt} as "createdAt", ${textChars} as "textChars",
           case typeof(${m.content}) when 'text' then substr(${m.content}, 1, ${PREVIEW_CHARS}) else ${m.content} end as content
@@ -318,18 +318,18 @@ export class Memvid extends UnsupportedCalls {
     });
   }
 
-  /** Whether the file is sound. What is wrong with it is in the answer; it does not reject because of that. */
+  /** Checks the file. The result lists the problems; the call does not reject because of them. */
   verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     return this.#run((storage) => checkFile(storage, this.#path, options));
   }
 
-  /** Rebuilds the word index, gives free pages back, and verifies. Other processes may go on meanwhile. */
+  /** Rebuilds the word index, returns free pages, and verifies. Other processes may use the file during the call. */
   doctor(options: DoctorOptions = {}): Promise<DoctorResult> {
     const heal = (storage: Storage) => healFile(storage, this.#path, options);
     return asMemvidErrors(() => (options?.dryRun === true ? this.#run(heal) : this.#write(heal)));
   }
 
-  /** Finishes running calls and closes the file. Everything was stored before; the next call opens it again. */
+  /** Finishes running calls and closes the file. The next call opens it again. */
   async seal(): Promise<void> {
     await this.#running.settled();
     const storage = this.#storage;
@@ -337,7 +337,7 @@ export class Memvid extends UnsupportedCalls {
     await asMemvidErrors(async () => (await storage)?.close());
   }
 
-  /** As `seal`, but for good: calls after it reject. Idempotent. */
+  /** Like `seal`, but later calls reject. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.seal();
@@ -347,12 +347,12 @@ export class Memvid extends UnsupportedCalls {
     await this.close();
   }
 
-  /** Who holds the `FileLock` on this memory's path, if anybody does. */
+  /** The holder of the `FileLock` on this memory's path, if there is one. */
   lockWho(): Promise<LockWhoResult> {
     return lockWho(this.#path);
   }
 
-  /** There is no limit but the disk's. */
+  /** Only the disk is a limit. */
   async getCapacity(): Promise<number> {
     return Number.MAX_SAFE_INTEGER;
   }
@@ -360,15 +360,15 @@ export class Memvid extends UnsupportedCalls {
   /** Has no effect: words are always indexed. */
   async enableLex(): Promise<void> {}
 
-  /** Has no effect: vectors are kept as float32. */
+  /** Has no effect: vectors are stored as float32. */
   async setVectorCompression(_enabled: boolean): Promise<void> {}
 
-  /** Always null: there is no cloud to be bound to. */
+  /** Always null: there is no cloud. */
   async getMemoryBinding(): Promise<null> {
     return null;
   }
 
-  /** Runs a call that a session counts. */
+  /** Runs a call, and counts it in the session. */
   #act<T>(work: (storage: Storage) => Promise<T>): Promise<T> {
     this.#recording.count();
     return this.#run(work);

@@ -22,12 +22,12 @@ const USE_KEYS = [
   "memoryId",
 ];
 
-/** A key of another service, as @memvid/sdk takes it; not used. */
+/** The key of another service, which @memvid/sdk accepts; not used. */
 export type ApiKey = string | Record<string, string>;
 
 /**
- * Opens a memory, and makes its file where there is none. **An existing file is opened as it is and never wiped**, where
- * @memvid/sdk would empty it: remove the file first to begin anew. `kind` is "basic"; others are `NOT_SUPPORTED`.
+ * Opens a memory, and creates its file if it is missing. **An existing file is opened and never wiped**; @memvid/sdk would
+ * empty it. Remove the file first to start again. `kind` is "basic"; others are `NOT_SUPPORTED`.
  */
 export function create(
   path: string | URL,
@@ -38,7 +38,7 @@ export function create(
   return openMemvid(path, kind, () => ({ ...toUseOptions(apiKeyOrOptions, options), mode: "create" }));
 }
 
-/** Opens an existing memory; `MV013` when there is no such file. */
+/** Opens an existing memory; `MV013` if the file is missing. */
 export function open(
   path: string | URL,
   kind?: string,
@@ -48,7 +48,7 @@ export function open(
   return openMemvid(path, kind, () => ({ ...toUseOptions(apiKeyOrOptions, options), mode: "open" }));
 }
 
-/** Opens a memory as `options.mode` says: "open" wants the file to be there, "auto" and "create" make one where not. */
+/** Opens a memory. `options.mode` "open" requires the file; "auto" and "create" create it if it is missing. */
 export const use = Object.assign(
   (kind: string, path: string | URL, apiKeyOrOptions?: ApiKey | UseOptions, options?: UseOptions): Promise<Memvid> =>
     openMemvid(path, kind, () => toUseOptions(apiKeyOrOptions, options)),
@@ -92,7 +92,7 @@ function openMemvid(location: string | URL, kind: string | undefined, toOptions:
     expectDuration("lockTimeoutMs", lockTimeoutMs);
     if (kind !== undefined && kind !== "basic") throw new NotSupportedError(`The adapter ${describeValue(kind)}`);
     if (memoryId !== undefined) throw new NotSupportedError("A cloud memory (memoryId)");
-    // The folder that the program is in may be another one when a sealed memory is opened again.
+    // The program may have changed its folder when a sealed memory is opened again.
     const file = resolve(path);
     if ((mode === "open" || readOnly) && !existsSync(file)) {
       throw new FileNotFoundError(`There is no file ${path}`, { path });
@@ -107,13 +107,13 @@ function openMemvid(location: string | URL, kind: string | undefined, toOptions:
   });
 }
 
-/** Says of a file that is not a database when it is one of @memvid/sdk itself, whose format is another (MV012). */
+/** If the file is not a database but a file of @memvid/sdk, throws an error that says so (MV012). */
 async function explain(error: unknown, file: string): Promise<never> {
-  // Only now: SQLite has refused it, and it may be a database all the same, encrypted and open with its key.
+  // Only after SQLite has refused it: it may still be an encrypted database that is open with its key.
   const isDatabase = !(error instanceof StorageError && error.code === "NOT_A_DATABASE");
   if (isDatabase || (await readStartInOtherProcess(file, 4)) !== "MV2\0") throw error;
   throw new CorruptFileError(
-    `${file} is a file of @memvid/sdk, which only that can read. Put its texts into a new one`,
+    `${file} is a file of @memvid/sdk, which only @memvid/sdk can read. Put its texts into a new memory`,
   );
 }
 
@@ -123,7 +123,7 @@ function toUseOptions(apiKeyOrOptions: ApiKey | UseOptions | undefined, options:
   const isOptions =
     typeof apiKeyOrOptions === "object" &&
     apiKeyOrOptions !== null &&
-    // Keys of services are text; a name that is not known and has another value is a slip in an option.
+    // Keys of services are strings. An unknown name with another value is a mistyped option.
     Object.entries(apiKeyOrOptions).some(([key, value]) => USE_KEYS.includes(key) || typeof value !== "string");
   return isOptions ? (apiKeyOrOptions as UseOptions) : {};
 }

@@ -5,7 +5,7 @@ import { MemvidError } from "./memvid-error.js";
 import type { SessionSummary } from "./memvid-types.js";
 import { toSeconds } from "./timestamp.js";
 
-/** The key of a session's metadata that says it was recorded here. */
+/** The key in a session's metadata that marks it as a recording. */
 const RECORDING_KEY = "memvid";
 
 interface Counts {
@@ -14,16 +14,16 @@ interface Counts {
 }
 
 /**
- * The recording session of one open memory: how many calls were made, not what they answered.
+ * The recording session of one open memory. It counts calls, and does not record their results.
  *
- * It is a session of project `"default"`, whose summary has the counts once it has ended.
+ * It is a session of project `"default"`. Once it has ended, its summary has the counts.
  */
 export class Recording {
   #id: string | undefined;
   #actions = 0;
   #checkpoints = 0;
 
-  /** Counts a call, if a session is recorded. */
+  /** Counts a call, if a session is active. */
   count(): void {
     this.#actions++;
   }
@@ -39,7 +39,7 @@ export class Recording {
     return id;
   }
 
-  /** The number of the checkpoint, as text; null while no session is active. */
+  /** Counts a checkpoint. Returns its number as text, or null if no session is active. */
   checkpoint(): string | null {
     return this.#id === undefined ? null : String(this.#checkpoints++);
   }

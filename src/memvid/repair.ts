@@ -1,13 +1,13 @@
-/** Deepest nesting of metadata that is kept; SQLite reads no JSON much deeper than this. */
+/** The deepest nesting of metadata to keep. SQLite does not read JSON that is much deeper. */
 const MAX_DEPTH = 500;
 
-/** `text` as the database can hold it: U+FFFD in place of each lone surrogate and NUL. */
+/** `text` with U+FFFD for each lone surrogate and NUL, which the database cannot store. */
 export function repairText(text: string): string {
   const wellFormed = text.toWellFormed();
   return wellFormed.includes("\0") ? wellFormed.replaceAll("\0", "\uFFFD") : wellFormed;
 }
 
-/** At most `maxChars` characters of `text`, without cutting a surrogate pair in two. */
+/** At most `maxChars` characters of `text`, without splitting a surrogate pair. */
 export function cutText(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
   const splitsPair = /[\uD800-\uDBFF]/.test(text[maxChars - 1]!) && /[\uDC00-\uDFFF]/.test(text[maxChars]!);
@@ -15,10 +15,10 @@ export function cutText(text: string, maxChars: number): string {
 }
 
 /**
- * A copy of a value that JSON can hold, with as much of the original as possible.
+ * A copy of a value as JSON, which keeps as much of the original as possible.
  *
- * Text is repaired, numbers that JSON lacks become null, BigInts text, Maps objects, Sets and typed arrays arrays, Errors
- * their name and message. Functions and undefined are left out, as JSON does.
+ * Text is repaired. Numbers that JSON lacks become null, BigInts strings, Maps objects, Sets and typed arrays arrays, and
+ * Errors objects with their name and message. Functions and undefined are left out, as in JSON.
  */
 export function repairJson(value: unknown): unknown {
   return repairValue(value, []);
@@ -67,7 +67,7 @@ function toJsonValue(value: unknown): unknown {
   try {
     return convert.call(value);
   } catch {
-    // The date that is none, for example: nothing of it could be kept.
+    // An invalid date, for example, of which nothing can be kept.
     return null;
   }
 }

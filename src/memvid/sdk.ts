@@ -1,4 +1,4 @@
-// The names that the module of @memvid/sdk has at run time, but for its default export.
+// The run-time names of the module of @memvid/sdk, except its default export.
 import {
   ClaudeEntities,
   DocTRSubprocess,

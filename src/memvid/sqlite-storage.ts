@@ -11,14 +11,14 @@ import { type EntryDraft, type MemoryEntryInput, toEntry, toEntryDraft, toEntryI
 import type { StorageInterface, StorageOptions, StorageStats } from "./storage-interface.js";
 import { WriteQueue } from "./write-queue.js";
 
-/** What vectors without a named model are kept under. */
+/** The model of vectors that name none. */
 export const DEFAULT_MODEL = "default";
 
 /**
- * Opens a store of entries, and makes its file where there is none; an existing one is never wiped.
+ * Opens a store of entries, and creates its file if it is missing. An existing file is never wiped.
  *
- * A file that cannot be opened is a failure like others: thrown with `strict`, else logged and counted, and tried again
- * by the next call. Rejects with TypeError or RangeError on wrong options in any case: with them there is nothing to open.
+ * A file that cannot be opened is a failure like others: it rejects with `strict`, and is otherwise logged and counted; the
+ * next call tries again. Wrong options always reject with TypeError or RangeError.
  */
 export async function createStorage(options: StorageOptions): Promise<SQLiteStorage> {
   const storage = new SQLiteStorage(options);
@@ -27,15 +27,15 @@ export async function createStorage(options: StorageOptions): Promise<SQLiteStor
 }
 
 /**
- * Entries in one libSQL file, which other processes may open too: they are the memories of project `"default"`.
+ * Entries in one libSQL file, which other processes may open too. The entries are the memories of project `"default"`.
  *
- * Built for callers that must not be brought down by their storage. Without `strict` no call rejects: `read` then gives
- * null, `search` nothing and `stats` zeros, wrong arguments included, and the failure is logged, given to `onError`,
- * counted in `stats().errors` and kept in `lastError`.
+ * For callers that a failure of their storage must not stop. Without `strict`, no call rejects, even on wrong arguments:
+ * `read` returns null, `search` an empty array and `stats` zeros. The failure is logged, passed to `onError`, counted in
+ * `stats().errors` and kept in `lastError`.
  *
- * An entry that was accepted is not lost: its text is repaired where the database cannot hold it, and its write waits in a
- * queue while another process holds the file. A waiting write keeps the process alive; `process.exit()` and signals end it
- * all the same, so `close` first.
+ * Accepted entries are not lost: text that the database cannot store is repaired, and a write waits in a queue while
+ * another process holds the file. A waiting write keeps the process alive, but `process.exit()` and signals still end it,
+ * so call `close` first.
  */
 export class SQLiteStorage implements StorageInterface {
   readonly #options: ResolvedOptions;
@@ -53,12 +53,12 @@ export class SQLiteStorage implements StorageInterface {
     this.#queue = new WriteQueue({ store, closeTimeoutMs: busyTimeoutMs, retries: !strict });
   }
 
-  /** The last failure that was not thrown to the caller, or null. */
+  /** The last failure that did not reject a call, or null. */
   get lastError(): unknown {
     return this.#lastError;
   }
 
-  /** @internal Opens the file, or fails as any call does. */
+  /** @internal Opens the file, or fails like any call. */
   open(): Promise<void> {
     return this.#attempt(undefined, async () => {
       await this.#open();
@@ -71,11 +71,11 @@ export class SQLiteStorage implements StorageInterface {
   }
 
   /**
-   * Stores an entry, in place of the one with this id; entries are stored in the order of the calls.
+   * Stores an entry, and replaces one with the same id. Entries are stored in the order of the calls.
    *
-   * Resolves once the entry is stored, or once its failure was reported: never before. Text that the database cannot hold
-   * is repaired (U+FFFD for NUL and lone surrogates), a content longer than `maxContentChars` is cut and marked by
-   * `metadata.truncated`, and an unknown type is kept in `metadata.type`, too.
+   * Resolves once the entry is stored or its failure was reported. Text that the database cannot store is repaired (U+FFFD
+   * for NUL and lone surrogates), a content longer than `maxContentChars` is cut and marked with `metadata.truncated`, and
+   * an unknown type is also kept in `metadata.type`.
    */
   write(id: string, entry: MemoryEntryInput): Promise<void> {
     return this.#attempt(undefined, async () => {
@@ -111,15 +111,15 @@ export class SQLiteStorage implements StorageInterface {
   }
 
   /**
-   * Stores what waits and closes the file; while another process holds it, for `busyTimeoutMs` at most. What is then not
-   * stored is a failure of its write.
+   * Stores the waiting writes and closes the file. If another process holds the file, it tries for `busyTimeoutMs`; the
+   * remaining writes then fail.
    */
   close(): Promise<void> {
     this.#closing ??= this.#attempt(undefined, async () => {
       await this.#queue.close();
       const storage = this.#storage;
       this.#storage = undefined;
-      // One that never opened has nothing to close.
+      // A storage that was never open has nothing to close.
       await (await storage?.catch(() => undefined))?.close();
     });
     return this.#closing;
@@ -140,7 +140,7 @@ export class SQLiteStorage implements StorageInterface {
 
   #openFile(): Promise<Storage> {
     const { path: url, readOnly, busyTimeoutMs, compression: compressContents } = this.#options;
-    // The content was cut already; what else is found in the file may be longer.
+    // New content was cut already; other content of the file may be longer.
     const maxContentChars = Number.MAX_SAFE_INTEGER;
     const options = { url, readOnly, busyTimeoutMs, maxContentChars, compressContents };
     this.#storage ??= openStorage(options).catch((error: unknown) => {
@@ -157,7 +157,7 @@ export class SQLiteStorage implements StorageInterface {
       return await storeEntries(storage, batch, this.#options);
     } catch (error) {
       if ((error as { code?: unknown }).code !== "FILE_REPLACED") throw error;
-      // What was open is gone from the path: the entries go into the file that is there now.
+      // The open file is no longer at the path: the entries go into the file that is there now.
       this.#storage = undefined;
       await storage.close().catch(() => undefined);
       return storeEntries(await this.#openFile(), batch, this.#options);
@@ -176,7 +176,7 @@ export class SQLiteStorage implements StorageInterface {
     }
   }
 
-  /** Loggers and listeners that fail must not bring the caller down; the failure is in `lastError` all the same. */
+  /** A failing logger or listener must not stop the caller. The failure is in `lastError` in any case. */
   #report(error: unknown): void {
     try {
       const { name, message } = error as Error;
@@ -236,13 +236,13 @@ async function storeEntries(
   batch: readonly EntryDraft[],
   options: CapacityOptions,
 ): Promise<unknown[]> {
-  // A savepoint for each entry has the full-text index written out each time.
+  // With a savepoint for each entry, the full-text index would be written each time.
   const mayFail = options.maxSize !== Number.POSITIVE_INFINITY || batch.some(({ vector }) => vector !== undefined);
   return storage.transaction(async (tx) => {
     const failures: unknown[] = [];
     for (const draft of batch) {
       const put = (handle: StorageTransaction) => putEntry(handle, draft, options);
-      // One that fails must not take the others with it.
+      // A failed entry must not make the others fail.
       const failure = await (mayFail ? tx.savepoint(put) : put(tx)).catch((error: unknown) => {
         if (!mayFail) throw error;
         return { error };
@@ -253,7 +253,7 @@ async function storeEntries(
   });
 }
 
-/** Stores one entry; `FULL`, which undoes it, when it does not fit. */
+/** Stores one entry. If it does not fit, rejects with `FULL`, which rolls it back. */
 async function putEntry(tx: StorageTransaction, draft: EntryDraft, options: CapacityOptions): Promise<undefined> {
   const { id, input, vector } = draft;
   const put = (handle: StorageTransaction, model: string) =>
@@ -263,12 +263,12 @@ async function putEntry(tx: StorageTransaction, draft: EntryDraft, options: Capa
     : tx
         .savepoint((inner) => put(inner, DEFAULT_MODEL))
         .catch((error: unknown) => {
-          // All vectors of one model have one length: those of another length are of another model.
+          // All vectors of one model have one length, so another length needs another model.
           if (!isDimensionMismatch(error)) throw error;
           return put(tx, `${DEFAULT_MODEL}-${vector.length}`);
         }));
   const createdAt = input.createdAt ?? stored.createdAt;
-  // `put` keeps the time of what it replaces; an entry brings its own.
+  // `put` keeps the time of the replaced memory, but an entry has its own.
   if (Number(stored.createdAt) !== Number(createdAt)) await tx.memories.update(id, { createdAt });
   await makeRoom(tx, id, options);
 }
@@ -277,7 +277,7 @@ function isDimensionMismatch(error: unknown): boolean {
   return error instanceof StorageError && error.code === "DIMENSION_MISMATCH";
 }
 
-/** Says which entry a failure of the storage is about. */
+/** Adds the id of the entry to a failure. */
 function withId(error: unknown, id: string): unknown {
   if (!(error instanceof StorageError)) return error;
   const { code, message, retryable } = error;

@@ -3,10 +3,10 @@ import { pathText } from "../shared/locations.js";
 import { asMemvidErrors, VerificationFailedError } from "./memvid-error.js";
 import { verifyMemvid } from "./open-memvid.js";
 
-/** The release of the SDK whose names and shapes these are. */
+/** The release of the SDK whose API this is. */
 const SDK_VERSION = "2.0.159";
 
-/** Names of models that the SDK knows. None is downloaded here. */
+/** The names of the models that the SDK knows. None is downloaded here. */
 export const LOCAL_EMBEDDING_MODELS = {
   BGE_SMALL: "bge-small",
   BGE_BASE: "bge-base",
@@ -35,7 +35,7 @@ export const MODEL_DIMENSIONS: Readonly<Record<string, number>> = {
   "gte-large": 1024,
 };
 
-/** What is replaced by which placeholder, in this order. */
+/** Patterns and their placeholders, in the order in which they are replaced. */
 const PII: readonly (readonly [RegExp, string])[] = [
   [/[\w.%+-]+@[\w-]+(?:\.[\w-]+)+/g, "[EMAIL]"],
   [/\b(?:sk|pk|rk|mv2|ghp|gho|xox[abp])[-_][\w-]{16,}|\bAKIA[0-9A-Z]{16}\b/g, "[API_KEY]"],
@@ -51,7 +51,7 @@ export function maskPii(text: string): string {
   return PII.reduce((masked, [pattern, placeholder]) => masked.replace(pattern, placeholder), text);
 }
 
-/** What this module stands in for, and where it runs. */
+/** The SDK that this module replaces, and the platform. */
 export function info(): Record<string, unknown> {
   const { platform, arch } = process;
   return { sdk_version: SDK_VERSION, implementation: "holdfast", platform, arch, native: null, native_exports: [] };
@@ -66,7 +66,7 @@ export async function verifySingleFile(memoryPath: string | URL): Promise<void> 
   });
 }
 
-/** Always false: nothing is reported to anyone. */
+/** Always false: there is no telemetry. */
 export function isTelemetryEnabled(): boolean {
   return false;
 }
@@ -82,7 +82,7 @@ export function getConfig(): Record<string, never> {
 /** Has no effect. */
 export function resetConfig(): void {}
 
-/** The name as it is: no other names are configured. */
+/** Returns the name unchanged: no aliases are configured. */
 export function resolveMemory(nameOrId: string): string {
   return nameOrId;
 }

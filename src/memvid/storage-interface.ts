@@ -4,13 +4,13 @@ import type { MemoryEntryInput } from "./entry.js";
 /** A store of entries by id that can be searched. */
 export interface StorageInterface {
   /**
-   * Stores `entry` under `id`, in place of the one there. Resolves once the entry is stored or, without `strict`, its
+   * Stores `entry` under `id`, and replaces one that is there. Resolves once the entry is stored or, without `strict`, its
    * failure was reported.
    */
   write(id: string, entry: MemoryEntryInput): Promise<void>;
-  /** The entry of this id, or null. */
+  /** The entry with this id, or null. */
   read(id: string): Promise<MemoryEntry | null>;
-  /** The entries that answer `query` best; takes any text. `limit` is 10 where it is left out. */
+  /** The entries that match `query`, which may be any text, best; `limit` is 10 by default. */
   search(query: string, limit?: number): Promise<MemoryEntry[]>;
   stats(): Promise<StorageStats>;
   /** Stores the waiting writes, finishes running calls and closes the file. Idempotent. */
@@ -18,39 +18,39 @@ export interface StorageInterface {
 }
 
 export interface StorageOptions {
-  /** The file; made with its folder where there is none, never wiped. */
+  /** The file. It is created with its folder if it is missing, and never wiped. */
   readonly path: string | URL;
-  /** Opens a file that is there to read it only, as `openStorage` does; a write is a failure (`READONLY`). @default false */
+  /** Opens an existing file for reading only, as in `openStorage`; a write fails with `READONLY`. @default false */
   readonly readOnly?: boolean | "immutable" | undefined;
   /**
-   * Most bytes that the file may have; the log beside it, which is there while it is open, is not counted. A nearly empty
-   * file needs up to 1 MiB, so of a smaller `maxSize` the contents are counted instead.
+   * The most bytes of the file, without the log next to the open file. A nearly empty file needs up to 1 MiB, so with a
+   * smaller `maxSize` the contents are counted instead.
    */
   readonly maxSize?: number | undefined;
-  /** What happens to a write beyond `maxSize`: it is refused with `FULL`, or the oldest entries are removed for it. @default "refuse" */
+  /** Whether a write above `maxSize` is refused with `FULL`, or removes the oldest entries. @default "refuse" */
   readonly onFull?: "refuse" | "evict" | undefined;
-  /** Whether contents are stored compressed; all searches and calls answer the same. @default false */
+  /** Whether contents are stored compressed. The results of all calls are the same. @default false */
   readonly compression?: boolean | undefined;
-  /** Most characters of a content that are kept; the rest of a longer one is cut off. @default 1000000 */
+  /** The most characters of a content to keep. @default 1000000 */
   readonly maxContentChars?: number | undefined;
   /**
-   * How long one attempt to write waits for another process, in ms. Without `strict` the write is then tried again, until
-   * it is stored; `close` goes on trying for this long. With `strict` the write rejects with `BUSY`. @default 5000
+   * How long one attempt to write waits for another process, in ms. Without `strict`, the write is tried again until it is
+   * stored, and `close` tries for this long. With `strict`, the write rejects with `BUSY`. @default 5000
    */
   readonly busyTimeoutMs?: number | undefined;
-  /** Told of every failure that is not thrown. */
+  /** Called with every failure that does not reject a call. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Whether failures are thrown, instead of logged and counted. @default false */
+  /** Whether failures reject, instead of being logged and counted. @default false */
   readonly strict?: boolean | undefined;
 }
 
 export interface StorageStats {
   readonly count: number;
-  /** UTF-8 bytes of all contents. */
+  /** The UTF-8 bytes of all contents. */
   readonly bytes: number;
   readonly oldest: Date | null;
   readonly newest: Date | null;
-  /** Failures of this object so far. */
+  /** The number of failures of this object. */
   readonly errors: number;
   readonly lastError: unknown;
 }

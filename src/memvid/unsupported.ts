@@ -2,9 +2,9 @@ import { NotSupportedError } from "./memvid-error.js";
 import type { EmbeddingProvider } from "./memvid-types.js";
 
 /**
- * All of @memvid/sdk that this module cannot do: its cloud, language models, parsers of documents, models for pictures,
- * entities and embeddings, and encrypted capsules. The names are there, so that code for the SDK loads; each says
- * `NOT_SUPPORTED` when it is called.
+ * The unsupported names of @memvid/sdk: its cloud, language models, document parsers, models for pictures, entities and
+ * embeddings, and encrypted capsules. They exist so that code for the SDK loads, and fail with `NOT_SUPPORTED` when they
+ * are called.
  */
 const UNSUPPORTED = {
   /** Methods of a memory, which reject. */

@@ -1,26 +1,26 @@
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 
-/** Writes and characters that may wait at once: what does not fit is refused, so that a file held for long fills no memory. */
+/** The most writes and characters that may wait, so that a long wait for the file does not fill the memory. */
 const MAX_WAITING = 100_000;
 const MAX_WAITING_CHARS = 64 * 1024 * 1024;
-/** What one transaction stores; other processes get their turn in between. */
+/** The most writes and characters in one transaction, so that other processes get their turn in between. */
 const MAX_BATCH = 100;
 const MAX_BATCH_CHARS = 4 * 1024 * 1024;
-/** Longest pause after an attempt that did not get the lock, in ms. */
+/** The longest pause after an attempt that did not get the lock, in ms. */
 const PAUSE_MS = 50;
 
-/** Something to be stored; `chars` is about how much memory it takes. */
+/** A write; `chars` is about how much memory it takes. */
 export interface QueuedWrite {
   readonly chars: number;
 }
 
 export interface WriteQueueOptions<T> {
-  /** Stores a batch in order, in one transaction; resolves to the failure of each write, or undefined where it is stored. */
+  /** Stores a batch in order in one transaction; resolves to the failure of each write, or undefined if it is stored. */
   readonly store: (batch: readonly T[]) => Promise<readonly unknown[]>;
-  /** How long a closing queue goes on trying, in ms. */
+  /** How long a closing queue keeps trying, in ms. */
   readonly closeTimeoutMs: number;
-  /** Whether a write is tried again after it waited for another process in vain. */
+  /** Whether a write is tried again after a wait for another process has timed out. */
   readonly retries: boolean;
 }
 
@@ -31,10 +31,10 @@ interface Waiting<T> {
 }
 
 /**
- * Writes that wait for their turn: stored in the order they came, several in one transaction.
+ * A queue of writes, stored in the order of the calls, several in one transaction.
  *
- * While another process holds the file they stay here and are tried again. A waiting write keeps the process alive, so a
- * program that reaches its end without `close` ends once everything is stored.
+ * While another process holds the file, writes stay in the queue and are tried again. A waiting write keeps the process
+ * alive, so a program without a call of `close` ends once everything is stored.
  */
 export class WriteQueue<T extends QueuedWrite> {
   readonly #options: WriteQueueOptions<T>;
@@ -47,15 +47,15 @@ export class WriteQueue<T extends QueuedWrite> {
     this.#options = options;
   }
 
-  /** How many writes are neither stored nor failed. */
+  /** The number of waiting writes. */
   get size(): number {
     return this.#waiting.length;
   }
 
-  /** Resolves once `write` is stored; rejects when it finally cannot be. */
+  /** Resolves once `write` is stored; rejects if it finally fails. */
   add(write: T): Promise<void> {
     if (this.#waiting.length >= MAX_WAITING || this.#chars + write.chars > MAX_WAITING_CHARS) {
-      const message = `${this.#waiting.length} writes of ${this.#chars} characters wait for the file already. Await the writes, or find out which process holds the file`;
+      const message = `${this.#waiting.length} writes of ${this.#chars} characters are already waiting for the file. Await the writes, or find out which process holds the file`;
       return Promise.reject(new StorageError("BUSY", message, { retryable: true }));
     }
     return new Promise((resolve, reject) => {
@@ -65,7 +65,7 @@ export class WriteQueue<T extends QueuedWrite> {
     });
   }
 
-  /** Tries what waits for `closeTimeoutMs` more; what is not stored then fails. */
+  /** Tries to store the waiting writes for `closeTimeoutMs`; the remaining ones then fail. */
   async close(): Promise<void> {
     this.#deadline = performance.now() + this.#options.closeTimeoutMs;
     await this.#running;
@@ -92,7 +92,7 @@ export class WriteQueue<T extends QueuedWrite> {
     return batch;
   }
 
-  /** The failure of each of the first writes of a batch; undefined when it is to be tried again. */
+  /** The failures of the first writes of a batch; undefined if the batch must be tried again. */
   async #store(batch: readonly Waiting<T>[]): Promise<readonly unknown[] | undefined> {
     try {
       return await this.#options.store(batch.map(({ write }) => write));
@@ -102,12 +102,12 @@ export class WriteQueue<T extends QueuedWrite> {
         if (this.#options.retries && performance.now() < this.#deadline) return undefined;
         return batch.map(() => error);
       }
-      // One of several may have taken the transaction with it: the first alone, the others in the next rounds.
+      // One write may have made the whole transaction fail: store the first alone, and the others in the next rounds.
       return batch.length === 1 ? [error] : this.#store(batch.slice(0, 1));
     }
   }
 
-  /** Takes the first writes out of the queue and tells how they ended. */
+  /** Removes the first writes from the queue and settles their promises. */
   #settle(batch: readonly Waiting<T>[], failures: readonly unknown[]): void {
     this.#waiting.splice(0, failures.length);
     for (const [index, failure] of failures.entries()) {
