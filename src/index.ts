@@ -79,6 +79,7 @@ export type { SalvagedTable } from "./maintenance/salvage-child.js";
 export { StorageError, type StorageErrorCode } from "./shared/errors.js";
 export type { LongCallOptions, Progress } from "./shared/long-call.js";
 export type { LineSource, TextSource } from "./shared/text-lines.js";
+export type { TransactionOptions } from "./storage/core.js";
 export type { StorageDatabase } from "./storage/drizzle-scope.js";
 export type { Change } from "./storage/events.js";
 export type { FileStats, Health } from "./storage/health.js";
@@ -89,6 +90,5 @@ export {
   type Project,
   Storage,
   type StorageStats,
-  type TransactionOptions,
 } from "./storage/storage.js";
 export type { ProjectTransaction, StorageTransaction } from "./storage/transaction.js";

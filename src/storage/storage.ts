@@ -1,17 +1,8 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Readable } from "node:stream";
-import type { TransactionMode } from "@libsql/client";
 import { LRUCache } from "lru-cache";
 import { expectProject } from "../areas/arguments.js";
-import { ClientExecutor } from "../areas/client-executor.js";
-import type { AreaChange, RepositoryContext } from "../areas/context.js";
-import { asStorageErrors } from "../areas/executor.js";
-import { GraphCache } from "../areas/graph/cache.js";
-import { AREAS, openRepositories, type Repositories } from "../areas/registry.js";
-import { forStored, toRepair } from "../areas/repair.js";
-import { StoryHubs } from "../areas/stories/hub.js";
-import type { ConnectionPool } from "../client/local/connection-pool.js";
-import type { Access, ClientStats, EngineClient, RemoteStats, StorageClient } from "../client/storage-client.js";
+import { AREAS, type Repositories } from "../areas/registry.js";
+import type { ClientStats, EngineClient, RemoteStats, StorageClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
 import { lazyModule } from "../files/load-module.js";
@@ -23,36 +14,29 @@ import {
   rotateBackups,
 } from "../maintenance/backup.js";
 import { type CheckOptions, checkStorage } from "../maintenance/check.js";
-import type { MaintenanceContext } from "../maintenance/context.js";
-import { Eraser } from "../maintenance/erase.js";
 import { type ExportOptions, exportStorage } from "../maintenance/export.js";
 import type { CheckResult, Finding } from "../maintenance/findings.js";
 import type { ImportOptions, ImportResult } from "../maintenance/import.js";
 import { type PrunePolicy, type PruneResult, pruneStorage } from "../maintenance/prune.js";
 import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "../maintenance/reindex.js";
-import { withRoom } from "../maintenance/room.js";
-import * as tables from "../schema/index.js";
-import { callSafely, guardProgress } from "../shared/callbacks.js";
-import { StorageError } from "../shared/errors.js";
-import { expectFunction, expectOneOf } from "../shared/expectation.js";
+import { expectFunction } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import type { TextSource } from "../shared/text-lines.js";
-import { drizzleInScope, drizzleOnClient, type StorageDatabase } from "./drizzle-scope.js";
-import { type Change, EventHub, type StorageEvents } from "./events.js";
+import { StorageCore, type TransactionOptions } from "./core.js";
+import { drizzleOnClient, type StorageDatabase } from "./drizzle-scope.js";
+import type { StorageEvents } from "./events.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
-import { asOpenError, bringUpToDate, migrationSets, openClient } from "./open.js";
+import { asOpenError, bringUpToDate, openClient } from "./open.js";
 import { countStorage } from "./open-storages.js";
 import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "./options.js";
 import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeProject } from "./projects.js";
 import {
-  type HandleParts,
   type ProjectTransaction,
   projectTransaction,
   type StorageTransaction,
   storageTransaction,
 } from "./transaction.js";
-import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
 
 const loadImport = lazyModule(() => import("../maintenance/import.js"));
 
@@ -61,11 +45,6 @@ export interface Project extends Repositories {
   readonly name: string;
   /** Works like `Storage.transaction`, but its `tx` has this project only. */
   transaction<T>(work: (tx: ProjectTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
-}
-
-export interface TransactionOptions {
-  /** @default "write" */
-  readonly mode?: TransactionMode | undefined;
 }
 
 export interface StorageStats extends FileStats {
@@ -112,6 +91,7 @@ export class Storage {
   static {
     for (const { name } of AREAS) {
       Object.defineProperty(Storage.prototype, name, {
+        configurable: true,
         get(this: Storage) {
           return this.#outer[name];
         },
@@ -126,44 +106,16 @@ export class Storage {
    * storage's own.
    */
   readonly db: StorageDatabase;
-  readonly #client: EngineClient;
-  readonly #options: ResolvedStorageOptions;
-  readonly #path: string | undefined;
-  readonly #executor: ClientExecutor;
-  readonly #events = new EventHub();
-  readonly #context: ScopeContext = new AsyncLocalStorage();
+  readonly #core: StorageCore;
   readonly #projects = new LRUCache<string, Project>({ max: 1000 });
-  readonly #stories: RepositoryContext["stories"];
-  readonly #eraser: Eraser;
   readonly #outer: Project;
-  readonly #graphs: GraphCache;
-  readonly #handleParts: HandleParts = {
-    repositories: (project, scope) => {
-      const context = this.#repositoryContext(project, scope, (change) => scope.announce(change));
-      return openRepositories({ ...context, afterCommit: (task) => scope.afterCommit(task) });
-    },
-    db: (scope) => drizzleInScope(scope, { ...tables, ...this.#options.schema }),
-  };
   readonly #noteClosed: () => void;
-  #openTransactions = 0;
-  #lastError: unknown;
 
   /** @internal Use `openStorage`. */
   constructor(client: EngineClient, options: ResolvedStorageOptions, path: string | undefined) {
     this.client = client;
-    this.#client = client;
-    this.db = drizzleOnClient(client, { ...tables, ...options.schema }, (work) =>
-      this.#transaction(work, {}, (error) => error),
-    );
-    this.#options = options;
-    this.#path = path;
-    this.#graphs = new GraphCache(options.graphCacheBytes);
-    this.#executor = new ClientExecutor(client, (error) => this.#noteError(error));
-    client.guard = (access) => this.#assertOutside(access);
-    if (options.onError !== undefined) this.#events.on("error", options.onError);
-    this.#eraser = new Eraser(client);
-    const { box, stories } = options;
-    this.#stories = { hubs: new StoryHubs(stories), box, historyLimit: stories.historyLimit };
+    this.#core = new StorageCore(client, options, path);
+    this.db = drizzleOnClient(client, this.#core.schema, (work) => this.#core.transaction(work, {}, (error) => error));
     this.#outer = this.project(DEFAULT_PROJECT);
     const isFile = path !== undefined && path !== ":memory:";
     this.#noteClosed = isFile ? countStorage(path, options.logger) : () => undefined;
@@ -174,13 +126,13 @@ export class Storage {
     expectProject(name);
     const known = this.#projects.get(name);
     if (known !== undefined) return known;
-    const context = this.#repositoryContext(name, this.#executor, (change) => this.#announce(change));
+    const core = this.#core;
     const project: Project = {
       name,
-      ...openRepositories(context),
+      ...core.repositories(name),
       transaction: async (work, options) => {
         expectFunction("work", work);
-        return this.#transaction((scope) => work(projectTransaction(this.#handleParts, scope, name)), options);
+        return core.transaction((scope) => work(projectTransaction(core, scope, name)), options);
       },
     };
     this.#projects.set(name, project);
@@ -192,13 +144,13 @@ export class Storage {
    * name.
    */
   projects(): Promise<ProjectCount[]> {
-    return countProjects(this.#executor);
+    return countProjects(this.#core.executor);
   }
 
   /** Permanently removes all records of a project. Resolves to the number of records removed. */
   async purgeProject(name: string): Promise<number> {
     expectProject(name);
-    return purgeProject(this.#maintenance, name);
+    return purgeProject(this.#core.maintenance, name);
   }
 
   /**
@@ -210,7 +162,7 @@ export class Storage {
    */
   async transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     expectFunction("work", work);
-    return this.#transaction((scope) => work(storageTransaction(this.#handleParts, scope)), options);
+    return this.#core.transaction((scope) => work(storageTransaction(this.#core, scope)), options);
   }
 
   /**
@@ -218,14 +170,15 @@ export class Storage {
    * listening.
    */
   on<K extends keyof StorageEvents>(event: K, listener: (value: StorageEvents[K]) => void): () => void {
-    return this.#events.on(event, listener);
+    return this.#core.events.on(event, listener);
   }
 
   async stats(): Promise<StorageStats> {
-    const { remote, ...client } = this.#client.stats();
+    const { client: target, path } = this.#core;
+    const { remote, ...client } = target.stats();
     const hasPool = client.pool.max > 0;
     try {
-      return { ...(await readFileStats(this.#client, this.#path)), client: hasPool ? client : undefined, remote };
+      return { ...(await readFileStats(target, path)), client: hasPool ? client : undefined, remote };
     } catch (error) {
       throw toStorageError(error);
     }
@@ -233,9 +186,10 @@ export class Storage {
 
   /** Reports the state of the storage. Never rejects. */
   health(): Promise<Health> {
-    const problem = toStorageError(this.#client.findProblem?.()) as Error | undefined;
-    const path = this.#path ?? this.#options.client.url.replace(/\?.*$/, "");
-    return readHealth(this.#client, path, { lastError: this.#lastError, problem });
+    const { client, options, lastError } = this.#core;
+    const problem = toStorageError(client.findProblem?.()) as Error | undefined;
+    const path = this.#core.path ?? options.client.url.replace(/\?.*$/, "");
+    return readHealth(client, path, { lastError, problem });
   }
 
   /**
@@ -250,7 +204,7 @@ export class Storage {
    */
   async backup(destination: string | URL, options: LongCallOptions = {}): Promise<BackupResult> {
     expectKeys("backup", options, ["onProgress", "signal"]);
-    return backUp(this.#localPool("backup"), destination, this.#guarded(options));
+    return backUp(this.#core.localPool("backup"), destination, this.#core.guarded(options));
   }
 
   /**
@@ -261,7 +215,10 @@ export class Storage {
    */
   async backups(dir: string | URL, options: BackupsOptions = {}): Promise<BackupsResult> {
     expectKeys("backups", options, ["keep", "onProgress", "signal"]);
-    return rotateBackups(this.#localPool("backups"), dir, { ...this.#guarded(options), now: this.#options.now });
+    return rotateBackups(this.#core.localPool("backups"), dir, {
+      ...this.#core.guarded(options),
+      now: this.#core.options.now,
+    });
   }
 
   /**
@@ -273,7 +230,7 @@ export class Storage {
    * with NOT_FOUND if the file is gone.
    */
   async check(options: CheckOptions = {}): Promise<CheckResult> {
-    return checkStorage(this.#maintenance, this.#guarded(options));
+    return checkStorage(this.#core.maintenance, this.#core.guarded(options));
   }
 
   /**
@@ -282,8 +239,8 @@ export class Storage {
    * file is damaged.
    */
   async repair(findings: readonly Finding[], options: LongCallOptions = {}): Promise<RepairResult> {
-    this.#assertWritable();
-    return repairStorage(this.#maintenance, findings, this.#guarded(options));
+    this.#core.assertWritable();
+    return repairStorage(this.#core.maintenance, findings, this.#core.guarded(options));
   }
 
   /**
@@ -291,8 +248,8 @@ export class Storage {
    * while an index is filled, which takes a second or two for 100,000 memories. An abort leaves the indexes unchanged.
    */
   async reindex(options: LongCallOptions = {}): Promise<ReindexResult> {
-    this.#assertWritable();
-    return reindexStorage(this.#maintenance, this.#guarded(options));
+    this.#core.assertWritable();
+    return reindexStorage(this.#core.maintenance, this.#core.guarded(options));
   }
 
   /**
@@ -308,8 +265,8 @@ export class Storage {
    * await storage.prune({ olderThan: new Date(Date.now() - 90 * 86_400_000), maxRows: 100_000, dryRun: true });
    */
   async prune(policy: PrunePolicy): Promise<PruneResult> {
-    if (policy?.dryRun !== true) this.#assertWritable();
-    return pruneStorage(this.#maintenance, this.#guarded(policy));
+    if (policy?.dryRun !== true) this.#core.assertWritable();
+    return pruneStorage(this.#core.maintenance, this.#core.guarded(policy));
   }
 
   /**
@@ -324,8 +281,8 @@ export class Storage {
    * await pipeline(storage.export({ project: "app" }), createWriteStream("app.jsonl"));
    */
   export(options: ExportOptions = {}): Readable {
-    this.#assertOutside("read");
-    return exportStorage(this.#maintenance, this.#guarded(options));
+    this.#core.assertOutside("read");
+    return exportStorage(this.#core.maintenance, this.#core.guarded(options));
   }
 
   /**
@@ -335,15 +292,15 @@ export class Storage {
    * CONFLICT for an id that the project already has, unless `onConflict` is "skip" or "replace".
    */
   async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
-    this.#assertWritable();
+    this.#core.assertWritable();
     const { importStorage } = await loadImport();
-    return importStorage(this.#maintenance, stream, this.#guarded(options));
+    return importStorage(this.#core.maintenance, stream, this.#core.guarded(options));
   }
 
   /** Fetches the changes of the primary into an embedded replica. */
   async sync(): Promise<void> {
     try {
-      await this.#client.sync();
+      await this.#core.client.sync();
     } catch (error) {
       throw toStorageError(error);
     }
@@ -351,165 +308,13 @@ export class Storage {
 
   /** Finishes running calls, rolls back open transactions and closes the file. Idempotent. */
   async close(): Promise<void> {
-    const flushing = this.#stories.hubs.flush();
+    const flushing = this.#core.flush();
     if (flushing !== undefined) await flushing;
-    await this.#client.close();
+    await this.#core.client.close();
     this.#noteClosed();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  #localPool(method: string): ConnectionPool {
-    // It takes the write lock for a moment. An open transaction of the caller would hold that lock.
-    this.#assertOutside("write");
-    const { local } = this.#client;
-    if (local !== undefined) {
-      if (local.closed) throw new StorageError("CLOSED", "The storage is closed. Open it again");
-      return local.pool;
-    }
-    throw new StorageError(
-      "NOT_SUPPORTED",
-      `${method}() copies a local file, and this database is elsewhere. Use the backups of its server, or export(); an embedded replica's file can be copied once the replica is closed, from a storage opened on that file alone`,
-    );
-  }
-
-  get #maintenance(): MaintenanceContext {
-    const announce = (change: AreaChange) => this.#announce(change);
-    return {
-      client: this.#client,
-      path: this.#path,
-      executor: this.#executor,
-      migrations: migrationSets(this.#options),
-      encryptionKey: this.#options.client.encryptionKey,
-      announce,
-      erase: () => this.#erase(),
-      forProject: (project, executor) => {
-        const context = this.#repositoryContext(project, executor, announce);
-        return { ...context, repair: forStored(context.repair) };
-      },
-    };
-  }
-
-  /** `toError` converts the error of a failed BEGIN or COMMIT. Drizzle's errors are those of the client. */
-  async #transaction<T>(
-    work: (scope: TransactionScope) => Promise<T>,
-    options: TransactionOptions = {},
-    toError: (error: unknown) => unknown = toStorageError,
-  ): Promise<T> {
-    expectKeys("transaction", options, ["mode"]);
-    const { mode = "write" } = options;
-    expectOneOf("mode", mode, ["write", "read", "deferred"]);
-    this.#assertOutside(mode === "read" ? "read" : "write");
-    const transaction = await this.#client.transaction(mode).catch((error: unknown) => {
-      this.#noteError(error);
-      throw toError(error);
-    });
-    const scope = new TransactionScope(transaction, this.#context);
-    this.#openTransactions++;
-    let result: T;
-    try {
-      result = await scope.run(() => work(scope));
-    } catch (error) {
-      // Throws the callback's own error. An open transaction is rolled back in any case.
-      transaction.close();
-      throw error;
-    } finally {
-      // A running AsyncLocalStorage slows down every promise, so disable it while no callback runs.
-      if (--this.#openTransactions === 0) this.#context.disable();
-    }
-    try {
-      await transaction.commit();
-    } catch (error) {
-      this.#noteError(error);
-      throw toError(error);
-    }
-    for (const change of scope.changes) this.#announce(change);
-    if (scope.changes.some(({ action }) => action === "purge")) await this.#erase();
-    // The transaction is stored, so the failure of a task must not reject its caller.
-    for (const task of scope.tasks) callSafely(task, (error) => this.#events.emit("error", error));
-    return result;
-  }
-
-  #repositoryContext(
-    project: string,
-    executor: RepositoryContext["executor"],
-    announce: (change: AreaChange) => void,
-  ): RepositoryContext {
-    const { now, maxContentChars, maxMessageChars, compressContents, invalidText } = this.#options;
-    const repair = toRepair(invalidText);
-    // In a transaction there is nothing to erase yet. Erasing starts after the commit.
-    const removal =
-      executor === this.#executor
-        ? {
-            erase: () => this.#erase(),
-            removing: <T>(work: () => Promise<T>) => asStorageErrors(() => withRoom(this.#client, work)),
-          }
-        : {};
-    return {
-      project,
-      executor,
-      announce,
-      now,
-      maxContentChars,
-      maxMessageChars,
-      repair,
-      compressContents,
-      graphs: this.#graphs,
-      stories: this.#stories,
-      ...removal,
-    };
-  }
-
-  #announce(change: AreaChange): void {
-    // Graph deletes are permanent, but a graph may be deleted node by node.
-    if (change.action === "delete" && change.area === "graph") this.#client.local?.eraseLogSoon();
-    // An area announces under its own name.
-    this.#events.emit("change", change as Change);
-  }
-
-  #erase(): Promise<void> {
-    return this.#eraser.erase();
-  }
-
-  /**
-   * Inside a transaction's callback, a call on the storage itself would wait for the transaction, which waits for the
-   * call.
-   */
-  #assertOutside(access: Access): void {
-    if (this.#openTransactions === 0 || TransactionScope.open(this.#context) === undefined) return;
-    if (access === "read" && this.#client.local?.hasOneConnection !== true) return;
-    throw new StorageError(
-      "WRONG_HANDLE",
-      "This storage was used inside a callback of its own transaction(): use the `tx` of the callback, not the storage",
-    );
-  }
-
-  /** Called before maintenance, which uses separate connections. */
-  #assertWritable(): void {
-    this.#assertOutside("write");
-    try {
-      this.#client.local?.assertWritable();
-    } catch (error) {
-      throw toStorageError(error);
-    }
-  }
-
-  /** Options of a long call: an `onProgress` that rejects is an `error` event, and ends the call at its next step. */
-  #guarded<T extends object>(options: T): T {
-    return guardProgress(options, (error) => this.#events.emit("error", error));
-  }
-
-  #noteError(error: unknown): void {
-    const failure = toStorageError(error);
-    if (
-      !(failure instanceof StorageError) ||
-      ["CONFLICT", "NOT_FOUND", "WRONG_HANDLE", "CLOSED", "RESPONSE_TOO_LARGE"].includes(failure.code)
-    )
-      return;
-    this.#lastError = failure;
-    this.#options.logger?.error(`holdfast: ${failure.code}: ${failure.message}`);
-    this.#events.emit("error", failure);
   }
 }
