@@ -3,7 +3,7 @@ import { toSearchText, toTerms } from "../../src/search/terms.js";
 import { type Random, seededRandom } from "../support/random.js";
 
 const SCOPE = "0ab";
-/** What the index text must be: the terms of the words one by one, which queries are made of as well. */
+/** The expected index text: the terms of the words one by one, as in queries. */
 const expected = (text: string) =>
   toTerms(text)
     .map((term) => SCOPE + term)
@@ -35,7 +35,7 @@ function randomText(random: Random): string {
 }
 
 describe("the index text of ASCII", () => {
-  test("is that of its words, whatever stands between and in them", () => {
+  test("is that of its words, whatever separates them and whatever they contain", () => {
     const random = seededRandom("ASCII terms");
     for (let round = 0; round < 3_000; round++) {
       const text = randomText(random);
@@ -51,7 +51,7 @@ describe("the index text of ASCII", () => {
     ["versions", "v1 V22 v1a va1 version1"],
     ["numbers and hashes", "2024 9f3ab1 9F3AB1 0x1f"],
     [
-      "a word as long as is kept, and longer ones",
+      "a word of the longest kept length, and longer ones",
       `${"a".repeat(64)} ${"b".repeat(65)} ${"9".repeat(64)} ${"9".repeat(65)}`,
     ],
     ["a letter as an emoji's neighbour", "word 😀 Naïve don’t"],
@@ -59,7 +59,7 @@ describe("the index text of ASCII", () => {
     expect(toSearchText(text, SCOPE)).toBe(expected(text));
   });
 
-  test("stays right when more words have been seen than are kept, and after a long text", () => {
+  test("stays correct after more words than the cache holds, and after a long text", () => {
     const letters = (n: number) => n.toString(26).replace(/[0-9]/g, (digit) => "qrstuvwxyz"[Number(digit)]!);
     const words = Array.from({ length: 80_000 }, (_, n) => `${letters(n)}ing`);
     for (let start = 0; start < words.length; start += 10_000) {

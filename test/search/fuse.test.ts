@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { fuse } from "../../src/search/fuse.js";
 
-test("an id high in both lists beats the first of either", () => {
+test("an id that ranks high in both lists beats the first of either list", () => {
   expect(
     fuse([
       [1, 2, 3],
@@ -14,14 +14,14 @@ test("equal scores keep the order of first appearance", () => {
   expect(fuse([["a", "b"], ["c"]]).map(({ id }) => id)).toEqual(["a", "c", "b"]);
 });
 
-test("an id counts once a list", () => {
+test("an id counts once for each list", () => {
   expect(fuse([[7, 7, 8]])).toEqual([
     { id: 7, score: 1 / 61 },
     { id: 8, score: 1 / 62 },
   ]);
 });
 
-test("no lists give nothing, and a `k` that is no number of at least 0 is refused", () => {
+test("no lists give no result, and a `k` that is not a number of at least 0 is refused", () => {
   expect(fuse([])).toEqual([]);
   expect(fuse([[], []])).toEqual([]);
   expect(() => fuse([[1]], -1)).toThrow(RangeError);

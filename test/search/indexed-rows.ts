@@ -36,10 +36,10 @@ export interface Found extends KeywordHit {
   readonly content: string;
 }
 
-/** Contents of projects in a real database with the index that the library makes. */
+/** Contents of projects in a real database with the index of the library. */
 export interface IndexedRows {
   readonly database: NativeDatabase;
-  /** SQL statements sent so far. */
+  /** The number of SQL statements sent so far. */
   readonly statements: string[];
   insert(contents: readonly string[], options?: { project?: string; kind?: string }): void;
   search(text: string, options?: { project?: string; kind?: string; limit?: number }): Promise<Found[]>;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { indexedRows } from "./indexed-rows.js";
 
-describe("what people type", () => {
+describe("texts that people type", () => {
   const contents = [
     "opened src/storage/db.ts to look",
     "released v1.2.3 today",
@@ -75,7 +75,7 @@ describe("what people type", () => {
     expect(await rows.find(text)).toEqual([]);
   });
 
-  test.each(["", "*", "***", "  ", '"()"'])("%j lists the most recent", async (text) => {
+  test.each(["", "*", "***", "  ", '"()"'])("%j lists the most recent rows", async (text) => {
     await using rows = await indexedRows(contents);
     const found = await rows.search(text, { limit: 2 });
     expect(found.map((hit) => [hit.content, hit.match])).toEqual([
@@ -86,7 +86,7 @@ describe("what people type", () => {
 });
 
 describe("order", () => {
-  test("an exact phrase comes before all words, and all words before some", async () => {
+  test("an exact phrase comes before all words, and all words before some of them", async () => {
     await using rows = await indexedRows([
       "the blue whale sings",
       "a whale, large and blue, and another blue whale-like blue blue",
@@ -103,16 +103,17 @@ describe("order", () => {
     expect(found[3]).toBe("whale whale whale");
   });
 
-  test("a row with all the words that exist is no all-words match while one is missing", async () => {
+  test("a row with all existing words does not count as an all-words match if one word exists nowhere", async () => {
     await using rows = await indexedRows(["rareword", "fox ".repeat(30), "rareword and a fox"]);
     const scoreOf = async (text: string) => (await rows.search(text)).map((hit) => hit.score);
-    // With every word found the second row belongs to a lower tier, below half; with one missing all are of one tier.
+    // If every word is found, the second row belongs to a lower tier, below half. If one is missing, all rows are in
+    // one tier.
     expect((await scoreOf("rareword fox"))[1]).toBeLessThan(0.5);
     expect((await scoreOf("rareword fox zzzz"))[0]).toBeCloseTo(0.999);
     expect((await scoreOf("rareword fox zzzz"))[1]).toBeGreaterThan(0.3);
   });
 
-  test("scores fall from first to last and lie between 0 and 1", async () => {
+  test("scores fall from first to last and are between 0 and 1", async () => {
     await using rows = await indexedRows(["red fox", "red red car", "fox red", "a fox of red", "red"]);
     const scores = (await rows.search("red fox")).map((hit) => hit.score);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));
@@ -120,12 +121,12 @@ describe("order", () => {
     expect(Math.min(...scores)).toBeGreaterThan(0);
   });
 
-  test("of equal rows the latest comes first", async () => {
+  test("the latest of equal rows comes first", async () => {
     await using rows = await indexedRows(["same text", "same text", "same text"]);
     expect((await rows.search("same")).map((hit) => hit.rowId)).toEqual([3, 2, 1]);
   });
 
-  test("more camelCase words than a query looks for find their rows", async () => {
+  test("a query with more camelCase words than the limit finds their rows", async () => {
     const words = Array.from({ length: 80 }, (_, i) => `theVeryLongName${String.fromCharCode(65 + (i % 26))}x${i}`);
     await using rows = await indexedRows(["nothing", words.join(" ")]);
     expect(await rows.find(words.join(" "))).toEqual([words.join(" ")]);
@@ -137,8 +138,8 @@ describe("order", () => {
   });
 });
 
-describe("walls", () => {
-  test("neither another project nor a filtered or deleted row is found", async () => {
+describe("isolation", () => {
+  test("rows of another project, filtered rows and deleted rows are not found", async () => {
     await using rows = await indexedRows(["shared word here"]);
     rows.insert(["shared word elsewhere"], { project: "q" });
     rows.insert(["shared word of a kind"], { kind: "error" });
@@ -151,7 +152,7 @@ describe("walls", () => {
 
   test("a project that shares the scope of a larger one still finds its own rows", async () => {
     await using rows = await indexedRows();
-    // Found by search: two names whose hashes agree.
+    // Found by trying: two names with the same hash.
     const [one, other] = await sameScope();
     rows.insert(
       Array.from({ length: 3_000 }, (_, i) => `apple ${i}`),
@@ -176,16 +177,16 @@ describe("walls", () => {
     expect(counts.all([]).flat()).toEqual([1, 50]);
   });
 
-  test("a filter counts before the limit", async () => {
+  test("a filter applies before the limit", async () => {
     await using rows = await indexedRows();
     rows.insert(["needle in a long and winding haystack"], { kind: "rare" });
     rows.insert(Array.from({ length: 1_000 }, () => "needle"));
     expect(await rows.find("needle", { kind: "rare", limit: 1 })).toHaveLength(1);
   });
 
-  test("rows with all words come first, though the filter leaves out the best of those", async () => {
+  test("rows with all words come first, even if the filter excludes the best of them", async () => {
     await using rows = await indexedRows(Array.from({ length: 1_000 }, (_, i) => (i < 100 ? "stone" : "nothing")));
-    // So long that the index has them after those with one of the words.
+    // Long enough that the index ranks them after rows with one of the words.
     const long = (i: number) => `bridge ${Array.from({ length: 300 }, (_, j) => `w${i}x${j}`)} stone`;
     rows.insert(Array.from({ length: 210 }, (_, i) => long(i)));
     rows.insert([`${long(210)} and a little longer`], { kind: "rare" });
@@ -200,7 +201,7 @@ describe("walls", () => {
 });
 
 describe("cost", () => {
-  test("words that are found take two statements, and nothing takes more than three", async () => {
+  test("words that are found take two statements, and no search takes more than three", async () => {
     await using rows = await indexedRows(["one two three", "kubernetes"]);
     for (const [text, count] of [
       ["one two", 2],
@@ -215,7 +216,7 @@ describe("cost", () => {
     }
   });
 
-  test("common words beside a rare one, and by themselves, give a full page", async () => {
+  test("common words next to a rare one, and alone, give a full page", async () => {
     await using rows = await indexedRows(Array.from({ length: 5_000 }, (_, i) => `every day ${i}`));
     rows.insert(["every pearl"]);
     const found = await rows.find("pearl every day", { limit: 20 });

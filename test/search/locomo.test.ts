@@ -11,8 +11,8 @@ interface Turn {
   readonly text: string;
 }
 
-// Skipped, and shown as such, where HOLDFAST_TEST_DATA names no folder with the file; bench/search-quality.ts says more.
-test.skipIf(!existsSync(file))("questions find the turns that answer them: recall@10 of at least 0.61", async () => {
+// Skipped, and reported as skipped, if HOLDFAST_TEST_DATA is not a folder with the file; see bench/search-quality.ts.
+test.skipIf(!existsSync(file))("questions find the turns that answer them: recall@10 is at least 0.61", async () => {
   const conversations = JSON.parse(readFileSync(file, "utf8")) as {
     conversation: Record<string, unknown>;
     qa: { question: string; evidence?: string[]; category: number }[];

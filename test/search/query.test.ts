@@ -5,7 +5,7 @@ const words = (text: string): string[] =>
   planQuery(text).terms.map((term) => (term.isPrefix ? `${term.text}*` : term.text));
 
 test.each(["", "*", "  \n", "***", '"', "( ) -", "?!", "\0", "\ud800", "\u0301"])(
-  "%j asks for the most recent",
+  "%j asks for the most recent rows",
   (text) => {
     expect(planQuery(text).isRecent).toBe(true);
   },
@@ -25,7 +25,7 @@ test.each([
   expect(words(text)).toEqual(terms.map((term) => (term === "us" ? "us" : term)));
 });
 
-test("the whole of a camelCase word is optional beside its parts", () => {
+test("a whole camelCase word is optional if its parts match", () => {
   expect(
     planQuery("camelCase")
       .terms.filter((term) => !term.isRequired)
@@ -33,7 +33,7 @@ test("the whole of a camelCase word is optional beside its parts", () => {
   ).toEqual(["camelcas"]);
 });
 
-test("a phrase keeps stop words, and one word is no phrase", () => {
+test("a phrase keeps stop words, and a single word is not a phrase", () => {
   expect(planQuery("to be or not").phrase.map((term) => term.text)).toEqual(["to", "be", "or", "not"]);
   expect(planQuery("word").phrase).toEqual([]);
 });
@@ -51,18 +51,18 @@ describe("bounds", () => {
   });
 });
 
-test("every expression quotes its terms behind the scope", () => {
+test("every expression quotes its terms after the scope", () => {
   const { terms, phrase } = planQuery("NEAR(apple banana) 库");
   expect(matchExpression(terms, "k3f", "any")).toBe('"k3fnear" OR "k3fappl" OR "k3fbanana" OR "k3f库"*');
   expect(matchExpression(terms, "k3f", "all")).toBe('"k3fnear" AND "k3fappl" AND "k3fbanana" AND "k3f库"*');
   expect(matchExpression(phrase, "k3f", "phrase")).toBe('"k3fnear k3fappl k3fbanana k3f库"*');
 });
 
-test("wildcards of LIKE lose their meaning", () => {
+test("wildcards of LIKE are escaped", () => {
   expect(likePattern("50%_\\")).toBe("%50\\%\\_\\\\%");
 });
 
-test("of a text longer than 100,000 characters the beginning and the end are read", () => {
+test("of a text longer than 100,000 characters, the beginning and the end are read", () => {
   const filler = Array.from({ length: 200_000 }, (_, i) => `w${i % 50}`).join(" ");
   const texts = ({ terms }: ReturnType<typeof planQuery>) => terms.map(({ text }) => text);
   const found = texts(planQuery(`beginning ${filler} middleword ${filler} ending`));

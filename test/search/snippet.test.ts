@@ -24,7 +24,7 @@ describe("marks", () => {
   });
 });
 
-test("the densest place is shown, with ellipses where the text goes on", () => {
+test("the place with the most matches is shown, with ellipses where text is left out", () => {
   const content = `apple ${"filler ".repeat(100)}an apple and a banana together ${"filler ".repeat(100)}`;
   const shown = snippet(content, "apple banana", { maxChars: 120 });
   expect(shown).toContain("<mark>apple</mark> and a <mark>banana</mark>");
@@ -37,13 +37,13 @@ test("a custom mark is used", () => {
   expect(snippet("one two", "two", { open: "[", close: "]" })).toBe("one [two]");
 });
 
-test("a `maxChars` too small or fractional is refused", () => {
+test("a `maxChars` that is too small or fractional is refused", () => {
   expect(() => snippet("x", "x", { maxChars: 9 })).toThrow(RangeError);
   expect(() => snippet("x", "x", { maxChars: 20.5 })).toThrow(RangeError);
 });
 
 test("contents of 100,000 characters are read once, not once for every match", () => {
-  // A snippet that looked at each match with the whole text took minutes, far over the time limit of a test.
+  // A snippet that compared each match with the whole text took minutes, far longer than the time limit of a test.
   for (const piece of ["word ", "数据库", "aB", "é "]) {
     const content = piece.repeat(100_000 / piece.length);
     for (const query of ["word", "数据", "zzz", "ab", "missing words in a question"]) {

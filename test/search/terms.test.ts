@@ -31,11 +31,11 @@ describe("toTerms", () => {
     expect(toTerms(text).join(" ")).toBe(terms);
   });
 
-  test("a long word is cut to 64 characters and has no parts", () => {
+  test("a long word is cut to 64 characters and is not split into parts", () => {
     expect(toTerms("aB".repeat(1000))).toEqual(["ab".repeat(32)]);
   });
 
-  test("a word cut in the middle of a character stays well-formed", () => {
+  test("a word that is cut in the middle of a character stays well-formed", () => {
     const [term] = toTerms(`x${"\u{10400}".repeat(100)}`);
     expect(term!.isWellFormed()).toBe(true);
   });
@@ -53,12 +53,13 @@ describe("toTerms", () => {
     const text = piece.repeat(100_000 / piece.length);
     const started = process.cpuUsage();
     toSearchText(text, "abc");
-    // CPU time, which other processes do not lengthen. The limit is for work that grows with the square of the length.
+    // CPU time, because other processes do not affect it. The limit finds work that grows with the square of the
+    // length.
     expect(process.cpuUsage(started).user).toBeLessThan(10_000_000);
   });
 });
 
-test("the tokenizer keeps every term as it is", async () => {
+test("the tokenizer does not change any term", async () => {
   const text = "src/db.ts don't naïve 数据库 データ สวัสดี हिन्दी 𠮷野 Ёлка שָׁלוֹם ½ ² x́ﬁ İstanbul ŉ ẞ ǆ ʼn";
   await using rows = await indexedRows([text]);
   rows.database.exec("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(notes_fts, 'row')");
@@ -66,12 +67,12 @@ test("the tokenizer keeps every term as it is", async () => {
   expect(indexed.map((term) => term.slice(3)).sort()).toEqual([...new Set(toTerms(text))].sort());
 });
 
-test("a scope has three characters and is the same every time", () => {
+test("a scope has three characters and is always the same", () => {
   for (const project of ["p", "a much longer name", "项目", ""]) {
     expect(searchScope(project)).toMatch(/^[0-9a-z]{3}$/);
     expect(searchScope(project)).toBe(searchScope(project));
   }
-  // Stored in every row: another value would hide all that is stored.
+  // Every row stores it, so another value would hide all stored rows.
   expect(searchScope("p")).toBe("8oz");
 });
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 
-test("a full database rejects with FULL exactly what it does not store, and works on once there is room", async () => {
+test("a full database rejects with FULL the writes that it does not store, and works again when there is room", async () => {
   await using temp = await tempStorage();
   const { memories } = temp.storage;
   await memories.insert({ id: "before", content: "x" });

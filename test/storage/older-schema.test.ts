@@ -43,7 +43,7 @@ const READS: Readonly<Record<string, (storage: Storage) => Promise<unknown>>> = 
   "in a transaction": (storage) => storage.transaction((tx) => tx.stories.listStories(), { mode: "read" }),
 };
 
-test("a file of any earlier version is read as far as it goes, or says that it is to be migrated", async () => {
+test("a file of any earlier version is read as far as its tables go, or the error says that it needs a migration", async () => {
   await using db = await tempDatabase();
   const client = openLocalClient({ url: db.url }, parseLocalUrl(db.url)!);
   const refused = new Set<string>();

@@ -9,7 +9,7 @@ import { openBeside, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 describe("openStorage", () => {
-  test("makes folder and file for its owner alone, with incremental vacuum in WAL mode", async () => {
+  test("creates folder and file for the owner only, with incremental vacuum in WAL mode", async () => {
     await using db = await tempDatabase();
     const path = join(db.dir, "deep", "er", "app.db");
     await using storage = await openStorage(path);
@@ -21,7 +21,7 @@ describe("openStorage", () => {
     expect(statSync(`${path}-wal`).mode & 0o777).toBe(0o600);
   });
 
-  test("a file made by another tool keeps its own vacuum setting", async () => {
+  test("a file of another tool keeps its vacuum setting", async () => {
     await using db = await tempDatabase();
     const client = createClient({ url: db.url });
     await client.execute("CREATE TABLE theirs (a)");
@@ -43,12 +43,12 @@ describe("openStorage", () => {
     expect(readFileSync(db.path, "latin1")).toBe(bytes);
   });
 
-  test("a damaged database is CORRUPT and left untouched", async () => {
+  test("a damaged database is CORRUPT and is not changed", async () => {
     await using db = await tempDatabase();
     const storage = await openStorage(db.path);
     await storage.memories.insertMany(Array.from({ length: 200 }, (_, i) => ({ content: `memory ${i}` })));
     await storage.close();
-    // A copy without its log, which would put sound pages over the damaged ones.
+    // A copy without its log, which would restore the damaged pages.
     const bytes = readFileSync(db.path);
     bytes.fill(0xaa, 100, 4096);
     const damaged = join(db.dir, "damaged.db");
@@ -57,7 +57,7 @@ describe("openStorage", () => {
     expect(readFileSync(damaged).equals(bytes)).toBe(true);
   });
 
-  test("a folder, and a path below a file, are CANNOT_OPEN", async () => {
+  test("a folder, or a path below a file, is CANNOT_OPEN", async () => {
     await using db = await tempDatabase();
     mkdirSync(join(db.dir, "folder"));
     writeFileSync(join(db.dir, "file"), "x");
@@ -65,7 +65,7 @@ describe("openStorage", () => {
     expect(await rejection(openStorage(join(db.dir, "file", "app.db")))).toMatchObject({ code: "CANNOT_OPEN" });
   });
 
-  test("wrong options are named", async () => {
+  test("the error names a wrong option", async () => {
     const wrong = [
       5,
       null,
@@ -88,7 +88,7 @@ describe("openStorage", () => {
     }
   });
 
-  test("a path may hold any characters that a file name may", async () => {
+  test("a path may contain any characters that a file name may", async () => {
     await using db = await tempDatabase();
     const path = join(db.dir, "we?ird #name %41 é 😀.db");
     const storage = await openStorage(path);
@@ -97,7 +97,7 @@ describe("openStorage", () => {
     expect(statSync(path).size).toBeGreaterThan(0);
   });
 
-  test("an encrypted file opens with its key alone", async () => {
+  test("an encrypted file opens only with its key", async () => {
     await using db = await tempDatabase();
     const storage = await openStorage({ url: db.url, encryptionKey: "secret" });
     await storage.memories.insert({ content: "hidden words" });
@@ -111,7 +111,7 @@ describe("openStorage", () => {
     expect(await again.memories.search("hidden")).toHaveLength(1);
   });
 
-  test("migrate: verify refuses an empty file, skip leaves it alone", async () => {
+  test("migrate: verify refuses an empty file, and skip does not change it", async () => {
     await using db = await tempDatabase();
     expect(await rejection(openStorage({ url: db.url, migrate: "verify" }))).toMatchObject({
       code: "MIGRATION_PENDING",
@@ -123,7 +123,7 @@ describe("openStorage", () => {
     await (await openStorage({ url: db.url, migrate: "verify" })).close();
   });
 
-  test("close drains, is idempotent, and later calls are CLOSED", async () => {
+  test("close drains and is idempotent, and later calls are CLOSED", async () => {
     await using db = await tempDatabase();
     const storage = await openStorage(db.path);
     const running = Promise.all(Array.from({ length: 50 }, (_, i) => storage.memories.insert({ content: `x ${i}` })));
@@ -137,7 +137,7 @@ describe("openStorage", () => {
   });
 });
 
-test("a file whose ledger is another program's stays as it is, to the byte", async () => {
+test("a file whose ledger belongs to another program is not changed by a single byte", async () => {
   await using db = await tempDatabase();
   {
     using other = openBeside(db.path, []);
@@ -171,11 +171,11 @@ describe("wrong options", () => {
   });
 });
 
-describe("where the file is", () => {
+describe("the place of the file", () => {
   const urlOf = (target: Parameters<typeof openStorage>[0], environment = {}) =>
     resolveStorageOptions(target, environment).client.url;
 
-  test("an explicit target beats the environment, a URL beats a folder, the platform's folder is last", () => {
+  test("an explicit target overrides the environment, a URL overrides a folder, and the platform's folder is last", () => {
     expect(urlOf("/a/b.db", { HOLDFAST_URL: "file:/c" })).toBe("file:/a/b.db");
     expect(urlOf({ dataDir: "/data" }, { HOLDFAST_URL: "file:/c" })).toBe("file:/data/holdfast.db");
     expect(urlOf(undefined, { HOLDFAST_URL: "http://host:1", HOLDFAST_DATA_DIR: "/d" })).toBe("http://host:1");
@@ -184,7 +184,7 @@ describe("where the file is", () => {
     expect(urlOf(":memory:")).toBe(":memory:");
   });
 
-  test("secrets come from the environment where no option says otherwise", () => {
+  test("secrets come from the environment if no option sets them", () => {
     const environment = { HOLDFAST_AUTH_TOKEN: "t", HOLDFAST_ENCRYPTION_KEY: "k" };
     expect(resolveStorageOptions(":memory:", environment).client).toMatchObject({ authToken: "t", encryptionKey: "k" });
     expect(resolveStorageOptions({ url: ":memory:", encryptionKey: "own" }, environment).client.encryptionKey).toBe(
@@ -193,7 +193,7 @@ describe("where the file is", () => {
   });
 });
 
-test("three processes that all migrate a new file and write 100 memories each leave 300", async () => {
+test("if three processes migrate a new file and write 100 memories each, it has 300", async () => {
   await using db = await tempDatabase();
   const writers = [0, 1, 2].map((writer) => runChild("storage-writer", { path: db.path, writer, count: 100 }));
   await Promise.all(writers);

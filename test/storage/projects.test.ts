@@ -8,7 +8,7 @@ import { fileTest, tempFileStorage, tempStorage } from "../support/storage.js";
 const journal = JSON.parse(readFileSync(new URL("../../drizzle/meta/_journal.json", import.meta.url), "utf8"));
 const MIGRATIONS: number = journal.entries.length;
 
-/** Names that a filter made of strings could mix up. */
+/** Names that a filter built from strings could confuse. */
 const NAMES = ["a", "A", "a ", "á", "a%", "%", "_", "' OR 1=1 --", "*", '"', "a\nb", "😀", "default", "p".repeat(200)];
 
 test("project B gets nothing of project A through any method, whatever the names", async () => {
@@ -70,7 +70,7 @@ test("project B gets nothing of project A through any method, whatever the names
   );
 });
 
-test("search without the full-text tables still answers, and health says that they are missing", async () => {
+test("search without the full-text tables still works, and health reports that they are missing", async () => {
   await using temp = await tempStorage();
   const { storage } = temp;
   await storage.memories.insertMany([{ content: "migrations take the lock" }, { content: "kubernetes" }]);

@@ -20,7 +20,7 @@ const FORGET = [
 ];
 const isRoot = process.getuid?.() === 0;
 
-/** Written and closed by a process of its own, so that the file has no log and nothing has it open. */
+/** Written and closed by a separate process, so that the file has no log and no process has it open. */
 async function filled(db: TempDatabase): Promise<void> {
   await runChild("write-memories", { url: db.path, contents: ["a zebra", "a giraffe", "another zebra"] });
   chmodSync(db.dir, 0o755);
@@ -50,7 +50,7 @@ describe("readOnly", () => {
     expect(withoutShm(stateOf(db))).toBe(withoutShm(before));
   });
 
-  test("sees what another process has committed and has open", async () => {
+  test("sees commits of another process that has the file open", async () => {
     await using db = await tempDatabase();
     await using writer = await openStorage(db.path);
     await writer.memories.insert({ content: "a zebra in the log" });
@@ -65,7 +65,7 @@ describe("readOnly", () => {
     expect(await rejection(reader.reindex())).toMatchObject({ code: "READONLY" });
   });
 
-  test("an ATTACH is refused, which would make the other file", async () => {
+  test("refuses an ATTACH, which would create the other file", async () => {
     await using db = await tempDatabase();
     const other = join(db.dir, "other.db");
     await (await openStorage(db.path)).close();
@@ -86,7 +86,7 @@ describe("readOnly", () => {
     expect(existsSync(other)).toBe(false);
   });
 
-  test("makes no file and no folder, and leaves a rollback journal mode as it is", async () => {
+  test("creates no file and no folder, and keeps a rollback journal mode", async () => {
     await using db = await tempDatabase();
     const missing = join(db.dir, "folder", "none.db");
     expect(await rejection(openStorage({ url: missing, readOnly: true }))).toMatchObject({ code: "NOT_FOUND" });
@@ -98,7 +98,7 @@ describe("readOnly", () => {
     expect(stateOf(db)).toBe(before);
   });
 
-  test("reads an older schema, and says which call needs a migration", async () => {
+  test("reads an older schema, and the error says which call needs a migration", async () => {
     await using db = await tempDatabase();
     await filled(db);
     runSql(db.path, ...FORGET);
@@ -113,7 +113,7 @@ describe("readOnly", () => {
     expect(withoutShm(stateOf(db))).toBe(withoutShm(before));
   });
 
-  test.skipIf(!isRoot)("reads a file of another user, in a folder that is not this one's", async () => {
+  test.skipIf(!isRoot)("reads a file of another user, in a folder of that user", async () => {
     await using db = await tempDatabase();
     await filled(db);
     const before = stateOf(db);
@@ -129,7 +129,7 @@ describe("readOnly", () => {
     expect(stateOf(db)).toBe(before);
   });
 
-  test.skipIf(!canMount)("reads on a mount that is read-only, and backs up from there", async () => {
+  test.skipIf(!canMount)("reads on a read-only mount, and backs up from there", async () => {
     await using db = await tempDatabase();
     await using out = await tempDatabase();
     await filled(db);
@@ -140,7 +140,7 @@ describe("readOnly", () => {
     });
   });
 
-  test("is an option of openStories, createStorage and memvid's use, and none of a folder of stories", async () => {
+  test("is an option of openStories, createStorage and memvid's use, but not of a folder of stories", async () => {
     await using db = await tempDatabase();
     {
       await using storage = await openStorage(db.path);
@@ -172,7 +172,7 @@ describe("readOnly", () => {
     expect(existsSync(missing)).toBe(false);
   });
 
-  test("is checked, and is an option of createClient", async () => {
+  test("is validated, and is an option of createClient", async () => {
     await using db = await tempDatabase();
     await filled(db);
     const wrong = await rejection(openStorage({ url: db.path, readOnly: "yes" as never }));

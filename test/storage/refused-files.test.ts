@@ -8,13 +8,14 @@ import { openBeside, rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
 
-/** The checksum of a file, read by another process: this one may have it open. */
+/** The checksum of a file, read by another process, because this one may have the file open. */
 const checksum = (path: string) => execFileSync("sha256sum", [path], { encoding: "utf8" }).split(" ")[0];
 
 test.each(["DELETE", "WAL"])(
-  "a file with a table of a name of ours is left as it is, journal mode %s included",
+  "a file with a table that has one of our names is not changed, including journal mode %s",
   async (mode) => {
-    // The file went into WAL mode and a backups folder was left, while the message said that nothing was changed.
+    // The file was switched to WAL mode and a backups folder was created, although the message said that nothing was
+    // changed.
     await using db = await tempDatabase("app.db");
     {
       using file = openBeside(db.path);
@@ -35,7 +36,7 @@ test.each(["DELETE", "WAL"])(
   },
 );
 
-test("a file without our schema is left as it is by a storage that only verifies", async () => {
+test("a storage that only verifies does not change a file without our schema", async () => {
   await using db = await tempDatabase("app.db");
   {
     using file = openBeside(db.path);
@@ -46,7 +47,7 @@ test("a file without our schema is left as it is by a storage that only verifies
   expect(checksum(db.path)).toBe(before);
 });
 
-test("a file that cannot be opened is told once, with one piece of advice", async () => {
+test("an error about a file that cannot be opened appears once, with one piece of advice", async () => {
   await using db = await tempDatabase();
   const folder = join(db.dir, "folder.db");
   mkdirSync(folder);
@@ -56,7 +57,7 @@ test("a file that cannot be opened is told once, with one piece of advice", asyn
   expect(message.match(/Check that/g)).toHaveLength(1);
 });
 
-test("the tenth storage that is open on one file is worth a warning, once", async () => {
+test("the tenth storage that is open on one file causes one warning", async () => {
   await using t = await tempStorage();
   const warnings: string[] = [];
   const logger = { info() {}, warn: (text: string) => void warnings.push(text), error() {} };
@@ -81,8 +82,8 @@ test("a file with a second name is opened with a warning", async () => {
   expect(warnings).toEqual([expect.stringContaining("2 names (hard links)")]);
 });
 
-// A process that could not be started had no streams, and the exception was an uncaught one.
-test("without descriptors, every call that opens files rejects with the reason, and the process goes on", async () => {
+// A process that could not be started had no streams, which caused an uncaught exception.
+test("without descriptors, every call that opens files rejects with the reason, and the process continues", async () => {
   await using db = await tempDatabase();
   interface Failure {
     readonly call: string;

@@ -11,7 +11,7 @@ import { tempDatabase } from "../support/temp.js";
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
-/** A folder with `real/a.db`, which need not exist, and the link `a.db` to it. */
+/** A folder with the link `a.db` to `real/a.db`, which need not exist. */
 async function linkedDatabase() {
   const folder = await tempDatabase("a.db");
   const real = join(folder.dir, "real", "a.db");
@@ -20,8 +20,8 @@ async function linkedDatabase() {
   return { ...folder, real, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
 }
 
-test("a database behind a link is checkpointed, measured and closed as by its own name", async () => {
-  // Behind a link the log used to grow without bound, since it was looked for next to the link.
+test("a database behind a link is checkpointed, measured and closed like one with its own name", async () => {
+  // The log of a database behind a link used to grow without bound, because it was looked for next to the link.
   await using db = await linkedDatabase();
   const walBytes = 256 * 1024;
   const storage = await openStorage({ url: db.path, checkpoint: { walBytes }, durability: "relaxed" });
@@ -37,14 +37,14 @@ test("a database behind a link is checkpointed, measured and closed as by its ow
   expect(measured).toBeGreaterThan(0);
   expect((await storage.check()).ok).toBe(true);
   await storage.close();
-  // Alone, without its log, it is complete. (Another process copies it: this one may still have it open.)
+  // Without its log, the file is complete. (Another process copies it, because this one may still have it open.)
   const copy = join(db.dir, "copy.db");
   execFileSync("cp", [db.real, copy]);
   using file = openBeside(copy);
   expect(file.all("SELECT count(*) FROM memories")).toEqual([[400]]);
 });
 
-test("a link to nothing makes the file that it names, for its owner only", async () => {
+test("a link to a missing file creates that file, for its owner only", async () => {
   await using db = await linkedDatabase();
   const storage = await openStorage(db.path);
   await storage.close();
@@ -58,7 +58,7 @@ test("a link to nothing makes the file that it names, for its owner only", async
   await client.close();
 });
 
-test("links that lead in a circle are CANNOT_OPEN", async () => {
+test("links that form a circle are CANNOT_OPEN", async () => {
   await using db = await tempDatabase();
   symlinkSync("two.db", join(db.dir, "one.db"));
   symlinkSync("one.db", join(db.dir, "two.db"));
@@ -88,14 +88,14 @@ test("salvage through a link reads the log that is next to the file", async () =
   await using child = startChild("open-and-insert", { path: db.real });
   child.send({ insert: "one" });
   await child.message<{ outcome?: string }>(({ outcome }) => outcome === "stored");
-  // What it has stored is in the log alone.
+  // Its records are only in the log.
   child.kill();
   await child.exited;
   const { areas } = await salvage(db.path, join(db.dir, "saved.db"));
   expect(areas.find(({ area }) => area === "memories")).toMatchObject({ saved: 1, lost: 0 });
 });
 
-test("the backup before a migration goes next to the file, and not next to the link", async () => {
+test("the backup before a migration is next to the file, not next to the link", async () => {
   await using db = await linkedDatabase();
   {
     using file = openBeside(db.real);

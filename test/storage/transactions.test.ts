@@ -33,7 +33,7 @@ describe("transaction", () => {
     expect(await storage.memories.get("z")).toBeUndefined();
   });
 
-  test("a failed savepoint is undone alone, siblings started together keep their own work", async () => {
+  test("only a failed savepoint is undone, and savepoints that started together keep their own work", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.transaction(async (tx) => {
@@ -52,7 +52,7 @@ describe("transaction", () => {
     expect((await storage.memories.list()).items.map(({ id }) => id).sort()).toEqual(["four", "one", "three"]);
   });
 
-  test("insertMany inside a transaction is all or nothing, and the transaction lives on", async () => {
+  test("insertMany inside a transaction stores all or nothing, and the transaction continues", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.memories.insert({ id: "taken", content: "x" });
@@ -67,7 +67,7 @@ describe("transaction", () => {
     expect((await storage.memories.list()).items.map(({ id }) => id)).toEqual(["after", "taken"]);
   });
 
-  test("a write through the outer storage inside the callback fails at once, a read sees the committed state", async () => {
+  test("inside the callback, a write through the outer storage fails at once, and a read sees the committed state", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     let late: Promise<unknown> | undefined;
@@ -85,7 +85,7 @@ describe("transaction", () => {
         () => storage.db.delete(memoriesTable),
         () => storage.memories.put("x", { content: "x" }),
       ];
-      // Only the client of a file has these.
+      // Only the client of a file has these methods.
       const { pool } = storage.client as Partial<PooledClient>;
       if (pool !== undefined) {
         writes.push(
@@ -114,7 +114,7 @@ describe("transaction", () => {
     release = resolve;
   });
 
-  test("on :memory:, which has one connection, outer reads are refused as well", async () => {
+  test("on :memory:, which has one connection, outer reads are refused too", async () => {
     await using temp = await tempStorage({ url: ":memory:" });
     await temp.storage.transaction(async (tx) => {
       await tx.memories.insert({ content: "x" });
@@ -123,7 +123,7 @@ describe("transaction", () => {
     expect(await temp.storage.memories.count()).toBe(1);
   });
 
-  test("the outer handle inside a savepoint's callback is WRONG_HANDLE instead of waiting for itself", async () => {
+  test("the outer handle inside a savepoint's callback is WRONG_HANDLE instead of a deadlock", async () => {
     await using temp = await tempStorage();
     await temp.storage.transaction(async (tx) => {
       await tx.savepoint(async (sp) => {
@@ -167,7 +167,7 @@ describe("transaction", () => {
     );
   });
 
-  test("tx.db is Drizzle inside the transaction, nested ones are savepoints", async () => {
+  test("tx.db is Drizzle inside the transaction, and nested transactions are savepoints", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.transaction(async (tx) => {
@@ -185,14 +185,14 @@ describe("transaction", () => {
     expect(await storage.memories.get("kept")).toMatchObject({ source: "drizzle" });
   });
 
-  test("work beside a Drizzle transaction that rolls back is kept, and only what is kept is announced", async () => {
+  test("work that runs next to a Drizzle transaction that rolls back is kept, and only kept work is announced", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     const announced: string[] = [];
     storage.on("change", ({ ids }) => announced.push(...ids));
     await storage.transaction(async (tx) => {
       let proceed!: () => void;
-      const beside = new Promise<void>((resolve) => {
+      const sibling = new Promise<void>((resolve) => {
         proceed = resolve;
       });
       await Promise.allSettled([
@@ -201,15 +201,15 @@ describe("transaction", () => {
           proceed();
           throw new Error("undo");
         }),
-        beside.then(() => tx.memories.insert({ id: "sibling", content: "x" })),
+        sibling.then(() => tx.memories.insert({ id: "sibling", content: "x" })),
       ]);
     });
     expect((await storage.memories.list()).items.map(({ id }) => id)).toEqual(["sibling"]);
     expect(announced).toEqual(["sibling"]);
   });
 
-  // It waited for itself, for 30 s.
-  test("inside storage.db.transaction a write through the storage is WRONG_HANDLE at once, as are nested ones", async () => {
+  // It used to wait for itself, for 30 s.
+  test("inside storage.db.transaction, a write through the storage is WRONG_HANDLE at once, also in nested transactions", async () => {
     await using temp = await tempStorage({ acquireTimeoutMs: Number.POSITIVE_INFINITY });
     const { storage } = temp;
     for (const write of [
@@ -239,7 +239,7 @@ describe("transaction", () => {
     expect((await rejection(refused)).name, "a failed COMMIT is an error of the client").toBe("LibsqlError");
   });
 
-  test("the outer handle inside a Drizzle transaction is refused instead of waiting for itself", async () => {
+  test("the outer handle inside a Drizzle transaction is refused instead of a deadlock", async () => {
     await using temp = await tempStorage();
     await temp.storage.transaction(async (tx) => {
       await tx.db.transaction(async (inner) => {
@@ -255,7 +255,7 @@ describe("transaction", () => {
   });
 
   // A query of Drizzle starts when it is awaited, which used to be outside of the guarded callback.
-  test("a query that the callback returns without awaiting it is guarded as well", async () => {
+  test("a query that the callback returns without awaiting it is guarded too", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     const outer = storage.transaction(() => storage.db.delete(memoriesTable) as never);
@@ -265,7 +265,7 @@ describe("transaction", () => {
     await storage.memories.insert({ content: "the writer is free again" });
   });
 
-  test("work that outlives a savepoint is refused by the outer storage while the transaction is open", async () => {
+  test("while the transaction is open, the outer storage refuses work that outlives a savepoint", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.transaction(async (tx) => {
@@ -278,7 +278,7 @@ describe("transaction", () => {
     });
   });
 
-  test("wrong options and callbacks are named, and a read transaction may stand beside another", async () => {
+  test("the error names wrong options and callbacks, and two read transactions may run at the same time", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     expect(await rejection(storage.transaction(5 as never))).toMatchObject({ name: "TypeError" });
@@ -294,7 +294,7 @@ describe("transaction", () => {
     });
   });
 
-  test("a project's transaction reaches that project only", async () => {
+  test("a project's transaction accesses only that project", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     await storage.project("p").transaction(async (tx) => {
@@ -321,7 +321,7 @@ function row(id: string) {
 }
 
 describe("change events", () => {
-  test("come for work that the callback did not await, too", async () => {
+  test("are emitted for work that the callback did not await, too", async () => {
     await using temp = await tempStorage();
     const ids: string[] = [];
     temp.storage.on("change", (change) => ids.push(...change.ids));
@@ -332,7 +332,7 @@ describe("change events", () => {
     expect(ids).toEqual(["not-awaited"]);
   });
 
-  test("reach an asynchronous listener whose failure becomes an error event", async () => {
+  test("reach an asynchronous listener, and its failure becomes an error event", async () => {
     await using temp = await tempStorage();
     const failed = new Promise((resolve) => temp.storage.on("error", resolve));
     temp.storage.on("change", async () => {
@@ -342,7 +342,7 @@ describe("change events", () => {
     expect(await failed).toMatchObject({ message: "a listener's own" });
   });
 
-  test("come after commit only, in order, and not for what was rolled back", async () => {
+  test("are emitted only after the commit, in order, and not for work that was rolled back", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     const changes: Change[] = [];

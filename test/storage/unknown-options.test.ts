@@ -19,7 +19,7 @@ async function refusal(call: () => unknown, name = "the call"): Promise<string> 
   try {
     await call();
   } catch (error) {
-    // The memvid-shaped calls wrap it.
+    // The calls in the shape of memvid wrap the error.
     const own = error instanceof TypeError ? error : (error as Error).cause;
     expect(own).toBeInstanceOf(TypeError);
     return (own as Error).message;
@@ -27,7 +27,7 @@ async function refusal(call: () => unknown, name = "the call"): Promise<string> 
   throw new Error(`${name} took the option`);
 }
 
-describe("an unknown option is refused by name", () => {
+describe("the error names an unknown option", () => {
   test("by every call of a storage and its repositories", async () => {
     await using temp = await tempFileStorage();
     const { storage, db } = temp;
@@ -129,14 +129,14 @@ describe("an unknown option is refused by name", () => {
     for (const [name, call] of Object.entries(calls)) {
       const message = await refusal(() => call({ nope: 1 }), name);
       expect(message, name).toMatch(/^Unknown option `nope` of .+\. Known options: \w+/);
-      // A key without a value is a slip too.
+      // A key without a value is a mistake too.
       expect(await refusal(() => call({ nope: undefined }), name), name).toBe(message);
     }
     expect(changes).toBe(0);
     expect(existsSync(join(db.dir, "copies"))).toBe(false);
   });
 
-  test("by what opens a storage, a client, stories, a lock or a file, and by migrations", async () => {
+  test("in calls that open a storage, a client, stories, a lock or a file, and in migrations", async () => {
     await using db = await tempDatabase();
     const client = createClient({ url: ":memory:" });
     const folder = new URL("../../drizzle", import.meta.url);
@@ -170,7 +170,7 @@ describe("an unknown option is refused by name", () => {
     await client.close();
   });
 
-  test("by the memvid-shaped calls", async () => {
+  test("in the calls in the shape of memvid", async () => {
     await using db = await tempDatabase();
     const memvid = await create(db.path);
     const calls: Record<string, Call> = {
@@ -205,14 +205,14 @@ test.each([
   ["Durability", "durability"],
   ["durabilty", "durability"],
   ["loger", "logger"],
-])("openStorage({ %s }) is told that the option is `%s`", async (slip, right) => {
+])("openStorage({ %s }) suggests the option `%s`", async (slip, right) => {
   await using db = await tempDatabase();
   const message = await refusal(() => openStorage({ [slip]: db.path } as never));
   expect(message).toMatch(`Unknown option \`${slip}\` of openStorage: did you mean \`${right}\`? Known options: url, `);
   expect(existsSync(db.path)).toBe(false);
 });
 
-test("every opener says that `readonly` is `readOnly`", async () => {
+test("every call that opens something suggests `readOnly` for `readonly`", async () => {
   await using db = await tempDatabase();
   const slip: Wrong = { readonly: true };
   const openers: Record<string, () => unknown> = {
@@ -231,13 +231,13 @@ test("every opener says that `readonly` is `readOnly`", async () => {
   expect(existsSync(db.path)).toBe(false);
 });
 
-test("what is not like any option has no guess; a call is told its own name for a slip", async () => {
+test("a name unlike any option gets no suggestion, and a call suggests its own name for a misspelled one", async () => {
   expect(await refusal(() => openStorage({ xyzzy: 1 } as never))).toMatch(/^Unknown option `xyzzy` of openStorage\. /);
   expect(await refusal(() => openStories({ url: "x" } as never))).toMatch("did you mean `path`?");
   expect(await refusal(() => createClient({ path: "x" } as never))).toMatch("did you mean `url`?");
 });
 
-test("createClient takes every option of @libsql/client", async () => {
+test("createClient accepts every option of @libsql/client", async () => {
   const config = {
     url: ":memory:",
     authToken: "t",

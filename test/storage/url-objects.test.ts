@@ -22,7 +22,7 @@ async function tempFolder() {
   return { dir, at, [Symbol.asyncDispose]: () => db[Symbol.asyncDispose]() };
 }
 
-test("a storage opens by a URL object, alone or as an option, and copies and restores by one", async () => {
+test("a storage opens with a URL object, alone or as an option, and copies and restores with one", async () => {
   await using folder = await tempFolder();
   const { dir, at } = folder;
   const storage = await openStorage(at("app.db"));
@@ -44,10 +44,10 @@ test("a storage opens by a URL object, alone or as an option, and copies and res
   expect((await inFolder.health()).path).toBe(join(dir, "data", "holdfast.db"));
 });
 
-test("a URL object of another realm is one too", async () => {
+test("a URL object of another realm counts too", async () => {
   await using folder = await tempFolder();
   const { href } = folder.at("app.db");
-  // What jsdom and vm contexts have instead of Node's class: another class of the same name.
+  // In jsdom and vm contexts, URL is another class with the same name.
   const foreign = vm.runInNewContext(
     `({ href: ${JSON.stringify(href)}, protocol: "file:", get [Symbol.toStringTag]() { return "URL"; } })`,
   );
@@ -56,7 +56,7 @@ test("a URL object of another realm is one too", async () => {
   expect((await storage.health()).path).toBe(join(folder.dir, "app.db"));
 });
 
-test("a client, migrations and the conversation functions take URL objects", async () => {
+test("a client, migrations and the conversation functions accept URL objects", async () => {
   await using folder = await tempFolder();
   const { dir, at } = folder;
   const client = createClient({ url: at("app.db") });
@@ -70,13 +70,13 @@ test("a client, migrations and the conversation functions take URL objects", asy
     url: at("own.db"),
     migrations: { folder: drizzle, table: "own_ledger" },
   }).catch((error) => ({ error, async [Symbol.asyncDispose]() {} }));
-  // The folder was read: its tables are Holdfast's own, which are there already.
+  // The folder was read: its tables are those of Holdfast, which already exist.
   expect((own as { error: Error }).error.message).toMatch(/already exists/);
   expect(await initDb(at("log.db"))).toBeGreaterThan(0);
   expect((await backupDb(at("log.db"), at("logs"))).startsWith(join(dir, "logs"))).toBe(true);
 });
 
-test("stories, locks and memvid files take URL objects", async () => {
+test("stories, locks and memvid files accept URL objects", async () => {
   await using folder = await tempFolder();
   const { dir, at } = folder;
   const files = await openStories({ backend: "filesystem", path: at("stories") });
@@ -105,7 +105,7 @@ test("stories, locks and memvid files take URL objects", async () => {
   await memvid.close();
 });
 
-test("a server and a replica of it are named by URL objects, whose tokens stay out of messages", async () => {
+test("a server and a replica accept URL objects, and their tokens do not appear in messages", async () => {
   await using server = await startServer();
   await using folder = await tempFolder();
   const remote = await openStorage(new URL(server.url));
