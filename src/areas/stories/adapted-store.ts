@@ -1,3 +1,4 @@
+import { Turn } from "../../shared/turn.js";
 import type { DefinedBackend } from "./backend.js";
 import { RevisionConflictError } from "./errors.js";
 import type { LoadedStory, SavedStory, StoryCopy, StoryStore, TextStore } from "./store.js";
@@ -12,7 +13,8 @@ export function storeOf(backend: DefinedBackend): StoryStore {
 class AdaptedStore implements StoryStore {
   readonly isBuiltIn = false;
   readonly #backend: DefinedBackend;
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** Of the keys in use. */
+  readonly #turns = new Map<string, Turn>();
 
   constructor(backend: DefinedBackend) {
     this.#backend = backend;
@@ -111,21 +113,18 @@ class AdaptedStore implements StoryStore {
     return this.#backend.save(key, data, named);
   }
 
-  #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work, work);
-    const settled = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#turns.set(key, settled);
-    void settled.then(() => {
-      if (this.#turns.get(key) === settled) this.#turns.delete(key);
-    });
-    return turn;
+  async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = this.#turns.get(key) ?? new Turn();
+    this.#turns.set(key, turn);
+    try {
+      return await turn.run(work);
+    } finally {
+      if (turn.activeCount === 0) this.#turns.delete(key);
+    }
   }
 }
 
-/** The times as well: a backend may count from 1 again after a delete. Two such stories in one millisecond look alike. */
+/** With the times, because a backend may count from 1 again after a delete. */
 function versionOf({ revision, createdAt, updatedAt, size }: StoryMetadata): string {
   return `${revision}:${Number(createdAt)}:${Number(updatedAt)}:${size}`;
 }

@@ -6,6 +6,8 @@ import { syncFolder } from "../../../files/folders.js";
 import { FileLock } from "../../../files/lock/file-lock.js";
 import { stamp } from "../../../files/place-file.js";
 import { StorageError } from "../../../shared/errors.js";
+import { InFlight } from "../../../shared/in-flight.js";
+import { Turn } from "../../../shared/turn.js";
 import { asideName } from "./conflict-files.js";
 import {
   append,
@@ -23,6 +25,7 @@ import {
   toUnknownOutcome,
   writeNew,
 } from "./files.js";
+import { type Journal, parseJournal } from "./journal.js";
 
 /** Files to change together; paths are relative to the root. */
 export interface RootChange {
@@ -35,19 +38,6 @@ export interface RootChange {
   readonly found: Readonly<Record<string, FileStamp | null>>;
   /** Lines for the index, made when the stamps of the files written are known. */
   readonly indexLines: (written: ReadonlyMap<string, FileStamp>) => string;
-}
-
-/** A change as the journal has it: all that is left to do is to move files. */
-interface Journal {
-  readonly keeps: readonly { readonly from: string; readonly to: string }[];
-  readonly moves: readonly { readonly from: string; readonly to: string }[];
-  readonly removes: readonly string[];
-  readonly found?: Readonly<Record<string, FileStamp | null>>;
-  /** Tells the files that are put aside from those of other changes. */
-  readonly aside?: string;
-  readonly indexLines: string;
-  /** Removes all there is before; the lines are then the whole index. */
-  readonly isClear?: boolean;
 }
 
 export const FOLDERS = ["stories", "metadata", "revisions", "preferences", "queue"] as const;
@@ -64,8 +54,6 @@ const PAUSE_MS = 10;
 /** How long this process keeps the lock while it has more to do, so that others get their turn. */
 const HOLD_MS = 50;
 const LOCK_CANDIDATE = /^\.write\.lock\.[0-9a-f]+\.new$/;
-/** What a journal may name: a planted one must not reach anything else. */
-const OWN_PATH = /^(?:(?:stories|metadata|\.tmp)\/[^/\\]+|revisions\/[^/\\.]+\/\d+\.json)$/;
 
 /**
  * A folder whose files change together or not at all, for any number of processes.
@@ -77,8 +65,10 @@ const OWN_PATH = /^(?:(?:stories|metadata|\.tmp)\/[^/\\]+|revisions\/[^/\\.]+\/\
 export class StoryRoot {
   readonly path: string;
   readonly #lock: FileLock;
-  #waiting: { readonly work: () => Promise<void>; readonly fail: (error: unknown) => void }[] = [];
-  #draining: Promise<void> | undefined;
+  readonly #turn = new Turn();
+  readonly #calls = new InFlight();
+  /** When this process took the lock that it holds. */
+  #heldSince: number | undefined;
   #stageCount = 0;
   /** A change of this process is decided and could not be brought to its end. */
   #isUnfinished = false;
@@ -111,13 +101,9 @@ export class StoryRoot {
     return join(this.path, ...parts);
   }
 
-  /** Runs `work` alone: no other process, and nothing else of this one, changes the folder during it. */
+  /** Runs `work` exclusively: no other process, and no other call of this one, changes the folder at the same time. */
   locked<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const fail = (error: unknown) => reject(toFileError(error));
-      this.#waiting.push({ work: () => work().then(resolve, fail), fail });
-      this.#draining ??= this.#drain();
-    });
+    return this.#calls.track(this.#turn.run(() => this.#underLock(work)));
   }
 
   /**
@@ -261,33 +247,44 @@ export class StoryRoot {
     await this.locked(async () => undefined).catch(() => undefined);
   }
 
-  /** Resolves once all that was asked for is done and the lock is given back. */
-  async idle(): Promise<void> {
-    await this.#draining;
+  /** Resolves when all calls are done and the lock is released. */
+  idle(): Promise<void> {
+    return this.#calls.settled();
   }
 
-  async #drain(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#takeTurn();
-    this.#draining = undefined;
-  }
-
-  async #takeTurn(): Promise<void> {
+  async #underLock<T>(work: () => Promise<T>): Promise<T> {
     try {
-      const turn = async () => {
-        const start = performance.now();
-        do {
-          // Before each: a change that was decided and not finished must not be mixed with the next.
-          await this.#recover();
-          await this.#waiting.shift()!.work();
-        } while (this.#waiting.length > 0 && performance.now() - start < HOLD_MS);
-        return true;
-      };
-      if ((await this.#lock.withLock(turn, LOCK_TIMEOUT_MS)) === null) throw await this.#busy();
+      await this.#takeLock();
+      return await work();
     } catch (error) {
-      const failed = this.#waiting;
-      this.#waiting = [];
-      for (const { fail } of failed) fail(error);
+      throw toFileError(error);
+    } finally {
+      await this.#releaseLock();
     }
+  }
+
+  /** Takes the lock unless this process still holds it. If that fails, the waiting calls fail too. */
+  async #takeLock(): Promise<void> {
+    try {
+      if (this.#heldSince === undefined) {
+        if (!(await this.#lock.acquire(LOCK_TIMEOUT_MS))) throw await this.#busy();
+        this.#heldSince = performance.now();
+      }
+      // Each time: a decided change that is not finished must not be mixed with the next one.
+      await this.#recover();
+    } catch (error) {
+      this.#turn.refuseAll(() => toFileError(error) as Error);
+      throw error;
+    }
+  }
+
+  /** Keeps the lock for a while if other calls of this process wait for it. */
+  async #releaseLock(): Promise<void> {
+    const since = this.#heldSince;
+    if (since === undefined || (this.#turn.waitingCount > 0 && performance.now() - since < HOLD_MS)) return;
+    this.#heldSince = undefined;
+    // The outcome of the work counts; the lock tries its release again.
+    await this.#lock.release().catch((error: Error) => process.emitWarning(`${error.message}. It is tried again`));
   }
 
   /** Finishes what a process has decided and not done. */
@@ -417,17 +414,5 @@ async function persist(work: () => Promise<void>): Promise<void> {
       if (attempt === ATTEMPTS) throw toUnknownOutcome(error);
       await sleep(PAUSE_MS * 2 ** attempt);
     }
-  }
-}
-
-function parseJournal(text: string | undefined): Journal | undefined {
-  try {
-    const journal = JSON.parse(text ?? "") as Journal;
-    const paths = [...journal.keeps, ...journal.moves].flatMap(({ from, to }) => [from, to]);
-    const isOwn = [...paths, ...journal.removes].every((path) => OWN_PATH.test(path) && !path.includes("/.."));
-    return isOwn && typeof journal.indexLines === "string" ? journal : undefined;
-  } catch {
-    // Whatever is wrong with it, it is none of ours.
-    return undefined;
   }
 }
