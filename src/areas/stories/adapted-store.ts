@@ -24,7 +24,7 @@ class AdaptedStore implements StoryStore {
     return this.#backend;
   }
 
-  /** Saves one after the other. A backend has no transactions, so a failure deletes or restores the ones already saved. */
+  /** Saves one after the other. A backend has no transactions, so a failure undoes the saves before it. */
   async saveTexts(drafts: readonly StoryDraft[]): Promise<SavedStory[]> {
     if (drafts.length === 1) return [await this.#inTurn(drafts[0]!.key, () => this.#save(drafts[0]!))];
     const done: SavedStory[] = [];

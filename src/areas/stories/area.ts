@@ -118,7 +118,7 @@ export const storyArea: Area<"stories", StoryService> = {
       sql`select ${outgoing.columns} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, name)}
         order by ${s.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, query)) {
-      // One at a time: a story may be long, and has a history.
+      // One at a time, because a story may be long and has a history.
       for (const row of rows) yield [await toStoryLine(reader, row)];
     }
     const extras = async <K extends string>(

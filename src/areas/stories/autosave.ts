@@ -9,31 +9,31 @@ import { forgetAtEnd, saveAtEnd } from "./process-end.js";
 import { StoryService } from "./service.js";
 import { type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, toDraft, UNTITLED } from "./story.js";
 
-/** Both sides of a story that was changed elsewhere since the edit began. */
+/** Both sides of a story that someone else changed after the edit began. */
 export interface StoryConflict {
   readonly id: string;
   readonly local: StoryData;
-  /** Undefined where it was deleted. */
+  /** Undefined if it was deleted. */
   readonly remote: StoryData | undefined;
-  /** 0 where it was deleted. */
+  /** 0 if it was deleted. */
   readonly remoteRevision: number;
 }
 
 /**
- * What becomes of a conflict: the local story goes over the remote one (which stays in the history), the remote one
- * stays and the edit is dropped, a third takes the place of both, or the local one is saved under another id.
+ * How a conflict ends: `"local"` saves the local story over the remote one, which stays in the history. `"remote"` drops
+ * the edit. `{ merged }` replaces both with a third story. `"keepBoth"` saves the local story under another id.
  */
 export type ConflictResolution = "local" | "remote" | "keepBoth" | { readonly merged: StoryData };
 
 export interface AutosaveOptions {
   readonly service: StoryService;
-  /** How often all that is dirty is saved once `start` was called, in ms. @default 30000 */
+  /** How often all unsaved edits are saved after `start`, in ms. @default 30000 */
   readonly interval?: number | undefined;
   /** How long after the last edit a story is saved, in ms; `Infinity` leaves it to `interval`, `saveNow` and the end. @default 2000 */
   readonly debounce?: number | undefined;
-  /** Failed attempts in all, after which the state is `error`. @default 3 */
+  /** The number of attempts after which the state is `error`. @default 3 */
   readonly maxRetries?: number | undefined;
-  /** Without it, or where it gives nothing, a conflict leaves both sides as they are. */
+  /** Decides a conflict. Without it, or if it returns undefined, both sides stay as they are. */
   readonly resolve?:
     | ((conflict: StoryConflict) => ConflictResolution | undefined | Promise<ConflictResolution | undefined>)
     | undefined;
@@ -44,7 +44,7 @@ export interface AutosaveOptions {
 export type AutosaveState = "idle" | "saving" | "saved" | "error" | "paused";
 
 export interface AutosaveEvents {
-  /** `savedAs` is the id of the copy where both sides were kept, else `id`; `revision` is the revision of `savedAs`. */
+  /** `savedAs` is the id of the copy if both sides were kept, else `id`; `revision` is the revision of `savedAs`. */
   readonly saved: { readonly id: string; readonly revision: number; readonly savedAs: string };
   readonly error: { readonly id: string; readonly error: unknown; readonly attempts: number };
   readonly conflict: StoryConflict;
@@ -54,23 +54,23 @@ export interface AutosaveStats {
   readonly saved: number;
   readonly failed: number;
   readonly conflicts: number;
-  /** Stories with edits that are not saved. */
+  /** Stories with unsaved edits. */
   readonly dirty: number;
 }
 
 interface Edit {
-  /** The story as text, so that later changes of the caller's object are not in it; undefined once saved. */
+  /** The story as text, so that the caller can change the object afterwards; undefined once saved. */
   text: string | undefined;
   /** The revision that the edit began from. */
   base: Promise<number>;
   state: "idle" | "saving" | "saved" | "error";
-  /** Timers leave it alone: nothing but a new edit or `saveNow` can help. */
+  /** Timers do not save it: only a new edit or `saveNow` can help. */
   isStuck: boolean;
   timer: unknown;
   running: Promise<boolean> | undefined;
-  /** It was discarded while it was being saved: the next edit begins from what is stored then. */
+  /** It was discarded during a save: the next edit begins from the revision stored then. */
   isDiscarded: boolean;
-  /** The text that the end of the process has tried to save. */
+  /** The text of the attempt at the end of the process. */
   textAtEnd: string | undefined;
 }
 
@@ -83,15 +83,15 @@ const NO_EDIT = {
   isDiscarded: false,
   textAtEnd: undefined,
 } as const;
-/** Longest id that leaves room for what tells the copy apart. */
+/** The longest part of an id that leaves room for the suffix of a copy. */
 const MAX_COPIED_ID_CHARS = 900;
 
 /**
- * Saves stories while they are edited: some time after the last edit of each, and all of them every now and then.
+ * Saves stories while they are edited: each a short time after its last edit, and all of them at intervals.
  *
- * A story is saved with the revision that its edit began from, so another's change is a `conflict` and never
- * overwritten. What could not be saved stays dirty. `close` of the service and the natural end of the process save the
- * remaining edits; a signal and `process.exit()` do not, so handle SIGTERM and SIGINT by closing the service.
+ * A save expects the revision from which the edit began, so a change by someone else is a `conflict` and is never
+ * overwritten. A story that cannot be saved stays dirty. The remaining edits are saved when you close the service and at
+ * the natural end of the process, but not after a signal or `process.exit()`: close the service on SIGTERM and SIGINT.
  */
 export class Autosave {
   readonly #service: StoryService;
@@ -105,7 +105,7 @@ export class Autosave {
   #forgetService: (() => void) | undefined;
   #counts = { saved: 0, failed: 0, conflicts: 0 };
 
-  /** Throws TypeError or RangeError on wrong options. */
+  /** Throws TypeError or RangeError for wrong options. */
   constructor(options: AutosaveOptions) {
     expectKeys("Autosave", options, ["service", "interval", "debounce", "maxRetries", "resolve", "clock"]);
     const { service, interval = 30_000, debounce = 2_000, maxRetries = 3, resolve, clock = systemClock } = options;
@@ -127,11 +127,11 @@ export class Autosave {
   }
 
   /**
-   * Takes an edited story, as it is now, to be saved `debounce` ms after the last edit.
+   * Takes an edited story as it is now, and saves it `debounce` ms after the last edit.
    *
-   * An edit begins with the first call after everything was saved. It began from `revision` where that is given, else
-   * from the revision that the service showed or stored last (`loadStory`, `batchLoad`, a save), else from the one that
-   * is stored now. A change that another made since then is a conflict.
+   * An edit begins with the first call after everything was saved. It begins from `revision` if you give one, else from
+   * the revision that the service loaded or saved last (`loadStory`, `batchLoad`, a save), else from the stored one. A
+   * change by someone else after that revision is a conflict.
    */
   markDirty(id: string, story: StoryData, options: { readonly revision?: number | undefined } = {}): void {
     expectKeys("markDirty", options, ["revision"]);
@@ -152,8 +152,8 @@ export class Autosave {
   }
 
   /**
-   * Drops the edits of a story that are not saved; false if there are none. A save that is under way is not called back.
-   * The next edit begins as the first one did.
+   * Drops the unsaved edits of a story; returns false if there are none. A save that has begun continues. The next edit
+   * begins as the first one did.
    */
   discard(id: string): boolean {
     expectId(id);
@@ -168,12 +168,12 @@ export class Autosave {
     return isDirty;
   }
 
-  /** Saves a story now, paused or not. True if nothing of it is left to save; false, and `state` says why. */
+  /** Saves a story now, even if paused. Resolves to true if nothing is left to save; after false, `state` says why. */
   async saveNow(id: string): Promise<boolean> {
     expectId(id);
     const edit = this.#edits.get(id);
     if (edit === undefined) return true;
-    // An edit that came while it was being saved needs its own turn.
+    // An edit during a save needs another save.
     if (edit.running !== undefined) await edit.running;
     if (edit.text === undefined) return true;
     edit.running ??= this.#save(id, edit).finally(() => {
@@ -185,14 +185,14 @@ export class Autosave {
     return edit.running;
   }
 
-  /** Saves all that is dirty; resolves to how many stories were saved and how many not. */
+  /** Saves all unsaved edits; resolves to the numbers of stories that were saved and that were not. */
   async saveAll(): Promise<{ saved: number; failed: number }> {
     const results = await Promise.all(this.dirty().map((id) => this.saveNow(id)));
     const saved = results.filter(Boolean).length;
     return { saved, failed: results.length - saved };
   }
 
-  /** Saves all that is dirty every `interval` ms from now on. */
+  /** Starts saving all unsaved edits every `interval` ms. */
   start(): void {
     this.#clearTimers();
     this.#mode = "started";
@@ -200,13 +200,13 @@ export class Autosave {
     this.#scheduleAll();
   }
 
-  /** Saves nothing by itself any more; what is dirty stays so. */
+  /** Ends automatic saves; unsaved edits stay. */
   stop(): void {
     this.#mode = "stopped";
     this.#clearTimers();
   }
 
-  /** As `stop`, until `resume`. */
+  /** Ends automatic saves until `resume`. */
   pause(): void {
     if (this.#mode === "paused") return;
     this.#wasStarted = this.#mode === "started";
@@ -214,7 +214,7 @@ export class Autosave {
     this.#clearTimers();
   }
 
-  /** Goes on as before `pause`. */
+  /** Continues as before `pause`. */
   resume(): void {
     if (this.#mode !== "paused") return;
     this.#mode = this.#wasStarted ? "started" : "ready";
@@ -228,13 +228,13 @@ export class Autosave {
     return this.#mode === "paused" && (state === "idle" || state === "saved") ? "paused" : state;
   }
 
-  /** Whether a story has edits that are not saved; without an id, whether any has. */
+  /** Whether a story has unsaved edits; without an id, whether any story has. */
   isDirty(id?: string): boolean {
     if (id === undefined) return [...this.#edits.values()].some(({ text }) => text !== undefined);
     return this.#edits.get(id)?.text !== undefined;
   }
 
-  /** The ids of the stories with edits that are not saved. */
+  /** The ids of the stories with unsaved edits. */
   dirty(): string[] {
     return [...this.#edits].filter(([, { text }]) => text !== undefined).map(([id]) => id);
   }
@@ -243,7 +243,7 @@ export class Autosave {
     return { ...this.#counts, dirty: this.dirty().length };
   }
 
-  /** @internal Saves what is dirty and was not tried before at the end of the process; resolves to the ids not saved. */
+  /** @internal Tries each unsaved edit once at the end of the process; resolves to the ids that were not saved. */
   async saveAtEnd(): Promise<string[]> {
     const due = [...this.#edits].filter(([, edit]) => edit.text !== undefined && edit.textAtEnd !== edit.text);
     for (const [, edit] of due) edit.textAtEnd = edit.text;
@@ -251,13 +251,13 @@ export class Autosave {
     return due.flatMap(([id], index) => (saved[index] === true ? [] : id));
   }
 
-  /** Listens; the function returned ends it. A listener that throws does no harm. */
+  /** Adds a listener; the returned function removes it. An error that a listener throws is ignored. */
   on<K extends keyof AutosaveEvents>(event: K, listener: (payload: AutosaveEvents[K]) => unknown): () => void {
     return this.#events.on(event, listener);
   }
 
   #baseOf(id: string, known: Edit | undefined): Promise<number> {
-    // An edit that is not saved goes on from where it began, whatever was loaded since.
+    // An unsaved edit keeps its beginning, even if the story was loaded again.
     if (known !== undefined && (known.text !== undefined || known.running !== undefined)) return known.base;
     const shown = this.#service.shownRevision(id);
     return shown === undefined ? (known?.base ?? this.#storedRevision(id)) : Promise.resolve(shown);
@@ -281,7 +281,7 @@ export class Autosave {
       } catch (error) {
         failure = error;
         if ((error as { code?: unknown }).code !== "CONFLICT") {
-          // The revision may not have been known at first for the very reason that made this fail.
+          // Reading the revision may have failed for the same reason as the save.
           edit.base = edit.base.catch(() => this.#storedRevision(id));
           edit.base.catch(() => undefined);
           continue;
@@ -297,7 +297,7 @@ export class Autosave {
     return this.#fail(id, edit, failure, this.#options.maxRetries);
   }
 
-  /** True or false once it is known what becomes of both sides; undefined where the remote side has moved on again. */
+  /** Resolves to true or false when the conflict has ended; undefined if the remote side changed again. */
   async #resolveConflict(id: string, edit: Edit, text: string): Promise<boolean | undefined> {
     const { story: remote, revision: remoteRevision, metadata } = await this.#service.loadCurrent(id);
     const conflict = () => ({
@@ -336,11 +336,11 @@ export class Autosave {
     }
   }
 
-  /** The text is dealt with; the next edit begins from `base`. `isStored`: the story is this text now. */
+  /** Ends the save of a text; the next edit begins from `base`. `isStored`: the story is this text now. */
   #settle(edit: Edit, text: string, base: number, isStored: boolean, saved?: AutosaveEvents["saved"]): true {
     const isLatest = edit.text === text;
-    // An edit that came during the save continues this text. Where the story is another one now (the remote or a merged
-    // one), that edit is a conflict again.
+    // An edit during the save continues this text. If the story is now a different one (remote or merged), that edit is
+    // a conflict again.
     if (isLatest || isStored) edit.base = Promise.resolve(base);
     if (isLatest) edit.text = undefined;
     edit.state = edit.text === undefined ? "saved" : "idle";
@@ -351,7 +351,7 @@ export class Autosave {
   }
 
   #fail(id: string, edit: Edit, error: unknown, attempts: number): boolean {
-    // It was discarded during the save: nothing is left to save.
+    // It was discarded during the save, so nothing is left to save.
     if (edit.text === undefined) {
       edit.state = "idle";
       return true;
@@ -364,7 +364,7 @@ export class Autosave {
 
   #schedule(id: string, edit: Edit): void {
     this.#timers.clear(edit.timer);
-    // After `maxRetries` failures the interval tries again, or the next edit.
+    // After `maxRetries` failures, the interval or the next edit tries again.
     if (this.#isQuiet() || edit.text === undefined || edit.state === "error") return;
     edit.timer = this.#setTimer(this.#options.debounce, [id], () => void this.#saveQuietly(id));
   }
@@ -378,7 +378,7 @@ export class Autosave {
       this.#scheduleInterval();
       for (const [id, edit] of this.#edits) if (edit.text !== undefined && !edit.isStuck) void this.#saveQuietly(id);
     });
-    // Edits keep the process alive by their own timers; the interval alone must not.
+    // Timers of edits keep the process alive; the interval alone must not.
     if (this.#intervalTimer !== undefined) unrefTimer(this.#intervalTimer as Timer);
   }
 
@@ -390,7 +390,7 @@ export class Autosave {
   }
 
   async #saveQuietly(id: string): Promise<void> {
-    // Nobody waits for this one: what goes wrong is in the state and in an event.
+    // No caller waits: the state and an event report the failure.
     await this.saveNow(id).catch(() => undefined);
   }
 
@@ -413,7 +413,7 @@ export class Autosave {
   }
 }
 
-/** What a story has apart from its text goes to the copy: its tags, and its title where the copied text has none. */
+/** The metadata of a copy: the tags of the story, and its title if the copied text has none. */
 function copiedMetadata({ title, tags }: StoryMetadata, remote: StoryData, local: StoryData): StoryMetadataInput {
   const isOwnTitle = titleIn(local) === undefined && title !== (titleIn(remote) ?? UNTITLED);
   return isOwnTitle ? { title, tags } : { tags };

@@ -14,32 +14,31 @@ import type {
 } from "./story.js";
 
 /**
- * A store of stories: twelve methods that any store can implement, and more where it can do more.
+ * A store of stories: twelve required methods, and optional ones.
  *
- * A missing story is `undefined` or `false`. `storyBackendCases` of `holdfast/stories/testing` shows whether an
- * implementation does what is asked of it.
+ * A missing story is `undefined` or `false`. `storyBackendCases` of `holdfast/stories/testing` tests an implementation.
  */
 export interface StoryBackend {
-  /** Makes ready; called once before anything else, again without harm. */
+  /** Called before all other methods; a second call must do nothing. */
   initialize(): Promise<void>;
-  /** Stores a story, in place of one of that key; tags that are not named stay. */
+  /** Saves a story and replaces one with the same key; without tags, the old ones stay. */
   save(key: string, data: StoryData, metadata?: StoryMetadataInput): Promise<StoryMetadata>;
   /** A copy that the caller owns. */
   load(key: string): Promise<StoryData | undefined>;
-  /** False if there is none. */
+  /** False if there is no story. */
   delete(key: string): Promise<boolean>;
-  /** The newest updated first; tags match any of them, before paging. */
+  /** The most recently updated first; a story matches if it has any of the tags. Paging comes last. */
   list(filter?: StoryFilter): Promise<StoryMetadata[]>;
   exists(key: string): Promise<boolean>;
   getMetadata(key: string): Promise<StoryMetadata | undefined>;
   updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined>;
   /** The story as JSON text. */
   export(key: string): Promise<string | undefined>;
-  /** Stores a story under its own `id`, or a new one; resolves to the id. */
+  /** Saves a story under its own `id`, or a new one; resolves to the id. */
   importData(story: string | StoryData): Promise<string>;
-  /** Bytes of the stories' JSON, history aside. */
+  /** Bytes of the stories' JSON, without history. */
   getStorageUsage(): Promise<number>;
-  /** Removes everything, for good. */
+  /** Permanently removes everything. */
   clear(): Promise<void>;
 
   savePreference?(key: string, preference: { readonly value: unknown; readonly scope?: string }): Promise<void>;
@@ -48,7 +47,7 @@ export interface StoryBackend {
   /** The keys that start with `prefix`, sorted. */
   listPreferences?(prefix?: string): Promise<string[]>;
 
-  /** Adds an entry at the end, or replaces the one of its id where it is; resolves to what was stored. */
+  /** Adds an entry at the end, or replaces the entry with its id in its place; resolves to the stored entry. */
   addToSyncQueue?(entry: SyncEntryInput): Promise<SyncEntry>;
   /** Oldest first. */
   getSyncQueue?(): Promise<SyncEntry[]>;
@@ -62,17 +61,17 @@ export interface StoryBackend {
 
   /** As `save`; rejects with `CONFLICT` and `actualRevision` unless the story is at that revision (0: does not exist). */
   saveIf?(key: string, data: StoryData, metadata: StoryMetadataInput, expectedRevision: number): Promise<StoryMetadata>;
-  /** Newest first, the present one included; they outlive `delete`. */
+  /** Newest first, with the current one; `delete` keeps them. */
   revisions?(key: string): Promise<StoryRevision[]>;
   loadRevision?(key: string, revision: number): Promise<StoryData | undefined>;
 
-  /** Copies that another program has put next to the stories, such as the "conflicted copy" of a sync service. */
+  /** Copies that another program has put next to the stories, for example the "conflicted copy" of a sync service. */
   conflicts?(): Promise<StoryConflictFile[]>;
 
   close?(): Promise<void>;
 }
 
-/** A backend whose every method can be called: those it lacks reject with `NOT_SUPPORTED`. */
+/** A backend with all methods: the ones that the implementation lacks reject with `NOT_SUPPORTED`. */
 export interface DefinedBackend extends Required<StoryBackend> {
   /** Whether the implementation has this method. */
   has(method: BackendMethod): boolean;
@@ -85,9 +84,9 @@ const NAMES = Object.keys(METHODS) as BackendMethod[];
 const defined = new WeakSet<object>();
 
 /**
- * The backend of an implementation. Throws TypeError `Backend must implement <name>() method` where a required one is
- * missing. A call whose answer is not what the interface asks for rejects with `INVALID_ANSWER`, which names backend,
- * method and what was expected.
+ * Wraps an implementation. Throws TypeError `Backend must implement <name>() method` if a required method is missing. A
+ * call rejects with `INVALID_ANSWER` if the answer does not fit the interface; the error names the backend, the method
+ * and the expected answer.
  */
 export function defineBackend(implementation: StoryBackend): DefinedBackend {
   expectObject("backend", implementation);

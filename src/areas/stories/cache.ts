@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 
-/** A story as it was when `version` was asked for. */
+/** A story at a version. */
 export interface CachedStory {
   readonly text: string;
   readonly revision: number;
@@ -12,17 +12,17 @@ interface Entry extends CachedStory {
 }
 
 export interface StoryCacheOptions {
-  /** Stories kept at most. */
+  /** The most stories in memory. */
   readonly cacheSize: number;
-  /** Bytes kept at most, as the texts take them in memory. */
+  /** The most bytes that the texts may take in memory. */
   readonly cacheBytes: number;
 }
 
-/** One budget of memory for the caches of several projects; the story unused for longest goes first, whosever it is. */
+/** One memory budget for the caches of several projects; it evicts the least recently used story of all of them. */
 export class StoryCachePool {
   readonly options: StoryCacheOptions;
   readonly entries: LRUCache<string, Entry> | undefined;
-  /** What `ShownRevisions` of all projects share. */
+  /** The map that the `ShownRevisions` of all projects share. */
   readonly shownRevisions = new Map<string, number>();
 
   constructor(options: StoryCacheOptions) {
@@ -31,7 +31,7 @@ export class StoryCachePool {
     if (cacheSize === 0 || cacheBytes === 0) return;
     this.entries = new LRUCache<string, Entry>({
       ...(cacheSize === Number.POSITIVE_INFINITY ? {} : { max: cacheSize }),
-      // A string takes up to two bytes a character; a limit is needed where `max` is none.
+      // A string takes up to two bytes a character. Without `max`, the cache needs this limit.
       maxSize: Math.min(cacheBytes, Number.MAX_SAFE_INTEGER),
       sizeCalculation: ({ text }, key) => 2 * (text.length + key.length) + 100,
       dispose: ({ owner }) => owner.forgetOne(),
@@ -39,7 +39,7 @@ export class StoryCachePool {
   }
 }
 
-/** The stories of one project that are kept in memory, as text: each load gets its own copy. */
+/** The cached stories of one project, as text: each load gets its own copy. */
 export class StoryCache {
   readonly #pool: StoryCachePool;
   readonly #prefix: string;
@@ -58,7 +58,7 @@ export class StoryCache {
     return this.#pool.options.cacheSize;
   }
 
-  /** Makes the story the one used last. */
+  /** Marks the story as most recently used. */
   get(id: string): CachedStory | undefined {
     return this.#pool.entries?.get(this.#prefix + id);
   }
@@ -82,7 +82,7 @@ export class StoryCache {
     }
   }
 
-  /** @internal Called by the pool for each story that leaves it. */
+  /** @internal The pool calls this for each story that it removes. */
   forgetOne(): void {
     this.#size--;
   }

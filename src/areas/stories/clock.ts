@@ -1,12 +1,12 @@
 import { MAX_TIMER_MS } from "../../shared/timers.js";
 
-/** Timers, for tests that turn the clock themselves. */
+/** Timers, for tests that control the clock. */
 export interface Clock {
   setTimeout(task: () => void, delayMs: number): unknown;
   clearTimeout(timer: unknown): void;
 }
 
-/** The global timers, looked up at each call. They keep the process alive until they go off. */
+/** The global timers, looked up at each call. They keep the process alive until they fire. */
 export const systemClock: Clock = {
   setTimeout: (task, delayMs) => setTimeout(task, delayMs),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
@@ -20,7 +20,7 @@ export class SafeTimers {
     this.#clock = clock;
   }
 
-  /** Undefined without a timer: the delay is longer than a timer can be, or the clock threw, which `fail` is told. */
+  /** Returns undefined if the delay is too long for a timer, or if the clock throws; `fail` gets that error. */
   set(task: () => void, delayMs: number, fail: (error: unknown) => void): unknown {
     if (delayMs > MAX_TIMER_MS) return undefined;
     try {

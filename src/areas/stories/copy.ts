@@ -11,7 +11,7 @@ import type { StoryCopy } from "./store.js";
 import { type StoryMetadata, toJson } from "./story.js";
 
 export interface CopyStoriesOptions {
-  /** @default all, and the preferences with them */
+  /** @default all stories and the preferences */
   readonly ids?: readonly string[] | undefined;
   readonly onProgress?:
     | ((progress: { readonly done: number; readonly total: number; readonly id: string }) => void)
@@ -26,11 +26,11 @@ export interface CopyStoriesResult {
 }
 
 /**
- * Copies stories from one service or backend to another: data and metadata, and times and history where both can; and
- * the preferences, unless `ids` are named. Each copy is read back and compared.
+ * Copies stories from one service or backend to another: data and metadata, times and history if both support them, and
+ * the preferences unless you name `ids`. Each copy is read back and compared.
  *
- * A story that is there already gets the copy as a new revision. Tokens and the sync queue stay where they are. Rejects
- * with `NOT_FOUND` before anything is copied if a named story is missing, with `CORRUPT` if a copy differs.
+ * An existing story gets the copy as a new revision. Tokens and the sync queue are not copied. Rejects with `NOT_FOUND`
+ * before anything is copied if a named story is missing, and with `CORRUPT` if a copy differs.
  */
 export async function copyStories(
   from: StoryService | StoryBackend,
@@ -72,10 +72,10 @@ async function copyOne(source: DefinedBackend, target: DefinedBackend, id: strin
   await verify(store.current, copy);
 }
 
-/** Times that a story which is changed all the while is read. */
+/** Attempts to read a story that keeps changing. */
 const MAX_READS = 50;
 
-/** A story as it is at one moment: read again if it was changed during that. */
+/** Reads a story at one moment: again if it changed in between. */
 async function read(source: DefinedBackend, id: string): Promise<StoryCopy> {
   for (let attempt = 1; attempt <= MAX_READS; attempt++) {
     const metadata = await source.getMetadata(id);

@@ -1,11 +1,11 @@
 import { StorageError } from "../../shared/errors.js";
 
-/** A save that expected another revision than the one stored; nothing was stored. Its code is `CONFLICT`. */
+/** A save expected a revision that is not the stored one; nothing was stored. Its code is `CONFLICT`. */
 export class RevisionConflictError extends StorageError {
   override readonly name = "RevisionConflictError";
   override readonly id: string;
   readonly expectedRevision: number;
-  /** The revision that is stored; 0 where there is no such story. */
+  /** The stored revision; 0 if there is no such story. */
   readonly actualRevision: number;
 
   constructor(id: string, expectedRevision: number, actualRevision: number) {
@@ -21,7 +21,7 @@ export class RevisionConflictError extends StorageError {
   }
 }
 
-/** A story that is not fit to be stored: an import, or what a migration made of it. Its code is `INVALID_STORY`. */
+/** A story is not valid: an import, or the result of a migration. Its code is `INVALID_STORY`. */
 export class InvalidStoryError extends StorageError {
   override readonly name = "InvalidStoryError";
   readonly errors: readonly string[];

@@ -3,20 +3,20 @@ import { StoryCache, type StoryCacheOptions, StoryCachePool } from "./cache.js";
 import { StoryEventHub, type StoryEvents } from "./events.js";
 import { ShownRevisions } from "./shown-revisions.js";
 
-/** Figures since the service was opened. */
+/** Counts since the service was opened. */
 export interface StoryStatistics {
   readonly saves: number;
-  /** How often the backend was asked for a story. */
+  /** Loads from the backend. */
   readonly loads: number;
   readonly deletes: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
-  /** Hits of all loads, 0 to 1. */
+  /** The share of loads that the cache answered, 0 to 1. */
   readonly cacheHitRate: number;
   /** Stories in memory now. */
   readonly cacheSize: number;
   readonly cacheMaxSize: number;
-  /** Bytes of the stories' JSON, history aside. */
+  /** Bytes of the stories' JSON, without history. */
   readonly totalSizeBytes: number;
 }
 
@@ -76,10 +76,10 @@ export class StoryHub {
   }
 }
 
-/** @internal How a service is part of something larger. */
+/** @internal How a storage uses a service. */
 export interface StoryServiceSetup {
   readonly hub?: StoryHub | undefined;
-  /** Inside a transaction: runs what must not be seen before COMMIT. Nothing is then cached. */
+  /** In a transaction: runs a task after COMMIT. The service then caches nothing. */
   readonly afterCommit?: ((task: () => void) => void) | undefined;
   readonly close?: (() => Promise<void>) | undefined;
   /** Applied to stories and their metadata before they are checked. */

@@ -26,16 +26,16 @@ import {
 
 export interface StoryMigrationsOptions {
   readonly service: StoryService;
-  /** A folder for the stories as they were; made when it is needed. Only `backup: false` works without. */
+  /** A folder for backups, created when it is needed. Required unless `backup` is false. */
   readonly backupDir?: string | URL | undefined;
 }
 
 export interface MigrateStoryOptions {
   /** @default "2.0" */
   readonly target?: string | undefined;
-  /** Goes through all but storing. @default false */
+  /** Does everything except saving. @default false */
   readonly dryRun?: boolean | undefined;
-  /** Writes the story as it was into `backupDir` first. @default true */
+  /** Writes the old story into `backupDir` first. @default true */
   readonly backup?: boolean | undefined;
   /** Refuses a result that is not a valid story. @default true */
   readonly validate?: boolean | undefined;
@@ -45,7 +45,7 @@ export interface StoryMigrationResult {
   readonly storyId: string;
   readonly fromVersion: string;
   readonly toVersion: string;
-  /** False where the story was at the target already, and in a dry run. */
+  /** False if the story was already at the target, and in a dry run. */
   readonly migrated: boolean;
   readonly dryRun: boolean;
   readonly backupPath?: string;
@@ -60,7 +60,7 @@ export interface MigrateAllOptions extends MigrateStoryOptions {
 export interface MigrateAllResult {
   readonly total: number;
   readonly migrated: number;
-  /** At the target already. */
+  /** Stories that were already at the target. */
   readonly skipped: number;
   readonly failed: number;
   /** By id. */
@@ -73,11 +73,11 @@ export interface StoryMigrationRecord extends StoryMigrationResult {
 
 const KEYS = ["target", "dryRun", "backup", "validate"];
 
-/** Brings the content of stories from one version of its format to another. */
+/** Migrates the content of stories from one format version to another. */
 export class StoryMigrations {
   readonly #service: StoryService;
   readonly #backupDir: string | undefined;
-  /** By version, those that lead on from it, with the version they lead to. */
+  /** By version: the next versions, and the step to each. */
   readonly #hops = new Map<string, Map<string, StoryMigration>>();
   readonly #history: StoryMigrationRecord[] = [];
 
@@ -95,7 +95,7 @@ export class StoryMigrations {
     this.register("1.0", "2.0", typeVariables);
   }
 
-  /** Adds a step, in place of one between the same versions. It gets its own copy of the story to change. */
+  /** Adds a step, and replaces one between the same versions. The step may change the story that it gets. */
   register(from: string, to: string, migration: StoryMigration): void {
     expectText("from", from, 100);
     expectText("to", to, 100);
@@ -117,10 +117,10 @@ export class StoryMigrations {
   }
 
   /**
-   * Brings a story to `target` by the shortest chain of steps, and stores it unless it was changed in the meantime.
+   * Migrates a story to `target` by the shortest chain of steps, and saves it unless it was changed concurrently.
    *
-   * Rejects with `NOT_FOUND`, with `MIGRATION_FAILED` (no way there, a step that threw, a concurrent change), or with
-   * `INVALID_STORY`; the story is then as it was.
+   * Rejects with `NOT_FOUND`, with `MIGRATION_FAILED` (no chain of steps, a failed step, a concurrent change), or with
+   * `INVALID_STORY`; the story is then unchanged.
    */
   async migrate(id: string, options: MigrateStoryOptions = {}): Promise<StoryMigrationResult> {
     expectId(id);
@@ -148,7 +148,7 @@ export class StoryMigrations {
     return done;
   }
 
-  /** Each story by itself: `errors` has those that stayed as they were. */
+  /** Migrates all stories, each separately; `errors` has the stories that stayed unchanged. */
   async migrateAll(options: MigrateAllOptions = {}): Promise<MigrateAllResult> {
     expectKeys("migrateAll", options, [...KEYS, "onProgress"]);
     const { onProgress, ...rest } = guardProgress(options);
@@ -171,7 +171,7 @@ export class StoryMigrations {
     return { total: stories.length, migrated, skipped, failed: errors.size, errors: Object.fromEntries(errors) };
   }
 
-  /** Saves a backup of this story again, as a new revision. Rejects with `NOT_FOUND` or `INVALID_STORY`. */
+  /** Saves a backup of this story as a new revision. Rejects with `NOT_FOUND` or `INVALID_STORY`. */
   async rollback(id: string, backup: string | URL): Promise<StoryMetadata> {
     expectId(id);
     const backupPath = pathText("backupPath", backup);
@@ -184,15 +184,15 @@ export class StoryMigrations {
     try {
       story = JSON.parse(text);
     } catch {
-      // Told below, as everything else that is no story.
+      // Reported below, like everything else that is not a story.
     }
     if (!isObject(story)) {
-      throw new InvalidStoryError(id, [`${backupPath} holds no story`], []);
+      throw new InvalidStoryError(id, [`${backupPath} does not contain a story`], []);
     }
     return this.#service.saveStory(id, story);
   }
 
-  /** What was migrated here, oldest first. */
+  /** The migrations of this object, oldest first. */
   history(): StoryMigrationRecord[] {
     return this.#history.map((record) => ({ ...record, at: new Date(record.at) }));
   }
@@ -226,7 +226,7 @@ export class StoryMigrations {
     return next;
   }
 
-  /** The fewest steps, found breadth first. */
+  /** The shortest chain of steps, found by breadth-first search. */
   #pathBetween(from: string, target: string): { to: string; migration: StoryMigration }[] | undefined {
     const paths = new Map<string, { to: string; migration: StoryMigration }[]>([[from, []]]);
     for (const [at, path] of paths) {

@@ -3,34 +3,34 @@ import { expectKeys } from "../../shared/known-keys.js";
 import type { StoryMetadataInput } from "./story.js";
 
 export interface StoryServiceOptions {
-  /** Stories kept in memory at most. @default 100 */
+  /** The most stories in memory. @default 100 */
   readonly cacheSize?: number | undefined;
-  /** Memory that the stories kept may take, in bytes. @default 33554432 */
+  /** The most memory for cached stories, in bytes. @default 33554432 */
   readonly cacheBytes?: number | undefined;
-  /** Whether listeners are told anything. @default true */
+  /** Whether listeners receive events. @default true */
   readonly events?: boolean | undefined;
 }
 
 export interface StoryOptions extends StoryServiceOptions {
-  /** Revisions kept of each story, the present one included. @default 20 */
+  /** The number of revisions kept for each story, the current one included. @default 20 */
   readonly historyLimit?: number | undefined;
 }
 
 export interface SaveStoryOptions {
   readonly metadata?: StoryMetadataInput | undefined;
-  /** Saves only if the story is at this revision (0: does not exist); else rejects with `CONFLICT`. */
+  /** Saves only if the story is at this revision (0: does not exist); otherwise rejects with `CONFLICT`. */
   readonly expectedRevision?: number | undefined;
-  /** Leaves the story out of the cache. @default false */
+  /** Does not cache the story. @default false */
   readonly skipCache?: boolean | undefined;
 }
 
 export interface LoadStoryOptions {
-  /** Asks the backend whatever the cache holds, and leaves the cache as it is; counts as a miss. @default false */
+  /** Reads from the backend and does not change the cache; counts as a miss. @default false */
   readonly skipCache?: boolean | undefined;
 }
 
 export interface ImportStoryOptions {
-  /** Refuses a story without passages, or whose passages lack ids or share them. @default true */
+  /** Refuses a story without passages, and passages without an id or with equal ids. @default true */
   readonly validate?: boolean | undefined;
 }
 

@@ -1,13 +1,13 @@
-/** Something with work that must be done before the process ends by itself. */
+/** An object with work to do before the natural end of the process. */
 export interface EndsWithWork {
-  /** Resolves to the names of the work that could not be done. */
+  /** Resolves to the names of the work that failed. */
   saveAtEnd(): Promise<string[]>;
 }
 
 const waiting = new Set<EndsWithWork>();
 let isListening = false;
 
-/** Has `saveAtEnd` run when the event loop is empty: not after a signal or `process.exit()`, which leave no time. */
+/** Runs `saveAtEnd` when the event loop is empty; a signal and `process.exit()` leave no time for it. */
 export function saveAtEnd(one: EndsWithWork): void {
   waiting.add(one);
   if (isListening || typeof globalThis.process?.on !== "function") return;
@@ -19,7 +19,7 @@ export function forgetAtEnd(one: EndsWithWork): void {
   waiting.delete(one);
 }
 
-/** The event comes again once this work is done; nothing is tried twice. */
+/** The event fires again after this work; each edit is tried once. */
 function saveAll(): void {
   for (const one of waiting) {
     one.saveAtEnd().then(

@@ -4,25 +4,25 @@ import { toJson } from "./story.js";
 
 const CIPHER = "aes-256-gcm";
 const KEY_BYTES = 32;
-/** What GCM is made for: 96 bits, new for each encryption. */
+/** 96 bits, which GCM is designed for; random for each encryption. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const FORMAT = 1;
 
 /**
- * Encrypts values with AES-256-GCM. Each is bound to its project and name: put elsewhere, it does not open.
+ * Encrypts values with AES-256-GCM. Each is bound to its project and name: a value moved elsewhere cannot be decrypted.
  *
  * The result is format (1 byte), nonce (12), tag (16), ciphertext.
  */
 export class SecretBox {
   readonly #key: Buffer | undefined;
 
-  /** @param secret 32 bytes or 64 hex digits; without one, nothing can be sealed or opened. Throws TypeError on others. */
+  /** @param secret 32 bytes or 64 hex digits; without it, `seal` and `open` throw. Other values are a TypeError. */
   constructor(secret: Uint8Array | string | undefined) {
     this.#key = secret === undefined ? undefined : toKey(secret);
   }
 
-  /** Rejects with `NO_SECRET` where there is no key. */
+  /** Throws `NO_SECRET` without a key. */
   seal(project: string, name: string, value: unknown): Uint8Array {
     const key = this.#requireKey();
     const nonce = randomBytes(NONCE_BYTES);
@@ -31,7 +31,7 @@ export class SecretBox {
     return Buffer.concat([Buffer.of(FORMAT), nonce, cipher.getAuthTag(), sealed]);
   }
 
-  /** Throws `NO_SECRET` without a key, `WRONG_SECRET` where this key does not open it. */
+  /** Throws `NO_SECRET` without a key, and `WRONG_SECRET` if this key cannot decrypt the value. */
   open(project: string, name: string, sealed: Uint8Array): unknown {
     const key = this.#requireKey();
     const bytes = Buffer.from(sealed);
@@ -66,7 +66,7 @@ function aad(project: string, name: string): Buffer {
   return Buffer.from(JSON.stringify(["holdfast", project, name]));
 }
 
-/** The message must not show what was given. */
+/** The message must not contain the secret. */
 function toKey(secret: Uint8Array | string): Buffer {
   if (typeof secret === "string" && /^[0-9a-f]{64}$/i.test(secret)) return Buffer.from(secret, "hex");
   if (secret instanceof Uint8Array && secret.length === KEY_BYTES) return Buffer.from(secret);

@@ -42,12 +42,12 @@ import {
 import { fromExport, toExport } from "./story-export.js";
 import { validateStory } from "./story-versions.js";
 
-/** What a caller asked for that cannot be, which is an answer and no failure of the store. */
+/** Errors that answer a request of the caller and are not failures of the store. */
 const ANSWERS: readonly unknown[] = ["CONFLICT", "NOT_FOUND", "NOT_SUPPORTED", "WRONG_HANDLE", "CLOSED", "INVALID"];
 
 /** Stories as applications use them: a cache, events, statistics, batches and history on top of a backend. */
 export class StoryService {
-  /** The backend beneath. What is written through it directly is seen by the next load, but told by no event. */
+  /** The backend. The next load sees what you write to it directly, but no event reports it. */
   readonly backend: DefinedBackend;
   readonly #store: StoryStore;
   readonly #hub: StoryHub;
@@ -56,7 +56,7 @@ export class StoryService {
   readonly #close: () => Promise<void>;
   #isClosed = false;
 
-  /** A service over a backend; `openStories` opens both. Throws TypeError where the backend lacks a required method. */
+  /** Wraps a backend; `openStories` opens both. Throws TypeError if the backend lacks a required method. */
   constructor(backend: StoryBackend, options: StoryServiceOptions = {}, setup?: StoryServiceSetup) {
     const { events, ...cache } = resolveStoryOptions(options);
     this.backend = defineBackend(backend);
@@ -72,16 +72,16 @@ export class StoryService {
     });
   }
 
-  /** Makes the backend ready; `openStories` has done it. */
+  /** Initializes the backend; `openStories` does this for you. */
   async initialize(): Promise<void> {
     await this.#watch("initialize", undefined, () => this.backend.initialize());
   }
 
   /**
-   * Stores a story, in place of one of that id. Tags that are not named stay, and so does a title set next to the
-   * story, until a save brings another.
+   * Saves a story and replaces one with the same id. If you give no tags, the old ones stay. A title set with
+   * `updateMetadata` stays until a save brings another.
    *
-   * Rejects with `CONFLICT` and `actualRevision`, and stores nothing, where `expectedRevision` is not that of the story.
+   * Rejects with `CONFLICT` and `actualRevision`, and stores nothing, if the story is not at `expectedRevision`.
    */
   async saveStory(id: string, data: StoryData, options: SaveStoryOptions = {}): Promise<StoryMetadata> {
     expectKeys("saveStory", options, ["metadata", "expectedRevision", "skipCache"]);
@@ -92,7 +92,7 @@ export class StoryService {
     return saved!.metadata;
   }
 
-  /** The story, the caller's own copy; undefined if there is none. */
+  /** A copy of the story that the caller owns; undefined if there is none. */
   async loadStory<T extends object = StoryData>(id: string, options: LoadStoryOptions = {}): Promise<T | undefined> {
     expectId(id);
     expectKeys("loadStory", options, ["skipCache"]);
@@ -108,7 +108,7 @@ export class StoryService {
     return loaded === undefined ? undefined : (JSON.parse(loaded.text) as T);
   }
 
-  /** False if there is none. Its revisions stay, for `restore`. */
+  /** Resolves to false if there is no story. Its revisions stay, so that `restore` can undo this. */
   async deleteStory(id: string): Promise<boolean> {
     const isDeleted = await this.#watch("deleteStory", id, () => this.#store.delete(id));
     if (!isDeleted) return false;
@@ -121,7 +121,7 @@ export class StoryService {
     return true;
   }
 
-  /** The newest updated first. */
+  /** Lists stories, the most recently updated first. */
   async listStories(filter: StoryFilter = {}): Promise<StoryMetadata[]> {
     toFilter(filter);
     return this.#watch("listStories", undefined, () => this.backend.list(filter));
@@ -135,7 +135,7 @@ export class StoryService {
     return this.#watch("getMetadata", id, () => this.backend.getMetadata(id));
   }
 
-  /** Changes title or tags, as a new revision of the same story. Undefined if there is none. */
+  /** Changes title or tags, as a new revision of the same story. Undefined if there is no story. */
   async updateMetadata(id: string, given: StoryMetadataInput): Promise<StoryMetadata | undefined> {
     expectId(id);
     const patch = this.#repair(given);
@@ -151,8 +151,8 @@ export class StoryService {
   }
 
   /**
-   * The stories of a libSQL backend whose texts answer `text` best. Takes any text, as the search of memories; the
-   * first 200,000 characters of a story are searched. Rejects with `NOT_SUPPORTED` on other backends.
+   * The stories of a libSQL backend that match `text` best. Takes any text, like the search of memories. Searches the
+   * first 200,000 characters of each story. Rejects with `NOT_SUPPORTED` on other backends.
    */
   async searchStories(text: string, options: SearchStoriesOptions = {}): Promise<StorySearchResult[]> {
     const store = this.#store;
@@ -171,9 +171,9 @@ export class StoryService {
   }
 
   /**
-   * Stores a story, JSON text or an object, under its own `id` or a new one, with the tags and title that it carries;
-   * resolves to the id. Junk is `INVALID`, a story that `StoryMigrations.validate` finds invalid is `INVALID_STORY` with
-   * `errors`, unless `validate` is false.
+   * Saves a story, given as JSON text or an object, under its own `id` or a new one, with the tags and title that it
+   * carries; resolves to the id. Rejects with `INVALID` if it is not a JSON object. Unless `validate` is false, rejects
+   * with `INVALID_STORY` and `errors` if `StoryMigrations.validate` finds it invalid.
    */
   async importStory(story: string | StoryData, options: ImportStoryOptions = {}): Promise<string> {
     expectKeys("importStory", options, ["validate"]);
@@ -188,8 +188,8 @@ export class StoryService {
   }
 
   /**
-   * Stores several, by id. Each for itself: `errors` has those that were not stored. With `atomic`, all or none: the
-   * first error rejects.
+   * Saves several stories by id. `errors` has the stories that were not stored. With `atomic`, all stories or none are
+   * stored, and the first error rejects.
    */
   async batchSave(
     stories: Readonly<Record<string, StoryData>>,
@@ -221,19 +221,19 @@ export class StoryService {
     return { stories: Object.fromEntries(stories), errors: Object.fromEntries(errors) };
   }
 
-  /** Revisions that are kept, newest first, the present one included; a deleted story's too. */
+  /** The kept revisions of a story, newest first, with the current one; also of a deleted story. */
   async revisions(id: string): Promise<StoryRevision[]> {
     return this.#watch("revisions", id, () => this.backend.revisions(id));
   }
 
-  /** The story as it was; undefined where that revision is not kept. */
+  /** The story at a revision; undefined if that revision is not kept. */
   async loadRevision<T extends object = StoryData>(id: string, revision: number): Promise<T | undefined> {
     expectId(id);
     expectRevision(revision);
     return this.#watch("loadRevision", id, () => this.backend.loadRevision(id, revision)) as Promise<T | undefined>;
   }
 
-  /** Saves a revision again, as a new one. Rejects with `NOT_FOUND` without the story or the revision. */
+  /** Saves an earlier revision as a new one. Rejects with `NOT_FOUND` if the story or the revision does not exist. */
   async revert(id: string, revision: number): Promise<StoryMetadata> {
     expectId(id);
     expectRevision(revision);
@@ -244,7 +244,7 @@ export class StoryService {
     throw new StorageError("NOT_FOUND", `Story ${JSON.stringify(id)} has no revision ${revision} any more`);
   }
 
-  /** @internal A story with its metadata and the revision that it is at, 0 without one; all as they are now. */
+  /** @internal A story with its metadata and its revision, which is 0 if there is none; never from a stale read. */
   async loadCurrent(id: string) {
     const { current } = this.#store;
     const read = () => readUnchanged(current, id, () => current.load(id));
@@ -253,8 +253,8 @@ export class StoryService {
   }
 
   /**
-   * Undoes a delete: saves the last revision again, as a new one. A story that is there is left as it is. Rejects with
-   * `NOT_FOUND` where there is no history of it.
+   * Undoes a delete: saves the last revision as a new one. Does nothing if the story exists. Rejects with `NOT_FOUND` if
+   * it has no history.
    */
   async restore(id: string): Promise<StoryMetadata> {
     expectId(id);
@@ -269,8 +269,8 @@ export class StoryService {
   }
 
   /**
-   * Files that sync services and version control have put next to a story because two sides had changed it. Read what
-   * they hold from `path`, save what you want to keep, and remove them. A database has none.
+   * Files that sync services and version control have put next to a story because both sides changed it. Read them from
+   * `path`, save what you want to keep, and remove them. A database has none.
    */
   async conflicts(): Promise<StoryConflictFile[]> {
     return this.#watch("conflicts", undefined, () => this.backend.conflicts());
@@ -281,7 +281,7 @@ export class StoryService {
     return this.#hub.statistics(totalSizeBytes);
   }
 
-  /** Removes all stories with their history, and all that the backend keeps next to them, for good. */
+  /** Permanently removes all stories with their history, and all that the backend keeps next to them. */
   async clear(): Promise<void> {
     await this.#watch("clear", undefined, () => this.backend.clear());
     this.#after(({ cache, shown, events }) => {
@@ -291,23 +291,23 @@ export class StoryService {
     });
   }
 
-  /** Listens to what this process does; the function returned ends it. Events come soon after the fact, in order. */
+  /** Adds a listener for events of this process; the returned function removes it. Events arrive in order. */
   on<K extends keyof StoryEvents>(event: K, listener: (payload: StoryEvents[K]) => unknown): () => void {
     return this.#hub.on(event, listener);
   }
 
-  /** @internal The revision that this service showed or stored last; 0: no story, undefined: not known. */
+  /** @internal The revision that this service loaded or saved last; 0: no story, undefined: not known. */
   shownRevision(id: string): number | undefined {
     return this.#hub.shown.get(id);
   }
 
-  /** @internal Has `flush` run before the service closes; the function returned takes it back. */
+  /** @internal Runs `flush` before the service closes; the returned function cancels this. */
   onClose(flush: () => Promise<void>): () => void {
     expectFunction("flush", flush);
     return this.#hub.onClose(flush);
   }
 
-  /** Saves what an Autosave holds, then closes what this service has opened. Idempotent. */
+  /** Saves the edits of an Autosave, then closes what this service has opened. A second call does nothing. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     await this.#hub.flush();
@@ -369,7 +369,7 @@ export class StoryService {
     this.#after(({ events }) => events.emit(event, payload));
   }
 
-  /** Now, or once the transaction has committed. */
+  /** Runs `task` now, or after the transaction has committed. */
   #after(task: (hub: StoryHub) => void): void {
     if (this.#afterCommit === undefined) task(this.#hub);
     else this.#afterCommit(() => task(this.#hub));
@@ -387,7 +387,7 @@ export class StoryService {
   }
 
   #noteFailure(operation: string, key: string | undefined, error: unknown): void {
-    // Another's backend fails with these too: `fetch` without an answer throws a TypeError.
+    // A backend of the caller may fail with these too: a failed `fetch` throws a TypeError.
     const isMisuse = this.#store.isBuiltIn && (error instanceof TypeError || error instanceof RangeError);
     if (isMisuse || ANSWERS.includes((error as { code?: unknown } | undefined)?.code)) return;
     this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
@@ -398,7 +398,7 @@ export class StoryService {
   }
 }
 
-/** @internal For a service that owns nothing: its `close` flushes only, and it can be used on. */
+/** @internal For a service that owns nothing: `close` only flushes, and the service stays usable. */
 export async function keepOpen(): Promise<void> {}
 
 /** Reads a story together with its metadata: again if it was changed in between. */

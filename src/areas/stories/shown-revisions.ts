@@ -1,10 +1,10 @@
-/** Enough for what an editor has open; about 2 MB with ids of a usual length. */
+/** More stories than an editor has open; about 2 MB with ids of usual length. */
 const MAX_STORIES = 10_000;
 
 /**
- * The revision of each story that this service showed or stored last: without another word, an edit began from it.
+ * The revision of each story that this service loaded or saved last: an edit begins from it unless it names another.
  *
- * The projects of a storage share one map of `MAX_STORIES` entries; the one noted longest ago goes first.
+ * The projects of a storage share one map of `MAX_STORIES` entries, which drops the oldest entry first.
  */
 export class ShownRevisions {
   readonly #revisions: Map<string, number>;
@@ -15,7 +15,7 @@ export class ShownRevisions {
     this.#prefix = `${JSON.stringify(project)}:`;
   }
 
-  /** 0 where there was no story; undefined where nothing was shown. */
+  /** 0 if there was no story; undefined if the story was not loaded or saved. */
   get(id: string): number | undefined {
     return this.#revisions.get(this.#prefix + id);
   }
@@ -29,7 +29,7 @@ export class ShownRevisions {
     this.#revisions.delete(oldest!);
   }
 
-  /** After a change of its metadata: the text is still the one shown, unless others changed it in between. */
+  /** Notes a change of metadata: the text is still the loaded one unless someone else changed it in between. */
   noteMetadata(id: string, revision: number): void {
     if (this.get(id) === revision - 1) this.note(id, revision);
   }

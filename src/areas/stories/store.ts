@@ -34,7 +34,7 @@ export interface StoryStore {
    * RangeError always means a wrong argument.
    */
   readonly isBuiltIn: boolean;
-  /** The same stories for reads that decide about a write: they see everything that is stored, even if others may lag. */
+  /** The same stories for reads that decide about a write: these reads never lag behind a write. */
   readonly current: DefinedBackend;
   /** Saves all of them, or none; a failed condition rejects with RevisionConflictError. */
   saveTexts(drafts: readonly StoryDraft[]): Promise<SavedStory[]>;

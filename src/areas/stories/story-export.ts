@@ -1,17 +1,17 @@
 import { asObject, type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, UNTITLED } from "./story.js";
 
-/** What an export has put into the story's own metadata, so that an import gives back the story as it was. */
+/** Notes what an export changed in the story's own metadata, so that an import can undo it. */
 interface ExportMark {
   /** Whether the story had a metadata block. */
   readonly hadMetadata: boolean;
-  /** Its own values of the fields that the export has replaced. */
+  /** The original values of the fields that the export replaced. */
   readonly own: StoryData;
 }
 
 const MARK = "holdfast";
 const FIELDS = ["title", "tags"] as const;
 
-/** The JSON of a story that carries tags and title in its metadata block; as it is where it says both itself. */
+/** The JSON of a story with tags and title in its metadata block; unchanged if the story already contains both. */
 export function toExport(text: string, { title, tags }: StoryMetadata): string {
   const data = JSON.parse(text) as StoryData;
   const hasOwnTitle = (titleIn(data) ?? UNTITLED) !== title;
@@ -22,7 +22,7 @@ export function toExport(text: string, { title, tags }: StoryMetadata): string {
   return JSON.stringify({ ...data, metadata: { ...block, title, tags }, [MARK]: mark });
 }
 
-/** The story of an import as it was before it was exported, with the tags and the title that it carries. */
+/** The story of an import as it was before the export, with the tags and the title that it carries. */
 export function fromExport(data: StoryData): { data: StoryData; metadata: StoryMetadataInput } {
   const block = asObject(data.metadata);
   const tags = toTagList(block?.tags);

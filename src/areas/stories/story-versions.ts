@@ -1,16 +1,16 @@
 import { asObject, type StoryData } from "./story.js";
 
-/** What is wrong with a story: errors make it unfit, warnings do not. */
+/** The problems of a story: errors make it invalid, warnings do not. */
 export interface StoryValidation {
   readonly valid: boolean;
   readonly errors: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** Makes the next version of a story, which is its own to change. */
+/** Returns the next version of a story. It may change the story that it gets. */
 export type StoryMigration = (story: StoryData) => StoryData | Promise<StoryData>;
 
-/** `metadata.version`, else what its shape says. */
+/** `metadata.version`, else the version that the shape of the story indicates. */
 export function detectVersion(story: StoryData): string {
   const { version } = asObject(story.metadata) ?? {};
   if (typeof version === "string" && version !== "") return version;
@@ -48,7 +48,7 @@ export function nameToTitle(story: StoryData): StoryData {
   return { ...rest, ...(title === undefined ? {} : { title }), metadata };
 }
 
-/** 1.0 to 2.0: each variable says its type and default. */
+/** 1.0 to 2.0: each variable becomes an object with type and default. */
 export function typeVariables(story: StoryData): StoryData {
   const { variables } = story;
   if (Array.isArray(variables)) {
@@ -67,7 +67,7 @@ export function withVersion(story: StoryData, version: string): StoryData {
 
 function passagesOf({ passages }: StoryData): unknown[] | undefined {
   if (Array.isArray(passages)) return passages;
-  // By id, as some editors keep them: the key is the id.
+  // Some editors store passages as an object by id.
   const byId = asObject(passages);
   return byId && Object.entries(byId).map(([id, passage]) => ({ id, ...asObject(passage) }));
 }

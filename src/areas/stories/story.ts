@@ -12,34 +12,34 @@ import {
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, isExpectation, MAX_NAME_CHARS, refuseLost, toMillis } from "../arguments.js";
 
-/** A story: any JSON object. Titles and ids are read from it, the rest is the caller's. */
+/** A story: any JSON object. Only the title and the id have a meaning here. */
 export type StoryData = Record<string, unknown>;
 
 export interface StoryMetadata {
   readonly id: string;
-  /** `data.metadata.title`, else `data.title`, else "Untitled", unless one was set next to the story. */
+  /** `data.metadata.title`, else `data.title`, else "Untitled", unless `metadata` or `updateMetadata` set another. */
   readonly title: string;
   readonly tags: readonly string[];
   /** UTF-8 bytes of the story's JSON. */
   readonly size: number;
-  /** Grows with every change of story or metadata, and goes on after a delete. */
+  /** Grows with every change of story or metadata, and continues after a delete. */
   readonly revision: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
-/** What a caller may say about a story; what is left out stays. */
+/** The metadata that a caller can set; omitted fields stay. */
 export interface StoryMetadataInput {
   readonly title?: string | undefined;
   readonly tags?: readonly string[] | undefined;
 }
 
 export interface StoryFilter {
-  /** Stories with any of these; an empty list filters nothing. */
+  /** Only stories with any of these tags; an empty list filters nothing. */
   readonly tags?: readonly string[] | undefined;
   /** @default Infinity */
   readonly limit?: number | undefined;
-  /** How many to leave out at the start. @default 0 */
+  /** The number of stories to skip. @default 0 */
   readonly offset?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export interface StoryRevision {
   readonly revision: number;
   readonly size: number;
   readonly createdAt: Date;
-  /** `"outside"`: another program made it, by changing the file of the story. */
+  /** `"outside"`: another program made it by changing the file of the story. */
   readonly source?: "outside" | undefined;
 }
 
@@ -77,14 +77,14 @@ export interface SyncEntryInput {
   readonly timestamp?: Date | number | undefined;
 }
 
-/** A story that is about to be saved: checked, as JSON, with what it brings. */
+/** A checked story to be saved, as JSON. */
 export interface StoryDraft {
   readonly key: string;
   readonly text: string;
   readonly size: number;
-  /** The title that the story itself brings. */
+  /** The title in the story itself. */
   readonly dataTitle: string | undefined;
-  /** The title that was given next to it. */
+  /** The title in the metadata of the call. */
   readonly ownTitle: string | undefined;
   readonly tags: readonly string[] | undefined;
   /** 0: it must not exist. */
@@ -95,11 +95,11 @@ export interface StoryDraft {
 const MAX_STORY_CHARS = 2 ** 28;
 const MAX_TAG_CHARS = 200;
 const MAX_TITLE_CHARS = 10_000;
-/** The title of a story that has none. */
+/** The title of a story without one. */
 export const UNTITLED = "Untitled";
 const METADATA_KEYS = ["title", "tags", "id", "size", "revision", "createdAt", "updatedAt"];
 
-/** Checks what is to be saved; throws TypeError or RangeError. Records of `getMetadata` are metadata as well. */
+/** Checks a story before a save; throws TypeError or RangeError. `metadata` may be a result of `getMetadata`. */
 export function toDraft(
   key: string,
   data: unknown,
@@ -128,7 +128,7 @@ export function toMetadataPatch(metadata: unknown): { title: string | undefined;
   return { title, tags: tags === undefined ? undefined : toTags(tags) };
 }
 
-/** The title of a story after a save; `known` is the story that it takes the place of. */
+/** The title of a story after a save; `known` is the story that it replaces. */
 export function titleAfter(
   { ownTitle, dataTitle }: Pick<StoryDraft, "ownTitle" | "dataTitle">,
   known: { readonly title: string; readonly titleIsOwn: boolean } | undefined,
@@ -138,7 +138,7 @@ export function titleAfter(
   return known?.titleIsOwn === true ? { title: known.title, titleIsOwn: true } : { title: UNTITLED, titleIsOwn: false };
 }
 
-/** The title that a story brings along, in a form that every store gives back as it is. */
+/** The title in a story, in a form that every store returns unchanged. */
 export function titleIn(data: StoryData): string | undefined {
   const { metadata, title } = data;
   const inner = asObject(metadata)?.title;
@@ -150,7 +150,7 @@ export function asObject(value: unknown): StoryData | undefined {
   return isObject(value) ? value : undefined;
 }
 
-/** The id and the story of an import: JSON text or an object. Rejects junk with `INVALID`. */
+/** The id and the story of an import: JSON text or an object. Throws `INVALID` for anything else. */
 export function toImport(source: unknown): { id: string; data: StoryData } {
   let data = source;
   if (typeof source === "string") {
@@ -182,11 +182,11 @@ export function expectRevision(revision: unknown): asserts revision is number {
   expectInteger("revision", revision, 1);
 }
 
-/** The JSON text of any JSON value; throws TypeError or RangeError on what JSON would lose. */
+/** The JSON text of any JSON value; throws TypeError or RangeError for values that JSON would lose. */
 export function toJson(name: string, value: unknown): string {
   const text = stringify(name, value);
   if (text === undefined) throw new TypeError(expectation(name, "a JSON value", value));
-  // Only these may be what has become of NaN or a Map, and looking at each value costs more than all the rest.
+  // NaN and Map become one of these. Checking each value costs more than everything else here.
   if (text.includes("null") || text.includes("{}")) stringify(name, value, refuseLost(name));
   return text;
 }

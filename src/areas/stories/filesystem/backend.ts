@@ -25,7 +25,7 @@ import { readEntries, readRecord } from "./rebuild.js";
 import { type IndexEntry, type StoryRecord, toMetadata } from "./record.js";
 import { INDEX, OLD_INDEX, StoryRoot } from "./root.js";
 
-/** How often a story is read again that another program changes while it is read. */
+/** Attempts to read a story that another program keeps changing. */
 const MAX_READS = 10;
 interface Opened {
   readonly root: StoryRoot;
@@ -41,7 +41,7 @@ const DEFAULT_PROJECT = "default";
  * Stories as files that people can read, in a folder that several processes may share.
  *
  * `stories/<id>.json`, `metadata/<id>.meta.json`, `revisions/<id>/<n>.json`, `.index.jsonl`; ids are encoded as file
- * names. Projects other than "default" have folders of their own below `projects/`.
+ * names. Each project other than "default" has a folder in `projects/`.
  */
 export class FilesystemBackend extends FilesystemExtras implements TextStore {
   readonly #listeners = new Set<ProblemListener>();
@@ -68,7 +68,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     await this.guarded(() => this.#refreshed());
   }
 
-  /** Once what has been asked for is done. */
+  /** Waits for all calls that have begun. */
   async close(): Promise<void> {
     await this.#opened?.root.idle();
     this.#opened = undefined;
@@ -86,7 +86,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
         if (entry !== undefined && text !== undefined && hashText(text) === entry.sum) {
           return { text, revision: entry.revision, version: versionOf(entry) };
         }
-        // Another program has changed it, or a change of this library is under way: the lock's owner sees it done.
+        // Another program has changed it, or a change of this library is in progress. Under the lock, it is finished.
         await this.#settle([name]);
         const settled = (await this.#refreshed()).get(key);
         const problem = this.opened.outside.problem(name);
@@ -96,13 +96,9 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
           return undefined;
         }
         if (attempt === MAX_READS) {
-          throw new StorageError(
-            "BUSY",
-            `${this.#storyFile(key)} changes again and again while it is read: try later`,
-            {
-              retryable: true,
-            },
-          );
+          throw new StorageError("BUSY", `${this.#storyFile(key)} keeps changing while it is read: try later`, {
+            retryable: true,
+          });
         }
       }
     });
@@ -113,7 +109,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     return this.guarded(async () => {
       const entry = await this.#current(key);
       if (entry === undefined) return undefined;
-      // A story that cannot be read must not be taken for the one that is in a cache.
+      // A story that cannot be read must not be mistaken for the cached one.
       return this.opened.outside.problem(toFileName(key)) === undefined
         ? versionOf(entry)
         : `${versionOf(entry)}:changed`;
@@ -161,7 +157,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     await this.guarded(() =>
       this.opened.root.locked(async () => {
         const index = await this.#refreshed(true);
-        // The count goes on, so that nothing new can pass for what was there.
+        // The count continues, so that a new change is never mistaken for an old one.
         await this.opened.root.clear(index.serialize([], index.sequence + 1));
       }),
     );
@@ -194,7 +190,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
       if (found === undefined || isWhole(found)) return found?.text;
       throw new StorageError(
         "CORRUPT",
-        `Revision ${revision} of story ${JSON.stringify(key)} is not what was saved; it was left as it is`,
+        `Revision ${revision} of story ${JSON.stringify(key)} differs from what was saved; it was left as it is`,
       );
     });
   }
@@ -217,7 +213,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     });
   }
 
-  /** The index as it is now; rebuilt from the files where it is missing or damaged, or an earlier version was here. */
+  /** The current index; rebuilt from the files if it is missing or damaged, or after an earlier version was here. */
   async #refreshed(isLocked = false): Promise<StoryIndex> {
     const { index, root } = this.opened;
     if (!isLocked) await root.settle();
@@ -225,7 +221,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     if (index.refresh() && !hasOldIndex()) return index;
     const rebuild = async () => {
       if (index.refresh() && !hasOldIndex()) return;
-      // An earlier version knows of no other index than its own. What it has changed is in the metadata.
+      // An earlier version only knows its own index. Its changes are in the metadata.
       const old = new StoryIndex(root.at(OLD_INDEX));
       old.refresh();
       const entries = readEntries(root);
@@ -238,7 +234,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     return index;
   }
 
-  /** The entry of a story, a change by another program taken in. */
+  /** The entry of a story, after taking in a change by another program. */
   async #current(key: string): Promise<IndexEntry | undefined> {
     const index = await this.#refreshed();
     const name = toFileName(key);
@@ -247,14 +243,14 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     return index.get(key);
   }
 
-  /** The index, with all changes by other programs that a look at the folder shows. */
+  /** The index, with all changes by other programs that a scan of the folder finds. */
   async #scanned(): Promise<StoryIndex> {
     const index = await this.#refreshed();
     const { outside, root } = this.opened;
     const { suspects, touched } = await outside.scan();
     if (suspects.length > 0) await this.#settle(suspects);
     outside.tell(suspects);
-    // Files that were copied or checked out again have new times. Once the index has them, no process reads them again.
+    // Files that were copied or checked out have new times. Once the index has these, no process reads the files again.
     if (touched.length > 0) {
       await root.locked(async () => {
         await this.#refreshed(true);
@@ -267,7 +263,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     return index;
   }
 
-  /** Takes in what other programs have made of these files. */
+  /** Takes in the changes of other programs to these files. */
   async #settle(names: readonly string[]): Promise<void> {
     await this.opened.root.locked(() => this.#takeIn(names));
   }
@@ -280,7 +276,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     await this.#commit(change);
   }
 
-  /** Changes stories under the lock: all that `work` asks for, or nothing. Changes by other programs come before it. */
+  /** Makes all changes of `work` under the lock, or none. Takes in changes by other programs first. */
   #changed<T>(keys: readonly string[], work: (change: StoryChange) => Promise<T>): Promise<T> {
     return this.guarded(() =>
       this.opened.root.locked(async () => {
@@ -328,7 +324,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
       await this.#refreshed(true);
       if (index.isLong) await root.write(INDEX, index.serialize());
     } catch {
-      // The change is stored, and the call must not reject. The next one reads the index, or rebuilds it.
+      // The change is stored, so the call must not reject. The next call reads or rebuilds the index.
     }
   }
 
@@ -355,7 +351,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     return readRecord(root, name, index.named(name));
   }
 
-  /** The text of a revision; that of the present one from its copy where the story's file is not what was saved. */
+  /** The text of a revision. The current one comes from its copy if the story's file has another text. */
   async #readRevision(record: StoryRecord, revision: number): Promise<string | undefined> {
     const { root } = this.opened;
     const name = toFileName(record.id);

@@ -10,25 +10,25 @@ export interface Next extends NextStory {
   readonly source?: "outside" | undefined;
 }
 
-/** Where the present text of a story is found when it becomes a past one; undefined where it is lost. */
+/** Where to find the current text of a story when it becomes a past one; undefined if it is lost. */
 export type TextPlace = "copy" | "story" | undefined;
 
-/** What a change has to know of the folder. */
+/** The part of the folder that a change reads. */
 export interface ChangeContext {
-  /** The record of a story, deleted ones too. */
+  /** The record of a story, deleted or not. */
   readonly recordOf: (name: string) => StoryRecord | undefined;
   readonly placeOf: (name: string, known: StoryRecord) => TextPlace;
-  /** The state in which the file of a story was last looked at; undefined where there was none. */
+  /** The state of the file of a story when it was last checked; undefined if there was none. */
   readonly stampOf: (name: string) => FileStamp | undefined;
   readonly sequence: number;
   readonly historyLimit: number;
 }
 
-/** Changes of stories that are to happen together. */
+/** Changes of stories that happen together. */
 export class StoryChange {
   readonly #context: ChangeContext;
   readonly #records = new Map<string, StoryRecord>();
-  /** Texts by the file that gets them. */
+  /** The new texts by file. */
   readonly #texts = new Map<string, string>();
   readonly #keeps: { from: string; to: string }[] = [];
   readonly #removes = new Set<string>();
@@ -43,7 +43,7 @@ export class StoryChange {
     return this.#records.size === 0;
   }
 
-  /** What is known of a story, changes of this very one included; deleted ones too. */
+  /** The record of a story, deleted or not, after the changes so far. */
   known(key: string): StoryRecord | undefined {
     return this.named(toFileName(key));
   }
@@ -62,7 +62,7 @@ export class StoryChange {
     const name = toFileName(next.id);
     const past = known === undefined ? [] : this.#past(known, name, place);
     if (text !== undefined) {
-      // A copy and not a link: a program that writes into the story's file must not change the copy too.
+      // A copy and not a link, because a program that writes into the story's file must not change it.
       this.#texts.set(copyPath(name), text);
       if (source === undefined) this.#texts.set(storyPath(name), text);
     }
@@ -91,12 +91,12 @@ export class StoryChange {
     });
   }
 
-  /** Has the index say what the record says; files of stories stay as they are. */
+  /** Updates the index from the record; files of stories stay as they are. */
   renew(record: StoryRecord): void {
     this.#note({ ...record, sequence: ++this.#sequence });
   }
 
-  /** Leaves a file that takes the place of that of a story and is not one, under another name next to it. */
+  /** Keeps a file that is in a story's place and is not a story, under another name next to it. */
   setAside(name: string, as: string): void {
     if (!this.#texts.has(storyPath(name))) this.#keeps.push({ from: storyPath(name), to: `stories/${as}` });
   }
@@ -123,12 +123,12 @@ export class StoryChange {
     return line({ ...toEntry(record), file: written.get(storyPath(name)) ?? this.#context.stampOf(name) });
   }
 
-  /** The history of a story whose present text becomes a past one, which gets its own file. */
+  /** The history of a story; its current text becomes a past one and gets its own file. */
   #past(known: StoryRecord, name: string, place = { of: this.#context.placeOf(name, known) }): StoryRecord["history"] {
     if (known.isDeleted || known.isRebuilt === true) return known.history;
     const to = revisionPath(name, known.revision);
     const text = this.#texts.get(copyPath(name));
-    // A text of this very change is in no file yet.
+    // A text of this change is not in a file yet.
     if (text !== undefined) this.#texts.set(to, text);
     else if (place.of === "copy") this.#keeps.push({ from: copyPath(name), to });
     else if (place.of === "story") this.#keeps.push({ from: storyPath(name), to });
@@ -154,7 +154,7 @@ function storyPath(name: string): string {
   return `stories/${name}.json`;
 }
 
-/** The present text as it was saved, whatever becomes of the story's file. */
+/** The copy of the current text as it was saved, independent of the story's file. */
 export function copyPath(name: string): string {
   return `metadata/${name}.text.json`;
 }

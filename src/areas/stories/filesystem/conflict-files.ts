@@ -1,13 +1,13 @@
 import { fromFileName } from "./names.js";
 
-/** A file next to that of a story, which another program made because two sides had changed the story. */
+/** A file next to a story, made by another program because both sides changed the story. */
 export interface StoryConflictFile {
-  /** The id of the story; undefined where the name does not tell. */
+  /** The id of the story; undefined if the name does not contain it. */
   readonly id: string | undefined;
   readonly path: string;
   /** The name of the file. */
   readonly name: string;
-  /** What made it. `holdfast` is what was found in a story's place and was no story, or came in the middle of a save. */
+  /** The program that made it. `holdfast` kept a file that was not a story, or that appeared during a save. */
   readonly source: ConflictSource;
   readonly size: number;
   readonly modifiedAt: Date;
@@ -25,7 +25,7 @@ export type ConflictSource =
 
 const ASIDE = ".outside-conflict-";
 
-/** How programs name a copy; the first group is the name of the story's file without `.json`. */
+/** The names that programs give to copies; the first group is the file name of the story without `.json`. */
 const SURE: readonly (readonly [ConflictSource, RegExp])[] = [
   ["holdfast", /^(.+)\.outside-conflict-[0-9a-f-]+\.json$/],
   ["syncthing", /^(.+)\.sync-conflict-\d{8}-\d{6}(?:-[A-Z0-9]+)?\.json$/],
@@ -35,16 +35,16 @@ const SURE: readonly (readonly [ConflictSource, RegExp])[] = [
   ["git", /^(.+)\.json\.(?:BACKUP|BASE|LOCAL|REMOTE)\.\d+\.json$/],
   ["git", /^(.+)\.json(?:\.orig|\.mine|\.r\d+|~.+)$/],
 ];
-/** Names that a file may have for another reason: they count where there is a story of the first group. */
+/** Names that a file may have for other reasons: they count only if the first group is a story. */
 const LIKELY: readonly (readonly [ConflictSource, RegExp])[] = [
   ["nextcloud", /^(.+)_conflict-\d{8}-\d{6}\.json$/],
   ["google-drive", /^(.+?) ?(?:\[conflict[^\]]*\]|\(\d+\))\.json$/i],
   ["icloud", /^(.+) \d+\.json$/],
 ];
-/** The name of a computer, as OneDrive puts it after the name of the file; in lower case it may be a story's own. */
+/** A computer name, which OneDrive appends to the file name; in lower case it may be part of a story's name. */
 const COMPUTER = /^(?=.*[A-Z])[A-Za-z0-9][A-Za-z0-9' _-]*$/;
 
-/** Of which story a file of this name is a copy; undefined for other names. `isStory` knows the names of the stories. */
+/** The story that a file with this name is a copy of; undefined for other names. `isStory` knows all stories. */
 export function parseConflictName(
   file: string,
   isStory: (name: string) => boolean,
@@ -67,7 +67,7 @@ export function parseConflictName(
   return undefined;
 }
 
-/** The path at which a file found in place of a story's is kept; `mark` is made of digits, `-` and a to f. */
+/** The path for a file that was found in a story's place; `mark` consists of digits, `-` and a to f. */
 export function asideName(path: string, mark: string): string {
   return `${path.replace(/\.json$/, "")}${ASIDE}${mark}.json`;
 }

@@ -6,7 +6,7 @@ import type { StoryRoot } from "./root.js";
 interface Item<T> {
   readonly key: string;
   readonly value: T;
-  /** When it came, in microseconds as far as one process can tell. */
+  /** The time of its first `set` in microseconds; unique within a process. */
   readonly order: number;
 }
 
@@ -25,7 +25,7 @@ export class FolderMap<T> {
     return this.#read(this.#fileOf(key))?.value;
   }
 
-  /** A value that takes the place of another keeps its order. */
+  /** A value that replaces another keeps its place in the order. */
   async set(key: string, value: T): Promise<void> {
     const file = this.#fileOf(key);
     await this.#root.locked(async () => {
@@ -56,7 +56,7 @@ export class FolderMap<T> {
     });
   }
 
-  /** In the order in which they came. */
+  /** In the order in which they were added. */
   async all(): Promise<Item<T>[]> {
     return this.#items().sort((a, b) => a.order - b.order);
   }

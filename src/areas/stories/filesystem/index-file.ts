@@ -5,19 +5,19 @@ import { type FileStamp, readTail } from "./files.js";
 import { toFileName } from "./names.js";
 import type { IndexEntry } from "./record.js";
 
-/** What the index knows of a story, and of its file as it was written. */
+/** The entry of a story, with the state of its file when it was written. */
 export interface IndexedEntry extends IndexEntry {
   readonly file?: FileStamp | undefined;
 }
 
-/** Lines beyond twice the stories before the file is rewritten. */
+/** The file is rewritten when it has this many lines more than twice the number of stories. */
 const SPARE_LINES = 1_000;
 const SUM_CHARS = 8;
 
 /**
- * The index of a folder of stories: a line for each change, the last of a story counts.
+ * The index of a folder of stories: it has one line for each change, and the last line of a story counts.
  *
- * Appending costs the same however many stories there are. Each line is `[checksum, entry]`.
+ * The cost of an append does not depend on the number of stories. Each line is `[checksum, entry]`.
  */
 export class StoryIndex {
   readonly #path: string;
@@ -25,7 +25,7 @@ export class StoryIndex {
   #entries = new Map<string, IndexedEntry>();
   #sorted: readonly IndexEntry[] | undefined;
   #identity = "";
-  /** The first line, which tells this file from a rebuilt one, whose inode may be the same. */
+  /** The first line, which differs in a rebuilt file even if the inode is the same. */
   #head = "";
   #size = 0;
   #lineCount = 0;
@@ -49,7 +49,7 @@ export class StoryIndex {
     return this.#entries.get(toFileName(id));
   }
 
-  /** The entry of the story that has this file name. */
+  /** The entry of the story with this file name. */
   named(name: string): IndexedEntry | undefined {
     return this.#entries.get(name);
   }
@@ -58,13 +58,13 @@ export class StoryIndex {
     return this.#entries.keys();
   }
 
-  /** The newest updated first. */
+  /** The most recently updated first. */
   sorted(): readonly IndexEntry[] {
     this.#sorted ??= [...this.#entries.values()].sort((a, b) => b.updatedAt - a.updatedAt || b.sequence - a.sequence);
     return this.#sorted;
   }
 
-  /** Reads what has been added, by whichever process. False if the file is missing or damaged. */
+  /** Reads the lines that any process has added. False if the file is missing or damaged. */
   refresh(): boolean {
     // `bigint` for the inode and for nanoseconds.
     const stats = lstatSync(this.#path, { bigint: true, throwIfNoEntry: false });
@@ -84,12 +84,12 @@ export class StoryIndex {
     }
     if (!isSame) this.#head = tail.text.slice(0, tail.text.indexOf("\n") + 1);
     this.#size = tail.size;
-    // Of a file that has grown since, the next refresh reads on.
+    // If the file has grown since, the next refresh reads the rest.
     if (BigInt(tail.size) === stats.size) this.#identity = identity;
     return true;
   }
 
-  /** The text of a file that says what this one says. */
+  /** The text of a new file with the same entries. */
   serialize(entries: Iterable<IndexEntry> = this.#entries.values(), sequence = this.#sequence): string {
     return line({ sequence, made: randomUUID() }) + [...entries].map(line).join("");
   }
@@ -120,7 +120,7 @@ export class StoryIndex {
   }
 }
 
-/** A line of the index; one without an id only says how far the changes are counted. */
+/** A line of the index; a line without an id only contains the count of changes. */
 export function line(entry: IndexedEntry | { readonly sequence: number; readonly made: string }): string {
   const json = JSON.stringify(entry);
   return `["${hashText(json).slice(0, SUM_CHARS)}",${json}]\n`;

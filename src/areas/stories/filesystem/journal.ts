@@ -6,10 +6,10 @@ export interface Journal {
   readonly moves: readonly { readonly from: string; readonly to: string }[];
   readonly removes: readonly string[];
   readonly found?: Readonly<Record<string, FileStamp | null>>;
-  /** Tells the files that are put aside from those of other changes. */
+  /** Distinguishes the files that this change puts aside from those of other changes. */
   readonly aside?: string;
   readonly indexLines: string;
-  /** Removes all there is before; the lines are then the whole index. */
+  /** Removes everything first; the lines are then the whole index. */
   readonly isClear?: boolean;
 }
 

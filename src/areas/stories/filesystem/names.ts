@@ -3,15 +3,15 @@ import { createHash } from "node:crypto";
 /** Leaves room for the longest suffix in the 255 bytes that file systems allow. */
 const MAX_NAME_BYTES = 200;
 const KEPT_OF_LONG = 100;
-/** Names that Windows keeps for devices, whatever follows them after a dot. */
+/** Names that Windows reserves for devices, with any extension. */
 const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 
 /**
- * The file name of an id: distinct for distinct ids, also where the file system ignores case or normalises Unicode,
- * and never a way out of its folder.
+ * The file name of an id. Distinct ids have distinct names, even if the file system ignores case or normalizes Unicode,
+ * and no name leads out of its folder.
  *
- * Lower-case letters, digits, `-` and `_` stay; every other byte of UTF-8 becomes `%` and two hex digits. Of an id too
- * long for a name, the start and a hash: `~` occurs in no other name.
+ * Lower-case letters, digits, `-` and `_` stay; every other byte of UTF-8 becomes `%` and two hex digits. The name of a
+ * longer id is its start, `~`, which no other name contains, and a hash.
  */
 export function toFileName(id: string): string {
   let name = "";
@@ -21,13 +21,13 @@ export function toFileName(id: string): string {
   return `${name.slice(0, KEPT_OF_LONG)}~${createHash("sha256").update(id).digest("hex")}`;
 }
 
-/** The id of a name; undefined where it has none, as that of an id too long. */
+/** The id of a file name; undefined if the name is not the whole id. */
 export function fromFileName(name: string): string | undefined {
   try {
     const id = decodeURIComponent(name);
     return toFileName(id) === name ? id : undefined;
   } catch {
-    // Not one of ours: no encoder makes such bytes.
+    // The name is not one of ours: `toFileName` never produces these bytes.
     return undefined;
   }
 }

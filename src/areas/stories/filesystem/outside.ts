@@ -13,48 +13,48 @@ import type { StoryRoot } from "./root.js";
 import { parseStory } from "./story-text.js";
 
 /**
- * Times of files may be this coarse (FAT), so that a second change leaves no trace. A file changed later than this ago
- * is read instead.
+ * File times may be this coarse (FAT), so a second change may leave no trace. A file with a more recent time is read
+ * instead.
  */
 const RECENT_MS = 2_000;
 const STORY = ".json";
-/** No story that was saved is larger, and no string. */
+/** No saved story is larger, and no string. */
 const MAX_BYTES = 500_000_000;
 
-/** Files looked at before the event loop gets its turn. */
+/** Files to check before the event loop gets its turn. */
 const FILES_AT_ONCE = 250;
 
-/** A file as it was when its text was read. */
+/** The state of a file when its text was read. */
 interface Seen {
   readonly stamp: FileStamp;
   readonly ctimeMs: number;
   readonly sum: string;
 }
 
-/** A file that cannot be taken in, and the state that it was in. */
+/** A file that cannot be taken in, and its state. */
 interface Problem {
   readonly stamp: FileStamp | undefined;
   readonly error: StorageError;
   isReported: boolean;
 }
 
-/** What `look` finds: the story is as the index says, or has to be looked at under the lock, or cannot be taken in. */
+/** The story is as in the index, or must be checked under the lock, or cannot be taken in. */
 export type Standing = "known" | "suspect" | StorageError;
 
-/** Reports a problem to the listeners; false where there are none. */
+/** Reports a problem to the listeners; false if there are none. */
 export type ReportProblem = (key: string | undefined, error: StorageError) => boolean;
 
 /**
  * Changes that other programs make to the files of stories: editors, sync services, version control.
  *
- * They know nothing of the lock. So a file is compared with what the index knows of it, and what differs becomes a
+ * They do not use the lock. So each file is compared with its entry in the index, and a different text becomes a
  * separate revision before anything else happens to the story.
  */
 export class OutsideChanges {
   readonly #root: StoryRoot;
   readonly #index: StoryIndex;
   readonly #report: ReportProblem;
-  /** By file name, as everything here. */
+  /** By file name, like everything here. */
   readonly #seen = new Map<string, Seen>();
   readonly #problems = new Map<string, Problem>();
 
@@ -64,7 +64,7 @@ export class OutsideChanges {
     this.#report = report;
   }
 
-  /** Compares one story with its file: reads it, unless it is certain to be as it was when it was read last. */
+  /** Compares one story with its file. Reads the file unless it is certainly unchanged since the last read. */
   async look(name: string): Promise<Standing> {
     const entry = this.#index.named(name);
     const stats = lstat(this.#path(name));
@@ -81,8 +81,8 @@ export class OutsideChanges {
   }
 
   /**
-   * The files that may have changed, by what a look at the folder shows. A change that leaves inode, size and time as
-   * they were is found when the story is loaded or saved.
+   * The files that may have changed, found by a scan of the folder. A change that keeps inode, size and time is found when
+   * the story is loaded or saved.
    */
   async scan(): Promise<{ suspects: string[]; touched: string[] }> {
     const suspects: string[] = [];
@@ -113,8 +113,8 @@ export class OutsideChanges {
   }
 
   /**
-   * Takes a changed file into `change` as a revision; only under the lock. It always reads the file. What is not a story
-   * stays as it is, and is a problem from then on.
+   * Takes a changed file into `change` as a revision; only under the lock. It always reads the file. A file that is not a
+   * story stays as it is and becomes a problem.
    */
   async takeIn(change: StoryChange, name: string, now: number): Promise<void> {
     const path = this.#path(name);
@@ -129,7 +129,7 @@ export class OutsideChanges {
       if (stats !== undefined) return this.#refuse(name, stats, "is not a file: remove it");
       if (live !== undefined) return this.#refuse(name, stats, MISSING);
       this.#problems.delete(name);
-      // Deleted by another version of this library, or on another machine.
+      // Another version of this library or another machine has deleted it.
       if (record !== undefined && this.#index.named(name) !== undefined) change.renew(record);
       return;
     }
@@ -144,7 +144,7 @@ export class OutsideChanges {
     if (typeof data === "string") return this.#refuse(name, stats, `is not a story: ${data}. ${MEND}`);
     const id = record?.id ?? idOf(name, data);
     if (id === undefined) return this.#refuse(name, stats, nameAdvice(name));
-    // What was deleted and is there again as it was, is the same story; with another text it is a new one.
+    // A deleted story that is back with the same text is the same story; with another text it is a new one.
     const kept = live ?? (record?.sum === sum ? record : undefined);
     const mtime = Math.trunc(stats.mtimeMs);
     const updatedAt = Math.max(record?.updatedAt ?? 0, Math.min(mtime, now));
@@ -165,13 +165,13 @@ export class OutsideChanges {
     this.#accept(name, stats, sum);
   }
 
-  /** Where the present text of a story is, as far as it can be told without reading it. */
+  /** Where the current text of a story is, as far as this is known without reading it. */
   placeOf(name: string, { isCopied, size, sum }: StoryRecord): TextPlace {
     if (isCopied === true && lstat(this.#root.at(copyPath(name)))?.size === size) return "copy";
     return this.#seen.get(name)?.sum === sum ? "story" : undefined;
   }
 
-  /** Before a story is replaced or removed: what is in its place and is not a story is kept under another name. */
+  /** Call this before a story is replaced or removed: it keeps a file in its place that is not a story. */
   setAside(change: StoryChange, name: string): void {
     const stats = lstat(this.#path(name));
     if (this.#problems.has(name) && stats?.isFile() === true) {
@@ -179,7 +179,7 @@ export class OutsideChanges {
     }
   }
 
-  /** Why the file of a story cannot be taken in, as far as it was looked at. */
+  /** Why the file of a story could not be taken in when it was last checked. */
   problem(name: string): StorageError | undefined {
     return this.#problems.get(name)?.error;
   }
@@ -189,7 +189,7 @@ export class OutsideChanges {
     for (const name of names) this.#tell(name);
   }
 
-  /** The state in which the file was looked at last. */
+  /** The state of the file when it was last checked. */
   stampOf(name: string): FileStamp | undefined {
     return this.#seen.get(name)?.stamp ?? this.#problems.get(name)?.stamp;
   }
@@ -252,11 +252,10 @@ export class OutsideChanges {
 }
 
 const MEND = "It was left as it is: correct it, move it away, or revert the story to a revision";
-const MISSING =
-  "is gone, and nothing says whether it was removed on purpose: delete the story, or revert it to a revision";
+const MISSING = "is gone, and may have been removed by accident: delete the story, or revert it to a revision";
 
 function nameAdvice(name: string): string {
-  return `has no name of a story: call it ${toFileName(name)}${STORY} to have it taken in`;
+  return `does not have the name of a story: rename it to ${toFileName(name)}${STORY} to have it taken in`;
 }
 
 function isSeen({ stamp, ctimeMs }: Seen, stats: Stats): boolean {

@@ -9,7 +9,7 @@ import { parseStory } from "./story-text.js";
 
 const METADATA = ".meta.json";
 
-/** The entries of all stories that have metadata; only under the lock. The others are found by the next look at them. */
+/** The entries of all stories with metadata; only under the lock. The next check of the others finds them. */
 export function readEntries(root: StoryRoot): IndexEntry[] {
   const entries: IndexEntry[] = [];
   for (const file of namesIn(root.at("metadata"))) {
@@ -21,8 +21,8 @@ export function readEntries(root: StoryRoot): IndexEntry[] {
 }
 
 /**
- * What is known of a story, a deleted one too. Where its metadata is missing or damaged, the index and the revisions
- * say all but what they do not hold: tags and exact times.
+ * The record of a story, deleted or not. If its metadata is missing or damaged, it is rebuilt from the index and the
+ * revisions, which do not contain tags and exact times.
  */
 export function readRecord(root: StoryRoot, name: string, entry: IndexEntry | undefined): StoryRecord | undefined {
   const record = readMetadata(root, name);
@@ -56,7 +56,7 @@ export function readRecord(root: StoryRoot, name: string, entry: IndexEntry | un
   };
 }
 
-/** The id of a story by its file name; of one whose id is too long for a name, by what it says itself. */
+/** The id of a story from its file name; an id that is too long for a name comes from the story itself. */
 export function idOf(name: string, { id }: { readonly id?: unknown }): string | undefined {
   return fromFileName(name) ?? (typeof id === "string" && toFileName(id) === name ? id : undefined);
 }

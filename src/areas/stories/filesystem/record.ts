@@ -1,18 +1,18 @@
 import { checksumOf } from "../../checksum.js";
 import type { StoryMetadata } from "../story.js";
 
-/** A revision as the metadata file tells of it. */
+/** A revision in the metadata file. */
 export interface RevisionRecord {
   readonly revision: number;
   readonly size: number;
   readonly createdAt: number;
-  /** Of its JSON. */
+  /** The hash of its JSON. */
   readonly sum: string;
-  /** Another program made it, by changing the file. */
+  /** Another program made it by changing the file. */
   readonly source?: "outside" | undefined;
 }
 
-/** What the index knows of each story. */
+/** The entry of a story in the index. */
 export interface IndexEntry {
   readonly id: string;
   readonly title: string;
@@ -22,20 +22,20 @@ export interface IndexEntry {
   readonly revision: number;
   readonly createdAt: number;
   readonly updatedAt: number;
-  /** Counts the changes of the whole folder: it settles the order of those in one millisecond. */
+  /** Counts the changes of the whole folder, which orders changes of the same millisecond. */
   readonly sequence: number;
-  /** Of the story's JSON. */
+  /** The hash of the story's JSON. */
   readonly sum: string;
   readonly isDeleted: boolean;
 }
 
 /** The metadata file of a story. */
 export interface StoryRecord extends IndexEntry {
-  /** Newest first, the present one included. */
+  /** Newest first, with the current one. */
   readonly history: readonly RevisionRecord[];
-  /** The present text is also in a file next to the metadata. Older versions of this library leave this out. */
+  /** The current text is also in a file next to the metadata. Older versions of this library omit this. */
   readonly isCopied?: boolean;
-  /** Put together from the revisions, all of which have their files. */
+  /** It was rebuilt from the revisions, which all have their files. */
   readonly isRebuilt?: true;
 }
 
@@ -49,19 +49,19 @@ export function toEntry(record: IndexEntry): IndexEntry {
   return { id, title, titleIsOwn, tags, size, revision, createdAt, updatedAt, sequence, sum, isDeleted };
 }
 
-/** The text of a metadata file, with a checksum over all of it. */
+/** The text of a metadata file, with a checksum of the whole record. */
 export function serializeRecord(record: StoryRecord): string {
   const body = JSON.stringify(record);
   return JSON.stringify({ ...record, checksum: checksumOf([body]) }, undefined, 2);
 }
 
-/** Undefined for anything but what `serializeRecord` made. */
+/** Undefined for any text that `serializeRecord` did not make. */
 export function parseRecord(text: string | undefined): StoryRecord | undefined {
   try {
     const { checksum, ...record } = JSON.parse(text ?? "") as StoryRecord & { checksum: string };
     return checksumOf([JSON.stringify(record)]) === checksum ? record : undefined;
   } catch {
-    // Damaged: what it said is put together again from the other files.
+    // It is damaged, so the record is rebuilt from the other files.
     return undefined;
   }
 }

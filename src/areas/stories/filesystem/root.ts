@@ -29,14 +29,14 @@ import { type Journal, parseJournal } from "./journal.js";
 
 /** Files to change together; paths are relative to the root. */
 export interface RootChange {
-  /** Files to write, in place of those there. */
+  /** Files to write or replace. */
   readonly writes: readonly { readonly path: string; readonly text: string }[];
-  /** Files that stay as they are now, under another name as well. */
+  /** Files that get another name for their current content. */
   readonly keeps: readonly { readonly from: string; readonly to: string }[];
   readonly removes: readonly string[];
-  /** The state of each file that another program may change: one found in another state is put aside, not replaced. */
+  /** The expected state of each file that other programs may change. A file in another state is put aside first. */
   readonly found: Readonly<Record<string, FileStamp | null>>;
-  /** Lines for the index, made when the stamps of the files written are known. */
+  /** Makes the lines for the index when the stamps of the written files are known. */
   readonly indexLines: (written: ReadonlyMap<string, FileStamp>) => string;
 }
 
@@ -48,19 +48,18 @@ export const TOKEN = "token.json";
 const JOURNAL = ".journal.json";
 const STAGE = ".tmp";
 const LOCK_TIMEOUT_MS = 30_000;
-/** How often the end of a decided change is tried, and half the pause before the second attempt, doubled before later ones. */
+/** Attempts to finish a decided change, and half the pause before the second one; each later pause is doubled. */
 const ATTEMPTS = 4;
 const PAUSE_MS = 10;
-/** How long this process keeps the lock while it has more to do, so that others get their turn. */
+/** How long this process keeps the lock while its calls wait, so that other processes get their turn. */
 const HOLD_MS = 50;
 const LOCK_CANDIDATE = /^\.write\.lock\.[0-9a-f]+\.new$/;
 
 /**
  * A folder whose files change together or not at all, for any number of processes.
  *
- * A change is written to temporary files, then listed in a journal, whose appearance under its name decides: before it
- * nothing has happened, after it the rest is moving files into place, which the next owner of the lock does if the
- * process is gone.
+ * A change is written to temporary files, then listed in a journal. The rename of the journal decides: before it nothing
+ * has happened; after it, files only have to be moved into place. If the process dies, the lock's next owner does that.
  */
 export class StoryRoot {
   readonly path: string;
@@ -70,7 +69,7 @@ export class StoryRoot {
   /** When this process took the lock that it holds. */
   #heldSince: number | undefined;
   #stageCount = 0;
-  /** A change of this process is decided and could not be brought to its end. */
+  /** A change of this process is decided but could not be finished. */
   #isUnfinished = false;
 
   private constructor(path: string) {
@@ -78,7 +77,7 @@ export class StoryRoot {
     this.#lock = new FileLock(join(path, ".write"));
   }
 
-  /** Makes the folders where there are none, and finishes what a killed process has begun. */
+  /** Makes missing folders, and finishes the change of a killed process. */
   static async open(path: string): Promise<StoryRoot> {
     try {
       const made = makeFolderTree(path);
@@ -87,7 +86,7 @@ export class StoryRoot {
       await syncFolders(new Set(made));
       await root.locked(async () => {
         for (const name of namesIn(root.at(STAGE))) rmSync(root.at(STAGE, name), { recursive: true, force: true });
-        // What a process leaves that is killed while it asks for the lock. One that still asks makes it again.
+        // A process that was killed while it asked for the lock leaves these. A process that still asks makes them again.
         for (const name of readdirSync(root.path))
           if (LOCK_CANDIDATE.test(name)) rmSync(root.at(name), { force: true });
       });
@@ -107,8 +106,8 @@ export class StoryRoot {
   }
 
   /**
-   * Makes a change; only under the lock. Where it rejects, nothing of it has happened, unless the error's `outcome` is
-   * `"unknown"`: the next call may still bring the change to its end.
+   * Makes a change; only under the lock. If it rejects, nothing has changed, unless the error's `outcome` is `"unknown"`:
+   * the next call may still finish the change.
    */
   async commit({ writes, keeps, removes, found, indexLines }: RootChange): Promise<void> {
     const moves = writes.map(({ path }) => ({ from: `${STAGE}/${this.#stageName()}`, to: path }));
@@ -147,7 +146,7 @@ export class StoryRoot {
       for (const { to } of [...moves, ...keeps])
         for (const folder of makeFolder(dirname(this.at(to)))) named.add(folder);
       for (const { from, to } of keeps) {
-        // Left over from a change that was not decided, or from a folder put together by hand: no metadata names it.
+        // It is from a change that was not decided, or from a folder assembled by hand: no metadata names it.
         rmSync(this.at(to), { force: true });
         if (lstat(this.at(from)) !== undefined) linkSync(this.at(from), this.at(to));
         named.add(dirname(this.at(to)));
@@ -159,7 +158,7 @@ export class StoryRoot {
           syncing = [];
         }
         const { stamp: own, synced } = startWriting(this.at(moves[index]!.from), text);
-        // Nothing waits for it if a later one cannot be written.
+        // If a later file cannot be written, nothing waits for this one.
         synced.catch(() => undefined);
         written.set(path, own);
         syncing.push(synced);
@@ -167,11 +166,11 @@ export class StoryRoot {
       journal = toJournal(written);
       syncing.push(writeNew(staged, JSON.stringify(journal)));
       await Promise.all(syncing);
-      // The journal counts on the names of what is staged and kept: a loss of power may keep the later one of two.
+      // The names in the journal must be on the disk before it: a power failure may keep only the later of two renames.
       await syncFolders(named);
       renameSync(staged, this.at(JOURNAL));
     } catch (error) {
-      // All of it is settled before any of it is taken back.
+      // All writes must settle before any of them is undone.
       await Promise.allSettled(syncing);
       for (const { from } of moves) removeQuietly(this.at(from));
       for (const { to } of keeps) removeQuietly(this.at(to));
@@ -182,8 +181,8 @@ export class StoryRoot {
   }
 
   /**
-   * Brings a decided change to its end. Where that fails for good, it takes back what it can; what has begun stays
-   * decided, and the next call brings it to its end.
+   * Finishes a decided change. If all attempts fail, it undoes the change if no file was moved. Otherwise the change stays
+   * decided, and the next call finishes it.
    */
   async #complete(journal: Journal): Promise<void> {
     const progress = { hasBegun: false };
@@ -203,7 +202,7 @@ export class StoryRoot {
     throw toUnknownOutcome(failure);
   }
 
-  /** Whether it is certain that nothing of the change is left. */
+  /** Undoes the decision; false if it is not certain that nothing of the change is left. */
   async #undo({ moves }: Journal): Promise<boolean> {
     try {
       rmSync(this.at(JOURNAL), { force: true });
@@ -240,10 +239,10 @@ export class StoryRoot {
     return true;
   }
 
-  /** Before a read: tries to bring to its end what could not be finished, so that no reader sees a state that will go. */
+  /** Before a read: tries to finish a change that could not be finished, so that the read sees its end. */
   async settle(): Promise<void> {
     if (!this.#isUnfinished) return;
-    // Where it fails again, the read shows what is there.
+    // If it fails again, the read shows the files as they are.
     await this.locked(async () => undefined).catch(() => undefined);
   }
 
@@ -287,7 +286,7 @@ export class StoryRoot {
     await this.#lock.release().catch((error: Error) => process.emitWarning(`${error.message}. It is tried again`));
   }
 
-  /** Finishes what a process has decided and not done. */
+  /** Finishes a change that any process has decided and not finished. */
   async #recover(): Promise<void> {
     if (lstat(this.at(JOURNAL)) !== undefined) await this.#finishFound();
     this.#isUnfinished = false;
@@ -296,12 +295,12 @@ export class StoryRoot {
   async #finishFound(): Promise<void> {
     const journal = parseJournal(readTextSync(this.at(JOURNAL)));
     if (journal !== undefined) return this.#finish(journal);
-    // Not one of ours, which appear whole: it is put aside, and the index is rebuilt from the files.
+    // A journal of ours appears whole, so this is another file: it is put aside, and the index is rebuilt.
     renameSync(this.at(JOURNAL), this.at(`${JOURNAL}.damaged-${Date.now()}`));
     this.#dropIndex();
   }
 
-  /** Any number of times with the same outcome. */
+  /** Idempotent, so a second attempt continues the first. */
   async #finish(journal: Journal, progress = { hasBegun: false }): Promise<void> {
     const { keeps, moves, removes, indexLines, isClear } = journal;
     if (isClear === true) {
@@ -316,8 +315,8 @@ export class StoryRoot {
       if (!folders.has(folder)) for (const parent of makeFolder(folder)) folders.add(parent);
       folders.add(folder);
     };
-    // What is kept under another name comes first, and is on the disk before what follows takes its place. Only the
-    // journals of earlier versions, and folders that another program has removed, leave anything to do here.
+    // Links come first and must be on the disk before their files are replaced. `#decide` has made them already, except
+    // for journals of earlier versions and for folders that another program has removed.
     const linked = new Set<string>();
     for (const { from, to } of keeps) {
       touch(to);
@@ -344,7 +343,7 @@ export class StoryRoot {
     rmSync(this.at(JOURNAL), { force: true });
   }
 
-  /** Keeps a file that another program has put in place since the change was made up, under another name next to it. */
+  /** Keeps a file that another program has changed since the change was planned, under another name next to it. */
   #putAside({ found, aside }: Journal, path: string): void {
     const expected = found?.[path];
     if (expected === undefined || aside === undefined) return;
@@ -354,7 +353,7 @@ export class StoryRoot {
     if (lstat(to) === undefined) linkSync(this.at(path), to);
   }
 
-  /** Adds lines to the index; only under the lock. The next reader rebuilds one that is not there from the files. */
+  /** Appends lines to the index; only under the lock. The next reader rebuilds a missing index. */
   async extendIndex(lines: string): Promise<void> {
     if (lstat(this.at(INDEX))?.isFile() !== true) return;
     await append(this.at(INDEX), lines).catch(() => this.#dropIndex());
@@ -371,7 +370,7 @@ export class StoryRoot {
     await this.write(INDEX, indexLines);
   }
 
-  /** One that lacks a line is worse than none: without it, the next reader rebuilds it. */
+  /** The next reader rebuilds a missing index, but would trust one that lacks a line. */
   #dropIndex(): void {
     rmSync(this.at(INDEX), { force: true });
   }
@@ -391,21 +390,21 @@ export class StoryRoot {
 
 function makeFolderTree(path: string): string[] {
   if (lstat(path)?.isSymbolicLink() !== true) return makeFolder(path);
-  // The root itself may be reached through links: where it is, is the caller's choice.
+  // The root itself may be a link: the caller chooses its place.
   readdirSync(path);
   return [];
 }
 
-/** What cannot be removed is harmless, and removed when the stories are opened next. */
+/** A file that cannot be removed does no harm; the next opening of the stories removes it. */
 function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // As said above; the error that led here is the one to tell.
+    // See above. The caller needs the first error.
   }
 }
 
-/** Makes what has taken effect last. It cannot be refused any more: if it fails for good, its outcome is unknown. */
+/** Syncs a change that has taken effect. If all attempts fail, its outcome is unknown. */
 async function persist(work: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

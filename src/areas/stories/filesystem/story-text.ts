@@ -1,7 +1,7 @@
 import { isObject } from "../../../shared/expectation.js";
 import type { StoryData } from "../story.js";
 
-/** The story of a text that another program may have written; the reason where it holds none. */
+/** The story in a text that another program may have written, or the reason why it is not a story. */
 export function parseStory(text: string): StoryData | string {
   try {
     const data: unknown = JSON.parse(text);

@@ -76,7 +76,7 @@ export class LibsqlEdit implements StoryEdit<KnownRow> {
     };
   }
 
-  /** The row of the content. Equal content is stored once, so an autosave of an unchanged story costs almost nothing. */
+  /** The row of the content. Equal content is stored once: an autosave of an unchanged story costs almost nothing. */
   #contentOf(known: KnownRow | undefined, { text, size, sum }: NextStory): number | Promise<number> {
     if (known !== undefined) {
       const isSame = text === undefined || (!known.isDeleted && known.sum === sum && known.size === size);

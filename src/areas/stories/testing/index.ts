@@ -5,18 +5,18 @@ import { listCases } from "./list-cases.js";
 import { optionalCases } from "./optional-cases.js";
 import { storyCases } from "./story-cases.js";
 
-/** One thing that a backend must do. */
+/** One requirement of a backend. */
 export interface StoryBackendCase {
-  /** What it must do, as a fact. */
+  /** The requirement as a statement. */
   readonly name: string;
-  /** Opens a backend and tries; rejects with an AssertionError of node:assert that says what was expected. */
+  /** Opens a backend and tests it; rejects with an AssertionError of node:assert that says what was expected. */
   run(): Promise<void>;
 }
 
 /**
- * What every story backend must do, for any test runner.
+ * The requirements of every story backend, for any test runner.
  *
- * `open` gives a backend for each case, a new one or one that may be cleared. Optional methods are tried where the
+ * `open` returns a backend for each case: a new one, or one that may be cleared. Optional methods are tested if the
  * backend has them.
  *
  * @example
@@ -32,7 +32,7 @@ export function storyBackendCases(open: () => Promise<StoryBackend>): StoryBacke
         if ((await backend.list({})).length > 0) await backend.clear();
         await check(backend);
       } catch (error) {
-        // An answer of the wrong shape fails the case as a wrong one does.
+        // An answer of the wrong shape fails the case like a wrong answer.
         if ((error as { code?: unknown } | undefined)?.code !== "INVALID_ANSWER") throw error;
         throw new AssertionError({ message: (error as Error).message });
       } finally {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { BackendMethod } from "../backend.js";
 import { type BackendCheck, rejection } from "./support.js";
 
-/** A case for methods that come together: all of them are there, or each rejects with `NOT_SUPPORTED`. */
+/** A case for methods that belong together: the backend has all of them, or each rejects with `NOT_SUPPORTED`. */
 function group(methods: readonly BackendMethod[], check: BackendCheck): BackendCheck {
   return async (backend) => {
     const present = methods.filter((method) => backend.has(method));

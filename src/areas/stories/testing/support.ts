@@ -4,13 +4,13 @@ import type { DefinedBackend } from "../backend.js";
 
 export type BackendCheck = (backend: DefinedBackend) => Promise<void>;
 
-/** Waits until the clock shows another time, so that what follows is later than what was. */
+/** Waits until the clock shows a later time. */
 export async function nextMoment(): Promise<void> {
   const now = Date.now();
   while (Date.now() <= now + 1) await sleep(1);
 }
 
-/** What a promise rejects with; fails when it resolves. */
+/** The error that a promise rejects with; fails if it resolves. */
 export async function rejection(
   promise: Promise<unknown>,
   what: string,
@@ -27,7 +27,7 @@ export async function idsOf(backend: DefinedBackend, filter: Parameters<DefinedB
   return (await backend.list(filter)).map(({ id }) => id);
 }
 
-/** Ids that a file name, a path, a pattern, a property name or a careless comparison would mix up or trip over. */
+/** Ids that a file name, a path, a pattern, a property name or a careless comparison may confuse. */
 export const HOSTILE_IDS: readonly string[] = [
   "plain",
   "Plain",
