@@ -1,4 +1,3 @@
-import type { ResultSet } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { conversations, messages } from "../../schema/conversations.js";
 import { StorageError } from "../../shared/errors.js";
@@ -6,8 +5,9 @@ import { atRecord } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
+import { notFound, runAll } from "../repository.js";
 import { inParts, prepareStatement, type Statement, selection } from "../statements.js";
-import { noConversation, withChain } from "./chain.js";
+import { withChain } from "./chain.js";
 import { insertMessages, messageRows, part, toRow } from "./message-rows.js";
 import {
   type AppendedMessage,
@@ -91,9 +91,9 @@ async function appendAll(
   conversationId: string,
   drafts: readonly MessageDraft[],
 ): Promise<Appended> {
-  const results = await run(executor, appendStatements(appendRows, context, conversationId, drafts));
+  const results = await runAll(executor, appendStatements(appendRows, context, conversationId, drafts));
   const seqs = results.flatMap(({ rows }) => rows.map((row) => Number(row[0])));
-  if (seqs.length === 0) throw noConversation(context, conversationId);
+  if (seqs.length === 0) throw notFound(context, "conversation", conversationId);
   // SQLite promises no order of what a statement returns.
   const first = seqs.reduce((least, seq) => Math.min(least, seq));
   return {
@@ -138,7 +138,7 @@ async function appendNew(
     if (seq !== undefined) messages.set(draft.clientId ?? draft, draftToMessage(conversationId, seq, draft));
     else if (earlier !== undefined) messages.set(draft.clientId ?? draft, { ...earlier.message, repeated: true });
   }
-  if (messages.size < distinct.length) throw noConversation(context, conversationId);
+  if (messages.size < distinct.length) throw notFound(context, "conversation", conversationId);
   const isFirst = new Set(distinct);
   return {
     messages: drafts.map((draft): AppendedMessage => {
@@ -192,11 +192,6 @@ function otherMessage(clientId: string, id: string): StorageError {
     `The clientId ${JSON.stringify(clientId)} belongs to message ${JSON.stringify(id)}, which was sent with other content, role or metadata: give the new message another clientId. Nothing was stored`,
     { table: "messages", columns: ["client_id"] },
   );
-}
-
-/** A single statement can share its commit with others that wait. */
-async function run(executor: Executor, statements: readonly Statement[]): Promise<readonly ResultSet[]> {
-  return statements.length === 1 ? [await executor.execute(statements[0]!)] : executor.batch(statements);
 }
 
 async function findByClientId(

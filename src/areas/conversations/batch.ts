@@ -3,7 +3,7 @@ import { conversations, messages } from "../../schema/conversations.js";
 import { StorageError } from "../../shared/errors.js";
 import { atRecord, inMessage, isOfRecord, settleConflicts } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
-import { asStorageErrors, type Executor } from "../executor.js";
+import type { Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { readAll } from "../read-all.js";
 import { inParts, prepareStatement } from "../statements.js";
@@ -55,7 +55,7 @@ export function insertConversationsOver(
     const time = new Date(context.now());
     const statements = due.length === 0 ? [] : insertConversations({ ...context, now: () => time.getTime() }, due);
     try {
-      if (statements.length > 0) await asStorageErrors(() => locked.batch(statements));
+      if (statements.length > 0) await locked.batch(statements);
     } catch (error) {
       // Of several with one id, the last is the one that is stored.
       const indexOf = ({ id }: NewDraft) => drafts.findLastIndex((one) => one.id === id);
@@ -102,7 +102,7 @@ export async function atTakenConversation(
   error: StorageError,
   drafts: readonly NewDraft[],
 ): Promise<unknown> {
-  // The error of the batch is the one to tell, whatever comes of looking.
+  // The error of the batch is the one to report, whatever this read finds.
   const taken = await findTaken(context, currentExecutor(context.executor), idsOf(drafts)).catch(
     () => new Set<string>(),
   );

@@ -1,10 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
 import { ALL_VISIBLE, conversations, messages } from "../../schema/conversations.js";
-import { StorageError } from "../../shared/errors.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
 import { parseList } from "../json.js";
 import { readAll } from "../read-all.js";
+import { notFound } from "../repository.js";
 import { all, prepareStatement, selection, toStatement } from "../statements.js";
 import { isVisible, type Message, type MessageRole, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
@@ -71,12 +71,7 @@ export async function findChain(
 }
 
 export async function requireChain(context: RepositoryContext, executor: Executor, id: string): Promise<Chain> {
-  return (await findChain(context, executor, id)) ?? Promise.reject(noConversation(context, id));
-}
-
-export function noConversation({ project }: RepositoryContext, id: string): StorageError {
-  const message = `No conversation ${JSON.stringify(id)} in project ${JSON.stringify(project)}`;
-  return new StorageError("NOT_FOUND", message);
+  return (await findChain(context, executor, id)) ?? Promise.reject(notFound(context, "conversation", id));
 }
 
 export interface ChainRange {
@@ -133,8 +128,4 @@ export async function findMessage(
 ): Promise<Message | undefined> {
   const { rows } = await executor.execute(selectMessage({ project, id }));
   return rows[0] === undefined ? undefined : toMessage(rows[0]);
-}
-
-export function noMessage({ project }: RepositoryContext, id: string): StorageError {
-  return new StorageError("NOT_FOUND", `No message ${JSON.stringify(id)} in project ${JSON.stringify(project)}`);
 }

@@ -6,8 +6,9 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectId } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
+import { notFound } from "../repository.js";
 import { prepareInsert, prepareStatement, type Statement } from "../statements.js";
-import { type Chain, noConversation, requireChain } from "./chain.js";
+import { type Chain, requireChain } from "./chain.js";
 import {
   type Conversation,
   type ConversationDraft,
@@ -90,13 +91,15 @@ export function originAt({ id, segments }: Chain, seq: number): Origin {
   return { parentRowId: parent?.rowId ?? null, prefixSeq: seq, forkedFrom: { id, seq } };
 }
 
-/** Throws TypeError or RangeError. */
-export function expectForkOptions(options: ForkOptions): void {
+/** Checks options; throws TypeError or RangeError. */
+export function toForkOptions({ repair }: RepositoryContext, options: ForkOptions): ForkOptions {
   expectKeys("fork", options, ["atSeq", "title", "id"]);
-  const { atSeq, title, id } = options;
+  const { atSeq, id } = options;
+  const title = repair(options.title);
   if (atSeq !== undefined) expectInteger("atSeq", atSeq, 0);
   if (title !== undefined && title !== null) expectText("title", title, MAX_TITLE_CHARS, 0);
   if (id !== undefined) expectId(id);
+  return { atSeq, title, id };
 }
 
 /** One row, however long the conversation is. Rejects with `NOT_FOUND`, and with RangeError past the last message. */
@@ -108,7 +111,7 @@ export async function forkConversation(
 ): Promise<Conversation> {
   const chain = await requireChain(context, executor, id);
   const source = await findConversation(context, executor, id);
-  if (source === undefined) throw noConversation(context, id);
+  if (source === undefined) throw notFound(context, "conversation", id);
   const { atSeq = source.messageCount, title = source.title, id: forkId = uuidv7() } = options;
   if (atSeq > source.messageCount) {
     throw new RangeError(expectation("atSeq", `at most ${source.messageCount}, the last message`, atSeq));

@@ -11,6 +11,7 @@ import {
   CONVERSATION_KEYS,
   type Conversation,
   type ConversationDraft,
+  deriveLong,
   type MessageDraft,
   type NewConversation,
   toConversationDraft,
@@ -53,6 +54,13 @@ export function toNewDraft(context: RepositoryContext, input: NewConversation): 
     }
   });
   return { ...draft, messages: withoutRepeated(drafts, inMessage) };
+}
+
+/** The same drafts, with what follows from their long messages. */
+export async function withDerived(project: string, drafts: readonly NewDraft[]): Promise<NewDraft[]> {
+  const made: NewDraft[] = [];
+  for (const draft of drafts) made.push({ ...draft, messages: await deriveLong(project, draft.id, draft.messages) });
+  return made;
 }
 
 /** The record of a draft that has just been stored. */

@@ -347,17 +347,3 @@ export function draftToMessage(conversationId: string, seq: number, draft: Messa
     createdAt: new Date(draft.createdAt),
   };
 }
-
-/** A stored message as a draft, to be changed and stored again. */
-export function messageToDraft(message: Message): MessageDraft {
-  const { id, role, content, metadata, tags, clientId, createdAt } = message;
-  return {
-    id,
-    role,
-    content,
-    metadata: JSON.stringify(metadata),
-    tags: JSON.stringify(tags),
-    clientId,
-    createdAt: createdAt.getTime(),
-  };
-}

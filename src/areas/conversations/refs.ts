@@ -5,8 +5,8 @@ import { expectation, expectFinite, expectText } from "../../shared/expectation.
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, MAX_NAME_CHARS } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import { notFound } from "../repository.js";
 import { names, prepareStatement, selection } from "../statements.js";
-import { noMessage } from "./chain.js";
 import { isVisible, type Message, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
 /** What a message refers to. */
@@ -75,7 +75,7 @@ export async function linkRef(
   }
   const { project, now, executor } = context;
   const { rows } = await executor.execute(upsert({ project, id: messageId, kind, target, score, createdAt: now() }));
-  if (rows[0] === undefined) throw noMessage(context, messageId);
+  if (rows[0] === undefined) throw notFound(context, "message", messageId);
   return toRef(messageId, rows[0]);
 }
 

@@ -6,22 +6,21 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { definedOnly, expectId, expectLimit } from "../arguments.js";
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
-import { decodeCursor, encodeCursor, type Page } from "../cursor.js";
-import { asStorageErrors, type Executor } from "../executor.js";
-import { prepareStatement, set, touch } from "../statements.js";
+import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
+import type { Executor } from "../executor.js";
+import { announce, inOrderOf, notFound, runAll } from "../repository.js";
+import { prepareStatement } from "../statements.js";
 import { appendMessages } from "./append.js";
 import { atTakenConversation, atTakenMessage, insertConversationsOver } from "./batch.js";
-import { findMessage, noConversation, noMessage, readChain, requireChain } from "./chain.js";
-import { expectForkOptions, type ForkOptions, findConversation, forkConversation } from "./fork.js";
-import { draftToConversation, insertConversations, type NewDraft, toNewDraft } from "./insert.js";
+import { findMessage, readChain, requireChain } from "./chain.js";
+import { type ForkOptions, findConversation, forkConversation, toForkOptions } from "./fork.js";
+import { draftToConversation, insertConversations, type NewDraft, toNewDraft, withDerived } from "./insert.js";
 import { type ListConversationsOptions, listConversations } from "./list.js";
 import {
   type AppendedMessage,
   type Conversation,
   type ConversationPatch,
-  conversationAt,
   conversationColumns,
-  deriveLong,
   expectRole,
   haveLong,
   type Message,
@@ -45,7 +44,7 @@ import {
 } from "./summaries.js";
 import { changeTags, countTags, expectTags, type TagCount } from "./tags.js";
 import { type ConversationDocument, checkDocument, exportConversation, importConversation } from "./transfer.js";
-import { updateMessageRow } from "./update.js";
+import { changeMessage, updateConversation } from "./update.js";
 import { readWindow, resolveWindowOptions, type WindowOptions } from "./window.js";
 
 export interface ListMessagesOptions {
@@ -63,11 +62,6 @@ const c = conversations;
 const selectMany = prepareStatement(sql`select ${conversationColumns} from ${c}
   where ${c.project} = ${sql.placeholder("project")} and ${c.deletedAt} is null
   and ${c.id} in (select value from json_each(${sql.placeholder("ids")}))`);
-const updateRow = prepareStatement(sql`update ${c} set ${set(c.title, sql.placeholder("title"))},
-  ${set(c.tags, sql.placeholder("tags"))}, ${set(c.metadata, sql.placeholder("metadata"))},
-  ${touch(c.updatedAt, c.createdAt)}
-  where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.deletedAt} is null`);
-
 export interface UpdateMessageOptions {
   /** Whether an unknown id is `NOT_FOUND` instead of undefined. @default false */
   readonly mustExist?: boolean | undefined;
@@ -88,7 +82,7 @@ export class ConversationRepository {
    */
   async insert(input: NewConversation = {}): Promise<Conversation> {
     let drafts = [toNewDraft(this.#context, input)];
-    if (haveLong(drafts[0]!.messages)) drafts = await this.#deriveLong(drafts);
+    if (haveLong(drafts[0]!.messages)) drafts = await withDerived(this.#context.project, drafts);
     const [conversation] = await this.#insertAll(drafts);
     return conversation!;
   }
@@ -107,41 +101,26 @@ export class ConversationRepository {
     const onConflict = toOnConflict("insertMany", options);
     let drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
     if (drafts.length === 0) return [];
-    if (drafts.some(({ messages }) => haveLong(messages))) drafts = await this.#deriveLong(drafts);
+    if (drafts.some(({ messages }) => haveLong(messages))) drafts = await withDerived(this.#context.project, drafts);
     if (onConflict === "fail") {
       return this.#insertAll(drafts).catch(async (error: unknown) => {
         throw isOfRecord(error) ? await atTakenConversation(this.#context, error, drafts) : error;
       });
     }
-    const { conversations, inserted, updated } = await asStorageErrors(() =>
-      insertConversationsOver(this.#context, drafts, onConflict),
-    );
-    if (inserted.length > 0) this.#announce("insert", ...inserted);
-    if (updated.length > 0) this.#announce("update", ...updated);
+    const { conversations, inserted, updated } = await insertConversationsOver(this.#context, drafts, onConflict);
+    this.#announce("insert", inserted);
+    this.#announce("update", updated);
     return conversations;
-  }
-
-  async #deriveLong(drafts: readonly NewDraft[]): Promise<NewDraft[]> {
-    const made: NewDraft[] = [];
-    for (const draft of drafts) {
-      made.push({ ...draft, messages: await deriveLong(this.#context.project, draft.id, draft.messages) });
-    }
-    return made;
   }
 
   async #insertAll(drafts: readonly NewDraft[]): Promise<Conversation[]> {
     const time = new Date(this.#context.now());
     const statements = insertConversations({ ...this.#context, now: () => time.getTime() }, drafts);
-    await asStorageErrors(async () =>
-      statements.length === 1
-        ? this.#context.executor.execute(statements[0]!)
-        : this.#context.executor.batch(statements),
-    );
-    this.#announce(
-      "insert",
+    await runAll(this.#context.executor, statements);
+    this.#announce("insert", [
       ...drafts.map(({ id }) => id),
       ...drafts.flatMap(({ messages }) => messages.map(({ id }) => id)),
-    );
+    ]);
     return drafts.map((draft) => draftToConversation(this.#context.project, draft, time));
   }
 
@@ -164,21 +143,23 @@ export class ConversationRepository {
     const toDraft = (one: MessageInput) => toMessageDraft(this.#context, one);
     const drafts = isBatch ? checkEach(inputs, toDraft) : inputs.map(toDraft);
     const { executor } = this.#context;
-    const { messages, stored } = await asStorageErrors(async () => {
-      if (drafts.length > 0) return appendMessages(this.#context, executor, conversationId, drafts);
+    if (drafts.length === 0) {
       await requireChain(this.#context, executor, conversationId);
-      return { messages: [], stored: [] };
-    }).catch(async (error: unknown) => {
-      throw isBatch && isOfRecord(error) ? await atTakenMessage(this.#context, executor, error, drafts) : error;
-    });
-    this.#announce("insert", ...stored);
+      return [];
+    }
+    const { messages, stored } = await appendMessages(this.#context, executor, conversationId, drafts).catch(
+      async (error: unknown) => {
+        throw isBatch && isOfRecord(error) ? await atTakenMessage(this.#context, executor, error, drafts) : error;
+      },
+    );
+    this.#announce("insert", stored);
     return isBatch ? messages : messages[0]!;
   }
 
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
-    const found = await asStorageErrors(() => findConversation(this.#context, this.#context.executor, id));
+    const found = await findConversation(this.#context, this.#context.executor, id);
     return found?.deletedAt === null || options.includeDeleted === true ? found : undefined;
   }
 
@@ -187,42 +168,38 @@ export class ConversationRepository {
     expectArray("ids", ids, "ids");
     checkEach(ids, (id) => expectId(id));
     const { project, executor } = this.#context;
-    const { rows } = await asStorageErrors(() => executor.execute(selectMany({ project, ids: JSON.stringify(ids) })));
-    const byId = new Map(rows.map((row) => [row[conversationAt.id] as string, toConversation(project, row)]));
-    return ids.flatMap((id) => byId.get(id) ?? []);
+    const { rows } = await executor.execute(selectMany({ project, ids: JSON.stringify(ids) }));
+    return inOrderOf(
+      ids,
+      rows.map((row) => toConversation(project, row)),
+    );
   }
 
   /** Rejects with `NOT_FOUND` when `get` would find nothing. */
   async require(id: string): Promise<Conversation> {
-    return (await this.get(id)) ?? Promise.reject(noConversation(this.#context, id));
+    return (await this.get(id)) ?? Promise.reject(notFound(this.#context, "conversation", id));
   }
 
   /** A page of conversations, by default the one updated last first. */
   list(options: ListConversationsOptions = {}): Promise<Page<Conversation>> {
-    return asStorageErrors(() => listConversations(this.#context, options));
+    return listConversations(this.#context, options);
   }
 
   /** Changes the fields given; undefined when unknown or deleted. */
   async update(id: string, patch: ConversationPatch): Promise<Conversation | undefined> {
     expectId(id);
     expectKeys("a patch", patch, ["title", "tags", "metadata"]);
-    const changes = definedOnly(patch);
-    const checked = toConversationDraft(this.#context, changes);
-    const updated = await this.#atomically(async (executor) => {
-      const known = await findConversation(this.#context, executor, id);
-      if (known === undefined || known.deletedAt !== null) return undefined;
-      const { title, tags, metadata } = checked;
-      const kept = { title: known.title, tags: JSON.stringify(known.tags), metadata: JSON.stringify(known.metadata) };
-      const given = definedOnly({
-        title: "title" in changes ? title : undefined,
-        tags: "tags" in changes ? tags : undefined,
-        metadata: "metadata" in changes ? metadata : undefined,
-      });
-      const { project, now } = this.#context;
-      await executor.execute(updateRow({ ...kept, ...given, project, id, now: now() }));
-      return findConversation(this.#context, executor, id);
-    });
-    if (updated !== undefined) this.#announce("update", id);
+    const given = definedOnly(patch);
+    const { title, tags, metadata } = toConversationDraft(this.#context, given);
+    const changes = {
+      ...("title" in given ? { title } : {}),
+      ...("tags" in given ? { tags } : {}),
+      ...("metadata" in given ? { metadata } : {}),
+    };
+    const updated = await this.#context.executor.atomically((executor) =>
+      updateConversation(this.#context, executor, id, changes),
+    );
+    if (updated !== undefined) this.#announce("update", [id]);
     return updated;
   }
 
@@ -259,20 +236,20 @@ export class ConversationRepository {
     expectLimit(limit);
     const from = cursor === undefined ? after : Math.max(after, decodeCursor("messages", cursor).key);
     const { executor } = this.#context;
-    const found = await asStorageErrors(async () => {
-      const chain = await requireChain(this.#context, executor, id);
-      return readChain(this.#context, executor, chain, { after: from, before, roles, limit: limit + 1 });
-    });
-    const items = found.slice(0, limit);
-    const last = items.at(-1);
-    const hasMore = found.length > limit && last !== undefined;
-    return { items, nextCursor: hasMore ? encodeCursor("messages", { key: last.seq, rowId: 0 }) : undefined };
+    const chain = await requireChain(this.#context, executor, id);
+    const found = await readChain(this.#context, executor, chain, { after: from, before, roles, limit: limit + 1 });
+    return toPage(
+      found,
+      limit,
+      (message) => message,
+      ({ seq }) => encodeCursor("messages", { key: seq, rowId: 0 }),
+    );
   }
 
   /** One message, by its id. */
   async message(id: string): Promise<Message | undefined> {
     expectId(id);
-    return asStorageErrors(() => findMessage(this.#context, this.#context.executor, id));
+    return findMessage(this.#context, this.#context.executor, id);
   }
 
   /** What to give a model: the newest messages that fit every limit. See {@link WindowOptions}. Rejects with `NOT_FOUND` and `WINDOW_TOO_SMALL`. */
@@ -280,10 +257,7 @@ export class ConversationRepository {
     expectId(id);
     const limits = resolveWindowOptions(options);
     const { executor } = this.#context;
-    return asStorageErrors(async () => {
-      const chain = await requireChain(this.#context, executor, id);
-      return readWindow(this.#context, executor, chain, limits);
-    });
+    return readWindow(this.#context, executor, await requireChain(this.#context, executor, id), limits);
   }
 
   /**
@@ -302,114 +276,109 @@ export class ConversationRepository {
     const { mustExist = false } = options;
     if (typeof mustExist !== "boolean") throw new TypeError(expectation("mustExist", "a boolean", mustExist));
     expectKeys("a patch", patch, ["content", "metadata"]);
-    const changes = definedOnly(patch);
-    const checked = toMessageDraft(this.#context, { role: "user", content: "", ...changes });
-    const searchText =
-      "content" in changes
-        ? await toSearchTextInSlices(checked.content, searchScope(this.#context.project))
-        : undefined;
-    const updated = await this.#atomically(async (executor) => {
-      const known = await findMessage(this.#context, executor, id);
-      if (known === undefined) return undefined;
-      const content = "content" in changes ? checked.content : known.content;
-      const metadata = "metadata" in changes ? JSON.parse(checked.metadata) : known.metadata;
-      const message: Message = { ...known, content, metadata };
-      await updateMessageRow(this.#context, executor, message, searchText);
-      return message;
-    });
-    if (updated !== undefined) this.#announce("update", id);
-    else if (mustExist) throw noMessage(this.#context, id);
+    const given = definedOnly(patch);
+    const checked = toMessageDraft(this.#context, { role: "user", content: "", ...given });
+    const hasContent = "content" in given;
+    const changes = {
+      ...(hasContent ? { content: checked.content } : {}),
+      ...("metadata" in given ? { metadata: checked.metadata } : {}),
+    };
+    const scope = searchScope(this.#context.project);
+    const searchText = hasContent ? await toSearchTextInSlices(checked.content, scope) : undefined;
+    const updated = await this.#context.executor.atomically((executor) =>
+      changeMessage(this.#context, executor, id, changes, searchText),
+    );
+    if (updated !== undefined) this.#announce("update", [id]);
+    else if (mustExist) throw notFound(this.#context, "message", id);
     return updated;
   }
 
   /** The messages that answer `text` best. Takes any text; `match` tells how each was found. */
   search(text: string, options: SearchMessagesOptions = {}): Promise<MessageSearchResult[]> {
-    return asStorageErrors(() => searchMessages(this.#context, text, options));
+    return searchMessages(this.#context, text, options);
   }
 
   /** Notes that a message refers to something; once more updates the score. Rejects with `NOT_FOUND`. */
   async linkRef(messageId: string, ref: MessageRefInput): Promise<MessageRef> {
-    const linked = await asStorageErrors(() => linkRef(this.#context, messageId, this.#context.repair(ref)));
-    this.#announce("update", messageId);
+    const linked = await linkRef(this.#context, messageId, this.#context.repair(ref));
+    this.#announce("update", [messageId]);
     return linked;
   }
 
   /** False if there is no such ref. */
   async unlinkRef(messageId: string, ref: Pick<MessageRefInput, "kind" | "target">): Promise<boolean> {
-    const isGone = await asStorageErrors(() => unlinkRef(this.#context, messageId, this.#context.repair(ref)));
-    if (isGone) this.#announce("update", messageId);
+    const isGone = await unlinkRef(this.#context, messageId, this.#context.repair(ref));
+    if (isGone) this.#announce("update", [messageId]);
     return isGone;
   }
 
   /** What a message refers to, in the order in which it was linked. */
   refs(messageId: string): Promise<MessageRef[]> {
-    return asStorageErrors(() => readRefs(this.#context, messageId));
+    return readRefs(this.#context, messageId);
   }
 
   /** The messages that refer to something, oldest first. */
   byRef(kind: string, target: string): Promise<Message[]> {
-    return asStorageErrors(() =>
-      messagesByRef(this.#context, this.#context.repair(kind), this.#context.repair(target)),
-    );
+    return messagesByRef(this.#context, this.#context.repair(kind), this.#context.repair(target));
   }
 
   /** Adds tags to the conversation or the message of this id; resolves to all it has now. Rejects with `NOT_FOUND`. */
   async tag(id: string, ...tags: string[]): Promise<string[]> {
     const added = expectTags(id, this.#context.repair(tags));
-    const changed = await this.#atomically((executor) =>
+    const changed = await this.#context.executor.atomically((executor) =>
       changeTags(this.#context, executor, id, (known) => [...new Set([...known, ...added])]),
     );
-    if (changed === undefined) throw noConversation(this.#context, id);
-    if (changed.after.length > changed.before.length) this.#announce("update", id);
+    if (changed === undefined) throw notFound(this.#context, "conversation", id);
+    if (changed.after.length > changed.before.length) this.#announce("update", [id]);
     return [...changed.after];
   }
 
   /** Removes tags from the conversation or the message of this id. False if it had none of them, or is unknown. */
   async untag(id: string, ...tags: string[]): Promise<boolean> {
     const removed = new Set(expectTags(id, this.#context.repair(tags)));
-    const changed = await this.#atomically((executor) =>
+    const changed = await this.#context.executor.atomically((executor) =>
       changeTags(this.#context, executor, id, (known) => known.filter((tag) => !removed.has(tag))),
     );
     const isChanged = changed !== undefined && changed.after.length < changed.before.length;
-    if (isChanged) this.#announce("update", id);
+    if (isChanged) this.#announce("update", [id]);
     return isChanged;
   }
 
   /** The tags in use with how many conversations and messages carry each, most frequent first, ties by name. */
   tags(): Promise<TagCount[]> {
-    return asStorageErrors(() => countTags(this.#context));
+    return countTags(this.#context);
   }
 
   /** Stores a summary of a day. Rejects with `NOT_FOUND`. */
   async addSummary(conversationId: string, summary: SummaryInput): Promise<ConversationSummary> {
-    const added = await asStorageErrors(() => addSummary(this.#context, conversationId, this.#context.repair(summary)));
-    this.#announce("insert", added.id);
+    const added = await addSummary(this.#context, conversationId, this.#context.repair(summary));
+    this.#announce("insert", [added.id]);
     return added;
   }
 
   /** Summaries, newest date first, of one date the latest added first. */
   summaries(filter: SummaryFilter = {}): Promise<ConversationSummary[]> {
-    return asStorageErrors(() => listSummaries(this.#context, filter));
+    return listSummaries(this.#context, filter);
   }
 
   /**
    * Makes a conversation that shows the messages of another up to `atSeq`, and goes on from there by itself. They are
    * the same records, not copies. Rejects with `NOT_FOUND`.
    */
-  async fork(id: string, given: ForkOptions = {}): Promise<Conversation> {
+  async fork(id: string, options: ForkOptions = {}): Promise<Conversation> {
     expectId(id);
-    expectKeys("fork", given, ["atSeq", "title", "id"]);
-    const options = { ...given, title: this.#context.repair(given.title) };
-    expectForkOptions(options);
-    const fork = await this.#atomically((executor) => forkConversation(this.#context, executor, id, options));
-    this.#announce("insert", fork.id);
+    const checked = toForkOptions(this.#context, options);
+    const fork = await this.#context.executor.atomically((executor) =>
+      forkConversation(this.#context, executor, id, checked),
+    );
+    this.#announce("insert", [fork.id]);
     return fork;
   }
 
   /** A whole conversation as JSON, what it shares with others included. Rejects with `NOT_FOUND`. */
   async export(id: string): Promise<ConversationDocument> {
     expectId(id);
-    return this.#atomically((executor) => exportConversation(this.#context, executor, id));
+    return this.#context.executor.atomically((executor) => exportConversation(this.#context, executor, id));
   }
 
   /**
@@ -418,26 +387,22 @@ export class ConversationRepository {
    */
   async import(document: ConversationDocument): Promise<Conversation> {
     const checked = checkDocument(this.#context, document);
-    const { conversation, isNew, stored } = await this.#atomically((executor) =>
+    const { conversation, isNew, stored } = await this.#context.executor.atomically((executor) =>
       importConversation(this.#context, executor, checked),
     );
-    this.#announce("insert", ...(isNew ? [conversation.id] : []), ...stored);
+    this.#announce("insert", [...(isNew ? [conversation.id] : []), ...stored]);
     return conversation;
   }
 
   async #remove(action: ChangeAction, id: string, work: (executor: Executor) => Promise<boolean>): Promise<boolean> {
     expectId(id);
-    const isDone = await this.#atomically(work);
-    if (isDone) this.#announce(action, id);
+    const isDone = await this.#context.executor.atomically(work);
+    if (isDone) this.#announce(action, [id]);
     return isDone;
   }
 
-  #atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
-    return asStorageErrors(() => this.#context.executor.atomically(work));
-  }
-
-  #announce(action: ChangeAction, ...ids: string[]): void {
-    if (ids.length > 0) this.#context.announce({ project: this.#context.project, area: "conversations", action, ids });
+  #announce(action: ChangeAction, ids: readonly string[]): void {
+    announce(this.#context, "conversations", action, ids);
   }
 }
 

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
-import { mayBeIndexDamage, toStorageError } from "../../client/storage-error.js";
+import { mayBeIndexDamage } from "../../client/storage-error.js";
 import { conversations, conversationTags, messages } from "../../schema/conversations.js";
 import { keywordSearch } from "../../search/keyword-search.js";
 import { planQuery } from "../../search/query.js";
@@ -194,10 +194,9 @@ async function indexWhatOthersWrote({ project, executor }: RepositoryContext): P
   try {
     await executor.batch(statements);
   } catch (error) {
-    const failure = toStorageError(error);
-    // A damaged index is told by `health` and `check`; the search reads the rows instead.
+    // `health` and `check` report a damaged index; the search reads the rows instead.
     if (mayBeIndexDamage(error)) return;
-    if (!(failure instanceof StorageError) || !["READONLY", "BUSY"].includes(failure.code)) throw error;
+    if (!(error instanceof StorageError) || !["READONLY", "BUSY"].includes(error.code)) throw error;
   }
 }
 

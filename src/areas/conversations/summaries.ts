@@ -7,8 +7,8 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
+import { notFound } from "../repository.js";
 import { all, prepareStatement, selection, toStatement } from "../statements.js";
-import { noConversation } from "./chain.js";
 import { MAX_SUMMARY_CHARS, MAX_TITLE_CHARS } from "./record.js";
 
 /** What was said in a conversation on one day. */
@@ -83,7 +83,7 @@ export async function addSummary(
   const values = { id: uuidv7(), conversationId, date, title, text };
   const createdAt = context.now();
   const { rowsAffected } = await executor.execute(insertSummary({ ...values, project, createdAt }));
-  if (rowsAffected === 0) throw noConversation(context, conversationId);
+  if (rowsAffected === 0) throw notFound(context, "conversation", conversationId);
   return { ...values, createdAt: new Date(createdAt) };
 }
 

@@ -9,7 +9,7 @@ import { parseList } from "../json.js";
 import { prepareStatement, selection, set, touch } from "../statements.js";
 import { findMessage } from "./chain.js";
 import { toTags } from "./record.js";
-import { updateMessageRow } from "./update.js";
+import { changeMessage } from "./update.js";
 
 /** How many conversations and messages carry a tag. */
 export interface TagCount {
@@ -34,6 +34,11 @@ const selectCounts = prepareStatement(sql`select ${counted.columns} from ${t}
     and case when ${t.messageRowId} = 0 then ${c.deletedAt} is null else ${m.seq} <= ${c.visibleSeq} end
   group by 1 order by 2 desc, 1`);
 
+interface TagChange {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
 /**
  * Gives the conversation or the message of this id the tags that `change` makes of those it has. Resolves to before
  * and after; undefined when there is neither.
@@ -43,17 +48,31 @@ export async function changeTags(
   executor: Executor,
   id: string,
   change: (tags: readonly string[]) => readonly string[],
-): Promise<{ before: readonly string[]; after: readonly string[] } | undefined> {
+): Promise<TagChange | undefined> {
   const { project, now } = context;
-  const { rows } = await executor.execute(selectTags({ project, id }));
-  const message = rows[0] === undefined ? await findMessage(context, executor, id) : undefined;
-  if (rows[0] === undefined && message === undefined) return undefined;
-  const before = message?.tags ?? parseList(rows[0]?.[0], "conversations", id);
+  const [row] = (await executor.execute(selectTags({ project, id }))).rows;
+  if (row === undefined) return changeTagsOfMessage(context, executor, id, change);
+  const before = parseList(row[0], "conversations", id);
   const after = change(before);
-  if (after.length === before.length) return { before, after };
-  if (message !== undefined) await updateMessageRow(context, executor, { ...message, tags: after });
-  else await executor.execute(updateTags({ project, id, tags: JSON.stringify(after), now: now() }));
+  if (after.length !== before.length) {
+    await executor.execute(updateTags({ project, id, tags: JSON.stringify(after), now: now() }));
+  }
   return { before, after };
+}
+
+async function changeTagsOfMessage(
+  context: RepositoryContext,
+  executor: Executor,
+  id: string,
+  change: (tags: readonly string[]) => readonly string[],
+): Promise<TagChange | undefined> {
+  const message = await findMessage(context, executor, id);
+  if (message === undefined) return undefined;
+  const after = change(message.tags);
+  if (after.length !== message.tags.length) {
+    await changeMessage(context, executor, id, { tags: JSON.stringify(after) });
+  }
+  return { before: message.tags, after };
 }
 
 export async function countTags({ project, executor }: RepositoryContext): Promise<TagCount[]> {
