@@ -44,7 +44,7 @@ import {
 } from "./summaries.js";
 import { changeTags, countTags, expectTags, type TagCount } from "./tags.js";
 import { type ConversationDocument, checkDocument, exportConversation, importConversation } from "./transfer.js";
-import { changeMessage, updateConversation } from "./update.js";
+import { updateConversation, updateMessage } from "./update.js";
 import { readWindow, resolveWindowOptions, type WindowOptions } from "./window.js";
 
 export interface ListMessagesOptions {
@@ -285,9 +285,7 @@ export class ConversationRepository {
     };
     const scope = searchScope(this.#context.project);
     const searchText = hasContent ? await toSearchTextInSlices(checked.content, scope) : undefined;
-    const updated = await this.#context.executor.atomically((executor) =>
-      changeMessage(this.#context, executor, id, changes, searchText),
-    );
+    const updated = await updateMessage(this.#context, id, changes, searchText);
     if (updated !== undefined) this.#announce("update", [id]);
     else if (mustExist) throw notFound(this.#context, "message", id);
     return updated;

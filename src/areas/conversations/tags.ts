@@ -70,7 +70,7 @@ async function changeTagsOfMessage(
   if (message === undefined) return undefined;
   const after = change(message.tags);
   if (after.length !== message.tags.length) {
-    await changeMessage(context, executor, id, { tags: JSON.stringify(after) });
+    await changeMessage(context, executor, id, { tags: JSON.stringify(after) }, undefined, true);
   }
   return { before: message.tags, after };
 }

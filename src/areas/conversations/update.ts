@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { conversations, messages } from "../../schema/conversations.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
-import { prepareStatement, set, touch } from "../statements.js";
+import { prepareStatement, selection, set, touch } from "../statements.js";
 import { findConversation } from "./fork.js";
 import {
   type Conversation,
@@ -12,7 +12,7 @@ import {
   isVisible,
   type Message,
   type MessageDraft,
-  messageColumns,
+  messageParts,
   messagesWithOwner,
   toMessage,
   toStoredDraft,
@@ -26,17 +26,22 @@ const updateConversationRow = prepareStatement(sql`update ${c} set ${set(c.title
   ${set(c.tags, placeholder("tags"))}, ${set(c.metadata, placeholder("metadata"))}, ${touch(c.updatedAt, c.createdAt)}
   where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null`);
 
-const selectStored = prepareStatement(sql`select ${messageColumns} from ${messagesWithOwner}
+const stored = selection({ ...messageParts, checksum: m.checksum });
+const selectStored = prepareStatement(sql`select ${stored.columns} from ${messagesWithOwner}
   where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`);
-const isId = sql`${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`;
+/** With the lock held, the message is as it was read. Programs that write SQL need not keep the checksum. */
+const isAsRead = sql`(${placeholder("isLocked")} or (${m.checksum} = ${placeholder("knownChecksum")}
+  and ${m.metadata} = ${placeholder("knownMetadata")} and ${m.tags} = ${placeholder("knownTags")}
+  and ${m.seq} <= (select ${c.visibleSeq} from ${c} where ${c.rowId} = ${m.conversationRowId})))`;
+const isSame = sql`${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isAsRead}`;
 const about = sql`${set(m.metadata, placeholder("metadata"))}, ${set(m.tags, placeholder("tags"))},
   ${set(m.updatedAt, placeholder("now"))}, ${set(m.checksum, placeholder("checksum"))}`;
 const updateAll = prepareStatement(
   sql`update ${m} set ${set(m.content, placeholder("content"))}, ${set(m.searchText, placeholder("searchText"))}, ${about}
-    where ${isId}`,
+    where ${isSame}`,
 );
 /** The content and its index terms stay: those of a long one take a while to make and to store. */
-const updateAbout = prepareStatement(sql`update ${m} set ${about} where ${isId}`);
+const updateAbout = prepareStatement(sql`update ${m} set ${about} where ${isSame}`);
 
 /** Columns of a message that can change; those that are missing stay. */
 export type MessageChanges = Partial<Pick<MessageDraft, "content" | "metadata" | "tags">>;
@@ -56,20 +61,41 @@ export async function updateConversation(
   return findConversation(context, executor, id);
 }
 
-/** Gives a message that can be seen the columns of `changes`, and with a content its index terms; forks show the same row. */
+/**
+ * Gives a message that can be seen the columns of `changes`, and with a content its index terms; forks show the same row.
+ * Undefined where there is none.
+ *
+ * The statement that stores it is alone, so it can share its commit with others that wait. It changes nothing where the
+ * message has changed since it was read: then, and where none was found, all is done again with the lock held.
+ */
+export async function updateMessage(
+  context: RepositoryContext,
+  id: string,
+  changes: MessageChanges,
+  searchText?: string,
+): Promise<Message | undefined> {
+  return (
+    (await changeMessage(context, context.executor, id, changes, searchText)) ??
+    context.executor.atomically((locked) => changeMessage(context, locked, id, changes, searchText, true))
+  );
+}
+
+/** One attempt of `updateMessage`. */
 export async function changeMessage(
   { project, now }: RepositoryContext,
   executor: Executor,
   id: string,
   changes: MessageChanges,
-  searchText?: string,
+  searchText: string | undefined,
+  isLocked = false,
 ): Promise<Message | undefined> {
   const [row] = (await executor.execute(selectStored({ project, id }))).rows;
   if (row === undefined) return undefined;
   const message = toMessage(row);
-  const draft = { ...toStoredDraft(row), ...changes };
+  const known = toStoredDraft(row);
+  const draft = { ...known, ...changes };
   const { content, metadata, tags } = draft;
-  await executor.execute(
+  const { rowsAffected } = await executor.execute(
     (searchText === undefined ? updateAbout : updateAll)({
       project,
       id,
@@ -79,8 +105,13 @@ export async function changeMessage(
       tags,
       now: now(),
       checksum: checksumWithSeq(checksumOfMessage(project, message.conversationId, draft), message.seq),
+      isLocked: isLocked ? 1 : 0,
+      knownChecksum: row[stored.at.checksum] as string,
+      knownMetadata: known.metadata,
+      knownTags: known.tags,
     }),
   );
+  if (rowsAffected === 0) return undefined;
   return {
     ...message,
     content,

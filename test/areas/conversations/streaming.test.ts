@@ -44,7 +44,27 @@ test(`a message that is streamed in ${STEPS} steps is found by its last words on
   expect(await conversations.search("last")).toMatchObject([{ message: { content: "done at last" } }]);
 });
 
-test("a stream to a message that is gone hears of it with mustExist", async () => {
+// Each reads the message, and then writes all of it: the later one must not undo the earlier one.
+test("updates of a message at the same time keep each other's fields", async () => {
+  await using temp = await tempStorage();
+  const { storage } = temp;
+  const { conversations } = storage;
+  const { id } = await conversations.insert({});
+  for (let round = 0; round < 10; round++) {
+    const message = await conversations.append(id, { role: "assistant", content: "", tags: ["kept"] });
+    const changed = await Promise.all([
+      conversations.updateMessage(message.id, { content: `said ${round}` }),
+      conversations.updateMessage(message.id, { metadata: { round } }),
+      conversations.tag(message.id, "added"),
+    ]);
+    expect(changed).not.toContain(undefined);
+    const expected = { content: `said ${round}`, metadata: { round }, tags: ["kept", "added"] };
+    expect(await conversations.message(message.id)).toMatchObject(expected);
+  }
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+});
+
+test("an update of a message that is gone rejects with mustExist", async () => {
   await using temp = await tempStorage();
   const { conversations } = temp.storage;
   const { id } = await conversations.insert({});
