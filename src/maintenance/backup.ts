@@ -5,7 +5,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { rollBackAfter } from "../client/local/connection.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { snapshotFile, snapshotMemory } from "../client/local/snapshot.js";
-import { tryBeginImmediate } from "../client/local/write-lock.js";
 import { primaryCode, READONLY } from "../client/sql/sqlite-error.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asFileError, hasErrno } from "../files/file-error.js";
@@ -97,7 +96,7 @@ export async function rotateBackups(
 async function copy(pool: ConnectionPool, temporary: string, options: LongCallOptions): Promise<void> {
   const { path, encryptionKey, isMemory, readOnly } = pool.options;
   if (isMemory) {
-    const copying = pool.writer.turn((connection) => snapshotMemory(connection, temporary, options));
+    const copying = pool.turn((connection) => snapshotMemory(connection, temporary, options));
     await follow(copying, options, () => ({ phase: "copy", done: 0, total: 1 }));
     return;
   }
@@ -122,10 +121,9 @@ async function withWriteLock(
   for (;;) {
     signal?.throwIfAborted();
     // Each try is a turn, so that other calls of this process do not wait for the other process too.
-    const outcome = await pool.writer.turn(async (connection) => {
-      pool.writer.assertSound();
+    const outcome = await pool.turn(async (connection) => {
       try {
-        if (!tryBeginImmediate(connection)) return "busy";
+        if (!pool.tryLock(connection)) return "busy";
       } catch (error) {
         if (primaryCode(error) !== READONLY) throw error;
         await work();

@@ -49,12 +49,11 @@ async function run(client: LocalDatabase): Promise<void> {
 /** FTS5 marks terms as deleted and drops them when it merges all segments into one. This merges step by step. */
 async function mergeWhole(client: LocalDatabase, name: string): Promise<void> {
   for (let pages = -MERGE_PAGES; ; pages = MERGE_PAGES) {
-    const changes = await client.pool.writer.turn(async (connection) => {
+    const changes = await client.pool.turn(async (connection) => {
       const before = totalChanges();
-      await client.pool.writer.lock(connection);
+      await client.pool.lock(connection);
       await connection.execOffThread(`INSERT INTO ${name}(${name}, rank) VALUES('merge', ${pages})`);
-      connection.exec("COMMIT");
-      client.pool.writer.countCommit();
+      connection.commit();
       return totalChanges() - before;
 
       function totalChanges(): number {

@@ -141,7 +141,5 @@ async function runOffThread(
   await lockedTurn(pool, [], wait, async (connection) => {
     for (const statement of statements) await connection.execOffThread(statement);
     connection.commit();
-    pool.writer.countCommit();
   });
-  pool.checkpointer?.afterCommit();
 }

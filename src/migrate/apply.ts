@@ -67,7 +67,6 @@ async function applyLocked(
     connection,
     due.some(({ statements }) => statements.some(({ sql }) => parseStatement(sql).mayCreateTemporary)),
   );
-  pool.writer.countCommit();
   logger?.info(`Applied ${listTags(pending)} to ${pool.options.path} in ${Math.round(performance.now() - start)} ms`);
   return { ...resultOf(journal, decision, pending), ...(backup === undefined ? {} : { backup }) };
 }

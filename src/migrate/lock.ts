@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Connection, rollBackAfter } from "../client/local/connection.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
-import { tryBeginImmediate } from "../client/local/write-lock.js";
 import { StorageError } from "../shared/errors.js";
 import type { MigrationLogger } from "./options.js";
 import type { Script } from "./script.js";
@@ -25,7 +24,7 @@ export function lockedTurn<T>(
   wait: LockWait,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  return pool.writer.turn(async (connection) => {
+  return pool.turn(async (connection) => {
     const restoreSettings = keepSettings(connection, ["foreign_keys", ...scripts.flatMap(({ settings }) => settings)]);
     // Inside a transaction this has no effect. If it were on, the DROP of a rebuild would delete all cascade children.
     connection.exec("PRAGMA foreign_keys = OFF");
@@ -46,12 +45,11 @@ export function lockedTurn<T>(
  * timeout.
  */
 async function waitForLock(pool: ConnectionPool, connection: Connection, wait: LockWait): Promise<void> {
-  pool.writer.assertSound();
   const { lockTimeoutMs: timeoutMs, logger, purpose } = wait;
   const { path } = pool.options;
   const start = performance.now();
   let isTold = false;
-  while (!tryBeginImmediate(connection)) {
+  while (!pool.tryLock(connection)) {
     const age = performance.now() - start;
     if (age >= timeoutMs) {
       throw new StorageError(
@@ -64,7 +62,6 @@ async function waitForLock(pool: ConnectionPool, connection: Connection, wait: L
       isTold = true;
       logger?.info(`Waiting to ${purpose}: another process holds the write lock of ${path}, perhaps to migrate it`);
     }
-    pool.writer.countBusyRetry();
     const longest = age < TELL_AFTER_MS ? 2 : 10;
     await sleep(Math.min(Math.random() * longest, timeoutMs - age));
   }

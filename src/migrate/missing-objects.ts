@@ -70,7 +70,6 @@ export async function restoreMissingObjects(
         } catch (error) {
           refuse(error, now);
         }
-        pool.writer.countCommit();
         return now;
       });
     }

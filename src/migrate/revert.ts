@@ -122,7 +122,6 @@ class Run {
       connection.exec(deleteLedgerSql(table, entryOf(found, script.migration)));
       commit(connection, script);
       this.#noteLast(found, script);
-      pool.writer.countCommit();
       return script;
     });
   }

@@ -1,8 +1,10 @@
 import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import { Turn } from "../../shared/turn.js";
 import { bindEach, type StatementInput } from "../sql/bound-statement.js";
+import { readAll, writeAll } from "./batch.js";
 import type { Connection } from "./connection.js";
-import type { ConnectionPool } from "./connection-pool.js";
+import type { Session } from "./session.js";
+import type { WriterQueue } from "./writer-queue.js";
 
 export type ConnectionRole = "reader" | "writer";
 
@@ -20,34 +22,44 @@ export interface Checkout {
 /** A checkout of the pool's, which takes it back when it closes. */
 export class HeldConnection implements Checkout {
   readonly role: ConnectionRole;
-  readonly #pool: ConnectionPool;
+  readonly #session: Session;
+  readonly #writer: WriterQueue;
   readonly #connection: Connection;
   readonly #giveBack: () => void;
   #state: "held" | "released" | "revoked" = "held";
   /** A batch lets the event loop run, and must end before the next call or the next owner uses the connection. */
   readonly #turn = new Turn();
 
-  constructor(pool: ConnectionPool, role: ConnectionRole, connection: Connection, giveBack: () => void) {
-    this.#pool = pool;
+  constructor(
+    session: Session,
+    writer: WriterQueue,
+    role: ConnectionRole,
+    connection: Connection,
+    giveBack: () => void,
+  ) {
+    this.#session = session;
+    this.#writer = writer;
     this.role = role;
     this.#connection = connection;
     this.#giveBack = giveBack;
   }
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
-    const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    const bound = this.#session.bindWithin(
+      typeof input === "string" && args !== undefined ? { sql: input, args } : input,
+    );
     return this.#inOrder(async () => {
-      if (this.role === "reader" || bound.statement.kind === "read") return this.#pool.run(this.#connection, bound);
-      const [result] = await this.#pool.writeAll(this.#connection, [bound]);
+      if (this.role === "reader" || bound.statement.kind === "read") return this.#session.run(this.#connection, bound);
+      const [result] = await writeAll(this.#session, this.#writer, this.#connection, [bound]);
       return result!;
     });
   }
 
   async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
-    const bound = bindEach(inputs, (input) => this.#pool.bind(input));
+    const bound = bindEach(inputs, (input) => this.#session.bindWithin(input));
     return this.#inOrder(() => {
-      if (this.role === "writer") return this.#pool.writeAll(this.#connection, bound);
-      return this.#pool.readAllOn(this.#connection, bound);
+      if (this.role === "writer") return writeAll(this.#session, this.#writer, this.#connection, bound);
+      return readAll(this.#session, this.#connection, bound);
     });
   }
 

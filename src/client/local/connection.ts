@@ -40,6 +40,8 @@ interface ConnectionOptions {
   readonly subject?: string | undefined;
   /** Asked before each commit; what it throws keeps the transaction from being committed. */
   readonly beforeCommit?: () => void;
+  /** Called after each commit of `commit` and `commitOffThread`. */
+  readonly afterCommit?: () => void;
   /** Told of every error that SQLite reports on this connection. */
   readonly onError?: (error: unknown) => void;
   /** Told the figures of the statement cache when the connection closes. */
@@ -195,12 +197,14 @@ export class Connection {
   commit(): void {
     this.assertMayCommit();
     this.exec("COMMIT");
+    this.#options.afterCommit?.();
   }
 
   /** The same on another thread: see `execOffThread`. */
   async commitOffThread(): Promise<void> {
     this.assertMayCommit();
     await this.execOffThread("COMMIT");
+    this.#options.afterCommit?.();
   }
 
   /** Throws what a commit would be refused with. */

@@ -19,9 +19,9 @@ import {
 import { type ParsedStatement, splitScript } from "../sql/parse.js";
 import { quoteName } from "../sql/quote.js";
 import { type Connection, rollBackAfter } from "./connection.js";
-import type { ConnectionPool } from "./connection-pool.js";
+import type { Session } from "./session.js";
 import { writesFile } from "./session-settings.js";
-import { retryWhileBusy } from "./write-lock.js";
+import type { WriterQueue } from "./writer-queue.js";
 
 /**
  * An interactive transaction: the stock client's, with savepoints.
@@ -31,7 +31,8 @@ import { retryWhileBusy } from "./write-lock.js";
  */
 export class Transaction implements ClientTransaction {
   readonly mode: TransactionMode;
-  readonly #pool: ConnectionPool;
+  readonly #session: Session;
+  readonly #writer: WriterQueue;
   readonly #connection: Connection;
   readonly #onEnd: () => void;
   readonly #savepoints = new Savepoints();
@@ -54,13 +55,14 @@ export class Transaction implements ClientTransaction {
   #mayHaveTemporary = false;
 
   /** @internal The connection is inside the transaction that `mode` asks for. */
-  constructor(pool: ConnectionPool, connection: Connection, mode: TransactionMode, onEnd: () => void) {
-    this.#pool = pool;
+  constructor(session: Session, writer: WriterQueue, connection: Connection, mode: TransactionMode, onEnd: () => void) {
+    this.#session = session;
+    this.#writer = writer;
     this.#connection = connection;
     this.mode = mode;
     this.#onEnd = onEnd;
     this.#hasLock = mode !== "deferred";
-    const { transactionTimeoutMs } = pool.options;
+    const { transactionTimeoutMs } = session.options;
     if (mode !== "read" && transactionTimeoutMs !== Number.POSITIVE_INFINITY) {
       this.#timer = setTimeout(
         () => {
@@ -86,7 +88,9 @@ export class Transaction implements ClientTransaction {
   }
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
-    const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
+    const bound = this.#session.bindWithin(
+      typeof input === "string" && args !== undefined ? { sql: input, args } : input,
+    );
     return await this.#turn.run(() => this.#run(bound));
   }
 
@@ -115,7 +119,7 @@ export class Transaction implements ClientTransaction {
     expectSql(sql);
     const runAll = async () => {
       for (const part of splitScript(sql)) {
-        const result = this.#run(this.#pool.bind(part.sql));
+        const result = this.#run(this.#session.bindWithin(part.sql));
         if (result instanceof Promise) await result;
       }
     };
@@ -198,7 +202,7 @@ export class Transaction implements ClientTransaction {
   /** Checks a statement here and now, before its arguments can change; what that throws comes when it is asked for. */
   #bindNow(input: StatementInput): () => BoundStatement {
     try {
-      const bound = this.#pool.bind(input);
+      const bound = this.#session.bindWithin(input);
       return () => bound;
     } catch (error) {
       return () => {
@@ -231,7 +235,7 @@ export class Transaction implements ClientTransaction {
     const { statement } = bound;
     if (statement.kind === "commit" && this.mode !== "read") this.#assertMayCommit();
     try {
-      const result = this.#pool.run(this.#connection, bound);
+      const result = this.#session.run(this.#connection, bound);
       this.#note(statement);
       return result;
     } finally {
@@ -244,7 +248,7 @@ export class Transaction implements ClientTransaction {
     this.#hasLongWrites = true;
     try {
       const result = await this.#offThread(
-        this.#connection.executeOffThread(statement, args, this.#pool.options.intMode),
+        this.#connection.executeOffThread(statement, args, this.#session.options.intMode),
       );
       // It may have been closed during the statement, and is then rolled back.
       this.#assertActive();
@@ -264,7 +268,9 @@ export class Transaction implements ClientTransaction {
     if (statement.kind === "savepoint") this.#claimed.delete(statement.savepoint!);
     // COMMIT, ROLLBACK and ON CONFLICT ROLLBACK end it from within.
     if (!this.closed && !this.#connection.inTransaction) {
-      this.#end(statement.kind === "commit" ? "committed" : "rolledBack");
+      const isCommitted = statement.kind === "commit";
+      if (isCommitted && this.mode !== "read") this.#writer.countCommit();
+      this.#end(isCommitted ? "committed" : "rolledBack");
     }
     this.#wakeNext();
   }
@@ -295,7 +301,6 @@ export class Transaction implements ClientTransaction {
 
   /** A deferred transaction takes the lock before its first write, by `exec`: a prepared write would get stuck. */
   async #lock(): Promise<void> {
-    const { writer, busyTimeoutMs } = this.#pool;
     const connection = this.#connection;
     // Nothing has been seen yet, so a fresh snapshot is as good, and can wait for the lock as long as it takes.
     const mayStartAnew = !this.#hasRead && this.#savepoints.depth === 0;
@@ -315,8 +320,8 @@ export class Transaction implements ClientTransaction {
         connection.exec(`PRAGMA user_version = ${version}`);
       }
     };
-    writer.assertSound();
-    await retryWhileBusy(attempt, busyTimeoutMs, () => writer.countBusyRetry());
+    this.#writer.assertSound();
+    await this.#writer.whileBusy(attempt);
     this.#hasLock = true;
   }
 
@@ -356,8 +361,7 @@ export class Transaction implements ClientTransaction {
     this.#state = state;
     this.#savepoints.clear();
     if (state === "committed" && this.mode !== "read") {
-      this.#pool.writer.countCommit();
-      this.#pool.noteTemporaryTables(this.#connection, this.#mayHaveTemporary);
+      this.#session.noteTemporaryTables(this.#connection, this.#mayHaveTemporary);
     }
     for (const line of this.#heldBack.values()) for (const wake of line) wake();
     this.#heldBack.clear();

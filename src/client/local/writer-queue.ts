@@ -122,8 +122,9 @@ export class WriterQueue {
     this.#options.onCommit();
   }
 
-  countBusyRetry(): void {
-    this.#busyRetries++;
+  /** Resolves once the connection is open; undefined if it is. */
+  ready(): Promise<void> | undefined {
+    return this.#connection === undefined ? this.turn(() => undefined) : undefined;
   }
 
   /** Gives the writer a connection that is open already. */
@@ -158,14 +159,23 @@ export class WriterQueue {
     });
   }
 
-  /** Takes the write lock for a turn, waiting for other processes up to `timeoutMs`. */
-  async lock(connection: Connection, timeoutMs = this.#options.busyTimeoutMs()): Promise<void> {
+  /** Takes the write lock for a turn, waiting for other processes. */
+  async lock(connection: Connection): Promise<void> {
     this.assertSound();
-    await retryWhileBusy(
-      () => connection.exec("BEGIN IMMEDIATE"),
-      timeoutMs,
-      () => this.countBusyRetry(),
-    );
+    await this.whileBusy(() => connection.exec("BEGIN IMMEDIATE"));
+  }
+
+  /** Takes the write lock for a turn if it is free. */
+  tryLock(connection: Connection): boolean {
+    this.assertSound();
+    if (tryBeginImmediate(connection)) return true;
+    this.#busyRetries++;
+    return false;
+  }
+
+  /** Runs `attempt` again while another process holds a lock, up to the pool's `busyTimeoutMs`. */
+  whileBusy<T>(attempt: () => T | Promise<T>): Promise<T> {
+    return retryWhileBusy(attempt, this.#options.busyTimeoutMs(), () => this.#busyRetries++);
   }
 
   /** Throws once damage has been seen in the file: writing to it could destroy what can still be saved. */
@@ -277,9 +287,7 @@ export class WriterQueue {
 
   async #runGroup(connection: Connection, head: StatementTask): Promise<void> {
     try {
-      this.assertSound();
-      if (!tryBeginImmediate(connection)) {
-        this.#busyRetries++;
+      if (!this.tryLock(connection)) {
         this.#armTimer();
         await this.lock(connection);
       }
@@ -299,7 +307,6 @@ export class WriterQueue {
     const result = await connection.executeOffThread(statement, args, this.#options.intMode);
     await connection.commitOffThread();
     if (statement.mayCreateTemporary) this.#options.onTemporary(connection);
-    this.countCommit();
     return result;
   }
 
@@ -339,7 +346,6 @@ export class WriterQueue {
     if (stored.some(({ task }) => task.statement.mayCreateTemporary)) this.#options.onTemporary(connection);
     for (const { task, error } of failed) task.reject(error);
     for (const { task, result } of stored) task.resolve(result);
-    this.countCommit();
     // What SQLite opened for reading only, or what has met a fault of the disk, makes way for a new one.
     if (connection.isSuspect) this.#settle(connection);
   }
