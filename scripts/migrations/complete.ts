@@ -1,12 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { createClient, type PooledClient } from "../../src/client/index.js";
 import { splitScript } from "../../src/client/sql/parse.js";
+import { quoteText } from "../../src/client/sql/quote.js";
 import { readDdl } from "../../src/migrate/ddl.js";
-import { rebuildIndexesSql } from "../../src/migrate/full-text.js";
 import { migrate } from "../../src/migrate/index.js";
-import { type Journal, type Migration, readJournal, readSnapshotIndexes } from "../../src/migrate/journal.js";
-import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "../../src/migrate/lost-objects.js";
-import { BREAKPOINT } from "../../src/migrate/script.js";
+import { indexJudge, type Journal, type Migration, readJournal } from "../../src/migrate/journal.js";
+import { MemorySchema } from "../../src/migrate/memory-schema.js";
+import { type Addition, Rebuilds } from "../../src/migrate/rebuilds.js";
+import { fold, SCHEMA_QUERY, type SchemaObject, toSchema } from "../../src/migrate/schema-objects.js";
+import { BREAKPOINT, splitMigration, splitParts } from "../../src/migrate/script.js";
 
 /**
  * Fails if foreign keys are enforced, before anything is dropped. Inside a transaction `PRAGMA foreign_keys` has no
@@ -28,35 +30,40 @@ export async function completeForward(folder: string, tag: string): Promise<stri
   const { journal, migration } = find(folder, tag);
   await using client = await openAt(folder, before(journal, migration));
   const schema = await readSchema(client);
-  const objects = new LostObjects(schema);
+  const memory = new MemorySchema(schema);
+  const refuse = ({ name }: SchemaObject) => {
+    throw new Error(
+      `Nothing tells whether the index ${name} should exist after ${tag}: ${folder}/meta has no snapshots`,
+    );
+  };
+  const rebuilds = new Rebuilds({ query: (sql) => memory.query(sql), judge: indexJudge(journal), refuse });
+  const statements = splitMigration(migration.sql).map(({ sql }) => ({ sql, ddl: readDdl(sql) }));
   const added: string[] = [];
   const parts: string[] = [];
-  await client.execute("PRAGMA foreign_keys = OFF");
-  const run = async (sql: string) => {
-    await client.executeMultiple(sql);
-    return sql;
+  const add = (additions: readonly Addition[]) => {
+    for (const { sql } of additions) {
+      memory.exec(sql);
+      added.push(sql);
+      parts.push(`\n${sql};`);
+    }
   };
-  for (const original of migration.sql.split(BREAKPOINT)) {
-    const part = await withKnownColumns(client, original);
-    if (part !== original) added.push(part.trim());
+  let index = 0;
+  for (const { text } of splitParts(migration.sql)) {
+    const part = withKnownColumns(memory, text);
+    if (part !== text) added.push(part.trim());
+    const following: Addition[] = [];
     for (const { sql } of splitScript(part)) {
-      for (const first of objects.note({ sql, ddl: readDdl(sql) })) {
-        added.push(first);
-        parts.push(`\n${await run(`${first};`)}`);
-      }
-      if (!/^PRAGMA\s+foreign_keys/i.test(sql)) await run(sql);
+      add(rebuilds.before(statements, index));
+      if (!/^PRAGMA\s+foreign_keys/i.test(sql)) memory.exec(sql);
+      following.push(...rebuilds.after());
+      index++;
     }
     parts.push(part);
+    add(following);
   }
-  const after = await readSchema(client);
-  const managed = readSnapshotIndexes(folder);
-  const lost = objects.lost(after).filter(({ type, name }) => type !== "index" || !managed.has(fold(name)));
-  const rebuilt = objects.rebuilt(after);
-  const repairs = [...lost.map(({ sql }) => sql), ...rebuildIndexesSql([...after, ...lost], rebuilt)];
-  for (const sql of repairs) {
-    added.push(sql);
-    parts.push(`\n${await run(`${sql};`)}`);
-  }
+  add(rebuilds.end());
+  const { rebuilt } = rebuilds;
+  memory.close();
   if (await actsOnChildren(client, schema, rebuilt)) {
     added.unshift(GUARD);
     parts.unshift(`${GUARD}`);
@@ -72,12 +79,12 @@ const COPY = /INSERT INTO `__new_(.+?)`\((.*?)\) SELECT (.*?) FROM `(.+?)`;/s;
  * drizzle-kit's rebuild copies every column of the new table, including those that the old table does not have. SQLite
  * reads such a name in double quotes as text, and stores it in each row.
  */
-async function withKnownColumns(client: PooledClient, part: string): Promise<string> {
+function withKnownColumns(memory: MemorySchema, part: string): string {
   const copy = COPY.exec(part);
   if (copy === null) return part;
   const [, into, , selected, from] = copy as unknown as string[];
-  const info = await client.execute({ sql: "SELECT name FROM pragma_table_xinfo(?)", args: [from!] });
-  const known = new Set(info.rows.map(({ name }) => `"${name}"`));
+  const info = memory.query(`SELECT name FROM pragma_table_xinfo(${quoteText(from!)})`);
+  const known = new Set(info.map(([name]) => `"${name}"`));
   const names = selected!.split(", ");
   const common = names.filter((name) => known.has(name)).join(", ");
   if (common === names.join(", ")) return part;

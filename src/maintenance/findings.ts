@@ -12,6 +12,8 @@ export type FindingCode =
   | "INDEX_STALE"
   /** A trigger, or a table of the full-text index, that a migration made is missing. */
   | "OBJECT_MISSING"
+  /** A trigger, view, full-text table or foreign key that SQLite refuses when it is used. */
+  | "UNCOMPILABLE"
   | "MIGRATION_PENDING"
   | "MIGRATION_CHANGED"
   | "MIGRATION_UNKNOWN"

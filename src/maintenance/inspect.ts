@@ -6,7 +6,9 @@ import { AREAS, areasIn } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
+import { describe, findBroken } from "../migrate/compile.js";
 import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
+import { mentions, SCHEMA_QUERY, type SchemaObject, toSchema } from "../migrate/schema-objects.js";
 import { StorageError } from "../shared/errors.js";
 import type { Finding, FindingCode } from "./findings.js";
 import { compareWithContent, findContentIndexes } from "./full-text-check.js";
@@ -104,12 +106,21 @@ const STEPS: Readonly<Record<Phase, Step>> = {
 
   async triggers(reader, { migrations }) {
     const findings: Finding[] = [];
+    const lost: string[] = [];
     for (const set of migrations) {
       for (const { type, name, table } of await findMissingObjects(asClient(reader), set)) {
+        lost.push(name);
         const what = type === "trigger" ? `The trigger ${name} of ${table}` : `The table ${name}`;
         const message = `${what} is missing, so writes fail or an index becomes stale. A repair restores it`;
         findings.push({ code: "OBJECT_MISSING", severity: "error", message, repair: "triggers" });
       }
+    }
+    const { rows } = await reader.execute({ sql: SCHEMA_QUERY, args: [] });
+    // A trigger that writes to a lost table works again after the repair.
+    const awaits = ({ type, sql }: SchemaObject) => type === "trigger" && lost.some((name) => mentions(sql, name));
+    for (const broken of findBroken(toSchema(rows).filter((object) => !awaits(object)))) {
+      const message = `SQLite cannot use ${describe(broken)}: ${broken.why}. Change or drop it in a migration`;
+      findings.push({ code: "UNCOMPILABLE", severity: "error", message });
     }
     return findings;
   },

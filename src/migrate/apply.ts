@@ -4,15 +4,17 @@ import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { parseStatement } from "../client/sql/parse.js";
 import { FILE_REPLACED } from "../files/file-identity.js";
 import { backUpLocked, holdsRows } from "./backup.js";
+import { assertCompiles, type ScriptResult } from "./compile.js";
 import { decide, type MigrateResult, resultOf } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
-import type { Journal } from "./journal.js";
+import { indexJudge, type Journal } from "./journal.js";
 import { createLedgerSql, insertLedgerSql } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import type { ResolvedMigrateOptions } from "./options.js";
 import { listTags } from "./plan.js";
 import { runScript } from "./run-script.js";
+import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import type { Script } from "./script.js";
 
 /**
@@ -41,7 +43,7 @@ async function applyLocked(
   scripts: readonly Script[],
   options: ResolvedMigrateOptions,
 ): Promise<MigrateResult> {
-  const { logger, table, folder } = options;
+  const { logger, table } = options;
   const decision = await decide((sql) => connection.query(sql), journal, options);
   const due = scripts.filter(({ migration }) => decision.pending.includes(migration));
   const first = due[0];
@@ -54,11 +56,14 @@ async function applyLocked(
   connection.exec(createLedgerSql(table));
   const start = performance.now();
   try {
-    const violations = findViolations(connection);
+    const context = { judge: indexJudge(journal), violations: findViolations(connection) };
+    const before = toSchema(connection.query(SCHEMA_QUERY));
+    const results: ScriptResult[] = [];
     for (const script of due) {
-      await runScript(connection, script, { folder, violations });
+      results.push(await runScript(connection, script, context));
       connection.exec(insertLedgerSql(table, script.migration));
     }
+    assertCompiles(before, results);
     commit(connection, due.at(-1)!);
   } catch (error) {
     throw asRolledBack(error, decision.comparison.last?.tag);

@@ -16,6 +16,10 @@ const CREATE = new RegExp(
 );
 const DROP = new RegExp(`^DROP${GAP}+(TABLE|INDEX|TRIGGER|VIEW)${GAP}+(?:IF${GAP}+EXISTS${GAP}+)?${QUALIFIED}`, "i");
 const RENAME = new RegExp(`^ALTER${GAP}+TABLE${GAP}+${QUALIFIED}${GAP}+RENAME${GAP}+TO${GAP}+${NAME}`, "i");
+const RENAME_COLUMN = new RegExp(
+  `^ALTER${GAP}+TABLE${GAP}+${QUALIFIED}${GAP}+RENAME${GAP}+(?:COLUMN${GAP}+)?${NAME}${GAP}+TO\\b`,
+  "i",
+);
 const ON_TABLE = new RegExp(`\\bON${GAP}*${NAME}`, "i");
 
 /**
@@ -35,6 +39,11 @@ export function readDdl(sql: string): Ddl | undefined {
   }
   const renamed = RENAME.exec(sql);
   return renamed === null ? undefined : { action: "rename", from: unquote(renamed[1]!), to: unquote(renamed[2]!) };
+}
+
+/** Whether a statement renames a column, which SQLite then renames in triggers, views and indexes too. */
+export function renamesColumn(sql: string): boolean {
+  return RENAME_COLUMN.test(sql);
 }
 
 function unquote(name: string): string {

@@ -1,6 +1,6 @@
 import type { Connection } from "../client/local/connection.js";
 import { quoteName } from "../client/sql/quote.js";
-import { fold } from "./lost-objects.js";
+import { fold } from "./schema-objects.js";
 
 /** A row whose parent is missing, or a table without rowids whose foreign key does not match a parent key. */
 export interface Violation {

@@ -1,11 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { sha256, withoutMark } from "./checksum.js";
 import { resolveFolder } from "./options.js";
+import type { IndexVerdict } from "./rebuilds.js";
 
 /** One migration of a journal, with its file. */
 export interface Migration {
@@ -55,17 +56,34 @@ export function readJournal(folder: string | URL): Journal {
   });
 }
 
-/** The names of all indexes that drizzle-kit has ever created for this folder, in lower case. */
-export function readSnapshotIndexes(folder: string): ReadonlySet<string> {
-  const names = new Set<string>();
-  const meta = join(folder, "meta");
-  for (const file of readdirSync(meta).filter((name) => name.endsWith("_snapshot.json"))) {
-    const path = join(meta, file);
-    for (const table of Object.values(parseSnapshot(readText(path, `No ${path}`), path).tables ?? {})) {
-      for (const name of Object.keys(table.indexes ?? {})) names.add(name.toLowerCase());
+/**
+ * Tells which indexes drizzle-kit manages: those that any of its snapshots names. Without any snapshot, nothing is known.
+ * Reads the snapshots when it is first asked.
+ */
+export function indexJudge(journal: Journal): (index: string) => IndexVerdict {
+  let names: ReadonlySet<string> | undefined;
+  let isKnown = false;
+  return (index) => {
+    if (names === undefined) {
+      const snapshots = readSnapshots(journal);
+      isKnown = snapshots.length > 0;
+      names = new Set(snapshots.flatMap(indexNames));
     }
-  }
-  return names;
+    if (names.has(index.toLowerCase())) return "generated";
+    return isKnown ? "handwritten" : "unknown";
+  };
+}
+
+function indexNames({ tables = {} }: Snapshot): string[] {
+  return Object.values(tables).flatMap(({ indexes = {} }) => Object.keys(indexes).map((name) => name.toLowerCase()));
+}
+
+function readSnapshots(journal: Journal): Snapshot[] {
+  const [first] = journal;
+  if (first === undefined) return [];
+  const meta = join(dirname(first.path), "meta");
+  const files = readdirSync(meta).filter((name) => name.endsWith("_snapshot.json"));
+  return files.map((file) => parseSnapshot(readText(join(meta, file), `No ${join(meta, file)}`), join(meta, file)));
 }
 
 interface Snapshot {

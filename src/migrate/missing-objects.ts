@@ -3,14 +3,16 @@ import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
+import { findBroken } from "./compile.js";
+import { completeOn } from "./complete.js";
 import { lookUp } from "./decision.js";
-import { dependentIndexes, isFullText } from "./full-text.js";
+import { contentOf, dependentIndexes, fillSql, isFullText } from "./full-text.js";
 import { type Journal, type Migration, readJournal } from "./journal.js";
 import { clientQuery, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
-import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "./lost-objects.js";
+import { MemorySchema } from "./memory-schema.js";
 import { guardMigrationLogger, type JournalOptions, type MigrateOptions, resolveJournalOptions } from "./options.js";
-import { probes } from "./run-script.js";
+import { fold, keyOf, relations, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import { readScript, type Script } from "./script.js";
 
 /**
@@ -65,9 +67,9 @@ export async function restoreMissingObjects(
         const now = await compare((sql) => connection.query(sql), journal, resolved);
         try {
           for (const sql of repairs(now)) await connection.execOffThread(sql);
-          for (const object of now.missing) for (const sql of probes(connection, object)) connection.exec(sql);
           connection.commit();
         } catch (error) {
+          if (error instanceof StorageError) throw error;
           refuse(error, now);
         }
         return now;
@@ -98,27 +100,77 @@ async function compare(
   return { schema, missing: missingFrom(schema, comparison.applied) };
 }
 
-/** Follows the text of the migrations. Objects of a table that is gone do not count as missing. */
+/** Compares the file with what the applied migrations leave. Objects of a table that is gone do not count as missing. */
 function missingFrom(schema: readonly SchemaObject[], applied: readonly Migration[]): SchemaObject[] {
-  const objects = new LostObjects([]);
-  const made = new Map<string, SchemaObject>();
-  for (const { statements } of applied.map((migration) => ddlOf(migration))) {
-    for (const statement of statements) {
-      objects.note(statement);
-      const { ddl, sql } = statement;
-      if (ddl?.action === "drop" && ddl.type === "table") made.delete(fold(ddl.name));
-      if (ddl?.action === "create" && ddl.type === "table") {
-        made.set(fold(ddl.name), { type: "table", name: ddl.name, table: ddl.name, sql });
-      }
+  const scripts = applied.map((migration) => ddlOf(migration));
+  if (!isSuspect(schema, scripts)) return [];
+  const expected = expectedSchema(schema, scripts);
+  const present = new Set(schema.map(keyOf));
+  const triggers = expected.filter((object) => object.type === "trigger" && !present.has(keyOf(object)));
+  const all = [...schema, ...triggers].filter(({ type }) => type === "trigger");
+  const tables = expected.filter((object) => {
+    if (object.type !== "table") return false;
+    if (present.has(keyOf(object))) return hasLostContent(schema, object);
+    return isFullText(object.sql) || isScratch(object.name, all);
+  });
+  const stands = relations([...schema, ...tables]);
+  return [...tables, ...triggers.filter(({ table }) => stands.has(fold(table)))];
+}
+
+/** Whether an object that the text of the migrations creates is not in the file. Costs no more than reading the text. */
+function isSuspect(schema: readonly SchemaObject[], scripts: readonly Script[]): boolean {
+  const named = new Set<string>();
+  for (const { statements } of scripts) {
+    for (const { ddl } of statements) {
+      if (ddl?.action === "create" && (ddl.type === "trigger" || ddl.type === "table")) named.add(keyOf(ddl));
+      if (ddl?.action === "drop") named.delete(keyOf(ddl));
+      // The last step of a rebuild.
+      if (ddl?.action === "rename" && named.delete(`table ${fold(ddl.from)}`)) named.add(`table ${fold(ddl.to)}`);
     }
   }
-  const tables = new Set(schema.filter(({ type }) => type === "table").map(({ name }) => fold(name)));
-  const lost = objects.lost(schema).filter(({ type }) => type === "trigger");
-  const triggers = [...schema.filter(({ type }) => type === "trigger"), ...lost];
-  const missing = [...made.values()].filter(
-    ({ name, sql }) => !tables.has(fold(name)) && (isFullText(sql) || isScratch(name, triggers)),
-  );
-  return [...missing, ...lost];
+  const present = new Set(schema.map(keyOf));
+  return [...named].some((key) => !present.has(key)) || schema.some((object) => hasLostContent(schema, object));
+}
+
+/** Whether a full-text table names a content that was renamed. */
+function hasLostContent(schema: readonly SchemaObject[], { name }: SchemaObject): boolean {
+  const own = schema.find((object) => object.type === "table" && fold(object.name) === fold(name));
+  if (own === undefined || !isFullText(own.sql)) return false;
+  const content = contentOf(own.sql);
+  return content !== "" && !relations(schema).has(content);
+}
+
+const expectations = new Map<string, readonly SchemaObject[]>();
+const REMEMBERED = 8;
+
+/**
+ * What the applied migrations leave if nothing is lost. They run in memory, where SQLite itself follows their renames,
+ * next to the tables of the file that they do not create.
+ */
+function expectedSchema(schema: readonly SchemaObject[], scripts: readonly Script[]): readonly SchemaObject[] {
+  const created = scripts
+    .flatMap(({ statements }) => statements)
+    .flatMap(({ ddl, sql }) => {
+      if (ddl?.action === "rename") return [{ name: fold(ddl.to), isFullText: false }];
+      return ddl?.action === "create" ? [{ name: fold(ddl.name), isFullText: isFullText(sql) }] : [];
+    });
+  const isCreated = ({ name }: SchemaObject) =>
+    created.some((one) => one.name === fold(name) || (one.isFullText && fold(name).startsWith(`${one.name}_`)));
+  const others = schema.filter((object) => (object.type === "table" || object.type === "view") && !isCreated(object));
+  const key = [...scripts.map(({ migration }) => migration.hash), ...others.map(({ sql }) => sql)].join("\0");
+  const known = expectations.get(key);
+  if (known !== undefined) return known;
+  const memory = new MemorySchema(others);
+  for (const script of scripts) {
+    for (const _ of completeOn(memory, script, { judge: () => "generated" })) {
+      // Runs on `memory` while it is read.
+    }
+  }
+  const expected = memory.read();
+  memory.close();
+  if (expectations.size >= REMEMBERED) expectations.clear();
+  expectations.set(key, expected);
+  return expected;
 }
 
 /**
@@ -143,10 +195,17 @@ function ddlOf(migration: Migration): Script {
 }
 
 function repairs({ schema, missing }: Comparison): string[] {
-  const stale = dependentIndexes([...schema, ...missing.filter(({ type }) => type === "table")], missing);
+  const replaced = new Set(missing.map(keyOf));
+  const kept = schema.filter((object) => !replaced.has(keyOf(object)));
+  const after = [...kept, ...missing];
+  const broken = findBroken(after).find((one) => one.type !== "foreign key" && replaced.has(keyOf(one)));
+  if (broken !== undefined) refuse(new Error(broken.why), { missing });
   return [
+    ...schema
+      .filter((object) => replaced.has(keyOf(object)))
+      .map(({ type, name }) => `DROP ${type.toUpperCase()} ${quoteName(name)}`),
     ...missing.map(({ sql }) => sql),
-    ...stale.map((name) => `INSERT INTO ${quoteName(name)}(${quoteName(name)}) VALUES('rebuild')`),
+    ...dependentIndexes(after, missing).map(fillSql),
   ];
 }
 

@@ -1,19 +1,27 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
 import { quoteName } from "../client/sql/quote.js";
+import { assertCompiles, type ScriptResult } from "./compile.js";
+import { completeOn } from "./complete.js";
 import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
-import { asRolledBack, migrationFailed } from "./failure.js";
-import { rebuildIndexesSql } from "./full-text.js";
-import { type Journal, readSnapshotIndexes } from "./journal.js";
+import { asRolledBack, MigrationError, migrationFailed } from "./failure.js";
+import { indexJudge, type Journal } from "./journal.js";
 import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "./ledger.js";
-import { fold, LostObjects, SCHEMA_QUERY, toSchema } from "./lost-objects.js";
+import { MemorySchema } from "./memory-schema.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
+import type { Addition } from "./rebuilds.js";
+import { lossFailed, renamesOf } from "./run-script.js";
+import { SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
 
 interface Step {
   readonly sql: string;
-  /** For a statement of a migration: its script and the statement. */
-  readonly origin?: { readonly script: Script; readonly statement: MigrationStatement };
+  /** The script that the statement belongs to. */
+  readonly script?: Script;
+  /** The statement of the script, if it is one of its own. */
+  readonly statement?: MigrationStatement | undefined;
+  /** What the statement keeps, if it was added. */
+  readonly addition?: Addition | undefined;
 }
 
 /**
@@ -21,8 +29,7 @@ interface Step {
  *
  * Sends all of them in one `client.migrate`, which switches foreign keys off around its transaction. (In an interactive
  * transaction they stay on, and a rebuild would delete all cascade children.) The first statement fails if the ledger
- * has changed since it was read; then everything is decided again. A second transaction re-creates the objects that a
- * rebuild lost.
+ * has changed since it was read; then everything is decided again.
  */
 export async function applyRemotely(
   client: Client,
@@ -39,7 +46,7 @@ export async function applyRemotely(
     await options.before({ pending: pending.map(({ tag }) => tag), backup: undefined });
     const entries = due.map((script) => ({ script, ledgerSql: insertLedgerSql(options.table, script.migration) }));
     try {
-      await runRemotely(client, entries, decision, options);
+      await runRemotely(client, entries, decision, journal, options);
     } catch (error) {
       throw asRolledBack(error, decision.comparison.last?.tag);
     }
@@ -78,30 +85,66 @@ export async function runRemotely(
   client: Client,
   entries: readonly RemoteEntry[],
   found: Standing,
-  { table, folder }: ResolvedJournalOptions,
+  journal: Journal,
+  { table }: ResolvedJournalOptions,
 ): Promise<void> {
   const query = clientQuery(client);
-  const objects = new LostObjects(toSchema(await query(SCHEMA_QUERY)));
-  const steps = [{ sql: guardSql(table, found) }, ...stepsOf(entries, objects)];
+  const schema = toSchema(await query(SCHEMA_QUERY));
+  const steps: Step[] = [{ sql: guardSql(table, found) }];
+  try {
+    steps.push(...complete(schema, entries, journal));
+  } catch (error) {
+    // The schema may be that of a process that was faster.
+    if (error instanceof MigrationError && (await hasMoved()))
+      throw new Race("The ledger has changed", { cause: error });
+    throw error;
+  }
   try {
     await client.migrate(steps.map(({ sql }) => sql));
   } catch (error) {
     if (!(error instanceof LibsqlError)) throw error;
     const failed = error instanceof LibsqlBatchError ? error.statementIndex : 0;
-    const { origin } = steps[failed] ?? {};
-    const script = origin?.script ?? entries[0]!.script;
-    const failure = migrationFailed(script, "failed", {
-      ...(origin === undefined ? {} : { at: origin.statement }),
-      cause: error,
-    });
+    const { script = entries[0]!.script, statement, addition } = steps[failed] ?? {};
+    const failure =
+      addition === undefined
+        ? migrationFailed(script, "failed", { ...(statement === undefined ? {} : { at: statement }), cause: error })
+        : lossFailed(script, addition, error);
     const isRace = error.code === "SQLITE_BUSY" || (failed === 0 && (await hasMoved()));
     throw isRace ? new Race("The ledger has changed", { cause: failure }) : failure;
   }
-  await restoreLost(client, objects, folder);
 
   async function hasMoved(): Promise<boolean> {
     return ((await readLedger(query, table))?.length ?? 0) !== found.ledgerCount;
   }
+}
+
+/**
+ * The statements of all scripts with those that keep what they would lose. A batch cannot ask the database in between,
+ * so they are found, and the result is compiled, on a copy of its schema in memory.
+ */
+function complete(schema: readonly SchemaObject[], entries: readonly RemoteEntry[], journal: Journal): Step[] {
+  const memory = new MemorySchema(schema);
+  const judge = indexJudge(journal);
+  const steps: Step[] = [];
+  const results: ScriptResult[] = [];
+  try {
+    for (const { script, ledgerSql } of entries) {
+      const completed = completeOn(memory, script, {
+        judge,
+        onEnd: ({ restored }) => results.push({ script, schema: memory.read(), restored, renames: renamesOf(script) }),
+        onFailure(statement, cause) {
+          // What a copy lacks, the server may have.
+          if (memory.skipped.length === 0) throw migrationFailed(script, "failed", { at: statement, cause });
+        },
+      });
+      for (const step of completed) steps.push({ ...step, script });
+      steps.push({ sql: ledgerSql, script });
+    }
+    assertCompiles(schema, results);
+  } finally {
+    memory.close();
+  }
+  return steps;
 }
 
 /**
@@ -112,26 +155,4 @@ function guardSql(table: string, { hasLedger, ledgerCount }: { hasLedger: boolea
   if (!hasLedger) return createLedgerSql(table).replace("IF NOT EXISTS ", "");
   const isSame = `(SELECT count(*) FROM ${quoteName(table)}) = ${ledgerCount}`;
   return `SELECT CASE WHEN ${isSame} THEN 1 ELSE json('the ledger has changed') END`;
-}
-
-function stepsOf(entries: readonly RemoteEntry[], objects: LostObjects): Step[] {
-  return entries.flatMap(({ script, ledgerSql }) => [
-    ...script.statements.flatMap((statement): Step[] => [
-      ...objects.note(statement).map((sql) => ({ sql })),
-      { sql: statement.sql, origin: { script, statement } },
-    ]),
-    { sql: ledgerSql },
-  ]);
-}
-
-async function restoreLost(client: Client, objects: LostObjects, folder: string): Promise<void> {
-  const schema = toSchema(await clientQuery(client)(SCHEMA_QUERY));
-  const lost = objects.lost(schema);
-  const managed = lost.some(({ type }) => type === "index") ? readSnapshotIndexes(folder) : new Set<string>();
-  const wanted = lost.filter(({ type, name }) => type !== "index" || !managed.has(fold(name)));
-  const repairs = [
-    ...wanted.map(({ sql }) => sql),
-    ...rebuildIndexesSql([...schema, ...wanted], objects.rebuilt(schema)),
-  ];
-  if (repairs.length > 0) await client.batch(repairs, "write");
 }

@@ -4,17 +4,19 @@ import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { backUpIfDue, commit } from "./apply.js";
+import { assertCompiles } from "./compile.js";
 import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";
 import { MigrationError, standing } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
-import { type Journal, type Migration, readJournal } from "./journal.js";
+import { indexJudge, type Journal, type Migration, readJournal } from "./journal.js";
 import { clientQuery, deleteLedgerSql, type LedgerRow, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { type ResolvedRevertOptions, type RevertOptions, resolveRevertOptions } from "./options.js";
 import { listTags, planRevert } from "./plan.js";
 import { retryOnRace, runRemotely } from "./remote.js";
 import { runScript } from "./run-script.js";
+import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import type { Script } from "./script.js";
 
 /** The migrations that a run reverted, by tag. */
@@ -107,7 +109,7 @@ class Run {
   }
 
   #stepLocally(pool: ConnectionPool): Promise<Script | undefined> {
-    const { folder, table, before } = this.#options;
+    const { table, before } = this.#options;
     const scripts = [...this.#scripts.values()];
     const purpose = `revert ${listTags(scripts.map(({ migration }) => migration))}`;
     return lockedTurn(pool, scripts, { ...this.#options, purpose }, async (connection) => {
@@ -118,7 +120,9 @@ class Run {
         this.#backup ??= await backUpIfDue(pool, connection, script, this.#options);
       }
       await before({ pending: [script.migration.tag], backup: this.#backup });
-      await runScript(connection, script, { folder, violations: findViolations(connection) });
+      const schema = toSchema(connection.query(SCHEMA_QUERY));
+      const context = { judge: indexJudge(this.#journal), violations: findViolations(connection) };
+      assertCompiles(schema, [await runScript(connection, script, context)]);
       connection.exec(deleteLedgerSql(table, entryOf(found, script.migration)));
       commit(connection, script);
       this.#noteLast(found, script);
@@ -134,7 +138,7 @@ class Run {
       if (script === undefined) return undefined;
       await before({ pending: [script.migration.tag], backup: undefined });
       const entry = { script, ledgerSql: deleteLedgerSql(table, entryOf(found, script.migration)) };
-      await runRemotely(this.#client, [entry], found, this.#options);
+      await runRemotely(this.#client, [entry], found, this.#journal, this.#options);
       this.#noteLast(found, script);
       return script;
     });

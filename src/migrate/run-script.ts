@@ -1,45 +1,71 @@
 import type { Connection } from "../client/local/connection.js";
-import { quoteName } from "../client/sql/quote.js";
-import { migrationFailed } from "./failure.js";
+import type { ScriptResult } from "./compile.js";
+import { MigrationError, migrationFailed } from "./failure.js";
 import { findViolations, newViolations, type Violation } from "./foreign-keys.js";
-import { rebuildIndexesSql } from "./full-text.js";
-import { readSnapshotIndexes } from "./journal.js";
-import { fold, LostObjects, SCHEMA_QUERY, type SchemaObject, toSchema } from "./lost-objects.js";
+import { type Addition, type IndexVerdict, Rebuilds } from "./rebuilds.js";
+import { SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
 
 export interface ScriptContext {
-  readonly folder: string;
+  readonly judge: (index: string) => IndexVerdict;
   /** The result of `foreign_key_check` before the script. Each script updates it. */
   readonly violations: Violation[];
 }
 
 /**
- * Runs a migration or a down file within the open transaction of the connection, and repairs what it breaks: re-creates
- * lost triggers, views and indexes, and fills the full-text indexes of rebuilt tables.
+ * Runs a migration or a down file within the open transaction of the connection, and keeps what its rebuilds and
+ * renames would lose: triggers, views, indexes, full-text contents and the counters of AUTOINCREMENT.
  *
- * Throws MIGRATION_FAILED also if the script would leave a foreign key without its row.
+ * Throws MIGRATION_FAILED also if the script would leave a foreign key without its row. Whether everything still
+ * compiles is for the caller to check with the result.
  */
-export async function runScript(connection: Connection, script: Script, context: ScriptContext): Promise<void> {
-  const objects = new LostObjects(readSchema(connection));
-  for (const statement of script.statements) {
+export async function runScript(connection: Connection, script: Script, context: ScriptContext): Promise<ScriptResult> {
+  const { judge, violations } = context;
+  const query = (sql: string) => connection.query(sql);
+  const rebuilds = new Rebuilds({ query, judge, refuse: (index) => refuseIndex(script, index) });
+  const { statements } = script;
+  for (const [index, statement] of statements.entries()) {
     try {
-      for (const sql of objects.note(statement)) connection.exec(sql);
+      for (const { sql } of rebuilds.before(statements, index)) connection.exec(sql);
       await runStatement(connection, statement);
+      for (const { sql } of rebuilds.after()) connection.exec(sql);
     } catch (error) {
+      if (error instanceof MigrationError) throw error;
       throw migrationFailed(script, "failed", { at: statement, cause: error });
     }
     if (!connection.inTransaction) throw migrationFailed(script, "ended its own transaction", { at: statement });
   }
-  restoreLost(connection, script, objects.lost(readSchema(connection)), context.folder);
-  const schema = readSchema(connection);
-  for (const sql of rebuildIndexesSql(schema, objects.rebuilt(schema))) {
-    await connection.execOffThread(sql).catch((error) => {
-      throw migrationFailed(script, `leaves a full-text index that does not match its table (${sql})`, {
-        cause: error,
-      });
+  for (const addition of rebuilds.end()) {
+    await connection.execOffThread(addition.sql).catch((error) => {
+      throw lossFailed(script, addition, error);
     });
   }
-  checkForeignKeys(connection, script, context.violations, objects.touched);
+  const renames = renamesOf(script);
+  checkForeignKeys(connection, script, violations, rebuilds.touched, renames);
+  return { script, schema: toSchema(query(SCHEMA_QUERY)), restored: rebuilds.restored, renames };
+}
+
+/** The table renames of a script. */
+export function renamesOf({ statements }: Script): { from: string; to: string }[] {
+  return statements.flatMap(({ ddl }) => (ddl?.action === "rename" ? [ddl] : []));
+}
+
+/** Refuses to guess whether an index that a rebuild does not re-create should exist. */
+export function refuseIndex(script: Script, { name, table }: SchemaObject): never {
+  throw migrationFailed(
+    script,
+    `drops the index ${name} by rebuilding ${table}, and nothing tells whether it should exist afterwards: the migrations come without snapshots. Ship drizzle-kit's meta folder with them (in code: \`snapshot\`), or say it in the migration: CREATE INDEX after the rebuild to keep it, DROP INDEX before the rebuild to drop it`,
+  );
+}
+
+/** The failure of a statement that was added to keep an object. */
+export function lossFailed(script: Script, { sql, object }: Addition, cause: unknown): MigrationError {
+  const { type, name } = object;
+  const what =
+    type === "table"
+      ? `leaves a full-text index that does not match its table (${sql})`
+      : `loses the ${type} ${name} by rebuilding a table, and the ${type} no longer fits the new table; drop or replace it in the migration`;
+  return migrationFailed(script, what, { cause });
 }
 
 async function runStatement(connection: Connection, { sql, ddl }: MigrationStatement): Promise<void> {
@@ -49,50 +75,13 @@ async function runStatement(connection: Connection, { sql, ddl }: MigrationState
   else await connection.execOffThread(sql);
 }
 
-/**
- * Re-creates objects that rebuilds lost, and checks that they still fit their tables, because SQLite checks only on
- * use.
- */
-function restoreLost(connection: Connection, script: Script, lost: readonly SchemaObject[], folder: string): void {
-  const hasIndexes = lost.some(({ type }) => type === "index");
-  // drizzle-kit drops an index by not re-creating it after the rebuild, so an index that it manages is not lost.
-  const managed = hasIndexes ? readSnapshotIndexes(folder) : new Set<string>();
-  const wanted = lost.filter(({ type, name }) => type !== "index" || !managed.has(fold(name)));
-  const attempt = ({ type, name }: SchemaObject, sql: string) => {
-    try {
-      connection.exec(sql);
-    } catch (error) {
-      const what = `loses the ${type} ${name} by rebuilding a table, and the ${type} no longer fits the new table; drop or replace it in the migration`;
-      throw migrationFailed(script, what, { cause: error });
-    }
-  };
-  for (const object of wanted) attempt(object, object.sql);
-  for (const object of wanted) for (const sql of probes(connection, object)) attempt(object, sql);
-}
-
-/** Statements that compile an object without running it. */
-export function probes(connection: Connection, { type, name, table }: SchemaObject): string[] {
-  if (type === "view") return [`EXPLAIN SELECT * FROM ${quoteName(name)}`];
-  if (type !== "trigger") return [];
-  const target = quoteName(table);
-  const isTable = readSchema(connection).some((object) => object.type === "table" && fold(object.name) === fold(table));
-  if (!isTable) return [];
-  const columns = connection.query(`PRAGMA table_xinfo(${target})`).filter((column) => column[6] === 0n);
-  const assignments = columns.map((column) => `${quoteName(String(column[1]))} = ${quoteName(String(column[1]))}`);
-  return [
-    `EXPLAIN INSERT INTO ${target} DEFAULT VALUES`,
-    `EXPLAIN UPDATE ${target} SET ${assignments.join(", ")}`,
-    `EXPLAIN DELETE FROM ${target}`,
-  ];
-}
-
 function checkForeignKeys(
   connection: Connection,
   script: Script,
   violations: Violation[],
   touched: ReadonlySet<string>,
+  renames: readonly { from: string; to: string }[],
 ): void {
-  const renames = script.statements.flatMap(({ ddl }) => (ddl?.action === "rename" ? [ddl] : []));
   const now = findViolations(connection);
   const added = newViolations(violations, now, touched, renames);
   if (added.length > 0) {
@@ -100,8 +89,4 @@ function checkForeignKeys(
     throw migrationFailed(script, `would leave ${list} without the row that a foreign key refers to`);
   }
   violations.splice(0, violations.length, ...now);
-}
-
-function readSchema(connection: Connection): SchemaObject[] {
-  return toSchema(connection.query(SCHEMA_QUERY));
 }

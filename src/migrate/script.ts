@@ -64,19 +64,21 @@ const PROBE = "breakpoint";
  * comment or the body of a trigger.
  */
 export function splitMigration(text: string): ScriptStatement[] {
-  const statements: ScriptStatement[] = [];
+  return splitParts(text).flatMap(({ text: part, start }) =>
+    splitScript(part).map(({ sql, offset }) => ({ sql, offset: start + offset })),
+  );
+}
+
+/** The parts of a migration file between its breakpoints, and where they start. */
+export function splitParts(text: string): { readonly text: string; readonly start: number }[] {
+  const parts: { text: string; start: number }[] = [];
   let start = 0;
   for (let end = text.indexOf(BREAKPOINT); end >= 0; end = text.indexOf(BREAKPOINT, end + BREAKPOINT.length)) {
-    const found = splitScript(`${text.slice(start, end)};${PROBE}`);
+    const part = text.slice(start, end);
     // Inside of something, the probe is a part of it.
-    if (found.at(-1)?.sql !== PROBE) continue;
-    add(found.slice(0, -1));
+    if (splitScript(`${part};${PROBE}`).at(-1)?.sql !== PROBE) continue;
+    parts.push({ text: part, start });
     start = end + BREAKPOINT.length;
   }
-  add(splitScript(text.slice(start)));
-  return statements;
-
-  function add(found: readonly ScriptStatement[]): void {
-    for (const { sql, offset } of found) statements.push({ sql, offset: start + offset });
-  }
+  return [...parts, { text: text.slice(start), start }];
 }

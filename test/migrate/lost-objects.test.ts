@@ -80,13 +80,13 @@ describe("a table rebuild", () => {
     expect(await p.objects()).toEqual([]);
   });
 
-  test("keeps triggers through the older form, which renames the old table first", async () => {
+  test("in the older form, which renames the old table first, drops what SQLite has moved with that table", async () => {
     const older =
       "ALTER TABLE notes RENAME TO __old_notes; CREATE TABLE notes (id text PRIMARY KEY, body text); INSERT INTO notes SELECT id, body FROM __old_notes; DROP TABLE __old_notes;";
     await using p = await rebuilding(NOTES + LOG + TRIGGER, older);
     await p.migrate();
+    expect(await p.objects()).toEqual([]);
     await p.client.execute("INSERT INTO notes VALUES ('n1', 'x')");
-    expect(await column(p.client, "SELECT line FROM log")).toEqual(["new n1"]);
   });
 
   test("succeeds although views and triggers of other tables mention the table, and keeps them", async () => {
@@ -94,7 +94,7 @@ describe("a table rebuild", () => {
     const others = `
       CREATE VIEW bodies AS SELECT id, body FROM notes;
       CREATE VIEW more AS SELECT * FROM bodies;
-      CREATE TRIGGER bodies_insert INSTEAD OF INSERT ON bodies BEGIN INSERT INTO notes VALUES (new.id, new.body); END;
+      CREATE TRIGGER bodies_insert INSTEAD OF INSERT ON bodies BEGIN INSERT INTO notes (id, body) VALUES (new.id, new.body); END;
       CREATE TRIGGER log_notes AFTER DELETE ON log BEGIN DELETE FROM notes WHERE id = old.line; END;`;
     await using p = await rebuilding(NOTES + LOG + TRIGGER + others, REBUILD);
     await p.migrate();

@@ -308,7 +308,8 @@ function nameOf(token: Token | undefined): string | undefined {
   return token === undefined ? undefined : unquote(token).toLowerCase();
 }
 
-function unquote({ type, text }: Token): string {
+/** A name or a text as it is meant. */
+export function unquote({ type, text }: Token): string {
   if (type !== "quoted" && !text.startsWith("'")) return text;
   const quote = text.at(-1)!;
   return text.slice(1, -1).replaceAll(quote + quote, quote);

@@ -1,0 +1,60 @@
+import type { MemorySchema } from "./memory-schema.js";
+import { type Addition, type IndexVerdict, Rebuilds } from "./rebuilds.js";
+import { refuseIndex } from "./run-script.js";
+import type { MigrationStatement, Script } from "./script.js";
+
+/** One statement of a completed script: its own, or one that was added. */
+export interface CompletedStatement {
+  readonly sql: string;
+  readonly statement?: MigrationStatement;
+  readonly addition?: Addition;
+}
+
+export interface CompleteOptions {
+  readonly judge: (index: string) => IndexVerdict;
+  /** Called with the rebuilds of the script when all of its statements have run. */
+  readonly onEnd?: (rebuilds: Rebuilds) => void;
+  /** Called with a statement of the script that fails in memory. @default ignores it */
+  readonly onFailure?: (statement: MigrationStatement, error: unknown) => void;
+}
+
+/** Statements that change the schema, and the setting that changes what a rename rewrites. */
+const CHANGES_SCHEMA = /^(CREATE|DROP|ALTER|PRAGMA\s+legacy_alter_table)\b/i;
+
+/**
+ * Yields the statements of a script together with those that keep what it would lose, for a database that cannot be
+ * asked while they run. What changes the schema runs on its copy in memory, statement by statement.
+ */
+export function* completeOn(
+  memory: MemorySchema,
+  script: Script,
+  { judge, onEnd, onFailure }: CompleteOptions,
+): Generator<CompletedStatement> {
+  const query = (sql: string) => memory.query(sql);
+  const rebuilds = new Rebuilds({ query, judge, refuse: (index) => refuseIndex(script, index) });
+  const { statements } = script;
+  for (const [index, statement] of statements.entries()) {
+    yield* add(rebuilds.before(statements, index));
+    attempt(statement.sql, (error) => onFailure?.(statement, error));
+    yield { sql: statement.sql, statement };
+    yield* add(rebuilds.after());
+  }
+  yield* add(rebuilds.end());
+  onEnd?.(rebuilds);
+
+  function* add(additions: readonly Addition[]): Generator<CompletedStatement> {
+    for (const addition of additions) {
+      attempt(addition.sql, () => undefined);
+      yield { sql: addition.sql, addition };
+    }
+  }
+
+  function attempt(sql: string, onError: (error: unknown) => void): void {
+    if (!CHANGES_SCHEMA.test(sql)) return;
+    try {
+      memory.exec(sql);
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
