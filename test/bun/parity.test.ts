@@ -4,8 +4,8 @@ import { play } from "../support/runtimes.js";
 
 const scenarios = readdirSync(new URL("./scenarios/", import.meta.url)).sort();
 
-/** Both play the built package, from a new file each. */
-test.each(scenarios)("%s gives the same under Node and Bun", async (scenario) => {
+/** Both runtimes run the built package, each with a new file. */
+test.each(scenarios)("%s gives the same results under Node and Bun", async (scenario) => {
   const [node, bun] = await Promise.all([play("node", scenario), play("bun", scenario)]);
   expect(node.length).toBeGreaterThan(5);
   for (const [index, step] of node.entries()) expect(bun[index]).toEqual(step);

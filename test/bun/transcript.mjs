@@ -1,11 +1,12 @@
-// What the scenarios share: a folder of their own, and a transcript of what every step gave, for two runtimes to agree on.
+// The scenarios share this: a separate folder for each, and a transcript of the result of every step, to compare two
+// runtimes.
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /**
- * Runs `play` and prints what it noted as one line of JSON. `note(name, work)` keeps what `work` gives, or the name, code
- * and message of what it throws.
+ * Runs `play` and prints its notes as one line of JSON. `note(name, work)` records the result of `work`, or the name,
+ * code and message of its error.
  */
 export async function transcript(play) {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), "holdfast-bun-")));
@@ -29,7 +30,7 @@ export async function transcript(play) {
   process.stdout.write(`${JSON.stringify(lines)}\n`);
 }
 
-/** The value as JSON can hold it, without what differs from run to run: the folder, new ids and new times. */
+/** Converts a value to JSON values, without parts that differ from run to run: the folder, new ids and new times. */
 function portable(value, dir) {
   switch (typeof value) {
     case "bigint":

@@ -9,7 +9,7 @@ import { tempDatabase } from "../support/temp.js";
 const HOUR_MS = 3_600_000;
 const START = Date.UTC(2026, 0, 15);
 
-/** A clock that jumps by hours, back and forth, and at times stands still. */
+/** A clock that jumps by hours in both directions, and sometimes stands still. */
 function jumpingClock(random: Random) {
   let time = START;
   return {
@@ -26,7 +26,7 @@ interface Page {
   readonly nextCursor: string | undefined;
 }
 
-test("whatever the clock does, lists have one order and their pages skip and repeat nothing", async () => {
+test("lists have one order whatever the clock does, and their pages skip and repeat nothing", async () => {
   const random = seededRandom("clock jumps");
   const clock = jumpingClock(random);
   await using t = await tempFileStorage({ now: clock.now });
@@ -54,7 +54,7 @@ test("whatever the clock does, lists have one order and their pages skip and rep
       await insert(id);
     };
     while (times.size < 60) await add();
-    // Newest first; of equal times the one inserted last comes first.
+    // Newest first. If times are equal, the record that was inserted last comes first.
     const inOrder = () =>
       [...times].map(([id, time], at) => ({ id, time, at })).sort((a, b) => b.time - a.time || b.at - a.at);
     const before = inOrder().map(({ id }) => id);
@@ -64,7 +64,7 @@ test("whatever the clock does, lists have one order and their pages skip and rep
       const { items, nextCursor } = await page(cursor);
       found.push(...items.map(({ id }) => id));
       cursor = nextCursor;
-      // Between the pages others insert, with times before, on and after the place of the cursor.
+      // Between the pages, other writers insert records with times before, at and after the cursor.
       await add();
     } while (cursor !== undefined);
     expect(new Set(found).size, name).toBe(found.length);
@@ -78,7 +78,7 @@ test("whatever the clock does, lists have one order and their pages skip and rep
   report({ what: "lists under jumping clocks", tried: inserts, unit: "inserts", lost: 0 });
 });
 
-test("the active session is the one started last by the clock, and ends by it", async () => {
+test("the active session is the one with the latest start by the clock, and ends by the clock", async () => {
   const random = seededRandom("clock jumps of sessions");
   const clock = jumpingClock(random);
   await using t = await tempFileStorage({ now: clock.now });
@@ -100,7 +100,7 @@ test("the active session is the one started last by the clock, and ends by it", 
   }
 });
 
-test("prune by age removes what was changed before the time given, and nothing else, in whatever order it came", async () => {
+test("prune by age removes only records that were changed before the given time, in whatever order they were changed", async () => {
   const random = seededRandom("clock jumps and prune");
   const clock = jumpingClock(random);
   await using t = await tempFileStorage({ now: clock.now });
@@ -125,7 +125,7 @@ test("prune by age removes what was changed before the time given, and nothing e
   expect(left.items.map(({ id }) => id).sort()).toEqual([...changed.keys()].filter((id) => !old.includes(id)).sort());
 });
 
-test("stories count their revisions on, and keep them in order, whatever the clock does", async () => {
+test("stories number their revisions without gaps and in order, whatever the clock does", async () => {
   const random = seededRandom("clock jumps of stories");
   for (const backend of ["filesystem", "libsql"] as const) {
     await using db = await tempDatabase();
@@ -144,7 +144,7 @@ test("stories count their revisions on, and keep them in order, whatever the clo
   }
 });
 
-test("nothing is updated, deleted or ended before it was created, whatever the clock and an import say", async () => {
+test("no record is updated, deleted or ended before its creation, whatever the clock and an import say", async () => {
   let time = START;
   await using t = await tempFileStorage({ now: () => time });
   await using files = await tempDatabase();
@@ -204,7 +204,7 @@ test("nothing is updated, deleted or ended before it was created, whatever the c
     }
     await expectInOrder();
   }
-  // The order of sessions is that of their start, however late that was by the clock of now.
+  // Sessions are ordered by their start, even if it is later than the current time.
   await sessions.start("earlier");
   expect((await sessions.latest()).map(({ id }) => id)).toEqual(["later", "now", "earlier"]);
   expect((await sessions.active())?.id).toBe("later");

@@ -3,7 +3,7 @@ import { startChild } from "../support/child.js";
 import { column, openTestClient } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
-test("four processes writing at once lose nothing, see no SQLITE_BUSY, and each gets its share", async () => {
+test("four processes that write at once lose nothing, see no SQLITE_BUSY, and each of them gets its share", async () => {
   await using db = await tempDatabase();
   const children = Array.from({ length: 4 }, (_, i) =>
     startChild("write-pairs", {
@@ -32,7 +32,7 @@ test("four processes writing at once lose nothing, see no SQLITE_BUSY, and each 
   }
 });
 
-test("eight processes that open a new file at once all get in", async () => {
+test("eight processes that open a new file at once all succeed", async () => {
   await using db = await tempDatabase();
   const children = Array.from({ length: 8 }, (_, i) =>
     startChild("write-pairs", { url: db.url, name: `opener ${i}`, forMs: 200, reportEach: false }),

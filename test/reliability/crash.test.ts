@@ -17,7 +17,7 @@ test(`${KILLS} kills of a writing process lose nothing acknowledged and leave no
     const name = `run ${kill}`;
     const options = {
       durability: random.pick(["full", "relaxed"]),
-      // Small logs, so that kills hit checkpoints as well.
+      // Small logs, so that some kills hit checkpoints.
       checkpoint: { walBytes: random.pick([32 * 1024, 4 * 1024 * 1024]) },
     };
     const child = startChild("write-pairs", { url: db.url, name, options });

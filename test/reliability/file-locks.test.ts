@@ -2,11 +2,11 @@ import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import { tryFileLocks } from "../support/file-locks.js";
 
-// SQLite keeps POSIX locks on the file and its -shm for as long as it has them open. A process that closes any
-// descriptor of such a file loses all of its locks on it, and SQLite does not notice: the next process that closes the
-// database believes that it was the last one, and deletes the -wal with what this process has committed.
+// SQLite keeps POSIX locks on the file and its -shm as long as it has them open. If a process closes any descriptor of
+// such a file, it loses all of its locks on the file, and SQLite does not notice. The next process that closes the
+// database then believes that it is the last one, and deletes the -wal with the commits of this process.
 
-/** Each call once. */
+/** Makes each call once. */
 const ROUNDS = 65;
 
 test.skipIf(!existsSync("/proc/locks"))(

@@ -14,7 +14,7 @@ const shim = compileShim();
 afterAll(() => shim?.[Symbol.dispose]());
 
 test.skipIf(shim === undefined)(
-  "on a full disk prune makes room, and what cannot be done says why, to what, and what to do",
+  "on a full disk prune makes room, and an error names the reason, the file and the next step",
   async () => {
     await using place = await tempDatabase();
     const environment = { ...shim!.environment(place.dir, {}), TMPDIR: place.dir };
@@ -41,7 +41,7 @@ test.skipIf(shim === undefined)(
       message: expect.stringContaining("copy.db"),
     });
     expect(said.get("backup again")).toEqual({ what: "backup again" });
-    // SQLite opened the file for reading: that was READONLY for every write until the storage was closed.
+    // SQLite opened the file for reading, so every write was READONLY until the storage was closed.
     expect(said.get("opened")).toMatchObject({ value: 1 });
     expect(said.get("insert without a descriptor")).toMatchObject({
       code: "CANNOT_OPEN",

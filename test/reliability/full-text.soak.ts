@@ -5,10 +5,10 @@ import { report } from "../support/reliability-table.js";
 import { tempFileStorage } from "../support/storage.js";
 
 const STEPS = Number(process.env.HOLDFAST_FULL_TEXT_STEPS ?? 5_000);
-/** A storage grows with each step, and so does what is compared after it. */
+/** A storage grows with each step, and so does the amount to compare after it. */
 const STEPS_A_STORAGE = 500;
 
-test("whatever changes a row, the full-text indexes are those of their tables, for long", { timeout: 0 }, async () => {
+test("the full-text indexes match their tables over a long time, whatever changes a row", { timeout: 0 }, async () => {
   const random = seededRandom("full text, long");
   let steps = 0;
   let byHand = 0;

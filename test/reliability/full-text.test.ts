@@ -4,10 +4,10 @@ import { seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";
 import { tempFileStorage } from "../support/storage.js";
 
-/** Steps of the short run; `npm run test:soak` takes 5,000, or as many as the variable says. */
+/** The number of steps of the short run. `npm run test:soak` takes 5,000, or the number in the variable. */
 const STEPS = Number(process.env.HOLDFAST_FULL_TEXT_STEPS ?? 150);
 
-test("whatever changes a row, through the library or by SQL, the full-text indexes are those of their tables", async () => {
+test("the full-text indexes match their tables, whatever changes a row through the library or by SQL", async () => {
   const random = seededRandom("full text");
   await using temp = await tempFileStorage();
   const run = await changeAtRandom(temp.storage, temp.db.path, random, STEPS);

@@ -15,8 +15,8 @@ import { compileShim } from "../support/shim.js";
 import { rounds, SOAK_TIMEOUT_MS, soakMinutes } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
-// The n-th call to the file system fails, for every n in turn, while a change of each kind is made. What was acknowledged
-// is there afterwards, what was refused is not, and the same process goes on.
+// The n-th call to the file system fails, for every n in turn, during a change of each kind. Afterwards every
+// acknowledged change is stored, no refused change is stored, and the same process continues.
 
 const FAULTS = {
   pwrite: ["EIO", "ENOSPC", "SHORT", "TORN", "EINTR"],
@@ -45,7 +45,7 @@ test.skipIf(shim === undefined).each([
   ["every kind of write to the database", DATABASE_KINDS, 4],
   ["changes of stories in files", FILE_KINDS, 1],
 ])(
-  "faults during %s: nothing acknowledged is lost, nothing refused is there, and the next call works",
+  "faults during %s: no acknowledged change is lost, no refused change is stored, and the next call works",
   async (what, all, shortRounds) => {
     const random = seededRandom("injected faults");
     let fired = 0;
@@ -55,7 +55,7 @@ test.skipIf(shim === undefined).each([
     for (const round of rounds(shortRounds)) {
       await using place = await tempDatabase();
       const seed = random.below(2 ** 31);
-      // In a short run each kind has its turn once, in a long one the kinds of a round are random.
+      // In a short run, each kind has one turn. In a long run, the kinds of a round are random.
       const kinds = all.filter((_, i) =>
         soakMinutes === undefined ? i % shortRounds === round : random.below(4) === 0,
       );
@@ -90,7 +90,7 @@ test.skipIf(shim === undefined).each([
     });
     expect(wrong.map(({ comparison }) => comparison)).toEqual(wrong.map(() => NOTHING_WRONG));
     expect(problems).toEqual([]);
-    // Most faults on files are got past; how many are not depends on the seed.
+    // The library survives most faults on files. The number of the others depends on the seed.
     expect(refused).toBeGreaterThan(5);
   },
   SOAK_TIMEOUT_MS,
@@ -98,7 +98,7 @@ test.skipIf(shim === undefined).each([
 
 const FEW_FAULTS = ALL_FAULTS.filter(({ calls, mode }) => mode === (calls[0] === "pwrite" ? "ENOSPC" : "EIO"));
 
-// A restore over a file looks for its users in other processes each time, so that fewer of them fit into a short run.
+// A restore looks for users of the file in other processes each time, so fewer restores fit into a short run.
 test.skipIf(shim === undefined).each([
   ["open", 41],
   ["backup", 17],
@@ -107,7 +107,7 @@ test.skipIf(shim === undefined).each([
   ["prune", 17],
   ["migration", 97],
 ])(
-  "faults during %s: it is as before or done, nothing half-made is left, and the next call works",
+  "faults during %s: the result is the old state or the new one, no unfinished file is left, and the next call works",
   async (scenario, shortStride) => {
     const random = seededRandom(`faults during ${scenario}`);
     const problems: string[] = [];
@@ -133,7 +133,7 @@ test.skipIf(shim === undefined).each([
   SOAK_TIMEOUT_MS,
 );
 
-/** What the bare client rejects with has the codes of @libsql/client; all else is a StorageError. */
+/** Errors of the bare client have the codes of @libsql/client. All other errors are StorageErrors. */
 function isVague({ fired, code, isStorageError }: Fired): boolean {
   return fired !== undefined && code !== null && isStorageError !== true && code?.startsWith("SQLITE_") !== true;
 }

@@ -6,12 +6,12 @@ import { report } from "../support/reliability-table.js";
 import { rounds, SOAK_TIMEOUT_MS, soakMinutes } from "../support/soak.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
 
-// Three processes work on one file and one folder of stories, in all areas, and are killed at random moments and
-// replaced. The ledger is kept here, outside of them.
+// Three processes work on one file and one folder of stories, in all areas. They are killed at random moments and
+// replaced. This process keeps the ledger, so the kills cannot affect it.
 
 const PROCESSES = 3;
 const KILLS_PER_FILE = soakMinutes === undefined ? 15 : 60;
-/** A life ends soon after its change of this number was acknowledged; 0 while it opens. */
+/** A process is killed soon after its change with this number was acknowledged; 0 means while it opens the file. */
 const LIVES = [0, 1, 2, 4, 8, 15, 30, 60];
 
 interface Said {
@@ -21,7 +21,7 @@ interface Said {
 }
 
 test(
-  "processes that work in all areas and are killed lose nothing, leave nothing partial and nothing twice",
+  "processes that work in all areas and are killed lose nothing, and leave nothing partial and nothing twice",
   async () => {
     const random = seededRandom("kills");
     let kills = 0;
@@ -52,7 +52,7 @@ test(
   SOAK_TIMEOUT_MS,
 );
 
-/** One process from its start to its kill. */
+/** Runs one process from its start to its kill. */
 async function live(
   place: TempDatabase,
   random: Random,
@@ -71,7 +71,7 @@ async function live(
   const changes = isFirst ? 30 : random.pick(LIVES);
   await using child = startChild("mixed-writer", input);
   if (changes > 0) await child.message<Said>(({ stored }) => stored !== undefined && stored >= changes);
-  // A moment somewhere in the next change or two.
+  // Kills during the next change or two.
   const moment = performance.now() + random.next() * 15;
   while (performance.now() < moment) await new Promise((resolve) => setImmediate(resolve));
   child.kill();

@@ -7,12 +7,12 @@ import { rounds, SOAK_TIMEOUT_MS } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
 // Random work through two openings of one file in this process, compared with a plain map after each step: concurrent
-// calls, transactions, savepoints that stay or are taken back, and a close at any moment.
+// calls, transactions, savepoints that are kept or rolled back, and a close at any moment.
 
 type Model = Map<string, string>;
 type Writes = { memories: Pick<Storage["memories"], "put" | "purge"> };
 
-/** A change of one record, and what the model holds after it. */
+/** A change of one record, and the value in the model afterwards. */
 interface Change {
   readonly id: string;
   readonly value: string | undefined;
@@ -30,7 +30,7 @@ function note(model: Model, { id, value }: Change): void {
 }
 
 test(
-  "two openings of a file, transactions, savepoints and a close at any moment store what a plain map would",
+  "two openings of a file store the same as a plain map, with transactions, savepoints and a close at any moment",
   async () => {
     const random = seededRandom("model");
     let changes = 0;
@@ -45,9 +45,9 @@ test(
         changes += await randomStep(openings[at]!, model, random, async () => {
           openings[at] = await open();
         });
-        // What one opening has stored, the other sees.
+        // Each opening sees the changes of the other.
         expect(await contents(openings[random.below(2)]!), where).toEqual(sorted(model));
-        // Another process that opens and closes the file takes no lock and no log away.
+        // If another process opens and closes the file, it must not remove locks or the log.
         if (step % 20 === 10) await runChild("storage-writer", { path: db.path, writer: "other", count: 0 });
       }
       for (const storage of openings) {
@@ -62,14 +62,17 @@ test(
   SOAK_TIMEOUT_MS,
 );
 
-/** One of: some calls at once, a transaction, calls while the storage closes. Resolves to how many changes it tried. */
+/**
+ * Makes some concurrent calls, a transaction, or calls while the storage closes. Resolves to the number of attempted
+ * changes.
+ */
 async function randomStep(
   storage: Storage,
   model: Model,
   random: Random,
   reopen: () => Promise<void>,
 ): Promise<number> {
-  // Each record once, so that the order of concurrent calls does not matter.
+  // Each record occurs once, so that the order of concurrent calls does not matter.
   const ids = new Set(Array.from({ length: 1 + random.below(8) }, () => `m${random.below(IDS)}`));
   const changes = [...ids].map((id): Change => {
     const value =
@@ -84,7 +87,7 @@ async function randomStep(
     await transaction(storage, model, changes, random);
   } else {
     const calls = changes.map((change) => apply(storage, change).then(() => note(model, change)));
-    // Some have begun, some wait.
+    // Some calls have started, and others wait.
     for (let turns = random.below(6); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
     const closing = storage.close();
     const outcomes = await Promise.allSettled(calls);
@@ -98,7 +101,7 @@ async function randomStep(
   return changes.length;
 }
 
-/** With savepoints in it; taken back as a whole at times. */
+/** A transaction with savepoints, which is sometimes rolled back as a whole. */
 async function transaction(storage: Storage, model: Model, changes: readonly Change[], random: Random): Promise<void> {
   const after: Model = new Map(model);
   const undo = new Error("taken back");

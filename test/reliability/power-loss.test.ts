@@ -10,8 +10,8 @@ import { compileShim } from "../support/shim.js";
 import { rounds, SOAK_TIMEOUT_MS, soakMinutes, times } from "../support/soak.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
 
-// A recorded run is replayed up to a moment, without what had not been synced by then: dropped, reordered, torn. Another
-// process then opens what is left.
+// A recorded run is replayed up to a moment. Writes that were not synced by then are dropped, reordered or torn. Then
+// another process opens the result.
 
 const shim = compileShim();
 afterAll(() => shim?.[Symbol.dispose]());
@@ -24,10 +24,10 @@ interface State {
   readonly problems: string[];
 }
 
-/** Compares one state with what had been said by then; the lines that tell what is wrong. */
+/** Compares one state with the reports up to that moment. Returns a line for each problem. */
 type Judge = (marks: readonly unknown[], values: ReadonlyMap<string, string>) => string[];
 
-/** Records a child, and looks at states all along its trace. */
+/** Records a child process, and examines states throughout its trace. */
 async function replay(
   place: TempDatabase,
   program: string,
@@ -73,7 +73,7 @@ async function replay(
   return wrong;
 }
 
-/** What the reader says of a state, or how it ended. */
+/** The reader's report about a state, or how the reader ended. */
 async function answer(reader: Child, number: number): Promise<State | string> {
   try {
     return await reader.message<State>((message) => message.number === number);
@@ -97,7 +97,7 @@ test.skipIf(shim === undefined).each([
   ["the database at full durability", [...DATABASE_KINDS, "backup"]],
   ["stories in files", FILE_KINDS],
 ])(
-  "a loss of power takes nothing acknowledged from %s, and leaves nothing partial",
+  "a loss of power loses no acknowledged change of %s, and leaves nothing partial",
   async (what, kinds) => {
     const random = seededRandom("power loss");
     const wrong: string[] = [];
@@ -125,7 +125,7 @@ test.skipIf(shim === undefined).each([
 );
 
 test.skipIf(shim === undefined)(
-  "control: at relaxed durability a loss of power takes the last commits, and nothing else",
+  "control: at relaxed durability, a loss of power loses only the last commits",
   async () => {
     const random = seededRandom("power loss at relaxed durability");
     await using place = await tempDatabase();
@@ -139,7 +139,7 @@ test.skipIf(shim === undefined)(
 );
 
 test.skipIf(shim === undefined)(
-  "a loss of power during a backup or a restore leaves the old file or the new one, whole",
+  "a loss of power during a backup or a restore leaves the complete old file or the complete new one",
   async () => {
     const random = seededRandom("power loss in a restore");
     const wrong: string[] = [];

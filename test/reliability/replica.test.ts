@@ -5,7 +5,7 @@ import { runReplica } from "../support/replica-weather.js";
 import { SOAK_TIMEOUT_MS, soakMinutes } from "../support/soak.js";
 
 test(
-  "an embedded replica on a bad line, with kills of server and client, is whole and up to date after each fetch",
+  "an embedded replica on a bad connection, with kills of server and client, is complete and up to date after each fetch",
   async () => {
     const random = seededRandom("replica");
     const seconds = soakMinutes === undefined ? 15 : soakMinutes * 60;

@@ -36,7 +36,7 @@ test(`a process that saves, deletes and tags is killed ${KILLS} times: what it a
     await using child = startChild("story-changer", input);
     const after = 1 + random.below(4);
     await child.message<{ done?: number }>(({ done }) => done === after);
-    // A moment somewhere in the next change or two.
+    // Kills during the next change or two.
     const moment = performance.now() + random.next() * 15;
     while (performance.now() < moment) await new Promise((resolve) => setImmediate(resolve));
     child.kill();
@@ -88,7 +88,7 @@ test(`a process that saves, deletes and tags is killed ${KILLS} times: what it a
   report({ what: "kill -9 of a process that changes stories in files", tried: KILLS, unit: "kills", lost: 0 });
   expect(inFlight).toBeGreaterThan(0);
 
-  // The index that was kept up to date says what one made from the files says.
+  // The maintained index equals one that is built from the files.
   const kept = await openStories({ backend: "filesystem", path });
   const before = await kept.listStories();
   await kept.close();
@@ -101,7 +101,7 @@ test(`a process that saves, deletes and tags is killed ${KILLS} times: what it a
 }, 900_000);
 
 test.each(["filesystem", "libsql"])(
-  "processes that share a place on %s see each other's saves and lose none",
+  "processes that share a folder or database on %s see each other's saves and lose none",
   async (backend) => {
     await using db = await tempDatabase();
     const path = join(db.dir, "place");

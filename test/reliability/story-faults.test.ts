@@ -8,8 +8,9 @@ import { compileShim } from "../support/shim.js";
 import { rounds, SOAK_TIMEOUT_MS } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
-// A change of stories in files whose call to the file system fails: what was acknowledged is there, what was refused is
-// not and never appears later, and what is neither is told as of unknown outcome. The next call works.
+// A call to the file system fails during a change of stories in files. Every acknowledged change is stored. No refused
+// change is stored, and it never appears later. Any other change is reported with an unknown outcome. The next call
+// works.
 
 const FAULTS = [
   { calls: ["open"], mode: "EMFILE" },
@@ -30,7 +31,7 @@ const shim = compileShim();
 afterAll(() => shim?.[Symbol.dispose]());
 
 test.skipIf(shim === undefined)(
-  "faults during changes of stories in files: nothing acknowledged is lost, and nothing refused appears later",
+  "faults during changes of stories in files: no acknowledged change is lost, and no refused change appears later",
   async () => {
     const random = seededRandom("story faults");
     const problems: string[] = [];

@@ -7,8 +7,8 @@ import { openStorage } from "../../src/storage/storage.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
 
-// A killed process loses nothing that it has written; only a loss of power does, and no test can take that. So this one
-// looks at the order of what is asked of the file system: what has not been synced may be gone.
+// A killed process loses none of its writes. Only a loss of power does, and a test cannot cause one. So this test
+// checks the order of file system calls: writes that are not synced may be lost.
 
 const seen = vi.hoisted(() => ({
   steps: [] as { readonly what: string; readonly path: string; readonly to?: string; readonly text?: string }[],
@@ -86,12 +86,12 @@ beforeEach(() => {
   seen.steps.length = 0;
 });
 
-/** Where the last step of a kind stands among all; -1 where there was none. */
+/** The index of the last step of a kind among all steps; -1 if there was none. */
 function last(what: string, path: string): number {
   return seen.steps.findLastIndex((step) => step.what === what && (step.path === path || step.to === path));
 }
 
-test("a story's files and their names are on the disk before its journal counts, and before the journal goes", async () => {
+test("a story's files and their names are on the disk before its journal takes effect and before the journal is removed", async () => {
   await using temp = await tempDatabase();
   const root = join(temp.dir, "stories");
   const service = await openStories({ backend: "filesystem", path: root });
@@ -143,12 +143,12 @@ function isSyncedBetween(folder: string, after: number, before: number): boolean
   return seen.steps.some(({ what, path }, at) => what === "sync" && path === folder && at > after && at < before);
 }
 
-test("a kept revision and each new folder are on the disk before the journal counts on them", async () => {
+test("a kept revision and each new folder are on the disk before the journal relies on them", async () => {
   await using temp = await tempDatabase();
   const root = join(temp.dir, "new", "stories");
   const service = await openStories({ backend: "filesystem", path: root });
   const opened = seen.steps.length;
-  // The parents of all that is new, from the folder that was there.
+  // The parents of all new files and folders, starting with the existing folder.
   for (const folder of [temp.dir, dirname(root), root]) {
     expect(isSyncedBetween(folder, last("mkdir", root), opened), folder).toBe(true);
   }
@@ -168,7 +168,7 @@ test("a kept revision and each new folder are on the disk before the journal cou
   await service.close();
 });
 
-test("the new folder of a database, and that of a backup, is on the disk when the call ends", async () => {
+test("the new folder of a database and that of a backup are on the disk when the call ends", async () => {
   await using temp = await tempDatabase();
   const path = join(temp.dir, "one", "two", "test.db");
   const storage = await openStorage(path);
@@ -183,7 +183,7 @@ test("the new folder of a database, and that of a backup, is on the disk when th
   await storage.close();
 });
 
-test("a backup and a restored file are on the disk before they have their name, and their name before the call ends", async () => {
+test("a backup and a restored file are on the disk before they get their name, and their name is before the call ends", async () => {
   await using t = await tempStorage();
   await t.storage.memories.insert({ content: "x" });
   const placed = (to: string) => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { formatTable } from "../support/reliability-table.js";
 
-test("the table of a run adds up rows of one name", () => {
+test("the table of a run adds up rows with the same name", () => {
   const rows = [
     { what: "kill -9", tried: 700, unit: "kills", lost: 0, note: "9 files" },
     { what: "power loss", tried: 12, unit: "states", lost: 2 },

@@ -26,10 +26,10 @@ test.each([
   expect(report).toMatchObject({ lost: 0, failures: [], integrity: "ok" });
 });
 
-/** It takes a checkpoint and a reset at the same moment: one round in a few goes well. */
+/** It needs a checkpoint and a reset at the same moment, so only some rounds show the bug. */
 const CONTROL_ROUNDS = 6;
 
-test("control: stock writers beside a process that checkpoints without the lock do lose rows or break the file", async () => {
+test("control: stock writers next to a process that checkpoints without the lock lose rows or corrupt the file", async () => {
   const forMs = Math.min(FOR_MS, 20_000);
   const autocheckpoint = ["PRAGMA wal_autocheckpoint = 20"];
   let isHarmed = false;
@@ -42,21 +42,21 @@ test("control: stock writers beside a process that checkpoints without the lock 
     console.log(`control: ${describeLoad(report)}`);
     isHarmed = report.lost !== 0 || report.integrity !== "ok" || report.failures.length > 0;
   }
-  // Should this fail one day, the bundled SQLite has been mended, and the rules for checkpoints can be eased.
+  // If this fails one day, the bundled SQLite has been fixed, and the rules for checkpoints can be relaxed.
   expect(isHarmed).toBe(true);
 });
 
-// Measured, not promised: such a process checkpoints without the lock.
+// Measured, not guaranteed: such a process checkpoints without the lock.
 test.each([
   ["its default automatic checkpoint", []],
   ["an automatic checkpoint every 20 pages", ["PRAGMA wal_autocheckpoint = 20"]],
-])("measured: a stock process with %s beside two writers of ours", async (what, setup) => {
+])("measured: a stock process with %s next to two writers of ours", async (what, setup) => {
   await using db = await tempDatabase();
   const report = await runLoad(db.path, [
     ours(db.url, "a", 64 * 1024),
     ours(db.url, "b", 64 * 1024),
     stock(db.path, "stock", setup),
   ]);
-  console.log(`beside a stock process with ${what}: ${describeLoad(report)}`);
+  console.log(`next to a stock process with ${what}: ${describeLoad(report)}`);
   expect(sum(report.written)).toBeGreaterThan(1000);
 });

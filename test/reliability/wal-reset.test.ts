@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { tempDatabase } from "../support/temp.js";
 import { describeLoad, runLoad, sum } from "../support/write-load.js";
 
-// The bug of SQLite 3.7.0 to 3.51.2 that a checkpoint without the write lock can drop committed rows or corrupt the
-// file. wal-reset.soak.ts runs this longer, and shows that the load does damage where the lock is not held.
+// SQLite 3.7.0 to 3.51.2 has a bug: a checkpoint without the write lock can lose committed rows or corrupt the file.
+// wal-reset.soak.ts runs this test longer, and shows that the load does damage if the lock is not held.
 test("three processes that write and checkpoint without a pause lose nothing (10 s)", async () => {
   await using db = await tempDatabase();
   const options = { durability: "relaxed", checkpoint: { walBytes: 64 * 1024 } };

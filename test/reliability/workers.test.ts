@@ -5,7 +5,7 @@ import { SOAK_TIMEOUT_MS, times } from "../support/soak.js";
 import { tempDatabase } from "../support/temp.js";
 
 test(
-  "a worker that has awaited close() may exit or be terminated: the process lives on and nothing is lost",
+  "a worker that has awaited close() may exit or be terminated: the process continues and nothing is lost",
   async () => {
     await using db = await tempDatabase();
     const rounds = times(15, 200);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { acquireLock, FileLock, releaseLock } from "holdfast/memvid";
 import { transcript } from "../transcript.mjs";
 
-// Started again by itself: takes the lock, says so, and waits to be killed.
+// This file starts itself again to take the lock, report it, and wait to be killed.
 if (process.argv[2] === "hold") {
   const lock = new FileLock(process.argv[3]);
   process.stdout.write(`${await lock.acquire()}\n`);

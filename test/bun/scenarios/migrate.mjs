@@ -4,7 +4,7 @@ import { createClient } from "holdfast/client";
 import { migrate, readJournal, status, verify } from "holdfast/migrate";
 import { transcript } from "../transcript.mjs";
 
-/** Writes a folder as drizzle-kit does. */
+/** Writes a folder like drizzle-kit. */
 function writeMigrations(folder, sources) {
   mkdirSync(join(folder, "meta"), { recursive: true });
   const entries = sources.map(([tag], idx) => ({ idx, version: "6", when: 1000 * (idx + 1), tag, breakpoints: true }));

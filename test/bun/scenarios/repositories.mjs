@@ -1,4 +1,4 @@
-// Conversations, graphs and stories, as their contracts have them.
+// Conversations, graphs and stories, as their contracts describe them.
 import { join } from "node:path";
 import { openStorage } from "holdfast";
 import { openStories } from "holdfast/stories";
