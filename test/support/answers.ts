@@ -2,16 +2,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 
 export interface FrontServer extends AsyncDisposable {
   readonly url: string;
-  /** Requests that have come, with the token of each. */
+  /** The requests received, each with its token. */
   readonly requests: readonly { readonly path: string; readonly token: string | undefined }[];
 }
 
-/** The answer of the server behind, as a test may change it; `end` takes the whole answer. */
+/** The answer of the real server, which a test may change. `end` takes the whole answer. */
 export type AnswerChange = (text: string, outgoing: ServerResponse, incoming: IncomingMessage) => void;
 
 /**
- * An HTTP server of a test's own in front of a real one. It speaks the JSON form of the protocol, and each answer goes
- * through `change`, which ends the response.
+ * An HTTP server of the test in front of a real one. It speaks the JSON form of the protocol, and passes each answer to
+ * `change`, which ends the response.
  */
 export async function startFront(target: string, change: AnswerChange): Promise<FrontServer> {
   const requests: { path: string; token: string | undefined }[] = [];

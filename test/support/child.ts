@@ -2,19 +2,19 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** How a child ended. */
+/** How a child process ended. */
 export interface ChildExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stderr: string;
 }
 
-/** A child process that reports by lines of JSON on its standard output and takes orders as lines on its input. */
+/** A child process that reports with lines of JSON on its standard output and reads commands as lines on its input. */
 export interface Child extends AsyncDisposable {
   readonly process: ChildProcess;
   /** Every message so far. */
   readonly messages: readonly unknown[];
-  /** The first message that `matches`, past or future; rejects when the child ends without one. */
+  /** Resolves to the first message that `matches`, past or future. Rejects if the child ends without one. */
   message<T = Record<string, unknown>>(matches: (message: T) => boolean): Promise<T>;
   /** Writes one line to the child. */
   send(order: unknown): void;
@@ -25,10 +25,10 @@ export interface Child extends AsyncDisposable {
 const GUARD = new URL("./children/guard.mjs", import.meta.url).href;
 
 /**
- * Starts `test/support/children/<name>.mjs`, which imports the built package by its own name.
+ * Starts `test/support/children/<name>.mjs`, which imports the built package by its name.
  *
- * `input` reaches the child as JSON in its first argument, `env` beside the environment of this process. Disposing kills
- * it, and so does the end of this process, whatever ends that.
+ * The child gets `input` as JSON in its first argument, and `env` in addition to the environment of this process.
+ * Disposing kills it, and so does any end of this process.
  */
 export function startChild(name: string, input: unknown = {}, env: Readonly<Record<string, string>> = {}): Child {
   const file = fileURLToPath(new URL(`./children/${name}.mjs`, import.meta.url));
@@ -43,7 +43,7 @@ export function startChild(name: string, input: unknown = {}, env: Readonly<Reco
     stderr += chunk;
   });
   child.stdio[3]!.on("error", () => undefined);
-  // A killed child takes no more orders.
+  // A killed child reads no more commands.
   child.stdin.on("error", () => undefined);
   let hasEnded = false;
   const notify = () => {
@@ -51,7 +51,7 @@ export function startChild(name: string, input: unknown = {}, env: Readonly<Reco
   };
   const lines = createInterface({ input: child.stdout });
   lines.on("line", (line) => {
-    // The last line of a killed child may be cut.
+    // The last line of a killed child may be incomplete.
     try {
       messages.push(JSON.parse(line));
     } catch {
@@ -98,7 +98,7 @@ export function startChild(name: string, input: unknown = {}, env: Readonly<Reco
   };
 }
 
-/** Runs a child to its end and returns its last message; rejects when it fails. */
+/** Runs a child to its end and returns its last message. Rejects if it fails. */
 export async function runChild<T = Record<string, unknown>>(
   name: string,
   input: unknown = {},

@@ -17,18 +17,18 @@ export interface CliOptions {
   readonly program?: string;
 }
 
-/** Runs the built `holdfast` to its end, with nothing of this process's own settings. */
+/** Runs the built `holdfast` to its end, without the settings of this process. */
 export function holdfast(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return runToEnd(process.execPath, [options.program ?? cliProgram, ...args], options);
 }
 
-/** The same in a real terminal of `columns`, which `script` of util-linux makes. */
+/** Runs it in a real terminal of `columns`, which `script` of util-linux creates. */
 export function holdfastInTerminal(args: readonly string[], columns = 80): Promise<CliResult> {
   const words = [process.execPath, cliProgram, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   return runToEnd("script", ["-qec", `stty cols ${columns}; ${words.join(" ")}`, "/dev/null"], {});
 }
 
-/** The same with its standard output sent to a device that is always full. */
+/** Runs it with its standard output on a device that is always full. */
 export function holdfastToFullDisk(args: readonly string[]): Promise<CliResult> {
   return runToEnd("sh", ["-c", 'exec "$@" > /dev/full', "sh", process.execPath, cliProgram, ...args], {});
 }

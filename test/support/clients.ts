@@ -2,7 +2,7 @@ import { expect, vi } from "vitest";
 import { type ClientConfig, createClient, type PooledClient } from "../../src/client/index.js";
 import { openNative } from "../../src/client/local/native.js";
 
-/** Opens a client over `url` for one test; `await using` asserts that no connection is in use, and closes it. */
+/** Opens a client over `url` for one test. `await using` asserts that no connection is in use, and closes it. */
 export function openTestClient(
   url: `file:${string}` | ":memory:",
   config: Omit<ClientConfig, "url"> = {},
@@ -11,7 +11,7 @@ export function openTestClient(
   return Object.assign(client, {
     async [Symbol.asyncDispose]() {
       if (!client.closed) {
-        // A turn ends after the call that ended it was answered, and the engine has turns of its own: for checkpoints.
+        // A turn ends after its call has resolved, and the engine also takes turns itself, for checkpoints.
         const inUse = () => {
           const { active, waiting } = client.stats().pool;
           return { active, waiting };
@@ -23,12 +23,12 @@ export function openTestClient(
   });
 }
 
-/** Lets everything run that is ready to. */
+/** Waits until everything that is ready to run has run. */
 export async function nextTurns(count = 3): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A second connection to the same file in this process, below every layer of ours. */
+/** A second connection to the same file in this process, below every layer of the library. */
 export function openBeside(path: string, setup: readonly string[] = []) {
   const database = openNative(path, {});
   for (const sql of setup) database.exec(sql);
@@ -40,14 +40,14 @@ export function openBeside(path: string, setup: readonly string[] = []) {
       try {
         if (database.inTransaction) database.exec("ROLLBACK");
       } catch {
-        // Closing rolls back too.
+        // Closing also rolls back.
       }
       database.close();
     },
   };
 }
 
-/** What a promise rejected with; fails when it resolves. */
+/** Returns the error that a promise rejects with. Fails if the promise resolves. */
 export async function rejection(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
   try {
     await promise;

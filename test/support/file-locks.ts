@@ -19,14 +19,14 @@ export interface RoundReport {
 export interface FileLockFindings {
   readonly calls: readonly LockReport[];
   readonly rounds: readonly RoundReport[];
-  /** Calls after which a lock of SQLite's was gone, and rounds that lost something. */
+  /** Calls after which a lock of SQLite was gone, and rounds that lost data. */
   readonly bad: readonly (LockReport | RoundReport)[];
 }
 
 /**
- * Makes each public call that touches a database file in a process that has it open, and looks at SQLite's locks; then
- * plays `count` rounds of such a call followed by a foreign process that opens and closes the file, each call once and
- * from there on at random.
+ * Makes each public call that touches a database file in a process that has the file open, and checks SQLite's locks.
+ * Then runs `count` rounds of such a call followed by a foreign process that opens and closes the file. The calls run
+ * once each, and after that at random.
  */
 export async function tryFileLocks(count: number): Promise<FileLockFindings> {
   await using folder = await tempDatabase();
@@ -39,7 +39,7 @@ export async function tryFileLocks(count: number): Promise<FileLockFindings> {
   const lostLocks = calls.filter(({ isKept }) => !isKept);
   const lostRows = rounds.filter(({ lost, integrity }) => lost !== 0 || integrity !== "ok");
   report({
-    what: "a call beside SQLite's locks on the same file",
+    what: "a call while SQLite holds locks on the same file",
     tried: calls.length,
     unit: "calls",
     lost: lostLocks.length,

@@ -4,14 +4,14 @@ import { searchScope, toSearchText } from "../../src/search/terms.js";
 import { openBeside } from "./clients.js";
 import type { Random } from "./random.js";
 
-/** What a run of random changes did. */
+/** The results of a run of random changes. */
 export interface FullTextRun {
   readonly steps: number;
-  /** Statements of another program that went through. */
+  /** Statements of another program that succeeded. */
   readonly byHand: number;
-  /** Those that a constraint refused, and calls that rejected. */
+  /** Statements that a constraint refused, and calls that rejected. */
   readonly refused: number;
-  /** What was done before an index was found out of step, and how it differed. */
+  /** The steps before an index differed from its table, and the difference. */
   readonly faults: readonly string[];
 }
 
@@ -39,8 +39,8 @@ const INDEXES = [
 
 /**
  * Changes every table that has a full-text index, at random: through the library, and by SQL as Studio and scripts
- * write it. After each step every index is compared with one that is made of the same rows, on a fresh connection.
- * Stops at the first fault.
+ * write it. After each step, compares every index with one that is built from the same rows, on a fresh connection.
+ * Stops at the first difference.
  */
 export async function changeAtRandom(
   storage: Storage,
@@ -77,7 +77,7 @@ export async function changeAtRandom(
 function libraryCalls(storage: Storage, { below, pick }: Random): [name: string, call: () => Promise<unknown>][] {
   const project = () => storage.project(pick(PROJECTS));
   const text = () => textOf({ below, pick });
-  /** Often the same text to the index: a full stop, a trim, another case. */
+  /** Often text with the same index terms: a full stop, a trim, another case. */
   const changed = (content: string) => {
     const how = below(6);
     if (how === 0) return content + pick(ENDINGS);
@@ -181,7 +181,7 @@ function libraryCalls(storage: Storage, { below, pick }: Random): [name: string,
   return Object.entries(calls);
 }
 
-/** One to three statements of another program, by themselves, in a transaction, or in savepoints that it gives up. */
+/** One to three statements of another program: alone, in a transaction, or in savepoints that it rolls back. */
 async function changeByHand(path: string, random: Random) {
   const { below, pick } = random;
   const isRecursive = below(2) === 0;
@@ -211,7 +211,7 @@ async function changeByHand(path: string, random: Random) {
   return { ...result, what: `${how}, recursive_triggers ${isRecursive ? "on" : "off"}: ${said.join("; ")}` };
 }
 
-/** The checkpoints of the storage hold the write lock now and then, and need the event loop to let it go. */
+/** The storage's checkpoints sometimes hold the write lock, and need the event loop to release it. */
 async function whenUnlocked(work: () => void): Promise<void> {
   for (;;) {
     try {
@@ -300,10 +300,13 @@ const BY_HAND: readonly ((random: Random) => string)[] = [
   (r) => `DELETE FROM story_search WHERE ${rows(r, "story_search")}`,
 ];
 
-/** What tells an index from one made of the rows of its table, and its terms from those of the content. */
+/**
+ * The differences between an index and one built from the rows of its table, and between its terms and those of the
+ * content.
+ */
 async function compareIndexes(path: string): Promise<string[]> {
   using file = openBeside(path, ["PRAGMA temp_store = MEMORY"]);
-  // FTS5 checks an index in a write transaction only.
+  // FTS5 checks an index only in a write transaction.
   await whenUnlocked(() => file.exec("BEGIN IMMEDIATE"));
   return [
     ...INDEXES.flatMap(({ table, columns }) => compareIndex(file, table, columns)),
@@ -336,7 +339,10 @@ function compareIndex(file: Beside, table: string, columns: readonly string[]): 
   return faults;
 }
 
-/** Memories whose content another program has changed aside: their hash tells that, and a check finds them by it. */
+/**
+ * Memories, except those whose content another program has changed. Their hash shows the change, and a check finds them
+ * by it.
+ */
 function compareTerms(file: Beside): string[] {
   const faults: string[] = [];
   const compare = (table: string, all: unknown[][]) => {

@@ -1,24 +1,24 @@
 import { connect, createServer, type Socket } from "node:net";
 import { freePort } from "./server.js";
 
-/** Stands between a read replica and the gRPC port of its primary, and can keep the primary's changes from it. */
+/** A proxy between a read replica and the gRPC port of its primary, which can hold back the primary's changes. */
 export interface HeldReplication extends AsyncDisposable {
-  /** For the replica's `primaryGrpcUrl`. */
+  /** The value for the replica's `primaryGrpcUrl`. */
   readonly url: string;
-  /** From now on the replica gets no page of the database; its forwarded writes go on. */
+  /** From now on the replica gets no page of the database. Its forwarded writes still work. */
   hold(): void;
-  /** Passes on what was held. */
+  /** Passes on the held messages. */
   release(): void;
 }
 
-/** A message of replication holds a page of 4096 bytes; the answers to forwarded statements are smaller. */
+/** A replication message contains a page of 4096 bytes. The answers to forwarded statements are smaller. */
 const PAGE_BYTES = 4096;
 const HEADER_BYTES = 9;
 const DATA = 0;
 
 /**
- * Both kinds of messages come over one HTTP/2 connection, each call as a stream of its own. While it holds, a stream that
- * brings a page stops there, and the other streams go on.
+ * Both kinds of messages use one HTTP/2 connection, with a stream for each call. While the proxy holds, a stream that
+ * carries a page stops, and the other streams continue.
  */
 export async function holdReplication(grpcUrl: string): Promise<HeldReplication> {
   let isHolding = false;

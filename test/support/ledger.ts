@@ -5,20 +5,20 @@ export const DATABASE_KINDS =
   "insertMemory insertMemories updateMemory deleteOrRestoreMemory purgeMemory batch transaction startSession endSession insertConversation append appendMany appendShared updateMessage fork deleteOrRestoreConversation purgeConversation addGraph addEdge updateNode saveStory saveStories tagStory deleteStory checkpoint".split(
     " ",
   );
-/** Those to stories in files. */
+/** The changes to stories in files. */
 export const FILE_KINDS = ["saveFile", "tagFile", "deleteFile"];
 
-/** What is stored under each key, as digests; null stands for nothing. */
+/** The stored values by key, as digests. Null means that nothing is stored. */
 type Changes = Readonly<Record<string, string | null>>;
 
 interface Attempt {
   readonly kind: string;
   readonly changes: Changes;
-  /** Undefined while nothing is known of its end, and for ever where the process was killed. */
+  /** Undefined until the end of the change is known, and permanently if the process was killed. */
   isStored: boolean | undefined;
 }
 
-/** What the programs of `children/workload.mjs` report. */
+/** The reports of the programs that use `children/workload.mjs`. */
 export interface WorkloadMessage {
   readonly attempt?: number;
   readonly stored?: number;
@@ -31,27 +31,27 @@ export interface WorkloadMessage {
 }
 
 export interface Comparison {
-  /** Acknowledged changes that are not there, or not as they were acknowledged. */
+  /** Acknowledged changes that are missing or differ. */
   readonly lost: readonly string[];
-  /** Changes of which a part is there. */
+  /** Changes that are stored only in part. */
   readonly partial: readonly string[];
-  /** What is there although it was refused, or was never asked for; and what is there twice. */
+  /** Values that are stored although they were refused or never requested, and values that are stored twice. */
   readonly extra: readonly string[];
-  /** What a check of the file found. */
+  /** The findings of a check of the file. */
   readonly problems: readonly string[];
 }
 
-/** What several processes have said of their changes; kept outside of them, so that it outlives them. */
+/** The reports of several processes about their changes. It is kept outside of the processes, so it survives them. */
 export class Ledger {
   readonly #attempts: Attempt[] = [];
   #acknowledged = 0;
 
-  /** Changes that were acknowledged. */
+  /** The number of acknowledged changes. */
   get acknowledged(): number {
     return this.#acknowledged;
   }
 
-  /** Takes down what one process has said, in its order; changes without an end may or may not have been stored. */
+  /** Records the reports of one process in their order. A change without an end may or may not have been stored. */
   add(messages: readonly unknown[]): void {
     const byNumber = new Map<number, Attempt>();
     for (const message of messages as WorkloadMessage[]) {
@@ -71,13 +71,13 @@ export class Ledger {
     }
   }
 
-  /** Compares with what a fresh process reads. */
+  /** Compares the ledger with what a fresh process reads. */
   compare(values: ReadonlyMap<string, string>): Omit<Comparison, "problems"> {
     const expected = new Map<string, string | null>();
     const open: Attempt[] = [];
     for (const attempt of this.#attempts) {
       if (attempt.isStored === undefined) open.push(attempt);
-      // A change that failed leaves everything as it was, so that its keys are looked at too.
+      // A failed change must not change anything, so its keys are compared too.
       for (const [key, value] of Object.entries(attempt.changes)) {
         if (attempt.isStored === true) expected.set(key, value);
         else if (!expected.has(key)) expected.set(key, null);
@@ -102,7 +102,7 @@ export class Ledger {
   }
 }
 
-/** Has a fresh process read everything in `dir`, and compares it with the ledger. */
+/** Lets a fresh process read everything in `dir`, and compares it with the ledger. */
 export async function compareAfterwards(dir: string, ledger: Ledger): Promise<Comparison> {
   interface Found {
     readonly values: [string, string][];
@@ -112,10 +112,10 @@ export async function compareAfterwards(dir: string, ledger: Ledger): Promise<Co
   return { ...ledger.compare(new Map(values)), problems };
 }
 
-/** How many things are wrong. */
+/** The number of problems. */
 export function countWrong({ lost, partial, extra, problems }: Comparison): number {
   return lost.length + partial.length + extra.length + problems.length;
 }
 
-/** What a comparison is to equal. */
+/** The expected result of a comparison. */
 export const NOTHING_WRONG: Comparison = { lost: [], partial: [], extra: [], problems: [] };

@@ -2,17 +2,17 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** One migration of a test's own: what its file holds, and when it was "generated". */
+/** A migration of a test: the content of its file, and when it was "generated". */
 export interface MigrationSource {
   readonly tag: string;
   readonly sql: string;
-  /** What its down file holds; without it, there is none. */
+  /** The content of its down file. Without it, there is no down file. */
   readonly down?: string;
   /** @default 1000 for the first, then 1000 more for each */
   readonly when?: number;
 }
 
-/** Writes a folder as drizzle-kit does (journal and .sql files), replacing what is there, and returns its path. */
+/** Writes a folder like drizzle-kit (journal and .sql files), replaces an existing one, and returns its path. */
 export function writeMigrations(dir: string, sources: readonly MigrationSource[], name = "drizzle"): string {
   const folder = join(dir, name);
   mkdirSync(join(folder, "meta"), { recursive: true });
@@ -32,7 +32,7 @@ export function writeMigrations(dir: string, sources: readonly MigrationSource[]
   return folder;
 }
 
-/** Writes the snapshot of drizzle-kit that knows one table and its indexes. */
+/** Writes a snapshot of drizzle-kit with one table and its indexes. */
 export function writeSnapshot(folder: string, name: string, table: string, indexes: readonly string[]): void {
   const snapshot = { tables: { [table]: { indexes: Object.fromEntries(indexes.map((index) => [index, {}])) } } };
   writeFileSync(join(folder, "meta", `${name}_snapshot.json`), JSON.stringify(snapshot));
@@ -42,7 +42,7 @@ export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** What drizzle-kit 0.31 writes to rebuild `table`; `columns` are those that stay. */
+/** The SQL that drizzle-kit 0.31 writes to rebuild `table`. `columns` are the columns that stay. */
 export function rebuild(table: string, definition: string, columns: readonly string[]): string {
   const names = columns.map((column) => `"${column}"`).join(", ");
   return [

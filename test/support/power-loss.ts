@@ -28,7 +28,7 @@ const KINDS = [
 ] as const;
 const HEAD_BYTES = 32;
 const SECTOR_BYTES = 512;
-/** What a child writes to this file is no file but what it says, at its place among the calls. */
+/** A write to this file is a report of the child, at its place among the calls. */
 export const MARKS = "marks.jsonl";
 
 /** Reads a trace of the shim. */
@@ -59,7 +59,7 @@ export function readTrace(file: string): TraceRecord[] {
 
 type Change = { readonly at: number; readonly offset: number; readonly data: Buffer | undefined };
 
-/** The content of a file: what has been synced, and what has been asked since. */
+/** The content of a file: the synced part, and the requests since. */
 class Content {
   synced = Buffer.alloc(0);
   pending: Change[] = [];
@@ -78,31 +78,31 @@ function applied(content: Buffer, { offset, data }: Change): Buffer<ArrayBuffer>
   return result;
 }
 
-/** A change of names: creation, rename, link, removal. */
+/** A change of names: creation, rename, link or removal. */
 type Naming = (names: Map<string, Content | "folder">) => void;
 
 /**
  * A disk that can lose power, driven by a trace.
  *
- * Names are kept in their order, as journaling file systems (ext4, xfs) keep them: a sync of anything makes all earlier
- * ones last, and of the later ones a first part may have. Data lasts by the sync of its file alone: of what was written
- * since, any part may be missing, in any order, down to single sectors.
+ * Names change in order, as in journaling file systems (ext4, xfs). Any sync makes all earlier changes of names
+ * durable, and some of the later ones, from the first on, may be durable too. Data becomes durable only by the sync of
+ * its file. Of the writes since, any part may be missing, in any order, down to single sectors.
  */
 export class Disk {
   readonly #folder: string;
   readonly #names = new Map<string, Content | "folder">();
   #pendingNames: Naming[] = [];
   readonly #contents = new Map<bigint, Content>();
-  /** What the child has said so far. */
+  /** The reports of the child so far. */
   readonly marks: unknown[] = [];
   #time = 0;
 
-  /** `folder` is the one that the trace was recorded in. */
+  /** `folder` is the folder of the recording. */
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** One more call; tells whether it was a sync or a change of names. */
+  /** Adds a call. Returns whether it was a sync or a change of names. */
   take(record: TraceRecord): boolean {
     const { kind, path, second, inode, offset, data } = record;
     const at = this.#time++;
@@ -168,7 +168,7 @@ export class Disk {
     const names = new Map(this.#names);
     const kept = random.below(this.#pendingNames.length + 1);
     for (const change of this.#pendingNames.slice(0, kept)) change(names);
-    // How much of what was not synced arrives: from nothing to nearly all.
+    // The share of unsynced data that arrives, from none to nearly all.
     const share = random.pick([0, 0.2, 0.5, 0.8, 0.97]);
     const states = new Map<Content, Buffer>();
     for (const [path, content] of names) {
@@ -178,16 +178,16 @@ export class Disk {
         continue;
       }
       mkdirSync(dirname(to), { recursive: true });
-      // Two names of one file show the same.
+      // Two names of one file have the same content.
       if (!states.has(content)) states.set(content, survivors(content, random, share));
-      // It is mapped into memory, and holds anything after a crash.
+      // It is mapped into memory, and may contain anything after a crash.
       if (path.endsWith("-shm")) writeFileSync(to, Buffer.alloc(32768, random.below(256)));
       else writeFileSync(to, states.get(content)!);
     }
   }
 }
 
-/** The content after a loss of power, in which `share` of what was not synced has arrived. */
+/** The content after a loss of power, if `share` of the unsynced data has arrived. */
 function survivors({ synced, pending }: Content, random: Random, share: number): Buffer {
   const arrived: Change[] = [];
   for (const change of pending) {
@@ -195,7 +195,7 @@ function survivors({ synced, pending }: Content, random: Random, share: number):
     if (chance < share * 0.8) arrived.push(change);
     else if (chance < share && change.data !== undefined) arrived.push(...torn(change, random));
   }
-  // Now and then in another order, which matters where two have written to one place.
+  // Sometimes in another order, which matters if two writes went to the same place.
   if (random.below(3) === 0) arrived.sort((a, b) => (random.below(2) === 0 ? b.at - a.at : a.at - b.at));
   return arrived.reduce<Buffer>(applied, synced);
 }

@@ -1,42 +1,42 @@
 import { connect, createServer, type Socket } from "node:net";
 
-/** What happens to the bytes that come through. */
+/** How the proxy treats the bytes. */
 export interface ProxyBehaviour {
-  /** Requests and answers go nowhere, and the connections stay open. */
+  /** Drops requests and answers, but keeps the connections open. */
   readonly isSilent?: boolean;
-  /** Answers are cut off: the server has seen the request, the client sees its connection end. */
+  /** Cuts off answers: the server has received the request, and the client sees its connection end. */
   readonly cutsAnswers?: boolean;
-  /** Connections are closed as soon as they are made. */
+  /** Closes connections as soon as they open. */
   readonly refuses?: boolean;
-  /** Each answer comes so much later. */
+  /** Delays each answer by this time. */
   readonly delayMs?: number;
-  /** Asked at each request, with its path: what happens to its answer. */
+  /** Called for each request with its path. Decides how its answer is treated. */
   readonly fault?: (path: string) => AnswerFault | undefined;
 }
 
-/** What happens to one answer. */
+/** How the proxy treats one answer. */
 export interface AnswerFault {
-  /** It comes so much later, in order with what follows on its connection. */
+  /** Delays it by this time, in order with later answers on its connection. */
   readonly delayMs?: number;
-  /** The connection ends after so many bytes of it. */
+  /** Ends the connection after this many bytes of it. */
   readonly cutAfterBytes?: number;
-  /** It trickles, at this rate. */
+  /** Sends it slowly, at this rate. */
   readonly bytesPerSecond?: number;
-  /** It never comes, and the connection stays open. */
+  /** Never sends it, and keeps the connection open. */
   readonly isSilent?: boolean;
-  /** Called when the first bytes of it were passed on, or found no client. */
+  /** Called when its first bytes were passed on, or the client was gone. */
   readonly onSent?: () => void;
 }
 
-/** A TCP proxy between a client and a server, in the test's own process. */
+/** A TCP proxy between a client and a server, in the process of the test. */
 export interface TestProxy extends AsyncDisposable {
   readonly url: string;
-  /** HTTP requests that have come so far. */
+  /** The number of HTTP requests so far. */
   readonly requests: number;
   behave(behaviour: ProxyBehaviour): void;
-  /** Ends all connections that are open. */
+  /** Ends all open connections. */
   dropAll(): void;
-  /** Resolves when the next request has come. */
+  /** Resolves when the next request arrives. */
   nextRequest(): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ export async function startProxy(targetPort: number): Promise<TestProxy> {
     }
     let answer = answerThrough(client, undefined);
     client.on("data", (chunk) => {
-      // A request of the client begins a chunk: it waits for the answer before it sends another.
+      // A client's request begins a chunk, because the client waits for the answer before it sends another.
       const path = /^(?:POST|GET) (\S+) /.exec(chunk.subarray(0, 500).toString("latin1"))?.[1];
       if (path !== undefined) {
         requests++;
@@ -108,7 +108,7 @@ export async function startProxy(targetPort: number): Promise<TestProxy> {
   };
 }
 
-/** Passes on the chunks of one answer, as its fault says. */
+/** Passes on the chunks of one answer, with its fault. */
 function answerThrough(client: Socket, fault: AnswerFault | undefined): (chunk: Buffer) => void {
   if (fault === undefined) return (chunk) => client.write(chunk);
   const { delayMs = 0, cutAfterBytes = Number.POSITIVE_INFINITY, bytesPerSecond, isSilent = false } = fault;

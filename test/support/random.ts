@@ -10,7 +10,7 @@ export interface Random {
   pick<T>(items: readonly T[]): T;
 }
 
-/** Seeded by HOLDFAST_SEED where that is set, else by the clock; prints the seed. */
+/** Uses HOLDFAST_SEED as the seed if it is set, else the clock. Prints the seed. */
 export function seededRandom(label: string): Random {
   const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 2 ** 31);
   console.log(`${label}: HOLDFAST_SEED=${seed}`);

@@ -3,10 +3,10 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { tempDatabase } from "./temp.js";
 
-/** Whether this process may mount: the folders of `withReadOnlyMount` need it. */
+/** Whether this process may mount. `withReadOnlyMount` needs it. */
 export const canMount = process.getuid?.() === 0 && mounts();
 
-/** Runs `work` with a second, read-only place of the folder `dir`. */
+/** Runs `work` with a second, read-only mount of the folder `dir`. */
 export async function withReadOnlyMount<T>(dir: string, work: (mount: string) => Promise<T>): Promise<T> {
   await using temp = await tempDatabase();
   const mount = join(temp.dir, "mount");

@@ -2,17 +2,17 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** One row of the table that a run ends with. */
+/** One row of the table at the end of a run. */
 export interface ReliabilityRow {
-  /** What was done to the product, in a few words: "kill -9 of three processes". Rows of one name are added up. */
+  /** The kind of fault, in a few words: "kill -9 of three processes". Rows with the same name are added up. */
   readonly what: string;
-  /** How often. */
+  /** How often it was tried. */
   readonly tried: number;
-  /** What was tried, in the plural: "kills", "faults fired", "power losses". */
+  /** The unit of `tried`, in the plural: "kills", "faults fired", "power losses". */
   readonly unit: string;
-  /** Acknowledged operations, records or files that were not there afterwards, or not whole, or there twice. */
+  /** Acknowledged operations, records or files that were missing afterwards, incomplete, or stored twice. */
   readonly lost: number;
-  /** What a reader needs beside the numbers: "41,000 acknowledged operations". */
+  /** Additional information next to the numbers: "41,000 acknowledged operations". */
   readonly note?: string;
 }
 
@@ -21,7 +21,7 @@ const VARIABLE = "HOLDFAST_RELIABILITY_TABLE";
 /**
  * Adds a row to the table that is printed when the run ends (`npm run test:reliability`, `npm run test:soak`).
  *
- * Call it at the end of a test, before its expectations, so that a run that lost something says so in the table too.
+ * Call it at the end of a test, before its expectations, so that the table also shows the losses of a failing run.
  *
  * @example
  * report({ what: "kill -9 of a server", tried: kills, unit: "kills", lost: missing.length });
@@ -31,7 +31,7 @@ export function report(row: ReliabilityRow): void {
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(row)}\n`);
 }
 
-/** For vitest's `globalSetup`: makes the file that `report` adds to; the function returned prints it as a table. */
+/** For vitest's `globalSetup`: creates the file that `report` adds to. The returned function prints it as a table. */
 export default function setup(): () => void {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-table-"));
   const file = join(folder, "rows.jsonl");
@@ -44,7 +44,7 @@ export default function setup(): () => void {
   };
 }
 
-/** The rows as text, those of one name added up. */
+/** The rows as text, with rows of the same name added up. */
 export function formatTable(rows: readonly ReliabilityRow[]): string {
   const sums = new Map<string, ReliabilityRow>();
   for (const row of rows) {

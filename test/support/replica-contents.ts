@@ -1,7 +1,7 @@
 import { type Client, createClient } from "@libsql/client";
 import { type Child, startChild } from "./child.js";
 
-/** Statements whose answers together are the whole content of a database, full-text indexes included. */
+/** Statements whose results together are the whole content of a database, including full-text indexes. */
 export async function contentStatements(url: string): Promise<string[]> {
   return withClient(url, async (client) => {
     const tables = await client.execute(
@@ -25,7 +25,7 @@ export async function serverContents(url: string, statements: readonly string[])
   });
 }
 
-/** The statements whose answers differ, shortened. */
+/** The statements whose results differ, shortened. */
 export function differences(
   statements: readonly string[],
   one: readonly unknown[][],
@@ -42,7 +42,7 @@ export interface ReplicaFileState {
   readonly answers: readonly unknown[][];
 }
 
-/** Reads the file of a replica in a process of its own, as often as asked. */
+/** Reads the file of a replica in a separate process, as often as requested. */
 export interface ReplicaFileReader extends AsyncDisposable {
   read(statements: readonly string[]): Promise<ReplicaFileState>;
 }

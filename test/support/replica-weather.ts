@@ -8,20 +8,20 @@ import { tempDatabase } from "./temp.js";
 
 export interface ReplicaRun {
   readonly rounds: number;
-  /** Fetches that resolved; each was followed by a look into the file. */
+  /** The number of resolved fetches. The file is checked after each of them. */
   readonly synced: number;
   readonly unavailable: number;
   readonly faults: number;
   readonly serverKills: number;
   readonly clientKills: number;
   readonly acknowledged: number;
-  /** What was wrong, in words; the run ends at the first of them. */
+  /** The problems, in words. The run ends at the first one. */
   readonly wrong: readonly string[];
 }
 
 export interface ReplicaRunOptions {
   readonly random: Random;
-  /** Ends after so many rounds, or when `seconds` have passed. */
+  /** Ends after this many rounds, or after `seconds`. */
   readonly rounds: number;
   readonly seconds: number;
 }
@@ -29,7 +29,7 @@ export interface ReplicaRunOptions {
 const SLOTS = 40;
 const REQUEST_TIMEOUTS_MS = [700, 1_500, 4_000];
 
-/** One kind of bad line; asked for each answer. */
+/** One kind of bad connection, requested for each answer. */
 function weather(random: Random): () => AnswerFault | undefined {
   const rate = 0.05 + random.next() * 0.2;
   const faults: (() => AnswerFault)[] = [
@@ -44,11 +44,11 @@ function weather(random: Random): () => AnswerFault | undefined {
 }
 
 /**
- * An embedded replica in a process of its own, behind a bad line, while another client writes to the primary.
+ * An embedded replica in a separate process, behind a bad connection, while another client writes to the primary.
  *
- * The ledger holds what was acknowledged, outside of both. After each fetch that resolved, the replica's file is read
- * by another process: SQLite must find no fault, every version acknowledged before the fetch was asked for, or a later
- * one, must be there, and transactions whole. At the end of each round, the file must equal the primary.
+ * The ledger records the acknowledged writes outside of both. After each resolved fetch, another process reads the
+ * replica's file. SQLite must find no fault, every version that was acknowledged before the fetch began (or a later
+ * one) must be there, and transactions must be complete. At the end of each round, the file must equal the primary.
  */
 export async function runReplica({ random, rounds, seconds }: ReplicaRunOptions): Promise<ReplicaRun> {
   await using server = await startServer();
@@ -158,7 +158,7 @@ export async function runReplica({ random, rounds, seconds }: ReplicaRunOptions)
   return { ...totals, wrong };
 }
 
-/** Versions that are older than acknowledged, or gone, and transactions that are there in part. */
+/** Versions that are missing or older than the acknowledged ones, and transactions that are stored only in part. */
 function faultsOf(rows: readonly unknown[], acknowledged: ReadonlyMap<string, number>): string[] {
   const versions = { default: new Map<string, number>(), copies: new Map<string, number>() };
   for (const [project, id, content] of rows as [keyof typeof versions, string, string][]) {
@@ -176,7 +176,7 @@ function faultsOf(rows: readonly unknown[], acknowledged: ReadonlyMap<string, nu
   return faults;
 }
 
-/** Writes versions of memories to the primary without pause: each to two projects in one transaction. */
+/** Writes versions of memories to the primary without pause, each to two projects in one transaction. */
 class Writer {
   readonly #storage: Storage;
   readonly #random: Random;
@@ -206,7 +206,7 @@ class Writer {
         });
         this.#acknowledge(slot, version);
       } catch (error) {
-        // The server may be away; one of unknown outcome may be stored, or not.
+        // The server may be away. A write with an unknown outcome may or may not be stored.
         const { code } = error as StorageError;
         if (code !== "UNAVAILABLE" && code !== "TRANSACTION_CLOSED") throw error;
       }
@@ -214,7 +214,7 @@ class Writer {
     this.#idle?.();
   }
 
-  /** Runs `work` while nothing is written. */
+  /** Runs `work` while no writes run. */
   async hold(work: () => Promise<void>): Promise<void> {
     let open!: () => void;
     const isIdle = new Promise<void>((resolve) => {

@@ -7,15 +7,15 @@ import { promisify } from "node:util";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
-/** Bun itself: with install scripts off, the `bun` package has no binary of its own, only its platform packages do. */
+/** The Bun binary. If install scripts are disabled, only the platform packages of `bun` have a binary. */
 function findBun(): string {
   const folder = join(root, "node_modules/@oven");
   const [platform] = readdirSync(folder).filter((name) => name.startsWith("bun-"));
-  if (platform === undefined) throw new Error(`No Bun in ${folder}: run npm ci`);
+  if (platform === undefined) throw new Error(`There is no Bun in ${folder}: run npm ci`);
   return join(folder, platform, "bin", process.platform === "win32" ? "bun.exe" : "bun");
 }
 
-/** What a scenario noted when `runtime` played it. */
+/** The notes of a scenario that `runtime` has run. */
 export async function play(runtime: "node" | "bun", scenario: string): Promise<[name: string, value: unknown][]> {
   const program = runtime === "bun" ? findBun() : process.execPath;
   const file = join(root, "test/bun/scenarios", scenario);

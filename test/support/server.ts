@@ -7,34 +7,34 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { tempDatabase } from "./temp.js";
 
-/** A libSQL server of a test's own, on the loopback. */
+/** A libSQL server for one test, on the loopback interface. */
 export interface TestServer extends AsyncDisposable {
-  /** Where clients connect. */
+  /** The URL for clients. */
   readonly url: string;
-  /** Where read replicas connect. */
+  /** The URL for read replicas. */
   readonly grpcUrl: string;
   readonly port: number;
   /** The folder of its data. */
   readonly data: string;
   readonly pid: number;
-  /** Ends it as `kill -9` does; resolves when it is gone. */
+  /** Ends it like `kill -9`. Resolves when it has ended. */
   kill(): Promise<void>;
-  /** Starts it again on the same data and ports. */
+  /** Starts it again with the same data and ports. */
   restart(): Promise<void>;
-  /** What it has logged since it was started last. */
+  /** Its log since the last start. */
   log(): string;
 }
 
 export interface ServerOptions {
-  /** The `grpcUrl` of a primary makes it a read replica, which forwards writes. */
+  /** The `grpcUrl` of a primary. It makes this server a read replica, which forwards writes. */
   readonly primaryGrpcUrl?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** A folder whose data it starts with: that of a server that has ended. */
+  /** A folder with the initial data: that of a server that has ended. */
   readonly template?: string | undefined;
 }
 
-// Install scripts are off, so the binary is taken from its platform's package, without the link to it.
+// Install scripts are disabled, so the binary comes from its platform's package, without the link to it.
 const packages = createRequire(import.meta.url);
 const binaryPackage = `@sqld/${process.platform}-${process.arch}`;
 const BINARY = join(dirname(packages.resolve(`${binaryPackage}/package.json`)), "sqld");
@@ -42,8 +42,8 @@ const BINARY = join(dirname(packages.resolve(`${binaryPackage}/package.json`)), 
 const PORT_RANGES = 4;
 const PORTS_EACH = 5_500;
 
-// The server dies with the test process, however that ends: a killed one closes the shell's input, and the shell then
-// kills what it has started, by its own process id.
+// The server ends with the test process, however that ends: if the test process is killed, the shell's input closes,
+// and the shell then kills the server by its process id.
 const GUARD = `
 "$@" 2>&1 & server=$!
 echo "pid $server"
@@ -53,7 +53,7 @@ wait $server
 kill $guard 2>/dev/null
 `;
 
-/** Starts a server, with an empty database unless a template is given; `await using` kills it and removes its data. */
+/** Starts a server, with an empty database unless a template is given. `await using` kills it and removes its data. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const folder = await tempDatabase();
   const port = await freePort();
@@ -126,7 +126,7 @@ async function launch(
     let isListening = false;
     createInterface({ input: shell.stdout }).on("line", async (line) => {
       log += `${line}\n`;
-      // On a busy machine the server may speak before the shell that has started it.
+      // On a busy machine the server may log before the shell that has started it.
       if (line.startsWith("pid ")) found = Number(line.slice(4));
       else if (line.includes("listening for incoming user HTTP connection")) isListening = true;
       else return;
@@ -140,12 +140,12 @@ async function launch(
 }
 
 function killOnce(shell: ChildProcess, pid: number, hasEnded: () => boolean): void {
-  // The shell waits for it, so while it has not ended the process id is the server's.
+  // The shell waits for the server, so as long as the shell runs, the process id belongs to the server.
   if (!hasEnded()) process.kill(pid, "SIGKILL");
   shell.stdin?.destroy();
 }
 
-/** Resolves when a connection is taken, or the server has ended; it says that it listens before it does. */
+/** Resolves when a connection is accepted, or the server has ended. The server logs that it listens before it does. */
 function accepts(port: number, hasEnded: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     const attempt = () => {
@@ -161,8 +161,8 @@ function accepts(port: number, hasEnded: () => boolean): Promise<void> {
 }
 
 /**
- * A port that nobody has, below those that outgoing connections are given; each of the test runner's processes has a
- * range of its own, so that none takes what another has just found free. It is not `except`.
+ * A free port, below the range of outgoing connections. Each process of the test runner has a separate range, so that
+ * none takes a port that another has just found free. It differs from `except`.
  */
 export async function freePort(except?: number): Promise<number> {
   const worker = Number(process.env.VITEST_POOL_ID ?? 0) % PORT_RANGES;

@@ -6,13 +6,13 @@ import { fileURLToPath } from "node:url";
 
 const SOURCE = fileURLToPath(new URL("./fault-shim.c", import.meta.url));
 
-/** The library that makes calls of a child to the file system fail, or that records them. */
+/** A library that makes a child's calls to the file system fail, or records them. */
 export interface Shim extends Disposable {
-  /** The environment of a child whose files in `folder` are to be met; see fault-shim.c. */
+  /** The environment of a child whose files in `folder` are affected; see fault-shim.c. */
   environment(folder: string, options: { readonly trace?: string }): Readonly<Record<string, string>>;
 }
 
-/** Compiles the shim; undefined, and a line that says so, where there is no C compiler or no LD_PRELOAD. */
+/** Compiles the shim. Returns undefined and prints the reason if there is no C compiler or no LD_PRELOAD. */
 export function compileShim(): Shim | undefined {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-shim-"));
   const library = join(folder, "fault-shim.so");
@@ -21,7 +21,7 @@ export function compileShim(): Shim | undefined {
     execFileSync("cc", ["-O2", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl", "-lpthread"], { stdio: "pipe" });
   } catch (error) {
     rmSync(folder, { recursive: true });
-    console.warn(`Skipped, since the shim for faults cannot be compiled: ${(error as Error).message}`);
+    console.warn(`Skipped, because the shim for faults cannot be compiled: ${(error as Error).message}`);
     return undefined;
   }
   let controls = 0;

@@ -5,22 +5,22 @@ import { startServer, type TestServer } from "./server.js";
 import { tempDatabase } from "./temp.js";
 import { templates } from "./templates.js";
 
-/** Where the storages of `tempStorage` live; the vitest project says which (vitest.config.ts). */
+/** The target of the storages of `tempStorage`; the vitest project chooses it (vitest.config.ts). */
 export type TestTarget = "file" | "server" | "replica";
 
 export const testTarget = (process.env.HOLDFAST_TEST_TARGET ?? "file") as TestTarget;
 
-/** For what is the same on every target, or is there on files only. */
+/** For tests whose subject is the same on every target, or exists only for files. */
 export const fileTest: ReturnType<typeof test.runIf> = test.runIf(testTarget === "file");
 
-/** How much of a long test is done: a server answers a call in the time of 20 calls of a file. */
+/** The share of a long test to run. A call to a server takes as long as 20 calls to a file. */
 export const repeated = (times: number) => (testTarget === "file" ? times : Math.ceil(times / 5));
 
 export interface StorageHome {
   readonly dir: string;
-  /** What `health()` calls it: the file, or the URL of a server. */
+  /** The name that `health()` gives it: the file, or the URL of a server. */
   readonly path: string;
-  /** Opens the same database once more; for a replica, its primary. */
+  /** Opens the same database once more. For a replica, opens its primary. */
   readonly url: string;
 }
 
@@ -30,8 +30,8 @@ export interface TempStorage extends AsyncDisposable {
 }
 
 /**
- * A storage of its own for one test, on the target that the run is for: a file, a server, or an embedded replica of
- * one. `await using` closes it and removes all that it has made. With a `url`, that is opened instead.
+ * A separate storage for one test, on the target of the run: a file, a server, or an embedded replica of one. `await
+ * using` closes it and removes everything it has created. If `url` is given, that database is opened instead.
  */
 export async function tempStorage(options: StorageOptions = {}): Promise<TempStorage> {
   if (testTarget === "file" || options.url !== undefined) return tempFileStorage(options);
@@ -43,7 +43,7 @@ export async function tempStorage(options: StorageOptions = {}): Promise<TempSto
   return opened({ ...place, ...options }, { dir: folder.dir, path, url: server.url }, server, folder);
 }
 
-/** The same on a file always, for what only files can do. */
+/** Like `tempStorage`, but always on a file, for features that only files have. */
 export async function tempFileStorage(options: StorageOptions = {}): Promise<TempStorage> {
   const folder = await tempDatabase();
   const template = templates()?.file;

@@ -9,11 +9,11 @@ export interface TempStories extends AsyncDisposable {
   readonly service: StoryService;
   readonly dir: string;
   readonly path: string;
-  /** Another service on the same place, as another process has it. */
+  /** Another service on the same folder or database, like that of another process. */
   beside(options?: OpenStoriesOptions): Promise<StoryService>;
 }
 
-/** A service in a folder of its own; `await using` closes it and removes the folder. */
+/** A service in a separate folder. `await using` closes it and removes the folder. */
 export async function tempStories(
   backend: "libsql" | "filesystem" | "custom",
   options: OpenStoriesOptions = {},
@@ -40,7 +40,7 @@ export async function tempStories(
   };
 }
 
-/** Lets everything be delivered that is under way. */
+/** Waits until pending events are delivered. */
 export function delivered(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A folder of its own for one test, with the path and URL of a database in it that does not exist yet. */
+/** A separate folder for one test, with the path and URL of a database in it that does not exist yet. */
 export interface TempDatabase extends AsyncDisposable {
   readonly dir: string;
   readonly path: string;
   readonly url: `file:${string}`;
 }
 
-/** Makes the folder; `await using` removes it at the end of the test, with all that is in it. */
+/** Creates the folder. `await using` removes it with its content at the end of the test. */
 export async function tempDatabase(name = "test.db"): Promise<TempDatabase> {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), "holdfast-")));
   const path = join(dir, name);
@@ -24,7 +24,7 @@ export async function tempDatabase(name = "test.db"): Promise<TempDatabase> {
   };
 }
 
-/** Processes that a test has killed may have others that write for a moment longer. */
+/** Processes that a test has killed may have child processes that write for a moment longer. */
 async function removeFolder(dir: string): Promise<void> {
   for (let left = 50; ; left--) {
     try {

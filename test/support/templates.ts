@@ -6,21 +6,22 @@ import { startServer } from "./server.js";
 
 const VARIABLE = "HOLDFAST_TEST_TEMPLATES";
 
-/** Databases that are migrated and empty: a file, and the data of a server. Nothing has them open. */
+/** Databases that are migrated and empty: a file, and the data of a server. No process has them open. */
 export interface Templates {
   readonly file: string;
   readonly server: string;
 }
 
-/** Those of this run; undefined in a soak, which has none. */
+/** The templates of this run. Undefined in a soak, which has none. */
 export function templates(): Templates | undefined {
   const folder = process.env[VARIABLE];
   return folder === undefined ? undefined : { file: join(folder, "file.db"), server: join(folder, "server") };
 }
 
 /**
- * For vitest's `globalSetup`: makes the templates once a run, since migrating a new database takes much
- * longer than opening one (bench: openStorages), and nearly every test has a new one. The function returned removes them.
+ * For vitest's `globalSetup`: creates the templates once for each run, because migrating a new database takes much
+ * longer than opening one (bench: openStorages), and nearly every test has a new one. The returned function removes
+ * them.
  */
 export default async function setup(): Promise<() => void> {
   const known = process.env[VARIABLE];

@@ -5,19 +5,19 @@ import { createServer } from "node:https";
 import { join } from "node:path";
 import { tempDatabase } from "./temp.js";
 
-/** A reverse proxy that speaks TLS with a certificate that it has signed itself. */
+/** A reverse proxy that uses TLS with a self-signed certificate. */
 export interface TlsProxy extends AsyncDisposable {
   readonly port: number;
-  /** The certificate, for whoever is to trust it. */
+  /** The certificate, for clients that should trust it. */
   readonly certificate: string;
-  /** Requests that came through. */
+  /** The number of requests so far. */
   readonly requests: number;
 }
 
-/** Whether certificates can be made here. */
+/** Whether certificates can be created on this machine. */
 export const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
 
-/** Stands before a server on `targetPort`, for clients that call it `localhost`. */
+/** Starts a proxy for a server on `targetPort`, for clients that connect to `localhost`. */
 export async function startTlsProxy(targetPort: number): Promise<TlsProxy> {
   const folder = await tempDatabase();
   const [key, certificate] = [join(folder.dir, "key.pem"), join(folder.dir, "certificate.pem")];
@@ -31,7 +31,7 @@ export async function startTlsProxy(targetPort: number): Promise<TlsProxy> {
   ];
   const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
   const made = spawnSync("openssl", ["req", ...kind, "-keyout", key, "-out", certificate, ...subject]);
-  if (made.status !== 0) throw new Error(`openssl made no certificate: ${made.stderr}`);
+  if (made.status !== 0) throw new Error(`openssl created no certificate: ${made.stderr}`);
   let requests = 0;
   const server = createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (incoming, outgoing) => {
     requests++;

@@ -2,18 +2,18 @@ import { statSync } from "node:fs";
 import { startChild } from "./child.js";
 import { openBeside } from "./clients.js";
 
-/** A process that takes part: the name of its program in `children/` and its input. */
+/** A participating process: the name of its program in `children/` and its input. */
 export interface Participant {
   readonly program: "write-pairs" | "stock-writer" | "checkpoint-loop";
   readonly input: Record<string, unknown>;
 }
 
 export interface LoadReport {
-  /** Transactions acknowledged, by participant. */
+  /** Acknowledged transactions, by participant. */
   readonly written: readonly number[];
-  /** Acknowledged transactions of which something is missing. */
+  /** Acknowledged transactions with missing rows. */
   readonly lost: number;
-  /** What the participants met that is neither BUSY nor success. */
+  /** Results of the participants that are neither BUSY nor success. */
   readonly failures: readonly string[];
   readonly integrity: string;
   readonly largestWalBytes: number;
@@ -25,7 +25,7 @@ interface Done {
   readonly failure?: string;
 }
 
-/** Runs all participants on the file at `path` at once, and looks at what is left. */
+/** Runs all participants on the file at `path` at once, and examines the file afterwards. */
 export async function runLoad(path: string, participants: readonly Participant[]): Promise<LoadReport> {
   const children = participants.map(({ program, input }) => startChild(program, input));
   let largestWalBytes = 0;
@@ -47,7 +47,7 @@ export async function runLoad(path: string, participants: readonly Participant[]
   }
 }
 
-/** A damaged file may fail at any question. */
+/** A damaged file may fail at any query. */
 function inspect(path: string, acknowledged: number): Pick<LoadReport, "lost" | "integrity"> {
   using file = openBeside(path);
   const ask = <T>(question: () => T): T | string => {

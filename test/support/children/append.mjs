@@ -2,7 +2,7 @@
 import { openStorage } from "holdfast";
 
 const { path, id, writer, count, crashAfter } = JSON.parse(process.argv[2]);
-// Whoever holds the lock may be kept from the processor for seconds.
+// The process that holds the lock may not run for seconds.
 const storage = await openStorage({ url: path, busyTimeoutMs: 60_000 });
 process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
 await new Promise((resolve) => process.stdin.once("data", resolve));
@@ -13,7 +13,7 @@ if (crashAfter === undefined) {
   await storage.close();
   process.exit(0);
 }
-// Committed, as the file knows, but the caller has not been told when the process dies.
+// The change is committed, but the process ends before the caller learns of it.
 storage.on("change", ({ ids }) => {
   if (ids.length > 0 && --left === 0) process.kill(process.pid, "SIGKILL");
 });

@@ -1,11 +1,11 @@
-// Edits a story, and comes to its end in one of several ways before the autosave is due.
+// Edits a story, and ends in one of several ways before the autosave is due.
 import { Autosave, openStories } from "holdfast/stories";
 
 const { backend, path, end } = JSON.parse(process.argv[2]);
 const service = await openStories({ backend, path });
 const own = { setTimeout: () => 7, clearTimeout: () => undefined };
 const numbers = () => {
-  // As in a browser: a timer is a number.
+  // As in a browser, a timer is a number.
   const real = globalThis.setTimeout;
   const timers = new Map();
   globalThis.setTimeout = (...rest) => {
@@ -31,7 +31,7 @@ if (end === "started") {
   await autosave.saveNow("a");
 }
 if (end === "SIGTERM") {
-  // The handler that the documentation shows.
+  // The handler from the documentation.
   for (const signal of ["SIGTERM", "SIGINT"]) {
     process.once(signal, async () => {
       await service.close();

@@ -1,4 +1,5 @@
-// Backs the storage at `path` up to `destination`, telling of its progress; dies once `killedAt` bytes are there.
+// Backs up the storage at `path` to `destination`, and reports its progress. Kills itself once `killedAt` bytes are
+// there.
 import { openStorage } from "holdfast";
 
 const { path, destination, killedAt = Number.POSITIVE_INFINITY } = JSON.parse(process.argv[2]);

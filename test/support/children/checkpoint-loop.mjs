@@ -1,4 +1,4 @@
-// Checkpoints again and again without the write lock: what no process should do to a file that others write.
+// Checkpoints repeatedly without the write lock, which no process should do to a file that others write.
 import { createRequire } from "node:module";
 
 const stockRequire = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));
@@ -13,7 +13,7 @@ while (Date.now() < end && failure === undefined) {
   try {
     database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     rounds++;
-    // A short pause, so that there is something to do each time.
+    // A short pause, so that each checkpoint has something to do.
     Atomics.wait(still, 0, 0, Math.random());
   } catch (error) {
     if (error.rawCode !== 5 && error.rawCode !== 6) failure = `${error.code}: ${error.message}`;

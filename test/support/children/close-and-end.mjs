@@ -1,4 +1,4 @@
-// Uses readers, the writer and the log, closes, and has nothing left to do.
+// Uses readers, the writer and the log, then closes and ends.
 import { createClient } from "holdfast/client";
 
 const { url } = JSON.parse(process.argv[2]);

@@ -1,4 +1,5 @@
-// Runs commands of the built `holdfast` one after the other in this process, and tells the exit code and output of each.
+// Runs commands of the built `holdfast` one after the other in this process, and reports the exit code and output of
+// each.
 import { runProgram } from "../../../dist/cli/program.js";
 
 const say = process.stdout.write.bind(process.stdout);

@@ -1,5 +1,5 @@
-// Commits pairs of rows against other processes, `count` times, and says how long it waited at most. With `jumps` its
-// clock jumps by hours, back and forth, all the time.
+// Commits pairs of rows against other processes, `count` times, and reports its longest wait. With `jumps`, its clock
+// jumps by hours in both directions all the time.
 import { createClient } from "holdfast/client";
 
 const { url, name, count, busyTimeoutMs, options = {}, jumps = false } = JSON.parse(process.argv[2]);

@@ -1,5 +1,5 @@
-// Adds three memories, one commit each, and copies file and log while they are only in the log; the process that asked
-// never opens the file by other means than SQLite.
+// Adds three memories, one commit each, and copies file and log while the memories are only in the log. The process
+// that starts this one opens the file only through SQLite.
 import { copyFileSync } from "node:fs";
 import { openStorage } from "holdfast";
 

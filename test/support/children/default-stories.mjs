@@ -1,4 +1,4 @@
-// Stores a story in files whose place nobody has named.
+// Stores a story in files at the default place.
 import { openStories } from "holdfast/stories";
 
 const service = await openStories({ backend: "filesystem" });

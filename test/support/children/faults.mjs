@@ -1,4 +1,4 @@
-// The control of fault-shim.c from within the process that it is loaded into.
+// Controls fault-shim.c from within the process that has loaded it.
 import { openSync, readSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 
@@ -37,7 +37,7 @@ export function arm({ calls, mode, nth = 1, times = 1, pattern = "" }) {
   writeSync(control, buffer, 0, 4, 0);
 }
 
-/** Ends that; says how many calls were counted and how many failed, the last one on which path. */
+/** Ends the faults. Returns how many calls were counted and how many failed, and the path of the last failure. */
 export function disarm() {
   const buffer = Buffer.alloc(PATH_AT + 512);
   writeSync(control, buffer, 0, 4, 0);

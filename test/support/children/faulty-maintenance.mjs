@@ -1,4 +1,4 @@
-// Runs one call of maintenance again and again, and makes its n-th call to the file system fail, for every `stride`-th n.
+// Runs one maintenance call repeatedly, and makes its n-th call to the file system fail, for every `stride`-th n.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,7 @@ async function filled(path, word) {
   return storage;
 }
 
-/** The first words of the memories in a file, and how many there are. */
+/** The first words of the memories in a file, and the number of memories. */
 async function words(path) {
   const storage = await openStorage(path);
   try {
@@ -42,7 +42,9 @@ async function integrity(path) {
   }
 }
 
-/** Each gives `run`, which meets the fault, and `check`, which says what is wrong after it was or was not refused. */
+/**
+ * Each entry returns `run`, which meets the fault, and `check`, which returns the problems after it was refused or not.
+ */
 const SCENARIOS = {
   async backup() {
     const storage = await filled(at("work.db"), "present");
@@ -112,7 +114,7 @@ const SCENARIOS = {
       run: () => storage.prune(policy),
       async check(error) {
         const found = await storage.memories.count();
-        // Records go in steps, each of them as a whole.
+        // Records are removed in steps, each of them completely.
         if (error === undefined && found !== 10) return `${found} were kept`;
         if (found < 10 || found > ROWS) return `it was refused, and ${found} are left`;
         if (error !== undefined) await storage.prune(policy);

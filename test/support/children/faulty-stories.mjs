@@ -14,7 +14,7 @@ const service = await open();
 const stories = new Map();
 const preferences = new Map();
 
-/** What the folder holds, as text that can be compared; by this service or a new one. */
+/** The content of the folder as text that can be compared, read by this service or a new one. */
 async function seen(by = service) {
   const found = {};
   for (const { id, tags } of await by.listStories()) {
@@ -35,7 +35,7 @@ const stable = ({ found, p }) =>
 const expected = (ofStories = stories, ofPreferences = preferences) =>
   stable({ found: Object.fromEntries(ofStories), p: Object.fromEntries(ofPreferences) });
 
-/** A change at random: what does it, and what is there afterwards. */
+/** A random change: the call, and the expected state afterwards. */
 function nextChange(n) {
   const after = new Map(stories);
   const afterPreferences = new Map(preferences);
@@ -82,7 +82,7 @@ for (let n = 0; n < count; n++) {
   const { kind, call, after, afterPreferences } = nextChange(n);
   const fault = faults[below(faults.length)];
   const times = below(4) === 0 ? 12 : 1;
-  // Most calls of a kind are few: the first ones more often.
+  // Most changes make only a few calls of a kind, so the first ones fail more often.
   arm({ ...fault, nth: 1 + below(1 + below(12)), times });
   const error = await call().then(
     () => undefined,
@@ -97,7 +97,7 @@ for (let n = 0; n < count; n++) {
   const [before, done] = [expected(), expected(after, afterPreferences)];
   try {
     const now = await seen();
-    // A new service, as another process has it, and the next change, both finish what is left to finish.
+    // A new service, like that of another process, and the next change both finish the interrupted change.
     const other = await open();
     const later = await seen(other);
     await other.close();

@@ -1,16 +1,17 @@
-// Makes changes of each kind in `kinds`, and the n-th call to the file system of each fail, for every `stride`-th n.
+// Makes changes of each kind in `kinds`, and makes the n-th call of each to the file system fail, for every `stride`-th
+// n.
 import { arm, disarm } from "./faults.mjs";
 import { attempt, Changes, openEverything, prepare, seeded } from "./workload.mjs";
 
 const { dir, seed, kinds, faults, stride, ending, isNew } = JSON.parse(process.argv[2]);
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const random = seeded(seed);
-// Small logs, so that there are checkpoints to hit.
+// Small logs, so that faults can hit checkpoints.
 const open = await openEverything(dir, { checkpoint: { walBytes: 64 * 1024 } });
 if (isNew) await prepare(open);
 const changes = new Changes(open, `w${seed}`, seed);
 
-/** Finds or makes what the kind changes. */
+/** Finds or creates the record that the change needs. */
 async function find(kind) {
   for (const first of [undefined, ...Changes.first]) {
     if (first !== undefined) await make(first, "nothing");
@@ -20,7 +21,7 @@ async function find(kind) {
   throw new Error(`There is nothing for ${kind} to change`);
 }
 
-/** Without a fault it must be stored. */
+/** Without a fault, the change must be stored. */
 async function make(kind, after) {
   const error = await attempt(changes, await find(kind));
   if (error !== undefined) say({ problem: `${kind} after ${after}: ${error.code} ${error.message}` });
@@ -28,7 +29,7 @@ async function make(kind, after) {
 
 for (const kind of kinds) {
   for (const fault of faults) {
-    // Each run begins elsewhere, so that many of them come to every n.
+    // Each run begins at another n, so that each n is tested by many runs.
     for (let nth = 1 + random.below(stride); ; nth += stride) {
       const change = await find(kind);
       arm({ ...fault, nth });
@@ -44,6 +45,6 @@ for (const kind of kinds) {
     }
   }
 }
-// The end of a process that has met faults: its log may hold what was refused.
+// Ends a process that has met faults. Its log may contain refused changes.
 if (ending === "kill") process.kill(process.pid, "SIGKILL");
 await open.close();

@@ -1,5 +1,5 @@
-// Makes every public call that touches a database file while a storage of this process has it open, and reports what
-// became of SQLite's locks on it; then, round by round, whether what was acknowledged survives a foreign process.
+// Makes every public call that touches a database file while a storage of this process has it open, and reports whether
+// SQLite's locks are still there. Then checks in rounds whether acknowledged changes survive a foreign process.
 import { spawn } from "node:child_process";
 import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -25,7 +25,7 @@ const rejected = (promise) =>
     () => undefined,
   );
 
-/** What writes one more memory, and closes. */
+/** Writes one more memory, and closes. */
 const storageHandle = (storage) => ({
   insert: (content) => storage.memories.insert({ content }),
   close: () => storage.close(),
@@ -41,7 +41,7 @@ function inWorker(path, { write }) {
   });
 }
 
-/** Each takes the path and the storage that has it open; resolves to the handles that it leaves open. */
+/** Each call takes the path and the storage that has the file open. Resolves to the handles that it leaves open. */
 const CALLS = {
   "a second openStorage": async (path) => [storageHandle(await openStorage(path))],
   "openStorage by URL": async (path) => [storageHandle(await openStorage(pathToFileURL(path).href))],
@@ -177,13 +177,13 @@ const CALLS = {
   "holdfast reindex": async (path) => void (await cli("reindex", "--url", path)),
   "holdfast restore": async (path) => void (await cli("restore", path, "--url", join(dirname(path), "restored.db"))),
 };
-// Salvage reads pages by itself, under whichever name.
+// Salvage reads pages itself, under any name of the file.
 CALLS["salvage by a hard link"] = async (path) => {
   const name = join(mkdtempSync(join(dirname(path), "link-")), "other.db");
   linkSync(path, name);
   await salvage(name, join(dirname(path), "salvaged.db")).catch(() => undefined);
 };
-// Opening a hard link under its own name is refused while the file is open under another one.
+// Opening a hard link by its own name is refused while the file is open by another name.
 CALLS["openStorage by a hard link"] = async (path) => {
   const name = join(mkdtempSync(join(dirname(path), "link-")), "other.db");
   linkSync(path, name);
@@ -206,7 +206,7 @@ function locksOn(path) {
   });
 }
 
-/** Another process, which opens the file, reads it and closes it for good at each order. */
+/** Another process, which opens the file, reads it and closes it completely for each command. */
 function startForeign() {
   const child = spawn(
     process.execPath,
@@ -297,7 +297,7 @@ for (const name of names) {
 const random = makeRandom(seed);
 const foreign = startForeign();
 for (let round = 0; round < rounds; round++) {
-  // Each of them once, then at random.
+  // Each call once, then at random.
   const name = round < names.length ? names[round] : names[Math.floor(random() * names.length)];
   try {
     say({ round: { name, ...(await playRound(name, foreign)) } });

@@ -1,5 +1,5 @@
-// Counts how often each text occurs in the files: in a process of its own, since closing a descriptor of a database
-// would drop the locks of the process that has it open.
+// Counts how often each text occurs in the files. Runs in a separate process, because closing a descriptor of a
+// database drops the locks of the process that has it open.
 import { existsSync, readFileSync } from "node:fs";
 
 const { path, texts } = JSON.parse(process.argv[2]);

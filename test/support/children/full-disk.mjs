@@ -25,12 +25,12 @@ await storage.client.checkpoint();
 await storage.memories.insertMany(records(60));
 const [{ id }] = (await storage.memories.list({ limit: 1 })).items;
 
-// Some of what the log holds has no room in the file.
+// Some of the log's content has no room in the file.
 fullDisk();
 await tryTo("insert", () => storage.memories.insertMany(records(1500)));
 await tryTo("prune", () => storage.prune({ maxRows: 300 }));
 await tryTo("count", () => storage.memories.count());
-// The log was cut, and cannot grow.
+// The log was truncated, and cannot grow.
 await tryTo("purge", () => storage.memories.purge(id));
 await tryTo("purgeProject", () => storage.purgeProject("default"));
 await tryTo("prune without room", () => storage.prune({ maxRows: 10 }));
@@ -49,7 +49,7 @@ arm({ calls: ["write"], mode: "ENOSPC", pattern: ".new$" });
 await tryTo("lock", () => new FileLock(path).acquire(0));
 disarm();
 
-// One descriptor too few for a moment: SQLite then opens for reading what it cannot open for writing.
+// One descriptor is missing for a moment. SQLite then opens a file for reading if it cannot open it for writing.
 arm({ calls: ["open"], mode: "EMFILE", pattern: ".partial$", nth: 2 });
 await tryTo("backup without a descriptor", () => storage.backup(join(dir, "copy.db")));
 disarm();

@@ -1,4 +1,4 @@
-// Opens the storage at `path` and adds or deletes the edge that each order names, until its input ends.
+// Opens the storage at `path`, and adds or deletes the edge named by each command, until its input ends.
 import { createInterface } from "node:readline";
 import { openStorage } from "holdfast";
 

@@ -1,4 +1,4 @@
-// Ends the process when the test that has started it is gone, however that ended: the pipe on descriptor 3 closes then.
+// Ends the process when the test that started it has ended in any way: then the pipe on descriptor 3 closes.
 import { Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
 

@@ -1,4 +1,4 @@
-// Takes the lock on `path` and keeps it until it is killed, or told to end without giving it back.
+// Takes the lock on `path` and keeps it until it is killed, or told to end without releasing it.
 import { FileLock } from "holdfast/memvid";
 
 const { path } = JSON.parse(process.argv[2]);

@@ -1,4 +1,4 @@
-// In a worker thread: opens the storage at `path`, says so, and closes it when told to.
+// In a worker thread: opens the storage at `path`, reports it, and closes it when told to.
 import { once } from "node:events";
 import { parentPort, workerData } from "node:worker_threads";
 import { openStorage } from "holdfast";

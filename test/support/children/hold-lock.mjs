@@ -1,4 +1,4 @@
-// Holds the write lock of `url` until it reads a line or is killed, then commits one row into `t` if it is told so.
+// Holds the write lock of `url` until it reads a line or is killed. If the line says so, commits one row into `t`.
 import { once } from "node:events";
 import { createClient } from "holdfast/client";
 

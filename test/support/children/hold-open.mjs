@@ -1,4 +1,4 @@
-// Opens the storage at `path`, reads it, says so, and closes it when told to; then ends when told again.
+// Opens the storage at `path`, reads it, reports that, closes it when told to, and ends when told again.
 import { createInterface } from "node:readline";
 import { openStorage } from "holdfast";
 

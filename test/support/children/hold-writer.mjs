@@ -1,4 +1,4 @@
-// Writes, then takes the writer and forgets it: only what keeps the process alive decides when it ends.
+// Writes, then takes the writer and never releases it. It ends when nothing keeps the process alive.
 import { createClient } from "holdfast/client";
 
 const { url } = JSON.parse(process.argv[2]);

@@ -1,5 +1,5 @@
-// Gives each value of every JavaScript type to each place that takes one, and says what came of it. What must not
-// happen is that this process ends, or that something else comes back than what was given.
+// Passes each value of every JavaScript type to each argument, and reports the result. The process must not end, and no
+// call may return a different value than it was given.
 
 import { types } from "node:util";
 import { runInNewContext } from "node:vm";
@@ -154,7 +154,7 @@ const values = {
   ),
 };
 
-/** What has to come back, if anything does. */
+/** The value that must be returned, if one is returned. */
 function expected(value) {
   if (value === null) return null;
   if (typeof value === "boolean") return value ? 1n : 0n;
@@ -196,7 +196,7 @@ const places = {
   "read transaction": (v) => inTransaction("read", (tx) => only(tx.execute("SELECT ?", [v]))),
   "transaction batch": (v) => inTransaction("deferred", async (tx) => (await tx.batch([[insert, [v]]]))[0].rows[0][0]),
 };
-// What is not a list or record of values, where one is expected.
+// Values that are not a list or record, where one is expected.
 const containers = {
   args: (v) => client.execute("SELECT ?", v),
   "args without parameters": (v) => client.execute("SELECT 1", v),
@@ -241,7 +241,7 @@ for (const [name, given] of Object.entries(values)) {
       await use(value);
       counts.container++;
     } catch (error) {
-      // Any error will do, of SQL that makes no sense too; the point is that it is one.
+      // Any error is accepted, also of SQL that makes no sense: the call must only reject with an error.
       if (error instanceof Error) counts.container++;
       else note(place, name, "threw what is no error");
     }

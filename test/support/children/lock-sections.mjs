@@ -1,5 +1,5 @@
-// Enters `sections` critical sections around the counter in `folder`, and tells the value that each of them wrote. Where
-// `dieAt` names a section, the process kills itself in the midst of it, before or after it has written.
+// Enters `sections` critical sections around the counter in `folder`, and reports the value that each of them wrote. If
+// `dieAt` names a section, the process kills itself in that section, before or after the write.
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FileLock } from "holdfast/memvid";

@@ -1,4 +1,4 @@
-// Asks for a lock, or gives it back, while the process has no descriptor left; started under a low limit of them.
+// Acquires a lock, or releases it, while the process has no descriptors left. It is started with a low limit.
 import { closeSync, existsSync, openSync } from "node:fs";
 import { FileLock } from "holdfast/lock";
 
@@ -22,7 +22,7 @@ const free = () => {
 };
 const lock = new FileLock(path);
 const other = new FileLock(path);
-// Whatever the library loads later is loaded by now.
+// Load everything that the library would load later.
 await lock.withLock(() => "first");
 
 exhaust();
@@ -41,7 +41,7 @@ const brief = await lock.withLock(() => {
 });
 say({ brief, isLeft: existsSync(`${path}.lock`), warnings: [...warnings] });
 
-// For longer than the release tries.
+// For longer than the release retries.
 const long = await lock.withLock(() => {
   exhaust();
   return "done too";

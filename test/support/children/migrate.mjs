@@ -1,4 +1,5 @@
-// Migrates a file and tells the outcome; `{ event: "begun" }` comes with the lock held, before the first change.
+// Migrates a file and reports the result. Reports `{ event: "begun" }` while it holds the lock, before the first
+// change.
 import { createClient } from "holdfast/client";
 import { migrate } from "holdfast/migrate";
 

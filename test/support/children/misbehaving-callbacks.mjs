@@ -1,5 +1,5 @@
-// Gives every callback of a storage one that throws, one that rejects and one that answers nonsense. Tells what became of
-// each call; whatever escapes to the process is told as `{ event: "escaped" }`.
+// Passes every callback of a storage a function that throws, one that rejects and one that returns nonsense. Reports
+// the result of each call, and reports errors that escape to the process as `{ event: "escaped" }`.
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +16,7 @@ const outcome = (promise) =>
     () => "resolved",
     (error) => error.message,
   );
-/** What a timer or a promise has left behind comes to light. */
+/** Waits until errors of timers and promises have surfaced. */
 const settle = () => sleep(20);
 const throws = () => {
   throw new Error("thrown");
@@ -25,7 +25,7 @@ const rejects = async () => {
   throw new Error("rejected");
 };
 
-// Listeners and onError: each change is stored, and told to the listeners that work.
+// Listeners and onError: each change is stored, and the working listeners get it.
 for (const bad of [throws, rejects]) {
   const logged = [];
   const told = [];
@@ -45,7 +45,7 @@ for (const bad of [throws, rejects]) {
   await settle();
   assert.deepEqual(told, ["insert", "insert"]);
   assert.deepEqual(errors, Array(2).fill(bad === throws ? "thrown" : "rejected"));
-  // A failure, told to a logger that fails, and to the listeners all the same.
+  // A failure reaches the listeners although the logger fails.
   await storage.client.execute("ALTER TABLE memories RENAME TO hidden");
   assert.match(await outcome(storage.memories.count()), /no such table/);
   await settle();
@@ -66,7 +66,7 @@ for (const bad of [throws, rejects]) {
 }
 tell({ event: "listeners" });
 
-// onProgress: what it throws rejects the call; what it rejects with, the call or the `error` event tells.
+// If onProgress throws, the call rejects. If its promise rejects, the call or the `error` event reports it.
 const storage = await openStorage({ url: path("app.db") });
 await storage.memories.insertMany(Array.from({ length: 500 }, (_, i) => ({ id: `m${i}`, content: `memory ${i}` })));
 await storage.conversations.insert({ id: "c", messages: [{ id: "t", role: "user", content: "hello" }] });
@@ -93,7 +93,7 @@ const calls = {
 const reported = [];
 storage.on("error", (error) => reported.push(error.message));
 for (const [name, call] of Object.entries(calls)) {
-  // A prune says what it had removed by then.
+  // The error of a prune lists the records removed so far.
   const of = (reason) => new RegExp(name === "prune" ? `^The prune was ended: ${reason}\\. 1 records` : `^${reason}$`);
   assert.match(await outcome(call(throws)), of("thrown"), name);
   const late = await outcome(call(rejects));
@@ -107,7 +107,7 @@ assert.equal(await outcome(restore(path("sound.db"), path("restored.db"), { onPr
 assert.match(await outcome(restore(path("sound.db"), path("restored2.db"), { onProgress: rejects })), /^re/);
 tell({ event: "progress" });
 
-// Callbacks that answer: the call that used them rejects.
+// If a callback with a result fails, the call that used it rejects.
 const { memories, conversations, graph } = storage;
 const window = (countTokens) => conversations.window("c", { maxTokens: 10, countTokens });
 for (const bad of [throws, rejects, () => "five", () => Number.NaN, () => -1, () => undefined]) {
@@ -166,7 +166,7 @@ const counts = [await timed.memories.count(), (await timed.conversations.require
 assert.deepEqual(counts, [1, 0]);
 assert.equal((await timed.conversations.list()).items.length, 1);
 assert.equal((await timed.graph.findNodes()).items.length, 1);
-// A clock with fractions is one.
+// A clock with fractions is accepted.
 time = () => 1_700_000_000_000.75;
 assert.equal((await timed.memories.insert({ content: "y" })).createdAt.getTime(), 1_700_000_000_000);
 await timed.close();

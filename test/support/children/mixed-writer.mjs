@@ -1,4 +1,4 @@
-// Changes everything at random, several changes at once, until it is killed or has made `count` changes.
+// Makes random changes of every kind, several at once, until it is killed or has made `count` changes.
 import { attempt, Changes, openEverything, prepare, say } from "./workload.mjs";
 
 const {
@@ -15,7 +15,7 @@ const {
 const open = await openEverything(dir, { withStories, durability, checkpoint: { walBytes: 128 * 1024 } });
 if (isFirst) await prepare(open);
 say({ ready: true });
-// A backup copies the whole file: one now and then.
+// A backup copies the whole file, so make only a few.
 const often = kinds.filter((kind) => kind !== "backup");
 const changes = new Changes(open, writer, seed, [...often, ...often, ...kinds.filter((kind) => kind === "backup")]);
 

@@ -31,7 +31,7 @@ async function move(name) {
   return { path, moved, storage };
 }
 
-// The storage stays referenced, as in a program that keeps it in a variable.
+// The storage stays referenced, like a variable of a program.
 const first = await move("first");
 await first.storage.client.checkpoint();
 renameSync(first.path, first.moved);
@@ -43,7 +43,7 @@ for (let turn = 0; turn < 3; turn++) {
 }
 const collected = await openMoved(first.moved);
 
-// A statement that is alive stands for a connection that is not collected yet.
+// A statement that is still alive means that its connection is not collected yet.
 const second = await move("second");
 const require = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));
 const database = new (require("libsql"))(second.path);

@@ -1,5 +1,5 @@
-// Runs the main calls where timers are numbers, as in an Electron renderer or jsdom, and where setImmediate is missing.
-// Tells `{ event: "done" }`; ends by itself, since no timer of a closed storage is left to keep the process.
+// Runs the main calls with timers that are numbers, as in an Electron renderer or jsdom, and without setImmediate.
+// Reports `{ event: "done" }`, and ends because no timer of a closed storage keeps the process alive.
 import { strict as assert } from "node:assert";
 import http from "node:http";
 import { join } from "node:path";
@@ -54,7 +54,7 @@ const brief = await openStorage({
   checkpoint: { walBytes: 100_000 },
 });
 const { client } = brief;
-// Waits until it has its turn, however much else the machine does.
+// Waits for its turn, however busy the machine is.
 const insert = async (content) => {
   while ((await code(brief.memories.insert({ content }))) === "ACQUIRE_TIMEOUT");
 };
@@ -65,10 +65,10 @@ await memories.insertMany(
 );
 assert.equal((await memories.search("memory 7")).length, 10);
 assert.equal((await memories.search("emory 99")).length > 0, true);
-// A pinned reader keeps the log from being reset: the checkpointer backs off, on its timer.
+// A pinned reader prevents a reset of the log, so the checkpointer backs off with its timer.
 const reader = await client.transaction("read");
 await reader.execute("SELECT count(*) FROM memories");
-// The other one serves single statements, so this one waits, on a timer.
+// The other reader serves single statements, so this call waits with a timer.
 assert.equal(await code(client.pool.acquire()), "ACQUIRE_TIMEOUT");
 for (let i = 0; i < 300; i++) await insert(`more ${i} ${"y".repeat(500)}`);
 reader.close();
@@ -104,7 +104,7 @@ assert.deepEqual(await Promise.all([one.acquire(30), two.acquire(30)]), [false, 
 await one.release();
 
 tell({ event: "server" });
-// Node's own fetch cannot do without its timers; a page has another.
+// Node's own fetch needs Node's timers; a page has a different fetch.
 Object.assign(globalThis, { setImmediate, clearImmediate });
 async function fetchByHttp(input, init) {
   const request = new Request(input, init);

@@ -1,5 +1,6 @@
-// At each order opens the file `path` with the stock driver, reads it, and closes it so that SQLite does too; with
-// `verify`, tells what is in it. Needs --expose-gc: the driver closes a connection once its statements are collected.
+// For each command, opens the file `path` with the stock driver, reads it, and closes it so that SQLite closes it too.
+// With `verify`, reports its content. Needs --expose-gc, because the driver closes a connection only when its
+// statements are collected.
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";

@@ -1,4 +1,4 @@
-// Opens the storage at `path`, says so, inserts a memory of each id that it is told, says what became of it, and closes.
+// Opens the storage at `path`, reports it, inserts a memory for each id it receives, reports the result, and closes.
 import { createInterface } from "node:readline";
 import { openStorage } from "holdfast";
 

@@ -1,4 +1,4 @@
-// Reports the contents of the entries `ids` of `path`, null for those that are not there, and how many there are.
+// Reports the contents of the entries `ids` of `path`, with null for missing ones, and the number of entries.
 import { createStorage } from "holdfast/memvid";
 
 const { path, ids } = JSON.parse(process.argv[2]);

@@ -1,5 +1,5 @@
-// Reads all that the workload in `dir` has stored, as a process that has seen nothing of what happened, and checks the
-// file and its full-text indexes.
+// Reads everything that the workload in `dir` has stored, in a fresh process, and checks the file and its full-text
+// indexes.
 import { checkFile } from "holdfast";
 import { openEverything, readEverything } from "./workload.mjs";
 

@@ -1,4 +1,4 @@
-// Opens a database as it is told, perhaps as another user, and tells what came of it.
+// Opens a database with the given options, perhaps as another user, and reports the result.
 import { openStorage } from "holdfast";
 
 const { options, uid, write, backup } = JSON.parse(process.argv[2]);

@@ -1,4 +1,4 @@
-// Puts a copy of `from` in the place of `to`, without its log; or makes `to` a hard link of `link`.
+// Replaces `to` with a copy of `from` without its log, or makes `to` a hard link of `link`.
 import { copyFileSync, linkSync, renameSync, rmSync } from "node:fs";
 
 const { from, to, link } = JSON.parse(process.argv[2]);

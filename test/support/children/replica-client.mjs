@@ -1,4 +1,4 @@
-// A client of an embedded replica that writes and fetches, round by round, and tells of each fetch that resolved.
+// A client of an embedded replica that writes and fetches in rounds, and reports each resolved fetch.
 import { createClient } from "holdfast/client";
 
 const { url, syncUrl, name, rounds } = JSON.parse(process.argv[2]);

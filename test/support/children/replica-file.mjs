@@ -1,4 +1,4 @@
-// Reads the file of a replica as another program would: for each line of input, its integrity and its rows.
+// Reads the file of a replica like another program. Reports its integrity and its rows for each line of input.
 import { createInterface } from "node:readline";
 import { createClient } from "@libsql/client";
 

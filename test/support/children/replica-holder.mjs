@@ -1,4 +1,4 @@
-// Holds an embedded replica open, and does what each line of input says: fetch, or store a version of a memory.
+// Holds an embedded replica open. Each line of input makes it fetch, or store a version of a memory.
 import { createInterface } from "node:readline";
 import { openStorage } from "holdfast";
 

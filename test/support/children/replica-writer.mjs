@@ -1,4 +1,4 @@
-// An embedded replica that inserts, deletes and fetches without pause; each resolved fetch is a line of output.
+// An embedded replica that inserts, deletes and fetches without pause. It prints a line for each resolved fetch.
 import { openStorage } from "holdfast";
 
 const { url, syncUrl, name, requestTimeoutMs, rounds = Number.POSITIVE_INFINITY } = JSON.parse(process.argv[2]);

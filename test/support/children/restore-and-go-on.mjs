@@ -1,4 +1,4 @@
-// Fills a database, backs it up, changes it, and puts the backup back; says at each step what a reader may find.
+// Fills a database, backs it up, changes it, and restores the backup. Reports at each step what a reader may find.
 import { join } from "node:path";
 import { openStorage, restore } from "holdfast";
 import { OWN_TABLE, openEverything, placesIn, readEverything, say } from "./workload.mjs";
@@ -18,7 +18,7 @@ say({ mayBe: [before] });
 await open.storage.backup(backup);
 const withBackup = [...(await readEverything(open)).values];
 say({ mayBe: [withBackup] });
-// Each of these may or may not be there until the next mark.
+// Until the next mark, each of these may or may not be there.
 say({ mayBe: [] });
 await open.storage.project("one").memories.purge("0");
 await open.storage.project("one").memories.insert({ id: "later", content: text(rows) });

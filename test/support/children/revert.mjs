@@ -1,4 +1,5 @@
-// Reverts a file and tells the outcome; `{ event: "begun" }` comes with the lock held, before each step's first change.
+// Reverts a file and reports the result. Reports `{ event: "begun" }` while it holds the lock, before each step's first
+// change.
 import { createClient } from "holdfast/client";
 import { revert } from "holdfast/migrate";
 

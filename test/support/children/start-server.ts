@@ -1,4 +1,4 @@
-// Starts a server, says its process id, and waits to be killed.
+// Starts a server, reports its process id, and waits to be killed.
 import { startServer } from "../server.js";
 
 const { pid } = await startServer();

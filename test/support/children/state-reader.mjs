@@ -1,4 +1,4 @@
-// Reads states that a loss of power may have left, one after the other as it is told: a bad one may abort it.
+// Reads possible states after a loss of power, one for each command. A bad state may abort the process.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -19,7 +19,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 async function read(dir, isDeep, withStories) {
   const open = await openEverything(dir, { withStories });
   try {
-    // Where the power went before it was made.
+    // The power was lost before it was created.
     await open.storage.client.execute(OWN_TABLE);
     const { values, problems } = await readEverything(open);
     if (isDeep) {
@@ -32,7 +32,7 @@ async function read(dir, isDeep, withStories) {
     for (const name of existsSync(folder) ? readdirSync(folder) : []) {
       if (name.endsWith(".db")) problems.push(...(await integrity(join(folder, name))));
     }
-    // The next change works.
+    // The next change must work.
     await open.storage.memories.insert({ content: "after the loss of power" });
     await open.stories?.saveStory("after", { text: "after the loss of power" });
     return { values: [...values], problems };

@@ -1,4 +1,4 @@
-// Writes pairs of rows as a process without our client would: its own automatic checkpoints, SQLite's busy handler.
+// Writes pairs of rows like a process without our client: with SQLite's automatic checkpoints and its busy handler.
 import { createRequire } from "node:module";
 
 const stockRequire = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));

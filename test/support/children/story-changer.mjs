@@ -1,4 +1,4 @@
-// Changes stories in a folder at random, one after the other, and says before and after each what it does.
+// Changes stories in a folder at random, one after the other, and reports each change before and after it.
 import { openStories } from "holdfast/stories";
 
 const { path, seed, ids, state } = JSON.parse(process.argv[2]);

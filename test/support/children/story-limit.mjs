@@ -1,7 +1,7 @@
-// Saves beyond what a file may hold (set by the shell that starts this), and goes on within it.
+// Saves more than the file size limit allows (set by the shell that starts it), then continues within the limit.
 import { openStories } from "holdfast/stories";
 
-// Caught, so that the write fails instead of the process.
+// Catch the signal, so that the write fails instead of the process.
 process.on("SIGXFSZ", () => undefined);
 const { path } = JSON.parse(process.argv[2]);
 const service = await openStories({ backend: "filesystem", path });

@@ -1,4 +1,4 @@
-// Saves stories of its own and a shared one, each with what the other side has written, until it has its number.
+// Saves separate stories and a shared one, each with the text of the other side, until all are saved.
 import { openStories } from "holdfast/stories";
 
 const { backend, path, name, count } = JSON.parse(process.argv[2]);

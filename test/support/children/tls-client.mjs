@@ -1,4 +1,4 @@
-// Opens the storage that `options` describe, stores a memory in it and finds it again; tells that, or the failure.
+// Opens the storage of `options`, stores a memory and finds it again. Reports success, or the failure.
 import { openStorage } from "holdfast";
 
 const { options } = JSON.parse(process.argv[2]);

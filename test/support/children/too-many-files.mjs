@@ -1,4 +1,5 @@
-// Calls what opens files with ever fewer descriptors left, from none to all that one needs, and reports the errors.
+// Makes calls that open files with ever more descriptors left, from none to as many as a call needs. Reports the
+// errors.
 import { closeSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { devNull } from "node:os";
 import { join } from "node:path";

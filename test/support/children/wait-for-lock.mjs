@@ -1,4 +1,4 @@
-// Writes without pause until told to stop, and reports the longest that one write took.
+// Writes without pause until told to stop, and reports its longest write.
 import { createInterface } from "node:readline";
 import { createClient } from "holdfast/client";
 

@@ -1,4 +1,4 @@
-// In a worker thread: opens, writes and reads off the main thread too, closes, and only then ends.
+// In a worker thread: opens, writes and reads, also off the main thread, then closes, and only then ends.
 import { parentPort, workerData } from "node:worker_threads";
 
 const { path, name, how, isStorage } = workerData;
@@ -20,5 +20,5 @@ if (isStorage) {
 }
 parentPort.postMessage(stored);
 if (how === "exit") process.exit(0);
-// To be terminated.
+// Wait to be terminated.
 setInterval(() => undefined, 1000);

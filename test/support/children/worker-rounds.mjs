@@ -1,12 +1,13 @@
-// Workers that open a file, work, await `close()` and end, one after the other and two at once, while this process has
-// the file open too. A worker that is ended before its `close()` has resolved may abort the process; these may not.
+// Workers that open a file, work, await `close()` and end, first one after the other and then two at once, while this
+// process has the file open too. A worker that ends before its `close()` has resolved may abort the process; these must
+// not.
 import { Worker } from "node:worker_threads";
 import { openStorage } from "holdfast";
 
 const { path, rounds } = JSON.parse(process.argv[2]);
 const storage = await openStorage(path);
 
-/** Rows that the worker was told are stored. */
+/** The rows that the worker knows are stored. */
 async function round(n) {
   const how = n % 2 === 0 ? "exit" : "terminate";
   const worker = new Worker(new URL("./worker-round.mjs", import.meta.url), {

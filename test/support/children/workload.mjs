@@ -1,5 +1,5 @@
-// Random changes to every area of a storage and to stories in files, each with what it stores: the programs that are
-// killed, that meet faults and that lose power all work by this list, and are all compared by `readEverything`.
+// Random changes to every area of a storage and to stories in files, each with the values that it stores. Programs that
+// are killed, meet faults or lose power all use this list, and `readEverything` checks all of them.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, openSync, readdirSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -14,16 +14,19 @@ export const placesIn = (dir) => ({
   backups: join(dir, "copies"),
 });
 
-/** Two rows of it are stored by one `batch` of the bare client. */
+/** One `batch` of the bare client stores two of its rows. */
 export const OWN_TABLE =
   "CREATE TABLE IF NOT EXISTS pairs (id TEXT PRIMARY KEY, half INTEGER NOT NULL, text TEXT NOT NULL)";
 const SHARED_CONVERSATION = "shared";
 const PROJECTS = ["one", "two"];
 
-/** Opens what `readEverything` and the changes need; `withStories: false` leaves the folder of stories alone. */
+/**
+ * Opens the storages that `readEverything` and the changes need. `withStories: false` does not open the folder of
+ * stories.
+ */
 export async function openEverything(dir, { withStories = true, ...options } = {}) {
   const places = placesIn(dir);
-  // A process that holds the lock may be kept from the processor for seconds.
+  // The process that holds the lock may not run for seconds.
   const storage = await openStorage({ url: places.database, busyTimeoutMs: 60_000, ...options });
   const folder = { backend: "filesystem", path: places.stories, historyLimit: 3 };
   const stories = withStories ? await openStories(folder) : undefined;
@@ -38,7 +41,7 @@ export async function openEverything(dir, { withStories = true, ...options } = {
   };
 }
 
-/** Makes the table and the conversation that all writers share; once, before they start. */
+/** Creates the table and the conversation that all writers share. Call it once, before they start. */
 export async function prepare({ storage, places }) {
   mkdirSync(places.backups, { recursive: true });
   await storage.client.execute(OWN_TABLE);
@@ -58,7 +61,7 @@ export function seeded(seed) {
   return { next, below, pick: (items) => items[below(items.length)] };
 }
 
-/** Of a value, so that the ledger of a long run stays small. */
+/** A digest of a value, so that the ledger of a long run stays small. */
 export const digest = (value) =>
   value === null ? null : createHash("sha1").update(value).digest("base64url").slice(0, 12);
 
@@ -71,7 +74,7 @@ const storyValue = (text, tags, revision) => `${text} ${[...tags].sort().join(",
 const marks = process.env.HOLDFAST_MARKS === undefined ? undefined : openSync(process.env.HOLDFAST_MARKS, "a");
 let attempts = 0;
 
-/** One line for the process outside, and one in the trace where there is one: at its place among the calls. */
+/** Writes one line for the parent process, and one in the trace if there is one, at its place among the calls. */
 export function say(message) {
   const line = `${JSON.stringify(message)}\n`;
   if (marks !== undefined) writeSync(marks, line);
@@ -79,8 +82,8 @@ export function say(message) {
 }
 
 /**
- * Runs a change and reports it to the process outside, which keeps the ledger: before it begins what it is to store,
- * afterwards whether it was acknowledged or how it was refused. Resolves to the error, or undefined.
+ * Runs a change and reports it to the parent process, which keeps the ledger: before it starts, the values to store,
+ * and afterwards whether it was acknowledged or how it was refused. Resolves to the error, or undefined.
  */
 export async function attempt(changes, change) {
   const n = ++attempts;
@@ -100,9 +103,10 @@ export async function attempt(changes, change) {
 }
 
 /**
- * The changes of one writer. `next(kind?)` gives `{ kind, changes, run }`: what is stored under which key once `run()`
- * has resolved (null for nothing). Report its end by `settle(change, isStored)`: what may or may not have been stored
- * is not touched again. Several may run at once; no two of them touch one record.
+ * The changes of one writer. `next(kind?)` returns `{ kind, changes, run }`: the values that are stored under each key
+ * once `run()` has resolved (null for nothing). Report its end with `settle(change, isStored)`. Records that may or may
+ * not have been stored are not changed again. Several changes may run at once, and no two of them touch the same
+ * record.
  */
 export class Changes {
   #open;
@@ -111,7 +115,7 @@ export class Changes {
   #count = 0;
   #busy = new Set();
   #kinds;
-  /** What this writer has stored, by area. */
+  /** The values that this writer has stored, by area. */
   #known = {
     memory: new Map(),
     session: new Map(),
@@ -121,7 +125,7 @@ export class Changes {
     file: new Map(),
   };
 
-  /** `kinds` are what `next()` picks from; one may be named several times. */
+  /** `next()` picks from `kinds`. A kind that occurs several times is picked more often. */
   constructor(open, writer, seed, kinds = Changes.kinds) {
     this.#open = open;
     this.#writer = writer;
@@ -130,10 +134,10 @@ export class Changes {
   }
 
   static kinds = Object.keys(kinds());
-  /** What the others change. */
+  /** The records that running changes use. */
   static first = ["insertMemory", "startSession", "insertConversation", "addGraph", "saveStory", "saveFile"];
 
-  /** Undefined where `kind` needs a record that is not there yet. */
+  /** Undefined if `kind` needs a record that does not exist yet. */
   next(kind) {
     for (;;) {
       const name = kind ?? this.#random.pick(this.#kinds);
@@ -147,7 +151,7 @@ export class Changes {
   settle(change, isStored) {
     for (const key of change.uses) this.#busy.delete(key);
     if (isStored) change.keep();
-    // Its records may be as before or as after.
+    // Its records may be in the old state or the new one.
     else for (const key of change.uses) for (const area of Object.values(this.#known)) area.delete(key);
   }
 
@@ -165,7 +169,7 @@ export class Changes {
   }
 }
 
-/** By name: what makes a change, or undefined where it needs a record that is not there yet. */
+/** Functions by name that create a change, or return undefined if they need a record that does not exist yet. */
 function kinds() {
   const at = (storage, project) => storage.project(project);
   const projectOf = (id) => PROJECTS[id.length % 2];
@@ -247,7 +251,7 @@ function kinds() {
       };
     },
 
-    /** Across areas, with a savepoint that stays and one that is taken back. */
+    /** Changes across areas, with one savepoint that is kept and one that is rolled back. */
     transaction({ storage, id, text, known }) {
       const content = text();
       const key = `${id}t`;
@@ -440,7 +444,7 @@ function kinds() {
         uses: [id, from[0], to[0]],
         changes: { [`edge/${id}`]: `${from[0]} ${to[0]} ${id} 2` },
         run: () => at(storage, "one").graph.addEdge(edge),
-        // A node with an edge is not deleted: its edges would go too.
+        // Do not delete a node with an edge, because its edges would be deleted too.
         keep: () => undefined,
       };
     },
@@ -483,7 +487,7 @@ function kinds() {
     tagFile: ({ stories, free, n, known }) => tagged(stories, "file", { free, n, known }),
     deleteFile: ({ stories, free, known }) => deleted(stories, "file", { free, known }),
 
-    /** Changes nothing, whatever becomes of it. */
+    /** Changes nothing, whether it succeeds or fails. */
     checkpoint({ storage }) {
       return { uses: [], changes: {}, run: () => storage.client.checkpoint(), keep: () => undefined };
     },
@@ -535,14 +539,14 @@ function deleted(service, area, { free, known }) {
     uses: [id],
     changes: { [`${area}/${id}`]: null },
     run: () => service.deleteStory(id),
-    // Its revisions live on, and count on if it is saved again.
+    // Its revisions stay, and their numbers continue if it is saved again.
     keep: () => known[area].delete(id),
   };
 }
 
 /**
- * What is stored, by the keys that the changes name: `{ values, problems }`. A record that comes twice, a gap in the
- * numbers of messages, a fork without its prefix are problems.
+ * The stored values by the keys that the changes name: `{ values, problems }`. A duplicate record, a gap in the numbers
+ * of messages, or a fork without its prefix is a problem.
  */
 export async function readEverything({ storage, stories, places }) {
   const values = new Map();

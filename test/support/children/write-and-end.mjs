@@ -1,4 +1,4 @@
-// Writes `count` entries into `path` without awaiting any, and comes to the end of its program.
+// Writes `count` entries to `path` without awaiting any, and reaches the end of its program.
 import { createStorage } from "holdfast/memvid";
 
 const { path, count } = JSON.parse(process.argv[2]);

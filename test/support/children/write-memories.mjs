@@ -1,4 +1,4 @@
-// Stores a memory for each text, and closes; with `keepsLog` it ends without closing, as a process does that is killed.
+// Stores a memory for each text, and closes. With `keepsLog`, it ends without closing, like a killed process.
 import { openStorage } from "holdfast";
 
 const { url, contents, keepsLog } = JSON.parse(process.argv[2]);

@@ -1,8 +1,9 @@
-// Writes pairs of rows, one transaction each, until it is told to stop, killed or `forMs` have passed; says what was acknowledged.
+// Writes pairs of rows, one transaction each, until it is told to stop, is killed, or `forMs` have passed. Reports
+// acknowledged pairs.
 import { createClient } from "holdfast/client";
 
 const { url, name, forMs = 60_000, options = {}, reportEach = true } = JSON.parse(process.argv[2]);
-// Whoever holds the lock may be kept from the processor for seconds.
+// The process that holds the lock may not run for seconds.
 const client = createClient({ url, busyTimeoutMs: 60_000, ...options });
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 await client.executeMultiple(`
@@ -32,7 +33,7 @@ const ways = [
 ];
 let n = 0;
 while (Date.now() < end) {
-  // Several at once, so that there are groups to lose.
+  // Several at once, so that a kill can hit a group commit.
   const group = Array.from({ length: 1 + (n % 5) }, () => n++);
   await Promise.all(
     group.map(async (one) => {

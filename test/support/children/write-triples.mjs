@@ -1,9 +1,10 @@
-// Writes triples of memories in one transaction each, one after the other, until it is told to stop; says how many.
+// Writes triples of memories in one transaction each, one after the other, until it is told to stop. Reports the
+// number.
 import { createInterface } from "node:readline";
 import { openStorage } from "holdfast";
 
 const { path, writer } = JSON.parse(process.argv[2]);
-// Whoever holds the lock may be kept from the processor for seconds.
+// The process that holds the lock may not run for seconds.
 const storage = await openStorage({ url: path, busyTimeoutMs: 60_000 });
 let isStopped = false;
 const orders = createInterface({ input: process.stdin });
