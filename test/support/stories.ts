@@ -10,7 +10,7 @@ export interface TempStories extends AsyncDisposable {
   readonly dir: string;
   readonly path: string;
   /** Another service on the same folder or database, like that of another process. */
-  beside(options?: OpenStoriesOptions): Promise<StoryService>;
+  openAnother(options?: OpenStoriesOptions): Promise<StoryService>;
 }
 
 /** A service in a separate folder. `await using` closes it and removes the folder. */
@@ -28,7 +28,7 @@ export async function tempStories(
     service,
     dir: db.dir,
     path,
-    async beside(more) {
+    async openAnother(more) {
       const other = await open(more);
       others.push(other);
       return other;

@@ -104,7 +104,7 @@ test.each(Object.entries(CALLS))(
   },
 );
 
-test("null passes for what is missing, and so does false of updateMetadata", async () => {
+test("null counts as missing, and so does false from updateMetadata", async () => {
   for (const [method, call] of [
     ["load", (service) => service.loadStory("a")],
     ["getMetadata", (service) => service.getMetadata("a")],
@@ -117,7 +117,7 @@ test("null passes for what is missing, and so does false of updateMetadata", asy
   }
 });
 
-test("a wrong answer is told as a storage_error, and the service goes on", async () => {
+test("a wrong answer is reported as a storage_error, and the service continues", async () => {
   const backend = new WrongBackend();
   await using service = await openStories({ backend });
   const errors: unknown[] = [];
@@ -132,7 +132,7 @@ test("a wrong answer is told as a storage_error, and the service goes on", async
   expect(await service.updateMetadata("a", { title: "T" })).toMatchObject({ title: "T" });
 });
 
-test("a batch that cannot be taken back rejects with what broke it", async () => {
+test("a batch that cannot be undone rejects with the first error", async () => {
   const backend = new WrongBackend();
   const save = backend.save.bind(backend);
   Object.assign(backend, {
@@ -150,7 +150,7 @@ test("a batch that cannot be taken back rejects with what broke it", async () =>
   });
 });
 
-test("a backend that neither opens nor closes rejects with what kept it from opening", async () => {
+test("a backend that neither opens nor closes rejects with the error of opening", async () => {
   const backend = Object.assign(new WrongBackend(), {
     initialize: () => Promise.reject(new Error("no key")),
     close: () => Promise.reject(new Error("not open")),

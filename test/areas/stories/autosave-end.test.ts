@@ -20,13 +20,13 @@ test.each([
   }
 });
 
-test("an autosave that is started and has nothing to save keeps no process alive", async () => {
+test("a started autosave without unsaved edits does not keep the process alive", async () => {
   await using temp = await tempStories("filesystem");
   await using child = startChild("autosave-end", { backend: "filesystem", path: temp.path, end: "started" });
   expect(await child.exited).toMatchObject({ code: 0, stderr: "" });
 });
 
-test("what cannot be saved at the end is told by a warning, and keeps no process alive", async () => {
+test("a failed save at the end emits a warning and does not keep the process alive", async () => {
   await using temp = await tempStories("filesystem");
   await temp.service.saveStory("a", { stored: true });
   await using child = startChild("autosave-end", { backend: "filesystem", path: temp.path, end: "conflict" });

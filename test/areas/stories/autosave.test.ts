@@ -81,7 +81,7 @@ test("a story is saved once, some time after the last edit", async () => {
   expect(autosave.stats()).toEqual({ saved: 1, failed: 0, conflicts: 0, dirty: 0 });
 });
 
-test("what is saved is the story as it was when it was marked", async () => {
+test("a save stores the story as it was when it was marked", async () => {
   await using temp = await tempStories("libsql");
   const { autosave } = autosaveOf(temp);
   const story = { list: [1] };
@@ -91,7 +91,7 @@ test("what is saved is the story as it was when it was marked", async () => {
   expect(await temp.service.loadStory("a")).toEqual({ list: [1] });
 });
 
-test("once started, all that is dirty is saved every interval, however the edits go on", async () => {
+test("after start, all unsaved edits are saved every interval, even while edits continue", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, clock } = autosaveOf(temp, { interval: 5_000 });
   autosave.start();
@@ -109,7 +109,7 @@ test("once started, all that is dirty is saved every interval, however the edits
   expect(await temp.service.loadStory("a")).toEqual({ n: 5 });
 });
 
-test("while paused nothing is saved but by saveNow, and resume goes on", async () => {
+test("while paused only saveNow saves, and resume continues", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, clock } = autosaveOf(temp);
   autosave.pause();
@@ -147,7 +147,7 @@ test("after maxRetries failed attempts in all the state is error and the work st
   expect(await autosave.saveNow("a"), "a third attempt that works is enough").toBe(true);
 });
 
-test("saveAll counts what was saved and what was not", async () => {
+test("saveAll counts saved and unsaved stories", async () => {
   const backend = new FailingBackend();
   await using service = await openStories({ backend });
   const autosave = new Autosave({ service, clock: new FakeClock(), maxRetries: 1 });
@@ -162,7 +162,7 @@ test("saveAll counts what was saved and what was not", async () => {
   expect(autosave.state("unknown")).toBe("idle");
 });
 
-test("an edit that comes while the one before is saved is saved too", async () => {
+test("an edit during a save is saved too", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, clock } = autosaveOf(temp);
   autosave.markDirty("a", { n: 1 });
@@ -175,13 +175,13 @@ test("an edit that comes while the one before is saved is saved too", async () =
   expect(autosave.isDirty("a")).toBe(false);
 });
 
-test("a change by somebody else since the id was first seen is a conflict, never overwritten", async () => {
+test("a change by someone else since the id was first seen is a conflict, never overwritten", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, clock, events } = autosaveOf(temp);
   await temp.service.saveStory("a", { from: "before" });
   autosave.markDirty("a", { from: "local" });
   await delivered();
-  await (await temp.beside()).saveStory("a", { from: "remote" });
+  await (await temp.openAnother()).saveStory("a", { from: "remote" });
   await clock.advance(2_000);
   expect(events).toEqual([
     ["conflict", { id: "a", local: { from: "local" }, remote: { from: "remote" }, remoteRevision: 2 }],
@@ -204,7 +204,7 @@ test.each(["filesystem", "libsql", "custom"] as const)(
   async (backend) => {
     await using temp = await tempStories(backend);
     const { service } = temp;
-    const other = await temp.beside();
+    const other = await temp.openAnother();
     const { autosave, events } = autosaveOf(temp);
     const edit = async (id: string) => {
       autosave.markDirty(id, { from: "local" });
@@ -258,7 +258,7 @@ test("a load inside a transaction shows a story too", async () => {
   expect(revision).toBe(1);
 });
 
-test("an edit that comes while a conflict is resolved for the remote side is a conflict too", async () => {
+test("an edit during the resolution of a conflict for the remote side is a conflict too", async () => {
   for (const resolution of ["remote", "keepBoth", { merged: { from: "both" } }] as const) {
     await using temp = await tempStories("libsql");
     let asked = 0;
@@ -277,7 +277,7 @@ test("an edit that comes while a conflict is resolved for the remote side is a c
   }
 });
 
-test("the copy of keepBoth has the story's tags and title, and saved tells its revision", async () => {
+test("the copy of keepBoth has the story's tags and title, and the saved event has its revision", async () => {
   for (const backend of ["filesystem", "libsql", "custom"] as const) {
     await using temp = await tempStories(backend);
     const { autosave, events } = autosaveOf(temp, { resolve: () => "keepBoth" });
@@ -291,7 +291,7 @@ test("the copy of keepBoth has the story's tags and title, and saved tells its r
   }
 });
 
-test("the revision that an edit began from may be given", async () => {
+test("the revision of an edit's beginning can be given", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, events } = autosaveOf(temp);
   await temp.service.saveStory("a", { n: 1 });
@@ -303,14 +303,14 @@ test("the revision that an edit began from may be given", async () => {
   expect(await autosave.saveNow("b")).toBe(true);
 });
 
-test("a later edit goes on from the revision that was saved last from here", async () => {
+test("a later edit begins from the revision saved last by this service", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, events } = autosaveOf(temp);
   autosave.markDirty("a", { n: 1 });
   await autosave.saveNow("a");
   autosave.markDirty("a", { n: 2 });
   expect(await autosave.saveNow("a")).toBe(true);
-  await (await temp.beside()).saveStory("a", { n: "remote" });
+  await (await temp.openAnother()).saveStory("a", { n: "remote" });
   autosave.markDirty("a", { n: 3 });
   expect(await autosave.saveNow("a")).toBe(false);
   expect(events.at(-1)).toMatchObject(["conflict", { remoteRevision: 3 }]);
@@ -344,7 +344,7 @@ test.each(RESOLUTIONS)("a conflict resolved by %o leaves %o", async (resolution,
   expect(await autosave.saveNow("a"), "the next edit goes on from here").toBe(true);
 });
 
-test("a story that was deleted meanwhile is a conflict with nothing on the other side", async () => {
+test("a story that was deleted during the edit is a conflict without a remote story", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, events } = autosaveOf(temp, { resolve: () => "local" });
   await temp.service.saveStory("a", { n: 1 });
@@ -355,7 +355,7 @@ test("a story that was deleted meanwhile is a conflict with nothing on the other
   expect(await temp.service.loadStory("a")).toEqual({ n: 2 });
 });
 
-test("a remote side that moves on while a conflict is resolved is seen before anything is saved over it", async () => {
+test("a remote change during the resolution of a conflict is noticed before the save", async () => {
   await using temp = await tempStories("libsql");
   const seen: number[] = [];
   const { autosave } = autosaveOf(temp, {
@@ -372,7 +372,7 @@ test("a remote side that moves on while a conflict is resolved is seen before an
   expect(await temp.service.loadStory("a")).toEqual({ of: { remote: 2 } });
 });
 
-test("a resolver that throws or answers junk leaves both sides, and the error is told", async () => {
+test("a resolver that throws or returns junk leaves both sides, and the error is reported", async () => {
   for (const resolve of [
     () => {
       throw new Error("no idea");
@@ -390,7 +390,7 @@ test("a resolver that throws or answers junk leaves both sides, and the error is
   }
 });
 
-test("close of the service saves what is left, and stops the timers", async () => {
+test("close of the service saves the remaining edits and stops the timers", async () => {
   await using temp = await tempStories("filesystem");
   const { autosave, clock } = autosaveOf(temp);
   autosave.start();
@@ -398,17 +398,17 @@ test("close of the service saves what is left, and stops the timers", async () =
   await temp.service.close();
   expect(autosave.isDirty()).toBe(false);
   expect(clock.waiting).toBe(0);
-  expect(await (await temp.beside()).loadStory("a")).toEqual({ n: 1 });
+  expect(await (await temp.openAnother()).loadStory("a")).toEqual({ n: 1 });
 });
 
-test("close of a storage saves what an autosave on its stories holds", async () => {
+test("close of a storage saves the edits of an autosave on its stories", async () => {
   await using temp = await tempStories("libsql");
   await temp.service.close();
   const storage = await openStorage(temp.path);
   const autosave = new Autosave({ service: storage.project("p").stories });
   autosave.markDirty("a", { n: 1 });
   await storage.close();
-  expect(await (await temp.beside({ project: "p" })).loadStory("a")).toEqual({ n: 1 });
+  expect(await (await temp.openAnother({ project: "p" })).loadStory("a")).toEqual({ n: 1 });
 });
 
 test("without a clock the system's timers are used", async () => {
@@ -419,7 +419,7 @@ test("without a clock the system's timers are used", async () => {
   expect(await saved).toEqual({ id: "a", revision: 1, savedAs: "a" });
 });
 
-test("dirty names the stories with edits that are not saved, and discard drops them", async () => {
+test("dirty lists the stories with unsaved edits, and discard drops the edits", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, clock, events } = autosaveOf(temp);
   await temp.service.saveStory("a", { n: 0 });
@@ -436,7 +436,7 @@ test("dirty names the stories with edits that are not saved, and discard drops t
   expect(autosave.dirty()).toEqual([]);
 });
 
-test("after a discard the next edit begins from what is stored then", async () => {
+test("after a discard the next edit begins from the stored revision", async () => {
   await using temp = await tempStories("libsql");
   const { autosave, events } = autosaveOf(temp);
   await temp.service.saveStory("a", { n: 0 });
@@ -452,7 +452,7 @@ test("after a discard the next edit begins from what is stored then", async () =
   ]);
 });
 
-test("an edit that is discarded while it is being saved leaves nothing to save, however the save ends", async () => {
+test("an edit that is discarded during its save leaves nothing to save, whether the save succeeds or fails", async () => {
   const backend = new FailingBackend();
   await using service = await openStories({ backend });
   await using temp = await tempStories("custom");
@@ -503,7 +503,7 @@ test("a clock that throws is an error of the story that waits for it, which stay
   autosave.stop();
 });
 
-test("a listener that throws harms nobody", async () => {
+test("an error that a listener throws is ignored", async () => {
   await using temp = await tempStories("libsql");
   const { autosave } = autosaveOf(temp);
   autosave.on("saved", () => {

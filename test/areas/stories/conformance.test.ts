@@ -23,7 +23,7 @@ const BACKENDS: Record<string, () => Promise<StoryBackend>> = {
   "libSQL, in memory": async () => (await openStories({ backend: "libsql", path: ":memory:", secret: SECRET })).backend,
   "the filesystem": async () => (await openStories({ backend: "filesystem", path: place(), secret: SECRET })).backend,
   "the filesystem, without a secret": async () => (await openStories({ backend: "filesystem", path: place() })).backend,
-  "the filesystem, in a project of its own": async () =>
+  "the filesystem, in its own project": async () =>
     (await openStories({ backend: "filesystem", path: place(), secret: SECRET, project: "../a/B" })).backend,
   "the backend of the example": async () => new MemoryBackend(),
 };
@@ -135,7 +135,7 @@ test.each(REQUIRED)("a backend without %s is refused by name", (method) => {
   );
 });
 
-test("a defined backend tells what it has, and answers NOT_SUPPORTED for the rest", async () => {
+test("has() of a defined backend lists its methods, and the others reject with NOT_SUPPORTED", async () => {
   const backend = defineBackend(new MemoryBackend());
   expect(defineBackend(backend)).toBe(backend);
   expect(backend.has("save")).toBe(true);

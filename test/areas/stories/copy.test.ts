@@ -10,40 +10,43 @@ const DIRECTIONS = [
   ["libsql", "filesystem"],
 ] as const;
 
-test.each(DIRECTIONS)("from %s to %s go data, metadata, times, history and preferences", async (source, target) => {
-  let now = 1_000_000;
-  const clock = { now: () => (now += 1_000) };
-  await using from = await tempStories(source, clock);
-  await using to = await tempStories(target);
-  await from.service.saveStory("../a", { title: "A", n: 1 }, { metadata: { tags: ["x", "y"] } });
-  await from.service.saveStory("../a", { title: "A", n: 2 });
-  await from.service.updateMetadata("../a", { title: "Set" });
-  await from.service.saveStory("b", { n: 1 });
-  await from.service.saveStory("gone", {});
-  await from.service.deleteStory("gone");
-  await from.service.backend.savePreference("p", { value: { a: 1 }, scope: "project" });
-  const progress: unknown[] = [];
-  const result = await copyStories(from.service, to.service, { onProgress: (step) => progress.push(step) });
-  expect(result).toEqual({ copied: 2, preferences: 1 });
-  expect(progress).toEqual([
-    { done: 1, total: 2, id: "../a" },
-    { done: 2, total: 2, id: "b" },
-  ]);
-  expect(await to.service.listStories()).toEqual(await from.service.listStories());
-  for (const id of ["../a", "b"]) {
-    expect(await to.service.loadStory(id)).toEqual(await from.service.loadStory(id));
-    const revisions = await from.service.revisions(id);
-    expect(await to.service.revisions(id)).toEqual(revisions);
-    for (const { revision } of revisions) {
-      expect(await to.service.loadRevision(id, revision)).toEqual(await from.service.loadRevision(id, revision));
+test.each(DIRECTIONS)(
+  "copying from %s to %s keeps data, metadata, times, history and preferences",
+  async (source, target) => {
+    let now = 1_000_000;
+    const clock = { now: () => (now += 1_000) };
+    await using from = await tempStories(source, clock);
+    await using to = await tempStories(target);
+    await from.service.saveStory("../a", { title: "A", n: 1 }, { metadata: { tags: ["x", "y"] } });
+    await from.service.saveStory("../a", { title: "A", n: 2 });
+    await from.service.updateMetadata("../a", { title: "Set" });
+    await from.service.saveStory("b", { n: 1 });
+    await from.service.saveStory("gone", {});
+    await from.service.deleteStory("gone");
+    await from.service.backend.savePreference("p", { value: { a: 1 }, scope: "project" });
+    const progress: unknown[] = [];
+    const result = await copyStories(from.service, to.service, { onProgress: (step) => progress.push(step) });
+    expect(result).toEqual({ copied: 2, preferences: 1 });
+    expect(progress).toEqual([
+      { done: 1, total: 2, id: "../a" },
+      { done: 2, total: 2, id: "b" },
+    ]);
+    expect(await to.service.listStories()).toEqual(await from.service.listStories());
+    for (const id of ["../a", "b"]) {
+      expect(await to.service.loadStory(id)).toEqual(await from.service.loadStory(id));
+      const revisions = await from.service.revisions(id);
+      expect(await to.service.revisions(id)).toEqual(revisions);
+      for (const { revision } of revisions) {
+        expect(await to.service.loadRevision(id, revision)).toEqual(await from.service.loadRevision(id, revision));
+      }
     }
-  }
-  expect(await to.service.backend.loadPreference("p")).toEqual({ value: { a: 1 }, scope: "project" });
-  // The title that was set lasts in the copy as well.
-  expect(await to.service.saveStory("../a", { n: 3 })).toMatchObject({ title: "Set", revision: 4 });
-});
+    expect(await to.service.backend.loadPreference("p")).toEqual({ value: { a: 1 }, scope: "project" });
+    // The title that was set lasts in the copy as well.
+    expect(await to.service.saveStory("../a", { n: 3 })).toMatchObject({ title: "Set", revision: 4 });
+  },
+);
 
-test("a story that is there already gets the copy as a new revision, and keeps its own", async () => {
+test("an existing story gets the copy as a new revision and keeps its history", async () => {
   await using from = await tempStories("filesystem");
   await using to = await tempStories("libsql");
   await from.service.saveStory("a", { from: 1 });
@@ -55,7 +58,7 @@ test("a story that is there already gets the copy as a new revision, and keeps i
   expect(await to.service.getMetadata("a")).toMatchObject({ revision: 2 });
 });
 
-test("to and from a backend of one's own goes what it can hold", async () => {
+test("copying to and from a custom backend keeps what the backend can store", async () => {
   await using from = await tempStories("libsql");
   const own = new MemoryBackend();
   await from.service.saveStory("a", { title: "A" }, { metadata: { tags: ["x"] } });
@@ -67,7 +70,7 @@ test("to and from a backend of one's own goes what it can hold", async () => {
   expect(await to.service.loadStory("a")).toEqual({ title: "A" });
 });
 
-test("only the named stories are copied; one that is missing rejects before anything is", async () => {
+test("only the named stories are copied; a missing one rejects before any copy", async () => {
   await using from = await tempStories("libsql");
   await using to = await tempStories("filesystem");
   await from.service.saveStory("a", {});
@@ -79,7 +82,7 @@ test("only the named stories are copied; one that is missing rejects before anyt
   expect((await to.service.listStories()).map(({ id }) => id)).toEqual(["b"]);
 });
 
-test("a target that loses something is found out", async () => {
+test("a target that loses data is detected", async () => {
   await using from = await tempStories("libsql");
   await from.service.saveStory("a", { text: "whole" });
   const lossy: StoryBackend = new (class extends MemoryBackend {
@@ -94,7 +97,7 @@ test("a target that loses something is found out", async () => {
   expect(await copyStories(from.service, plain)).toMatchObject({ copied: 1 });
 });
 
-test("a story goes from a storage to another with its history", async () => {
+test("a story is copied from one storage to another with its history", async () => {
   await using from = await tempStorage();
   await using to = await tempStorage();
   await from.storage.stories.saveStory("a", { n: 1 });

@@ -7,7 +7,7 @@ import { tempDatabase } from "../../support/temp.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 
-test("the example of a story editor does what it says", async () => {
+test("the story editor example works as described", async () => {
   await using db = await tempDatabase();
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,

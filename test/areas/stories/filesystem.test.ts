@@ -40,7 +40,7 @@ async function fill(service: StoryService): Promise<void> {
 }
 
 describe("file names", () => {
-  test("distinct ids have distinct names, also where the file system ignores case and normalises Unicode", () => {
+  test("distinct ids have distinct names, even if the file system ignores case and normalizes Unicode", () => {
     const random = seededRandom("names");
     const alphabet = ["a", "A", "é", "e\u0301", "/", "\\", ".", " ", "%", "2", "f", "😀", "~", "ſ", "s", "\u212a", "k"];
     const ids = new Set(HOSTILE_IDS);
@@ -59,12 +59,12 @@ describe("file names", () => {
     }
   });
 
-  test("a name that is none of ours has no id", () => {
+  test("a foreign name has no id", () => {
     for (const name of ["A", "a.b", "%zz", "%ff", "é", "con", "%2F"]) expect(fromFileName(name)).toBeUndefined();
   });
 });
 
-test("stories are files that people can read, below the root and nowhere else", async () => {
+test("stories are readable files below the root and nowhere else", async () => {
   await using temp = await tempStories("filesystem");
   await fill(temp.service);
   expect(JSON.parse(readFileSync(join(temp.path, "stories/a.json"), "utf8"))).toEqual({ title: "A", n: 2 });
@@ -110,7 +110,7 @@ describe("the index", () => {
   };
 
   test.each(Object.entries(damages))(
-    "that %s is made anew, by a service that is open and by one that opens",
+    "that %s is rebuilt by a service that is open and by one that opens",
     async (_, damage) => {
       await using temp = await tempStories("filesystem");
       await fill(temp.service);
@@ -118,7 +118,7 @@ describe("the index", () => {
       damage(join(temp.path, ".index.jsonl"));
       expect(await temp.service.listStories()).toEqual(before);
       damage(join(temp.path, ".index.jsonl"));
-      const other = await temp.beside();
+      const other = await temp.openAnother();
       expect(await other.listStories()).toEqual(before);
       expect(await other.saveStory("new", {})).toMatchObject({ revision: 1 });
       expect(await temp.service.listStories({ limit: 1 })).toMatchObject([{ id: "new" }]);
@@ -126,7 +126,7 @@ describe("the index", () => {
     },
   );
 
-  test("stays small however often one story is saved", async () => {
+  test("stays small no matter how often one story is saved", async () => {
     await using temp = await tempStories("filesystem");
     const text = { n: 0 };
     const { service } = temp;
@@ -137,12 +137,12 @@ describe("the index", () => {
     expect(lines).toBeLessThanOrEqual(1_201);
     await service.batchSave(Object.fromEntries(Array.from({ length: 100 }, (_, k) => [`s${k}`, { k }])));
     expect(readFileSync(join(temp.path, ".index.jsonl"), "utf8").trim().split("\n").length).toBeLessThan(250);
-    expect(await (await temp.beside()).listStories()).toEqual(await service.listStories());
+    expect(await (await temp.openAnother()).listStories()).toEqual(await service.listStories());
   });
 
-  test("counts on after clear and after it was lost, so that nothing new passes for what was there", async () => {
+  test("continues its count after clear and after a loss, so that new changes are never mistaken for old ones", async () => {
     await using temp = await tempStories("filesystem");
-    const other = await temp.beside();
+    const other = await temp.openAnother();
     await temp.service.saveStory("a", { n: 1 });
     expect(await other.loadStory("a")).toEqual({ n: 1 });
     await temp.service.clear();
@@ -153,13 +153,13 @@ describe("the index", () => {
 });
 
 describe("damage", () => {
-  test("metadata that is lost or damaged is made again from story and revisions", async () => {
+  test("lost or damaged metadata is rebuilt from story and revisions", async () => {
     await using temp = await tempStories("filesystem");
     await fill(temp.service);
     rmSync(join(temp.path, "metadata"), { recursive: true });
     mkdirSync(join(temp.path, "metadata"));
     rmSync(join(temp.path, ".index.jsonl"));
-    const other = await temp.beside();
+    const other = await temp.openAnother();
     expect((await other.listStories()).map(({ id, title }) => [id, title]).sort()).toEqual([
       ["../b", "Untitled"],
       ["a", "A"],
@@ -169,7 +169,7 @@ describe("damage", () => {
     expect(await other.saveStory("a", { n: 5 })).toMatchObject({ revision: 3 });
     writeFileSync(join(temp.path, "metadata/a.meta.json"), "{");
     rmSync(join(temp.path, ".index.jsonl"));
-    expect(await (await temp.beside()).loadStory("a")).toEqual({ n: 5 });
+    expect(await (await temp.openAnother()).loadStory("a")).toEqual({ n: 5 });
   });
 
   test("a story put into the folder by hand is taken in with the index", async () => {
@@ -182,7 +182,7 @@ describe("damage", () => {
     expect(await temp.service.loadStory("hand")).toEqual({ title: "By hand" });
   });
 
-  test("a story file that is not JSON any more is CORRUPT and left as it is; a revert mends it", async () => {
+  test("a story file that is no longer JSON is CORRUPT and left as it is; a revert repairs it", async () => {
     await using temp = await tempStories("filesystem", { cacheSize: 0 });
     await fill(temp.service);
     const file = join(temp.path, "stories/a.json");
@@ -263,7 +263,7 @@ describe("a change that was decided and not finished", () => {
     expect(readdirSync(join(path, ".tmp"))).toEqual([]);
   });
 
-  test("is finished by another process that is open, when it next writes or meets the half of it", async () => {
+  test("is finished by another open process at its next write or when it finds the unfinished change", async () => {
     await using temp = await tempStories("filesystem");
     const path = join(temp.dir, "other");
     await openStories({ backend: "filesystem", path }).then((first) => first.close());
@@ -275,7 +275,7 @@ describe("a change that was decided and not finished", () => {
     await service.close();
   });
 
-  test("a journal that names files outside is put aside and obeyed in nothing", async () => {
+  test("a journal that names files outside is put aside and ignored", async () => {
     await using temp = await tempStories("filesystem");
     await fill(temp.service);
     const outside = join(temp.dir, "precious");
@@ -299,7 +299,7 @@ describe("a change that was decided and not finished", () => {
 });
 
 describe("symbolic links in the root", () => {
-  test("instead of a folder are refused, and nothing is written where they lead", async () => {
+  test("instead of a folder are refused, and nothing is written to their targets", async () => {
     for (const folder of ["stories", "metadata", "revisions", "preferences", "queue", ".tmp"]) {
       await using temp = await tempStories("filesystem");
       await fill(temp.service);
@@ -325,7 +325,7 @@ describe("symbolic links in the root", () => {
     expect(await temp.service.loadStory("a")).toEqual({ n: 1 });
   });
 
-  test("instead of a story's file are not read, and a save takes their place", async () => {
+  test("instead of a story's file are not read, and a save replaces them", async () => {
     await using temp = await tempStories("filesystem", { cacheSize: 0 });
     const outside = join(temp.dir, "outside.json");
     writeFileSync(outside, '{"secret":true}');

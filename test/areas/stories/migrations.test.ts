@@ -85,7 +85,7 @@ test("a story goes through all versions to the target, and is backed up as it wa
   expect(await service.loadStory("../quest")).toEqual(OLD);
 });
 
-test("a target short of the last is where it stops", async () => {
+test("it stops at a target before the last version", async () => {
   await using temp = await opened();
   await temp.service.saveStory("a", OLD);
   expect(await temp.migrations.migrate("a", { target: "1.0", backup: false })).toEqual({
@@ -151,7 +151,7 @@ test("registered steps are chained by the shortest way, and may be asynchronous"
   expect(calls).toEqual(["1-3", "2-3"]);
 });
 
-test("no way, a step that throws or gives no story, and a concurrent change reject with MIGRATION_FAILED", async () => {
+test("a missing step, a step that throws or returns no story, and a concurrent change reject with MIGRATION_FAILED", async () => {
   await using temp = await opened();
   const { migrations, service } = temp;
   await service.saveStory("a", NEW);
@@ -178,7 +178,7 @@ test("no way, a step that throws or gives no story, and a concurrent change reje
   expect(await rejection(migrations.migrate("missing"))).toMatchObject({ code: "NOT_FOUND" });
 });
 
-test("migrateAll takes each story by itself and reports on all", async () => {
+test("migrateAll migrates each story separately and reports on all", async () => {
   await using temp = await opened();
   await temp.service.batchSave({ a: OLD, b: MIDDLE, c: NEW, bad: { name: "no passages" } });
   const progress: unknown[] = [];
@@ -193,7 +193,7 @@ test("migrateAll takes each story by itself and reports on all", async () => {
   expect(await temp.migrations.migrateAll({ target: "1.0" })).toMatchObject({ migrated: 0, failed: 4 });
 });
 
-test("rollback refuses what is no backup", async () => {
+test("rollback refuses a file that is not a backup", async () => {
   await using temp = await opened();
   await temp.service.saveStory("a", NEW);
   const junk = join(temp.dir, "junk.json");
@@ -205,7 +205,7 @@ test("rollback refuses what is no backup", async () => {
   expect(await temp.service.getMetadata("a")).toMatchObject({ revision: 1 });
 });
 
-test("wrong options are refused; a backup without a folder for it too", async () => {
+test("wrong options are refused, and so is a backup without a folder", async () => {
   await using temp = await opened();
   const { service, migrations } = temp;
   expect(() => new StoryMigrations({ service: {} as typeof service })).toThrow(TypeError);

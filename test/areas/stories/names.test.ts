@@ -81,7 +81,7 @@ describe.each(["libsql", "filesystem", "custom"] as const)("an export from %s", 
   );
 });
 
-test("an import refuses an invalid story with what is wrong, unless it is told not to look", async () => {
+test("an import refuses an invalid story with its errors, unless validate is false", async () => {
   for (const kind of ["libsql", "filesystem", "custom"] as const) {
     await using temp = await tempStories(kind);
     const { service } = temp;
@@ -127,7 +127,7 @@ describe("a root of an earlier version", () => {
     const before = await temp.service.listStories();
     await temp.service.close();
     age(temp.path);
-    const service = await temp.beside();
+    const service = await temp.openAnother();
     expect(await service.listStories()).toEqual(before);
     expect([existsSync(join(temp.path, ".index.jsonl")), existsSync(join(temp.path, ".index.json"))]).toEqual([
       true,
@@ -146,14 +146,14 @@ describe("a root of an earlier version", () => {
     expect(await service.restore("gone")).toMatchObject({ revision: 2 });
   });
 
-  test("whose story another program has changed keeps what it can and says what it cannot", async () => {
+  test("whose story another program has changed keeps what it can and reports the rest", async () => {
     await using temp = await tempStories("filesystem");
     await temp.service.saveStory("a", { n: 1 });
     await temp.service.saveStory("a", { n: 2 });
     await temp.service.close();
     age(temp.path);
     writeFileSync(join(temp.path, "stories", "a.json"), '{"n":"outside"}');
-    const service = await temp.beside();
+    const service = await temp.openAnother();
     expect(await service.loadStory("a")).toEqual({ n: "outside" });
     // The earlier version had the text of revision 2 in the file only that was overwritten.
     expect(await service.revisions("a")).toMatchObject([{ revision: 3, source: "outside" }, { revision: 1 }]);
@@ -167,7 +167,7 @@ describe("a root of an earlier version", () => {
     await service.batchSave({ a: { n: 1 }, b: { n: 1 }, c: { n: 1 } });
     // It finds no index of its own, makes one from the metadata, and knows nothing of the other.
     const index = readFileSync(join(temp.path, ".index.jsonl"));
-    const other = await temp.beside();
+    const other = await temp.openAnother();
     await other.saveStory("a", { n: 2 });
     await other.updateMetadata("b", { tags: ["old"] });
     await other.deleteStory("c");
@@ -184,7 +184,7 @@ describe("a root of an earlier version", () => {
   });
 });
 
-test("a custom backend without conflicts says that it has none to show", async () => {
+test("a custom backend without conflicts() rejects with NOT_SUPPORTED", async () => {
   await using service = await openStories({ backend: new MemoryBackend() });
   expect(await rejection(service.conflicts())).toMatchObject({ code: "NOT_SUPPORTED" });
 });

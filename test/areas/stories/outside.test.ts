@@ -77,9 +77,9 @@ describe.each(Object.entries(WRITERS))("a story that another program changes %s"
     expect(await service.revisions("q")).toMatchObject([{ revision: 3 }, { revision: 2, source: "outside" }, {}]);
   });
 
-  test("is what a load shows, also where it is cached, and in another process", async () => {
+  test("is loaded, even if the story is cached, and in another process", async () => {
     await using temp = await edited();
-    const other = await temp.beside();
+    const other = await temp.openAnother();
     expect(await temp.service.loadStory("q")).toEqual(outside);
     expect(await temp.service.getMetadata("q")).toMatchObject({ title: "Theirs", tags: ["kept"], revision: 2 });
     expect(await other.loadStory("q")).toEqual(outside);
@@ -117,7 +117,7 @@ describe.each(Object.entries(WRITERS))("a story that another program changes %s"
   });
 });
 
-test("an outside change within the moment of a save is seen by the next one, though size and time are the same", async () => {
+test("an outside change at the moment of a save is noticed by the next save, even with the same size and time", async () => {
   await using temp = await tempStories("filesystem");
   const { service } = temp;
   const random = seededRandom("outside changes");
@@ -144,7 +144,7 @@ test("a listing shows what other programs have changed, the newest first", async
   expect(await service.getStatistics()).toMatchObject({ totalSizeBytes: 21 + 13 });
 });
 
-test("a file that only got a new time is no change, and is read once for all processes", async () => {
+test("a file with only a new time is not a change, and is read once for all processes", async () => {
   await using temp = await tempStories("filesystem");
   await temp.service.batchSave({ a: { n: 1 }, b: { n: 2 } });
   for (const name of ["a", "b"]) {
@@ -155,7 +155,7 @@ test("a file that only got a new time is no change, and is read once for all pro
   expect(await temp.service.listStories()).toMatchObject([{ revision: 1 }, { revision: 1 }]);
   const index = readdirSync(temp.path).find((name) => name.startsWith(".index"))!;
   const size = statSync(join(temp.path, index)).size;
-  const other = await temp.beside();
+  const other = await temp.openAnother();
   expect(await other.listStories()).toHaveLength(2);
   expect(statSync(join(temp.path, index)).size).toBe(size);
 });
@@ -168,7 +168,7 @@ describe("a file that is dropped in", () => {
     expect(listed).toMatchObject({ id: "new", title: "Dropped", revision: 1, tags: [] });
     expect(await temp.service.revisions("new")).toMatchObject([{ revision: 1, source: "outside" }]);
     expect(await temp.service.loadRevision("new", 1)).toEqual({ title: "Dropped" });
-    expect(await (await temp.beside()).loadStory("new")).toEqual({ title: "Dropped" });
+    expect(await (await temp.openAnother()).loadStory("new")).toEqual({ title: "Dropped" });
   });
 
   test("is a story from the next load on, and is not overwritten by a save that expects none", async () => {
@@ -188,7 +188,7 @@ describe("a file that is dropped in", () => {
     expect(await temp.service.loadRevision("marked", 1)).toEqual({ title: "Marked" });
   });
 
-  test("and is no JSON is reported once, and left alone", async () => {
+  test("and is not JSON is reported once and left alone", async () => {
     await using temp = await tempStories("filesystem");
     const { service } = temp;
     await service.saveStory("good", {});
@@ -208,7 +208,7 @@ describe("a file that is dropped in", () => {
     expect(await service.loadStory("junk")).toEqual({ now: "json" });
   });
 
-  test("and is no JSON is kept beside the story that is saved in its place", async () => {
+  test("and is not JSON is kept next to the story that is saved in its place", async () => {
     await using temp = await tempStories("filesystem");
     writeFileSync(story(temp, "junk"), "{not json");
     expect(await temp.service.saveStory("junk", { n: 1 })).toMatchObject({ revision: 1 });
@@ -220,7 +220,7 @@ describe("a file that is dropped in", () => {
   });
 });
 
-describe("a known story whose file is no JSON any more", () => {
+describe("a known story whose file is no longer JSON", () => {
   async function damaged() {
     const temp = await tempStories("filesystem");
     await temp.service.saveStory("q", { n: 1 });
@@ -247,7 +247,7 @@ describe("a known story whose file is no JSON any more", () => {
     expect(await service.loadRevision("q", 2)).toEqual({ n: 2 });
   });
 
-  test("is not overwritten by a conditional save, and kept beside by another", async () => {
+  test("is not overwritten by a conditional save, and kept next to the story by another save", async () => {
     await using temp = await damaged();
     const { service } = temp;
     expect(await rejection(service.saveStory("q", {}, { expectedRevision: 2 }))).toMatchObject({ code: "CORRUPT" });
@@ -265,7 +265,7 @@ describe("a known story whose file is no JSON any more", () => {
     expect(await temp.service.loadStory("q")).toEqual({ n: 2 });
   });
 
-  test("is well again once it is corrected", async () => {
+  test("can be loaded again after it is corrected", async () => {
     await using temp = await damaged();
     await rejection(temp.service.loadStory("q"));
     writeFileSync(story(temp, "q"), '{"n":3}');
@@ -274,7 +274,7 @@ describe("a known story whose file is no JSON any more", () => {
   });
 });
 
-test("a file that is removed is CORRUPT and not taken for a delete; the story comes back with its file or by a revert", async () => {
+test("a removed file is CORRUPT and not a delete; the story comes back with its file or by a revert", async () => {
   await using temp = await tempStories("filesystem");
   const { service } = temp;
   await service.saveStory("q", { n: 1 }, { metadata: { tags: ["x"] } });
@@ -300,7 +300,7 @@ test("a file that is removed is CORRUPT and not taken for a delete; the story co
   });
 });
 
-test("a root that a sync service brings up to date as a whole is as on the other machine", async () => {
+test("a root that a sync service updates as a whole equals the root on the other machine", async () => {
   await using one = await tempStories("filesystem");
   await using two = await tempStories("filesystem");
   const sync = () => {
@@ -334,7 +334,7 @@ test("a root that a sync service brings up to date as a whole is as on the other
   expect(await two.service.hasStory("b")).toBe(false);
 });
 
-test("a file that is replaced in the instant before a save is kept beside the story", async () => {
+test("a file that is replaced just before a save is kept next to the story", async () => {
   await using temp = await tempStories("filesystem");
   await temp.service.saveStory("a", { n: 1 });
   const { ino, size, mtimeMs } = statSync(story(temp, "a"));
@@ -353,7 +353,7 @@ test("a file that is replaced in the instant before a save is kept beside the st
   renameSync(story(temp, "a"), join(temp.path, ".tmp/1"));
   writeFileSync(story(temp, "a"), '{"n":"outside"}');
   writeFileSync(join(temp.path, ".journal.json"), JSON.stringify(journal));
-  const service = await temp.beside();
+  const service = await temp.openAnother();
   expect(await service.loadStory("a")).toEqual({ n: 2 });
   const [kept, ...rest] = await service.conflicts();
   expect(rest).toEqual([]);
@@ -361,7 +361,7 @@ test("a file that is replaced in the instant before a save is kept beside the st
   expect(readFileSync(kept!.path, "utf8")).toBe('{"n":"outside"}');
 });
 
-test("copies that sync services and version control leave are listed with the story that they are of", async () => {
+test("copies by sync services and version control are listed with their story", async () => {
   await using temp = await tempStories("filesystem");
   await temp.service.batchSave({ q: {}, "my-quest": {} });
   const copies: [string, string, string][] = [
@@ -395,7 +395,7 @@ test("copies that sync services and version control leave are listed with the st
   expect(await other.service.conflicts()).toEqual([]);
 });
 
-test("while another process saves and another program edits, each text is the present one or in the history", async () => {
+test("while another process saves and another program edits, each text is current or in the history", async () => {
   await using temp = await tempStories("filesystem", { historyLimit: 1000 });
   const { service } = temp;
   const random = seededRandom("edits from outside");

@@ -8,7 +8,7 @@ const LIGHTHOUSE = {
   passages: [{ id: "start", content: "Fog over the kubernetes of rocks; migrations of gulls at café Ωmega. 数据库" }],
 };
 
-test("stories are found by their texts, titles and tags, as people type", async () => {
+test("stories are found by their texts, titles and tags", async () => {
   await using temp = await tempStorage();
   const { stories } = temp.storage;
   await stories.saveStory("a", LIGHTHOUSE, { metadata: { tags: ["maritime"] } });
@@ -35,7 +35,7 @@ test("stories are found by their texts, titles and tags, as people type", async 
   expect(result!.score).toBeGreaterThan(0);
 });
 
-test("a search knows every change that came before it, other processes' too", async () => {
+test("a search finds every earlier change, even by other processes", async () => {
   await using temp = await tempStorage();
   const { stories } = temp.storage;
   const ids = async (text: string) => (await stories.searchStories(text)).map(({ metadata }) => metadata.id);
@@ -63,7 +63,7 @@ test("a search knows every change that came before it, other processes' too", as
   expect(await ids("penguin")).toEqual([]);
 });
 
-test("a save costs no indexing: what was not searched since is indexed by the search, once", async () => {
+test("a save does not index: the next search indexes each change once", async () => {
   await using temp = await tempStorage();
   const { stories } = temp.storage;
   const rows = async () => Number((await temp.storage.client.execute("select count(*) from story_search")).rows[0]![0]);
@@ -76,7 +76,7 @@ test("a save costs no indexing: what was not searched since is indexed by the se
   expect((await temp.storage.stats()).client!.writes.commits).toBe(writes.commits);
 });
 
-test("a search in a read transaction finds what was indexed before", async () => {
+test("a search in a read transaction uses the existing index", async () => {
   await using temp = await tempStorage();
   const { stories } = temp.storage;
   await stories.saveStory("a", { text: "albatross" });
@@ -90,7 +90,7 @@ test("a search in a read transaction finds what was indexed before", async () =>
   );
 });
 
-test("any text is a question, and a story of any shape is searched", async () => {
+test("a search takes any text and finds stories of any shape", async () => {
   await using temp = await tempStorage();
   const { stories } = temp.storage;
   let deep: unknown = "deepest";

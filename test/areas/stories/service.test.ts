@@ -41,7 +41,7 @@ describe("openStories", () => {
   test("projects of one place do not see each other", async () => {
     for (const kind of BUILT_IN) {
       await using temp = await tempStories(kind);
-      const other = await temp.beside({ project: "other" });
+      const other = await temp.openAnother({ project: "other" });
       await temp.service.saveStory("a", { of: "default" });
       await other.saveStory("a", { of: "other" });
       await temp.service.backend.savePreference("p", { value: 1 });
@@ -54,7 +54,7 @@ describe("openStories", () => {
     }
   });
 
-  test("the backend beneath is the one that was given", async () => {
+  test("the backend property is the given backend", async () => {
     const backend = new MemoryBackend();
     await using service = await openStories({ backend });
     await service.backend.save("a", { n: 1 }, {});
@@ -62,7 +62,7 @@ describe("openStories", () => {
     expect(await service.loadStory("a")).toEqual({ n: 1 });
   });
 
-  test("a closed service rejects with CLOSED, and closing twice is fine", async () => {
+  test("a closed service rejects with CLOSED, and a second close does nothing", async () => {
     await using temp = await tempStories("filesystem");
     await temp.service.close();
     await temp.service.close();
@@ -71,7 +71,7 @@ describe("openStories", () => {
 });
 
 describe.each(KINDS)("a service on %s", (kind) => {
-  test("does all that a story can be asked for", async () => {
+  test("saves, loads, lists, updates and deletes", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
     const story = { title: "My Adventure", passages: [{ id: "start", content: "You wake up" }] };
@@ -98,7 +98,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(await service.listStories()).toEqual([]);
   });
 
-  test("a conditional save overwrites nothing, and its conflict carries the actual revision", async () => {
+  test("a failed conditional save overwrites nothing, and its conflict has the actual revision", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
     const { revision } = await service.saveStory("a", { n: 1 }, { expectedRevision: 0 });
@@ -180,7 +180,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(told).toEqual(["first", "second", "error"]);
   });
 
-  test("a listener that throws or rejects harms nobody, and is told as a storage_error", async () => {
+  test("a listener that throws or rejects is reported as a storage_error and stops no other", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
     const errors: unknown[] = [];
@@ -206,7 +206,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(await service.loadStory("a")).toEqual({ n: 1 });
   });
 
-  test("on returns what ends it, and refuses an event that does not exist", async () => {
+  test("on returns a function that removes the listener, and refuses an unknown event", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
     let count = 0;
@@ -222,7 +222,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(() => service.on("saved" as "story_saved", listener)).toThrow(TypeError);
   });
 
-  test("with events off nobody is told", async () => {
+  test("with events off no listener is called", async () => {
     await using temp = await tempStories(kind, { events: false });
     const events = recorded(temp.service);
     await temp.service.saveStory("a", {});
@@ -255,7 +255,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     });
   });
 
-  test("the cache drops the story unused for longest, and a hit refreshes", async () => {
+  test("the cache evicts the least recently used story, and a hit counts as a use", async () => {
     await using temp = await tempStories(kind, { cacheSize: 2 });
     const { service } = temp;
     const isCached = async (id: string) => {
@@ -287,7 +287,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect((await service.getStatistics()).cacheSize).toBe(0);
   });
 
-  test("a loaded story is the caller's own: what is done to it reaches neither cache nor store", async () => {
+  test("a loaded story is a copy: changing it changes neither cache nor store", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
     const story = { list: [1] };
@@ -299,10 +299,10 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(await service.loadStory("a", { skipCache: true })).toEqual({ list: [1] });
   });
 
-  test("a cached story that was changed behind the service is loaded again", async () => {
+  test("a cached story that was changed through the backend is loaded again", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
-    const other = await temp.beside();
+    const other = await temp.openAnother();
     await service.saveStory("a", { n: 1 });
     expect(await service.loadStory("a")).toEqual({ n: 1 });
     await other.saveStory("a", { n: 2 });
@@ -351,7 +351,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
     expect(events).toEqual([]);
   });
 
-  test("what JSON would lose is refused before any work starts", async () => {
+  test("values that JSON would lose are refused before any work starts", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
     const circular: Record<string, unknown> = {};
@@ -388,7 +388,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
   });
 });
 
-test("a failure of the store is a storage_error with its operation and key; an answer is none", async () => {
+test("a failure of the store is a storage_error with its operation and key; a conflict is not", async () => {
   const broken = new (class extends MemoryBackend {
     override async save(): Promise<never> {
       throw new Error("disk on fire");
@@ -407,7 +407,7 @@ test("a failure of the store is a storage_error with its operation and key; an a
   expect(Object.keys(errors)).toEqual(["a", "b"]);
 });
 
-test("a TypeError of another's backend is a storage_error too", async () => {
+test("a TypeError of a custom backend is a storage_error too", async () => {
   const unreachable = new (class extends MemoryBackend {
     override async getMetadata(): Promise<never> {
       throw new TypeError("fetch failed");
@@ -422,29 +422,29 @@ test("a TypeError of another's backend is a storage_error too", async () => {
 });
 
 test("no delete and no change of metadata comes between the check of a conditional save and the save", async () => {
-  let meanwhile: (() => Promise<unknown>) | undefined;
+  let during: (() => Promise<unknown>) | undefined;
   let running: Promise<unknown> | undefined;
   const backend = new (class extends MemoryBackend {
     override async save(...args: Parameters<MemoryBackend["save"]>) {
-      running = meanwhile?.();
+      running = during?.();
       await delivered();
       return super.save(...args);
     }
   })();
   await using service = await openStories({ backend });
   const { revision } = await service.saveStory("a", { n: 1 });
-  meanwhile = () => service.updateMetadata("a", { title: "Set" });
+  during = () => service.updateMetadata("a", { title: "Set" });
   expect(await service.saveStory("a", { n: 2 }, { expectedRevision: revision })).toMatchObject({
     revision: revision + 1,
   });
   expect(await running).toMatchObject({ title: "Set", revision: revision + 2 });
-  meanwhile = () => service.deleteStory("a");
+  during = () => service.deleteStory("a");
   await service.saveStory("a", { n: 3 }, { expectedRevision: revision + 2 });
   expect(await running).toBe(true);
   expect(await service.hasStory("a")).toBe(false);
 });
 
-test("an atomic batch on a backend without transactions takes back what it has saved", async () => {
+test("an atomic batch on a backend without transactions undoes its saves", async () => {
   const backend = new (class extends MemoryBackend {
     override async save(...[id, data, metadata]: Parameters<MemoryBackend["save"]>) {
       if (id === "c") throw new Error("no c");
@@ -459,7 +459,7 @@ test("an atomic batch on a backend without transactions takes back what it has s
 });
 
 describe.each(BUILT_IN)("history on %s", (kind) => {
-  test("keeps the last revisions up to historyLimit, newest first, the present one included", async () => {
+  test("keeps the last revisions up to historyLimit, newest first, with the current one", async () => {
     await using temp = await tempStories(kind, { historyLimit: 3 });
     const { service } = temp;
     for (let n = 1; n <= 5; n++) await service.saveStory("a", { n, text: "x".repeat(n) });
@@ -514,7 +514,7 @@ describe.each(BUILT_IN)("history on %s", (kind) => {
     expect(events.map(([name]) => name).slice(0, 2)).toEqual(["story_saved", "story_created"]);
   });
 
-  test("revision numbers go on after a delete, so an old expectation cannot fit by chance", async () => {
+  test("revision numbers continue after a delete, so an old expectation cannot match by chance", async () => {
     await using temp = await tempStories(kind);
     const { service } = temp;
     await service.saveStory("a", { n: 1 });

@@ -7,7 +7,7 @@ import { delivered, SECRET } from "../../support/stories.js";
 const NAMES = ["a", "A", "a ", "á", "a%", "' OR 1=1 --", "*", "default", "p".repeat(200)];
 
 describe("stories of a storage", () => {
-  test("project B gets nothing of project A through any method, whatever the names", async () => {
+  test("project B gets nothing from project A through any method, with any names", async () => {
     await using temp = await tempStorage({ secret: SECRET });
     const { storage } = temp;
     for (const name of NAMES) {
@@ -45,7 +45,7 @@ describe("stories of a storage", () => {
     for (const name of NAMES.filter((other) => other !== "a")) await check(name);
   });
 
-  test("purgeProject removes all of a project's, history included, and projects counts the living", async () => {
+  test("purgeProject removes all stories of a project with their history, and projects counts stories that are not deleted", async () => {
     await using temp = await tempStorage({ secret: SECRET });
     const { storage } = temp;
     const changes: unknown[] = [];
@@ -81,7 +81,7 @@ describe("stories of a storage", () => {
     expect(await storage.project("a").stories.revisions("one")).toEqual([]);
   });
 
-  test("changes are announced after COMMIT, by whichever way they were made", async () => {
+  test("changes are announced after COMMIT, through all ways to make them", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;
     const changes: string[] = [];
@@ -136,7 +136,7 @@ describe("stories of a storage", () => {
     expect(await stories.getStatistics()).toMatchObject({ saves: 3 });
   });
 
-  test("what a transaction or a savepoint takes back is told to nobody and cached nowhere", async () => {
+  test("changes that a transaction or a savepoint rolls back are neither announced nor cached", async () => {
     await using temp = await tempStorage();
     const { stories } = temp.storage;
     const events: string[] = [];
@@ -205,7 +205,7 @@ describe("stories of a storage", () => {
 });
 
 describe("the tables", () => {
-  test("a content that is damaged is CORRUPT, and the other stories are not concerned", async () => {
+  test("damaged content is CORRUPT, and other stories are not affected", async () => {
     await using temp = await tempStorage();
     const { stories } = temp.storage;
     await stories.saveStory("a", { n: 1 });
@@ -234,7 +234,7 @@ describe("the tables", () => {
     expect(seen.size).toBe(4);
   });
 
-  test("contents that no revision has are removed, those that one has stay", async () => {
+  test("contents without a revision are removed, the others stay", async () => {
     await using temp = await tempStorage({ stories: { historyLimit: 2 } });
     const { stories } = temp.storage;
     const contents = async () =>

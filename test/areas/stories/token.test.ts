@@ -14,12 +14,12 @@ function allBytes(dir: string): Buffer {
 }
 
 describe.each(KINDS)("a token on %s", (kind) => {
-  test("is in the bytes of no file, in no common encoding", async () => {
+  test("is not in the bytes of any file in any common encoding", async () => {
     await using temp = await tempStories(kind, { secret: SECRET });
     const { backend } = temp.service;
     await backend.saveGithubToken(TOKEN);
     await backend.saveGithubToken({ access_token: TOKEN, scopes: ["repo"] });
-    await temp.service.saveStory("a", { title: "beside it" });
+    await temp.service.saveStory("a", { title: "next to it" });
     const check = () => {
       const bytes = allBytes(temp.dir);
       expect(bytes.length).toBeGreaterThan(100);
@@ -49,32 +49,32 @@ describe.each(KINDS)("a token on %s", (kind) => {
     expect(await backend.loadGithubToken()).toBeUndefined();
   });
 
-  test("opens with its key only, in its project only", async () => {
+  test("can only be decrypted with its key and in its project", async () => {
     await using temp = await tempStories(kind, { secret: SECRET });
     await temp.service.backend.saveGithubToken(TOKEN);
-    const other = await temp.beside({ secret: "6b".repeat(32) });
+    const other = await temp.openAnother({ secret: "6b".repeat(32) });
     const error = await rejection(other.backend.loadGithubToken());
     expect(error).toMatchObject({ code: "WRONG_SECRET" });
     expect(error.message).toMatch(/another `secret`/);
-    const keyless = await temp.beside({ secret: undefined });
+    const keyless = await temp.openAnother({ secret: undefined });
     expect(await rejection(keyless.backend.loadGithubToken())).toMatchObject({ code: "NO_SECRET" });
-    const elsewhere = await temp.beside({ project: "other" });
+    const elsewhere = await temp.openAnother({ project: "other" });
     expect(await elsewhere.backend.loadGithubToken()).toBeUndefined();
     const bytes = new Uint8Array(32).fill(0x5a);
-    expect(await (await temp.beside({ secret: bytes })).backend.loadGithubToken()).toBe(TOKEN);
+    expect(await (await temp.openAnother({ secret: bytes })).backend.loadGithubToken()).toBe(TOKEN);
   });
 });
 
-test("a token that is put where another project's was does not open", async () => {
+test("a token that is moved to another project cannot be decrypted", async () => {
   await using temp = await tempStories("filesystem", { secret: SECRET });
-  const other = await temp.beside({ project: "other" });
+  const other = await temp.openAnother({ project: "other" });
   await temp.service.backend.saveGithubToken(TOKEN);
   await other.backend.saveGithubToken("another");
   copyFileSync(join(temp.path, "token.json"), join(temp.path, "projects/other/token.json"));
   expect(await rejection(other.backend.loadGithubToken())).toMatchObject({ code: "WRONG_SECRET" });
 });
 
-test("a token of which a bit has changed does not open; two saves of one token differ", async () => {
+test("a token with a changed bit cannot be decrypted; two saves of one token differ", async () => {
   await using temp = await tempStories("filesystem", { secret: SECRET });
   const file = join(temp.path, "token.json");
   const { backend } = temp.service;
@@ -99,7 +99,7 @@ test("a secret of another shape is a TypeError that does not show it", async () 
   }
 });
 
-test("HOLDFAST_SECRET stands in for the option", async () => {
+test("HOLDFAST_SECRET replaces the option", async () => {
   process.env.HOLDFAST_SECRET = SECRET;
   try {
     for (const kind of KINDS) {
