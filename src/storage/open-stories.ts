@@ -41,19 +41,8 @@ export interface OpenStoriesOptions extends StoryOptions {
   readonly now?: (() => number) | undefined;
 }
 
-const KEYS = [
-  "backend",
-  "path",
-  "readOnly",
-  "project",
-  "secret",
-  "invalidText",
-  "now",
-  "cacheSize",
-  "cacheBytes",
-  "events",
-  "historyLimit",
-];
+const STORY_KEYS = ["cacheSize", "cacheBytes", "events", "historyLimit"];
+const KEYS = ["backend", "path", "readOnly", "project", "secret", "invalidText", "now", ...STORY_KEYS];
 
 /**
  * Opens a service over a backend. The service's `close` also closes the backend. A backend of your own is initialized
@@ -68,7 +57,7 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
   const { readOnly = false, invalidText = "refuse", now = Date.now } = options;
   const { cacheSize, cacheBytes, events, historyLimit } = options;
   const stories = resolveStoryOptions({ cacheSize, cacheBytes, events, historyLimit });
-  const service = { cacheSize: stories.cacheSize, cacheBytes: stories.cacheBytes, events: stories.events };
+  const { historyLimit: limit, ...service } = stories;
   expectProject(project);
   expectOneOf("invalidText", invalidText, ["refuse", "replace"]);
   const repair = toRepair(invalidText);
@@ -81,34 +70,21 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
       `${what} cannot be opened with \`readOnly\`. Open it without that option, or copy its stories into a database with copyStories and open that`,
     );
   }
-  if (typeof backend === "object" && backend !== null)
-    return initialized(new StoryService(backend, service, { repair }));
+  const initialized = (own: StoryBackend) => initialize(new StoryService(own, service, { repair }));
+  if (typeof backend === "object" && backend !== null) return initialized(backend);
   expectOneOf("backend", backend, ["libsql", "sqlite", "filesystem"]);
   if (backend === "filesystem") {
     if (path === "") throw new TypeError(expectation("path", "a folder", path));
+    const root = path ?? join(dataFolder(), "stories");
     const box = new SecretBox(secret);
-    const { historyLimit: limit } = stories;
-    return initialized(
-      new StoryService(
-        new FilesystemBackend({
-          root: path ?? join(dataFolder(), "stories"),
-          project,
-          box,
-          historyLimit: limit,
-          now,
-          repair,
-        }),
-        service,
-        { repair },
-      ),
-    );
+    return initialized(new FilesystemBackend({ root, project, box, historyLimit: limit, now, repair }));
   }
   const storage = await openStorage({ url: path, readOnly, secret, invalidText, now, stories });
   const { backend: own } = storage.project(project).stories;
   return new StoryService(own, service, { repair, close: () => storage.close() });
 }
 
-async function initialized(service: StoryService): Promise<StoryService> {
+async function initialize(service: StoryService): Promise<StoryService> {
   try {
     await service.initialize();
     return service;
