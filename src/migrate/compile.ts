@@ -32,7 +32,7 @@ export function findBroken(schema: readonly SchemaObject[]): readonly Broken[] {
   return found;
 }
 
-/** What a script left, as far as a comparison needs it. */
+/** The state after a script, as far as a comparison needs it. */
 export interface ScriptResult {
   readonly script: Failing;
   readonly schema: readonly SchemaObject[];
@@ -80,7 +80,7 @@ export function probes(
   return isTable ? Object.values(firingSql(connection, table)) : [];
 }
 
-/** For each event of a trigger, a statement that fires it once it runs. */
+/** For each event of a trigger, a statement that fires it. */
 function firingSql({ query }: { query(sql: string): ArrayLike<unknown>[] }, table: string) {
   const target = quoteName(table);
   return {
@@ -101,7 +101,7 @@ function compile(schema: readonly SchemaObject[]): Broken[] {
   const memory = new MemorySchema(schema, { withTriggers: false });
   try {
     const missing = memory.skipped.filter(({ type }) => type === "table" || type === "view");
-    // What needs something that cannot be copied cannot be judged.
+    // Objects that need something that cannot be copied are not checked.
     const judged = schema.filter((object) => !missing.some(({ name }) => mentions(object.sql, name)));
     return [
       ...judged.filter(({ type }) => type === "view").flatMap((view) => compileView(memory, view)),
@@ -121,7 +121,7 @@ function compileView(memory: MemorySchema, view: SchemaObject): Broken[] {
   return why === undefined ? [] : [{ type: "view", name: view.name, table: view.name, why }];
 }
 
-/** Compiled alone: with the other triggers of its table, the fault of one would be reported for all. */
+/** Compiles each trigger alone: with the other triggers of its table, the fault of one would be reported for all. */
 function compileTrigger(memory: MemorySchema, { name, table, sql }: SchemaObject): Broken[] {
   const { event, columns } = readEvent(sql);
   const why = failureOf(() => {
@@ -133,7 +133,7 @@ function compileTrigger(memory: MemorySchema, { name, table, sql }: SchemaObject
     }
     const known = columnsOf(memory, table);
     const unknown = columns.find((column) => !known.has(fold(column)));
-    // SQLite takes such a trigger, and never fires it.
+    // SQLite accepts such a trigger, and never fires it.
     if (unknown !== undefined) throw new Error(`no such column: ${table}.${unknown}`);
   });
   return why === undefined ? [] : [{ type: "trigger", name, table, why }];
@@ -155,14 +155,14 @@ function readEvent(sql: string): { event: "INSERT" | "UPDATE" | "DELETE"; column
   return { event, columns };
 }
 
-/** A full-text table reads its content only when it is asked for it. */
+/** A full-text table reads its content only on a query. */
 function readContent(memory: MemorySchema, { name, sql }: SchemaObject): Broken[] {
   const content = contentOf(sql);
   if (content === "") return [];
   const why = failureOf(() => {
     const columns = memory.query(`SELECT name FROM pragma_table_xinfo(${quoteText(name)}) WHERE hidden = 0`);
     const wanted = [contentRowidOf(sql), ...columns.map(([column]) => String(column))];
-    // Without the table's name, SQLite takes the name of a missing column for a text.
+    // Without the table's name, SQLite reads the name of a missing column as text.
     memory.exec(
       `EXPLAIN SELECT ${wanted.map((column) => `T.${quoteName(column)}`).join(", ")} FROM ${quoteName(content)} AS T`,
     );

@@ -3,7 +3,7 @@ import { type Addition, type IndexVerdict, Rebuilds } from "./rebuilds.js";
 import { refuseIndex } from "./run-script.js";
 import type { MigrationStatement, Script } from "./script.js";
 
-/** One statement of a completed script: its own, or one that was added. */
+/** One statement of a completed script: its own, or an added one. */
 export interface CompletedStatement {
   readonly sql: string;
   readonly statement?: MigrationStatement;
@@ -22,8 +22,8 @@ export interface CompleteOptions {
 const CHANGES_SCHEMA = /^(CREATE|DROP|ALTER|PRAGMA\s+legacy_alter_table)\b/i;
 
 /**
- * Yields the statements of a script together with those that keep what it would lose, for a database that cannot be
- * asked while they run. What changes the schema runs on its copy in memory, statement by statement.
+ * Yields the statements of a script, and statements that keep the objects it would lose, for a database that cannot be
+ * queried while they run. Statements that change the schema run on its copy in memory, one by one.
  */
 export function* completeOn(
   memory: MemorySchema,

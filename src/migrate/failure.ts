@@ -48,7 +48,7 @@ export function migrationFailed(failing: Failing, what: string, details: Failure
   return new MigrationError(failing.migration.tag, `${nameOf(failing)} ${what}${where}${because}`, details);
 }
 
-/** What failed, as the subject of a sentence. */
+/** The failed migration or down file, as the subject of a sentence. */
 export function nameOf({ migration: { tag }, isDown }: Failing): string {
   return isDown === true ? `The down file of migration ${tag} (${tag}.down.sql)` : `Migration ${tag}`;
 }

@@ -100,7 +100,9 @@ async function compare(
   return { schema, missing: missingFrom(schema, comparison.applied) };
 }
 
-/** Compares the file with what the applied migrations leave. Objects of a table that is gone do not count as missing. */
+/**
+ * Compares the file with the result of the applied migrations. Objects of a table that is gone do not count as missing.
+ */
 function missingFrom(schema: readonly SchemaObject[], applied: readonly Migration[]): SchemaObject[] {
   const scripts = applied.map((migration) => ddlOf(migration));
   if (!isSuspect(schema, scripts)) return [];
@@ -132,7 +134,7 @@ function isSuspect(schema: readonly SchemaObject[], scripts: readonly Script[]):
   return [...named].some((key) => !present.has(key)) || schema.some((object) => hasLostContent(schema, object));
 }
 
-/** Whether a full-text table names a content that was renamed. */
+/** Whether a full-text table names a content table that was renamed. */
 function hasLostContent(schema: readonly SchemaObject[], { name }: SchemaObject): boolean {
   const own = schema.find((object) => object.type === "table" && fold(object.name) === fold(name));
   if (own === undefined || !isFullText(own.sql)) return false;
@@ -144,8 +146,8 @@ const expectations = new Map<string, readonly SchemaObject[]>();
 const REMEMBERED = 8;
 
 /**
- * What the applied migrations leave if nothing is lost. They run in memory, where SQLite itself follows their renames,
- * next to the tables of the file that they do not create.
+ * The objects that the applied migrations create if nothing is lost. They run in memory, next to the tables of the file
+ * that they do not create, so that SQLite follows their renames.
  */
 function expectedSchema(schema: readonly SchemaObject[], scripts: readonly Script[]): readonly SchemaObject[] {
   const created = scripts

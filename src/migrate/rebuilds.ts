@@ -3,7 +3,7 @@ import { type Ddl, renamesColumn } from "./ddl.js";
 import { contentOf, fillSql, isFullText, recreateSql, staleIndexes } from "./full-text.js";
 import { fold, keyOf, mentions, relations, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 
-/** What to do about an index that a rebuild does not re-create. */
+/** The treatment of an index that a rebuild does not re-create. */
 export type IndexVerdict = "generated" | "handwritten" | "unknown";
 
 /** A statement that is added to a migration, and the object that it keeps. */
@@ -21,29 +21,29 @@ export interface SchemaStatement {
 export interface RebuildsOptions {
   /** Reads from the database on which the statements run. */
   readonly query: (sql: string) => readonly ArrayLike<unknown>[];
-  /** Tells whether drizzle-kit manages an index, and so drops it by not re-creating it. */
+  /** Returns whether drizzle-kit manages an index, and so drops it by not re-creating it. */
   readonly judge: (index: string) => IndexVerdict;
-  /** Called for an index that is lost if nothing tells whether it should be. Throws. */
+  /** Throws an error about a lost index, if nothing shows whether it was meant to be dropped. */
   readonly refuse: (index: SchemaObject) => never;
 }
 
 /**
- * Follows a migration, and knows the statements that keep what its table rebuilds and renames would lose.
+ * Follows a migration, and finds the statements that keep objects that its table rebuilds and renames would lose.
  *
  * A rebuild (`CREATE __new_x`, `DROP x`, `RENAME __new_x TO x`) drops the triggers and indexes of x and the counter of
  * its AUTOINCREMENT, and leaves a full-text index with other rowids. Each object is read from the schema right before
- * its table is dropped, where SQLite has already rewritten it for every rename. What the migration drops by name stays
- * dropped, and so does what belongs to a table or view that does not come back.
+ * its table is dropped, when SQLite has already rewritten it for every rename. Objects that the migration drops by name
+ * stay dropped, and so do objects of a table or view that is not created again.
  *
- * The caller runs every statement on the database that `query` reads: those of `before`, the migration's own, those of
- * `after`, and at the end those of `end`.
+ * The caller runs every statement on the database that `query` reads: the statements of `before`, the migration's own,
+ * those of `after`, and at the end those of `end`.
  */
 export class Rebuilds {
   readonly #options: RebuildsOptions;
   readonly #tablesBefore: ReadonlySet<string>;
-  /** Triggers and indexes whose table was dropped and comes back. */
+  /** Triggers and indexes whose table was dropped and is created again. */
   readonly #lost = new Map<string, SchemaObject>();
-  /** AUTOINCREMENT tables that were dropped and come back, by name. */
+  /** AUTOINCREMENT tables that were dropped and are created again, by name. */
   readonly #counters = new Map<string, SchemaObject>();
   readonly #dropped = new Set<string>();
   readonly #touched = new Set<string>();
@@ -79,7 +79,7 @@ export class Rebuilds {
     const { sql, ddl } = statements[index]!;
     const later = statements.slice(index + 1);
     if (ddl?.action === "rename") return this.#beforeRename(ddl, later);
-    // SQLite then renames the column in what was lost, too.
+    // SQLite then renames the column in lost objects, too.
     if (ddl === undefined && renamesColumn(sql)) return this.#restore(later);
     if (ddl?.action === "drop" && ddl.type === "table") return this.#beforeDrop(ddl.name, later);
     if (ddl?.action === "drop") this.#lost.delete(keyOf(ddl));
@@ -152,8 +152,8 @@ export class Rebuilds {
   }
 
   /**
-   * Takes the views and triggers that mention a dropped table out of the way until the table is back: with them, SQLite
-   * refuses the RENAME of a rebuild.
+   * Drops the views and triggers that mention a dropped table until the table is created again, because SQLite would
+   * otherwise refuse the RENAME of a rebuild.
    */
   #moveAside(table: string): Addition[] {
     const schema = this.#read();
@@ -163,7 +163,7 @@ export class Rebuilds {
       size = found.size;
       for (const object of schema) {
         if ((object.type !== "view" && object.type !== "trigger") || found.has(object)) continue;
-        // A trigger goes with its view, and what mentions a dropped view is in the way too.
+        // Dropping a view drops its triggers, and objects that mention a dropped view also prevent the rename.
         if (!gone.some((name) => mentions(object.sql, name))) continue;
         found.add(object);
         if (object.type === "view") gone.push(object.name);
@@ -176,7 +176,7 @@ export class Rebuilds {
       .map((object) => ({ sql: `DROP ${object.type.toUpperCase()} ${quoteName(object.name)}`, object }));
   }
 
-  /** Re-creates what is lost and whose table stands again, unless a later statement does. */
+  /** Re-creates lost objects whose table exists again, unless a later statement does. */
   #restore(later: readonly SchemaStatement[]): Addition[] {
     if (this.#lost.size === 0 && this.#counters.size === 0) return [];
     const schema = this.#read();
@@ -223,12 +223,12 @@ function counts({ sql }: SchemaObject): boolean {
   return /\bAUTOINCREMENT\b/i.test(sql);
 }
 
-/** Where sqlite_sequence keeps the counter of a table while the table is dropped. */
+/** The place in sqlite_sequence for the counter of a table while the table is dropped. */
 function keptName(table: string): string {
   return `__kept_${table}`;
 }
 
-/** Gives a table the counter that was kept, if that is higher than its own. */
+/** Sets the counter of a table to the kept one, if that is higher than its own. */
 function counterSql(table: SchemaObject, kept: string): string[] {
   const forget = `DELETE FROM sqlite_sequence WHERE name = ${quoteText(kept)}`;
   if (!counts(table)) return [forget];

@@ -20,7 +20,7 @@ interface Step {
   readonly script?: Script;
   /** The statement of the script, if it is one of its own. */
   readonly statement?: MigrationStatement | undefined;
-  /** What the statement keeps, if it was added. */
+  /** The object that the statement keeps, if the statement was added. */
   readonly addition?: Addition | undefined;
 }
 
@@ -94,7 +94,7 @@ export async function runRemotely(
   try {
     steps.push(...complete(schema, entries, journal));
   } catch (error) {
-    // The schema may be that of a process that was faster.
+    // The schema may be that of another process, which was faster.
     if (error instanceof MigrationError && (await hasMoved()))
       throw new Race("The ledger has changed", { cause: error });
     throw error;
@@ -119,8 +119,8 @@ export async function runRemotely(
 }
 
 /**
- * The statements of all scripts with those that keep what they would lose. A batch cannot ask the database in between,
- * so they are found, and the result is compiled, on a copy of its schema in memory.
+ * Returns the statements of all scripts, and statements that keep the objects they would lose. A batch cannot query the
+ * database between statements, so a copy of its schema in memory finds them and compiles the result.
  */
 function complete(schema: readonly SchemaObject[], entries: readonly RemoteEntry[], journal: Journal): Step[] {
   const memory = new MemorySchema(schema);
@@ -133,7 +133,7 @@ function complete(schema: readonly SchemaObject[], entries: readonly RemoteEntry
         judge,
         onEnd: ({ restored }) => results.push({ script, schema: memory.read(), restored, renames: renamesOf(script) }),
         onFailure(statement, cause) {
-          // What a copy lacks, the server may have.
+          // The server may have objects that the copy lacks.
           if (memory.skipped.length === 0) throw migrationFailed(script, "failed", { at: statement, cause });
         },
       });

@@ -52,7 +52,7 @@ export async function revert(client: Client, options: RevertOptions): Promise<Re
   }
 }
 
-/** What the ledger has for an applied migration: the hash may be that of an equivalent text. */
+/** The ledger's values for an applied migration. The hash may be that of an equivalent text. */
 function entryOf({ comparison }: Standing, migration: Migration): LedgerRow {
   return { hash: comparison.rowOf.get(migration)?.hash ?? migration.hash, when: migration.when };
 }

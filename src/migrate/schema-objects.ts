@@ -34,7 +34,7 @@ export function fold(name: string): string {
   return name.toLowerCase();
 }
 
-/** What tells two objects apart: their type and name. */
+/** The identity of an object: its type and name. */
 export function keyOf({ type, name }: { readonly type: string; readonly name: string }): string {
   return `${type} ${fold(name)}`;
 }

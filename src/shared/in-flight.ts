@@ -1,8 +1,8 @@
-/** Calls that have not settled, so that closing can wait for them. */
+/** The calls that have not settled, so that closing can wait for them. */
 export class InFlight {
   readonly #calls = new Set<Promise<unknown>>();
 
-  /** Notes a call until it settles, and returns it. */
+  /** Tracks a call until it settles, and returns it. */
   track<T>(call: Promise<T>): Promise<T> {
     this.#calls.add(call);
     const forget = () => this.#calls.delete(call);
@@ -10,7 +10,7 @@ export class InFlight {
     return call;
   }
 
-  /** Resolves when no call is left, including those that begin in the meantime; never rejects. */
+  /** Resolves when no call is left, including calls that begin in the meantime. Never rejects. */
   async settled(): Promise<void> {
     while (this.#calls.size > 0) await Promise.allSettled(this.#calls);
   }

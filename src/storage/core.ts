@@ -30,7 +30,7 @@ export interface TransactionOptions {
   readonly mode?: TransactionMode | undefined;
 }
 
-/** What the repositories, transactions and maintenance of one open storage share. */
+/** The parts that the repositories, transactions and maintenance of one open storage share. */
 export class StorageCore implements HandleParts {
   readonly client: EngineClient;
   readonly options: ResolvedStorageOptions;
@@ -41,7 +41,7 @@ export class StorageCore implements HandleParts {
   readonly schema: Record<string, unknown>;
   readonly #scopes: ScopeContext = new AsyncLocalStorage();
   readonly #eraser: Eraser;
-  /** What the contexts of all projects have in common. */
+  /** The parts that the contexts of all projects have in common. */
   readonly #shared: Omit<RepositoryContext, "project" | "executor" | "announce">;
   /** Only outside of transactions. Within one, erasing starts after the commit. */
   readonly #removal: Pick<RepositoryContext, "erase" | "removing">;
@@ -77,7 +77,7 @@ export class StorageCore implements HandleParts {
     return this.#lastError;
   }
 
-  /** The repositories of a project, in the transaction of a scope where one is given. */
+  /** The repositories of a project, in the transaction of a scope if one is given. */
   repositories(project: string, scope?: TransactionScope): Repositories {
     const { executor } = this;
     if (scope === undefined) return openRepositories(this.#contextOf(project, executor));
@@ -151,11 +151,11 @@ export class StorageCore implements HandleParts {
     return result;
   }
 
-  /** Tells the listeners of the storage. */
+  /** Calls the listeners of the storage. */
   readonly announce = (change: AreaChange): void => {
     // Graph deletes are permanent, but a graph may be deleted node by node.
     if (change.action === "delete" && change.area === "graph") this.client.local?.eraseLogSoon();
-    // An area announces under its own name.
+    // Each area announces changes under its own name.
     this.events.emit("change", change as Change);
   };
 
@@ -202,7 +202,10 @@ export class StorageCore implements HandleParts {
     );
   }
 
-  /** Options of a long call: an `onProgress` that rejects is an `error` event, and ends the call at its next step. */
+  /**
+   * Wraps the options of a long call: an `onProgress` that rejects is an `error` event, and ends the call at its next
+   * step.
+   */
   guarded<T extends object>(options: T): T {
     return guardProgress(options, (error) => this.events.emit("error", error));
   }
