@@ -1,5 +1,6 @@
 import { toVector } from "../areas/arguments.js";
 import type { Memory } from "../areas/memories/record.js";
+import { planQuery, type QueryPlan } from "../search/query.js";
 import { countMatches, snippet } from "../search/snippet.js";
 import { expectation, expectInteger, expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -130,9 +131,10 @@ async function findPage(
   if (scope !== undefined) expectText("scope", scope, 1000, 0);
   const asOf = asOfTs === undefined ? Number.POSITIVE_INFINITY : endOfSecond("asOfTs", asOfTs);
   const until = Math.min(asOf, query.until ?? Number.POSITIVE_INFINITY);
+  const plan = planQuery(text);
   const { hits, total }: FrameHits = await searchFrames(storage, {
     ...query,
-    text,
+    plan,
     until: until === Number.POSITIVE_INFINITY ? undefined : until,
     scope,
     lastRowId: asOfFrame === undefined ? undefined : toRowId(toFrameId(asOfFrame)),
@@ -142,7 +144,7 @@ async function findPage(
   const memories = await storage.memories.read(shown.map(({ rowId }) => rowId));
   const page = shown.flatMap(({ rowId, score }, index): FindHit | [] => {
     const memory = memories.get(rowId);
-    return memory === undefined ? [] : toHit(rowId, memory, text, { score, rank: offset + index + 1, snippetChars });
+    return memory === undefined ? [] : toHit(rowId, memory, plan, { score, rank: offset + index + 1, snippetChars });
   });
   const next = offset + shown.length;
   return {
@@ -159,13 +161,13 @@ async function findPage(
 function toHit(
   rowId: number,
   memory: Memory,
-  query: string,
+  plan: QueryPlan,
   { score, rank, snippetChars }: { score: number; rank: number; snippetChars: number },
 ): FindHit {
   const { id, uri, title, tags, labels, track } = toFrameInfo(fromRowId(rowId), memory);
   const text = toText(memory);
-  const shown = snippet(text, query, { maxChars: snippetChars, open: "", close: "" });
-  const found = { frame_id: id, uri, title, snippet: shown, score, rank, matches: countMatches(memory.content, query) };
+  const shown = snippet(text, plan, { maxChars: snippetChars, open: "", close: "" });
+  const found = { frame_id: id, uri, title, snippet: shown, score, rank, matches: countMatches(memory.content, plan) };
   return { ...found, tags, labels, track, content_dates: [], created_at: toIsoSeconds(memory.createdAt) };
 }
 

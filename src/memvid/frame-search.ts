@@ -3,7 +3,7 @@ import type { MemoryFilter } from "../areas/memories/filter.js";
 import { all } from "../areas/statements.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { fuse } from "../search/fuse.js";
-import { matchExpression, planQuery } from "../search/query.js";
+import { matchExpression, type QueryPlan } from "../search/query.js";
 import { searchScope } from "../search/terms.js";
 import { DEFAULT_PROJECT } from "../storage/projects.js";
 import type { Storage } from "../storage/storage.js";
@@ -17,7 +17,7 @@ export interface FrameHit {
 }
 
 export interface FrameQuery {
-  readonly text: string;
+  readonly plan: QueryPlan;
   readonly uses: "words" | "vectors" | "both";
   readonly vector?: readonly number[] | undefined;
   /** @default every model with vectors of that length */
@@ -113,18 +113,17 @@ const NOTHING: FrameHits = { hits: [], total: 0 };
 /** Searches by words. `total` does not count frames with a vector of `models`, which the vector search finds. */
 async function findWords(
   storage: Storage,
-  { text, since, until }: FrameQuery,
+  { plan, since, until }: FrameQuery,
   models: readonly string[],
   dimensions: number,
   depth: number,
 ): Promise<FrameHits> {
   const frames = storage.memories;
   const filter = toFilter(since, until);
-  const plan = planQuery(text);
   if (plan.isRecent) {
     // Next to vectors, recent frames would only dilute the hits.
     if (models.length > 0) return NOTHING;
-    const hits = await frames.rank(text, { ...filter, limit: depth });
+    const hits = await frames.rank(plan, { ...filter, limit: depth });
     return { hits, total: await frames.count(filter) };
   }
   const isOther = models.length === 0 ? sql`true` : sql`${m.rowId} not in (${embeddedBy(models, dimensions)})`;
@@ -132,10 +131,10 @@ async function findWords(
   const match = matchExpression(plan.terms, searchScope(DEFAULT_PROJECT), "any");
   const counted = plan.terms.length === 0 ? 0 : await countIndexed(storage, match, conditions);
   if (counted > 0) {
-    return { hits: await frames.rank(text, { ...filter, limit: depth }), total: counted };
+    return { hits: await frames.rank(plan, { ...filter, limit: depth }), total: counted };
   }
   // The index cannot count prefixes and parts of words. They are few, or the text is not specific.
-  const hits = await frames.rank(text, { ...filter, limit: Number.POSITIVE_INFINITY });
+  const hits = await frames.rank(plan, { ...filter, limit: Number.POSITIVE_INFINITY });
   if (models.length === 0) return { hits, total: hits.length };
   const [row] = await storage.db.all<{ total: number }>(
     sql`select count(*) as total from ${m} where ${m.rowId} in ${rowsOf(hits)} and ${isOther}`,
@@ -145,14 +144,14 @@ async function findWords(
 
 async function findNear(
   storage: Storage,
-  { since, until }: FrameQuery,
+  { plan, since, until }: FrameQuery,
   vector: readonly number[],
   models: readonly string[],
   depth: number,
 ): Promise<FrameHits> {
   const filter = toFilter(since, until);
   const nearest = (embeddingModel: string) =>
-    storage.memories.rank("", { ...filter, mode: "vector", embedding: vector, embeddingModel, limit: depth });
+    storage.memories.rank(plan, { ...filter, mode: "vector", embedding: vector, embeddingModel, limit: depth });
   const lists = await Promise.all(models.map(nearest));
   const best = new Map<number, FrameHit>();
   for (const hit of lists.flat()) {

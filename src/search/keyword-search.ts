@@ -1,6 +1,6 @@
 import { mayBeIndexDamage } from "../client/storage-error.js";
 import { countRows, ENOUGH_ROWS, findPrefixes, findWords } from "./full-text.js";
-import { asPrefixes, planQuery, type QueryPlan } from "./query.js";
+import { asPrefixes } from "./query.js";
 import { type RankTerm, toHit } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader } from "./request.js";
 import { scanForSubstrings, scanForWords } from "./scan.js";
@@ -15,7 +15,7 @@ export type {
 } from "./request.js";
 
 /**
- * Finds the rows that `text` asks for, best first, never more than `limit`.
+ * Finds the rows that a query asks for, best first, never more than `limit`.
  *
  * Whole words first; where none occurs, beginnings of words; then any part of the content. Work is bounded: words that most
  * rows have select no rows beside rarer ones, they only rank them, and by themselves they find among the latest rows.
@@ -23,10 +23,10 @@ export type {
  * Without the full-text table, or with a damaged one, it scans the rows instead, to the same end.
  */
 export async function keywordSearch(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
-  const plan = planQuery(request.text);
+  const { plan } = request;
   if (plan.isRecent) return findRecent(reader, request);
-  const byWords = plan.terms.length === 0 ? [] : await findByWords(reader, request, plan);
-  const hits = byWords.length > 0 ? byWords : await scanForSubstrings(reader, request, plan);
+  const byWords = plan.terms.length === 0 ? [] : await findByWords(reader, request);
+  const hits = byWords.length > 0 ? byWords : await scanForSubstrings(reader, request);
   return hits.slice(0, request.limit);
 }
 
@@ -38,24 +38,17 @@ async function findRecent(reader: SearchReader, { target, where, limit }: Keywor
   return rows.map((row, i) => ({ rowId: Number(row[0]), score: 1 / (i + 1), match: "recent" }));
 }
 
-async function findByWords(
-  reader: SearchReader,
-  request: KeywordSearchRequest,
-  plan: QueryPlan,
-): Promise<KeywordHit[]> {
+async function findByWords(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
   try {
-    return await findByIndex(reader, request, plan);
+    return await findByIndex(reader, request);
   } catch (error) {
     if (!isIndexMissing(error, request.target.fts) && !mayBeIndexDamage(error)) throw error;
-    return scanForWords(reader, request, plan);
+    return scanForWords(reader, request);
   }
 }
 
-async function findByIndex(
-  reader: SearchReader,
-  request: KeywordSearchRequest,
-  plan: QueryPlan,
-): Promise<KeywordHit[]> {
+async function findByIndex(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
+  const { plan } = request;
   const counts = await countRows(reader, request, plan.terms);
   if (counts.some((count) => count > 0)) {
     const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));

@@ -1,3 +1,5 @@
+import type { QueryPlan } from "./query.js";
+
 export type SqlValue = string | number;
 
 /** All that a search needs of a database. */
@@ -32,8 +34,8 @@ export interface SearchTarget {
 
 export interface KeywordSearchRequest {
   readonly target: SearchTarget;
-  /** What the user typed: anything. */
-  readonly text: string;
+  /** What the user typed, as `planQuery` reads it. */
+  readonly plan: QueryPlan;
   /** `searchScope` of the project. */
   readonly scope: string;
   /** What a row must satisfy, on the alias `m` and with plain `?` arguments: its project, not deleted, the caller's filters. */

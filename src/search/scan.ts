@@ -1,4 +1,4 @@
-import { asPrefixes, likePattern, type QueryPlan, type QueryTerm } from "./query.js";
+import { asPrefixes, likePattern, type QueryTerm } from "./query.js";
 import { type Candidate, type Ranked, rank, toHit, wordsAsStored } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 import { scanPacked } from "./scan-packed.js";
@@ -8,11 +8,8 @@ const CANDIDATES = 200;
 const SCANNED_TERMS = 16;
 
 /** Finds words, else beginnings of words, by reading every row: what is left when there is no full-text index. */
-export async function scanForWords(
-  reader: SearchReader,
-  request: KeywordSearchRequest,
-  plan: QueryPlan,
-): Promise<KeywordHit[]> {
+export async function scanForWords(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
+  const { plan } = request;
   const terms = [...plan.terms].sort((a, b) => b.text.length - a.text.length).slice(0, SCANNED_TERMS);
   const words = await scanAndRank(reader, request, terms, plan.phrase);
   if (words.length > 0) return words.map((hit) => toHit(hit, "keyword"));
@@ -21,12 +18,9 @@ export async function scanForWords(
 }
 
 /** Finds the plan's needles anywhere in the content, rows with the most of them first, then the latest. */
-export async function scanForSubstrings(
-  reader: SearchReader,
-  request: KeywordSearchRequest,
-  { needles }: QueryPlan,
-): Promise<KeywordHit[]> {
+export async function scanForSubstrings(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
   const { target, where, limit } = request;
+  const { needles } = request.plan;
   if (needles.length === 0) return [];
   const test = `m.${target.content} LIKE ? ESCAPE '\\'`;
   const found = needles.map((spellings) => `(${spellings.map(() => test).join(" OR ")})`);

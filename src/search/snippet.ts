@@ -1,4 +1,5 @@
-import { planQuery, type QueryPlan } from "./query.js";
+import { expectKeys } from "../shared/known-keys.js";
+import type { QueryPlan } from "./query.js";
 import { eachOriginalWord, foldAccents, isAscii, isUnsegmented, scriptRuns, termsOfWord } from "./terms.js";
 
 /** Matches looked at; the densest place among them is dense enough. */
@@ -30,17 +31,19 @@ interface Match {
   readonly what: string;
 }
 
+/** Options that are checked, with the defaults filled in. */
+export type SnippetShape = Required<SnippetOptions>;
+
 /**
- * The part of `content` that shows best why it matches `query` (a text or its plan), with the matches marked.
+ * The part of `content` that shows best why it matches a query, with the matches marked.
  *
  * Marks whole original words whose terms match, however they are written; where there are none, words that begin so; then any
  * place that holds a piece of the query. Never cuts a character. Content is not escaped: to show a snippet as HTML, choose
  * marks that survive escaping and replace them afterwards.
  */
-export function snippet(content: string, query: string | QueryPlan, options: SnippetOptions = {}): string {
-  const { maxChars, open, close } = resolveSnippetOptions(options);
+export function snippet(content: string, plan: QueryPlan, { maxChars, open, close }: SnippetShape): string {
   const marks = open.length + close.length;
-  const matches = findMatches(content, typeof query === "string" ? planQuery(query) : query);
+  const matches = findMatches(content, plan);
   const window = densestWindow(content, matches, maxChars - 2 * ELLIPSIS.length, marks);
   const room = maxChars - window.length * marks;
   const { start, end } = place(content, window, room);
@@ -53,12 +56,14 @@ export function snippet(content: string, query: string | QueryPlan, options: Sni
   return out + content.slice(at, end) + (end < content.length ? ELLIPSIS : "");
 }
 
-/** How many places of `content` match `query`; the first 500 are counted, and those near the first. */
-export function countMatches(content: string, query: string | QueryPlan): number {
-  return findMatches(content, typeof query === "string" ? planQuery(query) : query).length;
+/** How many places of `content` match a query; the first 500 are counted, and those near the first. */
+export function countMatches(content: string, plan: QueryPlan): number {
+  return findMatches(content, plan).length;
 }
 
-function resolveSnippetOptions(options: SnippetOptions): Required<SnippetOptions> {
+/** Checks the options of a snippet; throws TypeError or RangeError. */
+export function resolveSnippetOptions(options: SnippetOptions = {}): SnippetShape {
+  expectKeys("snippet", options, ["maxChars", "open", "close"]);
   const { maxChars = 300, open = "<mark>", close = "</mark>" } = options;
   if (!Number.isInteger(maxChars) || maxChars < 10) {
     throw new RangeError(`Expected \`maxChars\` to be an integer of at least 10, got ${maxChars}`);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { snippet } from "../../src/search/snippet.js";
+import { planQuery } from "../../src/search/query.js";
+import { resolveSnippetOptions, snippet } from "../../src/search/snippet.js";
 import { seededRandom } from "../support/random.js";
 import { times } from "../support/soak.js";
 import { indexedRows } from "./indexed-rows.js";
@@ -8,6 +9,7 @@ const QUERIES = times(2_000, 10_000);
 const LONG_QUERIES = 20;
 const MAX_PIECES = 12;
 const MAX_SNIPPET_CHARS = 60;
+const SHAPE = resolveSnippetOptions({ maxChars: MAX_SNIPPET_CHARS });
 
 const PIECES = [
   '"',
@@ -114,7 +116,7 @@ test(`${QUERIES} hostile queries and their snippets throw nothing`, async () => 
     expect(found.length).toBeLessThanOrEqual(3);
     for (const { content, score } of found) {
       if (!(score > 0 && score <= 1)) throw new Error(`score ${score} of ${quoted(content)} for ${quoted(query)}`);
-      const shown = snippet(content, query, { maxChars: MAX_SNIPPET_CHARS });
+      const shown = snippet(content, planQuery(query), SHAPE);
       if (shown.length > MAX_SNIPPET_CHARS || !shown.isWellFormed()) {
         throw new Error(`snippet ${JSON.stringify(shown)} of ${quoted(content)} for ${quoted(query)}`);
       }

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import type { KeywordHit, SearchReader, SearchTarget, SqlValue } from "../../src/search/keyword-search.js";
 import { keywordSearch } from "../../src/search/keyword-search.js";
+import { planQuery } from "../../src/search/query.js";
 import { FTS_TOKENIZER, searchScope, toSearchText } from "../../src/search/terms.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -72,7 +73,7 @@ export async function indexedRows(contents: readonly string[] = []): Promise<Ind
     async search(text, { project = "p", kind, limit = 10 } = {}) {
       const hits = await keywordSearch(reader, {
         target: TARGET,
-        text,
+        plan: planQuery(text),
         scope: searchScope(project),
         where: {
           sql: `m.project = ? AND m.deleted_at IS NULL${kind === undefined ? "" : " AND m.kind = ?"}`,

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { planQuery } from "../../src/search/query.js";
-import { snippet } from "../../src/search/snippet.js";
+import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../src/search/snippet.js";
+
+function snippetFor(content: string, query: string, options?: SnippetOptions): string {
+  return snippet(content, planQuery(query), resolveSnippetOptions(options));
+}
 
 describe("marks", () => {
   test.each([
@@ -19,14 +23,13 @@ describe("marks", () => {
     ["nothing asked", "", "nothing asked"],
     ["he went home", "go", "he <mark>went</mark> home"],
   ])("%j for %j", (content, query, expected) => {
-    expect(snippet(content, query)).toBe(expected);
-    expect(snippet(content, planQuery(query))).toBe(expected);
+    expect(snippetFor(content, query)).toBe(expected);
   });
 });
 
 test("the place with the most matches is shown, with ellipses where text is left out", () => {
   const content = `apple ${"filler ".repeat(100)}an apple and a banana together ${"filler ".repeat(100)}`;
-  const shown = snippet(content, "apple banana", { maxChars: 120 });
+  const shown = snippetFor(content, "apple banana", { maxChars: 120 });
   expect(shown).toContain("<mark>apple</mark> and a <mark>banana</mark>");
   expect(shown.startsWith("…")).toBe(true);
   expect(shown.endsWith("…")).toBe(true);
@@ -34,12 +37,12 @@ test("the place with the most matches is shown, with ellipses where text is left
 });
 
 test("a custom mark is used", () => {
-  expect(snippet("one two", "two", { open: "[", close: "]" })).toBe("one [two]");
+  expect(snippetFor("one two", "two", { open: "[", close: "]" })).toBe("one [two]");
 });
 
 test("a `maxChars` that is too small or fractional is refused", () => {
-  expect(() => snippet("x", "x", { maxChars: 9 })).toThrow(RangeError);
-  expect(() => snippet("x", "x", { maxChars: 20.5 })).toThrow(RangeError);
+  expect(() => snippetFor("x", "x", { maxChars: 9 })).toThrow(RangeError);
+  expect(() => snippetFor("x", "x", { maxChars: 20.5 })).toThrow(RangeError);
 });
 
 test("contents of 100,000 characters are read once, not once for every match", () => {
@@ -47,7 +50,7 @@ test("contents of 100,000 characters are read once, not once for every match", (
   for (const piece of ["word ", "数据库", "aB", "é "]) {
     const content = piece.repeat(100_000 / piece.length);
     for (const query of ["word", "数据", "zzz", "ab", "missing words in a question"]) {
-      expect(snippet(content, query).length).toBeLessThanOrEqual(300);
+      expect(snippetFor(content, query).length).toBeLessThanOrEqual(300);
     }
   }
 });

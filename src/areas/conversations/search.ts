@@ -5,7 +5,7 @@ import { conversations, conversationTags, messages } from "../../schema/conversa
 import { keywordSearch } from "../../search/keyword-search.js";
 import { planQuery } from "../../search/query.js";
 import type { KeywordHit, KeywordMatch, SearchTarget } from "../../search/request.js";
-import { type SnippetOptions, snippet } from "../../search/snippet.js";
+import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectArray, expectation, expectInteger } from "../../shared/expectation.js";
@@ -97,13 +97,11 @@ export async function searchMessages(
   if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   const known = ["conversationId", "roles", "tags", "since", "until", "limit", "context", "snippet"];
   expectKeys("search", options, known);
-  const { conversationId, limit = 10, context: turns = 0, snippet: shape = {} } = options;
+  const { conversationId, limit = 10, context: turns = 0 } = options;
   expectLimit(limit);
   expectInteger("context", turns, 0);
-  expectKeys("snippet", shape, ["maxChars", "open", "close"]);
+  const shape = resolveSnippetOptions(options.snippet);
   const plan = planQuery(text);
-  // Made of nothing, to have the options checked before any work starts.
-  snippet("", plan, shape);
   if (conversationId !== undefined) expectId(conversationId, "conversationId");
   const filter = filterConditions(options);
   const { project, executor } = context;
@@ -115,7 +113,7 @@ export async function searchMessages(
   const conditions = [...filter, ...tagConditions(project, chain, tags)];
   const hits = await keywordSearch(searchReader(executor), {
     target: MESSAGE_TARGET,
-    text,
+    plan,
     scope: searchScope(project),
     where: toWhere([...scope, ...conditions]),
     ...(conditions.length === 0 ? {} : { lenders: toWhere(scope) }),

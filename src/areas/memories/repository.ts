@@ -1,6 +1,7 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { memories } from "../../schema/memories.js";
+import type { QueryPlan } from "../../search/query.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectArray } from "../../shared/expectation.js";
@@ -48,6 +49,7 @@ import {
   type NearMemory,
   nearestMemories,
   type RankedRow,
+  type RankOptions,
   rankMemories,
   readRows,
   type SearchOptions,
@@ -306,8 +308,8 @@ export class MemoryRepository {
   }
 
   /** @internal What `search` finds, by row and without the records, which `read` gives. */
-  rank(text: string, options: SearchOptions): Promise<RankedRow[]> {
-    return rankMemories(this.#context, text, options);
+  rank(plan: QueryPlan, options: RankOptions): Promise<RankedRow[]> {
+    return rankMemories(this.#context, plan, options);
   }
 
   /** @internal The memories of these rows that are there and not deleted, by row. */

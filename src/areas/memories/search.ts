@@ -3,9 +3,9 @@ import { alias } from "drizzle-orm/sqlite-core";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { fuse } from "../../search/fuse.js";
 import { keywordSearch } from "../../search/keyword-search.js";
-import { planQuery } from "../../search/query.js";
+import { planQuery, type QueryPlan } from "../../search/query.js";
 import type { KeywordMatch, SearchTarget } from "../../search/request.js";
-import { type SnippetOptions, snippet } from "../../search/snippet.js";
+import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectOneOf } from "../../shared/expectation.js";
@@ -35,6 +35,9 @@ export interface SearchOptions extends MemoryFilter {
   readonly mode?: SearchMode | undefined;
   readonly snippet?: SnippetOptions | undefined;
 }
+
+/** The options that decide which rows a search finds, and in which order. */
+export type RankOptions = Omit<SearchOptions, "snippet">;
 
 export interface SearchResult {
   readonly memory: Memory;
@@ -80,7 +83,7 @@ export const MEMORY_TARGET: SearchTarget = {
   fts: "memories_fts",
   recentOrder: "m.created_at DESC, m.row_id DESC",
 };
-const NOTHING = planQuery("");
+const RANKING_KEYS = [...FILTER_KEYS, "limit", "embedding", "embeddingModel", "embeddingVersion", "mode"];
 /** Places of each list that take part in a fusion; below them a place adds next to nothing. */
 const FUSED_PLACES = 100;
 
@@ -89,43 +92,31 @@ export async function searchMemories(
   text: string,
   options: SearchOptions,
 ): Promise<SearchResult[]> {
-  const hits = await rankMemories(context, text, options);
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
+  expectKeys("search", options, [...RANKING_KEYS, "snippet"]);
+  const { snippet: given, ...ranking } = options;
+  const shape = resolveSnippetOptions(given);
+  const plan = planQuery(text);
+  const hits = await rankMemories(context, plan, ranking);
   const records = await readRows(
     context,
     hits.map(({ rowId }) => rowId),
   );
-  const plan = planQuery(text);
   return hits.flatMap(({ rowId, score, match }) => {
     const memory = records.get(rowId);
-    return memory === undefined
-      ? []
-      : { memory, score, match, snippet: snippet(memory.content, plan, options.snippet) };
+    return memory === undefined ? [] : { memory, score, match, snippet: snippet(memory.content, plan, shape) };
   });
 }
 
-/** The rows of what a search finds, best first, without their records. */
+/** The rows that a search finds, best first, without their records. */
 export async function rankMemories(
   context: RepositoryContext,
-  text: string,
-  options: SearchOptions,
+  plan: QueryPlan,
+  options: RankOptions,
 ): Promise<RankedRow[]> {
-  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
-  const known = ["limit", "embedding", "embeddingModel", "embeddingVersion", "mode", "snippet"];
-  expectKeys("search", options, [...FILTER_KEYS, ...known]);
-  const {
-    limit = 10,
-    embedding,
-    embeddingModel,
-    embeddingVersion,
-    mode = "auto",
-    snippet: shape = {},
-    ...filter
-  } = options;
+  const { limit = 10, embedding, embeddingModel, embeddingVersion, mode = "auto", ...filter } = options;
   expectLimit(limit);
   expectOneOf("mode", mode, ["auto", "keyword", "vector", "hybrid"]);
-  expectKeys("snippet", shape, ["maxChars", "open", "close"]);
-  // Made of nothing, to have the options checked before any work starts.
-  snippet("", NOTHING, shape);
   if (embedding === undefined && (mode === "vector" || mode === "hybrid")) {
     throw new TypeError(expectation("embedding", `a vector for mode "${mode}"`, embedding));
   }
@@ -138,7 +129,7 @@ export async function rankMemories(
   const selector = { model: embeddingModel as string, version: embeddingVersion };
   // Side by side: to a server each waits for its own answers.
   const [words, near] = await Promise.all([
-    usesKeywords ? findWords(context, text, filter, depth) : [],
+    usesKeywords ? findWords(context, plan, filter, depth) : [],
     usesVectors ? findNearest(context, toVector("embedding", embedding), { ...filter, ...selector }, depth) : [],
   ]);
   // Nothing was asked for in words, so the recent ones would only dilute what the vector finds.
@@ -168,14 +159,14 @@ export async function nearestMemories(
 
 function findWords(
   context: RepositoryContext,
-  text: string,
+  plan: QueryPlan,
   filter: MemoryFilter,
   limit: number,
 ): Promise<RankedRow[]> {
   const { project, executor } = context;
   return keywordSearch(searchReader(executor), {
     target: MEMORY_TARGET,
-    text,
+    plan,
     scope: searchScope(project),
     where: toWhere(filterConditions(project, filter, aliased)),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),

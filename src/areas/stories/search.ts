@@ -4,7 +4,7 @@ import { stories, storyContents, storySearch } from "../../schema/stories.js";
 import { keywordSearch } from "../../search/keyword-search.js";
 import { planQuery } from "../../search/query.js";
 import type { KeywordMatch, SearchTarget } from "../../search/request.js";
-import { type SnippetOptions, snippet } from "../../search/snippet.js";
+import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
@@ -76,20 +76,18 @@ export async function searchStories(
 ): Promise<StorySearchResult[]> {
   if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   expectKeys("searchStories", options, ["tags", "limit", "snippet"]);
-  const { tags = [], limit = 10, snippet: shape = {} } = options;
+  const { tags = [], limit = 10 } = options;
   const wanted = toTags(tags);
   expectLimit(limit);
-  expectKeys("snippet", shape, ["maxChars", "open", "close"]);
+  const shape = resolveSnippetOptions(options.snippet);
   const plan = planQuery(text);
-  // An empty snippet checks the options before any work starts.
-  snippet("", plan, shape);
   const { project, executor } = context;
   await indexChanged(context);
   const conditions = [sql`${m.project} = ${project}`];
   if (wanted.length > 0) conditions.push(hasAnyTag(m.rowId, project, wanted));
   const hits = await keywordSearch(searchReader(executor), {
     target: STORY_TARGET,
-    text,
+    plan,
     scope: searchScope(project),
     where: toWhere(conditions),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
