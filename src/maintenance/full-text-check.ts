@@ -22,10 +22,10 @@ const TERMS_PER_PAGE = 5000;
 /** The full-text tables of the schema with the tokenizer that Holdfast uses. */
 export async function findContentIndexes(reader: Reader): Promise<ContentIndex[]> {
   const { rows } = await reader.execute(toStatement(sql`select name, sql from sqlite_schema where type = 'table'`));
-  const tables = new Set(rows.map((row) => String(row[0])));
+  const tables = new Set(rows.map((row) => String(row.name)));
   const indexes: ContentIndex[] = [];
   for (const row of rows) {
-    const [name, text] = [String(row[0]), String(row[1])];
+    const [name, text] = [String(row.name), String(row.sql)];
     if (!isFullText(text) || optionOf(text, "tokenize") !== FTS_TOKENIZER) continue;
     const content = optionOf(text, "content");
     if (content === undefined || !tables.has(content)) continue;
@@ -79,11 +79,11 @@ async function sumOfIndex(reader: Reader, { name, columns }: ContentIndex): Prom
     );
     // The columns of the last term may continue on the next page, if there are several columns and a next page.
     const isLast = rows.length < TERMS_PER_PAGE;
-    const end = rows.at(-1)?.[0];
+    const end = rows.at(-1)?.term;
     for (const row of rows) {
-      if (!isLast && columns.length > 1 && row[0] === end) continue;
-      sum.add(columns.indexOf(String(row[1])), String(row[0]), Number(row[2]), Number(row[3]));
-      after = String(row[0]);
+      if (!isLast && columns.length > 1 && row.term === end) continue;
+      sum.add(columns.indexOf(String(row.col)), String(row.term), Number(row.doc), Number(row.cnt));
+      after = String(row.term);
     }
     if (isLast) return sum;
   }

@@ -80,13 +80,13 @@ const STEPS: Readonly<Record<Phase, Step>> = {
 
   async "foreign keys"(reader) {
     const { rows } = await reader.execute({
-      sql: `select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2`,
+      sql: `select "table", parent, count(*) as count from pragma_foreign_key_check group by 1, 2`,
       args: [],
     });
     return rows.map((row) => ({
       code: "FOREIGN_KEY",
       severity: "error",
-      message: `${row[2]} rows of ${row[0]} refer to missing rows of ${row[1]}. \`PRAGMA foreign_key_check\` lists them; delete them, or restore what they refer to`,
+      message: `${row.count} rows of ${row.table} refer to missing rows of ${row.parent}. \`PRAGMA foreign_key_check\` lists them; delete them, or restore what they refer to`,
     }));
   },
 

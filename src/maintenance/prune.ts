@@ -190,12 +190,12 @@ async function planOn(executor: Executor, policy: PrunePolicy, limits: Limits) {
     const query = toStatement(selectCandidates(area.prunable(policy.project), limits));
     const rows = await readAll(executor, query, "scan");
     const candidates = rows.map((row) => ({
-      project: row[0] as string,
-      rowId: Number(row[1]),
-      key: row[2] as string,
-      id: row[3] as string,
-      updatedAt: Number(row[4]),
-      bytes: Number(row[5]),
+      project: row.project as string,
+      rowId: Number(row.row_id),
+      key: row.key as string,
+      id: row.id as string,
+      updatedAt: Number(row.updated_at),
+      bytes: Number(row.bytes),
     }));
     plans.push({ area, candidates });
   }
@@ -291,7 +291,7 @@ async function removeStep(
         toStatement(sql`select row_id, updated_at from (${area.prunable(undefined)})
           where row_id in (select value from json_each(${wanted}))`),
       );
-      const times = new Map(rows.map((row) => [Number(row[0]), Number(row[1])]));
+      const times = new Map(rows.map((row) => [Number(row.row_id), Number(row.updated_at)]));
       const same = chunk.filter(({ rowId, updatedAt }) => times.get(rowId) === updatedAt);
       for (const { project, key } of same) await area.remove(context.forProject(project, executor), key);
       gone.push(...same);

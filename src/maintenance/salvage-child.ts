@@ -161,14 +161,14 @@ async function ownObjects(): Promise<Map<string, OwnObject>> {
   try {
     await migrate(client, OWN_MIGRATIONS);
     const { rows } = await client.execute(`SELECT name, type, tbl_name,
-      (SELECT json_group_array(c.name) FROM pragma_table_xinfo(s.name) AS c) FROM sqlite_schema AS s`);
+      (SELECT json_group_array(c.name) FROM pragma_table_xinfo(s.name) AS c) AS columns FROM sqlite_schema AS s`);
     return new Map(
       rows.map((row) => [
-        String(row[0]),
+        String(row.name),
         {
-          type: String(row[1]) as OwnObject["type"],
-          table: String(row[2]),
-          columns: JSON.parse(String(row[3])) as string[],
+          type: String(row.type) as OwnObject["type"],
+          table: String(row.tbl_name),
+          columns: JSON.parse(String(row.columns)) as string[],
         },
       ]),
     );

@@ -13,7 +13,8 @@ export async function assertNoClash(query: Query, { comparison }: Decision, scri
   if (comparison.last !== undefined) return;
   const present = new Map<string, string>();
   for (const row of await query("SELECT lower(name), type FROM sqlite_schema")) {
-    present.set(String(row[0]), String(row[1]));
+    const [name, type] = Array.from(row, String) as [string, string];
+    present.set(name, type);
   }
   for (const script of scripts) {
     for (const { sql, ddl, line } of script.statements) {

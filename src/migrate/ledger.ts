@@ -37,7 +37,10 @@ export async function readLedger(query: Query, table: string): Promise<LedgerRow
 
 async function readRows(query: Query, table: string): Promise<LedgerRow[]> {
   const rows = await query(`SELECT hash, created_at FROM ${quoteName(table)} ORDER BY rowid`);
-  return rows.map((row) => ({ hash: String(row[0]), when: Number(row[1]) }));
+  return rows.map((row) => {
+    const [hash, when] = Array.from(row);
+    return { hash: String(hash), when: Number(when) };
+  });
 }
 
 /** Drizzle's own text, so that drizzle finds the table that it would have created, and Holdfast finds drizzle's. */

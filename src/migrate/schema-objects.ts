@@ -12,12 +12,10 @@ export interface SchemaObject {
 export const SCHEMA_QUERY = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid";
 
 export function toSchema(rows: readonly ArrayLike<unknown>[]): SchemaObject[] {
-  return rows.map((row) => ({
-    type: String(row[0]) as SchemaObjectType,
-    name: String(row[1]),
-    table: String(row[2]),
-    sql: String(row[3]),
-  }));
+  return rows.map((row) => {
+    const [type, name, table, sql] = Array.from(row, String) as [SchemaObjectType, string, string, string];
+    return { type, name, table, sql };
+  });
 }
 
 /** Whether SQL may name an object. A word in a string or comment counts too, which does no harm. */

@@ -30,6 +30,9 @@ const WINDOW_LEAD_CHARS = 1_000;
 /** A scoped English term and its space, on average. */
 const CHARS_PER_TERM = 8.5;
 
+/** Where the values of a candidate are in a row; the last three only if neighbours come along. */
+const AT = { rowId: 0, tier: 1, length: 2, searchText: 3, group: 4, position: 5, isShown: 6 } as const;
+
 /** How many rows of the scope have each term, counted up to a bound that no rare word reaches; one statement. */
 export async function countRows(
   reader: SearchReader,
@@ -204,9 +207,9 @@ class CandidateQuery {
     );
     return rows.map((row) => ({
       ...toCandidate(row),
-      place: { group: Number(row[4]), position: Number(row[5]) },
-      isBeside: Number(row[1]) < 0,
-      isBystander: Number(row[6]) === 0,
+      place: { group: Number(row[AT.group]), position: Number(row[AT.position]) },
+      isBeside: Number(row[AT.tier]) < 0,
+      isBystander: Number(row[AT.isShown]) === 0,
     }));
   }
 
@@ -283,9 +286,9 @@ function expressionFor(
 
 function toCandidate(row: ArrayLike<unknown>): Candidate {
   return {
-    rowId: Number(row[0]),
-    tier: Math.max(0, Number(row[1])),
-    length: Number(row[2]) / CHARS_PER_TERM,
-    searchText: String(row[3]),
+    rowId: Number(row[AT.rowId]),
+    tier: Math.max(0, Number(row[AT.tier])),
+    length: Number(row[AT.length]) / CHARS_PER_TERM,
+    searchText: String(row[AT.searchText]),
   };
 }

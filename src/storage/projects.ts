@@ -34,7 +34,7 @@ export async function countProjects(executor: Executor): Promise<ProjectCount[]>
     if (!(error instanceof StorageError) || error.code !== "MIGRATION_PENDING") throw error;
     return count(await areasIn(executor, AREAS));
   });
-  return rows.map((row) => ({ project: row[0] as string, count: Number(row[1]) }));
+  return rows.map((row) => ({ project: row.project as string, count: Number(row.count) }));
 }
 
 /** Permanently removes all records of a project. Resolves to the number of records removed. */

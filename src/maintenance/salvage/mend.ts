@@ -62,11 +62,11 @@ async function run(executor: Executor, queries: readonly ReturnType<typeof sql>[
 async function remakeConversations(executor: Executor, ids: ConversationIds): Promise<void> {
   const rows = await readAll(
     executor,
-    toStatement(sql`select conversation_row_id, project, min(created_at), max(updated_at) from ${messages}
+    toStatement(sql`select conversation_row_id as row_id, project, min(created_at) as first, max(updated_at) as last from ${messages}
       where conversation_row_id not in (select row_id from ${conversations}) group by 1`),
   );
   for (const row of rows) {
-    const rowId = Number(row[0]);
+    const rowId = Number(row.row_id);
     const known = ids.byRowId.get(BigInt(rowId));
     if (known === undefined && ids.areAll) {
       // What is damaged is the row id in the messages.
@@ -74,11 +74,11 @@ async function remakeConversations(executor: Executor, ids: ConversationIds): Pr
       continue;
     }
     if (known !== undefined && (await giveRowId(executor, known, rowId))) continue;
-    const project = known?.project ?? (row[1] as string);
+    const project = known?.project ?? (row.project as string);
     const id = known?.id ?? (await freeId(executor, project, `salvaged-${rowId}`));
     await run(executor, [
       sql`insert into ${conversations} (row_id, project, id, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
-        values (${rowId}, ${project}, ${id}, '[]', '{}', 0, ${ALL_VISIBLE}, ${Number(row[2])}, ${Number(row[3])})`,
+        values (${rowId}, ${project}, ${id}, '[]', '{}', 0, ${ALL_VISIBLE}, ${Number(row.first)}, ${Number(row.last)})`,
     ]);
     // The id is part of what the checksums of the messages are of: without it, nothing can be told by them.
     if (known === undefined) await renewChecksums(executor, rowId, id);
@@ -110,9 +110,10 @@ async function renewChecksums(executor: Executor, conversationRowId: number, con
       where conversation_row_id = ${conversationRowId}`),
   );
   const statements = rows.map((row) => {
-    const [project, ...rest] = Array.from({ length: 7 }, (_, at) => row[at + 2] as string | null);
-    const checksum = checksumWithSeq(checksumOf([project!, conversationId, ...rest, Number(row[9])]), Number(row[1]));
-    return toStatement(sql`update ${messages} set checksum = ${checksum} where row_id = ${Number(row[0])}`);
+    const { project, id, role, content, metadata, tags, client_id: clientId, created_at: createdAt } = row;
+    const values = [project, conversationId, id, role, content, metadata, tags, clientId] as (string | null)[];
+    const checksum = checksumWithSeq(checksumOf([...values, Number(createdAt)]), Number(row.seq));
+    return toStatement(sql`update ${messages} set checksum = ${checksum} where row_id = ${Number(row.row_id)}`);
   });
   await runAll(executor, statements);
 }
