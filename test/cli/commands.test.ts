@@ -88,7 +88,7 @@ test("the life of a database, command by command, in JSON", async () => {
   expect(piped).toEqual({ code: 0, stdout: "inserted 4, replaced 0, skipped 0\n", stderr: "" });
 });
 
-describe("what only reads creates nothing", () => {
+describe("commands that only read create nothing", () => {
   const reads = [
     "status",
     "check",
@@ -153,7 +153,7 @@ test("every command has help with an example that it would accept", async () => 
   }
 });
 
-test("check tells of damage by its exit code, and repairs what loses nothing", async () => {
+test("check reports damage by its exit code, and makes repairs that lose nothing", async () => {
   await using db = await tempDatabase();
   await filled(db.path);
   {
@@ -174,7 +174,7 @@ test("check tells of damage by its exit code, and repairs what loses nothing", a
 });
 
 describe("a server", () => {
-  test("answers what it can, and says what else to do where it cannot", async () => {
+  test("answers the commands that it can, and the others say what to do instead", async () => {
     await using server = await startServer();
     await using db = await tempDatabase();
     writeFileSync(`${db.dir}/app.db`, "");
@@ -226,7 +226,7 @@ test("an encrypted file needs its key in the environment", async () => {
   expect(studio).toMatchObject({ code: 1, stderr: expect.stringMatching(/NOT_SUPPORTED/) });
 });
 
-test("nothing is overwritten, and nothing half written stays", async () => {
+test("nothing is overwritten, and no partial file stays", async () => {
   await using db = await tempDatabase();
   await filled(db.path);
   writeFileSync(`${db.dir}/taken`, "mine");
@@ -258,7 +258,7 @@ test("a bad import names the line in its error", async () => {
 });
 
 // A search without --project printed nothing, and a mistyped project nothing but success.
-test("what a command found nothing of is said on standard error, with the projects that exist", async () => {
+test("a command that finds nothing says so on standard error, with the existing projects", async () => {
   await using db = await tempDatabase();
   await using storage = await openStorage(db.path);
   for (let n = 0; n < 12; n++) await storage.project(`p${n}`).memories.insert({ content: "a walrus" });

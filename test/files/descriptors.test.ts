@@ -41,7 +41,7 @@ test.skipIf(!existsSync(FOLDER))(
 );
 
 test.skipIf(!existsSync(FOLDER))(
-  "closed clients give their descriptors back, once their garbage is collected",
+  "closed clients release their descriptors once their garbage is collected",
   async () => {
     await using db = await tempDatabase();
     const collect = (globalThis as { gc?: () => void }).gc;

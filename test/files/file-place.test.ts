@@ -23,7 +23,7 @@ test.each(["Dropbox", "OneDrive - Example Ltd", "Mobile Documents", "Nextcloud"]
   },
 );
 
-test("nothing is reported of a local folder, of a file that is named like a service, and of memory", async () => {
+test("a local folder, a file named like a service, and a database in memory are not reported", async () => {
   await using db = await tempDatabase();
   await using storage = await openStorage(join(db.dir, "Dropbox.db"));
   expect((await storage.health()).place).toBeUndefined();
@@ -32,7 +32,7 @@ test("nothing is reported of a local folder, of a file that is named like a serv
   expect(describePlace(join(db.dir, "no", "such", "folder", "app.db"))).toBeUndefined();
 });
 
-test("network file systems are known by the type that statfs gives, also where it is a signed number", () => {
+test("network file systems are known by the type of statfs, also as a signed number", () => {
   expect(nameOfFileSystem(0x6969)).toBe("NFS");
   expect(nameOfFileSystem(0xff534d42)).toBe("CIFS");
   expect(nameOfFileSystem(0xff534d42 | 0)).toBe("CIFS");

@@ -43,7 +43,7 @@ describe("a backup", () => {
     expect((await copy.client.execute("PRAGMA auto_vacuum")).rows[0]![0]).toBe(2);
   });
 
-  test("taken while three processes write holds every transaction whole, and keeps none of them from writing on", async () => {
+  test("taken while three processes write has whole transactions only, and does not block them", async () => {
     await using t = await tempStorage();
     const writers = ["a", "b", "c"].map((writer) => startChild("write-triples", { path: t.db.path, writer }));
     await Promise.all(writers.map((child) => child.message<{ running?: true }>(({ running }) => running === true)));
@@ -140,7 +140,7 @@ describe("a backup", () => {
     await t.storage.backup(destination);
   });
 
-  test("tells how far it is, in bytes that grow to the whole", async () => {
+  test("reports its progress in bytes", async () => {
     await using t = await tempStorage();
     await grow(t.storage, 20);
     const seen: Progress[] = [];
@@ -192,7 +192,7 @@ describe("a backup", () => {
 });
 
 describe("a backup is refused", () => {
-  test("with CORRUPT where the copy fails its check, and leaves nothing", async () => {
+  test("with CORRUPT if the copy fails its check, and leaves nothing", async () => {
     await using t = await tempStorage();
     using beside = openBeside(t.db.path, ["CREATE TABLE n (a)", "INSERT INTO n VALUES (NULL)"]);
     beside.exec(
@@ -203,7 +203,7 @@ describe("a backup is refused", () => {
     expect(existsSync(join(t.db.dir, "copies"))).toBe(false);
   });
 
-  test("with CORRUPT where the copy lacks rows", async () => {
+  test("with CORRUPT if the copy lacks rows", async () => {
     await using t = await tempStorage();
     await t.storage.memories.insert({ content: "one" });
     const { path } = await t.storage.backup(join(t.db.dir, "copy.db"));
@@ -239,7 +239,7 @@ describe("a backup is refused", () => {
     expect(await rejection(t.storage.backup(t.db.path))).toMatchObject({ code: "EXISTS" });
   });
 
-  test("with NOT_FOUND when the database's file is gone", async () => {
+  test("with NOT_FOUND if the file of the database is missing", async () => {
     await using t = await tempStorage();
     rmSync(t.db.path);
     expect(await rejection(t.storage.backup(join(t.db.dir, "copy.db")))).toMatchObject({ code: "NOT_FOUND" });
@@ -262,7 +262,7 @@ describe("a backup is refused", () => {
     expect(await rejection(t.storage.backup("libsql://host"))).toMatchObject({ code: "NOT_SUPPORTED" });
   });
 
-  test("with NOT_SUPPORTED where a vector index would come out damaged", async () => {
+  test("with NOT_SUPPORTED if the copy would damage a vector index", async () => {
     await using t = await tempStorage();
     await t.storage.client.executeMultiple(
       "CREATE TABLE v (e F32_BLOB(2)); CREATE INDEX v_index ON v (libsql_vector_idx(e));",
@@ -282,7 +282,7 @@ describe("a backup is refused", () => {
 });
 
 describe("rotating backups", () => {
-  test("lie in a folder a second, and the oldest make way once the new one is complete", async () => {
+  test("have a folder for each second, and the oldest are removed once the new one is complete", async () => {
     let now = Date.UTC(2026, 0, 31, 23, 59, 58);
     await using t = await tempStorage({ now: () => now });
     const dir = join(t.db.dir, "backups");
@@ -301,7 +301,7 @@ describe("rotating backups", () => {
     expect(readdirSync(join(dir, "20260201"))).toEqual(["000000", "000001"]);
   });
 
-  test("take the next second where one is taken, and touch nothing that is not theirs", async () => {
+  test("use the next second if one is taken, and leave other files alone", async () => {
     await using t = await tempStorage({ now: () => Date.UTC(2026, 1, 1) });
     const dir = join(t.db.dir, "backups");
     mkdirSync(join(dir, "20250101", "000000"), { recursive: true });

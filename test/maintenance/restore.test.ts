@@ -54,7 +54,7 @@ const inDir = (dir: string) =>
     .sort();
 
 describe("restoring", () => {
-  test("puts the backup in place of a file that this process has just closed, and the old file aside", async () => {
+  test("replaces a file that this process has just closed, and renames the old file", async () => {
     await using p = await backedUp();
     const { path, setAside, setAsideFiles } = await restore(p.backup, p.path);
     expect(path).toBe(p.path);
@@ -68,7 +68,7 @@ describe("restoring", () => {
     expect(inDir(p.dir).filter((name) => name.includes("partial"))).toEqual([]);
   });
 
-  test("of a copy that is in WAL mode leaves nothing but the file", async () => {
+  test("a copy in WAL mode leaves only the file", async () => {
     await using p = await backedUp();
     const copy = join(p.dir, "copies", "raw.db");
     copyFileSync(p.path, copy);
@@ -78,7 +78,7 @@ describe("restoring", () => {
     expect(await p.ids(target)).toEqual(["new", "old"]);
   });
 
-  test("makes the file and its folder where there are none", async () => {
+  test("creates the file and its folder if they are missing", async () => {
     await using p = await backedUp();
     const target = join(p.dir, "a", "b", "new.db");
     expect(await restore(`file:${p.backup}`, `file:${target}`)).toEqual({
@@ -89,7 +89,7 @@ describe("restoring", () => {
     expect(await p.ids(target)).toEqual(["old"]);
   });
 
-  test("keeps what only the log of the old file held, and leaves no log for the new one to read", async () => {
+  test("keeps the rows of the old log, and leaves no log for the new file to read", async () => {
     await using p = await backedUp();
     // A killed process leaves its last rows in the log.
     await using child = startChild("hold-open", { path: p.path });
@@ -109,7 +109,7 @@ describe("restoring", () => {
     expect(await p.ids(p.path)).toEqual(["old"]);
   });
 
-  test("takes the place of a damaged file, which goes aside as it is with its log", async () => {
+  test("replaces a damaged file, which is renamed with its log", async () => {
     await using p = await backedUp();
     writeFileSync(p.path, "garbage");
     writeFileSync(`${p.path}-wal`, "its log");
@@ -122,7 +122,7 @@ describe("restoring", () => {
     expect(await p.ids(p.path)).toEqual(["old"]);
   });
 
-  test("leaves no log of a file that is gone", async () => {
+  test("leaves no log of a missing file", async () => {
     await using p = await backedUp();
     rmSync(p.path);
     writeFileSync(`${p.path}-wal`, "its log");
@@ -132,7 +132,7 @@ describe("restoring", () => {
     expect(await p.ids(p.path)).toEqual(["old"]);
   });
 
-  test("gives an encrypted file back, with its key", async () => {
+  test("restores an encrypted file with its key", async () => {
     await using p = await backedUp({ encryptionKey: "a key" });
     expect(await rejection(restore(p.backup, p.path))).toMatchObject({ code: "NOT_A_DATABASE" });
     expect(await rejection(restore(p.backup, p.path, { encryptionKey: "wrong" }))).toMatchObject({
@@ -142,7 +142,7 @@ describe("restoring", () => {
     expect(await p.ids(p.path, "a key")).toEqual(["old"]);
   });
 
-  test("takes a copied pair of file and log as it is", async () => {
+  test("restores a copied pair of file and log", async () => {
     await using p = await backedUp();
     const pair = join(p.dir, "copies", "pair.db");
     using beside = openBeside(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
@@ -154,7 +154,7 @@ describe("restoring", () => {
     expect(await p.ids(target)).toEqual(["of the log", "old"]);
   });
 
-  test("what this process had open before, and collects later, does not touch the new file's log", async () => {
+  test("connections that are collected later do not touch the log of the new file", async () => {
     await using p = await backedUp();
     await restore(p.backup, p.path);
     await using storage = await openStorage(p.path);
@@ -170,7 +170,7 @@ describe("restoring", () => {
 });
 
 describe("restoring is refused, with nothing changed,", () => {
-  test("with IN_USE while another process has the file open, by whatever name", async () => {
+  test("with IN_USE while another process has the file open, by any name", async () => {
     await using p = await backedUp();
     await using child = startChild("hold-open", { path: p.path });
     await child.message<{ open?: boolean }>(({ open }) => open === true);
@@ -196,7 +196,7 @@ describe("restoring is refused, with nothing changed,", () => {
     await restore(p.backup, p.path);
   });
 
-  test("with IN_USE before anything is copied, and again when it is opened meanwhile", async () => {
+  test("with IN_USE before anything is copied, and when the file is opened during the call", async () => {
     await using p = await backedUp();
     const phases: string[] = [];
     let client: ReturnType<typeof createClient> | undefined = createClient({ url: `file:${p.path}` });
@@ -214,7 +214,7 @@ describe("restoring is refused, with nothing changed,", () => {
     expect(await p.ids(p.path)).toEqual(["new", "old"]);
   });
 
-  test("with IN_USE while somebody who is not seen otherwise holds its write lock", async () => {
+  test("with IN_USE while a connection that is not found otherwise holds its write lock", async () => {
     await using p = await backedUp();
     using _ = openBeside(p.path, ["BEGIN IMMEDIATE"]);
     expect(await rejection(restore(p.backup, p.path))).toMatchObject({ code: "IN_USE", retryable: true });
@@ -231,7 +231,7 @@ describe("restoring is refused, with nothing changed,", () => {
     expect(await rejection(restore(pair, p.path))).toMatchObject({ code: "IN_USE" });
   });
 
-  test("with NOT_FOUND without a backup", async () => {
+  test("with NOT_FOUND if there is no backup", async () => {
     await using p = await backedUp();
     const error = await rejection(restore(join(p.dir, "none.db"), p.path));
     expect(error).toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining("none.db") });

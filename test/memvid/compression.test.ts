@@ -50,7 +50,7 @@ test("a compressed file is smaller, and answers the same", async () => {
   expect(small!).toBeLessThan(large! * 0.9);
 });
 
-test("a compressed file is read by every shape and by plain repositories, and cared for as any other", async () => {
+test("a compressed file is read by every API and by plain repositories, and maintained like any other", async () => {
   await using db = await tempDatabase("packed.db");
   await (await filled(db.path, true)).close();
   {

@@ -38,7 +38,7 @@ async function afterReopening(given: MemoryEntry, options: Partial<StorageOption
 }
 
 // These were dropped with no more than a count: an agent's tools give all of them.
-describe("an entry that the database cannot hold as it is", () => {
+describe("an entry that the database cannot store as it is", () => {
   test("is kept with U+FFFD for NUL and for half of a surrogate pair", async () => {
     const cut = "tool output cut in an emoji \u{1F680}".slice(0, -1);
     const read = await afterReopening(entry("a\0b", { content: `x\0y ${cut}`, metadata: { "k\0": ["\ud83d"] } }));
@@ -214,7 +214,7 @@ describe("while another process holds the file", () => {
     expect(storage.lastError).toBe(told[2]);
   });
 
-  test("only so much waits: a write beyond is a failure at once", async () => {
+  test("the queue has a limit: a write beyond it fails at once", async () => {
     await using held = await heldDatabase();
     const told: unknown[] = [];
     const onError = (error: unknown) => void told.push(error);
@@ -271,7 +271,7 @@ test("entries that are written at once fail each for itself", async () => {
   expect(await storage.stats()).toMatchObject({ count: 30, errors: 10, lastError: { code: "FULL" } });
 });
 
-test("a listener that fails later, as an async one does, brings no one down", async () => {
+test("a listener that fails later, as an async one does, does not stop the caller", async () => {
   await using db = await tempDatabase();
   const onError = async () => {
     throw new Error("the listener failed");

@@ -39,7 +39,7 @@ async function tempMemvid(): Promise<{ mv: Memvid; path: string; dir: string } &
 }
 
 describe("opening", () => {
-  test("create makes a file and never wipes one; open and use want it to be there unless told otherwise", async () => {
+  test("create makes a file and never wipes one; open and use require it by default", async () => {
     await using db = await tempDatabase("a/b/notes.mv2");
     await expect(open(db.path)).rejects.toThrow(FileNotFoundError);
     await expect(use("basic", db.path)).rejects.toMatchObject({ code: "MV013", suggestion: expect.any(String) });
@@ -545,7 +545,7 @@ describe("care of the file", () => {
     expect(await at.mv.doctor({ rebuildLexIndex: true })).toMatchObject({ status: "healed", findings: [] });
   });
 
-  test("doctor rebuilds the word index, gives space back, and only tells on a dry run", async () => {
+  test("doctor rebuilds the word index and returns space, and only reports on a dry run", async () => {
     await using at = await tempMemvid();
     await at.mv.putMany(Array.from({ length: 200 }, (_, i) => ({ title: `n${i}`, text: `whale ${i}` })));
     await using storage = await openStorage(at.path);
@@ -582,7 +582,7 @@ describe("care of the file", () => {
     await expect(mv.find("one")).rejects.toMatchObject({ code: "MV999", cause: { code: "CLOSED" } });
   });
 
-  test("lockWho tells who holds the lock on the path; lockNudge removes that of the dead", async () => {
+  test("lockWho names the holder of the lock on the path; lockNudge removes the lock of an ended process", async () => {
     await using at = await tempMemvid();
     expect(await at.mv.lockWho()).toEqual({ locked: false });
     const lock = new FileLock(at.path);
@@ -612,8 +612,8 @@ describe("care of the file", () => {
   });
 });
 
-describe("what there is not", () => {
-  test("rejects with NOT_SUPPORTED, and says where to look", async () => {
+describe("unsupported calls", () => {
+  test("reject with NOT_SUPPORTED, and say where to look", async () => {
     await using at = await tempMemvid();
     const { mv } = at;
     const calls = [

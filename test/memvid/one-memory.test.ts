@@ -61,7 +61,7 @@ test("entries of createStorage are frames", async () => {
   expect((await again.read("b"))!.type).toBe("bugFix");
 });
 
-test("frames are entries, with what was given beside the text in their metadata", async () => {
+test("frames are entries, with their other fields in the metadata", async () => {
   await using db = await tempDatabase("mind.mv2");
   const mv = await create(db.path);
   await mv.put({

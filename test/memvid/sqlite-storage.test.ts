@@ -84,7 +84,7 @@ describe("a store of entries", () => {
     expect((await storage.memories.require("one")).content).toBe("content of one");
   });
 
-  test("refuses what would go beyond `maxSize`, and keeps what is there", async () => {
+  test("refuses entries beyond `maxSize`, and keeps the others", async () => {
     await using db = await tempDatabase();
     await using storage = await createStorage({ path: db.path, maxSize: 1000, strict: true });
     for (let i = 0; i < 10; i++) await storage.write(`n${i}`, entry(`n${i}`, { content: "x".repeat(100) }));
@@ -101,7 +101,7 @@ describe("a store of entries", () => {
 });
 
 describe("a failure", () => {
-  test("is not thrown: it is logged, given to `onError`, counted and kept", async () => {
+  test("does not reject: it is logged, passed to `onError`, counted and kept", async () => {
     await using db = await tempDatabase();
     const told: unknown[] = [];
     await using storage = await createStorage({ path: db.path, onError: (error) => told.push(error) });
@@ -162,7 +162,7 @@ describe("a failure", () => {
     await silent.close();
   });
 
-  test("of a listener or a logger brings nobody down", async () => {
+  test("of a listener or a logger does not stop the caller", async () => {
     await using db = await tempDatabase();
     const onError = () => {
       throw new Error("the listener failed");

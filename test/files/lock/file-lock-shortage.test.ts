@@ -13,7 +13,7 @@ import { tempDatabase } from "../../support/temp.js";
 // One failed unlink while a lock was given back kept out every process until this one ended.
 
 test.skipIf(process.platform === "win32")(
-  "a lock survives a shortage of descriptors, when it is asked for and when it is given back",
+  "acquire and release of a lock survive a shortage of descriptors",
   async () => {
     await using db = await tempDatabase();
     const child = fileURLToPath(new URL("../../support/children/lock-without-descriptors.mjs", import.meta.url));
@@ -39,7 +39,7 @@ test.skipIf(process.platform === "win32")(
   },
 );
 
-test("a lock file that this thread has left behind and does not hold is taken over; another thread's is not", async () => {
+test("a lock file that this thread abandoned is taken over; one of another thread is not", async () => {
   await using db = await tempDatabase();
   const first = new lock.FileLock(db.path);
   await first.acquire();

@@ -35,7 +35,7 @@ describe("a lock", () => {
     expect(readdirSync(db.dir)).toEqual([]);
   });
 
-  test("whose succession somebody has claimed is left to them on release", async () => {
+  test("that a successor has claimed is not removed by a release", async () => {
     await using db = await tempDatabase();
     const lock = new FileLock(db.path);
     expect(await lock.acquire()).toBe(true);
@@ -48,7 +48,7 @@ describe("a lock", () => {
     expect(await new FileLock(db.path).acquire(30)).toBe(false);
   });
 
-  test("serves one object asked several times at once in turn", async () => {
+  test("serves concurrent calls of one object in turn", async () => {
     await using db = await tempDatabase();
     const lock = new FileLock(db.path);
     const order: string[] = [];
@@ -80,7 +80,7 @@ describe("a lock", () => {
     await lock.release();
   });
 
-  test("tells who holds it", async () => {
+  test("names its holder", async () => {
     await using db = await tempDatabase();
     const lock = new FileLock(db.path);
     expect(await lock.holder()).toBeNull();
@@ -94,7 +94,7 @@ describe("a lock", () => {
     expect(await lock.holder()).toBeNull();
   });
 
-  test('is `path + ".lock"`, in a folder that is made where there is none', async () => {
+  test('is `path + ".lock"`, in a folder that is created if it is missing', async () => {
     await using db = await tempDatabase();
     const path = join(db.dir, "a", "b", "mind.mv2");
     const lock = new FileLock(path);
@@ -105,7 +105,7 @@ describe("a lock", () => {
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
-  test("released twice, at once too, or never held, touches nobody else's", async () => {
+  test("released twice, also at once, or never held, leaves the lock of another holder", async () => {
     await using db = await tempDatabase();
     const [first, second] = [new FileLock(db.path), new FileLock(db.path)];
     await first.release();
@@ -130,7 +130,7 @@ describe("a lock", () => {
     expect(existsSync(`${db.path}.lock`)).toBe(false);
   });
 
-  test("withLock resolves to null where the lock is taken, and gives it back when the work throws", async () => {
+  test("withLock resolves to null if the lock is taken, and releases it when the work throws", async () => {
     await using db = await tempDatabase();
     const [first, second] = [new FileLock(db.path), new FileLock(db.path)];
     await first.acquire();
@@ -141,7 +141,7 @@ describe("a lock", () => {
     expect(await first.withLock(() => "ran", 0)).toBe("ran");
   });
 
-  test("acquireLock gives a held lock or null, releaseLock gives it back", async () => {
+  test("acquireLock resolves to a held lock or null, releaseLock releases it", async () => {
     await using db = await tempDatabase();
     const held = await acquireLock(db.path);
     expect(held).toBeInstanceOf(FileLock);
@@ -208,7 +208,7 @@ describe("an abandoned lock", () => {
     }
   });
 
-  test("whose successor died in the midst of taking over goes to the next, who clears all of it away", async () => {
+  test("whose successor was killed while taking over goes to the next one, which removes all of its files", async () => {
     await using db = await tempDatabase();
     const name = `${db.path}.lock`;
     leaveLock(db.path);
@@ -267,17 +267,20 @@ describe("an abandoned lock", () => {
     await lock.release();
   });
 
-  test.runIf(existsSync("/proc/self/stat"))("whose process id another process has now is taken over", async () => {
-    await using db = await tempDatabase();
-    leaveLock(db.path, { pid: process.pid });
-    const lock = new FileLock(db.path);
-    expect(await lock.acquire(0)).toBe(false);
-    leaveLock(db.path, { pid: process.pid, start: "1" });
-    expect(await lock.acquire(0)).toBe(true);
-    await lock.release();
-  });
+  test.runIf(existsSync("/proc/self/stat"))(
+    "whose process id now belongs to another process is taken over",
+    async () => {
+      await using db = await tempDatabase();
+      leaveLock(db.path, { pid: process.pid });
+      const lock = new FileLock(db.path);
+      expect(await lock.acquire(0)).toBe(false);
+      leaveLock(db.path, { pid: process.pid, start: "1" });
+      expect(await lock.acquire(0)).toBe(true);
+      await lock.release();
+    },
+  );
 
-  test.runIf(existsSync("/proc/self/stat"))("whose process nobody has asked after is taken over", async () => {
+  test.runIf(existsSync("/proc/self/stat"))("whose process is a zombie is taken over", async () => {
     await using db = await tempDatabase();
     // The shell becomes `sleep`, which never reaps the child that it has inherited: a zombie.
     const parent = spawn("sh", ["-c", "sh -c 'exit 0' & echo $!; exec sleep 600"], {
@@ -342,7 +345,7 @@ describe("an abandoned lock", () => {
     expect(readdirSync(dirname(db.dir))).not.toContain("x.next");
   });
 
-  test("is not what somebody else's file or folder of that name is taken for", async () => {
+  test("is not confused with a file or folder of another program with that name", async () => {
     await using db = await tempDatabase();
     const lock = new FileLock(db.path);
     writeFileSync(`${db.path}.lock`, "x".repeat(2000));
