@@ -43,7 +43,7 @@ export interface DamagedRecord {
 }
 
 /** What a page of a check has found. */
-export interface CheckedPage {
+interface CheckedPage {
   /** Rows looked at. */
   readonly read: number;
   readonly records: readonly DamagedRecord[];

@@ -28,7 +28,7 @@ export function refusesInJson(repair: Repair): boolean {
  * A value with U+FFFD in place of each lone surrogate and NUL in its texts, and in the keys and values of its arrays and
  * plain objects. What needs no repair comes back itself, as does everything else, a Date for example.
  */
-export const replaceInvalidText: Repair = <T>(value: T): T => repair(value, []) as T;
+const replaceInvalidText: Repair = <T>(value: T): T => repair(value, []) as T;
 
 /** Deeper values are refused anyway. */
 const MAX_DEPTH = 1000;

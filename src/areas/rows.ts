@@ -5,7 +5,7 @@ import { readAll } from "./read-all.js";
 import { toStatement } from "./statements.js";
 
 /** Rows of a page: enough that a page costs more than its call, few enough that long contents fit in memory. */
-export const PAGE_ROWS = 200;
+const PAGE_ROWS = 200;
 
 /** Follows a query by the row id in its first column, page by page. */
 export async function* pagesByRowId(

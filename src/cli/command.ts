@@ -25,7 +25,7 @@ export interface CliCommand {
   run(context: CommandContext, input: CommandInput): Promise<number | undefined>;
 }
 
-export interface CommandInput {
+interface CommandInput {
   readonly args: readonly string[];
   readonly options: Readonly<Record<string, unknown>>;
 }

@@ -23,7 +23,7 @@ export interface CheckOptions extends LongCallOptions {
 }
 
 /** The parts of a storage that a check needs. */
-export type CheckTarget = Pick<MaintenanceContext, "migrations" | "encryptionKey">;
+type CheckTarget = Pick<MaintenanceContext, "migrations" | "encryptionKey">;
 
 const MAX_PATH_CHARS = 4096;
 /** A log above this size was not moved into the file for a long time: a reader needs it, or there was no checkpoint. */
@@ -73,7 +73,7 @@ export async function checkFile(file: string | URL, options: CheckFileOptions = 
   return checkPath(path, { migrations: [OWN_MIGRATIONS], encryptionKey }, rest);
 }
 
-export async function checkPath(path: string, target: CheckTarget, options: CheckOptions): Promise<CheckResult> {
+async function checkPath(path: string, target: CheckTarget, options: CheckOptions): Promise<CheckResult> {
   const { deep, onProgress, signal } = resolve(options);
   const unreadable = whyUnreadable(path);
   if (unreadable !== undefined) {

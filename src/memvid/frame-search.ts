@@ -11,7 +11,7 @@ import { CORRECTION, NO_SOURCE } from "./frame.js";
 import { VecDimensionMismatchError } from "./memvid-error.js";
 
 /** The row of a found frame, with its score. */
-export interface FrameHit {
+interface FrameHit {
   readonly rowId: number;
   readonly score: number;
 }

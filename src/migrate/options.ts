@@ -4,7 +4,7 @@ import { expectation, expectDuration, expectInteger } from "../shared/expectatio
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
 
-export const DEFAULT_TABLE = "__drizzle_migrations";
+const DEFAULT_TABLE = "__drizzle_migrations";
 
 /** Where progress is logged; `console` works. */
 export interface MigrationLogger {

@@ -7,7 +7,6 @@ import { scanForSubstrings, scanForWords } from "./scan.js";
 
 export type {
   KeywordHit,
-  KeywordMatch,
   KeywordSearchRequest,
   SearchReader,
   SearchTarget,

@@ -12,7 +12,7 @@ export interface GivenLogger {
 export type GuardedLogger = Readonly<Record<"debug" | "info" | "warn" | "error", (message: string) => void>>;
 
 /** If `answer` is a promise, calls `fail` when it rejects, because no other code awaits it. */
-export function watchAnswer(answer: unknown, fail: (error: unknown) => void): void {
+function watchAnswer(answer: unknown, fail: (error: unknown) => void): void {
   // Checks the tag, so that promises of another realm count, and lazy queries that only have a `then` do not run.
   if (Object.prototype.toString.call(answer) === "[object Promise]") (answer as Promise<unknown>).then(undefined, fail);
 }

@@ -5,13 +5,13 @@ import { planQuery } from "../../src/search/query.js";
 import { FTS_TOKENIZER, searchScope, toSearchText } from "../../src/search/terms.js";
 import { tempDatabase } from "../support/temp.js";
 
-export interface NativeStatement {
+interface NativeStatement {
   raw(on: boolean): NativeStatement;
   all(args: unknown[]): unknown[][];
   run(args: unknown[]): unknown;
 }
 
-export interface NativeDatabase {
+interface NativeDatabase {
   exec(sql: string): void;
   prepare(sql: string): NativeStatement;
   close(): void;
@@ -33,7 +33,7 @@ const SCHEMA = `
     INSERT INTO notes_fts (rowid, search_text) VALUES (new.row_id, new.search_text);
   END;`;
 
-export interface Found extends KeywordHit {
+interface Found extends KeywordHit {
   readonly content: string;
 }
 

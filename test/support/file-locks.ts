@@ -3,13 +3,13 @@ import { seededRandom } from "./random.js";
 import { report } from "./reliability-table.js";
 import { tempDatabase } from "./temp.js";
 
-export interface LockReport {
+interface LockReport {
   readonly name: string;
   readonly isKept: boolean;
   readonly error?: string;
 }
 
-export interface RoundReport {
+interface RoundReport {
   readonly name: string;
   readonly lost: number;
   readonly integrity: string;

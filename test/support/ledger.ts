@@ -19,7 +19,7 @@ interface Attempt {
 }
 
 /** The reports of the programs that use `children/workload.mjs`. */
-export interface WorkloadMessage {
+interface WorkloadMessage {
   readonly attempt?: number;
   readonly stored?: number;
   readonly refused?: number;

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from "node:net";
 
 /** How the proxy treats the bytes. */
-export interface ProxyBehaviour {
+interface ProxyBehaviour {
   /** Drops requests and answers, but keeps the connections open. */
   readonly isSilent?: boolean;
   /** Cuts off answers: the server has received the request, and the client sees its connection end. */

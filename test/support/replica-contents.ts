@@ -37,7 +37,7 @@ export function differences(
   });
 }
 
-export interface ReplicaFileState {
+interface ReplicaFileState {
   readonly integrity: readonly string[];
   readonly answers: readonly unknown[][];
 }

@@ -16,7 +16,7 @@ export const fileTest: ReturnType<typeof test.runIf> = test.runIf(testTarget ===
 /** The share of a long test to run. A call to a server takes as long as 20 calls to a file. */
 export const repeated = (times: number) => (testTarget === "file" ? times : Math.ceil(times / 5));
 
-export interface StorageHome {
+interface StorageHome {
   readonly dir: string;
   /** The name that `health()` gives it: the file, or the URL of a server. */
   readonly path: string;

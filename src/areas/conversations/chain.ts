@@ -9,7 +9,7 @@ import { all, prepareStatement, selection, toStatement } from "../statements.js"
 import { isVisible, type Message, type MessageRole, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
 /** The messages of a conversation that one of its ancestors, or it itself, has written. */
-export interface Segment {
+interface Segment {
   readonly rowId: number;
   readonly conversationId: string;
   /** The seq before its first one. */

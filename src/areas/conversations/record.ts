@@ -181,7 +181,7 @@ export function toTags(name: string, value: unknown): string[] {
   return [...new Set(value as string[])];
 }
 
-export function toTagsText(name: string, value: unknown): string {
+function toTagsText(name: string, value: unknown): string {
   return JSON.stringify(toTags(name, value));
 }
 
@@ -279,7 +279,8 @@ export const messageParts = {
   clientId: m.clientId,
   createdAt: m.createdAt,
 };
-export const { columns: messageColumns, at: messageAt } = selection(messageParts);
+const { columns, at: messageAt } = selection(messageParts);
+export const messageColumns = columns;
 export const messagesWithOwner = sql`${m} join ${c} on ${c.rowId} = ${m.conversationRowId}`;
 /** Whether a message can be seen: its conversation is not deleted, or a fork that is not deleted shows it. */
 export const isVisible = sql`${m.seq} <= ${c.visibleSeq}`;

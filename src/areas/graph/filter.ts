@@ -21,7 +21,7 @@ export interface GraphNodeFilter {
 
 export type GraphWhere = Readonly<Record<string, unknown | Bounds>>;
 
-export const NODE_FILTER_KEYS = ["kind", "name", "namePrefix", "label", "where"] as const;
+const NODE_FILTER_KEYS = ["kind", "name", "namePrefix", "label", "where"] as const;
 
 /** The conditions of a filter on the nodes of a project; `nodes` is the alias of the table in the query. */
 export function nodeConditions(

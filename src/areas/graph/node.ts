@@ -74,7 +74,7 @@ export function expectWord(name: string, value: unknown, max = MAX_NAME_CHARS): 
 }
 
 /** Labels by code point, each once; throws TypeError or RangeError. */
-export function toLabels(value: unknown): string[] {
+function toLabels(value: unknown): string[] {
   expectArray("labels", value, "strings");
   for (const label of value) expectWord("labels", label);
   return [...new Set(value as string[])];

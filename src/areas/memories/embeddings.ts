@@ -206,6 +206,6 @@ export function isOfModel(project: string, selector: EmbeddingSelector): SQL {
   return all(conditions);
 }
 
-export function modelOf({ model, version }: EmbeddingSelector): { model: string; version: string } {
+function modelOf({ model, version }: EmbeddingSelector): { model: string; version: string } {
   return toModel("model", model, "version", version);
 }

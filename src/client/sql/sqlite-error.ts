@@ -40,10 +40,10 @@ const PRIMARY_CODES = [
 export const BUSY = 5;
 export const READONLY = 8;
 const IOERR = 10;
-export const CORRUPT = 11;
+const CORRUPT = 11;
 const FULL = 13;
 export const CANTOPEN = 14;
-export const NOTADB = 26;
+const NOTADB = 26;
 /** What FTS5 reports when its index and its content disagree: the file itself is sound, and a rebuild mends it. */
 const CORRUPT_VTAB = 267;
 /** The same of an index that cannot even be opened. */

@@ -17,7 +17,7 @@ import {
 import { BAD_TEXT, type TreeRow, type Trees, type Value } from "./trees.js";
 
 /** What is known of one table of the damaged file. */
-export interface CopiedTable {
+interface CopiedTable {
   readonly name: string;
   readonly isOwn: boolean;
   /** So many rows it had at least: the most that its tree or one of its indexes shows. */

@@ -40,7 +40,7 @@ export interface RootChange {
   readonly indexLines: (written: ReadonlyMap<string, FileStamp>) => string;
 }
 
-export const FOLDERS = ["stories", "metadata", "revisions", "preferences", "queue"] as const;
+const FOLDERS = ["stories", "metadata", "revisions", "preferences", "queue"] as const;
 export const INDEX = ".index.jsonl";
 /** Its name in earlier versions of this library. */
 export const OLD_INDEX = ".index.json";

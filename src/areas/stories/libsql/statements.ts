@@ -34,7 +34,7 @@ export const CHANGED = {
   ...pick(s, "createdAt", "updatedAt", "checksum"),
 };
 export const STORY = { ...pick(s, "project", "id"), ...CHANGED };
-export const CONTENT = pick(c, "project", "data", "size", "checksum");
+const CONTENT = pick(c, "project", "data", "size", "checksum");
 export const REVISION = pick(r, "project", "id", "revision", "contentRowId", "createdAt");
 
 /** What a change has to know about the story that it changes, deleted or not. */
