@@ -146,7 +146,7 @@ export function assertUnchanged({ changed }: Comparison, folder: string): void {
   if (changed.length === 0) return;
   throw new StorageError(
     "MIGRATION_CHANGED",
-    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied. Nothing was touched. Restore the file as it was, and put the change into a new migration`,
+    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied. Nothing was changed. Restore the original file, and put the change into a new migration`,
   );
 }
 
