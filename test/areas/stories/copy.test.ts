@@ -46,6 +46,22 @@ test.each(DIRECTIONS)(
   },
 );
 
+// The folder took the creation of the story for the earliest time of any revision.
+test.each(DIRECTIONS)(
+  "copying from %s to %s keeps the times of revisions from before a delete",
+  async (source, target) => {
+    let now = 1_000_000;
+    await using from = await tempStories(source, { now: () => (now += 1_000) });
+    await using to = await tempStories(target);
+    await from.service.saveStory("a", { n: 1 });
+    await from.service.deleteStory("a");
+    await from.service.saveStory("a", { n: 2 });
+    await copyStories(from.service, to.service);
+    expect(await to.service.getMetadata("a")).toEqual(await from.service.getMetadata("a"));
+    expect(await to.service.revisions("a")).toEqual(await from.service.revisions("a"));
+  },
+);
+
 test("an existing story gets the copy as a new revision and keeps its history", async () => {
   await using from = await tempStories("filesystem");
   await using to = await tempStories("libsql");
