@@ -21,7 +21,7 @@ export function parseLocalUrl(url: string): LocalTarget | undefined {
   return target === undefined || target.isMemory ? target : { ...target, path: realPath(target.path) };
 }
 
-/** The same with the path as it was given, made absolute: for a file that is to be made under that very name. */
+/** The same with the given path, made absolute: for a file to be created under exactly that name. */
 export function readLocalUrl(url: string): LocalTarget | undefined {
   if (url === ":memory:") return { path: "file::memory:", isMemory: true };
   if (!/^file:/i.test(url)) return undefined;

@@ -1,8 +1,8 @@
-/** Someone who holds a connection beyond one call. */
+/** A call that holds a connection for longer than one statement. */
 interface Holder {
   readonly what: string;
   readonly since: number;
-  /** Made where the connection was asked for; only its stack is of interest, and only if somebody waits in vain. */
+  /** Created where the connection was requested; its stack is read only if another call times out. */
   readonly trace: Error;
 }
 
@@ -10,7 +10,7 @@ interface Holder {
 export const OUTSIDE_CALL_ADVICE =
   "If a transaction waits for a call made outside of it, it never ends: inside its callback, use its own handle (`tx`)";
 
-/** Who holds connections now, so that a waiter that gives up can say who kept it waiting. */
+/** The current holders of connections, which the error of a waiter that times out names. */
 export class Holders {
   readonly #holders = new Set<Holder>();
 
@@ -24,7 +24,7 @@ export class Holders {
     this.#holders.delete(holder);
   }
 
-  /** The end of a sentence: what is held, for how long, and where in the caller's code it was taken. */
+  /** The end of a sentence that says what is held, for how long, and where in the caller's code it was taken. */
   describe(): string {
     if (this.#holders.size === 0) return "";
     const now = performance.now();

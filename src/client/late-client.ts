@@ -11,8 +11,8 @@ import type { StatementInput } from "./sql/bound-statement.js";
 import { type ClientStats, localOnly, NO_POOL_STATS, type StorageClient } from "./storage-client.js";
 
 /**
- * A client that has to wait for others before it is open: its first call opens it, and the next one tries again where
- * that failed. It behaves like the client that it opens.
+ * A client that takes time to open: the first call opens it, and if that fails, the next call tries again.
+ * It behaves like the client that it opens.
  */
 export class LateClient implements StorageClient {
   readonly protocol = "file";
@@ -70,14 +70,14 @@ export class LateClient implements StorageClient {
     await (await this.opened()).reconnect();
   }
 
-  /** `closed` is true at once; resolves when the client behind it is closed, too. */
+  /** `closed` is true at once; resolves when the underlying client is closed too. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const client = await this.#opened?.catch(() => undefined);
     await client?.close();
   }
 
-  /** The client behind it, which this opens where it is not open. */
+  /** The underlying client, which this opens if it is not open. */
   async opened(): Promise<StorageClient> {
     if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
     this.#opened ??= this.#open().catch((error: unknown) => {

@@ -10,7 +10,7 @@ export interface CheckpointOptions {
   readonly walBytes?: number;
 }
 
-/** What the pool of a local database adds to the configuration of @libsql/client. */
+/** Options of a local database's pool, in addition to the configuration of @libsql/client. */
 export interface PoolConfig {
   /** Read connections for a file; one of them is kept for single statements. @default 4 */
   readonly readers?: number;
@@ -35,7 +35,7 @@ export interface PoolConfig {
   readonly readOnly?: boolean | "immutable";
 }
 
-/** What bounds a call to a server where no option says otherwise. */
+/** The default limits of a call to a server. */
 export const REQUEST_TIMEOUT_MS = 30_000;
 export const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
 

@@ -16,7 +16,7 @@ const isSettled = async (promise: Promise<unknown>) => {
 };
 
 describe("close", () => {
-  test("is true at once, finishes what runs, refuses what comes, and is idempotent", async () => {
+  test("is true at once, finishes running calls, refuses new ones, and is idempotent", async () => {
     await using db = await tempDatabase();
     const client = createClient({ url: db.url });
     await client.execute("CREATE TABLE t (a)");
@@ -40,7 +40,7 @@ describe("close", () => {
     expect(other.all("SELECT count(*) FROM t")).toEqual([[3002]]);
   });
 
-  test("rolls back open transactions, and those who wait for a turn are refused", async () => {
+  test("rolls back open transactions, and refuses calls that wait for a turn", async () => {
     await using db = await tempDatabase();
     const client = createClient({ url: db.url, readers: 2 });
     await client.execute("CREATE TABLE t (a)");

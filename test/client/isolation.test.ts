@@ -3,7 +3,7 @@ import { startChild } from "../support/child.js";
 import { column, openTestClient } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
-test("a reader beside heavy writes of two processes never sees half a transaction", async () => {
+test("a reader never sees half a transaction during heavy writes of two processes", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { durability: "relaxed" });
   const options = { durability: "relaxed" };
@@ -40,7 +40,7 @@ test("a reader beside heavy writes of two processes never sees half a transactio
   expect(await column(client, total)).toEqual([written * 2]);
 });
 
-test("within one process a reader sees what is committed, and nothing of what is open", async () => {
+test("within one process a reader sees committed transactions, and nothing of open ones", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { durability: "relaxed" });
   await client.execute("CREATE TABLE t (a)");

@@ -124,7 +124,7 @@ test("stats tell connections, statements and writes", async () => {
   tx.close();
 });
 
-test("two clients of one process on one file both write, whoever is first", async () => {
+test("two clients of one process on one file both write, in either order", async () => {
   await using db = await tempDatabase();
   await using one = openTestClient(db.url);
   await using two = openTestClient(db.url);
@@ -167,7 +167,7 @@ test("VACUUM and VACUUM INTO run off the main thread, with a path in the SQL or 
   expect(await column(client, "PRAGMA freelist_count")).toEqual([0]);
 });
 
-test("a guard is asked before each call, and what it throws rejects the call", async () => {
+test("a guard is called before each call, and an error that it throws rejects the call", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url);
   await client.execute("CREATE TABLE t (a)");

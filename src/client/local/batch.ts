@@ -25,10 +25,8 @@ export async function writeAll(
   try {
     const results: ResultSet[] = [];
     let hasLong = false;
-    let mayHaveTemporary = false;
     let sliceStart = performance.now();
     for (const [index, bound] of statements.entries()) {
-      if (bound.statement.mayCreateTemporary) mayHaveTemporary = true;
       if (isLongWrite(bound)) {
         hasLong = true;
         results.push(await runLong(session, connection, bound, index));
@@ -42,7 +40,10 @@ export async function writeAll(
     }
     if (hasLong) await connection.commitOffThread();
     else connection.commit();
-    session.noteTemporaryTables(connection, mayHaveTemporary);
+    session.noteTemporaryTables(
+      connection,
+      statements.some(({ statement }) => statement.mayCreateTemporary),
+    );
     return results;
   } catch (error) {
     rollBackAfter(connection);

@@ -8,7 +8,7 @@ import type { WriterQueue } from "./writer-queue.js";
 
 export type ConnectionRole = "reader" | "writer";
 
-/** A connection of one's own until `release`. */
+/** A connection that the caller owns until `release`. */
 export interface Checkout {
   readonly role: ConnectionRole;
   /** Runs one statement; on the writer each write is a transaction, on a reader writes are SQLITE_READONLY. */
@@ -19,7 +19,7 @@ export interface Checkout {
   release(): void;
 }
 
-/** A checkout of the pool's, which takes it back when it closes. */
+/** A checkout; the pool revokes it when it closes. */
 export class HeldConnection implements Checkout {
   readonly role: ConnectionRole;
   readonly #session: Session;
@@ -68,7 +68,7 @@ export class HeldConnection implements Checkout {
     if (this.#state === "held") this.#end("released");
   }
 
-  /** Takes the connection back from whoever holds it; a later `release` is harmless. */
+  /** Takes the connection back from its owner; a later `release` has no effect. */
   revoke(): void {
     if (this.#state === "held") this.#end("revoked");
   }

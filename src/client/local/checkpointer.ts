@@ -4,11 +4,11 @@ import { LogGauge } from "./wal-file.js";
 import { tryBeginImmediate } from "./write-lock.js";
 import type { WriterQueue } from "./writer-queue.js";
 
-/** What one checkpoint did. */
+/** The result of a checkpoint. */
 export interface CheckpointResult {
   /** Frames in the log when it ran. */
   readonly logFrames: number;
-  /** Those of them that are in the database file now; fewer while a reader still needs the old pages. */
+  /** Frames that are in the database file now; fewer than all while a reader still needs the old pages. */
   readonly checkpointedFrames: number;
 }
 
@@ -22,19 +22,19 @@ interface CheckpointerOptions {
   readonly open: (setup: readonly string[]) => Connection;
 }
 
-/** How often the checkpointer looks how full the log is. */
+/** How often the WAL size is checked. */
 const LOOK_EVERY_MS = 50;
 const LOOK_EVERY_COMMITS = 64;
 /**
- * The part of the limit at which a checkpoint is due. SQLite cuts a log that starts anew to the limit; up to there
- * the next one writes over what is there, which costs half of growing the file.
+ * The part of the limit at which a checkpoint is due. SQLite truncates a log that restarts to the limit; below it,
+ * later frames overwrite old ones, which costs half of growing the file.
  */
 const DUE_AT = 3 / 4;
-/** Twice what the commits between two looks add, where each changes a page or two. */
+/** Twice the size that commits of one or two pages each add between two checks. */
 const LENGTHEN_BYTES = 1 << 20;
 /** Less is not worth a transaction. */
 const LENGTHEN_LEAST_BYTES = LENGTHEN_BYTES / 16;
-/** Frames have headers, and a table of its own takes pages as well. */
+/** Frames have headers, and a new table takes pages as well. */
 const ZEROS_PER_BYTE = 0.95;
 /** KiB that its connection keeps in memory: pages that a transaction changes beyond them go to the log at once. */
 const SETUP = ["PRAGMA cache_size = -40", "PRAGMA wal_autocheckpoint = 0"];
@@ -47,7 +47,7 @@ const LONGEST_PAUSE_MS = 4000;
  * Moves the WAL into the database file, always with the write lock held.
  *
  * SQLite up to 3.51.2 can lose committed rows when a checkpoint without the lock overlaps a commit that resets the
- * WAL. So the writer takes the lock, a second connection runs PASSIVE off the main thread (it waits for nobody and
+ * WAL. So the writer takes the lock, a second connection runs PASSIVE off the main thread (which never waits and
  * cannot downgrade, unlike TRUNCATE), and the lock is given back. Then a write that changes nothing resets the log:
  * only the first write after a complete checkpoint can, and there may be no other for hours.
  */
@@ -63,7 +63,7 @@ export class Checkpointer {
   #lookedAt = 0;
   #commitsUnseen = 0;
   #isClosed = false;
-  /** Whether the log may hold what has been deleted for good. */
+  /** Whether the log may hold permanently deleted data. */
   #mustErase = false;
 
   constructor(options: CheckpointerOptions) {
@@ -75,7 +75,7 @@ export class Checkpointer {
     return this.#mustErase || this.#log.used() >= this.#options.walBytes * DUE_AT;
   }
 
-  /** To be called after each commit: whoever sees the log past its limit takes the next turn as writer. */
+  /** Must be called after each commit: once the log is past its limit, a checkpoint takes the next turn as writer. */
   afterCommit(): void {
     if (this.#isQueued || this.#isClosed) return;
     const isDue = performance.now() - this.#lookedAt >= LOOK_EVERY_MS || ++this.#commitsUnseen >= LOOK_EVERY_COMMITS;
@@ -99,7 +99,7 @@ export class Checkpointer {
       return;
     }
     if (performance.now() >= this.#notBefore) this.#enqueue();
-    // A reader keeps the log from starting anew, so it has to grow. What is too much, SQLite cuts off at the next start.
+    // A reader keeps the log from restarting, so it has to grow. SQLite truncates it at the next restart.
     else this.#lengthen(Number.POSITIVE_INFINITY);
   }
 
@@ -110,8 +110,8 @@ export class Checkpointer {
   }
 
   /**
-   * Moves the log into the file and cuts it off, so that it holds nothing of what has been deleted; `writer` as in `run`.
-   * While another connection reads an older state, or another process keeps the write lock, this stays to be done: it is
+   * Moves the log into the file and truncates it, so that it holds no deleted data; `writer` as in `run`.
+   * If another connection reads an older state, or another process holds the write lock, this is not possible now. It is
    * tried again every few seconds, and by closing.
    */
   async erase(writer: Connection): Promise<void> {
@@ -121,13 +121,13 @@ export class Checkpointer {
     if (this.#mustErase) this.#backOff();
   }
 
-  /** Has the log erased soon, and lets the caller go on. */
+  /** Erases the log soon, without waiting for it. */
   eraseSoon(): void {
     this.#mustErase = true;
     this.afterCommit();
   }
 
-  /** Leaves the file complete without its log, if nobody is writing; part of closing. */
+  /** Moves the whole log into the file, unless another process is writing; part of closing. */
   async runLast(writer: Connection): Promise<void> {
     if (this.#log.size() > 0 && tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
   }
@@ -157,7 +157,7 @@ export class Checkpointer {
   }
 
   /**
-   * Makes room for durable commits to come, between two of them: a commit that writes over a log costs half of one that
+   * Makes room for later durable commits, between two of them: a commit that overwrites the log costs half of one that
    * makes the file longer, which the file system has to record.
    *
    * SQLite itself makes it longer, by a transaction that is too large for its cache and is rolled back. (Not the
@@ -221,11 +221,11 @@ export class Checkpointer {
     } finally {
       writer.exec(`PRAGMA journal_size_limit = ${limit}`);
     }
-    // A reader of an older state keeps the log from starting again, and so from being cut.
+    // A reader of an older state keeps the log from restarting, and so from being truncated.
     if (this.#log.size() <= ERASED_BYTES) this.#mustErase = false;
   }
 
-  /** While a reader keeps the log from being reset, asks ever more seldom, also when nobody commits. */
+  /** While a reader keeps the log from being reset, tries again after ever longer pauses, also without commits. */
   #backOff(): void {
     if (this.#isClosed || !this.#isDue()) return;
     this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);

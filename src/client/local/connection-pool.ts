@@ -140,7 +140,7 @@ export class ConnectionPool {
     return this.#readers !== undefined && !this.hasTemporaryTables && statement.kind === "read";
   }
 
-  /** @internal Runs one SELECT that may take long on a reader of its own and on another thread. */
+  /** @internal Runs one SELECT that may take long on a separate reader and on another thread. */
   scan(bound: BoundStatement): Promise<ResultSet> {
     return this.#holds.scan(bound);
   }

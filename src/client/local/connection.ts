@@ -36,22 +36,22 @@ const OFF_THREAD_STATEMENTS = 8;
 interface ConnectionOptions {
   readonly encryptionKey?: string;
   readonly statementCacheSize: number;
-  /** The file that errors are about, where it is not the name that is opened. */
+  /** The file that errors name, if it is not the name that is opened. */
   readonly subject?: string | undefined;
-  /** Asked before each commit; what it throws keeps the transaction from being committed. */
+  /** Called before each commit; an error that it throws prevents the commit. */
   readonly beforeCommit?: () => void;
   /** Called after each commit of `commit` and `commitOffThread`. */
   readonly afterCommit?: () => void;
-  /** Told of every error that SQLite reports on this connection. */
+  /** Called with every error that SQLite reports on this connection. */
   readonly onError?: (error: unknown) => void;
-  /** Told the figures of the statement cache when the connection closes. */
+  /** Called with the figures of the statement cache when the connection closes. */
   readonly onClose?: (stats: StatementCacheStats) => void;
 }
 
 /**
  * One connection to a local database with its prepared statements. Every call but those `OffThread` is synchronous.
  *
- * Who holds it keeps two rules: writes run inside a transaction begun by `exec`, so that no prepared statement ever
+ * Its users follow two rules: writes run inside a transaction begun by `exec`, so that no prepared statement ever
  * meets SQLITE_BUSY (it would stay in progress and block every later COMMIT), and nothing is called after `close`.
  */
 export class Connection {
@@ -67,9 +67,9 @@ export class Connection {
   #isStuck = false;
   /** Whether an error since the last check makes its health doubtful. */
   isSuspect = false;
-  /** Whether the session's settings have changed since it opened, so that it serves only who holds it now. */
+  /** Whether the session's settings have changed since it opened: it is then closed when its owner releases it. */
   isOutdated = false;
-  /** Set by use and cleared by the idle sweep, which closes what it finds cleared. */
+  /** Set by every use and cleared by the idle sweep, which closes connections that it finds cleared. */
   wasUsed = true;
 
   private constructor(database: NativeDatabase, options: ConnectionOptions, subject: string) {
@@ -81,7 +81,7 @@ export class Connection {
     this.#changes = database.prepare("SELECT changes(), last_insert_rowid()").raw(true).safeIntegers(true);
   }
 
-  /** Opens `path` and applies `setup`; throws SQLITE_CANTOPEN, or whatever the setup meets. */
+  /** Opens `path` and applies `setup`; throws SQLITE_CANTOPEN, or the error of the setup. */
   static open(path: string, options: ConnectionOptions, setup: readonly string[]): Connection {
     let database: NativeDatabase;
     const { subject = path } = options;
@@ -193,7 +193,7 @@ export class Connection {
     }
   }
 
-  /** Commits a transaction that has written; throws, and leaves it open, where its file is not in place any more. */
+  /** Commits a transaction that has written. If its file has been replaced, throws and leaves it open. */
   commit(): void {
     this.assertMayCommit();
     this.exec("COMMIT");
@@ -207,12 +207,12 @@ export class Connection {
     this.#options.afterCommit?.();
   }
 
-  /** Throws what a commit would be refused with. */
+  /** Throws if a commit would be refused. */
   assertMayCommit(): void {
     this.#options.beforeCommit?.();
   }
 
-  /** Rolls back what is open. Throws if even that fails: then the connection is to be closed. */
+  /** Rolls back an open transaction. Throws if that fails: the connection must then be closed. */
   rollback(): void {
     if (this.inTransaction) this.exec("ROLLBACK");
   }
@@ -228,12 +228,12 @@ export class Connection {
       this.isSuspect = false;
       return true;
     } catch {
-      // Whatever it is, the answer is the same: this connection is to be replaced.
+      // Whatever the error, the connection must be replaced.
       return false;
     }
   }
 
-  /** Rolls back, drops the statements and closes. The binding lets go of the file once they are collected. */
+  /** Rolls back, drops the statements and closes. The binding releases the file once they are garbage-collected. */
   close(): void {
     if (this.#isClosed) return;
     try {
@@ -290,7 +290,7 @@ export class Connection {
     // snapshot for good. Of all calls only `get` resets at its end.
     if (statement.isExplain) cached.native.get(args);
     // The names behind a `*` follow the schema, and are up to date only after the statement has stepped. (Without a
-    // `*` only declared types can change, by making the table anew: not worth a third of the time of a small query.)
+    // `*` only declared types can change, when the table is rebuilt: not worth a third of the time of a small query.)
     if (statement.hasStar) this.#refreshColumns(cached);
     const { makeRow } = cached;
     const made = new Array(rows.length);

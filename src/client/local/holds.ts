@@ -45,7 +45,7 @@ export class Holds {
     return mode === "read" && this.#readers !== undefined ? this.#beginRead(trace) : this.#beginWrite(mode, trace);
   }
 
-  /** Runs one SELECT that may take long on a reader of its own and on another thread. */
+  /** Runs one SELECT that may take long on a separate reader and on another thread. */
   async scan({ statement, args }: BoundStatement): Promise<ResultSet> {
     const trace = new Error("taken");
     const connection = await this.#takeReader();

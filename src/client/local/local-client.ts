@@ -22,7 +22,7 @@ import { ConnectionPool } from "./connection-pool.js";
 import { assertAllowed } from "./session-settings.js";
 import type { Transaction } from "./transaction.js";
 
-/** A client for a local file or `:memory:`, over a pool of its own. */
+/** A client for a local file or `:memory:`, with a pool of connections. */
 export class LocalClient implements LocalDatabase {
   readonly protocol = "file";
   #options: ConnectionPoolOptions;
@@ -30,9 +30,9 @@ export class LocalClient implements LocalDatabase {
   #isClosed = false;
   /** Counts calls of `close` and `reconnect`: the last one decides. */
   #lifeCycle = 0;
-  /** Asked before each call; what it throws rejects the call. Storage refuses its outer handle through it. */
+  /** Called before each call; an error that it throws rejects the call. */
   guard: ((access: Access) => void) | undefined;
-  /** Why this client refuses every write, where it does. */
+  /** Why this client refuses every write, if it does. */
   readOnlyBecause: string | undefined;
 
   constructor(options: ConnectionPoolOptions) {
@@ -68,8 +68,8 @@ export class LocalClient implements LocalDatabase {
   }
 
   /**
-   * As `execute` for one SELECT that may take long: on another thread and a reader of its own, so that the event loop
-   * and all other reads go on. In memory, where there is only one connection, it is `execute`.
+   * As `execute` for one SELECT that may take long: on another thread and a separate reader, so that the event loop
+   * and all other reads continue. In memory, where there is only one connection, it is `execute`.
    */
   async scan(input: StatementInput): Promise<ResultSet> {
     this.#assertOpen();
@@ -143,7 +143,7 @@ export class LocalClient implements LocalDatabase {
     await this.#pool.enterWal();
   }
 
-  /** Closes, then opens again; an in-memory database starts empty. A `close` meanwhile has the last word. */
+  /** Closes, then opens again; an in-memory database starts empty. If `close` is called in the meantime, it stays closed. */
   async reconnect(): Promise<void> {
     const attempt = ++this.#lifeCycle;
     await this.#close();
@@ -166,7 +166,7 @@ export class LocalClient implements LocalDatabase {
     if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
   }
 
-  /** Throws SQLITE_READONLY where every write is refused. */
+  /** Throws SQLITE_READONLY if every write is refused. */
   assertWritable(): void {
     if (this.readOnlyBecause === undefined) return;
     throw new LibsqlError(this.readOnlyBecause, "SQLITE_READONLY", "READONLY_REPLICA", 8);

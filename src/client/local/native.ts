@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 
-/** What the binding takes for a parameter; everything else is normalised or refused by `bind.ts`. */
+/** The values that the binding accepts for a parameter; `bind.ts` converts or refuses all others. */
 export type NativeValue = null | string | number | bigint | Uint8Array;
 
 /** A prepared statement of `libsql`, as far as the engine uses it. */
@@ -29,7 +29,7 @@ interface NativeOpenOptions {
   readonly timeout?: number;
 }
 
-/** A prepared statement whose `all` runs on a thread of the binding's own, all but the steps behind the first row. */
+/** A prepared statement whose `all` runs on a thread of the binding up to the first row. */
 export interface OffThreadStatement {
   readonly reader: boolean;
   raw(on: boolean): this;
@@ -56,7 +56,7 @@ export function openNative(path: string, options: NativeOpenOptions): NativeData
   return new Database(path, options);
 }
 
-/** Runs `sql` on a thread of the binding's own, so that a long VACUUM or checkpoint leaves the event loop free. */
+/** Runs `sql` on a thread of the binding, so that a long VACUUM or checkpoint does not block the event loop. */
 export function execOffThread(database: NativeDatabase, sql: string): Promise<void> {
   return AsyncDatabase.prototype.exec.call({ db: database.db }, sql);
 }

@@ -27,7 +27,7 @@ export function readOnlyOpening(path: string, readOnly: ReadOnly): Opening {
   }
 }
 
-/** Throws where there is no file: one that is only read is not made. */
+/** Throws if there is no file: `readOnly` does not create one. */
 export function assertFile(path: string): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
   throw new LibsqlError(`There is no database ${path}, and readOnly makes none. Check the path`, "NOT_FOUND");
@@ -47,7 +47,7 @@ export function readOnlyError(path: string, reason = NOTHING_WRITTEN): LibsqlErr
 const READONLY_CANTINIT = 1544;
 const READONLY_ROLLBACK = 776;
 
-/** Says what SQLite needs where it cannot read a file without writing next to it. */
+/** Explains what SQLite needs if it cannot read a file without writing next to it. */
 export function explainReadOnly(error: unknown, path: string, readOnly: ReadOnly): unknown {
   if (!(error instanceof LibsqlError)) return error;
   if (error.rawCode === READONLY_ROLLBACK) {

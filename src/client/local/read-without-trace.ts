@@ -3,8 +3,8 @@ import { isOpenHere } from "./open-files.js";
 import type { ReadOnly } from "./read-only.js";
 
 /**
- * Runs `read` on a file of which, and next to which, nothing is to be made or changed: not even the -shm and the empty
- * -wal that SQLite makes for a reader. `read` opens the file as it is told, and closes it.
+ * Runs `read` on a file without creating or changing anything in it or next to it: not even the -shm and the empty
+ * -wal that SQLite creates for a reader. `read` opens the file with the given mode, and closes it.
  *
  * A log that processes may be using is read with their locks. Where there is none to share, SQLite reads without locks;
  * if the file was changed while it did, the result may be of two states, and `read` runs again with locks.

@@ -22,7 +22,7 @@ interface Waiter {
  * The read connections of a file.
  *
  * One serves all single statements: they are synchronous, so they never overlap. The others are checked out for
- * read transactions; who finds none free waits in order.
+ * read transactions, in the order of the calls.
  */
 export class ReaderPool {
   readonly #options: ReaderPoolOptions;
@@ -86,7 +86,7 @@ export class ReaderPool {
     this.#shared = undefined;
   }
 
-  /** Closes what is idle, but for `except`; connections in use are closed on their release. */
+  /** Closes idle connections except `except`; connections in use are closed on their release. */
   retire(except?: Connection): void {
     for (const connection of this.#idle.splice(0)) connection.close();
     if (this.#shared !== except) {
@@ -121,7 +121,7 @@ export class ReaderPool {
     });
   }
 
-  /** Takes a connection back and hands it to the oldest waiter; one that is not well is replaced first. */
+  /** Takes a connection back and gives it to the oldest waiter; a broken one is replaced first. */
   release(connection: Connection): void {
     this.#checkedOut.delete(connection);
     const healthy = this.#settle(connection);
@@ -145,7 +145,7 @@ export class ReaderPool {
     }
   }
 
-  /** Rejects who waits and closes what is idle; connections in use are closed on their release. */
+  /** Rejects waiters and closes idle connections; connections in use are closed on their release. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#sweep);
@@ -191,7 +191,7 @@ export class ReaderPool {
     return false;
   }
 
-  /** Looks once per idle time, and closes what no call has used since the look before. */
+  /** Checks once per `idleTimeoutMs`, and closes connections that were not used since the previous check. */
   #startSweep(): void {
     const { idleTimeoutMs } = this.#options;
     if (this.#sweep !== undefined || idleTimeoutMs === Number.POSITIVE_INFINITY) return;

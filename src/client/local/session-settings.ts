@@ -43,7 +43,7 @@ export function writesFile({ name, value }: Pragma): boolean {
   return FILE_WRITES.has(name) && (value !== undefined || !name.endsWith("_version"));
 }
 
-/** Throws on a PRAGMA that would take from the engine what keeps the file safe. */
+/** Throws on a PRAGMA that would change a setting which keeps the file safe. */
 export function assertAllowed({ pragma, isExplain }: ParsedStatement, isMemory: boolean): void {
   if (pragma === undefined) return;
   const { name, value } = pragma;
@@ -58,7 +58,7 @@ export function assertAllowed({ pragma, isExplain }: ParsedStatement, isMemory: 
   if (name === "journal_mode" && !isMemory && value.toLowerCase() !== "wal") refuse("readers need WAL");
 }
 
-/** The same, where a connection is held for more than the one statement: a checkpoint has its own connection. */
+/** The same for a connection that is held for more than one statement: a checkpoint needs another connection. */
 export function assertAllowedWithin(statement: ParsedStatement, isMemory: boolean): void {
   assertAllowed(statement, isMemory);
   if (statement.pragma?.name !== "wal_checkpoint" || isMemory) return;

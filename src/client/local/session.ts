@@ -30,16 +30,14 @@ export class Session {
   bind(input: StatementInput): BoundStatement {
     const bound = bindInput(input);
     assertAllowed(bound.statement, this.options.isMemory);
-    this.#assertMayAttach(bound.statement);
-    if (this.#writes === undefined) return bound;
-    return { statement: this.#writes.get(bound.statement) ?? bound.statement, args: bound.args };
+    return this.#checked(bound);
   }
 
   /** The same for a connection that is held for more than this statement. */
   bindWithin(input: StatementInput): BoundStatement {
-    const bound = this.bind(input);
+    const bound = bindInput(input);
     assertAllowedWithin(bound.statement, this.options.isMemory);
-    return bound;
+    return this.#checked(bound);
   }
 
   /** The statement as one that writes, because SQLite has refused it on a reader; `bind` returns it from now on. */
@@ -90,10 +88,16 @@ export class Session {
     this.hasTemporaryTables = connection.query("SELECT 1 FROM temp.sqlite_master LIMIT 1").length > 0;
   }
 
-  /** Throws on an ATTACH where files are only read: SQLite opens the other file for writing, and creates it. */
-  #assertMayAttach({ kind }: ParsedStatement): void {
+  #checked(bound: BoundStatement): BoundStatement {
+    if (bound.statement.kind === "attach") this.#assertMayAttach();
+    if (this.#writes === undefined) return bound;
+    return { statement: this.#writes.get(bound.statement) ?? bound.statement, args: bound.args };
+  }
+
+  /** Throws if files are only read: SQLite opens the other file for writing, and creates it. */
+  #assertMayAttach(): void {
     const { isMemory, path, readOnly } = this.options;
-    if (kind !== "attach" || readOnly === false || isMemory) return;
+    if (readOnly === false || isMemory) return;
     const reason = "ATTACH opens the other file for writing, and makes it where there is none";
     throw readOnlyError(path, `${reason}. Open it with a client for that file`);
   }

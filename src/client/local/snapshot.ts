@@ -8,7 +8,7 @@ import { quoteName, quoteText } from "../sql/quote.js";
 import { Connection } from "./connection.js";
 import { type ReadOnly, readOnlyOpening } from "./read-only.js";
 
-/** Rows by table, of what a copy has to hold. */
+/** The number of rows of each table, which a copy must have too. */
 type TableCounts = ReadonlyMap<string, bigint>;
 
 interface DatabaseFile {
@@ -20,8 +20,8 @@ interface DatabaseFile {
 
 interface SnapshotSource extends DatabaseFile {
   /**
-   * Runs `work` with the write lock held, and tells whether it could be: only then is what is counted the very state
-   * that is copied.
+   * Runs `work` with the write lock held, and resolves to whether it could take the lock: only then are the rows counted
+   * in the state that is copied.
    */
   readonly locked: (work: () => Promise<void>) => Promise<boolean>;
 }
@@ -30,7 +30,7 @@ interface SnapshotSource extends DatabaseFile {
 const UNSYNCED = "PRAGMA synchronous = OFF";
 
 /**
- * Copies a live database to the file `temporary`, verified and on disk; others read and write meanwhile.
+ * Copies a live database to the file `temporary`, verified and on disk, while others read and write.
  *
  * The write lock is held only until the copy has begun to read, so that the rows can be counted in the same state by
  * another connection. Rejects, and leaves no file, when a check fails or the call is aborted.
@@ -55,7 +55,7 @@ export async function snapshotFile(
     const total = usedBytes(counter);
     const counting = countRows(counter);
     running.push(counting);
-    // It is awaited after the copy: until then its failure is nobody's.
+    // It is awaited after the copy; until then, its rejection counts as handled.
     counting.catch(() => undefined);
     const progress = () => ({ phase: "copy", done: Math.min(sizeOf(temporary), total), total });
     await follow(running[0]!, options, progress);
@@ -79,7 +79,7 @@ export async function snapshotFile(
   }
 }
 
-/** The same for a database in memory, which lives in its only connection: nobody else uses it meanwhile. */
+/** The same for a database in memory: its only connection is not used for anything else in the meantime. */
 export async function snapshotMemory(
   connection: Connection,
   temporary: string,
@@ -103,7 +103,7 @@ export async function snapshotMemory(
 /**
  * Proves that a file is a whole database: it opens, passes SQLite's full integrity check, and holds `counts`.
  *
- * Rejects with CORRUPT, or with what SQLite says of it. Off the main thread.
+ * Rejects with CORRUPT, or with SQLite's error. Runs off the main thread.
  */
 export async function verifyDatabase(
   file: DatabaseFile,
@@ -190,7 +190,7 @@ function assertSame(wanted: TableCounts, found: TableCounts): void {
   throw new StorageError("CORRUPT", `The copy has not the rows of its source: ${list.slice(0, 3).join(", ")}`);
 }
 
-/** Bytes of the pages that hold something: what the copy will have, nearly. */
+/** The size of all used pages in bytes, which is about the size of the copy. */
 function usedBytes(connection: Connection): number {
   const [pages, free, size] = ["page_count", "freelist_count", "page_size"].map((name) =>
     Number(connection.query(`PRAGMA ${name}`)[0]![0]),

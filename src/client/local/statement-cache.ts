@@ -4,7 +4,7 @@ import type { NativeStatement } from "./native.js";
 
 /**
  * How a prepared statement is run. The binding's `get` is not among them: it does not reset before it binds, and it
- * cannot say whether there was a second row. `single-row.ts` prepares a form of its own for it.
+ * cannot say whether there was a second row. `single-row.ts` prepares a separate form for it.
  */
 export type StatementMethod = "all" | "run" | "exec";
 

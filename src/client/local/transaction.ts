@@ -37,18 +37,18 @@ export class Transaction implements ClientTransaction {
   readonly #onEnd: () => void;
   readonly #savepoints = new Savepoints();
   readonly #heldBack = new Map<string, (() => void)[]>();
-  /** Names whose next savepoint has been woken and is about to open. */
+  /** Names whose next savepoint has been resumed and is about to open. */
   readonly #claimed = new Set<string>();
   readonly #timer: Timer | undefined;
   #state: TransactionState = "active";
   #whyClosed = "";
-  /** Of a deferred one: whether it has the write lock, and whether it has read and thereby chosen its snapshot. */
+  /** Whether a deferred transaction has the write lock, and whether it has read and thereby chosen its snapshot. */
   #hasLock: boolean;
   #hasRead = false;
   #locking: Promise<void> | undefined;
-  /** Taken by each call while it runs: one that another thread works for keeps those behind it waiting. */
+  /** Held by each call while it runs, so that calls wait while another thread works on the connection. */
   readonly #turn = new Turn();
-  /** What another thread does with the connection. */
+  /** The work of another thread on the connection. */
   #away: Promise<unknown> | undefined;
   #hasLongWrites = false;
   #isCommitting = false;
@@ -102,7 +102,7 @@ export class Transaction implements ClientTransaction {
     const runAll = async () => {
       for (const get of bound) {
         const result = this.#run(get());
-        // No pause where none is needed: the calls that follow come after the whole batch.
+        // No pause unless one is needed: later calls run after the whole batch.
         results.push(result instanceof Promise ? await result : result);
       }
       return results;
@@ -150,7 +150,7 @@ export class Transaction implements ClientTransaction {
   }
 
   close(): void {
-    // A commit on another thread is not to be called back.
+    // A commit on another thread cannot be cancelled.
     if (this.closed || this.#isCommitting) return;
     this.#end("rolledBack");
   }
@@ -162,14 +162,14 @@ export class Transaction implements ClientTransaction {
     return mark;
   }
 
-  /** Undoes what was done since `mark`, which stays; rejects with `SAVEPOINT_CLOSED` if it has ended. */
+  /** Undoes the changes since `mark`, which stays open; rejects with `SAVEPOINT_CLOSED` if it has ended. */
   async rollbackTo(mark: Savepoint): Promise<void> {
     this.#assertActive();
     this.#savepoints.assertOpen(mark);
     await this.execute(`ROLLBACK TO ${mark.name}`);
   }
 
-  /** Ends `mark` and keeps what was done since; rejects with `SAVEPOINT_CLOSED` if it has ended. */
+  /** Ends `mark` and keeps the changes since; rejects with `SAVEPOINT_CLOSED` if it has ended. */
   async release(mark: Savepoint): Promise<void> {
     this.#assertActive();
     this.#savepoints.assertOpen(mark);
@@ -181,7 +181,7 @@ export class Transaction implements ClientTransaction {
     throw new LibsqlError(`The transaction is closed${this.#whyClosed}`, "TRANSACTION_CLOSED");
   }
 
-  /** What `statement` must wait for, if anything: its savepoint's name, or the write lock. */
+  /** Resolves when `statement` can run: when its savepoint's name is free, or the write lock is taken. Undefined if it can now. */
   #wait(statement: ParsedStatement): Promise<void> | undefined {
     this.#assertActive();
     const { kind, savepoint, pragma } = statement;
@@ -199,7 +199,7 @@ export class Transaction implements ClientTransaction {
     return undefined;
   }
 
-  /** Checks a statement here and now, before its arguments can change; what that throws comes when it is asked for. */
+  /** Checks a statement now, before its arguments can change. The returned function throws the error of the check. */
   #bindNow(input: StatementInput): () => BoundStatement {
     try {
       const bound = this.#session.bindWithin(input);
@@ -344,7 +344,7 @@ export class Transaction implements ClientTransaction {
     });
   }
 
-  /** Lets the next savepoint go on whose name is free; until it has, the name is its own. */
+  /** Resumes the next savepoint whose name is free, and reserves the name until it has opened. */
   #wakeNext(): void {
     for (const [name, line] of this.#heldBack) {
       if (this.closed || this.#isTaken(name)) continue;
@@ -372,7 +372,7 @@ export class Transaction implements ClientTransaction {
   }
 
   readonly #giveBack = (): void => {
-    // Here and now, so that the lock is free when the caller's `await` returns.
+    // Synchronously, so that the lock is free when the caller's `await` returns.
     rollBackAfter(this.#connection);
     this.#onEnd();
   };

@@ -45,7 +45,7 @@ export class LogGauge {
     this.#path = path;
   }
 
-  /** Bytes of the log's file; 0 where there is none. */
+  /** The size of the log's file in bytes; 0 if there is none. */
   size(): number {
     return quietly(() => statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size) ?? 0;
   }
@@ -91,7 +91,7 @@ export class LogGauge {
   }
 }
 
-/** A gauge is asked behind a commit, which must not fail by it: the next commit reports what is wrong with the log. */
+/** A gauge is read after a commit, which must not fail because of it: the next commit reports a problem of the log. */
 function quietly<T>(look: () => T): T | undefined {
   try {
     return look();

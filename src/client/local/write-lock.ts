@@ -6,7 +6,7 @@ import type { Connection } from "./connection.js";
  * Runs `attempt` again while another connection holds a lock, without blocking the event loop.
  *
  * Rejects with the last SQLITE_BUSY once `timeoutMs` have passed. The pause is random, so that processes that
- * collided do not wake together, and shortens with age, so that whoever has waited long asks more often
+ * collided do not wake together, and shortens with age, so that a process that has waited long tries more often
  * (SQLite's own busy handler does the opposite, and lets one process starve).
  */
 export async function retryWhileBusy<T>(

@@ -19,16 +19,16 @@ interface WriterQueueOptions {
   readonly open: () => Promise<Connection>;
   /** A connection that must survive, since the database lives in it. */
   readonly isMemory: boolean;
-  /** Throws where the file was opened to be read only. */
+  /** Throws if the file was opened with `readOnly`. */
   readonly assertWritable: () => void;
   readonly acquireTimeoutMs: number;
   readonly busyTimeoutMs: () => number;
   readonly intMode: IntMode;
-  /** Told after each commit, with the writer still in its turn. */
+  /** Called after each commit, with the writer still in its turn. */
   readonly onCommit: () => void;
-  /** Told when a committed statement may have made a temporary table. */
+  /** Called when a committed statement may have created a temporary table. */
   readonly onTemporary: (connection: Connection) => void;
-  /** What to say of the present holder when a waiter gives up. */
+  /** Describes the current holder, for the error of a waiter that times out. */
   readonly describeHolder: () => string;
 }
 
@@ -48,7 +48,7 @@ interface StatementTask {
   readonly resolve: (result: ResultSet) => void;
   readonly reject: (error: unknown) => void;
   readonly enqueuedAt: number;
-  /** Set after it shared a transaction that was taken down: then it gets one of its own. */
+  /** Set after its shared transaction was rolled back: it then runs in a separate one. */
   isAlone: boolean;
 }
 
@@ -62,7 +62,7 @@ interface TurnTask {
 type Task = StatementTask | TurnTask;
 
 /**
- * The writer connection and the line in front of it, first come, first served.
+ * The writer connection and its queue, first in, first out.
  *
  * Single statements that wait together share one transaction (group commit): each keeps its own result or error,
  * and is answered only after COMMIT. Everything longer has the connection to itself for a turn.
@@ -87,12 +87,12 @@ export class WriterQueue {
     this.#options = options;
   }
 
-  /** Whether nothing runs or waits, so that a caller may use `connection` within this very call. */
+  /** Whether no task runs or waits, so that a caller may use `connection` synchronously. */
   get isIdle(): boolean {
     return !this.#isRunning && this.#connection !== undefined && !this.#connection.isClosed;
   }
 
-  /** The open connection, if there is one; to be used only while `isIdle`, or in a turn. */
+  /** The open connection, if there is one. Use it only while `isIdle`, or in a turn. */
   get connection(): Connection | undefined {
     return this.#connection;
   }
@@ -127,13 +127,13 @@ export class WriterQueue {
     return this.#connection === undefined ? this.turn(() => undefined) : undefined;
   }
 
-  /** Gives the writer a connection that is open already. */
+  /** Uses a connection that is already open as the writer. */
   adopt(connection: Connection): void {
     this.#connection = connection;
     this.#opened++;
   }
 
-  /** Runs one statement in a transaction of the engine's; resolves once it is committed. */
+  /** Runs one statement in a transaction; resolves once it is committed. */
   execute(statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
     if (isLongWrite({ statement, args })) return this.turn((connection) => this.#runLong(connection, statement, args));
     return new Promise((resolve, reject) => {
@@ -143,8 +143,8 @@ export class WriterQueue {
   }
 
   /**
-   * Hands the connection to `use` for a turn that lasts until its promise settles; what it leaves open is rolled
-   * back. With `first`, the turn is the next one, before everybody who waits.
+   * Gives the connection to `use` until its promise settles. A transaction that `use` leaves open is rolled
+   * back. With `first`, the turn comes before all waiting tasks.
    */
   turn<T>(use: (connection: Connection) => Promise<T> | T, options: { readonly first?: boolean } = {}): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -178,7 +178,7 @@ export class WriterQueue {
     return retryWhileBusy(attempt, this.#options.busyTimeoutMs(), () => this.#busyRetries++);
   }
 
-  /** Throws once damage has been seen in the file: writing to it could destroy what can still be saved. */
+  /** Throws once the file is known to be damaged: writing to it could destroy data that can still be saved. */
   assertSound(): void {
     this.#options.assertWritable();
     if (this.#damage !== undefined) throw this.#damage;
@@ -195,7 +195,7 @@ export class WriterQueue {
     );
   }
 
-  /** Refuses new work, finishes what was accepted, and closes the connection. */
+  /** Refuses new tasks, finishes the accepted ones, and closes the connection. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#isRunning)
@@ -222,12 +222,12 @@ export class WriterQueue {
   }
 
   async #run(): Promise<void> {
-    // One microtask later, all that is asked for in this turn of the event loop has come and can share a commit.
+    // After one microtask, all writes of this turn of the event loop are queued and can share a commit.
     await undefined;
     for (let task = this.#tasks.peek(); task !== undefined; task = this.#tasks.peek()) {
       const due = turnWhenDue();
       if (due !== undefined) {
-        // Whoever waits longest may have given up meanwhile.
+        // The oldest waiter may have timed out in the meantime.
         await due;
         continue;
       }
@@ -256,7 +256,7 @@ export class WriterQueue {
   async #runTurn(connection: Connection): Promise<void> {
     const task = this.#tasks.shift() as TurnTask;
     this.#isInTurn = true;
-    // Left armed for nobody, it would keep the process alive behind a turn that is never given back.
+    // Without a waiter, an armed timer would keep the process alive during a turn that never ends.
     if (this.#tasks.size === 0) this.#disarmTimer();
     this.#armTimer();
     await task.run(connection);
@@ -264,7 +264,7 @@ export class WriterQueue {
     this.#settle(connection);
   }
 
-  /** After a turn or a failure: nothing may stay open, and a connection that is not well is replaced. */
+  /** Rolls back after a turn or a failure, and destroys a connection that fails its health check. */
   #settle(connection: Connection): void {
     if (this.#options.isMemory) {
       try {
@@ -292,7 +292,7 @@ export class WriterQueue {
         await this.lock(connection);
       }
     } catch (error) {
-      // Only the one whose turn it was gives up; those behind it get their own time to wait.
+      // Only the task at the head is rejected; the tasks behind it have the full time to wait.
       this.#tasks.remove(head);
       head.reject(error);
       if (!isBusy(error)) this.#settle(connection);
@@ -301,7 +301,7 @@ export class WriterQueue {
     this.#commitGroup(connection);
   }
 
-  /** One statement in its own transaction, on another thread. */
+  /** Runs one statement in a separate transaction, on another thread. */
   async #runLong(connection: Connection, statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
     await this.lock(connection);
     const result = await connection.executeOffThread(statement, args, this.#options.intMode);
@@ -334,7 +334,7 @@ export class WriterQueue {
     try {
       connection.commit();
     } catch (error) {
-      // None of them can be stored any more, in whatever company.
+      // None of them can be stored any more, alone or together.
       if ((error as LibsqlError).code === FILE_REPLACED) {
         failed.push(...stored.splice(0).map(({ task }) => ({ task, error })));
       }
@@ -346,11 +346,11 @@ export class WriterQueue {
     if (stored.some(({ task }) => task.statement.mayCreateTemporary)) this.#options.onTemporary(connection);
     for (const { task, error } of failed) task.reject(error);
     for (const { task, result } of stored) task.resolve(result);
-    // What SQLite opened for reading only, or what has met a fault of the disk, makes way for a new one.
+    // SQLite may have opened the file for reading only, or the disk has failed: replace the connection.
     if (connection.isSuspect) this.#settle(connection);
   }
 
-  /** The shared transaction is gone: whoever caused it is rejected, the others run again, each by itself. */
+  /** Handles a failed group: rejects the statements that failed, and runs each of the others again alone. */
   #takeDown(
     connection: Connection,
     stored: readonly { task: StatementTask }[],
@@ -364,7 +364,7 @@ export class WriterQueue {
     }
   }
 
-  /** One timer, for the one who has waited longest; it is moved on only when it fires. */
+  /** Arms one timer for the oldest waiter; it is set again only when it fires. */
   #armTimer(): void {
     const { acquireTimeoutMs } = this.#options;
     const oldest = this.#tasks.peek(this.#firstWaiting);
@@ -378,7 +378,7 @@ export class WriterQueue {
     this.#timer = undefined;
   }
 
-  /** Outside of a turn, the head of the line has its own already: it waits for another process, with a time of its own. */
+  /** Outside of a turn, the head of the queue is running: it waits for another process, which `busyTimeoutMs` limits. */
   get #firstWaiting(): number {
     return this.#isInTurn ? 0 : 1;
   }

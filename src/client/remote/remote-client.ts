@@ -63,8 +63,8 @@ export class RemoteClient implements EngineClient {
   /** Requests at a time. */
   readonly #slots: Turn;
   /**
-   * Who writes. The server has one writer, and takes the lock away from whoever holds it long while others wait there:
-   * so the writes of one client wait here, where waiting costs nobody the lock.
+   * The turn of the writer. The server has one writer, and takes the lock from a holder if others wait long for it:
+   * so the writes of one client wait here, where waiting has no such effect.
    */
   readonly #writers = new Turn();
   readonly #writerLimit: TurnLimit;
@@ -259,7 +259,7 @@ export class RemoteClient implements EngineClient {
     try {
       return await this.#send(isWrite, work, deadline - performance.now());
     } catch (error) {
-      // A connection kept from earlier that the server has left meanwhile: a read is asked again, on a new one.
+      // The server has closed a kept-alive connection in the meantime: a read is sent again, on a new one.
       if (isWrite || !isDropped(error)) throw error;
       return await this.#send(isWrite, work, deadline - performance.now());
     } finally {
@@ -316,13 +316,13 @@ export class RemoteClient implements EngineClient {
       throw known;
     } finally {
       clearTimeout(timer);
-      // Whoever gave up waiting leaves the answer to nobody.
+      // After a timeout, the answer is ignored.
       answer.catch(() => undefined);
     }
   }
 }
 
-/** Refuses what means nothing by itself: each call has a stream of its own. */
+/** Refuses statements that have no effect alone, because each call has a separate stream. */
 function assertWhole({ statement }: BoundStatement, refused: readonly StatementKind[]): void {
   if (!refused.includes(statement.kind)) return;
   throw new LibsqlError(

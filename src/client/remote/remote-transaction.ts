@@ -49,7 +49,7 @@ export class RemoteTransaction implements ClientTransaction {
   readonly #savepoints = new Savepoints();
   #hasBegun = false;
   #running = 0;
-  /** By what it has ended while its caller did something else. */
+  /** The error that ended the transaction between two calls. */
   #failure: unknown;
   #idleTimer: Timer | undefined;
 
@@ -133,7 +133,7 @@ export class RemoteTransaction implements ClientTransaction {
     await this.execute(`RELEASE ${mark.name}`);
   }
 
-  /** The server takes writes in a transaction of mode `read` as well; a file does not. */
+  /** Refuses writes in a transaction of mode `read`, as a file does; the server would accept them. */
   #bind(input: StatementInput): BoundStatement {
     const bound = this.#context.bind(input);
     const { kind, pragma } = bound.statement;
@@ -176,7 +176,7 @@ export class RemoteTransaction implements ClientTransaction {
     return result;
   }
 
-  /** While the caller does something else, or reads slowly. */
+  /** Keeps the transaction alive on the server while the caller does something else. */
   #keepAlive(): void {
     if (this.closed || !this.#hasBegun || this.#running > 0) return;
     clearTimeout(this.#idleTimer);
@@ -185,7 +185,7 @@ export class RemoteTransaction implements ClientTransaction {
       try {
         await this.#context.send(false, () => this.#stock.execute("SELECT 1"));
       } catch (error) {
-        // The next call tells it.
+        // The next call throws it.
         if (!this.closed) this.#failure = error;
         this.#end();
       }

@@ -30,7 +30,7 @@ interface ReplicaClientOptions {
 }
 
 /**
- * An embedded replica: reads come from the local file, writes and their transactions go to the primary.
+ * An embedded replica: it reads from the local file, and sends writes and their transactions to the primary.
  *
  * The replication is libSQL's own. Its write path is not used, since it blocks the event loop for a round trip, knows
  * no time limit, and loses the codes of errors; the primary's HTTP interface has none of these faults.
@@ -52,7 +52,7 @@ export class ReplicaClient implements EngineClient {
     this.#options = options;
     this.#primary = options.primary;
     if (options.syncIntervalMs > 0) {
-      // One that fails is made up for by the next.
+      // The next fetch makes up for one that fails.
       this.#timer = unrefTimer(setInterval(() => this.sync().catch(() => undefined), options.syncIntervalMs));
     }
   }
@@ -173,12 +173,12 @@ export class ReplicaClient implements EngineClient {
     try {
       result = await work();
     } catch (error) {
-      // It may be stored all the same, or have failed by what another client wrote and this file does not show yet.
+      // It may be stored nevertheless, or have failed because of another client's write that is not in this file yet.
       if (hasReachedPrimary(error)) note();
       throw error;
     }
     note();
-    // Stored is stored: when the fetch fails, it is made up for before the next read.
+    // The write is stored: if this fetch fails, the next read fetches first.
     if (this.#options.readYourWrites) await this.sync().catch(() => undefined);
     return result;
   }
@@ -196,8 +196,8 @@ export class ReplicaClient implements EngineClient {
   }
 
   /**
-   * Who answers reads: the file, up to date with the writes of this client; the primary while there is no file, or
-   * none that can be fetched into.
+   * The client that answers reads: the file's, up to date with the writes of this client; the primary's while there is no
+   * file, or the file cannot be updated.
    */
   async #reader(): Promise<EngineClient> {
     this.#assertOpen();
@@ -225,7 +225,7 @@ export class ReplicaClient implements EngineClient {
   }
 }
 
-/** Of one that was never sent, or not taken, nothing can be missing here. */
+/** A write that was never sent, or was refused, cannot be missing here. */
 function hasReachedPrimary(error: unknown): boolean {
   if (error instanceof UnavailableError) return error.outcome === "unknown";
   const isOfServer = error instanceof LibsqlError && /^(SQLITE_|RESPONSE_TOO_LARGE|SERVER_ERROR)/.test(error.code);

@@ -59,7 +59,7 @@ export class WriteGroup {
       try {
         await turn.take(limit);
       } catch (error) {
-        // Whoever came first has waited for too long; the others have not.
+        // The oldest write has waited too long; the others have not.
         this.#waiting.shift()?.reject(error);
         continue;
       }
@@ -109,7 +109,7 @@ function isOfOne(error: unknown): boolean {
   return (error as LibsqlError).code?.startsWith("SQL_") === true || isAnswerTooLarge(error);
 }
 
-/** The failure as that of a call of its own, which knows nothing of a batch. */
+/** The error of a statement in a batch as the error of a single call. */
 function asOwn(error: LibsqlBatchError): LibsqlError {
   const { code, extendedCode, rawCode, cause } = error;
   return new LibsqlError(withoutCode(error), code, extendedCode, rawCode, cause instanceof Error ? cause : undefined);

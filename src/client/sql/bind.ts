@@ -41,7 +41,7 @@ function bindList(statement: ParsedStatement, args: readonly InValue[]): readonl
 
 function bindNames(statement: ParsedStatement, args: Record<string, InValue>): readonly NativeValue[] {
   const { namedParameters, parameterCount } = statement;
-  // A `?1` beside names is fine where it means one of them.
+  // A `?1` among names is allowed if it has the number of one of them.
   if (parameterCount > namedParameters.length) {
     throw new TypeError(
       "Expected an array of arguments for the `?` parameters of the statement, got an object of names",
@@ -113,7 +113,7 @@ function checkedBytes(value: Uint8Array, parameter: number | string): Uint8Array
   }
   // A view of a transferred buffer reads as empty. Making another of it throws the TypeError that says so.
   if (value.byteLength === 0) new Uint8Array(value.buffer);
-  // A copy: the statement may have to wait, and the caller may use the buffer again meanwhile.
+  // A copy: the statement may have to wait, and the caller may reuse the buffer in the meantime.
   return new Uint8Array(value);
 }
 

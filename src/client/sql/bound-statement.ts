@@ -17,10 +17,10 @@ export interface BoundStatement {
   readonly args: readonly NativeValue[];
 }
 
-/** Characters of text from which a write is long: what full-text indexes make of them takes more than a moment. */
+/** The number of characters from which a write counts as long, because full-text indexes take time for them. */
 const LONG_WRITE_CHARS = 100_000;
 
-/** Whether a statement is to be run on another thread, so that the event loop goes on. */
+/** Whether a statement should run on another thread, so that it does not block the event loop. */
 export function isLongWrite({ statement, args }: BoundStatement): boolean {
   if (statement.kind !== "write") return false;
   let chars = 0;
@@ -31,7 +31,7 @@ export function isLongWrite({ statement, args }: BoundStatement): boolean {
 /** Something to run: SQL and its arguments, in any of the forms that `batch` takes. */
 export type StatementInput = InStatement | [string, InArgs?];
 
-/** Throws TypeError unless it is a list of statements without holes. */
+/** Throws TypeError unless `value` is an array of statements without holes. */
 export function expectStatements(value: unknown): asserts value is readonly StatementInput[] {
   if (!Array.isArray(value)) throw new TypeError(expectation("statements", "an array of statements", value));
   for (let index = 0; index < value.length; index++) {
@@ -65,7 +65,7 @@ export function bindInput(input: StatementInput): BoundStatement {
   return { statement, args: bindArguments(statement, args) };
 }
 
-/** Refuses what would commit the transaction around a batch, and so store a part of it. */
+/** Refuses a statement that would commit the transaction of a batch, and so store a part of it. */
 export function assertNoCommit(bound: BoundStatement): BoundStatement {
   if (bound.statement.kind !== "commit") return bound;
   throw new LibsqlError(

@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 /**
  * What a statement does, as far as the engine must know before running it.
  *
- * `read` goes to a reader; `write` to the writer inside BEGIN IMMEDIATE; the rest has rules of its own.
+ * `read` goes to a reader, and `write` to the writer inside BEGIN IMMEDIATE; the other kinds have special rules.
  */
 export type StatementKind =
   | "read"
@@ -22,7 +22,7 @@ export type StatementKind =
 
 export interface ParsedStatement {
   readonly sql: string;
-  /** Decided from the text; set to `write` when SQLite shows that a supposed read writes. */
+  /** Decided from the text. If SQLite shows that a supposed read writes, the session uses a copy of kind `write`. */
   kind: StatementKind;
   /** Of a savepoint statement: the name, lower-cased, since SQLite compares it without case. */
   readonly savepoint: string | undefined;

@@ -10,7 +10,7 @@ const LIMIT = 256 * 1024;
 // The log's size is looked at every 64 commits or 50 ms, so it may pass the limit by what they write.
 const BOUND = LIMIT + 64 * 20_000;
 
-test("checkpoint() moves the whole log into the file, and the log starts anew", async () => {
+test("checkpoint() moves the whole log into the file, and the log restarts", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url);
   await client.execute("CREATE TABLE t (a)");
@@ -125,7 +125,7 @@ test("the engine's own checkpoint gives way to another connection that holds the
   await expect.poll(() => readFileSync(db.path).equals(before), { timeout: 30_000, interval: 20 }).toBe(false);
 });
 
-test("writes beside a pinned reader keep their speed", async () => {
+test("writes keep their speed while a reader is pinned", async () => {
   // A checkpoint that waits for readers took it from 2,198 to 97 transactions a second. Asserted generously.
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { durability: "relaxed" });

@@ -46,7 +46,7 @@ test("a released reader goes to the oldest waiter", async () => {
   expect(order).toEqual([1, 2, 3]);
 });
 
-test("a waiter for a reader that gives up is told who holds them, since when, and where it was taken", async () => {
+test("the timeout of a wait for a reader names the holders, since when they hold it, and where it was taken", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { readers: 2, acquireTimeoutMs: 20 });
   async function leak() {
@@ -131,7 +131,7 @@ test("calls on one checkout run in order, and its release waits for them", async
   expect([values[0], values.length, values.at(-2), values.at(-1)]).toEqual(["first", 5003, "last", "next"]);
 });
 
-test("what a checkout leaves open is rolled back on release", async () => {
+test("a transaction that a checkout leaves open is rolled back on release", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { readers: 2 });
   await client.execute("CREATE TABLE t (a)");
@@ -145,7 +145,7 @@ test("what a checkout leaves open is rolled back on release", async () => {
   again.release();
 });
 
-test("readers that nobody uses are closed after idleTimeoutMs, and opened again when needed", async () => {
+test("unused readers are closed after idleTimeoutMs, and opened again when needed", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { idleTimeoutMs: 20 });
   await client.execute("CREATE TABLE t (a)");
@@ -167,7 +167,7 @@ test("a reader in use is not closed for being idle", async () => {
   tx.close();
 });
 
-test("a read transaction sees one snapshot from its start, whatever is committed meanwhile", async () => {
+test("a read transaction sees one snapshot from its start, whatever others commit", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url);
   await client.executeMultiple("CREATE TABLE t (a); INSERT INTO t VALUES (1);");

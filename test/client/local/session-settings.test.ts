@@ -135,7 +135,7 @@ describe("PRAGMAs that write to the file", () => {
   });
 });
 
-describe("what the engine owns", () => {
+describe("settings that belong to the engine", () => {
   const refused = [
     "PRAGMA wal_autocheckpoint = 1000",
     "PRAGMA main.wal_autocheckpoint(5)",
@@ -243,7 +243,7 @@ describe("ATTACH", () => {
   });
 });
 
-describe("what lives on the writer's connection", () => {
+describe("state of the writer's connection", () => {
   test("last_insert_rowid() and changes() are the writer's", async () => {
     await using db = await tempDatabase();
     await using client = openTestClient(db.url);

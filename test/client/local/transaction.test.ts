@@ -266,7 +266,7 @@ describe("savepoints", () => {
     expect(await column(it.client, "SELECT a FROM t ORDER BY rowid")).toEqual([0, 1, 1.5, 3, 3.5, 5, 5.5]);
   });
 
-  test("of a name that was freed go to who waited, not to who comes just then", async () => {
+  test("of a name that became free go to the waiter, not to a new call", async () => {
     // The name was free for a moment between the release and the waiter's turn, and a newcomer slipped in.
     await using it = await open();
     const tx = await it.client.transaction();
@@ -314,7 +314,7 @@ test("500 transactions of all modes leave no connection in use", async () => {
   expect(it.client.stats().pool.opened).toBeLessThanOrEqual(it.client.stats().pool.max);
 });
 
-test("a write transaction that nobody ends does not keep the process alive", async () => {
+test("a write transaction that is never ended does not keep the process alive", async () => {
   await using db = await tempDatabase();
   await using child = startChild("hold-writer", { url: db.url });
   // The timer of whoever waits for a turn, an hour here, stayed armed after the turn was given.

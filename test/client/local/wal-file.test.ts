@@ -39,7 +39,7 @@ test("a gauge that cannot see the shared memory goes by the size of the file", a
   expect(gauge.used()).toBeGreaterThan(0);
 });
 
-test("durable commits find the log longer than they need, beside a pinned reader past its limit too", async () => {
+test("durable commits find the log longer than they need, also past its limit while a reader is pinned", async () => {
   await using db = await tempDatabase();
   const walBytes = 1 << 20;
   await using client = openTestClient(db.url, { checkpoint: { walBytes } });

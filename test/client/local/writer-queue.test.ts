@@ -49,7 +49,7 @@ test("two write transactions started together both succeed, one after the other"
 });
 
 describe("a waiter that gives up", () => {
-  test("gets ACQUIRE_TIMEOUT with what is held, since when, and where it was taken", async () => {
+  test("gets ACQUIRE_TIMEOUT with the holder, since when it holds the writer, and where it was taken", async () => {
     await using db = await tempDatabase();
     await using client = openTestClient(db.url, { acquireTimeoutMs: 30 });
     await client.execute("CREATE TABLE t (a)");
@@ -74,7 +74,7 @@ describe("a waiter that gives up", () => {
     expect(await column(client, "SELECT a FROM t")).toEqual([2]);
   });
 
-  test("leaves the line in order for those who asked later and wait on", async () => {
+  test("leaves the order of later waiters unchanged", async () => {
     await using db = await tempDatabase();
     await using client = openTestClient(db.url, { acquireTimeoutMs: 2000 });
     await client.execute("CREATE TABLE t (a)");

@@ -28,7 +28,7 @@ describe("an embedded replica", () => {
     expect((await replica.stats()).remote!.requests).toBe(before);
   });
 
-  test("runs transactions on the primary, with what they wrote here afterwards", async () => {
+  test("runs transactions on the primary, and has their writes in the file afterwards", async () => {
     await using server = await startServer();
     await using folder = await tempDatabase();
     await using replica = await openStorage({ url: folder.url, syncUrl: server.url });
@@ -127,7 +127,7 @@ describe("an embedded replica", () => {
   });
 });
 
-test("an embedded replica changes what another client has stored since its last fetch", async () => {
+test("an embedded replica changes records that another client has stored since its last fetch", async () => {
   await using server = await startServer();
   await using folder = await tempDatabase();
   await using replica = await openStorage({ url: folder.url, syncUrl: server.url });

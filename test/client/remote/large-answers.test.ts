@@ -62,7 +62,7 @@ test("150 memories of 100 kB are exported, checked, pruned and imported again at
   expect((await storage.memories.search("record149"))[0]?.memory.id).toBe("m149");
 });
 
-test("a deep check still finds the one damaged record among large ones, and repair mends what it can", async () => {
+test("a deep check finds the one damaged record among large ones, and repair makes the repairs that it can", async () => {
   await using setting = await onServer();
   const { storage } = setting;
   await storage.memories.insertMany(memoriesOf(COUNT, 10_000));
@@ -188,7 +188,7 @@ async function expectCopy(from: Storage, to: Storage): Promise<void> {
   expect((await to.stories.revisions("s7")).length).toBe(3);
 }
 
-test("a search whose candidates are large, with and without its index, finds what it finds elsewhere", async () => {
+test("a search whose candidates are large has the same results as on a file, with and without its index", async () => {
   await using setting = await onServer();
   const { storage } = setting;
   await storage.memories.insertMany(memoriesOf(COUNT, 10_000));

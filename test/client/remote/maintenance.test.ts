@@ -93,7 +93,7 @@ describe.each(TARGETS)("%s", (target) => {
     expect((await rejection(storage.check({ signal: gone }))).message).toBe("stop");
   });
 
-  test("reindexes what has gone stale", async () => {
+  test("reindexes stale entries", async () => {
     await using setting = await open(target);
     const { storage } = setting;
     await fill(storage);
@@ -181,7 +181,7 @@ describe.each(TARGETS)("%s", (target) => {
     }
   });
 
-  test("refuses what only a file can do, and names the alternative", async () => {
+  test("refuses calls that need a file, and names the alternative", async () => {
     await using setting = await open(target);
     const { storage, dir, server } = setting;
     await storage.memories.insert({ id: "a", content: "x" });

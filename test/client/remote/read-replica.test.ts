@@ -76,7 +76,7 @@ test("a read replica whose primary is killed serves reads, refuses writes in tim
   expect((await storage.stats()).remote).toMatchObject({ active: 0, waiting: 0 });
 });
 
-test("a read replica that is killed is UNAVAILABLE at once, and serves what it missed when it is back", async () => {
+test("a read replica that is killed is UNAVAILABLE at once, and has the missed writes when it is back", async () => {
   await using setting = await replicated();
   const { primary, replica, storage } = setting;
   await replica.kill();
@@ -170,7 +170,7 @@ test("a write through a read replica fails with the code, table and columns of t
 });
 
 describe("through a read replica that surely lags, since its replication is held", () => {
-  test("what a call writes is decided by what the primary has", async () => {
+  test("the primary's state decides what a call writes", async () => {
     await using setting = await replicated({ isHeld: true });
     const { storage, hold } = setting;
     const thread = await storage.conversations.insert({ id: "thread" });

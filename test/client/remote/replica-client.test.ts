@@ -52,7 +52,7 @@ test("replicas of createClient in two processes share a file on a bad line, and 
   direct.close();
 });
 
-test("createClient refuses as a replica what openStorage refuses, and keeps a token out of its errors", async () => {
+test("createClient refuses the same replicas as openStorage, and keeps tokens out of its errors", async () => {
   await using server = await startServer();
   await using folder = await tempDatabase("plain.db");
   const plain = createClient({ url: folder.url });

@@ -51,7 +51,7 @@ async function expectUnusable(setting: Setting): Promise<void> {
   expect(await again.memories.get("a")).toMatchObject({ content: "first" });
 }
 
-describe("a file that cannot go on as a replica is REPLICA_UNUSABLE, and deleting what it names helps", () => {
+describe("a file that cannot be used as a replica is REPLICA_UNUSABLE, and deleting the files that the error names helps", () => {
   test("a plain database, which stays as it is", async () => {
     await using setting = await fetched();
     await using folder = await tempDatabase();

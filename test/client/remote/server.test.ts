@@ -180,7 +180,7 @@ describe("a storage on a server", () => {
     expect(stats.remote?.requests).toBeGreaterThan(2);
   });
 
-  test("says what it cannot do, and what to do instead", async () => {
+  test("refuses what a server does not support, and names the alternative", async () => {
     await using server = await startServer();
     await using storage = await openStorage({ url: server.url, readers: 2, durability: "relaxed", syncInterval: 5 });
     expect(await rejection(storage.sync())).toMatchObject({
@@ -204,7 +204,7 @@ describe("a storage on a server", () => {
     expect((await rejection(openStorage({ url: server.url, readers: 0 }))).name).toBe("RangeError");
   });
 
-  test("goes on with a transaction one of whose statements names what is not there", async () => {
+  test("continues a transaction after a statement that names a missing table or column", async () => {
     await using server = await startServer();
     await using storage = await openStorage(server.url);
     for (const mode of ["write", "read", "deferred"] as const) {
@@ -227,7 +227,7 @@ describe("a storage on a server", () => {
     ]);
   });
 
-  test("refuses calls after close, which lets running ones finish and rolls back what is open", async () => {
+  test("refuses calls after close, which lets running calls finish and rolls back open transactions", async () => {
     await using server = await startServer();
     const storage = await openStorage(server.url);
     const open = await storage.client.transaction("write");

@@ -112,7 +112,7 @@ test("PRAGMAs are read with schema, quotes, comments and any form of value", () 
   expect(read("SELECT 1")).toBeUndefined();
 });
 
-test("what only the writer's connection knows is found, and not mistaken", () => {
+test("calls of functions that only the writer's connection can answer are recognized", () => {
   const known = (sql: string) => parseStatement(sql).readsWriterState;
   expect(known("SELECT last_insert_rowid()")).toBe(true);
   expect(known("SELECT CHANGES /* x */ ()")).toBe(true);
