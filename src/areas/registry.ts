@@ -1,4 +1,5 @@
 import { getTableName } from "drizzle-orm";
+import { addOwnTables } from "../client/storage-error.js";
 import { expectOneOf } from "../shared/expectation.js";
 import type { Area, Reader } from "./area.js";
 import type { RepositoryContext } from "./context.js";
@@ -11,6 +12,8 @@ import { tablesIn } from "./tables.js";
 
 /** In the order in which their rows are counted, and their changes announced. */
 export const AREAS = [memoryArea, sessionArea, conversationArea, graphArea, storyArea] as const;
+
+addOwnTables(AREAS.flatMap(({ tables }) => tables.map((table) => getTableName(table))));
 
 type AnyArea = (typeof AREAS)[number];
 

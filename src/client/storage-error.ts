@@ -38,9 +38,10 @@ const BY_SQLITE_CODE: Readonly<Record<string, StorageErrorCode>> = {
 /** What another attempt may get past. A server's time-out of a transaction has undone the whole of it. */
 const RETRYABLE = new Set(["SQLITE_BUSY", "SQLITE_LOCKED", "ACQUIRE_TIMEOUT", "TRANSACTION_TIMEOUT"]);
 
-/** What a file lacks that an earlier version of the library has made, or a later one. */
-const OTHER_SCHEMA =
-  /no such (?:table: (?:main\.)?(?:memories|memory_embeddings|sessions|conversations?|conversation_\w+|messages|message_refs|graph_\w+|stories|story_\w+)$|column: (?:\w+\.)?sent_hash$)/;
+/** A missing table, or a column that an earlier version did not have. */
+const MISSING = /no such (?:table: (?:main\.)?(\w+)$|column: (?:\w+\.)?sent_hash$)/;
+/** The tables of Holdfast. A file without one of them was written by another version. */
+const ownTables = new Set<string>();
 const OTHER_SCHEMA_ADVICE =
   "The database is not of this version of Holdfast: `holdfast status` shows what it lacks, and openStorage() or `holdfast migrate` brings it up to date";
 
@@ -93,7 +94,7 @@ export function toStorageError(error: unknown): unknown {
   if (failure === undefined) return error;
   const constraint = constraintError(failure);
   if (constraint !== undefined) return constraint;
-  const isOtherSchema = OTHER_SCHEMA.test(failure.message) && !LOST_INDEX.test(failure.message);
+  const isOtherSchema = isOfOtherSchema(failure);
   const code = isOtherSchema ? "MIGRATION_PENDING" : (BY_SQLITE_CODE[failure.code] ?? "SQL");
   const advice = adviceFor(code, failure);
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
@@ -101,6 +102,16 @@ export function toStorageError(error: unknown): unknown {
   if (outcome === "unknown") return new StorageError(code, message, { cause: failure, outcome });
   if (failure instanceof UnavailableError) return new StorageError(code, message, { cause: failure, retryable: true });
   return new StorageError(code, message, { cause: failure, retryable: RETRYABLE.has(failure.code) });
+}
+
+/** Adds names of tables whose absence means `MIGRATION_PENDING`. The areas do so: the client does not know them. */
+export function addOwnTables(names: Iterable<string>): void {
+  for (const name of names) ownTables.add(name);
+}
+
+function isOfOtherSchema({ message }: LibsqlError): boolean {
+  const missing = MISSING.exec(message);
+  return missing !== null && (missing[1] === undefined || ownTables.has(missing[1]));
 }
 
 function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undefined {

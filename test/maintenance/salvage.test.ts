@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { checkFile, openStorage, type SalvageResult, type StorageOptions, salvage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
+import { AREAS, type ChangeArea } from "../../src/areas/registry.js";
 import { startChild } from "../support/child.js";
 import { holdfast } from "../support/cli.js";
 import { rejection } from "../support/clients.js";
@@ -64,7 +65,15 @@ async function write(path: string, options: Omit<StorageOptions, "url">): Promis
   }
 }
 
-const TOTALS = { memories: 300, sessions: 1, conversations: 11 + 301, graph: 399, stories: 20 };
+/** What `filled` stores; nothing in areas that it does not know. */
+const TOTALS: Record<ChangeArea, number> = {
+  ...(Object.fromEntries(AREAS.map(({ name }) => [name, 0])) as Record<ChangeArea, number>),
+  memories: 300,
+  sessions: 1,
+  conversations: 11 + 301,
+  graph: 399,
+  stories: 20,
+};
 
 /** Root and leaves of tables and indexes while the file is still whole; of a copy, so that nothing has the file open. */
 async function pagesOf(path: string, encryptionKey?: string): Promise<Map<string, number[]>> {
