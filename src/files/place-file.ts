@@ -26,7 +26,7 @@ const PARTIAL = /^\..+-(\d+)-(\d+)-([0-9a-f]{10})-\d+\.partial(\.source)?(-journ
 const OLD_PARTIAL = /^\..+-\d+-\d+-\d+\.partial(\.source)?(-journal|-wal|-shm)?$/;
 
 /**
- * Runs `work` with the name of a file to make, hidden next to `path` in a folder that is made where there is none. If
+ * Runs `work` with the name of a file to make, hidden next to `path`. The folder is created if it is missing. If
  * `work` rejects, that file and the new folders are removed.
  */
 export async function makeNextTo<T>(path: string, work: (temporary: string) => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-// The process in which a damaged file is read and a new one written: nothing of this is open in the one that asked.
+// The process that reads a damaged file and writes a new one. The process that asked has neither open.
 import { copyFileSync } from "node:fs";
 import { ClientExecutor } from "../areas/client-executor.js";
 import { Connection } from "../client/local/connection.js";

@@ -16,13 +16,13 @@ import {
 } from "./schema.js";
 import { BAD_TEXT, type TreeRow, type Trees, type Value } from "./trees.js";
 
-/** What is known of one table of the damaged file. */
+/** The counts of one table of the damaged file. */
 interface CopiedTable {
   readonly name: string;
   readonly isOwn: boolean;
-  /** So many rows it had at least: the most that its tree or one of its indexes shows. */
+  /** The least number of rows that it had: the most that its tree or one of its indexes shows. */
   readonly least: number;
-  /** So many it had at most; null where nothing sound tells. */
+  /** The most rows that it had; null if no sound page says so. */
   readonly most: number | null;
 }
 
@@ -40,12 +40,12 @@ export interface ConversationIds {
 
 export interface CopyResult {
   readonly tables: readonly CopiedTable[];
-  /** The `project` and `id` of conversations, as their index tells. */
+  /** The `project` and `id` of conversations from their index. */
   readonly conversationIds: ConversationIds;
   readonly notSaved: readonly NotSaved[];
 }
 
-/** Made from other tables, so it is made again. */
+/** Tables made from others, which are rebuilt. */
 const DERIVED = new Set(["conversation_tags", "story_tags", "story_search", "graph_versions", "__drizzle_migrations"]);
 const BATCH_ROWS = 1000;
 
@@ -60,17 +60,17 @@ interface Table {
   isWhole: boolean;
   rows: number;
   least: number;
-  /** What the tree and the indexes without damage show. */
+  /** The counts of the tree and the indexes without damage. */
   readonly exact: number[];
-  /** The highest row id that was ever given, as sqlite_sequence tells. */
+  /** The highest row id that was ever given, from sqlite_sequence. */
   rowIdsGiven: number | null;
 }
 
 /**
  * Copies every row that can be read into `target`, which has the tables of Holdfast in the version of the file.
  *
- * Pages that nothing leads to any more are given to the table whose tree is damaged and whose columns they fit. A row
- * that cannot be stored is lost, and no more than it.
+ * A page without a parent goes to the table whose tree is damaged and whose columns its rows fit. If a row cannot be
+ * stored, only that row is lost.
  */
 export class Copier {
   readonly #trees: Trees;
@@ -84,7 +84,7 @@ export class Copier {
   readonly #conversationIds = { byRowId: new Map<bigint, { project: string; id: string }>(), areAll: false };
   #rows = 0;
 
-  /** `own` is all that the migrations of Holdfast ever make, in whatever version the file is. */
+  /** `own` is everything that the migrations of Holdfast make, in any version of the file. */
   constructor(
     trees: Trees,
     objects: readonly SchemaObject[],
@@ -99,11 +99,11 @@ export class Copier {
     this.#onRows = onRows;
   }
 
-  /** `isSchemaWhole`: a table that is not named in the schema is one that there was not. */
+  /** With `isSchemaWhole`, a table that the schema does not name did not exist. */
   copy(ownTables: readonly string[], isSchemaWhole: boolean): CopyResult {
     this.#target.exec("BEGIN");
     const own = ownTables.filter((name) => !DERIVED.has(name)).flatMap((name) => this.#ownTable(name));
-    // The other tables of the migrations are indexes, or help triggers: they are made again, also by later migrations.
+    // The other tables of the migrations are indexes or help triggers. They are rebuilt, also by later migrations.
     const tables = [...own, ...this.#foreignTables(new Set([...this.#own.keys(), ...DERIVED]))];
     for (const table of tables) this.#copyTable(table, isSchemaWhole);
     for (const table of tables) this.#readIndexes(table);
@@ -118,12 +118,12 @@ export class Copier {
 
   #ownTable(name: string): Table[] {
     const target = columnsOf(this.#target, name);
-    // One that the version of the file does not have.
+    // The version of the file does not have this table.
     if (target.length === 0) return [];
     const object = this.#objects.find(({ type, name: other }) => type === "table" && other === name);
     const known = new Set(this.#own.get(name)?.columns);
     const declared = object === undefined ? undefined : this.#columnsIn(object);
-    // What made the table may be damaged too: columns that no version has are not believed.
+    // The CREATE statement may be damaged too: columns that no version has are ignored.
     const columns = declared?.every((column) => known.has(column.name)) ? declared : target;
     // A ledger that has lost its last rows makes the file seem older than it is: a column that is not there yet is left
     // out, as a generated one is.
@@ -180,7 +180,7 @@ export class Copier {
         table.isWhole = false;
       };
       const kind = table.hasRowIds ? "table" : "index";
-      // The order of the caller's keys depends on how the table was declared.
+      // The order of these keys depends on the declaration of the table.
       const options = table.hasRowIds ? undefined : { between: undefined };
       for (const row of this.#trees.rows(table.object.root, kind, damaged, options)) this.#copyRow(table, row);
     }
@@ -188,7 +188,7 @@ export class Copier {
     if (table.isWhole) table.exact.push(table.rows);
   }
 
-  /** An index names the rows of its table, and so tells how many there were. */
+  /** The entries of an index show how many rows its table had. */
   #readIndexes(table: Table): void {
     const ofTable = this.#objects.filter(({ type, table: owner }) => type === "index" && owner === table.name);
     for (const { name, root, sql } of ofTable) {
@@ -224,7 +224,7 @@ export class Copier {
     return { rows, isWhole };
   }
 
-  /** Reads past what is made again, so that no page of it is taken for one that has lost its table. */
+  /** Reads the tables that are rebuilt, so that their pages do not count as pages without a table. */
   #claimOthers(tables: readonly Table[]): void {
     if (!tables.some(isOpen)) return;
     const copied = new Set(tables.map(({ name }) => name));
@@ -245,7 +245,7 @@ export class Copier {
     }
   }
 
-  /** Of tables of Holdfast the one that most rows fit; of the caller's, which may look alike, the only one that all fit. */
+  /** The table of Holdfast that most rows fit; or the table of the caller that all rows fit, if it is the only one. */
   #ownerOf(rows: readonly TreeRow[], tables: readonly Table[]): Table | undefined {
     const readable = rows.flatMap(({ values }) => (values === undefined ? [] : [values]));
     const fitting = ({ name, columns, rowIdAt }: Table) =>
@@ -271,7 +271,7 @@ export class Copier {
     // Rows older than a column that was added to the table are shorter.
     const own = columns.slice(0, values?.length);
     if (isOwn && values !== undefined && !fits(name, values, own, rowIdAt)) {
-      // Damage, or a page of something else to which a damaged pointer leads.
+      // This is damage, or a page of another table to which a damaged pointer leads.
       table.isWhole = false;
       return;
     }
@@ -293,7 +293,7 @@ export class Copier {
     );
   }
 
-  /** What cannot be stored is lost. Of two rows with one key, the one that was found by its tree came first. */
+  /** A row that cannot be stored is lost. Of two rows with one key, the one that its tree led to comes first. */
   #insert(sql: string, values: readonly NativeValue[]): void {
     const statement = this.#statements.get(sql) ?? parseStatement(sql);
     this.#statements.set(sql, statement);
@@ -309,7 +309,7 @@ export class Copier {
     }
   }
 
-  /** So that no row gets an id that a row had before. */
+  /** Copies the highest ids, so that no row gets an id that was used before. */
   #copySequence(tables: readonly Table[]): void {
     const object = this.#objects.find(({ name }) => name === "sqlite_sequence");
     if (object === undefined) return;
@@ -325,7 +325,7 @@ export class Copier {
   }
 }
 
-/** Whether rows of the table may be on pages that nothing leads to. */
+/** Whether rows of the table may be on pages without a parent. */
 function isOpen({ isWhole, rows, least }: Table): boolean {
   return !isWhole || rows < least;
 }
@@ -335,7 +335,7 @@ function toCopied({ name, isOwn, least, exact, rowIdsGiven }: Table): CopiedTabl
   return { name, isOwn, least, most: most === null ? null : Math.max(most, least) };
 }
 
-/** Whether a row cannot be stored for what it holds; anything else is a fault of the new file. */
+/** Whether the values of a row are why it cannot be stored; other errors are faults of the new file. */
 export function isRowFault(error: unknown): boolean {
   // An error, too big, a constraint, a mismatch of types.
   return error instanceof TypeError || error instanceof RangeError || [1, 18, 19, 20].includes(primaryCode(error) ?? 0);

@@ -6,10 +6,10 @@ const FRAME_HEADER_BYTES = 24;
 /** The lowest bit of the magic number says in which byte order the checksums are. */
 const MAGIC = 0x377f0682;
 
-/** What the committed frames of a log hold. */
+/** The committed frames of a log. */
 export interface Log {
   readonly pageSize: number;
-  /** Pages of the database after the last commit; 0 where there is none. */
+  /** Pages of the database after the last commit; 0 if there is none. */
   readonly pageCount: number;
   /** The last committed version of a page. */
   page(number: number): Buffer | undefined;
@@ -22,7 +22,7 @@ export function readLog(path: string): Log | undefined {
   try {
     file = openSync(path, "r");
   } catch {
-    // Without a log, or one that may not be read, there is the file itself.
+    // If there is no readable log, the file is read alone.
     return undefined;
   }
   const read = (at: number, bytes: number): Buffer => {

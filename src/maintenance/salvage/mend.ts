@@ -24,8 +24,8 @@ import { mendStories } from "./mend-stories.js";
 import { runAll } from "./run-all.js";
 
 /**
- * Makes the copied rows a sound database again: what does not fit its checksum goes, and so does what refers to a row
- * that is lost; conversations and stories are closed around what is missing.
+ * Makes a sound database of the copied rows: removes records that fail their checksums and rows that refer to lost ones,
+ * and closes the gaps in conversations and stories.
  */
 export async function mend(executor: Executor, conversationIds: ConversationIds): Promise<void> {
   await remakeConversations(executor, conversationIds);
@@ -69,7 +69,7 @@ async function remakeConversations(executor: Executor, ids: ConversationIds): Pr
     const rowId = Number(row.row_id);
     const known = ids.byRowId.get(BigInt(rowId));
     if (known === undefined && ids.areAll) {
-      // What is damaged is the row id in the messages.
+      // The row id in the messages is damaged.
       await run(executor, [sql`delete from ${messages} where conversation_row_id = ${rowId}`]);
       continue;
     }
@@ -80,12 +80,12 @@ async function remakeConversations(executor: Executor, ids: ConversationIds): Pr
       sql`insert into ${conversations} (row_id, project, id, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
         values (${rowId}, ${project}, ${id}, '[]', '{}', 0, ${ALL_VISIBLE}, ${Number(row.first)}, ${Number(row.last)})`,
     ]);
-    // The id is part of what the checksums of the messages are of: without it, nothing can be told by them.
+    // The checksums of the messages include the id, so without it they prove nothing.
     if (known === undefined) await renewChecksums(executor, rowId, id);
   }
 }
 
-/** Where the conversation is there, its row id was damaged: it gets back the one that its messages name. */
+/** If the conversation exists, its row id was damaged: gives it the row id that its messages name. */
 async function giveRowId(
   executor: Executor,
   { project, id }: { readonly project: string; readonly id: string },
@@ -118,7 +118,7 @@ async function renewChecksums(executor: Executor, conversationRowId: number, con
   await runAll(executor, statements);
 }
 
-/** Removes what fails its checksum. Stories are not: an older revision may take the place of the last one. */
+/** Removes records that fail their checksums, except stories: an older revision may replace the last one. */
 async function removeDamaged(executor: Executor): Promise<void> {
   const gone: Statement[] = [];
   for (const area of AREAS.filter(({ name }) => name !== "stories")) {

@@ -1,9 +1,9 @@
 import type { Column } from "./schema.js";
 import { BAD_TEXT, type Value } from "./trees.js";
 
-/** Made from the content, so a damaged one harms nothing: it is made again. */
+/** Columns made from the content, which are rebuilt. */
 const DERIVED_COLUMNS = new Set(["search_text"]);
-/** What takes the place of a damaged value where the record is more than it. */
+/** The values that replace damaged ones, if the rest of the record is worth keeping. */
 const REPLACED: Readonly<Record<string, Value>> = {
   "conversations.title": null,
   "conversations.tags": "[]",
@@ -21,10 +21,10 @@ const OBJECTS = new Set([
   "graph_edges.data",
 ]);
 const JSON_VALUES = new Set(["story_preferences.value", "story_sync_queue.data"]);
-/** Farther from 1970 than this, in ms, there is no Date. */
+/** The last time of a Date, in ms from 1970. */
 const LAST_TIME = 8_640_000_000_000_000n;
 const LAST_INTEGER = BigInt(Number.MAX_SAFE_INTEGER);
-/** No file has given so many row ids: a higher one is damage, and would leave none for new rows. */
+/** No file has given so many row ids. A higher one is damage, and would leave none for new rows. */
 const LAST_ROW_ID = 2n ** 48n;
 
 export function isRowId(rowId: bigint): boolean {
@@ -48,7 +48,7 @@ export function fits(table: string, values: readonly Value[], columns: readonly 
   });
 }
 
-/** The value of a column of Holdfast's as it can be stored and read again; undefined where the row is lost with it. */
+/** The value of a column of Holdfast in a form that can be read again; undefined if the row is lost with it. */
 export function ownValue(table: string, { name }: Column, value: Value): Value | undefined {
   if (isReadable(`${table}.${name}`, name, value)) return value;
   return DERIVED_COLUMNS.has(name) ? "" : REPLACED[`${table}.${name}`];

@@ -10,7 +10,7 @@ export interface SchemaObject {
   readonly type: SchemaObjectType;
   readonly name: string;
   readonly table: string;
-  /** 0 of what has no pages. */
+  /** 0 for an object without pages. */
   readonly root: number;
   readonly sql: string;
 }
@@ -25,11 +25,11 @@ export interface Column {
   readonly keyPlace: number;
 }
 
-/** What FTS5, FTS4 and R-trees call theirs. */
+/** The suffixes of the tables behind FTS5, FTS4 and R-trees. */
 const SHADOWS = new Set("data idx content docsize config segments segdir stat node parent rowid".split(" "));
 const TYPES = new Set(["table", "index", "trigger", "view"]);
 
-/** What the file says about its tables; from the pages that are left of it, if page 1 or another one is lost. */
+/** The schema of the file; if page 1 or another one is lost, from the remaining pages. */
 export function readSchema(trees: Trees): { readonly objects: SchemaObject[]; readonly isWhole: boolean } {
   const objects: SchemaObject[] = [];
   let isWhole = true;
@@ -60,8 +60,8 @@ export interface OwnObject {
 }
 
 /**
- * Repairs the names of objects, which stand in their rows twice, and leaves one of each: what made a table that seems to
- * have another name would make one that is there already.
+ * Repairs the names of objects, which each row has twice, and keeps one object of each name: the CREATE statement of a
+ * table with a damaged name would create a table that exists already.
  */
 export function settleNames(objects: readonly SchemaObject[], own: ReadonlyMap<string, OwnObject>): SchemaObject[] {
   const settled = new Map<string, SchemaObject>();
@@ -78,7 +78,7 @@ export function settleNames(objects: readonly SchemaObject[], own: ReadonlyMap<s
 const CREATE =
   /^\s*CREATE\s+(?:(?:UNIQUE|VIRTUAL)\s+)?(?:TABLE|INDEX|VIEW|TRIGGER)\s+(?:IF\s+NOT\s+EXISTS\s+)?("(?:[^"]|"")*"|`(?:[^`]|``)*`|'(?:[^']|'')*'|\[[^\]]*\]|[^\s("'`[.]+)/i;
 
-/** The name of what a CREATE statement makes. */
+/** The name of the object that a CREATE statement makes. */
 function nameIn(sql: string): string | undefined {
   const name = CREATE.exec(sql)?.[1];
   const quote = name?.[0];
@@ -86,7 +86,7 @@ function nameIn(sql: string): string | undefined {
   return name.slice(1, -1).replaceAll(quote + quote, quote);
 }
 
-/** Runs what made a table, index, view or trigger, and nothing else that damage may have made of it. */
+/** Runs the CREATE statement of a table, index, view or trigger. Throws if damage has made anything else of it. */
 export function make(connection: Connection, sql: string): void {
   if (!/^\s*CREATE\s/i.test(sql) || splitScript(sql).length !== 1) throw new Error("what made it cannot be read");
   connection.exec(sql);
@@ -127,7 +127,7 @@ export function columnsOf(connection: Connection, table: string): Column[] {
   }));
 }
 
-/** Tables that a virtual one keeps for itself, and those of SQLite and libSQL: they are made again, not copied. */
+/** Whether a table belongs to a virtual table, SQLite or libSQL; those are rebuilt, not copied. */
 export function isKeptByAnother(name: string, objects: readonly SchemaObject[]): boolean {
   if (/^(sqlite_|libsql_)/i.test(name)) return true;
   return objects.some((other) => {

@@ -1,16 +1,16 @@
 import { HEADER_BYTES, type Pages } from "./pages.js";
 
-/** Text whose bytes are not UTF-8: reading it through SQLite would abort the process. */
+/** Stands for text that is not UTF-8, which SQLite could not return without aborting the process. */
 export const BAD_TEXT = Symbol("text that is not UTF-8");
 
 export type Value = null | bigint | number | string | Uint8Array | typeof BAD_TEXT;
 
-/** One row as the tree has it; `values` is undefined where its bytes cannot be read. */
+/** A row of a tree; `values` is undefined if its bytes cannot be read. */
 export interface TreeRow {
   /** Of a table; 0 in an index. */
   readonly rowId: bigint;
   readonly values: Value[] | undefined;
-  /** Whether there was such a row for certain: its page is sound, or at least its own bytes are. Its values may be damaged. */
+  /** Whether the row certainly existed: its page, or at least its own bytes, are sound. Its values may be damaged. */
   readonly isSure: boolean;
 }
 
@@ -18,16 +18,16 @@ const INTERIOR_INDEX = 2;
 const INTERIOR_TABLE = 5;
 const LEAF_INDEX = 10;
 const LEAF_TABLE = 13;
-/** No tree of SQLite is deeper: what goes on is a circle. */
+/** No tree of SQLite is deeper, so a deeper one is a circle. */
 const MOST_LEVELS = 30;
 
-/** Between which keys those of a page are; undefined where there is no limit, or it cannot be read. */
+/** The keys between which those of a page are; undefined if there is no limit, or it cannot be read. */
 interface Range {
   readonly from: readonly Value[] | undefined;
   readonly to: readonly Value[] | undefined;
 }
 
-/** Whether a cell was there: for certain, if it can be read, or unknown. */
+/** Whether a cell existed: certainly, if it can be read, or unknown. */
 type Sureness = "yes" | "if read" | "no";
 
 interface Layout {
@@ -43,13 +43,13 @@ const WHOLE_RANGE: Range = { from: undefined, to: undefined };
 /**
  * Reads b-trees of a database page by page (https://www.sqlite.org/fileformat2.html#b_tree_pages), past any damage.
  *
- * Every check is this code's own, so nothing in the bytes can abort the process or read beyond a page.
+ * This code checks everything itself, so no bytes can abort the process or make it read beyond a page.
  */
 export class Trees {
   readonly #pages: Pages;
-  /** Pages that hold deleted rows only, as the list of free pages says. */
+  /** Pages of the free list, which hold only deleted rows. */
   readonly #free = new Set<number>();
-  /** Pages that belong to what has been read already. */
+  /** Pages that were read already. */
   readonly #seen = new Set<number>();
   /** Pages that hold the rest of a long record. */
   readonly #chained = new Set<number>();
@@ -60,10 +60,10 @@ export class Trees {
   }
 
   /**
-   * The rows of a table, or the entries of an index, in order; `onDamage` is told of each page that is not sound.
+   * The rows of a table, or the entries of an index, in order; `onDamage` is called for each damaged page.
    *
-   * A leaf most of whose keys are not between those that its parent names is one of another tree. `between` is undefined
-   * where the order of the keys is not known.
+   * If most keys of a leaf are outside the range of its parent, the leaf belongs to another tree. `between` is undefined if
+   * the order of the keys is unknown.
    */
   *rows(
     root: number,
@@ -111,7 +111,7 @@ export class Trees {
     );
   }
 
-  /** Takes the free pages out of `strayLeaves`: what they hold has been deleted. */
+  /** Excludes the free pages from `strayLeaves`: their rows have been deleted. */
   skipFreePages(): void {
     const first = this.#pages.hasHeader ? this.#pages.read(1) : undefined;
     const visited = new Set<number>();
@@ -126,7 +126,7 @@ export class Trees {
     }
   }
 
-  /** Leaves of tables that no tree has led to, each with its rows: their parents are lost. */
+  /** The leaves of tables that no tree led to, with their rows: their parents are lost. */
   *strayLeaves(): Generator<{ readonly number: number; readonly rows: readonly TreeRow[] }> {
     for (let number = 1; number <= this.#pages.pageCount; number++) {
       if (this.#seen.has(number) || this.#free.has(number) || this.#chained.has(number)) continue;
@@ -139,7 +139,7 @@ export class Trees {
     }
   }
 
-  /** Takes a stray leaf as part of a table. */
+  /** Marks a stray leaf as part of a table. */
   keep(number: number): void {
     this.#seen.add(number);
   }
@@ -159,8 +159,8 @@ export class Trees {
   }
 
   /**
-   * Where the cells of a page begin, and which of them were there for certain: all of a sound page, else those that can
-   * be read and overlap no other.
+   * Where the cells of a page begin, and which of them certainly existed: all cells of a sound page, otherwise those that
+   * can be read and overlap no other.
    */
   #layout(page: Buffer, start: number, onDamage: () => void): Layout {
     const { usableSize: usable } = this.#pages;
@@ -184,7 +184,7 @@ export class Trees {
     return { places, isSure: (place) => (known.has(place) ? "if read" : "no") };
   }
 
-  /** The same test as that of SQLite's integrity_check: no overlap, and no more bytes in between than are counted. */
+  /** The test of SQLite's integrity_check: no overlap, and no more bytes in between than are counted. */
   #isFilled(page: Buffer, start: number, headerEnd: number, cells: readonly Part[]): boolean {
     const { usableSize: usable } = this.#pages;
     const parts = [...cells];
