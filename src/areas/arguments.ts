@@ -1,6 +1,9 @@
 import { expectation, expectInteger, expectPlainObject, expectText } from "../shared/expectation.js";
 import { keepText, type Repair, refusesInJson } from "./repair.js";
 
+/** The project of a call that names none. */
+export const DEFAULT_PROJECT = "default";
+
 /** Longest project or session name, in UTF-16 units. */
 export const MAX_NAME_CHARS = 200;
 const MAX_ID_CHARS = 1000;

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
+import { DEFAULT_PROJECT } from "../areas/arguments.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { StorageError } from "../shared/errors.js";
-import { DEFAULT_PROJECT } from "../storage/projects.js";
 import type { StorageTransaction } from "../storage/transaction.js";
 
 export interface CapacityOptions {

@@ -1,11 +1,11 @@
 import { type SQL, sql } from "drizzle-orm";
+import { DEFAULT_PROJECT } from "../areas/arguments.js";
 import type { MemoryFilter } from "../areas/memories/filter.js";
 import { all } from "../areas/statements.js";
 import { memories, memoryEmbeddings } from "../schema/memories.js";
 import { fuse } from "../search/fuse.js";
 import { matchExpression, type QueryPlan } from "../search/query.js";
 import { searchScope } from "../search/terms.js";
-import { DEFAULT_PROJECT } from "../storage/projects.js";
 import type { Storage } from "../storage/storage.js";
 import { CORRECTION, NO_SOURCE } from "./frame.js";
 import { VecDimensionMismatchError } from "./memvid-error.js";

@@ -1,8 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
+import { DEFAULT_PROJECT } from "../areas/arguments.js";
 import type { Memory } from "../areas/memories/record.js";
 import { memories } from "../schema/memories.js";
 import { StorageError } from "../shared/errors.js";
-import { DEFAULT_PROJECT } from "../storage/projects.js";
 import type { Storage } from "../storage/storage.js";
 import { type FrameDraft, frameIdOfUri, fromRowId, NO_SOURCE, toRowId } from "./frame.js";
 import { FrameNotFoundError } from "./memvid-error.js";

@@ -10,9 +10,6 @@ import type { MaintenanceContext } from "../maintenance/context.js";
 import { withRoom } from "../maintenance/room.js";
 import { StorageError } from "../shared/errors.js";
 
-/** The project that is used if none is named. */
-export const DEFAULT_PROJECT = "default";
-
 export interface ProjectCount {
   readonly project: string;
   /** Records of all areas, without deleted ones. */

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { LRUCache } from "lru-cache";
-import { expectProject } from "../areas/arguments.js";
+import { DEFAULT_PROJECT, expectProject } from "../areas/arguments.js";
 import { AREAS, type Repositories } from "../areas/registry.js";
 import type { ClientStats, EngineClient, RemoteStats, StorageClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
@@ -30,7 +30,7 @@ import { type FileStats, type Health, readFileStats, readHealth } from "./health
 import { asOpenError, bringUpToDate, openClient } from "./open.js";
 import { countStorage } from "./open-storages.js";
 import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "./options.js";
-import { countProjects, DEFAULT_PROJECT, type ProjectCount, purgeProject } from "./projects.js";
+import { countProjects, type ProjectCount, purgeProject } from "./projects.js";
 import {
   type ProjectTransaction,
   projectTransaction,

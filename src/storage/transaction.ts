@@ -1,8 +1,7 @@
-import { expectProject } from "../areas/arguments.js";
+import { DEFAULT_PROJECT, expectProject } from "../areas/arguments.js";
 import type { Repositories } from "../areas/registry.js";
 import { expectFunction } from "../shared/expectation.js";
 import type { StorageDatabase } from "./drizzle-scope.js";
-import { DEFAULT_PROJECT } from "./projects.js";
 import type { TransactionScope } from "./transaction-scope.js";
 
 /** The repositories of one project inside a transaction. */

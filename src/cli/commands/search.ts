@@ -1,4 +1,4 @@
-import { DEFAULT_PROJECT } from "../../storage/projects.js";
+import { DEFAULT_PROJECT } from "../../areas/arguments.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { noteNothingFound } from "../project-note.js";

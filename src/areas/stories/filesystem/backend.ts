@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { StorageError } from "../../../shared/errors.js";
-import { expectId } from "../../arguments.js";
+import { DEFAULT_PROJECT, expectId } from "../../arguments.js";
 import { hashText } from "../../checksum.js";
 import { RevisionConflictError } from "../errors.js";
 import type { LoadedStory, ProblemListener, SavedStory, TextStore } from "../store.js";
@@ -34,8 +34,6 @@ interface Opened {
   readonly preferences: FolderMap<Preference>;
   readonly queue: FolderMap<SyncEntry>;
 }
-
-const DEFAULT_PROJECT = "default";
 
 /**
  * Stories as files that people can read, in a folder that several processes may share.
