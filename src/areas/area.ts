@@ -6,7 +6,7 @@ import type { Executor } from "./executor.js";
 import type { RowReader } from "./read-all.js";
 import type { Statement } from "./statements.js";
 
-/** What reads; a check in a process of its own can do no more than execute. */
+/** Reads the database. A check in its own process can only execute statements. */
 export type Reader = RowReader;
 
 /** A schema of zod, as far as an import needs it. */
@@ -23,26 +23,26 @@ export interface OutgoingRecord {
 /** A record of an import, checked, and ready to be stored. */
 export interface IncomingRecord {
   readonly id: string;
-  /** What no other record of its project and area has; the id, unless ids of several kinds may be equal. */
+  /** Unique among the records of its project and area; the id, unless ids of several kinds may be equal. */
   readonly key: string;
-  /** What stores it, whole, where the project has no record of that key. */
+  /** The statements that store all of it if the project has no record of that key. */
   readonly statements: readonly Statement[];
-  /** What stores it in the place of the one that is there; without it, that one is removed first. */
+  /** The statements that replace the existing record. Without them, the existing record is removed first. */
   readonly replacement?: readonly Statement[];
 }
 
-/** A record whose stored checksum is not that of its values, or whose derived columns do not fit them. */
+/** A record with a wrong checksum, or with derived columns that do not match its values. */
 export interface DamagedRecord {
   readonly project: string;
   readonly id: string;
-  /** What does not fit: "checksum", "vector", "search text". */
+  /** The part that does not match: "checksum", "vector", "search text". */
   readonly part: string;
   /** The row that holds it. */
   readonly table: string;
   readonly rowId: number;
 }
 
-/** What a page of a check has found. */
+/** The findings of one page of a check. */
 interface CheckedPage {
   /** Rows looked at. */
   readonly read: number;
@@ -65,7 +65,7 @@ export interface Area<Name extends string = string, Repository = unknown> {
   readonly purgeOrder?: readonly ProjectTable[];
   /** Those with a row for each record, which `salvage` counts. */
   readonly recordTables: readonly ProjectTable[];
-  /** What a keyword search of this area searches. */
+  /** The tables that a keyword search of this area reads. */
   readonly searchTargets: readonly SearchTarget[];
   /** The `project` of each row that counts as a record in `projects()`, and how many `records` it counts for. */
   readonly counted: SQL;
@@ -81,11 +81,11 @@ export interface Area<Name extends string = string, Repository = unknown> {
   pages(reader: Reader, project: string | undefined): AsyncIterable<readonly OutgoingRecord[]>;
   /** Loads the schema of its lines, which only an import does: zod loads slowly (bench: startUp). */
   loadLine(): Promise<{ readonly line: LineSchema }>;
-  /** Checks a line that fits the schema further; throws an error that says what is wrong with it. */
+  /** Checks a line that matches the schema further; throws an error that says what is wrong. */
   parse(context: RepositoryContext, line: unknown): IncomingRecord;
   /** Those of `keys` that the project has, deleted ones included. */
   existing(reader: Reader, project: string, keys: readonly string[]): Promise<Set<string>>;
-  /** Settles what a replacement means for other records, in the transaction of the context; throws what forbids it. */
+  /** Applies the effects of a replacement on other records, in the transaction of the context; throws if it is not allowed. */
   settle?(context: RepositoryContext, key: string): Promise<void>;
   /** Removes a record for good, in the transaction of the context. */
   remove(context: RepositoryContext, key: string): Promise<void>;
@@ -94,11 +94,11 @@ export interface Area<Name extends string = string, Repository = unknown> {
    * of one project. Without a project, one is found by its `row_id` at once.
    */
   prunable(project: string | undefined): SQL;
-  /** Compares every record with what was stored about it; reads the whole area. */
+  /** Compares every record with its checksum and derived columns; reads the whole area. */
   damaged(reader: Reader): AsyncIterable<CheckedPage>;
   /**
-   * Makes what follows from the contents anew, in steps that each are a transaction; tells after each how many rows
-   * it has seen. The full-text tables themselves are rebuilt by the caller.
+   * Rebuilds the derived columns from the contents. Each step is a transaction, and yields the number of rows
+   * read so far. The caller rebuilds the full-text tables.
    */
   rederive(executor: Executor): AsyncIterable<number>;
 }

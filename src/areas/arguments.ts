@@ -73,7 +73,7 @@ export function stringify(name: string, value: unknown, expected = "a JSON value
   let text: string | undefined;
   try {
     text = JSON.stringify(value, (key, inner) => {
-      // Counted on the way: what is far too long is not written out first.
+      // Counting during the call stops values that are far too long early.
       chars += key.length + (typeof inner === "string" ? inner.length : 1);
       if (chars > MAX_JSON_CHARS) throw tooLong();
       return refuse(key, inner);
@@ -100,7 +100,7 @@ function isStackOverflow(error: unknown): boolean {
 
 /**
  * A replacer for JSON.stringify that throws on what JSON would quietly store as something else: NaN as null, a Map, a
- * Set or an Error as `{}`. What is undefined or a function is left out, as JSON does.
+ * Set or an Error as `{}`. Undefined values and functions are left out, as in JSON.
  */
 export function refuseLost(name: string): (key: string, inner: unknown) => unknown {
   return (key, inner) => {
@@ -156,7 +156,7 @@ const LEAST_MILLIS = 1e11;
 export function toMillis(name: string, value: unknown): number {
   const millis = value instanceof Date ? value.getTime() : value;
   if (typeof millis !== "number") throw new TypeError(expectation(name, "a Date or integer milliseconds", value));
-  // The range of Date itself, so that what is stored can be given back as one.
+  // The range of Date, so that every stored time can be returned as a Date.
   if (!Number.isSafeInteger(millis) || Math.abs(millis) > 8.64e15) {
     throw new RangeError(expectation(name, "a valid Date or integer milliseconds", value));
   }

@@ -3,13 +3,13 @@ import { StorageError, type StorageErrorCode } from "../shared/errors.js";
 import { expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 
-/** What becomes of a record of a batch whose id is taken, also by an earlier one of the same batch. */
+/** How a batch treats a record whose id is taken, including by an earlier record of the same batch. */
 export type OnConflict = "fail" | "skip" | "replace";
 
 export interface BatchOptions {
   /**
-   * For a record whose id is taken, deleted or not: all of the batch is refused with `CONFLICT` (`fail`), what is stored
-   * stays as it is (`skip`), or the record replaces it, keeping its `createdAt` and reviving it (`replace`).
+   * If the id of a record is taken, by a deleted record or another: `fail` refuses the whole batch with `CONFLICT`,
+   * `skip` keeps the stored record, and `replace` replaces it, keeps its `createdAt` and restores it if it was deleted.
    * @default "fail"
    */
   readonly onConflict?: OnConflict | undefined;
@@ -32,7 +32,7 @@ export function toOnConflict(call: string, options: BatchOptions): OnConflict {
   return onConflict;
 }
 
-/** Checks each record; what `check` throws then says which one it is about. Holes of an array are checked too. */
+/** Checks each record; an error of `check` names the record. Holes of an array are checked too. */
 export function checkEach<T, R>(inputs: readonly T[], check: (input: T, index: number) => R): R[] {
   const checked: R[] = [];
   for (let index = 0; index < inputs.length; index++) {
@@ -45,7 +45,7 @@ export function checkEach<T, R>(inputs: readonly T[], check: (input: T, index: n
   return checked;
 }
 
-/** Runs `work` for the record at `index` of a batch; what it throws says so. */
+/** Runs `work` for the record at `index` of a batch; its errors name the index. */
 export async function atIndex<T>(index: number, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
@@ -96,7 +96,7 @@ function idOf(input: unknown): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-/** What the rows of a batch can cause: everything else is about the batch as a whole. */
+/** Errors that one row of a batch can cause. All others are about the whole batch. */
 const OF_RECORDS: readonly StorageErrorCode[] = ["CONFLICT", "FOREIGN_KEY", "INVALID", "DIMENSION_MISMATCH"];
 
 /** Whether one record is to blame for a failure. */
@@ -112,7 +112,7 @@ export function failedStatement(error: unknown): number | undefined {
   return undefined;
 }
 
-/** The first key that is known, or that has come before; undefined where there is none. */
+/** The index of the first key that is known or repeated; undefined if there is none. */
 export function firstTaken(keys: readonly string[], known: ReadonlySet<string>): number | undefined {
   const seen = new Set<string>();
   for (const [index, key] of keys.entries()) {
@@ -123,8 +123,8 @@ export function firstTaken(keys: readonly string[], known: ReadonlySet<string>):
 }
 
 /**
- * What is to be stored of a batch, by id, where `known` is stored already: with `skip` the first of each id that is not
- * known, with `replace` the last one, to which `keep` gives what it keeps of the record before it.
+ * The drafts of a batch to store, by id, if the records `known` exist. `skip` stores the first draft of each unknown id,
+ * `replace` the last draft of each id; `keep` copies values of the earlier record to it.
  */
 export function settleConflicts<D extends { readonly id: string }, K>(
   drafts: readonly D[],

@@ -21,7 +21,7 @@ export function checksumOf(values: readonly (string | number | null)[]): string 
   return digest(JSON.stringify(values));
 }
 
-/** The checksum of a vector, with whose it is. */
+/** The checksum of a vector and its owner. */
 export function checksumOfVector(owner: readonly (string | number)[], vector: Float32Array): string {
   const bytes = Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
   return digest(Buffer.concat([Buffer.from(JSON.stringify(owner)), bytes]));

@@ -6,7 +6,7 @@ import type { SecretBox } from "./stories/secret.js";
 
 export type ChangeAction = "insert" | "update" | "delete" | "restore" | "purge";
 
-/** What a repository announces. */
+/** A change that a repository announces. */
 export interface AreaChange {
   readonly project: string;
   /** The name of its area; `Change` is the same with the names that there are. */
@@ -15,14 +15,14 @@ export interface AreaChange {
   readonly ids: readonly string[];
 }
 
-/** Where a repository lives: what it runs on, whom it belongs to, whom it tells. */
+/** The environment of a repository: its executor, its project, and the listener for its changes. */
 export interface RepositoryContext {
   readonly executor: Executor;
   readonly project: string;
   readonly announce: (change: AreaChange) => void;
   /** Runs a removal for good, which must be possible on a full disk where it can be. */
   readonly removing?: <T>(work: () => Promise<T>) => Promise<T>;
-  /** Resolves once the file holds nothing of what has been purged, as far as that is possible now. */
+  /** Resolves once purged records are erased from the file, as far as possible now. */
   readonly erase?: () => Promise<void>;
   readonly now: () => number;
   readonly maxContentChars: number;

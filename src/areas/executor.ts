@@ -2,33 +2,33 @@ import type { ResultSet, Row } from "@libsql/client";
 import { toStorageError } from "../client/storage-error.js";
 import type { Statement } from "./statements.js";
 
-/** What repositories run on: the client of a storage, or one transaction of it. Rejects with StorageError. */
+/** Runs the statements of repositories: on the client of a storage, or in one of its transactions. Rejects with StorageError. */
 export interface Executor {
   /**
-   * Whether a read may miss what is stored: an embedded replica is as old as its last fetch, and a server may be a read
-   * replica. Not within a transaction.
+   * Whether a read may miss stored rows: an embedded replica is as old as its last fetch, and a server may be a read
+   * replica. Reads within a transaction never miss rows.
    */
   readonly mayLag?: boolean;
   execute(statement: Statement): Promise<ResultSet>;
-  /** Runs one SELECT that may read very much; where it can, without keeping the event loop. */
+  /** Runs one SELECT that may read many rows, off the main thread if possible. */
   scan(statement: Statement): Promise<ResultSet>;
-  /** Runs all in one transaction, or in the present one. */
+  /** Runs all statements in one transaction, or in the current one. */
   batch(statements: readonly Statement[]): Promise<ResultSet[]>;
-  /** Runs `work` in one transaction, which is the present one where there is one. */
+  /** Runs `work` in one transaction, or in the current one. */
   atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T>;
-  /** Something to read from for longer, without seeing what others commit in the meantime. */
+  /** A source for several reads that does not see later commits. */
   snapshot(): Promise<Snapshot>;
 }
 
 /** An executor that reads one state of the database; its owner closes it. */
 export interface Snapshot {
   readonly executor: Executor;
-  /** False where only the statements of one batch see one state, as in memory, where there is a single connection. */
+  /** False if only the statements of one batch see one state, as in memory, where there is a single connection. */
   readonly isStable: boolean;
   close(): void;
 }
 
-/** Runs `work`, turning what the client throws into a StorageError. */
+/** Runs `work`; turns errors of the client into StorageErrors. */
 export async function asStorageErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -33,7 +33,7 @@ export function jsonEquals(document: SQL, path: readonly string[], name: string,
       if (value === null) return atPath(document, path, (entry) => sql`${entry}.type = 'null'`);
       const json = JSON.stringify(value);
       return atPath(document, path, (entry) => {
-        // Whatever SQLite looks at first, a text that is no JSON does not fail.
+        // Text that is not JSON must not fail, in whatever order SQLite evaluates the conditions.
         const own = sql`(case when ${entry}.type in ('object', 'array') then ${entry}.value end)`;
         // Another order of keys leaves the length as it is, and only then the trees are worth reading.
         const isReordered = sql`length(${own}) = length(${json}) and ${contentsOf(own)} = ${contentsOf(sql`${json}`)}`;
@@ -105,7 +105,7 @@ function atPath(document: SQL, path: readonly string[], test: (entry: SQL) => SQ
   const joins = path.map((key, index) => {
     const entry = sql.raw(`entry${index}`);
     const parent = sql.raw(`entry${index - 1}`);
-    // json_each would fail on a text that is no JSON. The index of a list is a number.
+    // json_each would fail on text that is not JSON. The index of a list is a number.
     const source =
       index === 0 ? document : sql`case when ${parent}.type in ('object', 'array') then ${parent}.value else '{}' end`;
     return { from: sql`json_each(${source}) as ${entry}`, where: sql`cast(${entry}.key as text) = ${key}` };

@@ -4,7 +4,7 @@ import type { Executor } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";
 
 /**
- * The first statement of a batch that was decided on by an earlier read: it fails unless `condition` still holds.
+ * The first statement of a batch that depends on an earlier read. It fails unless `condition` still holds.
  *
  * Read and batch are two round trips to a server and hold no lock between them; a transaction would be three, and
  * keep the lock for two.
@@ -22,8 +22,8 @@ export function hasMoved(error: unknown): boolean {
 }
 
 /**
- * Runs `attempt`, which reads and then writes. When another client has written in between it runs again with the lock
- * held, where that cannot happen. So it does when it has found nothing, and what it read may have been old.
+ * Runs `attempt`, which reads and then writes. If another client has written in between, it runs again with the write
+ * lock, which prevents this. It also runs again if it found nothing and its reads may have been stale.
  */
 export async function withoutLock<T>(
   executor: Executor,
@@ -40,8 +40,8 @@ export async function withoutLock<T>(
 }
 
 /**
- * The same executor with reads that see all that is stored, also what this call has just written: where a read may lag,
- * they run on the primary. For what decides about a write, completes it or explains its failure.
+ * The same executor with reads that see all stored rows, including those that this call has just written. If reads may
+ * lag, they run on the primary. Use it for reads that decide about a write, complete it or explain its failure.
  */
 export function currentExecutor(executor: Executor): Executor {
   if (executor.mayLag !== true) return executor;

@@ -3,17 +3,17 @@ import { isAnswerTooLarge } from "../client/remote/remote-error.js";
 import type { Executor } from "./executor.js";
 import type { Statement } from "./statements.js";
 
-/** What a SELECT is asked of; without `snapshot`, it shows one state of the database itself. */
+/** Runs SELECTs. Without `snapshot`, all of its reads see one state of the database. */
 export type RowReader = Pick<Executor, "execute"> & Partial<Pick<Executor, "scan" | "snapshot">>;
 
 /** Rows of the first piece that is tried. */
 const FIRST_ROWS = 512;
 
 /**
- * All rows of a SELECT, for what the library itself decides to read: a server limits an answer (10 MB), and what does
- * not fit comes in pieces, of one snapshot. A call whose size its caller chose is not read so: the caller is told.
+ * All rows of a SELECT whose size the library chooses. A server limits an answer (10 MB); a larger one is read in pieces,
+ * from one snapshot. If the caller chose the size of a call, do not use this function: the caller gets the error.
  *
- * Each piece runs the SELECT again and skips what has come, so its order has to be the same each time.
+ * Each piece runs the SELECT again and skips the rows that were read, so the order must be the same each time.
  */
 export async function readAll(
   reader: RowReader,

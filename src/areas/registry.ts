@@ -37,7 +37,7 @@ export function selectAreas(name: string | undefined): readonly Area<ChangeArea>
   return AREAS.filter((area) => area.name === name);
 }
 
-/** Those whose records the database can hold: one of an earlier version lacks some. */
+/** The areas that the database has tables for. A database of an earlier version may lack some. */
 export async function areasIn(
   reader: Reader,
   areas: readonly Area<ChangeArea>[],

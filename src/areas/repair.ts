@@ -1,32 +1,32 @@
-/** What happens to text with lone surrogates or NUL: the call is refused, or U+FFFD is stored in their place. */
+/** How text with lone surrogates or NUL is treated: the call is refused, or U+FFFD is stored in their place. */
 export type InvalidText = "refuse" | "replace";
 
 /** Gives text that can be stored; see `RepositoryContext`. */
 export type Repair = <T>(value: T) => T;
 
-/** The values of inputs as they are: checks refuse what cannot be stored. */
+/** Returns the values of inputs unchanged. Later checks refuse text that cannot be stored. */
 export const keepText: Repair = (value) => value;
 
-/** The same, for what was stored once or exported: JSON may hold such text there, which was not always refused. */
+/** The same for stored or exported records. Their JSON may hold such text, which earlier versions accepted. */
 const keepStored: Repair = (value) => value;
 
 export function toRepair(invalidText: InvalidText): Repair {
   return invalidText === "replace" ? replaceInvalidText : keepText;
 }
 
-/** What to apply to records that were stored once. */
+/** The repair for records that were stored before. */
 export function forStored(repair: Repair): Repair {
   return repair === keepText ? keepStored : repair;
 }
 
-/** Whether JSON text is refused that holds what the database cannot hold in other text. */
+/** Whether JSON text with NUL or lone surrogates is refused. */
 export function refusesInJson(repair: Repair): boolean {
   return repair === keepText;
 }
 
 /**
  * A value with U+FFFD in place of each lone surrogate and NUL in its texts, and in the keys and values of its arrays and
- * plain objects. What needs no repair comes back itself, as does everything else, a Date for example.
+ * plain objects. A value that needs no repair is returned itself, as is everything else, a Date for example.
  */
 const replaceInvalidText: Repair = <T>(value: T): T => repair(value, []) as T;
 

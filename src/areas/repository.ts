@@ -4,7 +4,7 @@ import type { ChangeAction, RepositoryContext } from "./context.js";
 import type { Executor } from "./executor.js";
 import type { Statement } from "./statements.js";
 
-// What the repositories of all areas share. Functions, not a base class: the files beside a repository use them too.
+// Shared by the repositories of all areas. Functions, not a base class, because other files of an area use them too.
 
 /** Runs all statements or none. A single one can share its commit with others that wait. */
 export async function runAll(executor: Executor, statements: readonly Statement[]): Promise<readonly ResultSet[]> {

@@ -4,7 +4,7 @@ import type { Executor } from "./executor.js";
 import { readAll } from "./read-all.js";
 import { all, toStatement } from "./statements.js";
 
-/** What a keyword search needs of the database, on what repositories run on. */
+/** Reads the database for a keyword search, through the executor of a repository. */
 export function searchReader(executor: Executor): SearchReader {
   return {
     all: (sql, args) => readAll(executor, { sql, args }),

@@ -142,7 +142,7 @@ export function all(conditions: readonly SQL[]): SQL {
   return sql.join([...conditions], sql` and `);
 }
 
-/** Columns of a SELECT by name: what it lists, and where each of them stands in a row. */
+/** Columns of a SELECT by name: the list, and the place of each column in a row. */
 export interface Selection<K extends string> {
   readonly columns: SQL;
   readonly at: Readonly<Record<K, number>>;

@@ -18,7 +18,7 @@ const DIGIT = 1;
 const LOWER = 2;
 const UPPER = 4;
 const INNER_APOSTROPHE = 8;
-/** Of each ASCII character: what it is; 0 for what stands between words. */
+/** The kind of each ASCII character; 0 for those between words. */
 const KINDS = Uint8Array.from({ length: 128 }, (_, code) => {
   const character = String.fromCharCode(code);
   return /[0-9]/.test(character) ? DIGIT : /[a-z]/.test(character) ? LOWER : /[A-Z]/.test(character) ? UPPER : 0;
@@ -27,8 +27,8 @@ const KINDS = Uint8Array.from({ length: 128 }, (_, code) => {
 /**
  * Writes the terms of ASCII texts, with those of each word kept by the bytes of the word.
  *
- * A Map would need each word as a string of its own, and the result as pieces that somebody puts together: that took
- * four times as long, most of the time of storing a short text.
+ * A Map would need each word as its own string, and would join the result from pieces. That took four times as long,
+ * which was most of the time of storing a short text.
  */
 export class AsciiTerms {
   readonly #termsOf: (word: string) => readonly string[];
@@ -79,7 +79,7 @@ export class AsciiTerms {
 
   /** Writes the terms of the word from `start` to `end`, each behind a space and the scope. */
   #append(written: number, start: number, end: number, kinds: number, hash: number, scope: Uint8Array): number {
-    // Numbers, hashes and ids seldom come twice, and are their own term; v12 has one more.
+    // Numbers, hashes and ids rarely come twice, and are their own term; v12 has one more.
     const isOwnTerm = kinds === DIGIT || (kinds === (DIGIT | LOWER) && this.#text[start] !== LETTER_V);
     if (isOwnTerm && end - start <= MAX_WORD_CHARS) return this.#copyWord(written, start, end, scope);
     if (end - start > MAX_WORD_CHARS) {

@@ -1,4 +1,4 @@
-/** Base form, then the irregular forms that a stemmer cannot lead back to it; forms with a common meaning of their own are left out. */
+/** Base form, then the irregular forms that a stemmer cannot lead back to it; forms that also have another common meaning are left out. */
 const IRREGULAR_FORMS = `
 be am is are was were been being
 become became

@@ -16,7 +16,7 @@ const WHOLE_ROWS = 50;
 const RANKED_ROWS = 2_000;
 /** Fewer rows than this from the rarer words, and the common ones are asked as well. */
 export const ENOUGH_ROWS = 200;
-/** Latest rows looked at for words too common for that, by themselves and beside rarer ones. */
+/** Latest rows read for words that are too common for that, alone and together with rarer words. */
 const LATEST_ROWS = 2_000;
 const LATEST_ROWS_BESIDE_RARE = 500;
 /** Common words asked for at most: each is read as far as the others. */
@@ -52,8 +52,8 @@ export async function countRows(
 /**
  * Ranks the rows that have any of `terms`; one statement.
  *
- * Only the rarer terms select rows where that gives enough of them, unless all must (`isBroad`). A required term that no
- * row has rules out the phrase, and all words, so nobody looks for those.
+ * Only the rarer terms select rows where that gives enough of them, unless all must (`isBroad`). If no row has
+ * a required term, the phrase and all words cannot match, and are not searched.
  */
 export async function findWords(
   reader: SearchReader,
@@ -82,7 +82,7 @@ export async function findWords(
   if (rows < enough && common.length > 0) {
     query.addAny(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
   }
-  // A single word is looked for itself, never what stands beside it.
+  // For a single word, neighbors do not count.
   const isInSequence = request.target.sequence !== undefined && terms.length > 1;
   return rank(await query.read(reader, isInSequence), terms, phrase, request.scope);
 }
@@ -118,7 +118,7 @@ class CandidateQuery {
   /** Tables that the parts read, and their arguments. */
   readonly #tables: string[] = [];
   readonly #tableArgs: SqlValue[] = [];
-  /** What MATCH is given to find rows with any word; as SQL. */
+  /** The SQL of the MATCH argument that finds rows with any word. */
   #anyWord = "?";
 
   /** `isThorough`: whether rows that the filter leaves out are told apart before the best are chosen, not after. */
@@ -194,7 +194,7 @@ class CandidateQuery {
         ? ` CROSS JOIN ${table} n ON n.${group} = m.${group}`
         : ` CROSS JOIN json_each(?) s CROSS JOIN ${table} n ON n.${group} = s.value ->> 0 AND n.${position} <= s.value ->> 1`;
     const lineArgs = line === undefined ? [] : [JSON.stringify(line.map((part) => [part.group, part.upTo]))];
-    // A neighbour that the filter leaves out lends its words, and is no result itself.
+    // A neighbor that the filter leaves out lends its words, but is not a result.
     const rows = await reader.all(
       `WITH found AS MATERIALIZED (${found}),` +
         ` beside AS (SELECT n.${rowId} AS row_id, -1 AS tier FROM found CROSS JOIN ${table} m ON m.${rowId} = found.row_id` +
@@ -274,7 +274,7 @@ class CandidateQuery {
   }
 }
 
-/** What rows must have of `terms`, in the words of FTS5: in the column of the words, whatever other columns hold. */
+/** The FTS5 expression for rows with `terms` in the column of the search text; other columns do not count. */
 function expressionFor(
   { target, scope, within }: KeywordSearchRequest,
   terms: readonly QueryTerm[],

@@ -17,7 +17,7 @@ export type {
  * Finds the rows that a query asks for, best first, never more than `limit`.
  *
  * Whole words first; where none occurs, beginnings of words; then any part of the content. Work is bounded: words that most
- * rows have select no rows beside rarer ones, they only rank them, and by themselves they find among the latest rows.
+ * rows have do not select rows if there are rarer words, they only rank them; alone, they search the latest rows.
  * Takes two statements when a word is found and three when not (four when `where` leaves out all rows with its words).
  * Without the full-text table, or with a damaged one, it scans the rows instead, to the same end.
  */
@@ -52,7 +52,7 @@ async function findByIndex(reader: SearchReader, request: KeywordSearchRequest):
   if (counts.some((count) => count > 0)) {
     const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
     let hits = await findWords(reader, request, terms, plan.phrase);
-    // The counts know nothing of the filters, which may leave too little of what the rarer words select.
+    // The counts ignore the filters, which may leave too few of the rows that the rarer words select.
     const mayHaveMore = counts.reduce((sum, count) => sum + count, 0) >= ENOUGH_ROWS;
     if (hits.length < request.limit && mayHaveMore) {
       hits = await findWords(reader, request, terms, plan.phrase, { isBroad: true });
@@ -64,7 +64,7 @@ async function findByIndex(reader: SearchReader, request: KeywordSearchRequest):
   return (await findPrefixes(reader, request, prefixes)).map((hit) => toHit(hit, "prefix"));
 }
 
-/** SQLite has no code of its own for a missing table; a table without its shadow tables fails to construct. */
+/** SQLite has no separate code for a missing table; a table without its shadow tables fails to construct. */
 function isIndexMissing(error: unknown, fts: string): boolean {
   if (!(error instanceof Error)) return false;
   const { message } = error;

@@ -9,7 +9,7 @@ const MAX_NEEDLES = 8;
 const MIN_NEEDLE_CHARS = 3;
 const MAX_NEEDLE_CHARS = 128;
 const MIN_PREFIX_CHARS = 2;
-/** What is read of a text: all of one up to both together. */
+/** The parts of a long text that are read: its head and its tail. Shorter texts are read in full. */
 const MAX_HEAD_CHARS = 80_000;
 const MAX_TAIL_CHARS = 20_000;
 const SOMETHING_TO_FIND = /[\p{L}\p{N}\p{Extended_Pictographic}]/u;
@@ -24,11 +24,11 @@ export interface QueryTerm {
   readonly text: string;
   /** Whether every indexed term that starts with `text` counts, as for a single character of a script without spaces. */
   readonly isPrefix: boolean;
-  /** Whether a row lacking it lacks a word of the query; the whole of a `camelCase` word does not count beside its parts. */
+  /** Whether a row lacking it lacks a word of the query; the whole of a `camelCase` word does not count if its parts do. */
   readonly isRequired: boolean;
 }
 
-/** What a user's text asks for, step by step; all parts are empty for a text that asks for nothing. */
+/** The steps of a search for a user's text. All parts are empty if the text asks for nothing. */
 export interface QueryPlan {
   /** The text holds nothing to look for ("", "*", punctuation): show the most recent. */
   readonly isRecent: boolean;
@@ -148,7 +148,7 @@ function findNeedles(text: string, hasTerms: boolean): string[][] {
     .map(spellings);
 }
 
-/** What to look for so that LIKE, which folds the case of ASCII only, finds `needle` in whatever case. */
+/** The spellings of `needle` to search, because LIKE ignores the case of ASCII letters only. */
 export function spellings(needle: string): string[] {
   const lower = needle.toLowerCase();
   const capital =

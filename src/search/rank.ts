@@ -17,9 +17,9 @@ const SPACE = 32;
 /** A power of two, many times the words that are looked for. */
 const FILTER_SIZE = 4096;
 
-/** How far rows lend their words to those beside them; each step halves what they count. */
+/** How far rows lend their words to their neighbors; each step halves their weight. */
 export const NEIGHBOUR_SPAN = 3;
-/** A row without any of the words needs this many different ones beside it: one alone says nothing about it. */
+/** A row without any of the words needs this many different ones in its neighbors: one alone says nothing about it. */
 const MIN_CONTEXT_TERMS = 2;
 
 /** A row to rank. */
@@ -33,7 +33,7 @@ export interface Candidate {
   readonly tier: number;
   /** Where it stands among rows that follow one another; without it, it has no neighbours. */
   readonly place?: { readonly group: number; readonly position: number } | undefined;
-  /** Whether the index found not it, but a row beside it. @default false */
+  /** Whether the index found a neighbor of this row, not the row. @default false */
   readonly isBeside?: boolean | undefined;
   /** Whether it is only here for its neighbours' sake. @default false */
   readonly isBystander?: boolean | undefined;
@@ -64,11 +64,11 @@ export interface RankTerm extends QueryTerm {
  * 2. Within a tier: BM25 with the frequencies of the project itself (FTS5's own knows only those of the whole file), times
  *    one plus the share of the query's words that the row has.
  * 3. Of several words, the best three rows lend their telling words, at a small weight, and the order within each tier is
- *    made once more (pseudo-relevance feedback): a question seldom uses all the words of its answer.
+ *    made once more (pseudo-relevance feedback): a question rarely uses all the words of its answer.
  *
  * Rows that follow one another are ranked as if each were a text of its own words and those of the three rows on either
- * side, these at 1/2, 1/4 and 1/8 (both their counts and their length): the answer to a question seldom repeats its words,
- * but stands beside them. Phrases and all-words matches must lie in the row itself.
+ * side, these at 1/2, 1/4 and 1/8 (both their counts and their length): the answer to a question rarely repeats its words,
+ * but stands next to them. Phrases and all-words matches must lie in the row itself.
  *
  * recall@10 / MRR@10 of bench/search-quality.ts on 783 questions of five LoCoMo conversations, each step on top of the last:
  * BM25 (1.2, 0.75) with stop words 0.526 / 0.385, without 0.601 / 0.446, irregular forms 0.607 / 0.461, these K1 and B
@@ -92,7 +92,7 @@ export function rank(
   const weights = idfWeights(terms);
   const meanLength = mean(candidates.map((candidate) => candidate.length));
   const phraseText = phrase.length > 0 ? wordsAsStored(phrase, scope) : undefined;
-  // Of all rows in one array each: arrays of its own for each row would take as long as the counting.
+  // One array for all rows: an array for each row would take as long as the counting.
   const words = new Int32Array(candidates.reduce((sum, { searchText }) => sum + (searchText.length >> 1) + 1, 0));
   const own = new Float64Array(candidates.length * terms.length);
   const starts = [0];
@@ -115,7 +115,7 @@ export function rank(
     let score = 0;
     let present = 0;
     let presentTerms = 0;
-    // Of a long text only a part is here, so what the index found may lack its words here.
+    // Only a part of a long text is read, so a hit of the index may lack its words here.
     let isContext = candidate.isBeside === true;
     let hasAll = true;
     for (let i = 0; i < terms.length; i++) {

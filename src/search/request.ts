@@ -4,7 +4,7 @@ export type SqlValue = string | number;
 
 /** All that a search needs of a database. */
 export interface SearchReader {
-  /** Runs one SELECT with positional arguments and resolves to its rows, whose values are reached by place. */
+  /** Runs one SELECT with positional arguments and resolves to its rows, whose values are read by position. */
   all(sql: string, args: SqlValue[]): Promise<readonly ArrayLike<unknown>[]>;
   /** The same for a SELECT that reads every row, so that it need not keep the event loop. */
   scan(sql: string, args: SqlValue[]): Promise<readonly ArrayLike<unknown>[]>;
@@ -19,7 +19,7 @@ export interface SearchTarget {
   readonly content: string;
   /** Where a content may be stored packed, as a BLOB: makes text of it. */
   readonly unpack?: (content: unknown) => string;
-  /** The column of what `toSearchText` made of it. */
+  /** The column with the result of `toSearchText`. */
   readonly searchText: string;
   /** The FTS5 table over that column, as `FTS_TOKENIZER` says, and perhaps others that `within` asks for. */
   readonly fts: string;
@@ -34,25 +34,25 @@ export interface SearchTarget {
 
 export interface KeywordSearchRequest {
   readonly target: SearchTarget;
-  /** What the user typed, as `planQuery` reads it. */
+  /** The plan that `planQuery` made of the text that the user typed. */
   readonly plan: QueryPlan;
   /** `searchScope` of the project. */
   readonly scope: string;
-  /** What a row must satisfy, on the alias `m` and with plain `?` arguments: its project, not deleted, the caller's filters. */
+  /** The conditions on a row, on the alias `m` and with plain `?` arguments: its project, not deleted, the caller's filters. */
   readonly where: { readonly sql: string; readonly args: readonly SqlValue[] };
-  /** The same for rows that are no results but lend their words to those beside them, where a filter leaves them out. */
+  /** The same for rows that the filter leaves out, but that lend their words to their neighbors. */
   readonly lenders?: { readonly sql: string; readonly args: readonly SqlValue[] };
   /** An FTS5 expression that every match must satisfy too, so that the index itself leaves out the others. */
   readonly within?: string;
   /**
-   * Of what the rows belong to, what follows one another as if it were one: each with the last place that counts there.
-   * A fork goes on in this way where what it shares ends.
+   * Groups that count as one sequence, in order, each with its last position that counts. A fork continues its parent
+   * in this way.
    */
   readonly line?: readonly { readonly group: number; readonly upTo: number }[];
   readonly limit: number;
 }
 
-/** `context`: by the words of the rows beside it. */
+/** `context`: found by the words of the neighbors. */
 export type KeywordMatch = "keyword" | "context" | "prefix" | "substring" | "recent";
 
 export interface KeywordHit {

@@ -7,7 +7,7 @@ const CANDIDATES = 200;
 /** Words looked for in every row at most, the longest. */
 const SCANNED_TERMS = 16;
 
-/** Finds words, else beginnings of words, by reading every row: what is left when there is no full-text index. */
+/** Finds words, else beginnings of words, by reading every row, if there is no full-text index. */
 export async function scanForWords(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
   const { plan } = request;
   const terms = [...plan.terms].sort((a, b) => b.text.length - a.text.length).slice(0, SCANNED_TERMS);
@@ -31,7 +31,7 @@ export async function scanForSubstrings(reader: SearchReader, request: KeywordSe
   const texts =
     `SELECT row_id, found FROM (SELECT m.${target.rowId} AS row_id, ${found.join(" + ")} AS found` +
     ` FROM ${target.table} m WHERE (${where.sql}) AND ${isText}(${found.join(" OR ")}) LIMIT -1) ORDER BY found DESC, row_id DESC LIMIT ?`;
-  // The same statement tells whether there are packed contents, which takes no round trip of its own on a server.
+  // The same statement tells whether there are packed contents, which saves a round trip to a server.
   const hasPacked = `SELECT NULL, EXISTS (SELECT 1 FROM ${target.table} m WHERE typeof(m.${target.content}) = 'blob' AND (${where.sql}))`;
   const rows = await reader.scan(mayBePacked ? `SELECT * FROM (${texts}) UNION ALL ${hasPacked}` : texts, [
     ...[...patterns, ...where.args, ...patterns, limit],

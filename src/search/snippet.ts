@@ -35,7 +35,7 @@ interface Match {
 export type SnippetShape = Required<SnippetOptions>;
 
 /**
- * The part of `content` that shows best why it matches a query, with the matches marked.
+ * The part of `content` that best shows why it matches a query, with the matches marked.
  *
  * Marks whole original words whose terms match, however they are written; where there are none, words that begin so; then any
  * place that holds a piece of the query. Never cuts a character. Content is not escaped: to show a snippet as HTML, choose
@@ -93,7 +93,7 @@ function findWords(content: string, whole: ReadonlySet<string>, beginnings: read
     const first = matches[0];
     if (first !== undefined && (matches.length >= MAX_MATCHES || start > first.start + MAX_CHARS_AFTER_MATCH))
       return false;
-    // Of each word of each hit: to fold what has nothing to fold would take longer than all the rest.
+    // This runs for each word of each hit, and folding words without accents would take longer than all the rest.
     const needsNoFolding = isAscii(word);
     if (needsNoFolding || !isUnsegmented(word)) {
       const what = firstDefined(termsOfWord(needsNoFolding ? word : foldAccents(word)), whatMatches);
@@ -122,7 +122,7 @@ function findPairs(
   matches: Match[],
 ): void {
   const characters = Array.from(run);
-  // Folding each pair costs more than all the rest; text of such scripts seldom needs it.
+  // Folding each pair costs more than all the rest; text of such scripts rarely needs it.
   const isFolded = foldAccents(run).toLowerCase() === run;
   let at = offset;
   for (const [i, character] of characters.entries()) {

@@ -57,7 +57,7 @@ const ELISION = /^(.{1,2})'(.+)$/s;
 const ENGLISH_WORD = /^[a-z]{3,}$/;
 
 /**
- * The index terms of `text`, in order: what a search for any of its words has to look for.
+ * The index terms of `text`, in order. A search for one of its words looks for the same terms.
  *
  * - English words are stemmed, accents and case folded: "Migrations", "migrátion" and "migration" are one term.
  * - `camelCase` gives the whole and then its parts; paths, versions, snake_case and kebab-case give their parts.
@@ -138,7 +138,7 @@ export function eachWord(text: string, visit: (word: string) => void): void {
 /** Calls `visit` with each word of `text` as it is written and where it starts, until that returns false. */
 export function eachOriginalWord(text: string, visit: (word: string, start: number) => boolean): void {
   const pattern = isAscii(text) ? ASCII_WORD : WORD;
-  // A regular expression of its own state for every call would cost more than the matching.
+  // A new regular expression for every call would cost more than the matching.
   pattern.lastIndex = 0;
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
     const end = pattern.lastIndex;

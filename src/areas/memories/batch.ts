@@ -63,7 +63,7 @@ async function addLongTerms(project: string, drafts: readonly MemoryDraft[]): Pr
   return made;
 }
 
-/** With the lock held, so that what is known of the ids stays true. */
+/** Holds the write lock, so that the known ids cannot change. */
 async function insertOver(
   context: RepositoryContext,
   drafts: readonly MemoryDraft[],

@@ -24,7 +24,7 @@ export function packContent(content: string): string | Uint8Array {
   return new Uint8Array(Buffer.concat([Buffer.from(header, "latin1"), packed]));
 }
 
-/** The text of a stored content; throws CORRUPT on a BLOB that is none. */
+/** The text of a stored content; throws CORRUPT on a BLOB of another form. */
 export function readContent(value: unknown): string {
   if (typeof value === "string") return value;
   try {

@@ -15,7 +15,7 @@ import { all, selection, set, toStatement } from "../statements.js";
 import { type EmbeddingInput, type Memory, memoriesWithVector, memoryColumns, toMemory, toModel } from "./record.js";
 import { embeddingStatements } from "./statements.js";
 
-/** Whose vectors: a model, and one version of it where that is named. */
+/** Selects vectors by model, and by version if one is named. */
 export interface EmbeddingSelector {
   readonly model: string;
   readonly version?: string | null | undefined;
@@ -57,7 +57,7 @@ export async function storeEmbedding(
   const results = await namingDimensions(context, embedding, () =>
     context.executor.batch(embeddingStatements(context, id, embedding)),
   );
-  // The second inserts the vector, where there is such a memory.
+  // The second statement inserts the vector if the memory exists.
   const isStored = results[1]!.rowsAffected > 0;
   if (isStored) announce(context, "memories", "update", [id]);
   return isStored;
@@ -94,7 +94,7 @@ export async function embedMemories(
   expectInteger("batchSize", batchSize, 1);
   if (onProgress !== undefined) expectFunction("onProgress", onProgress);
   const owner = modelOf(options);
-  // What the last round has stored must not come again.
+  // Vectors that the last round stored must not be read as missing.
   const current = { ...context, executor: currentExecutor(context.executor) };
   let embedded = 0;
   for (;;) {
@@ -136,7 +136,7 @@ export async function embedMemories(
 
 export async function dropModel(context: RepositoryContext, model: string, version?: string): Promise<number> {
   const isDropped = isOfModel(context.project, { model, version });
-  // Whoever shows a dropped vector shows the one stored last of those that stay.
+  // A memory that shows a dropped vector then shows the latest of its other vectors.
   const [, dropped] = await context.executor.batch([
     toStatement(
       sql`update ${m} set ${set(

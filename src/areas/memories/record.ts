@@ -13,7 +13,7 @@ import type { Repair } from "../repair.js";
 import { selection } from "../statements.js";
 import { readContent } from "./content.js";
 
-/** What kind of thing was observed; any other lower-case word of up to 32 characters is allowed too. */
+/** The kind of an observation. Any other lower-case word of up to 32 characters is allowed too. */
 export type ObservationType = "tool" | "file" | "error" | "decision" | "context" | (string & {});
 
 /** Something that a project remembers. */
@@ -48,7 +48,7 @@ export interface MemoryEntry {
   readonly createdAt: Date;
 }
 
-/** What a caller gives to store a memory. */
+/** The input for a new memory. */
 export interface MemoryInput {
   /** @default a new UUIDv7 */
   readonly id?: string | undefined;
@@ -72,7 +72,7 @@ export interface MemoryInput {
 /** Fields to change; those left out, or undefined, stay. */
 export type MemoryPatch = { readonly [K in Exclude<keyof MemoryInput, "id">]?: MemoryInput[K] | undefined };
 
-/** A vector with whose it is. */
+/** A vector and its model. */
 export interface EmbeddingInput {
   readonly vector: Float32Array;
   readonly model: string;
@@ -168,7 +168,7 @@ export function toModel(modelName: string, model: unknown, versionName: string, 
   return { model, version };
 }
 
-/** The draft of what replaces a memory, whose time of creation stays. */
+/** The draft of a replacement, with the creation time of the memory that it replaces. */
 export function createdThen(draft: MemoryDraft, createdAt: Date): MemoryDraft {
   const created = createdAt.getTime();
   return { ...draft, createdAt: created, updatedAt: Math.max(created, draft.updatedAt) };
@@ -197,7 +197,7 @@ export function deriveColumns(project: string, draft: Omit<MemoryDraft, "updated
 
 const m = memories;
 const e = memoryEmbeddings;
-/** The columns of a row with what its caller gave and when; its project is known where it is read. */
+/** The columns of a row with the values of its input and its times. Readers know the project. */
 export const givenColumns = {
   id: m.id,
   sessionId: m.sessionId,
@@ -213,7 +213,7 @@ export const givenColumns = {
 /** The columns that `deriveColumns` makes. */
 export const derivedColumns = { contentHash: m.contentHash, checksum: m.checksum, searchText: m.searchText };
 
-/** What a query selects first to make a Memory of each row; other columns may follow. */
+/** The first columns of a query whose rows `toMemory` reads; other columns may follow. */
 export const memoryColumns = {
   rowId: m.rowId,
   ...givenColumns,
@@ -224,7 +224,7 @@ export const memoryColumns = {
 
 export const { columns, at } = selection(memoryColumns);
 
-/** Memories with the vector stored last, where there is one. */
+/** Memories with their latest vector, if they have one. */
 export const memoriesWithVector = sql`${m} left join ${e} on ${e.rowId} = ${m.embeddingRowId}`;
 
 /** The record of a row of a selection that begins with `memoryColumns`. */

@@ -117,7 +117,7 @@ export class MemoryRepository {
 
   /**
    * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
-   * no error, and the answer holds what is stored now, in the order of `inputs`.
+   * not an error, and the result holds the stored memories, in the order of `inputs`.
    */
   insertMany(inputs: readonly MemoryInput[], options: BatchOptions = {}): Promise<Memory[]> {
     return insertMemories(this.#context, inputs, options);
@@ -206,7 +206,7 @@ export class MemoryRepository {
   async update(id: string, patch: MemoryPatch): Promise<Memory | undefined> {
     expectId(id);
     expectKeys("a patch", patch, MEMORY_KEYS);
-    // Checked before any work starts; what the patch leaves out comes from the row.
+    // Checked before any work starts. Values that the patch leaves out come from the row.
     const { embedding: given } = toDraft(this.#context, { content: "-", ...definedOnly(patch) }, id);
     const { project } = this.#context;
     const attempt = async (executor: Executor) => {
@@ -215,7 +215,7 @@ export class MemoryRepository {
       if (row === undefined || known === undefined || known.deletedAt !== null) return undefined;
       const { embedding, embeddingModel, embeddingVersion, ...rest } = known;
       const changes = definedOnly(patch);
-      // What is stored already may be longer than a limit that was lowered since, or hold text that is refused now.
+      // Stored content may be longer than a limit that was lowered since, or hold text that is refused now.
       const repair = forStored(this.#context.repair);
       const unlimited = { ...this.#context, repair, maxContentChars: Number.POSITIVE_INFINITY };
       const draft = await withLongTerms(project, toDraft(unlimited, { ...rest, ...changes }, id));
@@ -249,11 +249,11 @@ export class MemoryRepository {
     const attempt = async (executor: Executor, isLocked = false): Promise<boolean> => {
       const known = await this.#find(executor, id);
       if (known === undefined || known.deletedAt === null) {
-        // What was read may be old.
+        // The read may have been stale.
         return !isLocked && executor.mayLag === true && executor.atomically((locked) => attempt(locked, true));
       }
       const searchText = await toSearchTextInSlices(known.content, searchScope(project));
-      // Its content as it is now, which need not be what was stored: other programs may have changed it.
+      // The content that was read, which another program may have changed since it was stored.
       const content = isLocked ? null : known.content;
       const { rowsAffected } = await executor.execute(undelete({ project, id, now: now(), searchText, content }));
       // Otherwise it has been changed, restored or purged since it was read, which cannot happen with the lock held.
@@ -307,7 +307,7 @@ export class MemoryRepository {
     return searchMemories(this.#context, text, options);
   }
 
-  /** @internal What `search` finds, by row and without the records, which `read` gives. */
+  /** @internal The rows that `search` finds. `read` returns their records. */
   rank(plan: QueryPlan, options: RankOptions): Promise<RankedRow[]> {
     return rankMemories(this.#context, plan, options);
   }
@@ -334,7 +334,7 @@ export class MemoryRepository {
 
   /**
    * Makes the missing vectors of a model with `embed`, a batch at a time, each stored before the next: after a crash
-   * or an abort, the same call goes on with what is left.
+   * or an abort, the same call continues with the remaining memories.
    */
   reembed(embed: ReembedFunction, options: ReembedOptions): Promise<ReembedResult> {
     return embedMemories(this.#context, embed, options);
@@ -361,7 +361,7 @@ export class MemoryRepository {
   }
 }
 
-/** Whether an insert failed since the id was there already. */
+/** Whether an insert failed because the id is taken. */
 function isIdTaken(error: unknown): boolean {
   return error instanceof StorageError && error.code === "CONFLICT" && error.table === "memories";
 }

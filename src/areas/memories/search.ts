@@ -44,7 +44,7 @@ export interface SearchResult {
   /** Higher is better; comparable within one result only. */
   readonly score: number;
   readonly match: SearchMatch;
-  /** At most 300 characters of the content, what was found between `<mark>` and `</mark>`. */
+  /** At most 300 characters of the content, with the matches between `<mark>` and `</mark>`. */
   readonly snippet: string;
 }
 
@@ -132,7 +132,7 @@ export async function rankMemories(
     usesKeywords ? findWords(context, plan, filter, depth) : [],
     usesVectors ? findNearest(context, toVector("embedding", embedding), { ...filter, ...selector }, depth) : [],
   ]);
-  // Nothing was asked for in words, so the recent ones would only dilute what the vector finds.
+  // The text holds no words, so recent memories would only dilute the hits of the vector.
   const asked = usesVectors ? words.filter(({ match }) => match !== "recent") : words;
   const hits = !usesVectors ? words : usesKeywords ? fuseHits(asked, near) : near;
   return hits.slice(0, limit);
@@ -227,7 +227,7 @@ function fuseHits(words: readonly RankedRow[], near: readonly RankedRow[]): Rank
   });
 }
 
-/** The records of rows that are there still. */
+/** The records of the rows that still exist. */
 export async function readRows(context: RepositoryContext, rowIds: readonly number[]): Promise<Map<number, Memory>> {
   if (rowIds.length === 0) return new Map();
   const { project, executor } = context;

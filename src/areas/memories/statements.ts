@@ -98,10 +98,10 @@ const pointToLatest = prepareStatement(sql`update ${m} set embedding_row_id =
   (select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId}) where ${isOwner}`);
 
 /**
- * The statements that store a vector of a memory that is there and not deleted (an import brings deleted ones too), in
- * place of an older one of its model and version. The new row has the highest row id, so the vector stored last is known
- * by it. One of another length stays, so that the trigger on the table sees it and refuses the new one. With
- * `contentHash`, nothing is stored once the content has become another.
+ * The statements that store a vector of a memory, in place of an older one of its model and version. The memory must
+ * exist and not be deleted, except in an import. The new row has the highest row id, which marks the latest vector. A
+ * vector of another length stays, so that the trigger on the table refuses the new one. With `contentHash`, nothing is
+ * stored if the content has changed.
  */
 export function embeddingStatements(
   context: RepositoryContext,

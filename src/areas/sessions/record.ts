@@ -52,7 +52,7 @@ const stored = {
 
 export const insertSession = insertOf(s, stored);
 
-/** What a query selects to make a Session of each row. */
+/** The columns of a query whose rows `toSession` reads. */
 export const sessionColumns = { rowId: s.rowId, ...stored };
 export const { columns, at } = selection(sessionColumns);
 
