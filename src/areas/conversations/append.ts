@@ -29,9 +29,9 @@ const owner = sql`owner as materialized (
     select ${c.rowId} as row_id, coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq}) as last_seq
     from ${c} where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null)`;
 /**
- * All messages in one statement, with the seq that the database finds next: one call of SQLite a thousand rows, a
- * single message that shares its commit with others that wait, and one round trip to a server. Many rows in one
- * statement also cost the index less than a statement each: at the end of every one FTS5 writes out what it has gathered.
+ * Stores all messages in one statement, which also finds the next seq. A thousand rows then take one call of SQLite, and a
+ * server needs one round trip. The statement can share its commit with others that wait. The index is cheaper too, because
+ * FTS5 writes out its terms at the end of every statement.
  */
 const appendRows = prepareStatement(sql`with ${owner}
   ${insertMessages(sql`j.value`, sql`owner.last_seq + 1 + j.key`)}
@@ -41,8 +41,8 @@ const given = (name: Parameters<typeof part>[1]) => part(sql`j.value`, name);
 const stored = selection({ id: sql`id`, seq: sql`seq` });
 
 /**
- * The same, leaving out what the conversation (what it shares with its ancestors included) has by its client id; nothing
- * is stored where one of those was sent as something else.
+ * The same without the messages whose client ids the conversation has already, in its own or its shared part. It stores
+ * nothing if one of them was sent with another role, content or metadata.
  */
 const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, known as materialized (
     select j.key as key, case when ${m.sentHash} is null
@@ -70,8 +70,8 @@ interface Appended {
 }
 
 /**
- * Stores drafts, one at least, at the end of a conversation. One whose `clientId` is there already, or comes twice, is what was stored
- * first. Rejects with `NOT_FOUND`, and with `CONFLICT` where that was sent as something else.
+ * Stores one or more drafts at the end of a conversation. If a `clientId` is there already, or comes twice, the answer has
+ * the message that was stored first. Rejects with `NOT_FOUND`, and with `CONFLICT` if that message was sent differently.
  */
 export async function appendMessages(
   context: RepositoryContext,
@@ -84,7 +84,7 @@ export async function appendMessages(
   return (isRepeatable ? appendNew : appendAll)(context, executor, conversationId, prepared);
 }
 
-/** Drafts without client ids: all of them are stored, one after the other, or none is. */
+/** Stores drafts without client ids, in order: all of them, or none. */
 async function appendAll(
   context: RepositoryContext,
   executor: Executor,
@@ -94,7 +94,7 @@ async function appendAll(
   const results = await runAll(executor, appendStatements(appendRows, context, conversationId, drafts));
   const seqs = results.flatMap(({ rows }) => rows.map((row) => Number(row[0])));
   if (seqs.length === 0) throw notFound(context, "conversation", conversationId);
-  // SQLite promises no order of what a statement returns.
+  // SQLite does not promise an order of the rows that a statement returns.
   const first = seqs.reduce((least, seq) => Math.min(least, seq));
   return {
     messages: drafts.map((draft, place) => draftToMessage(conversationId, first + place, draft)),
@@ -119,7 +119,7 @@ async function appendNew(
   const results =
     statements.length === 1
       ? [await executor.execute(statements[0]!)]
-      : // Each statement stores its part: what the last one refuses must be known before the first.
+      : // Each statement stores its part, so conflicts must be known before the first one runs.
         await executor.atomically(async (inner) => {
           const known = await findByClientId(context, inner, conversationId, clientIds);
           for (const draft of distinct) check(draft, known.get(draft.clientId));
@@ -150,8 +150,8 @@ async function appendNew(
 }
 
 /**
- * The messages that made the statement store nothing of `drafts`: the same ones, or others by the same client ids. The
- * answer of a read replica that lacks one of them is replaced by the primary's.
+ * The stored messages with the client ids of `drafts`, which the statement did not store again. If a read replica lacks one
+ * of them, the primary is asked.
  */
 async function findRepeated(
   context: RepositoryContext,
@@ -172,7 +172,7 @@ interface Known {
 
 const NONE: ReadonlyMap<string | null, Known> = new Map();
 
-/** Whether a client id stands for another message; rows of earlier versions know only what they are now. */
+/** Whether a client id belongs to another message. Rows of earlier versions have no hash; their present values count. */
 function isOther(draft: MessageDraft, known: Known | undefined): boolean {
   if (known === undefined) return false;
   const { message, sentHash } = known;
@@ -210,7 +210,7 @@ async function findByClientId(
   );
 }
 
-/** Of drafts with the same client id, the first. Throws `CONFLICT` where another of them says something else. */
+/** Keeps the first draft of each client id. Throws `CONFLICT` if another one of the same client id differs. */
 export function withoutRepeated(
   drafts: readonly MessageDraft[],
   place: (error: unknown, index: number) => unknown,

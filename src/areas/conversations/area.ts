@@ -80,7 +80,7 @@ const given: readonly (readonly [AnyColumn, SQL])[] = [
 const insertConversation = prepareStatement(sql`insert into ${c}
   (project, id, ${names(given.map(([column]) => column))})
   values (${placeholder("project")}, ${placeholder("id")}, ${list(given.map(([, value]) => value))})`);
-/** In its place, since forks refer to the row. */
+/** Keeps the row, because forks refer to it. */
 const replaceConversation = prepareStatement(
   sql`update ${c} set ${list(given.map(([column, value]) => set(column, value)))} where ${isId}`,
 );
@@ -99,14 +99,14 @@ const selectPlace = prepareStatement(sql`with recursive line (row_id) as (
     select parent_row_id from ${c} where ${isId}
     union select ${c.parentRowId} from line join ${c} on ${c.rowId} = line.row_id)
   select ${place.columns} from ${c} where ${isId}`);
-/** Triggers have set it to the time of the last message. */
+/** Runs last: the triggers of the messages have changed the time. */
 const storeTime = prepareStatement(sql`update ${c} set updated_at = ${placeholder("updatedAt")} where ${isId}`);
 const storeSearchText = prepareStatement(
   sql`update ${m} set ${set(m.searchText, placeholder("searchText"))} where ${m.rowId} = ${placeholder("rowId")}
     and ${m.content} = ${placeholder("content")}`,
 );
 
-/** A conversation, unless it is deleted, and those of its own messages that can be seen: by its index, not by counting. */
+/** The conversation, unless it is deleted, and its own visible messages. The index gives their number without counting. */
 const visibleRecords = sql`(${c.deletedAt} is null) + max(0, min(${c.visibleSeq}, coalesce((
   select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}
 ), 0)) - ${c.prefixSeq})`;
@@ -123,7 +123,7 @@ const message = selection({ ...messageParts, updatedAt: m.updatedAt, sentHash: m
 const ref = selection({ ...refParts, messageRowId: r.messageRowId });
 const checked = selection({ ...messageParts, project: m.project, checksum: m.checksum, searchText: m.searchText });
 
-/** Conversations with their own messages, refs and summaries; what a fork shares is with its parent, which comes first. */
+/** Conversations with their own messages, refs and summaries. The messages that a fork shares belong to its parent, which comes first. */
 export const conversationArea: Area<"conversations", ConversationRepository> = {
   name: "conversations",
   tables: [c, m, conversationTags, r, d],
@@ -144,7 +144,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
       sql`select ${conversation.columns} from ${c}
         where ${c.rowId} > ${after}${inOrderOfRows(c.project, project)} order by ${c.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, query)) {
-      // One at a time: a conversation may be long.
+      // One record at a time, because a conversation may be long.
       for (const row of rows) yield [await toRecord(reader, row)];
     }
   },
@@ -211,7 +211,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
     if (needed > count) {
       throw new StorageError(
         "CONFLICT",
-        `${name} has ${count} messages in the text, and a fork shows ${needed} of it: purge the fork first, or skip what is there`,
+        `${name} has ${count} messages in the text, but a fork shows ${needed} of them: purge the fork first, or set \`onConflict\` to "skip"`,
       );
     }
     await refreshVisibility(context, executor, Number(row[place.at.rowId]));
@@ -221,7 +221,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
     await purgeConversation(context, context.executor, id);
   },
 
-  /** What forks share stays, so it is not counted. */
+  /** Messages that forks share are kept, so they are not counted. */
   prunable(project) {
     const shared = sql`coalesce((select max(fork.prefix_seq) from ${c} as fork where fork.parent_row_id = ${c.rowId}), 0)`;
     return sql`select ${c.project} as project, ${c.rowId} as row_id, ${c.id} as key, ${c.id} as id, ${c.deletedAt} is not null as is_deleted,
@@ -280,7 +280,7 @@ function partsThatDoNotFit(row: Row): DamagedRecord[] {
   ];
   const checksum = checksumOfMessage(project, conversationId, toStoredDraft(row));
   const isChanged = checksumWithSeq(checksum, Number(row[at.seq])) !== row[at.checksum];
-  // Null is a mark that the next search makes the terms.
+  // Null is not stale: it marks a message whose terms the next search makes.
   const isStale = row[at.searchText] !== null && row[at.searchText] !== searchTextOf(row);
   const part = isChanged ? "checksum" : isStale ? "search text" : undefined;
   return part === undefined ? [] : [{ project, id, part, table: "messages", rowId: Number(row[at.rowId]) }];

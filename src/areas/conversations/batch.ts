@@ -21,7 +21,7 @@ const selectAny = prepareStatement(sql`select ${conversationColumns} from ${c}
 const selectTaken = prepareStatement(sql`select ${c.id} from ${c} where ${c.project} = ${project} and ${c.id} in ${ids}
   union select ${m.id} from ${m} where ${m.project} = ${project} and ${m.id} in ${ids} order by 1`);
 
-/** What `insertMany` did about conversations that were there. */
+/** The result of `insertMany` where ids were taken. */
 interface InsertedOver {
   /** For each draft. */
   readonly conversations: Conversation[];
@@ -30,7 +30,7 @@ interface InsertedOver {
   readonly updated: string[];
 }
 
-/** With the lock held, so that what is known of the ids stays true. Announcing is left to the caller. */
+/** Holds the lock, so that the state of the ids cannot change. The caller announces the changes. */
 export function insertConversationsOver(
   context: RepositoryContext,
   drafts: readonly NewDraft[],
@@ -50,14 +50,14 @@ export function insertConversationsOver(
       drafts,
       [...known.keys()].filter((id) => settled.has(id)),
     );
-    // Asked before the batch, of which a part is there when it fails.
+    // Read before the batch: after a failure, a part of the batch is stored in this transaction.
     const taken = await findTaken(context, locked, idsOf(due));
     const time = new Date(context.now());
     const statements = due.length === 0 ? [] : insertConversations({ ...context, now: () => time.getTime() }, due);
     try {
       if (statements.length > 0) await locked.batch(statements);
     } catch (error) {
-      // Of several with one id, the last is the one that is stored.
+      // Of several drafts with one id, the last one is stored.
       const indexOf = ({ id }: NewDraft) => drafts.findLastIndex((one) => one.id === id);
       throw isOfRecord(error) ? atFirstTaken(error, due, taken, indexOf) : error;
     }
@@ -73,7 +73,7 @@ export function insertConversationsOver(
   });
 }
 
-/** What forks show of a conversation stays when it is purged, and keeps its id. */
+/** Refuses to replace conversations that were purged but keep their row and id, because forks show their messages. */
 async function refuseShells(
   context: RepositoryContext,
   locked: Executor,
@@ -96,13 +96,13 @@ async function refuseShells(
   });
 }
 
-/** The error of a batch of conversations, with the place of the first whose id, or a message's of which, is taken. */
+/** Adds the place of the first conversation whose id, or the id of one of its messages, is taken. */
 export async function atTakenConversation(
   context: RepositoryContext,
   error: StorageError,
   drafts: readonly NewDraft[],
 ): Promise<unknown> {
-  // The error of the batch is the one to report, whatever this read finds.
+  // If this read fails, the error of the batch is still the one to report.
   const taken = await findTaken(context, currentExecutor(context.executor), idsOf(drafts)).catch(
     () => new Set<string>(),
   );
@@ -131,7 +131,7 @@ function idsOf(drafts: readonly NewDraft[]): string[] {
   return drafts.flatMap(({ id, messages: own }) => [id, ...own.map((message) => message.id)]);
 }
 
-/** The error of an append of several messages, with the place of the first whose id is taken. */
+/** Adds the place of the first message whose id is taken. */
 export async function atTakenMessage(
   context: RepositoryContext,
   executor: Executor,

@@ -8,17 +8,17 @@ import { notFound } from "../repository.js";
 import { all, prepareStatement, selection, toStatement } from "../statements.js";
 import { isVisible, type Message, type MessageRole, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
-/** The messages of a conversation that one of its ancestors, or it itself, has written. */
+/** The messages of a conversation that belong to one conversation: to itself or to one of its ancestors. */
 interface Segment {
   readonly rowId: number;
   readonly conversationId: string;
   /** The seq before its first one. */
   readonly after: number;
-  /** The seq of its last one; without bound in the conversation itself. */
+  /** The seq of its last one; unbounded for the conversation itself. */
   readonly upTo: number;
 }
 
-/** A living conversation, as the segments that it is made of: its own first, then its parent's, and so on. */
+/** A conversation that is not deleted, as a list of segments: its own, then its parent's, and so on. */
 export interface Chain {
   readonly rowId: number;
   readonly id: string;
@@ -31,7 +31,7 @@ const m = messages;
 const placeholder = sql.placeholder;
 
 /**
- * A recursive table `chain` of a living conversation and its ancestors, with what each contributes. To be put before a
+ * A recursive table `chain` of a conversation that is not deleted and its ancestors, with the part of each. Put it before a
  * statement whose arguments include `project` and `id`.
  */
 export const withChain = sql`with recursive chain (row_id, id, tags, prefix_seq, parent_row_id, up_to, depth) as (
@@ -51,7 +51,7 @@ const link = selection({
 });
 const selectChain = prepareStatement(sql`${withChain} select ${link.columns} from chain order by depth`);
 
-/** Undefined for a conversation that is unknown, deleted or of another project. */
+/** Undefined if the conversation is unknown, deleted or in another project. */
 export async function findChain(
   { project }: RepositoryContext,
   executor: Executor,
@@ -97,7 +97,7 @@ export async function readChain(
     const to = Math.min(before - 1, segment.upTo);
     if (found.length >= limit) break;
     if (from >= to) continue;
-    // The plus sign keeps SQLite from choosing an index by project, which says nothing here.
+    // The plus sign keeps SQLite from choosing an index by project, which would not narrow the search.
     const conditions: SQL[] = [
       sql`${m.conversationRowId} = ${segment.rowId}`,
       sql`${m.seq} > ${from}`,
@@ -120,7 +120,7 @@ export async function readChain(
 const selectMessage = prepareStatement(sql`select ${messageColumns} from ${messagesWithOwner}
   where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`);
 
-/** A message that can be seen, in its own conversation or in a fork. */
+/** A message that its own conversation or a fork shows. */
 export async function findMessage(
   { project }: RepositoryContext,
   executor: Executor,

@@ -85,7 +85,7 @@ export async function findConversation(
   return rows[0] === undefined ? undefined : toConversation(project, rows[0]);
 }
 
-/** The origin of what shares a conversation up to `seq`: the conversation that wrote that message becomes the parent. */
+/** The origin of a fork that shares messages up to `seq`. Its parent is the conversation that wrote the last one. */
 export function originAt({ id, segments }: Chain, seq: number): Origin {
   const parent = segments.find(({ after, upTo }) => after < seq && seq <= upTo);
   return { parentRowId: parent?.rowId ?? null, prefixSeq: seq, forkedFrom: { id, seq } };
@@ -102,7 +102,7 @@ export function toForkOptions({ repair }: RepositoryContext, options: ForkOption
   return { atSeq, title, id };
 }
 
-/** One row, however long the conversation is. Rejects with `NOT_FOUND`, and with RangeError past the last message. */
+/** Stores one row, independent of the length of the conversation. Rejects with `NOT_FOUND`, and with RangeError past the last message. */
 export async function forkConversation(
   context: RepositoryContext,
   executor: Executor,

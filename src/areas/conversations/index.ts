@@ -14,7 +14,7 @@ import type { ConversationRepository } from "./repository.js";
 
 export type { Conversation, Message, MessageInput, MessageRef, MessageRefInput, NewConversation };
 
-/** What has conversations: a storage, one project of it, or a transaction of either. */
+/** A storage, one of its projects, or a transaction of either. */
 export interface HasConversations {
   readonly conversations: ConversationRepository;
 }
@@ -35,9 +35,9 @@ export async function migrateDb(path?: string | URL): Promise<number> {
 }
 
 /**
- * Copies a database file to `root/YYYYMMDD/HHMMSS/<file>` (by default in `backups` beside it), consistent while others
- * write, and verified; resolves to the path. Rejects with `NOT_FOUND` where there is no such file, and with
- * `NOT_SUPPORTED` for what is no file.
+ * Makes a consistent, verified copy of a database file in `root/YYYYMMDD/HHMMSS/<file>` while others write; `root` is by
+ * default the folder `backups` next to the file. Resolves to the path. Rejects with `NOT_FOUND` if there is no such file,
+ * and with `NOT_SUPPORTED` for a server or a database in memory.
  */
 export async function backupDb(path?: string | URL, root?: string | URL): Promise<string> {
   const options = resolveStorageOptions(path);

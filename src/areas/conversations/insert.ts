@@ -27,7 +27,7 @@ const c = conversations;
 const placeholder = sql.placeholder;
 const row = sql`j.value`;
 
-/** Many that share nothing: one statement costs less than one for each. */
+/** Many conversations that share no messages: one statement costs less than one for each. */
 const insertRows = prepareStatement(sql`insert into ${c}
   (project, id, title, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
   select ${placeholder("project")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${ALL_VISIBLE},
@@ -56,7 +56,7 @@ export function toNewDraft(context: RepositoryContext, input: NewConversation): 
   return { ...draft, messages: withoutRepeated(drafts, inMessage) };
 }
 
-/** The same drafts, with what follows from their long messages. */
+/** The same drafts with the derived columns of their long messages. */
 export async function withDerived(project: string, drafts: readonly NewDraft[]): Promise<NewDraft[]> {
   const made: NewDraft[] = [];
   for (const draft of drafts) made.push({ ...draft, messages: await deriveLong(project, draft.id, draft.messages) });
@@ -95,7 +95,7 @@ export function insertConversations({ project, now }: RepositoryContext, drafts:
   ];
 }
 
-/** A message as an import gives it: `draft` with what it is derived from, and its own place and time. */
+/** A message of an import: its draft with the derived columns, its seq, and the time of its last change. */
 export interface StoredMessage {
   readonly draft: MessageDraft;
   readonly seq: number;

@@ -3,7 +3,7 @@ import { messages } from "../../schema/conversations.js";
 import { jsonRows, list, names } from "../statements.js";
 import { derivedOf, type MessageDraft } from "./record.js";
 
-// Messages travel to a statement as rows of JSON: many of them, and one statement, cost less than a statement each.
+// A statement takes messages as rows of JSON: one statement for many messages costs less than one for each.
 
 const m = messages;
 
@@ -39,7 +39,7 @@ export function toRow(project: string, conversationId: string, draft: MessageDra
 }
 
 /**
- * The beginning of a statement that stores messages, up to its FROM, which has to give `row` and `owner`: a table with
+ * The beginning of a statement that stores messages, up to its FROM. The FROM has to provide `row`, and a table `owner` with
  * the `row_id` of the conversation. The arguments include `project`, and `now` unless `updatedAt` is given.
  */
 export function insertMessages(row: SQL, seq: SQL, updatedAt: SQL | Placeholder = sql.placeholder("now")): SQL {

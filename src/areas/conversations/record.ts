@@ -18,7 +18,7 @@ import { selection } from "../statements.js";
  */
 export type MessageRole = "system" | "user" | "assistant" | "tool";
 
-/** A message as `append` answers it. */
+/** The result of `append`. */
 export interface AppendedMessage extends Message {
   /** Whether it is a repeat: its `clientId` was there already, and nothing was stored. Missing where it is new. */
   readonly repeated?: true;
@@ -51,12 +51,12 @@ export interface Message {
   readonly content: string;
   readonly metadata: Record<string, unknown>;
   readonly tags: readonly string[];
-  /** The name that its writer gave it, by which a repeated append is known. */
+  /** The name that the caller gave it, to recognize a repeated append. */
   readonly clientId: string | null;
   readonly createdAt: Date;
 }
 
-/** What a caller gives to make a conversation. */
+/** The input for a new conversation. */
 export interface ConversationInput {
   /** @default a new UUIDv7 */
   readonly id?: string | undefined;
@@ -70,7 +70,7 @@ export interface ConversationInput {
   readonly createdAt?: Date | number | undefined;
 }
 
-/** What a caller gives to make a conversation and, at once, the messages it begins with. */
+/** The input for a new conversation with its first messages. */
 export interface NewConversation extends ConversationInput {
   /** In order, stored as `append` would store them. @default [] */
   readonly messages?: readonly MessageInput[] | undefined;
@@ -79,7 +79,7 @@ export interface NewConversation extends ConversationInput {
 /** Fields to change; those left out, or undefined, stay. */
 export type ConversationPatch = Pick<ConversationInput, "title" | "tags" | "metadata">;
 
-/** What a caller gives to append a message. */
+/** The input for a new message. */
 export interface MessageInput {
   /** @default a new UUIDv7 */
   readonly id?: string | undefined;
@@ -96,7 +96,7 @@ export interface MessageInput {
   readonly createdAt?: Date | number | undefined;
 }
 
-/** What may be changed of a message; the rest is history. */
+/** The fields of a message that can be changed. */
 export type MessagePatch = Pick<Partial<MessageInput>, "content" | "metadata">;
 
 /** A checked input, as the columns of its row. */
@@ -108,10 +108,10 @@ export interface ConversationDraft {
   readonly createdAt: number;
 }
 
-/** The checksum, to which the seq is yet to be added, the index terms, and the hash of what was sent. */
+/** The checksum (without the seq), the index terms, and the hash of the message as it was sent. */
 export type DerivedColumns = readonly [checksum: string, searchText: string, sentHash: string | null];
 
-/** A checked input, as the columns of its row; seq and conversation are settled when it is stored. */
+/** A checked input, as the columns of its row. The statement that stores it adds seq and conversation. */
 export interface MessageDraft {
   readonly id: string;
   readonly role: MessageRole;
@@ -120,13 +120,13 @@ export interface MessageDraft {
   readonly tags: string;
   readonly clientId: string | null;
   readonly createdAt: number;
-  /** What follows from a long content, which takes a while to make; that of others is made when they are stored. */
+  /** The derived columns of a long content, which take a while to make; those of others are made when they are stored. */
   readonly derived?: DerivedColumns;
 }
 
 export const ROLES: readonly MessageRole[] = ["system", "user", "assistant", "tool"];
 export const MAX_TITLE_CHARS = 1000;
-/** Most characters of a summary. */
+/** The longest summary, in characters. */
 export const MAX_SUMMARY_CHARS = 1_000_000;
 export const CONVERSATION_KEYS = ["id", "title", "tags", "metadata", "createdAt"];
 const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "createdAt"];
@@ -185,7 +185,7 @@ function toTagsText(name: string, value: unknown): string {
   return JSON.stringify(toTags(name, value));
 }
 
-/** What follows from a draft in its conversation. */
+/** The columns that are derived from a draft and its conversation. */
 export function derivedOf(project: string, conversationId: string, draft: MessageDraft): DerivedColumns {
   return draft.derived ?? derive(project, conversationId, draft, toSearchText(draft.content, searchScope(project)));
 }
@@ -194,18 +194,18 @@ function derive(project: string, conversationId: string, draft: MessageDraft, se
   return [checksumOfMessage(project, conversationId, draft), searchText, sentHashOf(draft)];
 }
 
-/** The checksum of what a message was given, without its seq. */
+/** The checksum of a message without its seq. */
 export function checksumOfMessage(project: string, conversationId: string, draft: MessageDraft): string {
   const { id, role, content, metadata, tags, clientId, createdAt } = draft;
   return checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]);
 }
 
-/** Whether making what follows from any of the drafts takes a while. */
+/** Whether the derived columns of one of the drafts take a while to make. */
 export function haveLong(drafts: readonly MessageDraft[]): boolean {
   return drafts.some(({ content }) => isLongText(content));
 }
 
-/** The same drafts, with what follows from those whose content is long: made in slices, so that the event loop goes on. */
+/** The same drafts with the derived columns of long contents. They are made in slices, so that the event loop goes on. */
 export async function deriveLong(
   project: string,
   conversationId: string,
@@ -224,12 +224,12 @@ export async function deriveLong(
   return made;
 }
 
-/** The hash by which a repeated append is told from another message under the same client id. */
+/** The hash that distinguishes a repeated append from another message with the same client id. */
 export function sentHashOf({ role, content, metadata, clientId }: MessageDraft): string | null {
   return clientId === null ? null : checksumOf([role, content, inOrder(metadata)]);
 }
 
-/** A JSON text with the keys of its objects in order, which a client that sends again need not keep. */
+/** A JSON text with the keys of its objects in order: a client that sends a message again may change their order. */
 function inOrder(json: string): string {
   if (json === "{}") return json;
   return JSON.stringify(JSON.parse(json), (_key, value: unknown) =>
@@ -239,7 +239,7 @@ function inOrder(json: string): string {
   );
 }
 
-/** The checksum of a stored message: of all that it was given, and in plain of the seq that the database gave it. */
+/** The checksum of a stored message: that of its values, and the seq itself. */
 export function checksumWithSeq(checksum: string, seq: number): string {
   return `${checksum}.${seq}`;
 }
@@ -250,7 +250,7 @@ const m = messages;
 /** How many messages a conversation shows; `messages_seq` gives it in one step. */
 export const messageCount = sql`coalesce((select max(${m.seq}) from ${m} where ${m.conversationRowId} = ${c.rowId}), ${c.prefixSeq})`;
 
-/** What a query selects from conversations to make a Conversation of each row; it may select more after that. */
+/** The columns that `toConversation` reads. A query may select more after them. */
 export const conversationParts = {
   rowId: c.rowId,
   id: c.id,
@@ -266,7 +266,7 @@ export const conversationParts = {
 };
 export const { columns: conversationColumns, at: conversationAt } = selection(conversationParts);
 
-/** The same for messages, joined with the conversations that own them. */
+/** The columns that `toMessage` reads, of `messagesWithOwner`. A query may select more after them. */
 export const messageParts = {
   rowId: m.rowId,
   id: m.id,

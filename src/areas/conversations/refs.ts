@@ -9,14 +9,14 @@ import { notFound } from "../repository.js";
 import { names, prepareStatement, selection } from "../statements.js";
 import { isVisible, type Message, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
-/** What a message refers to. */
+/** A reference from a message to something else. */
 export interface MessageRef {
   readonly messageId: string;
   /** What kind of thing: commit, file, url, memory, node, … */
   readonly kind: string;
   /** Which one: a hash, a path, an id. */
   readonly target: string;
-  /** How much it has to do with it; null where it was not given. */
+  /** How relevant it is; null if it was not given. */
   readonly score: number | null;
   readonly createdAt: Date;
 }
@@ -38,14 +38,14 @@ const placeholder = sql.placeholder;
 const visibleMessage = sql`${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`;
 const isRef = sql`${r.kind} = ${placeholder("kind")} and ${r.target} = ${placeholder("target")}`;
 
-/** What a query selects from refs to make a MessageRef of each row; it may select more after that. */
+/** The columns that `toRef` reads. A query may select more after them. */
 export const refParts = { kind: r.kind, target: r.target, score: r.score, createdAt: r.createdAt };
 const { columns, at } = selection(refParts);
 
 const insertInto = sql`into ${r} (project, message_row_id, kind, target, score, created_at) select ${m.project}, ${m.rowId},
   ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")}, ${placeholder("createdAt")}`;
 const ofMessage = sql`from ${m} where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`;
-/** Whether the message can be seen or not. */
+/** Also for a message that cannot be seen. */
 export const insertRef = prepareStatement(sql`insert ${insertInto} ${ofMessage}`);
 export const insertMissingRef = prepareStatement(sql`insert or ignore ${insertInto} ${ofMessage}`);
 const upsert = prepareStatement(sql`insert ${insertInto} from ${messagesWithOwner} where ${visibleMessage}

@@ -33,13 +33,13 @@ const deleteSummaries = prepareStatement(sql`delete from ${conversationSummaries
   where ${conversationSummaries.conversationRowId} = ${placeholder("rowId")} and +${conversationSummaries.project} = ${placeholder("project")}`);
 
 const ancestor = selection({ rowId: sql`row_id`, isPurged: sql`purged_at is not null` });
-/** A conversation's row with its parent's, whatever state they are in, oldest ancestor last. */
+/** The rows of a conversation and its ancestors, deleted and purged ones included, the oldest ancestor last. */
 const selectLine = prepareStatement(sql`with recursive line (row_id, parent_row_id, purged_at, depth) as (
     select ${c.rowId}, ${c.parentRowId}, ${c.purgedAt}, 0 from ${c} where ${isRow}
     union all select ${c.rowId}, ${c.parentRowId}, ${c.purgedAt}, depth + 1 from line join ${c} on ${c.rowId} = line.parent_row_id
   ) select ${ancestor.columns} from line order by depth`);
 
-/** What the forks of a conversation show of it: those that are not deleted, and those of deleted ones. */
+/** Sets `visible_seq` to the last message that the forks of a deleted conversation, or the forks of deleted forks, show. */
 const refreshVisible =
   prepareStatement(sql`update ${c} set visible_seq = case when deleted_at is null then ${sql.raw(String(ALL_VISIBLE))}
     else coalesce((select max(case when fork.deleted_at is null then fork.prefix_seq else min(fork.prefix_seq, fork.visible_seq) end)
@@ -56,12 +56,12 @@ const deleteRefs = prepareStatement(
 const deleteMessages = prepareStatement(sql`delete from ${m} where ${surplus}`);
 const deleteShell = prepareStatement(sql`delete from ${c} where ${isRow}`);
 
-/** Hides a conversation; what living forks share with it stays to be seen there. False if there is none. */
+/** Hides a conversation; its forks still show the messages that they share. False if there is none. */
 export function deleteConversation(context: RepositoryContext, executor: Executor, id: string): Promise<boolean> {
   return changeAndRefresh(context, executor, softDelete({ project: context.project, id, now: context.now() }));
 }
 
-/** Undoes it. False if there is no deleted conversation of this id. */
+/** Undoes `deleteConversation`. False if there is no deleted conversation with this id. */
 export function restoreConversation(context: RepositoryContext, executor: Executor, id: string): Promise<boolean> {
   return changeAndRefresh(context, executor, undelete({ project: context.project, id, now: context.now() }));
 }
@@ -73,7 +73,7 @@ async function changeAndRefresh(context: RepositoryContext, executor: Executor, 
   return true;
 }
 
-/** Settles what can be seen of a conversation and of its ancestors, after its own state or that of a fork has changed. */
+/** Updates the visible part of a conversation and its ancestors, after it or a fork was deleted or restored. */
 export async function refreshVisibility(
   { project }: RepositoryContext,
   executor: Executor,
@@ -84,8 +84,8 @@ export async function refreshVisibility(
 }
 
 /**
- * Removes a conversation for good, with its messages, their refs and its summaries. What a fork shows stays, in a shell
- * without title, tags and metadata; a shell whose last fork goes, goes with it. False if there is none.
+ * Removes a conversation permanently, with its messages, their refs and its summaries. If forks show its messages, these
+ * stay in a row without title, tags and metadata, which the purge of the last such fork removes. False if there is none.
  */
 export async function purgeConversation(context: RepositoryContext, executor: Executor, id: string): Promise<boolean> {
   const { project, now } = context;

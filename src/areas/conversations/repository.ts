@@ -67,7 +67,7 @@ export interface UpdateMessageOptions {
   readonly mustExist?: boolean | undefined;
 }
 
-/** The conversations of one project and their messages. Nothing of another project can be read or changed through it. */
+/** The conversations of one project and their messages. It cannot read or change those of another project. */
 export class ConversationRepository {
   readonly #context: RepositoryContext;
 
@@ -88,13 +88,13 @@ export class ConversationRepository {
   }
 
   /**
-   * Makes all of them, with their messages, or none. What loads most in the least time: a thousand messages share a
-   * statement, whichever conversations they belong to. An error about one of them has its `index` and `id`, and the
-   * `messageIndex` where it is about one of its messages.
+   * Makes all of them, with their messages, or none. This is the fastest way to load messages: a thousand of them share a
+   * statement, also those of different conversations. An error about a conversation has its `index` and `id`; one about
+   * a message has its `messageIndex` too.
    *
    * With `onConflict`, a taken id is no error, and the answer holds what is stored now, in the order of `inputs`:
-   * `replace` puts the messages given in the place of those that were there. Rejects with `CONFLICT` all the same where
-   * a fork shows messages that would go, or where the id of a message is taken.
+   * `replace` replaces the messages too. It still rejects with `CONFLICT` if a fork shows messages that would be removed,
+   * or if the id of a message is taken.
    */
   async insertMany(inputs: readonly NewConversation[], options: BatchOptions = {}): Promise<Conversation[]> {
     expectArray("inputs", inputs, "conversations");
@@ -126,9 +126,9 @@ export class ConversationRepository {
 
   /**
    * Stores messages at the end of a conversation, each with the next `seq`: all of them, or none. A message whose
-   * `clientId` the conversation has already is not stored again: the answer is what was stored first, with `repeated`.
-   * Rejects with `NOT_FOUND`, and with `CONFLICT` if an id is taken, or if what came under that `clientId` first had
-   * other content, role or metadata (as it was sent, whatever `updateMessage` has made of it).
+   * `clientId` the conversation has already is not stored again: the answer is the stored one, with `repeated`. Rejects
+   * with `NOT_FOUND`, and with `CONFLICT` if an id is taken, or if the first message with that `clientId` was sent with
+   * other content, role or metadata (later changes by `updateMessage` do not count).
    */
   append(conversationId: string, message: MessageInput): Promise<AppendedMessage>;
   append(conversationId: string, messages: readonly MessageInput[]): Promise<AppendedMessage[]>;
@@ -203,17 +203,17 @@ export class ConversationRepository {
     return updated;
   }
 
-  /** Hides a conversation and its messages; what living forks share with it is still found there. False if there is none. */
+  /** Hides a conversation and its messages; forks still show and find the messages that they share. False if there is none. */
   async delete(id: string): Promise<boolean> {
     return this.#remove("delete", id, (executor) => deleteConversation(this.#context, executor, id));
   }
 
-  /** Undoes `delete`. False if there is no deleted conversation of this id. */
+  /** Undoes `delete`. False if there is no deleted conversation with this id. */
   async restore(id: string): Promise<boolean> {
     return this.#remove("restore", id, (executor) => restoreConversation(this.#context, executor, id));
   }
 
-  /** Removes a conversation for good, with messages, refs and summaries; forks keep what they show. False if there is none. */
+  /** Removes a conversation permanently, with messages, refs and summaries; forks keep the messages that they show. False if there is none. */
   async purge(id: string): Promise<boolean> {
     const isGone = await removing(this.#context, () =>
       this.#remove("purge", id, (executor) => purgeConversation(this.#context, executor, id)),
@@ -252,7 +252,7 @@ export class ConversationRepository {
     return findMessage(this.#context, this.#context.executor, id);
   }
 
-  /** What to give a model: the newest messages that fit every limit. See {@link WindowOptions}. Rejects with `NOT_FOUND` and `WINDOW_TOO_SMALL`. */
+  /** The newest messages that fit every limit, for a model. See {@link WindowOptions}. Rejects with `NOT_FOUND` and `WINDOW_TOO_SMALL`. */
   async window(id: string, options: WindowOptions = {}): Promise<Message[]> {
     expectId(id);
     const limits = resolveWindowOptions(options);
@@ -261,8 +261,9 @@ export class ConversationRepository {
   }
 
   /**
-   * Changes what a message says, as streaming and redaction need. Forks show the change too. One that is unknown, purged
-   * say, is undefined; with `mustExist`, it is `NOT_FOUND`, so that a stream does not go on into nothing.
+   * Changes the content or metadata of a message, for streaming and redaction. Forks show the change too. If the message is
+   * unknown, for example purged, the answer is undefined. With `mustExist` the call rejects with `NOT_FOUND`, so that a
+   * stream can end.
    */
   updateMessage(id: string, patch: MessagePatch, options: { readonly mustExist: true }): Promise<Message>;
   updateMessage(id: string, patch: MessagePatch, options?: UpdateMessageOptions): Promise<Message | undefined>;
@@ -291,12 +292,12 @@ export class ConversationRepository {
     return updated;
   }
 
-  /** The messages that answer `text` best. Takes any text; `match` tells how each was found. */
+  /** The messages that match `text` best. Takes any text; `match` says which strategy found each. */
   search(text: string, options: SearchMessagesOptions = {}): Promise<MessageSearchResult[]> {
     return searchMessages(this.#context, text, options);
   }
 
-  /** Notes that a message refers to something; once more updates the score. Rejects with `NOT_FOUND`. */
+  /** Links a message to something. Linking again updates the score. Rejects with `NOT_FOUND`. */
   async linkRef(messageId: string, ref: MessageRefInput): Promise<MessageRef> {
     const linked = await linkRef(this.#context, messageId, this.#context.repair(ref));
     this.#announce("update", [messageId]);
@@ -310,7 +311,7 @@ export class ConversationRepository {
     return isGone;
   }
 
-  /** What a message refers to, in the order in which it was linked. */
+  /** The refs of a message, in the order in which they were linked. */
   refs(messageId: string): Promise<MessageRef[]> {
     return readRefs(this.#context, messageId);
   }
@@ -320,7 +321,7 @@ export class ConversationRepository {
     return messagesByRef(this.#context, this.#context.repair(kind), this.#context.repair(target));
   }
 
-  /** Adds tags to the conversation or the message of this id; resolves to all it has now. Rejects with `NOT_FOUND`. */
+  /** Adds tags to the conversation or message with this id; resolves to all of its tags. Rejects with `NOT_FOUND`. */
   async tag(id: string, ...tags: string[]): Promise<string[]> {
     const added = expectTags(id, this.#context.repair(tags));
     const changed = await this.#context.executor.atomically((executor) =>
@@ -331,7 +332,7 @@ export class ConversationRepository {
     return [...changed.after];
   }
 
-  /** Removes tags from the conversation or the message of this id. False if it had none of them, or is unknown. */
+  /** Removes tags from the conversation or message with this id. False if it had none of them, or is unknown. */
   async untag(id: string, ...tags: string[]): Promise<boolean> {
     const removed = new Set(expectTags(id, this.#context.repair(tags)));
     const changed = await this.#context.executor.atomically((executor) =>
@@ -354,14 +355,14 @@ export class ConversationRepository {
     return added;
   }
 
-  /** Summaries, newest date first, of one date the latest added first. */
+  /** Summaries, newest date first; of the same date, the one added last comes first. */
   summaries(filter: SummaryFilter = {}): Promise<ConversationSummary[]> {
     return listSummaries(this.#context, filter);
   }
 
   /**
-   * Makes a conversation that shows the messages of another up to `atSeq`, and goes on from there by itself. They are
-   * the same records, not copies. Rejects with `NOT_FOUND`.
+   * Makes a conversation that shows the messages of another one up to `atSeq` and continues separately. The shared messages
+   * are the same records, not copies. Rejects with `NOT_FOUND`.
    */
   async fork(id: string, options: ForkOptions = {}): Promise<Conversation> {
     expectId(id);
@@ -373,15 +374,15 @@ export class ConversationRepository {
     return fork;
   }
 
-  /** A whole conversation as JSON, what it shares with others included. Rejects with `NOT_FOUND`. */
+  /** A whole conversation as JSON, including the messages that it shares. Rejects with `NOT_FOUND`. */
   async export(id: string): Promise<ConversationDocument> {
     expectId(id);
     return this.#context.executor.atomically((executor) => exportConversation(this.#context, executor, id));
   }
 
   /**
-   * Stores an exported conversation under its own ids: what is there already stays as it is, so importing twice changes
-   * nothing. Rejects with TypeError or RangeError on junk, with `CONFLICT` if its ids are taken by something else.
+   * Stores an exported conversation with its ids. Existing records stay as they are, so importing twice changes nothing.
+   * Rejects with TypeError or RangeError if the document is invalid, and with `CONFLICT` if other records have its ids.
    */
   async import(document: ConversationDocument): Promise<Conversation> {
     const checked = checkDocument(this.#context, document);

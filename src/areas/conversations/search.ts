@@ -27,7 +27,7 @@ import {
 } from "./record.js";
 
 export interface SearchMessagesOptions {
-  /** Only in this conversation, what it shares with others included. */
+  /** Only in this conversation, including the messages that it shares. */
   readonly conversationId?: string | undefined;
   readonly roles?: readonly MessageRole[] | undefined;
   /** All of these, each on the message or on its conversation. */
@@ -44,12 +44,12 @@ export interface SearchMessagesOptions {
 
 export interface MessageSearchResult {
   readonly message: Message;
-  /** Where it was found: the conversation that wrote it, the fork that was asked for, or the oldest that still shows it. */
+  /** The conversation that wrote it, the fork that was searched, or the oldest fork that still shows it. */
   readonly conversationId: string;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
   readonly match: KeywordMatch;
-  /** At most 300 characters of the content, what was found between `<mark>` and `</mark>`. */
+  /** At most 300 characters of the content, with the matches between `<mark>` and `</mark>`. */
   readonly snippet: string;
   /** The turns right before it in that conversation, in order; with `context` only. */
   readonly before?: readonly Message[];
@@ -72,7 +72,7 @@ export const MESSAGE_TARGET: SearchTarget = {
 };
 /** Longer lists of ancestors than this are left to the filter: FTS5 bounds the depth of its expressions. */
 const MAX_INDEXED_SEGMENTS = 100;
-/** Messages that others have written or changed, indexed a search at most. */
+/** How many messages of other programs a search indexes at most. */
 const UNINDEXED = 1_000;
 
 const unindexed = selection({ rowId: m.rowId, content: m.content });
@@ -81,7 +81,7 @@ const selectUnindexed = prepareStatement(sql`select ${unindexed.columns} from ${
 const indexRow = prepareStatement(sql`update ${m} set ${set(m.searchText, sql.placeholder("searchText"))}
   where ${m.rowId} = ${sql.placeholder("rowId")} and ${m.searchText} is null and ${m.content} = ${sql.placeholder("content")}`);
 
-/** The conversation in which a message of `owner` is found: `owner` itself, or the oldest living fork that shows it. */
+/** The oldest fork that is not deleted and shows a message of a deleted conversation. */
 function homeOf(message: { rowId: SQL; seq: SQL }): SQL {
   return sql`(with recursive fork (row_id, deleted_at) as (
       select child.row_id, child.deleted_at from ${c} as child where child.parent_row_id = ${message.rowId} and child.prefix_seq >= ${message.seq}
@@ -107,7 +107,7 @@ export async function searchMessages(
   const { project, executor } = context;
   const chain = conversationId === undefined ? undefined : await findChain(context, executor, conversationId);
   if (conversationId !== undefined && chain === undefined) return [];
-  await indexWhatOthersWrote(context);
+  await indexForeignMessages(context);
   const tags = options.tags === undefined ? [] : toTags("tags", options.tags);
   const scope = [sql`${aliased.project} = ${project}`, chain === undefined ? VISIBLE : inChain(chain)];
   const conditions = [...filter, ...tagConditions(project, chain, tags)];
@@ -171,16 +171,16 @@ function inChain({ segments }: Chain): SQL {
     and ${aliased.seq} <= segment.value ->> 1)`;
 }
 
-/** Has the index itself look only at what the conversation is made of: its cost is then that of the conversation. */
+/** Limits the index lookup to the segments of the conversation, so that its cost does not depend on other conversations. */
 function withinChain({ segments }: Chain): string {
   return `${m.conversationRowId.name} : (${segments.map(({ rowId }) => `"${rowId}"`).join(" OR ")})`;
 }
 
 /**
- * Makes the index terms of messages that were written or changed by another program, such as Drizzle Studio: a trigger marks them.
- * A handle that may only read leaves them for the next.
+ * Makes the index terms of messages that another program, such as Drizzle Studio, has written or changed; a trigger marks
+ * them. A read-only handle leaves them to the next search.
  */
-async function indexWhatOthersWrote({ project, executor }: RepositoryContext): Promise<void> {
+async function indexForeignMessages({ project, executor }: RepositoryContext): Promise<void> {
   const rows = await readAll(executor, selectUnindexed({ project }));
   if (rows.length === 0) return;
   const scope = searchScope(project);
@@ -205,7 +205,7 @@ interface Found {
   readonly home: string;
 }
 
-/** A message, and the fork that it is found in where its conversation is deleted. */
+/** A message, and the fork that shows it if its conversation is deleted. */
 const foundMessage = selection({
   ...messageParts,
   fork: sql`case when ${c.deletedAt} is null then null
@@ -245,7 +245,7 @@ async function withTurns(
     const { conversationId, message } = result;
     if (!chains.has(conversationId)) chains.set(conversationId, await findChain(context, executor, conversationId));
     const chain = chains.get(conversationId);
-    // Deleted since it was found.
+    // The conversation was deleted after the search.
     if (chain === undefined) continue;
     const before = await readChain(context, executor, chain, { before: message.seq, limit: turns }, "last");
     const after = await readChain(context, executor, chain, { after: message.seq, limit: turns });

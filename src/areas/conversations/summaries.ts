@@ -11,7 +11,7 @@ import { notFound } from "../repository.js";
 import { all, prepareStatement, selection, toStatement } from "../statements.js";
 import { MAX_SUMMARY_CHARS, MAX_TITLE_CHARS } from "./record.js";
 
-/** What was said in a conversation on one day. */
+/** A summary of one day of a conversation. */
 export interface ConversationSummary {
   readonly id: string;
   readonly conversationId: string;
@@ -41,7 +41,7 @@ export interface SummaryFilter {
 const s = conversationSummaries;
 const c = conversations;
 const placeholder = sql.placeholder;
-/** What a query selects from summaries, joined with their conversations, to make a ConversationSummary of each row. */
+/** The columns that `toSummary` reads, of `summariesWithOwner`. */
 const { columns, at } = selection({
   id: s.id,
   conversationId: c.id,
@@ -60,7 +60,7 @@ const insertInto = (condition: SQL) =>
     ${placeholder("createdAt")} from ${c} where ${c.project} = ${placeholder("project")}
     and ${c.id} = ${placeholder("conversationId")} ${condition}`);
 const insertSummary = insertInto(sql`and ${c.deletedAt} is null`);
-/** Whether the conversation is deleted or not. */
+/** Also into a deleted conversation. */
 export const insertStoredSummary = insertInto(sql``);
 
 /** Throws TypeError or RangeError. */
@@ -100,7 +100,7 @@ export async function listSummaries(
     expectDate(date);
     conditions.push(sql`${s.date} = ${date}`);
   }
-  // Either index gives the order; the plus sign leaves the choice to us.
+  // Both indexes give the order; the plus sign makes SQLite take the one of the conversation.
   if (conversationId === undefined) conditions.push(sql`${s.project} = ${project}`);
   else {
     expectId(conversationId, "conversationId");

@@ -40,8 +40,8 @@ interface TagChange {
 }
 
 /**
- * Gives the conversation or the message of this id the tags that `change` makes of those it has. Resolves to before
- * and after; undefined when there is neither.
+ * Replaces the tags of the conversation or message with this id by the result of `change`. Resolves to the tags before and
+ * after; undefined if there is neither.
  */
 export async function changeTags(
   context: RepositoryContext,
@@ -81,7 +81,7 @@ export async function countTags({ project, executor }: RepositoryContext): Promi
   return rows.map((row) => ({ tag: row[at.tag] as string, count: Number(row[at.count]) }));
 }
 
-/** Throws TypeError or RangeError unless there is an id and at least one tag. */
+/** Checks the id and the tags, of which there must be one; throws TypeError or RangeError. */
 export function expectTags(id: string, tags: readonly string[]): string[] {
   expectId(id);
   checkEach(tags, (tag) => expectText("tags", tag, MAX_NAME_CHARS));

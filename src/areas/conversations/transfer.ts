@@ -25,12 +25,12 @@ import { insertMissingRef, type MessageRef, type MessageRefInput, refParts, toRe
 import { refreshVisibility } from "./removal.js";
 import { type ConversationSummary, expectSummary, insertStoredSummary, listSummaries } from "./summaries.js";
 
-/** A whole conversation as JSON, what a fork shares with others included. */
+/** A whole conversation as JSON, including the messages that a fork shares. */
 export interface ConversationDocument {
   readonly format: "holdfast-conversation";
   readonly version: 1;
   readonly conversation: Exported<Omit<Conversation, "project" | "messageCount" | "deletedAt">>;
-  /** All that it shows, in order. */
+  /** All messages that it shows, in order. */
   readonly messages: readonly Exported<Message>[];
   readonly refs: readonly Exported<MessageRef>[];
   readonly summaries: readonly Exported<Omit<ConversationSummary, "conversationId">>[];
@@ -38,7 +38,7 @@ export interface ConversationDocument {
 
 export interface ImportedConversation {
   readonly conversation: Conversation;
-  /** Whether it was not there before. */
+  /** Whether the conversation is new. */
   readonly isNew: boolean;
   /** The ids of the messages that were stored. */
   readonly stored: readonly string[];
@@ -59,7 +59,7 @@ const selectRefs = prepareStatement(sql`select ${ref.columns} from json_each(${p
 const setUpdated =
   prepareStatement(sql`update ${c} set ${set(c.updatedAt, sql`max(${c.createdAt}, ${placeholder("updatedAt")})`)}
   where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")}`);
-/** The conversation whose own message this is, whatever has become of it. */
+/** The conversation that wrote a message, deleted and purged ones included. */
 const writer = selection({ rowId: c.rowId, id: c.id, seq: m.seq });
 const selectWriter = prepareStatement(sql`select ${writer.columns} from ${messagesWithOwner}
   where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`);
@@ -110,7 +110,7 @@ interface CheckedDocument {
   readonly summaries: readonly { id: string; date: string; title: string; text: string; createdAt: number }[];
 }
 
-/** Throws TypeError or RangeError on anything that `export` does not make. */
+/** Checks a document; throws TypeError or RangeError if `export` cannot have made it. */
 export function checkDocument(given: RepositoryContext, document: ConversationDocument): CheckedDocument {
   const context = { ...given, repair: forStored(given.repair) };
   expectObject("document", document);
@@ -171,9 +171,9 @@ export function checkDocument(given: RepositoryContext, document: ConversationDo
 }
 
 /**
- * Stores what is not there yet, ids kept. A conversation that is there already is only continued, where the document
- * holds more of it. The messages at the beginning that another one has are shared with it as a fork shares them, and
- * not stored again. Rejects with `CONFLICT` if ids of the document are taken otherwise.
+ * Stores the records that are missing, with their ids. To an existing conversation it adds the messages that the document
+ * has after its last one. If another conversation has the first messages of the document, the new one shares them like a
+ * fork. Rejects with `CONFLICT` if the ids of the document are taken in another way.
  */
 export async function importConversation(
   context: RepositoryContext,
@@ -189,7 +189,7 @@ export async function importConversation(
   let shared = 0;
   if (chain !== undefined) {
     shared = await countEqual(context, executor, chain, drafts);
-    // Purged, it was only there for what its forks show of it, which may be more.
+    // A purged conversation keeps the messages that its forks show, and these may be more.
     const [next] = isNew ? await readChain(context, executor, chain, { after: drafts.length, limit: 1 }) : [];
     if (next !== undefined) {
       throw conflict(`A fork of conversation ${JSON.stringify(id)} shows more messages of it than the document has`);
@@ -220,7 +220,7 @@ export async function importConversation(
   return { conversation: (await findConversation(context, executor, id))!, isNew, stored };
 }
 
-/** How many messages a conversation that is there has in common with the document: all of the shorter one, or `CONFLICT`. */
+/** How many messages an existing conversation shares with the document. Throws `CONFLICT` if one of them differs. */
 async function countEqual(
   context: RepositoryContext,
   executor: Executor,
@@ -235,7 +235,7 @@ async function countEqual(
   return known.length;
 }
 
-/** Where the longest beginning that is stored already comes from. */
+/** The origin of the messages at the beginning of the document that are stored already. */
 async function findOrigin(
   context: RepositoryContext,
   executor: Executor,
@@ -245,7 +245,7 @@ async function findOrigin(
   const ids = JSON.stringify(drafts.map(({ id }) => id));
   const known = Number(scalar(await executor.execute(countKnown({ project, ids }))));
   if (known === 0) return NO_ORIGIN;
-  // Those known must be the first, and what precedes the last of them must be the others.
+  // The known messages must be the first ones, in this order, of one conversation.
   const last = drafts[known - 1]!;
   const { at } = writer;
   const row = (await executor.execute(selectWriter({ project, id: last.id }))).rows[0];

@@ -29,7 +29,7 @@ const updateConversationRow = prepareStatement(sql`update ${c} set ${set(c.title
 const stored = selection({ ...messageParts, checksum: m.checksum });
 const selectStored = prepareStatement(sql`select ${stored.columns} from ${messagesWithOwner}
   where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`);
-/** With the lock held, the message is as it was read. Programs that write SQL need not keep the checksum. */
+/** With the lock held, the message cannot have changed. Other programs may change it without its checksum. */
 const isAsRead = sql`(${placeholder("isLocked")} or (${m.checksum} = ${placeholder("knownChecksum")}
   and ${m.metadata} = ${placeholder("knownMetadata")} and ${m.tags} = ${placeholder("knownTags")}
   and ${m.seq} <= (select ${c.visibleSeq} from ${c} where ${c.rowId} = ${m.conversationRowId})))`;
@@ -40,7 +40,7 @@ const updateAll = prepareStatement(
   sql`update ${m} set ${set(m.content, placeholder("content"))}, ${set(m.searchText, placeholder("searchText"))}, ${about}
     where ${isSame}`,
 );
-/** The content and its index terms stay: those of a long one take a while to make and to store. */
+/** Leaves the content and its index terms, which take a while to make and to store if the content is long. */
 const updateAbout = prepareStatement(sql`update ${m} set ${about} where ${isSame}`);
 
 /** Columns of a message that can change; those that are missing stay. */
@@ -62,11 +62,10 @@ export async function updateConversation(
 }
 
 /**
- * Gives a message that can be seen the columns of `changes`, and with a content its index terms; forks show the same row.
- * Undefined where there is none.
+ * Stores `changes` in a message that can be seen; new content needs its index terms. Undefined if there is none.
  *
- * The statement that stores it is alone, so it can share its commit with others that wait. It changes nothing where the
- * message has changed since it was read: then, and where none was found, all is done again with the lock held.
+ * The message is read without the lock. One statement then stores it, so it can share its commit with others that wait. If
+ * the message has changed since it was read, the statement does nothing, and the update runs again with the lock held.
  */
 export async function updateMessage(
   context: RepositoryContext,

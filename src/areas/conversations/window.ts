@@ -26,11 +26,11 @@ export interface WindowOptions {
 /** The limits of a window by their names. */
 export type WindowLimit = "lastMessages" | "maxChars" | "maxTokens";
 
-/** A window would be without the newest message, which a prompt must not lose; the code is `WINDOW_TOO_SMALL`. */
+/** The newest message does not fit into a window; the code is `WINDOW_TOO_SMALL`. */
 export class WindowTooSmallError extends StorageError {
-  /** The limit that was exceeded; the first of them, where there are several. */
+  /** The limit that was exceeded; the first one if there are several. */
   readonly limit: WindowLimit;
-  /** What that limit would have to be at least. */
+  /** The smallest value of that limit that fits the message. */
   readonly needed: number;
 
   constructor(id: string, limit: WindowLimit, given: number, needed: number) {
@@ -71,7 +71,7 @@ export function resolveWindowOptions(options: WindowOptions): Limits {
   return { lastMessages, maxChars, maxTokens, countTokens, whenTooSmall };
 }
 
-/** About what tokenizers make of English; a caller who needs it exact brings a count of their own. */
+/** About the number of tokens of English text. For exact numbers, pass `countTokens`. */
 function estimateTokens({ content }: Message): number {
   return Math.ceil(content.length / 4) + 4;
 }
@@ -116,7 +116,7 @@ function exceededLimit(used: Size, limits: Limits): { limit: WindowLimit; needed
   return undefined;
 }
 
-/** Groups in `seq` order within, the newest first. */
+/** Groups, the newest first; each is in `seq` order. */
 async function* groupsFromNewest(
   context: RepositoryContext,
   executor: Executor,

@@ -21,7 +21,7 @@ const nodeRow = (name: string) =>
 const insertEdge = prepareStatement(sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)
   values (${project}, ${placeholder("id")}, ${nodeRow("from")}, ${nodeRow("to")}, ${placeholder("type")},
     ${placeholder("copy")}, ${placeholder("weight")}, ${placeholder("data")})`);
-/** In its place, since the next of its like takes over the copy of one that goes; a new place gets a copy of its own. */
+/** Keeps the row: if it were removed, a parallel edge would take over its `copy`. An edge with new ends or type gets the next `copy`. */
 const updateEdge = prepareStatement(sql`update ${e} set
   copy = case when from_row = ${nodeRow("from")} and to_row = ${nodeRow("to")} and type = ${placeholder("type")} then copy
     else (select coalesce(max(copy) + 1, 0) from ${e} as like_it where like_it.from_row = ${nodeRow("from")}
@@ -36,7 +36,7 @@ const edge = selection({
   rowId: aliased.rowId,
   project: aliased.project,
   ...edgeParts,
-  // Asked for one by one: an edge without its nodes would be left out of a join.
+  // Not a join, which would leave out an edge without its nodes.
   from: idOf(aliased.fromRow),
   to: idOf(aliased.toRow),
   copy: aliased.copy,
@@ -55,7 +55,7 @@ export const graphArea: Area<"graph", GraphRepository> = {
   recordTables: [n, e],
   searchTargets: [],
   counted: sql`select ${n.project}, 1 as records from ${n} union all select ${e.project}, 1 from ${e}`,
-  // What a graph says is said by all of it.
+  // Pruning single nodes would make a graph incomplete.
   isPrunedByDefault: false,
   table: sql`(select project from ${n} union all select project from ${e})`,
 
@@ -124,7 +124,7 @@ export const graphArea: Area<"graph", GraphRepository> = {
     return found;
   },
 
-  /** A node goes with its edges: one that hangs on nothing could not be stored. */
+  /** Removes a node with its edges, since an edge needs both of its nodes. */
   async remove({ project: name, executor }, key) {
     const id = key.slice(NODE.length);
     if (key.startsWith(EDGE)) await executor.execute(deleteEdgeRow({ project: name, id }));

@@ -7,12 +7,12 @@ import { halvedUntilItFits } from "../read-all.js";
 import { prepareStatement, type Statement, selection } from "../statements.js";
 import { Adjacency, type EdgesOfType, estimateBytes } from "./algorithms/adjacency.js";
 
-/** Edges read at once. */
+/** How many edges are read at once. */
 const EDGES_PER_READ = 65_536;
-/** Nodes read at once, and characters of all ids: a server takes 5 MB in a value, and each read makes one of its ids. */
+/** How many nodes are read at once, and how many characters of ids: they come as one value, and a server takes 5 MB. */
 const NODES_PER_READ = 16_384;
 const ID_CHARS_PER_READ = 1_000_000;
-/** Reads in pieces between which the graph changed; then all are of one snapshot. */
+/** How many reads in pieces may fail because the graph changed; the next one uses a snapshot. */
 const MAX_TORN_READS = 3;
 
 const project = sql.placeholder("project");
@@ -29,7 +29,7 @@ const size = selection({
   edges: sql`(select count(*) from ${e} where ${e.project} = ${project})`,
 });
 const selectSize = prepareStatement(sql`select ${size.columns}`);
-// As one text: the binding takes about a microsecond for each value of a row. The order is that of an index.
+// As one text, because the native library takes about a microsecond for each value of a row. An index gives the order.
 const nodes = selection({ ids: sql`json_group_array(id)`, rowIds: sql`json_group_array(row_id)` });
 const selectNodes = prepareStatement(sql`select ${nodes.columns} from
   (select ${n.id} as id, ${n.rowId} as row_id from ${n} where ${n.project} = ${project}
@@ -53,7 +53,7 @@ const nextBoundary = sql`(${sql.placeholder("nextType")}, ${sql.placeholder("nex
 const selectEdgesBetween = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary} and ${typeAndNode} < ${nextBoundary}`);
 const selectEdgesFrom = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary}`);
 const start = selection({ type: e.type, row: e.fromRow });
-/** Where the next piece starts: at another node or type, so that none is cut. */
+/** The next piece starts at another node or type, so that no row of the graph is split. */
 const selectBoundary = prepareStatement(sql`select ${start.columns} from ${e}
   where ${e.project} = ${project} and ${typeAndNode} > ${boundary}
   order by ${e.type}, ${e.fromRow} limit 1 offset ${sql.placeholder("offset")}`);
@@ -61,8 +61,8 @@ const selectBoundary = prepareStatement(sql`select ${start.columns} from ${e}
 /** How a caller will use the graph. */
 export interface GraphDemand {
   /**
-   * Whether a query could answer as well, at less than the cost of reading the graph: then it is read only for the
-   * second of two such calls on the same version.
+   * Whether a query can answer at less than the cost of reading the graph. Then the graph is read only for the second of
+   * two such calls on the same version.
    */
   readonly isSmall?: boolean;
   /** Whether it is needed even if it does not fit, to be dropped after use. */
@@ -70,16 +70,16 @@ export interface GraphDemand {
 }
 
 /**
- * The graphs of a storage's projects in memory, the ones used last, up to a number of bytes.
+ * Keeps the graphs of projects in memory, up to a number of bytes; the least recently used one is dropped first.
  *
- * A graph is valid while its project's row in `graph_versions`, which triggers change, is the one it was read with.
- * That row is read with every use, by whom the answer is for: so nothing can be overlooked, neither another handle's
- * commit nor another process's nor SQL by hand, and inside a transaction it is the transaction's own.
+ * Triggers change the version of a project in `graph_versions` with every change of its graph. Every use reads it on the
+ * executor of the caller and compares it with the version of the graph in memory. So commits of other handles and
+ * processes, and changes by manual SQL, are noticed, and a transaction sees its own writes.
  */
 export class GraphCache {
   readonly maxBytes: number;
   readonly #graphs: LRUCache<string, Adjacency> | undefined;
-  /** Versions that a small call has asked for, and versions that do not fit. */
+  /** By project: the version that a small call has asked for, and the version that does not fit. */
   readonly #asked = new LRUCache<string, number>({ max: 1000 });
   readonly #tooBig = new LRUCache<string, number>({ max: 1000 });
   readonly #reading = new Map<string, { executor: Executor; graph: Promise<Adjacency | undefined> }>();
@@ -97,7 +97,7 @@ export class GraphCache {
   async get(executor: Executor, project: string, demand: GraphDemand = {}): Promise<Adjacency | undefined> {
     const isRequired = demand.isRequired === true;
     const mayFit = this.#graphs !== undefined && demand.isSmall !== true && !this.#tooBig.has(project);
-    // Where it will be read, its size comes along.
+    // If the graph will be read, its size is read with the version.
     const isUnread = this.#graphs?.has(project) !== true && (isRequired || mayFit);
     const measured = isUnread ? await measure(executor, project) : undefined;
     const version =
@@ -124,7 +124,7 @@ export class GraphCache {
     return selectVersion({ project });
   }
 
-  /** Callers that come while a version is being read share it. */
+  /** Concurrent callers for the same version share one read. */
   #readOnce(
     executor: Executor,
     project: string,
@@ -182,7 +182,7 @@ export function versionIn({ rows }: Rows): number | undefined {
   return rows[0] === undefined ? undefined : Number(rows[0][0]);
 }
 
-/** How much there is of a version. */
+/** The size of a version. */
 interface Measured {
   readonly version: number | undefined;
   readonly nodes: number;
@@ -214,7 +214,7 @@ async function readWhole(executor: Executor, project: string): Promise<GraphRead
   return { version: versionIn(versions!), ...nodesIn(nodes!), edges: [...(edges!.rows as unknown as Rows["rows"])] };
 }
 
-/** While it is read, nothing changes; where there are no snapshots, in one piece. */
+/** Reads from a snapshot; where there are none, in one piece. */
 async function readSnapshot(executor: Executor, project: string): Promise<GraphRead | undefined> {
   const snapshot = await executor.snapshot();
   try {
@@ -226,7 +226,7 @@ async function readSnapshot(executor: Executor, project: string): Promise<GraphR
   }
 }
 
-/** Other work of the event loop has its turns in between; undefined where the graph was changed in between. */
+/** Lets the event loop run between two pieces. Undefined if the graph has changed between them. */
 async function readInPieces(
   executor: Executor,
   project: string,
@@ -280,7 +280,7 @@ function toAdjacency(read: GraphRead): Adjacency {
   const placeOf = placesByRow(read.rowIds);
   const { at } = edges;
   const byType = read.edges.map((row): EdgesOfType => {
-    // Not by the `from` of typed arrays, which calls its function through an iterator.
+    // `Uint32Array.from` is slower: it calls its function through an iterator.
     const places = (text: unknown) => {
       const list = numbers(text);
       const all = new Uint32Array(list.length);

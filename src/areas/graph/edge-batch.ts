@@ -35,7 +35,7 @@ const selectByEnds = prepareStatement(sql`select ${edgeColumns} from ${jsonRows(
 const selectNodeIds = prepareStatement(sql`select ${n.id} from ${n} where ${n.project} = ${project}
   and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`);
 
-/** What `addEdges` did about edges that were taken. */
+/** The result of `addEdges` where edges were taken. */
 interface AddedOver {
   /** For each draft. */
   readonly edges: GraphEdge[];
@@ -45,7 +45,7 @@ interface AddedOver {
   readonly deleted: string[];
 }
 
-/** The edges that are stored, or are about to be, by id and by what two that are not parallel must not share. */
+/** Edges that are stored or about to be: by id, and by ends and type. */
 class EdgeTable {
   readonly byId = new Map<string, GraphEdge>();
   readonly #byEnds = new Map<string, Set<string>>();
@@ -69,12 +69,12 @@ class EdgeTable {
   takenBy(draft: EdgeDraft): GraphEdge[] {
     const own = this.byId.get(draft.id);
     const [other] = draft.parallel ? [] : (this.#byEnds.get(endsOf(draft)) ?? []);
-    const beside = other === undefined || other === draft.id ? undefined : this.byId.get(other);
-    return [own, beside].filter((edge) => edge !== undefined);
+    const equal = other === undefined || other === draft.id ? undefined : this.byId.get(other);
+    return [own, equal].filter((edge) => edge !== undefined);
   }
 }
 
-/** With the lock held, so that what is known of the edges stays true. Announcing is left to the caller. */
+/** Holds the lock, so that the stored edges cannot change. The caller announces the changes. */
 export function addEdgesOver(
   context: RepositoryContext,
   drafts: readonly EdgeDraft[],
@@ -84,7 +84,7 @@ export function addEdgesOver(
   return context.executor.atomically(async (locked) => {
     const before = await readEdges(context, locked, drafts);
     const table = await readEdges(context, locked, drafts);
-    /** What is to be stored, by id, with the place of its draft. */
+    /** The edges to store, by id, each with the index of its draft. */
     const due = new Map<string, { readonly draft: EdgeDraft; readonly index: number }>();
     const ids = drafts.map((draft, index) => {
       const taken = table.takenBy(draft);
@@ -139,7 +139,7 @@ async function storeDue(
   }
 }
 
-/** The error of a batch of edges, with the place of the first that is taken, or whose node is missing. */
+/** Adds the place of the first edge that is taken, or whose node is missing. */
 export async function atFailedEdge(
   context: RepositoryContext,
   error: StorageError,
@@ -153,7 +153,7 @@ export async function atFailedEdge(
         : await firstTakenEdge(context, executor, drafts);
     return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
   } catch {
-    // The error of the batch is the one to report, whatever this read finds.
+    // If this read fails, the error of the batch is still the one to report.
     return error;
   }
 }

@@ -21,7 +21,7 @@ export interface GraphEdge {
   readonly data: Record<string, unknown>;
 }
 
-/** What a caller gives to store an edge; a `GraphEdge` is one too. */
+/** The input for an edge; a `GraphEdge` is one too. */
 export interface GraphEdgeInput {
   /** @default a new UUIDv7 */
   readonly id?: string | undefined;
@@ -78,7 +78,7 @@ const project = sql.placeholder("project");
 
 /** Edges `e` with their nodes `f` and `t`; a condition on `f`, `t` or `e` has to name the project. */
 export const edgesWithNodes = sql`${e} as e join ${n} as f on f.row_id = e.from_row join ${n} as t on t.row_id = e.to_row`;
-/** What a query of `edgesWithNodes` selects to make an edge of each row; it may select more after that. */
+/** The columns that `toEdge` reads, of `edgesWithNodes`. A query may select more after them. */
 export const edgeParts = {
   id: sql.raw("e.id"),
   from: sql.raw("f.id"),
@@ -92,7 +92,7 @@ export const edgeColumns = edge.columns;
 /** The order of edges wherever several are given. */
 export const edgeOrder = sql.raw("f.id, t.id, e.type, e.id");
 
-/** `at` says where a query of more has the parts of the edge. */
+/** If the columns of the edge are not the first ones of the row, `at` has their positions. */
 export function toEdge(row: ArrayLike<unknown>, at: typeof edge.at = edge.at): GraphEdge {
   const id = row[at.id] as string;
   return {
@@ -117,12 +117,12 @@ const nodeRow = (place: number): SQL =>
   sql`(select ${n.rowId} from ${n} where ${n.project} = ${project} and ${n.id} = edge.value ->> ${sql.raw(String(place))})`;
 const insertInto = sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)`;
 const draftRows = sql`from ${jsonRows("rows")} as edge`;
-// Rows travel as JSON: one statement for many of them costs half of one statement each. SQLite reads decimals from JSON
-// not always to the last bit, so a weight comes as an integer and a power of two to divide by, or as an argument.
+// Statements take rows as JSON: one statement for many rows costs half as much as one for each. SQLite does not always
+// read the last bit of decimals in JSON, so a weight is an integer and a power of two to divide by, or an argument.
 const weightColumn = sql`coalesce(${sql.placeholder("weight")}, (edge.value ->> 4) * 1.0 / (1 << (edge.value ->> 5)))`;
 const insertRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)}, ${nodeRow(2)},
   edge.value ->> 3, 0, ${weightColumn}, edge.value ->> 6 ${draftRows}`);
-/** Edges that differ in their ends only, as many bulk loads are: what they share is not read from each row. */
+/** For edges that differ only in their ends, like those of many bulk loads: the shared values are arguments. */
 const insertLikeRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
   ${nodeRow(2)}, ${sql.placeholder("type")}, 0, ${sql.placeholder("weight")}, ${sql.placeholder("data")} ${draftRows}`);
 /** The last column counts those of the same ends and type that come before in the same statement. */
@@ -147,7 +147,7 @@ export const deleteEdgeRow = prepareStatement(
   sql`delete from ${e} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
 );
 
-/** The statements that store drafts as new edges; where a node is missing, they fail with what `namingEnds` knows. */
+/** The statements that store drafts as new edges; run them in `namingEnds`. */
 export function insertEdges(context: RepositoryContext, drafts: readonly EdgeDraft[]): Statement[] {
   const statements: Statement[] = [];
   let rows: EdgeDraft[] = [];

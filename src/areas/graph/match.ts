@@ -42,7 +42,7 @@ export interface MatchOptions {
 /** Edges of a pattern: each takes two of the 64 tables that SQLite joins, and a share of the time to plan. */
 const MAX_EDGES = 20;
 
-/** The statement that finds a pattern, and what makes a match of each of its rows; throws TypeError or RangeError. */
+/** The statement that finds a pattern, and the function that turns its rows into matches; throws TypeError or RangeError. */
 export function compileMatch(
   context: RepositoryContext,
   pattern: GraphPattern,
@@ -69,7 +69,7 @@ export function compileMatch(
   for (const [index, edge] of edges.entries()) conditions.push(...edgeConditions(edge, index));
   const anchor = nodes.reduce((best, node, index) => (weightOf(node) > weightOf(nodes[best]!) ? index : best), 0);
   const tables = [sql`${graphNodes} as ${sql.raw(`n${anchor}`)}`];
-  // From there leg by leg, in this very order: without statistics, SQLite may pair off all nodes before it asks for edges.
+  // The joins follow the edges from the anchor: without statistics, SQLite may pair all nodes before it looks for edges.
   for (let right = anchor; right < edges.length; right++) tables.push(leg(edges[right]!, right, right, right + 1));
   for (let left = anchor - 1; left >= 0; left--) tables.push(leg(edges[left]!, left, left + 1, left));
   const variables = [...bound.keys()];
@@ -86,7 +86,7 @@ export function compileMatch(
       shown.map((alias) => sql`${alias}.id`),
       comma,
     )} limit ${toSqlLimit(limit)}`);
-  // A node stands in many rows, and is made once.
+  // A node can occur in many rows, and is made once.
   const known = new Map<string, GraphNode>();
   const toMatch = (row: ArrayLike<unknown>) =>
     Object.fromEntries(
@@ -112,7 +112,7 @@ function leg({ direction = "out" }: PatternEdge, number: number, known: number, 
   const there = sql`${sql.raw(`n${next}`)}.row_id`;
   const onward = sql`${edge}.from_row = ${here}`;
   const back = sql`${edge}.to_row = ${here}`;
-  // A pattern reads from left to right, also where it is followed from right to left.
+  // Directions are meant from left to right, also for an edge that is followed from right to left.
   const isOnward = (direction === "out") === known < next;
   const [isIncident, other] =
     direction === "both"

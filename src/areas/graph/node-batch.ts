@@ -16,7 +16,7 @@ import {
   toNode,
 } from "./node.js";
 
-/** What `addNodes` did about nodes that were taken. */
+/** The result of `addNodes` where ids were taken. */
 interface AddedOver {
   /** For each draft. */
   readonly nodes: GraphNode[];
@@ -24,7 +24,7 @@ interface AddedOver {
   readonly updated: string[];
 }
 
-/** With the lock held, so that what is known of the ids stays true. Announcing is left to the caller. */
+/** Holds the lock, so that the stored nodes cannot change. The caller announces the changes. */
 export function addNodesOver(
   context: RepositoryContext,
   drafts: readonly NodeDraft[],
@@ -53,13 +53,13 @@ export function addNodesOver(
   });
 }
 
-/** The error of a batch of nodes, with the place of the first whose id is taken. */
+/** Adds the place of the first node whose id is taken. */
 export async function atTakenNode(
   context: RepositoryContext,
   error: StorageError,
   drafts: readonly NodeDraft[],
 ): Promise<unknown> {
-  // The error of the batch is the one to report, whatever this read finds.
+  // If this read fails, the error of the batch is still the one to report.
   const known = await findNodesById(context, currentExecutor(context.executor), drafts).catch(() => new Map());
   const index = firstTaken(
     drafts.map(({ id }) => id),

@@ -23,7 +23,7 @@ import { compareCodePoints } from "./algorithms/code-points.js";
 /** A node of a graph. */
 export interface GraphNode {
   readonly id: string;
-  /** What sort of thing it is, as `function` or `file`. */
+  /** Its type, for example `function` or `file`. */
   readonly kind: string;
   readonly name: string;
   readonly data: Record<string, unknown>;
@@ -33,7 +33,7 @@ export interface GraphNode {
   readonly updatedAt: Date;
 }
 
-/** What a caller gives to store a node; a `GraphNode` is one too. */
+/** The input for a node; a `GraphNode` is one too. */
 export interface GraphNodeInput {
   /** @default a new UUIDv7 */
   readonly id?: string | undefined;
@@ -67,7 +67,7 @@ export interface NodeDraft {
 
 const MAX_NODE_NAME_CHARS = 10_000;
 
-/** Throws unless `value` is text of which something can be seen. */
+/** Throws unless `value` is text that is not blank. */
 export function expectWord(name: string, value: unknown, max = MAX_NAME_CHARS): asserts value is string {
   expectText(name, value, max);
   if (value.trim() === "") throw new RangeError(expectation(name, "more than blanks", value));
@@ -107,7 +107,7 @@ const n = graphNodes;
 const l = graphLabels;
 const project = sql.placeholder("project");
 
-/** What a query selects to make a node of each row; `nodes` is the table, or an alias of it. */
+/** The columns that `toNode` reads; `nodes` is the table, or an alias of it. */
 export function nodeParts(nodes: SQL = sql`${n}`) {
   const column = ({ name }: { name: string }) => sql`${nodes}.${sql.identifier(name)}`;
   return {
@@ -124,7 +124,7 @@ export function nodeParts(nodes: SQL = sql`${n}`) {
 
 const { at } = selection(nodeParts());
 
-/** How many columns that are. */
+/** The number of these columns. */
 export const NODE_WIDTH = Object.keys(at).length;
 
 export function nodeColumns(nodes?: SQL): SQL {
@@ -163,11 +163,11 @@ export const selectNode = prepareStatement(sql`select ${nodeColumns()} from ${n}
 export const selectNodes = prepareStatement(sql`select ${nodeColumns()} from ${n} where ${n.project} = ${project}
   and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`);
 
-// Rows travel as JSON: one statement for many of them costs a third of one statement each.
+// Statements take rows as JSON: one statement for many rows costs a third of one for each.
 const insertRows = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
   select ${project}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
   from ${jsonRows("rows")}`);
-/** The values of a draft in place of those that are stored, its times included. */
+/** Stores all values of a draft, including its times. */
 const replaceRow = prepareStatement(
   sql`update ${n} set ${setEach({ kind: n.kind, name: n.name, data: n.data, createdAt: n.createdAt, updatedAt: n.updatedAt })}
     where ${isNode}`,
@@ -193,7 +193,7 @@ const updateRow = prepareStatement(
   ])} where ${isNode}`,
 );
 
-/** Most rows of one statement: its JSON stays small, and between two statements the event loop goes on. */
+/** The most rows of one statement. It keeps the JSON small, and the event loop can run between two statements. */
 export const ROWS_PER_STATEMENT = 500;
 
 /** The statements that store drafts as new nodes. */
@@ -217,14 +217,14 @@ export function insertNodes({ project }: RepositoryContext, drafts: readonly Nod
   return statements;
 }
 
-/** The statements that store a draft in place of the node of its id, whose `createdAt` stays. */
+/** The statements that insert a draft or replace the node with its id, whose `createdAt` stays. */
 export function putNodeStatements(context: RepositoryContext, draft: NodeDraft): Statement[] {
   const { labels, ...row } = draft;
   const values: Record<string, InValue> = { ...row, project: context.project };
   return [upsertRow(values), deleteLabels(values), ...labelStatements(context.project, [draft])];
 }
 
-/** The same for a node that is stored already, whose times are replaced too; its edges stay. */
+/** The statements that replace a stored node, including its times; its edges stay. */
 export function replaceNodeStatements({ project }: RepositoryContext, draft: NodeDraft): Statement[] {
   const { labels, ...row } = draft;
   const values = { ...row, project };

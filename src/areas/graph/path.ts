@@ -22,13 +22,13 @@ export interface GraphPath {
   readonly ids: string[];
   /** The edges between them; of parallel ones the lightest, then the one with the smallest id. */
   readonly edges: GraphEdge[];
-  /** The sum of the weights of `edges`, whether they were counted or not. */
+  /** The sum of the weights of `edges`, also without `weighted`. */
   readonly weight: number;
 }
 
-/** Steps whose edges are read at once, fewer where they carry much: a server limits an answer to 10 MB. */
+/** How many steps are read at once; fewer if their edges have much data, because a server limits an answer to 10 MB. */
 const STEPS_PER_READ = 10_000;
-/** Attempts to read the edges of a path while others change the graph; the last one keeps writers out. */
+/** How often the edges of a path are read while others change the graph; the last attempt holds the write lock. */
 const MAX_ATTEMPTS = 5;
 
 export async function pathBetween(

@@ -6,7 +6,7 @@ import { type Statement, selection, toStatement } from "../statements.js";
 import type { Direction } from "./algorithms/adjacency.js";
 import { compareCodePoints } from "./algorithms/code-points.js";
 
-/** What a traversal follows. */
+/** The edges that a traversal follows. */
 export interface Following {
   readonly direction: Direction;
   readonly types: readonly string[] | undefined;
@@ -24,7 +24,7 @@ export interface Reached {
   readonly depth: number;
 }
 
-/** To this depth, pairs of node and depth cost less than an order of all nodes. */
+/** Up to this depth, pairs of node and depth cost less than an order of all nodes. */
 const MAX_PAIR_DEPTH = 3;
 /** Steps of one query; SQLite joins no more than 64 tables, and views nested in views count. */
 const MAX_QUERY_STEPS = 20;
@@ -74,8 +74,8 @@ export async function reachedByQuery(
 }
 
 /**
- * Without a bound, pairs of node and depth would go round in circles. A recursive query without ORDER BY takes its rows
- * first in, first out, so nodes come out breadth first; a node is one deeper than the first of its neighbors to come.
+ * Without a bound, pairs of node and depth would never end on a cycle. A recursive query without ORDER BY takes its rows
+ * first in, first out, so it is breadth first. A node is one level deeper than the first of its neighbors in that order.
  */
 async function reachedInOrder(
   executor: Executor,

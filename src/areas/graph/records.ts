@@ -73,7 +73,7 @@ const insertLabel = prepareStatement(sql`insert or ignore into ${l} (project, no
 const deleteLabel = prepareStatement(
   sql`delete from ${l} where ${l.nodeRow} = ${ownRow} and ${l.label} = ${sql.placeholder("label")}`,
 );
-/** After a change of the labels alone; nothing where that changed nothing. */
+/** Runs after a change of labels, and does nothing if that changed nothing. */
 const touchNode = prepareStatement(
   sql`update ${n} set ${touch(n.updatedAt, n.createdAt)} where ${isNode} and changes() > 0`,
 );
@@ -125,7 +125,7 @@ export class GraphRecords {
     return drafts.map(draftToNode);
   }
 
-  /** Stores a node in place of the one of its id, if there is one, whose edges and `createdAt` stay. */
+  /** Stores a node, or replaces the one with its id, whose edges and `createdAt` stay. */
   async putNode(node: GraphNodeInput): Promise<GraphNode> {
     const draft = toNodeDraft(this.#context, node);
     const { project, executor } = this.#context;
@@ -210,8 +210,8 @@ export class GraphRecords {
   }
 
   /**
-   * Stores an edge. Rejects with `FOREIGN_KEY` if a node of it is unknown, and with `CONFLICT` if its id is taken, or
-   * if there is one between the same nodes and of the same type and it is not `parallel`.
+   * Stores an edge. Rejects with `FOREIGN_KEY` if one of its nodes is unknown. Rejects with `CONFLICT` if its id is taken,
+   * or if there is an edge of its type between the same nodes and it is not `parallel`.
    */
   async addEdge(edge: GraphEdgeInput): Promise<GraphEdge> {
     const draft = toEdgeDraft(this.#context, edge);
@@ -282,7 +282,7 @@ export class GraphRecords {
     }
     if (cursor !== undefined) {
       const last = decodeTexts("edges", cursor, 4);
-      // The first part again, for the index to start from.
+      // The first part again, so that the index can start there.
       conditions.push(sql`f.id >= ${last[0]}`);
       conditions.push(sql`(${edgeOrder}) > (${last[0]}, ${last[1]}, ${last[2]}, ${last[3]})`);
     }

@@ -141,7 +141,7 @@ export class GraphRepository extends GraphRecords {
     return hasPath(this.#context, a, b, maxDepth, toFollowing(options));
   }
 
-  /** The groups of nodes that are connected whatever the direction of the edges, by the smallest id of each. */
+  /** The groups of nodes that edges connect in any direction, by the smallest id of each. */
   async components(): Promise<string[][]> {
     const graph = await this.#read();
     return (await weakComponents(graph)).map((group) => idsOf(graph, group));
@@ -149,7 +149,7 @@ export class GraphRepository extends GraphRecords {
 
   /**
    * The cycles that visit no node twice, each from its smallest id, which is not repeated at the end, in order of their
-   * ids. There can be more of them than anybody has time for: give a `limit` where the graph is dense.
+   * ids. A dense graph has a very large number of cycles: pass a `limit`.
    */
   async cycles(options: { readonly limit?: number | undefined } = {}): Promise<string[][]> {
     expectKeys("cycles", options, ["limit"]);
@@ -179,7 +179,7 @@ export class GraphRepository extends GraphRecords {
   }
 
   /**
-   * The ways in which a pattern of nodes and edges fits the graph, each once, sorted by the ids of the bound nodes. Two
+   * The matches of a pattern of nodes and edges, each once, sorted by the ids of the bound nodes. Two
    * variables may be one node, but an edge is used once.
    *
    * @example
@@ -205,8 +205,8 @@ export class GraphRepository extends GraphRecords {
   }
 
   /**
-   * The graph as lines of JSON, without their line ends: nodes, then edges, of one moment whatever is written during the export.
-   * A page of them is in memory at a time. End the loop, with `break` if need be: until then it holds a read connection.
+   * The graph as lines of JSON without line ends: nodes, then edges. It is a snapshot; later writes do not show. One page of
+   * lines is in memory at a time. The export holds a read connection until the loop ends; `break` ends it early.
    */
   export(): AsyncGenerator<string, void, undefined> {
     return exportGraph(this.#context);
@@ -220,7 +220,7 @@ export class GraphRepository extends GraphRecords {
     return importGraph(this.#context, source);
   }
 
-  /** The whole graph in the memory of a graph of graphology's: `toGraphology(Graph)` with its class. */
+  /** The whole graph as a graph of graphology; pass its class `Graph`. */
   async toGraphology<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): Promise<G> {
     expectFunction("Graph", Graph);
     return toGraphology(this.#context, Graph);
@@ -255,7 +255,7 @@ export class GraphRepository extends GraphRecords {
     return ranked(graph.ids, scores, limit);
   }
 
-  /** For what needs the graph as a whole, however large it is. */
+  /** The graph in memory, independent of its size. */
   #read() {
     const { executor, project, graphs } = this.#context;
     return graphs.require(executor, project);

@@ -31,7 +31,7 @@ import {
   toNodeDraft,
 } from "./node.js";
 
-/** How much an import has stored. */
+/** The number of records that an import has stored. */
 export interface GraphImport {
   readonly nodes: number;
   readonly edges: number;
@@ -130,7 +130,7 @@ export async function importGraph(context: RepositoryContext, source: LineSource
   return imported;
 }
 
-/** Collects lines of one sort, and stores them when they are many enough or the other sort begins. */
+/** Collects nodes or edges, and stores them when there are enough or when the other kind begins. */
 class ImportWriter {
   readonly #context: RepositoryContext;
   readonly #executor: Executor;
@@ -182,7 +182,7 @@ class ImportWriter {
       await namingEnds(() => this.#executor.batch(toStatements(lines.map(({ draft }) => draft))));
     } catch (failure) {
       if (!(failure instanceof StorageError) || !["CONFLICT", "FOREIGN_KEY"].includes(failure.code)) throw failure;
-      // Which one it was, only the lines by themselves can tell: those before the wrong one are stored by now or again.
+      // To find the wrong line, each one is stored by itself. The lines before it are stored, which does no harm: all is undone.
       throw await this.#firstWrong(lines, toStatements, failure);
     }
   }
@@ -212,7 +212,7 @@ function parseLine(text: string): { readonly node?: unknown; readonly edge?: unk
   return line;
 }
 
-/** Times are texts in JSON, and stay as they were. */
+/** Times are text in JSON, and are kept. */
 function toImportedNode(context: RepositoryContext, input: GraphNodeInput & { updatedAt?: unknown }): NodeDraft {
   const toDate = (time: unknown) => (typeof time === "string" ? new Date(time) : time);
   const draft = toNodeDraft(context, { ...input, createdAt: toDate(input.createdAt) as Date | undefined });

@@ -46,7 +46,7 @@ export interface GraphChainStep {
   readonly type?: string | undefined;
 }
 
-/** Levels for which a query costs less than reading a graph that is not in memory. */
+/** The number of levels up to which a query costs less than reading the graph into memory. */
 const SMALL_DEPTH = 2;
 
 const edgeCounts = selection({
@@ -177,7 +177,7 @@ function startsOf(reached: readonly Reached[]): number[] {
   return [...starts, reached.length];
 }
 
-/** Fills in the defaults of what is to be followed; throws TypeError on wrong values. */
+/** Fills in the defaults; throws TypeError on wrong values. */
 export function toFollowing({ direction = "out", types }: FollowOptions): Following {
   expectDirection(direction);
   if (types !== undefined) expectTypes(types);

@@ -21,7 +21,7 @@ export interface SubgraphOptions extends Omit<BfsOptions, "visit"> {
   readonly start: string;
 }
 
-/** What `toGraphology` needs of a graph of graphology's. */
+/** The methods of a graph of graphology that `toGraphology` calls. */
 export interface GraphologyLike {
   addNode(key: string, attributes?: Record<string, unknown>): unknown;
   addEdgeWithKey(key: string, source: string, target: string, attributes?: Record<string, unknown>): unknown;
@@ -53,7 +53,7 @@ const selectAllEdges = prepareStatement(
   sql`select ${edgeColumns} from ${edgesWithNodes} where f.project = ${project} order by ${edgeOrder}`,
 );
 
-/** The nodes of these ids that exist, and all edges between them, of `types` where these are given. */
+/** The nodes that exist among `ids`, and the edges between them; with `types`, only those of these types. */
 export async function readSubgraph(
   { project, executor }: RepositoryContext,
   ids: readonly string[],
@@ -67,7 +67,7 @@ export async function readSubgraph(
   return { nodes: nodes!.map((row) => toNode(row)), edges: edges!.map((row) => toEdge(row)) };
 }
 
-/** A new graph of graphology's. */
+/** A new graph of graphology. */
 function construct<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): G {
   try {
     return new Graph({ type: "directed", multi: true, allowSelfLoops: true });
@@ -77,7 +77,7 @@ function construct<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): G
   }
 }
 
-/** The whole graph as a graph of graphology's, with all but the ids as attributes. */
+/** The whole graph as a graph of graphology, with all fields but the ids as attributes. */
 export async function toGraphology<G extends GraphologyLike>(
   context: RepositoryContext,
   Graph: GraphologyConstructor<G>,

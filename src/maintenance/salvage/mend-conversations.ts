@@ -25,11 +25,11 @@ interface Thread {
   /** Of its own messages, in order, as they were. */
   readonly seqs: number[];
   readonly messageRows: number[];
-  /** Settled by `settle`: how many messages it shares now, and with whom. */
+  /** Set by `settle`: the parent now, and how many messages it shares with it. */
   settled: { readonly parent: number | undefined; readonly prefix: number } | undefined;
 }
 
-/** Numbers the messages of each conversation without gaps again, and its forks by what is left of what they share. */
+/** Renumbers the messages of each conversation without gaps, and adapts the prefixes of its forks to the remaining messages. */
 export async function mendConversations(executor: Executor): Promise<void> {
   const threads = await readThreads(executor);
   for (const thread of threads.values()) if (descendsFromItself(thread, threads)) thread.parent = undefined;
@@ -38,7 +38,7 @@ export async function mendConversations(executor: Executor): Promise<void> {
   await runAll(executor, statements);
 }
 
-/** Which only damage can bring about. */
+/** Only damage can cause this. */
 function descendsFromItself(thread: Thread, threads: ReadonlyMap<number, Thread>): boolean {
   const seen = new Set<number>();
   for (let at = thread.parent; at !== undefined && !seen.has(at); at = threads.get(at)?.parent) {
@@ -78,7 +78,7 @@ async function readThreads(executor: Executor): Promise<Map<number, Thread>> {
   return threads;
 }
 
-/** How many of the messages up to `seq` that a conversation showed are left. */
+/** How many of the messages that a conversation showed up to `seq` are still there. */
 function left(thread: Thread, seq: number, threads: ReadonlyMap<number, Thread>): number {
   const { prefix } = settle(thread, threads);
   const parent = thread.parent === undefined ? undefined : threads.get(thread.parent);
@@ -86,7 +86,7 @@ function left(thread: Thread, seq: number, threads: ReadonlyMap<number, Thread>)
   return prefix + thread.seqs.filter((own) => own <= seq).length;
 }
 
-/** A parent always owns the last message that is shared, so where that one is lost, an ancestor may become the parent. */
+/** A parent always owns the last shared message. If that message is lost, an ancestor may become the parent. */
 function settle(thread: Thread, threads: ReadonlyMap<number, Thread>): NonNullable<Thread["settled"]> {
   if (thread.settled !== undefined) return thread.settled;
   let parent = thread.parent === undefined ? undefined : threads.get(thread.parent);
@@ -113,7 +113,7 @@ function renumber(thread: Thread, threads: ReadonlyMap<number, Thread>): Stateme
   }
   const moves = thread.seqs.map((seq, index) => ({ seq, next: prefix + 1 + index, rowId: thread.messageRows[index]! }));
   const moved = moves.filter(({ seq, next }) => seq !== next);
-  // Down in their order, each new number is free by then; up, where damage has made a number lower, by way of others.
+  // In order, a lower number is always free. Damage can require higher numbers: then all get temporary ones first.
   if (moved.some(({ seq, next }) => next > seq)) {
     const lowest = Math.min(0, ...thread.seqs);
     statements.push(
@@ -123,7 +123,7 @@ function renumber(thread: Thread, threads: ReadonlyMap<number, Thread>): Stateme
     );
   }
   for (const { next, rowId } of moved) {
-    // The checksum ends with the seq that it is for.
+    // The checksum ends with the seq.
     statements.push(
       toStatement(sql`update ${m} set seq = ${next},
         checksum = substr(checksum, 1, instr(checksum, '.')) || ${String(next)} where row_id = ${rowId}`),

@@ -84,9 +84,9 @@ test("an import that replaces puts every thread back as it was, forks and shells
     const { conversations } = storage.project(project);
     for (const { id } of (await conversations.list()).items) {
       const [first] = (await conversations.messages(id, { limit: 1 })).items;
-      if (first !== undefined) await conversations.updateMessage(first.id, { content: "changed meanwhile" });
-      await conversations.append(id, { role: "user", content: "said meanwhile" });
-      await conversations.update(id, { title: "renamed meanwhile", tags: ["meanwhile"] });
+      if (first !== undefined) await conversations.updateMessage(first.id, { content: "changed later" });
+      await conversations.append(id, { role: "user", content: "said later" });
+      await conversations.update(id, { title: "renamed later", tags: ["later"] });
     }
     const [newest] = (await conversations.list()).items;
     await conversations.delete(newest!.id);

@@ -86,7 +86,7 @@ describe("a fork", () => {
     }
   });
 
-  test("takes the last of a purged source with it", async () => {
+  test("removes the rest of a purged source when it is purged itself", async () => {
     await using db = await open();
     await db.conversations.insert({ id: "a" });
     await db.conversations.append("a", ["1", "2", "3"].map(say));

@@ -23,7 +23,7 @@ async function open() {
   return { ...temp, conversations, id, contents };
 }
 
-// The text of another message under the same client id was dropped without a word.
+// The text of another message under the same client id was dropped silently.
 test("a client id that comes again with other content, role or metadata is CONFLICT and stores nothing", async () => {
   await using db = await open();
   const first = await db.conversations.append(db.id, sent);
@@ -49,7 +49,7 @@ test("a client id that comes again with other content, role or metadata is CONFL
   expect(await db.contents()).toEqual([sent.content]);
 });
 
-test("the same again is the stored message with `repeated`, alone, in a batch, in a transaction and in a fork", async () => {
+test("the same message again is the stored one with `repeated`, alone, in a batch, in a transaction and in a fork", async () => {
   await using db = await open();
   const first = await db.conversations.append(db.id, sent);
   const repeat = { ...first, repeated: true };
@@ -98,7 +98,7 @@ test("a batch too large for one statement stores all of it or nothing", async ()
   expect((await db.conversations.append(db.id, many)).every(({ repeated }) => repeated)).toBe(true);
 });
 
-test("an export remembers what was sent first, and a message of an earlier version is what it is", async () => {
+test("an export keeps the content sent first; for a message of an earlier version, its present content counts", async () => {
   await using db = await open();
   const first = await db.conversations.append(db.id, sent);
   await db.conversations.updateMessage(first.id, { content: "redacted" });

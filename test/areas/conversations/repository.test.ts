@@ -169,7 +169,7 @@ describe("conversations stored with their messages", () => {
     expect(await db.conversations.search("1599")).toMatchObject([{ message: { conversationId: "c4", seq: 1_600 } }]);
   });
 
-  test("are stored all or none, and told once they are", async () => {
+  test("are stored all or none, and announced after the commit", async () => {
     await using db = await open();
     const changes: Change[] = [];
     db.storage.on("change", (change) => changes.push(change));
@@ -234,7 +234,7 @@ describe("messages", () => {
     expect(await db.conversations.get(id)).toMatchObject({ messageCount: 3 });
   });
 
-  test("of a failed append are not stored, not one of them", async () => {
+  test("of a failed append are not stored at all", async () => {
     await using db = await open();
     const { id } = await db.conversations.insert();
     await db.conversations.append(id, { id: "taken", role: "user", content: "x" });
@@ -252,7 +252,7 @@ describe("messages", () => {
     expect(stored.map(({ seq }) => seq)).toEqual(Array.from({ length: 2_499 }, (_, i) => i + 2));
   });
 
-  test("with a client id are stored once, whoever repeats them, and however", async () => {
+  test("with a client id are stored once, however they are repeated", async () => {
     await using db = await open();
     const { id } = await db.conversations.insert();
     const first = await db.conversations.append(id, { role: "user", content: "hello", clientId: "a" });
@@ -300,7 +300,7 @@ describe("messages", () => {
     do {
       const page = await db.conversations.messages(id, { limit: 4, cursor });
       paged.push(...page.items.map(({ seq }) => seq));
-      // What comes meanwhile belongs to the end.
+      // A message that is added between two pages comes at the end.
       if (cursor === undefined) await db.conversations.append(id, turns("k"));
       cursor = page.nextCursor;
     } while (cursor !== undefined);
@@ -351,7 +351,7 @@ describe("messages", () => {
 });
 
 describe("list", () => {
-  test("shows what was updated last first, and an append counts", async () => {
+  test("shows the conversation updated last first, and an append is an update", async () => {
     let time = 0;
     await using db = await open({ now: () => ++time });
     for (const id of ["a", "b", "c"]) await db.conversations.insert({ id });
@@ -640,7 +640,7 @@ describe("plans", () => {
     const statements: string[] = [];
     const client = storage.client;
     const execute = client.execute.bind(client);
-    // Watches what really runs; nothing is replaced.
+    // Records the statements that run; nothing is replaced.
     client.execute = ((statement: { sql: string }) => {
       statements.push(statement.sql);
       return execute(statement as never);
@@ -664,13 +664,13 @@ describe("plans", () => {
       const { rows } = await client.execute({ sql: `EXPLAIN QUERY PLAN ${sql}`, args });
       const details = rows.map((row) => String(row.detail));
       plans.push(...details);
-      // Tables of the statement's own making, as long as what was asked for.
+      // Temporary tables of the statement itself are as long as the request.
       const ownTables = /^SCAN (?:(?:j|known|fresh|owner|chain|json_each)\b|\(subquery)/;
       expect(
         details.filter((detail) => detail.startsWith("SCAN") && !ownTables.test(detail)),
         sql,
       ).toEqual([]);
-      // What ends at a limit must come in order, not be sorted.
+      // Rows of a query with a limit must come in order from an index, not be sorted.
       if (/ limit /.test(sql))
         expect(
           details.filter((detail) => detail.includes("TEMP B-TREE")),

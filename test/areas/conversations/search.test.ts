@@ -50,7 +50,7 @@ describe("search", () => {
     }
   });
 
-  test("finds an answer that lacks the words of the question by the turns beside it", async () => {
+  test("finds an answer that lacks the words of the question by its neighboring turns", async () => {
     await using db = await open();
     const { id } = await db.conversations.insert();
     await db.conversations.append(id, [
@@ -65,7 +65,7 @@ describe("search", () => {
     expect(answer!.before!.map(({ seq }) => seq)).toEqual([3]);
     expect(answer!.after!.map(({ seq }) => seq)).toEqual([5]);
     expect(found.map(({ message }) => message.seq).every((seq) => seq <= 6)).toBe(true);
-    // One word alone says nothing about its neighbours.
+    // One word alone says nothing about its neighbors.
     expect((await db.conversations.search("password")).map(({ message }) => message.seq)).toEqual([3]);
     expect(found[0]).not.toHaveProperty("context");
     expect((await db.conversations.search("password"))[0]).not.toHaveProperty("before");
@@ -186,7 +186,7 @@ describe("search", () => {
     }
   });
 
-  test("follows messages that somebody else writes, changes or removes", async () => {
+  test("follows messages that another program writes, changes or removes", async () => {
     await using temp = await tempStorage();
     const { conversations, client } = temp.storage;
     const { id } = await conversations.insert({ id: "c" });
@@ -222,7 +222,7 @@ describe("search", () => {
     expect(await temp.storage.health()).toMatchObject({ ok: false, fts: false });
   });
 
-  test("scans for substrings on another thread: the event loop turns meanwhile", async () => {
+  test("scans for substrings on another thread, and the event loop goes on", async () => {
     await using temp = await tempStorage({ durability: "relaxed" });
     const { conversations } = temp.storage;
     const { id } = await conversations.insert();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { rejection } from "../../support/clients.js";
 import { repeated, tempStorage } from "../../support/storage.js";
 
-// The index took such an update for one by another program, and a small one was damaged: CORRUPT, restore a backup.
+// Such an update was taken for one by another program, which damaged a small index: the call rejected with CORRUPT.
 test.each([
   ["a full stop", "The cluster runs in Ireland."],
   ["spaces at its end", "The cluster runs in Ireland  "],
@@ -10,7 +10,7 @@ test.each([
   ["the same text", "The cluster runs in Ireland"],
   ["other words", "Nobody knows"],
   ["nothing", ""],
-])("a message takes new content with %s, by itself and in a transaction", async (_what, content) => {
+])("a message takes new content with %s, alone and in a transaction", async (_what, content) => {
   await using temp = await tempStorage();
   const { storage } = temp;
   const { id } = await storage.conversations.insert({});
@@ -44,7 +44,7 @@ test(`a message that is streamed in ${STEPS} steps is found by its last words on
   expect(await conversations.search("last")).toMatchObject([{ message: { content: "done at last" } }]);
 });
 
-// Each reads the message, and then writes all of it: the later one must not undo the earlier one.
+// Each reads the message and then writes all of its columns; the later one must not undo the earlier one.
 test("updates of a message at the same time keep each other's fields", async () => {
   await using temp = await tempStorage();
   const { storage } = temp;

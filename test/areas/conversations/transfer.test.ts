@@ -91,7 +91,7 @@ describe("export and import", () => {
     }
   });
 
-  test("refuse ids that are taken by something else, and store nothing of it", async () => {
+  test("refuse ids that other records have, and store nothing", async () => {
     await using db = await open();
     await fill(db.conversations);
     const document = await db.conversations.export("c");

@@ -73,7 +73,7 @@ test.each([
   expect(await only.window({})).toEqual([1]);
 });
 
-// The question of a user was dropped without a word, and the prompt was a system message alone, or empty.
+// The question of a user was dropped silently, and the prompt was a system message alone, or empty.
 test("rejects with WINDOW_TOO_SMALL where the newest message does not fit, and says what is needed", async () => {
   await using one = await conversationOf([say("system", "ssss"), say("user", "a"), say("user", "too long")]);
   const tooSmall = async (options: object) => {

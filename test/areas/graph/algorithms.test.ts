@@ -165,7 +165,7 @@ describe("against a search through all paths", () => {
 });
 
 describe("small graphs with known answers", () => {
-  test("a bfs goes level by level, by id, and ends where it is told", async () => {
+  test("a bfs goes level by level, by id, and ends at its depth, its limit or its visitor", async () => {
     const storage = await graphOf([
       ["s", "c"],
       ["s", "b"],

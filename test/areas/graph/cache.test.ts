@@ -27,7 +27,7 @@ async function answers(graph: GraphRepository, ids: readonly string[]): Promise<
 
 fileTest("the graph in memory answers as recursive queries do, with other handles writing in between", async () => {
   const random = seededRandom("graph cache");
-  // Handles on a replica see each other's writes when they sync, so answers of two would be of two moments.
+  // Handles on a replica see each other's writes only after a sync, so the answers of two could differ.
   await using temp = await tempFileStorage();
   const { storage } = temp;
   await using other = await openStorage({ url: temp.db.url });
@@ -95,7 +95,7 @@ async function fetched(storage: Storage): Promise<void> {
   if (testTarget === "replica") await storage.sync();
 }
 
-test("what another process commits is seen by the next traversal", async () => {
+test("the next traversal sees the commits of another process", async () => {
   await using temp = await warmStorage();
   const { graph } = temp.storage;
   await using child = startChild("graph-writer", { path: temp.db.url });
@@ -110,7 +110,7 @@ test("what another process commits is seen by the next traversal", async () => {
   expect(await graph.bfs("a")).toEqual(["a"]);
 });
 
-test("SQL by hand is seen: through db, client, and a rebuilt file", async () => {
+test("manual SQL is seen: through db, client, and a rebuilt file", async () => {
   await using temp = await warmStorage();
   const { storage } = temp;
   const reach = () => storage.graph.bfs("a");
@@ -120,7 +120,7 @@ test("SQL by hand is seen: through db, client, and a rebuilt file", async () => 
   expect(await reach()).toEqual(["a", "d"]);
   await storage.client.execute("update graph_nodes set id = 'z' where id = 'd'");
   expect(await reach()).toEqual(["a", "z"]);
-  // A server takes no VACUUM.
+  // A server refuses VACUUM.
   if (storage.client.protocol === "file" && process.env.HOLDFAST_TEST_TARGET === undefined)
     await storage.client.execute("VACUUM");
   expect(await reach()).toEqual(["a", "z"]);
@@ -136,7 +136,7 @@ test("a transaction sees its own writes and its snapshot, and leaves nothing in 
       await tx.graph.addEdge({ from: "c", to: "d", type: "t" });
       expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c", "d"]);
       expect((await tx.graph.shortestPath("a", "d"))?.ids).toEqual(["a", "b", "c", "d"]);
-      // Others see what is committed.
+      // Other handles see the committed state.
       expect(await storage.graph.bfs("a")).toEqual(["a", "b", "c"]);
       expect(await tx.graph.bfs("a")).toEqual(["a", "b", "c", "d"]);
       throw new Error("undo");
@@ -188,7 +188,7 @@ fileTest("a graph that changes while it is read in pieces is read again", { time
     })),
   );
   await graph.addNode({ id: "last", kind: "k", name: "n" });
-  // Between two pieces: one node goes that was read already, with an edge that comes in its place.
+  // Between two pieces, a node is added whose id is among those that were read already, and an edge.
   const batch = client.batch.bind(client);
   let pieces = 0;
   client.batch = (async (...args: Parameters<typeof batch>) => {

@@ -72,7 +72,7 @@ describe("nodes", () => {
     expect(await rejection(temp.storage.graph.addNode(input as GraphNodeInput))).toBeInstanceOf(type);
   });
 
-  // `null` in a patch was taken for "as it is", and the call said that it had changed the record.
+  // `null` in a patch changed nothing, and the call returned the record as if it had.
   test("null in a patch is refused, and changes nothing", async () => {
     await using temp = await tempStorage();
     const { graph } = temp.storage;
@@ -145,7 +145,7 @@ describe("findNodes", () => {
     expect(matched.map(({ n }) => (n as { id: string }).id)).toEqual(expected);
   });
 
-  test("pages by id, and what is inserted between two pages neither repeats nor skips", async () => {
+  test("pages by id, and rows inserted between two pages neither repeat nor skip others", async () => {
     await using temp = await tempStorage();
     const { graph } = temp.storage;
     await graph.addNodes(["b", "d", "\u{fffd}", "😀", "f"].map((id) => node(id)));
@@ -184,7 +184,7 @@ describe("edges", () => {
     expect(first).toMatchObject({ weight: 1, data: {} });
     const taken = { code: "CONFLICT", table: "graph_edges", columns: ["from_row", "to_row", "type", "copy"] };
     expect(await rejection(graph.addEdge({ from: "a", to: "b", type: "t" }))).toMatchObject(taken);
-    // It advised another id and `put`, of which neither helps.
+    // The error advised another id and `put`; neither helps.
     const { message } = (await rejection(graph.addEdge({ from: "a", to: "b", type: "t" }))) as Error;
     expect(message).toContain("`parallel: true`");
     await graph.addEdge({ from: "b", to: "a", type: "t" });
@@ -192,7 +192,7 @@ describe("edges", () => {
     const parallels = await graph.addEdges(
       [1, 2].map((weight) => ({ from: "a", to: "b", type: "t", weight, parallel: true })),
     );
-    // Whichever of the parallel edges goes, the others keep a plain one out.
+    // Any of the parallel edges can be deleted; the others still conflict with one that is not parallel.
     expect(await graph.deleteEdge(first.id)).toBe(true);
     expect(await graph.deleteEdge(first.id)).toBe(false);
     expect(await rejection(graph.addEdge({ from: "a", to: "b", type: "t" }))).toMatchObject(taken);
@@ -265,7 +265,7 @@ describe("edges", () => {
   });
 });
 
-test("changes are told after COMMIT, with the edges that a node takes along, and not after a rollback", async () => {
+test("changes are announced after COMMIT, with the edges of a deleted node, and not after a rollback", async () => {
   await using temp = await tempStorage();
   const { storage } = temp;
   const changes: Change[] = [];
@@ -321,7 +321,7 @@ test("one id in two projects is two nodes, and nothing reaches from one project 
   await b.deleteNode("x");
   expect(await a.getNode("x")).toMatchObject({ labels: ["l"], data: { own: "a" } });
   expect(await a.requireEdge("e")).toMatchObject({ weight: 1, to: "only-a" });
-  // By hand as well: the foreign key holds the project.
+  // Manual SQL cannot do it either: the foreign key includes the project.
   const rows = (await storage.client.execute("select row_id, project from graph_nodes order by project, id")).rows;
   const [own, , other] = rows.map((row) => Number(row.row_id));
   const crossing = storage.client.execute({

@@ -80,7 +80,7 @@ test("a wrong line rejects with its number, and nothing of the import is stored"
     [1, "{broken"],
     [650, "[]"],
     [700, JSON.stringify({ node: { id: "x", kind: " ", name: "n" } })],
-    [701, JSON.stringify({ edge: { id: "x", from: "nobody", to: "nobody", type: "t" } })],
+    [701, JSON.stringify({ edge: { id: "x", from: "missing", to: "missing", type: "t" } })],
     [1999, JSON.stringify({ edge: { id: "e3", from: "n1", to: "n2", type: "t", weight: -1 } })],
     [2150, lines[900]!],
     [2200, JSON.stringify({ node: {}, edge: {} })],
@@ -118,7 +118,7 @@ test("a text may start with a byte order mark; bytes that are not UTF-8 reject w
   expect(await graph.kinds()).toEqual([{ kind: "k", count: 1 }]);
 });
 
-test("an export is of one moment, whatever is written meanwhile, and gives its connection back", async () => {
+test("an export is a snapshot that later writes do not change, and releases its connection", async () => {
   await using temp = await tempStorage();
   const { storage } = temp;
   await fill(storage.graph);
@@ -132,7 +132,7 @@ test("an export is of one moment, whatever is written meanwhile, and gives its c
   expect(lines).toEqual(expected);
   await fill(storage.graph);
   for await (const _ of storage.graph.export()) break;
-  // The engine may be at a checkpoint of its own.
+  // The engine may be running a checkpoint.
   const active = async () => (await storage.stats()).client?.pool.active ?? 0;
   await expect.poll(active, { timeout: 10_000 }).toBe(0);
 });

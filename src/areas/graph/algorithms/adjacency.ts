@@ -3,7 +3,7 @@ import { compareCodePoints } from "./code-points.js";
 /** Which edges a traversal follows. */
 export type Direction = "out" | "in" | "both";
 
-/** The neighbours of all nodes, one after the other: those of `node` are at `offsets[node]` up to `offsets[node + 1]`. */
+/** The neighbors of all nodes, one after the other: those of `node` are at `offsets[node]` up to `offsets[node + 1]`. */
 export interface CompressedRows {
   readonly offsets: Uint32Array;
   /** Ascending within a node. */
@@ -30,10 +30,10 @@ export interface Selection {
 }
 
 /**
- * A graph in compressed sparse rows. It never changes: a changed graph gets another one.
+ * A graph in compressed sparse rows. It never changes; a changed graph is read again.
  *
  * A node is its place in the order of ids, so comparing places compares ids, and every answer that is sorted by place
- * is the same in whichever order the graph was inserted.
+ * does not depend on the order of insertion.
  */
 export class Adjacency {
   /** By code point. */
@@ -146,7 +146,7 @@ function emptyRows(nodes: number, edges: number, types: number, isWeighted: bool
   };
 }
 
-/** Turns counts, which stand one place up, into offsets; gives a copy to count on with. */
+/** Turns counts, shifted by one place, into offsets. Returns a copy to fill the rows with. */
 function startsOf(offsets: Uint32Array): Uint32Array {
   for (let node = 1; node < offsets.length; node++) offsets[node]! += offsets[node - 1]!;
   return offsets.slice(0, -1);

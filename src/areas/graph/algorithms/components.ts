@@ -1,7 +1,7 @@
 import type { Adjacency, CompressedRows } from "./adjacency.js";
 import { Pace } from "./traverse.js";
 
-/** Groups of nodes that are connected, whatever the direction of the edges; by their smallest node, ascending within. */
+/** Groups of nodes that edges connect in any direction, by their smallest node; nodes ascend within a group. */
 export async function weakComponents(graph: Adjacency): Promise<number[][]> {
   const pace = new Pace();
   const component = new Int32Array(graph.size).fill(-1);
@@ -32,8 +32,8 @@ export async function weakComponents(graph: Adjacency): Promise<number[][]> {
 }
 
 /**
- * Groups of nodes that reach each other, among those that `contains` admits: Tarjan's algorithm with a stack of its
- * own, since a chain of 100,000 nodes would overflow that of the engine. Groups and nodes come in no order.
+ * Groups of nodes that reach each other, among those that `contains` admits. This is Tarjan's algorithm with an explicit
+ * stack, since a chain of 100,000 nodes would overflow the call stack. Groups and nodes are not sorted.
  */
 export async function strongComponents(
   { offsets, targets }: CompressedRows,

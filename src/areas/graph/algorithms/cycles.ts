@@ -6,8 +6,8 @@ import { Pace } from "./traverse.js";
 /**
  * Up to `limit` simple cycles, each from its smallest node, in order of their nodes.
  *
- * Johnson's algorithm, with a stack of its own: cycles through the smallest node of a strong component, then the same
- * for what is left of it without that node. Each cycle costs at most one walk of its component.
+ * This is Johnson's algorithm with an explicit stack. It finds the cycles through the smallest node of a strong component,
+ * then does the same without that node. Each cycle costs at most one walk of its component.
  */
 export async function simpleCycles(graph: Adjacency, limit: number): Promise<number[][]> {
   const cycles: number[][] = [];
@@ -82,7 +82,7 @@ class Circuits {
       }
       next[depth] = at + 1;
       const target = targets[at]!;
-      // Parallel edges stand side by side, and make one cycle.
+      // Parallel edges are adjacent, and make one cycle.
       if ((at > offsets[node]! && targets[at - 1] === target) || !this.#contains(target)) continue;
       if (target === start) {
         cycles.push([...path]);

@@ -8,7 +8,7 @@ export interface PageRankSettings {
 }
 
 /**
- * The PageRank of each node; they add up to 1. Every edge counts once, whatever its weight; a node without outgoing
+ * The PageRank of each node; they add up to 1. Every edge counts once, independent of its weight; a node without outgoing
  * edges shares evenly among all. Ends when the scores of two rounds differ by less than `tolerance` in all.
  */
 export async function pageRank(

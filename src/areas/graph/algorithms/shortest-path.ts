@@ -73,7 +73,7 @@ async function weightsTo(graph: Adjacency, b: number, a: number, selection: Sele
   return distances;
 }
 
-/** The way from a node to `b` along edges that bring it nearer, always to the smallest node from which that goes on. */
+/** The path from a node to `b` along edges that reduce the distance, each time to the smallest node that leads on. */
 class Walk {
   readonly #distances: Float64Array;
   readonly #b: number;
@@ -92,7 +92,7 @@ class Walk {
     const pace = new Pace();
     const path = [a];
     this.#visited.add(a);
-    /** A way on that is known to exist; its next node is the one to take unless a smaller one will do. */
+    /** A known path to the end. Its next node is taken unless a smaller one leads on too. */
     let known: number[] = [];
     let knownAt = 0;
     for (let node = a; node !== this.#b; ) {

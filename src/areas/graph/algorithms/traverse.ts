@@ -1,11 +1,11 @@
 import { turnWhenDue } from "../../../shared/event-loop.js";
 import type { Adjacency, Selection } from "./adjacency.js";
 
-/** Lets the event loop have a turn where one is due; looks at the clock every 1,024 steps only. */
+/** Lets the event loop run when it is time; checks the clock only every 1,024 steps. */
 export class Pace {
   #steps = 0;
 
-  /** What to wait for, if anything, before going on. */
+  /** A promise to wait for before going on, if any. */
   step(): Promise<void> | undefined {
     return (++this.#steps & 1023) === 0 ? turnWhenDue() : undefined;
   }
@@ -73,7 +73,7 @@ function sortLevel(level: Uint32Array, state: Uint8Array): void {
     for (let index = 0; index < level.length; index++) state[level[index]!] = SEEN;
     return;
   }
-  // So many that a look at every node costs less.
+  // With so many, a look at every node costs less.
   for (let node = 0, index = 0; index < level.length; node++) {
     if (state[node] !== NEW) continue;
     state[node] = SEEN;
@@ -81,7 +81,7 @@ function sortLevel(level: Uint32Array, state: Uint8Array): void {
   }
 }
 
-/** The neighbours of a node, ascending, each once. */
+/** The neighbors of a node, ascending, each once. */
 export function neighborsOf(node: number, { rows, follows }: Selection): number[] {
   const found: number[] = [];
   for (const { offsets, targets, types } of rows) {
