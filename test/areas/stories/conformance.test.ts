@@ -55,7 +55,7 @@ const SLOPPY: Record<string, { backend: () => StoryBackend; caught: string }> = 
         load: async (id: string) => stories.get(id),
       });
     },
-    caught: "what a caller does to an object afterwards changes nothing that is stored",
+    caught: "changing an object after a call does not change the stored story",
   },
   "a backend that forgets tags on a save without any": {
     backend: () =>
@@ -64,7 +64,7 @@ const SLOPPY: Record<string, { backend: () => StoryBackend; caught: string }> = 
           return super.save(id, data, { ...metadata, tags: metadata.tags ?? [] });
         }
       })(),
-    caught: "tags survive a save that names none, and give way to those that one names",
+    caught: "tags survive a save without tags, and a save with tags replaces them",
   },
   "a backend that cuts the page before it looks at tags": {
     backend: () =>
@@ -95,7 +95,7 @@ const SLOPPY: Record<string, { backend: () => StoryBackend; caught: string }> = 
           return super.load(id.toLowerCase());
         }
       })(),
-    caught: "any id is kept apart from any other",
+    caught: "all ids are distinct",
   },
   "a backend whose conditional save looks before it waits": {
     backend: () =>

@@ -16,18 +16,19 @@ import { makeFolderUnsynced, syncAndClose, syncFolder } from "../../../files/fol
 import { StorageError } from "../../../shared/errors.js";
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
-/** A file up to this size is read at once: that takes less than handing it to another thread. */
+/** A file up to this size is read synchronously, which costs less than using another thread. */
 const READ_AT_ONCE_BYTES = 256 * 1024;
 
-/** Files and folders that are open at once while they are synced: a process may be allowed no more than 256. */
+/** Files and folders that are open at once while they are synced: some systems allow a process only 256. */
 export const SYNCS_AT_ONCE = 32;
+
 /** What the file system threw, as a StorageError. Other errors pass as they are. */
 export function toFileError(error: unknown): unknown {
   if (hasErrno(error, "ELOOP")) return leadsOut((error as NodeJS.ErrnoException).path ?? "A file", error);
   return asFileError(error, "Cannot use the files of the stories (nothing acknowledged is lost)");
 }
 
-/** What kept a change from its end that has taken effect, or may have. */
+/** The error of a change that could not be finished and has taken effect, or may have. */
 export function toUnknownOutcome(cause: unknown): StorageError {
   const failure = toFileError(cause);
   const code = failure instanceof StorageError ? failure.code : "IO";
@@ -37,8 +38,8 @@ export function toUnknownOutcome(cause: unknown): StorageError {
 }
 
 /**
- * Makes a folder where there is none, and those above it; throws `CANNOT_OPEN` where something else is in its place.
- * Gives the folders that have a new name in them, which a loss of power may take back until they are synced.
+ * Makes a folder and its parents if they are missing; throws `CANNOT_OPEN` if its place is taken by something else.
+ * Returns the folders with new names in them: a power failure may lose these names until the folders are synced.
  */
 export function makeFolder(path: string): string[] {
   if (isFolder(path)) return [];
@@ -47,7 +48,7 @@ export function makeFolder(path: string): string[] {
   return parents;
 }
 
-/** Throws unless `path` is a folder itself: through a link, what is written would land elsewhere. */
+/** Throws unless `path` is a folder itself: a link would lead writes elsewhere. */
 export function assertFolder(path: string): void {
   if (isFolder(path)) return;
   throw new StorageError("CANNOT_OPEN", `${path} is gone. Open the stories again`);
@@ -65,7 +66,7 @@ export function lstat(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
-/** What tells one state of a file from another without reading it: inode, size and time of the last change. */
+/** Identifies the state of a file without reading it: inode, size and time of the last change. */
 export type FileStamp = readonly [inode: number, size: number, mtimeMs: number];
 
 export function stampOf({ ino, size, mtimeMs }: Stats): FileStamp {
@@ -76,12 +77,12 @@ export function isStamp(stamp: FileStamp | undefined, { ino, size, mtimeMs }: St
   return stamp !== undefined && stamp[0] === ino && stamp[1] === size && stamp[2] === mtimeMs;
 }
 
-/** The names in a folder; none where there is no folder. */
+/** The names in a folder; none if there is no folder. */
 export function namesIn(folder: string): string[] {
   return isFolder(folder) ? readdirSync(folder) : [];
 }
 
-/** The text of a file, undefined where there is none; never of what a link leads to. */
+/** The text of a file, undefined if there is none; links are not followed. */
 export async function readText(path: string): Promise<string | undefined> {
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
@@ -119,7 +120,7 @@ export function readTail(
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
-    // The size first: what is appended after that is for the next time.
+    // The size comes first: the next call reads what is appended after that.
     const { size } = fstatSync(descriptor);
     const read = (start: number, length: number) => {
       const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - start)));
@@ -169,7 +170,7 @@ function writeTo(descriptor: number, text: string): { stamp: FileStamp; synced: 
   }
 }
 
-/** Without the byte order mark, which editors on Windows put first and JSON does not allow. */
+/** Removes the byte order mark, which editors on Windows add and JSON does not allow. */
 function withoutMark(text: string): string {
   return text.startsWith("\u{FEFF}") ? text.slice(1) : text;
 }

@@ -17,7 +17,7 @@ export const listCases: Readonly<Record<string, BackendCheck>> = {
     await backend.load("c");
     assert.deepEqual(await idsOf(backend, {}), ["b", "a", "c"], "loading changes no order");
   },
-  async "limit and offset cut a page out of the list"(backend) {
+  async "limit and offset select a page of the list"(backend) {
     for (let n = 0; n < 7; n++) {
       await backend.save(`s${n}`, { n }, {});
       await nextMoment();
@@ -51,7 +51,7 @@ export const listCases: Readonly<Record<string, BackendCheck>> = {
     assert.deepEqual(await idsOf(backend, { tags: ['re"d'] }), ["f"]);
     assert.deepEqual(await idsOf(backend, { tags: ["none"] }), []);
   },
-  async "the storage usage is in bytes, and goes with the stories"(backend) {
+  async "the storage usage is in bytes and follows the stories"(backend) {
     const empty = await backend.getStorageUsage();
     assert.ok(Number.isFinite(empty) && empty >= 0, "it is a number");
     await backend.save("a", { text: "x".repeat(10_000) }, {});

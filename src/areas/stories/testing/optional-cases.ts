@@ -44,7 +44,7 @@ export const optionalCases: Readonly<Record<string, BackendCheck>> = {
       assert.deepEqual(await backend.list({}), [], "a preference is not a story");
     },
   ),
-  "the sync queue gives its entries in the order in which they came": group(
+  "the sync queue returns its entries in the order they were added": group(
     ["addToSyncQueue", "getSyncQueue", "removeFromSyncQueue", "clearSyncQueue"],
     async (backend) => {
       assert.deepEqual(await backend.getSyncQueue(), []);
@@ -79,7 +79,7 @@ export const optionalCases: Readonly<Record<string, BackendCheck>> = {
       assert.deepEqual(await backend.getSyncQueue(), []);
     },
   ),
-  "a token is given back until it is deleted, or refused where it could not be encrypted": group(
+  "a token is returned until it is deleted, or refused if it cannot be encrypted": group(
     ["saveGithubToken", "loadGithubToken", "deleteGithubToken"],
     async (backend) => {
       assert.ok(!(await backend.loadGithubToken()), "there is no token at first");

@@ -60,7 +60,7 @@ export const storyCases: Readonly<Record<string, BackendCheck>> = {
     assert.equal(await title({ metadata: { title: "inner" } }), "inner");
     assert.equal(await title({ passages: [] }), "Untitled");
   },
-  async "a second save takes the first one's place, keeps createdAt and bumps the revision"(backend) {
+  async "a second save replaces the first, keeps createdAt and bumps the revision"(backend) {
     const first = await backend.save("a", { n: 1, gone: true }, {});
     await nextMoment();
     const second = await backend.save("a", { n: 2 }, {});
@@ -71,7 +71,7 @@ export const storyCases: Readonly<Record<string, BackendCheck>> = {
     assert.equal(second.size, 7);
     assert.deepEqual(await idsOf(backend, {}), ["a"]);
   },
-  async "tags survive a save that names none, and give way to those that one names"(backend) {
+  async "tags survive a save without tags, and a save with tags replaces them"(backend) {
     await backend.save("a", { n: 1 }, { tags: ["x"] });
     assert.deepEqual([...(await backend.save("a", { n: 2 }, {})).tags], ["x"]);
     assert.deepEqual(await idsOf(backend, { tags: ["x"] }), ["a"]);
@@ -106,7 +106,7 @@ export const storyCases: Readonly<Record<string, BackendCheck>> = {
     assert.equal((await backend.save("a", { title: "brought" }, {})).title, "brought");
     assert.equal((await backend.getMetadata("a"))?.title, "brought");
   },
-  async "what a caller does to an object afterwards changes nothing that is stored"(backend) {
+  async "changing an object after a call does not change the stored story"(backend) {
     const story = { list: [1] };
     await backend.save("a", story, {});
     story.list.push(2);
@@ -119,7 +119,7 @@ export const storyCases: Readonly<Record<string, BackendCheck>> = {
     imported.list.push(2);
     assert.deepEqual(await backend.load("b"), { id: "b", list: [1] });
   },
-  async "a deleted story is gone from everywhere, and the next of its id is a new one"(backend) {
+  async "a deleted story is gone from everywhere, and a later one with its id is new"(backend) {
     const first = await backend.save("a", { title: "old" }, { tags: ["x"] });
     await backend.updateMetadata("a", { title: "set" });
     await backend.save("b", { title: "stays" }, { tags: ["x"] });
@@ -138,7 +138,7 @@ export const storyCases: Readonly<Record<string, BackendCheck>> = {
     assert.deepEqual([...again.tags], []);
     assert.ok(again.createdAt > first.createdAt, "createdAt is that of the new story");
   },
-  async "any id is kept apart from any other"(backend) {
+  async "all ids are distinct"(backend) {
     const ids = [...new Set(HOSTILE_IDS)];
     for (const [n, id] of ids.entries()) await backend.save(id, { n }, { tags: [id.slice(0, 100)] });
     for (const [n, id] of ids.entries()) {
@@ -167,7 +167,7 @@ export const storyCases: Readonly<Record<string, BackendCheck>> = {
     assert.equal(await backend.importData({ ...story, title: "U" }), "own");
     assert.equal((await backend.getMetadata("own"))?.title, "U");
   },
-  async "an imported story without an id gets one of its own"(backend) {
+  async "an imported story without an id gets a new one"(backend) {
     const first = await backend.importData({ title: "A" });
     const second = await backend.importData('{"title":"B"}');
     assert.ok(typeof first === "string" && first !== "" && first !== second, "each id is new");
