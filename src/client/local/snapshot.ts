@@ -187,7 +187,10 @@ function assertSame(wanted: TableCounts, found: TableCounts): void {
   const wrong = [...tables].filter((table) => wanted.get(table) !== found.get(table));
   if (wrong.length === 0) return;
   const list = wrong.map((table) => `${table} (${found.get(table) ?? "none"} of ${wanted.get(table) ?? "none"})`);
-  throw new StorageError("CORRUPT", `The copy has not the rows of its source: ${list.slice(0, 3).join(", ")}`);
+  throw new StorageError(
+    "CORRUPT",
+    `The copy does not have the same rows as its source: ${list.slice(0, 3).join(", ")}`,
+  );
 }
 
 /** The size of all used pages in bytes, which is about the size of the copy. */

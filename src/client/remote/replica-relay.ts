@@ -32,7 +32,7 @@ const HOP_BY_HOP = new Set([
  *
  * The library has no time limit and cannot be interrupted: on a connection that has gone silent, a fetch would never
  * end. So its requests go over the loopback to here, where a silent or refused one is answered in time, by the same
- * `fetch` and with the same trust in certificates as other calls. The library is given a token of its own, which opens
+ * `fetch` and with the same trust in certificates as other calls. The library gets a separate token, which opens
  * nothing but this relay.
  */
 export class ReplicaRelay {

@@ -44,7 +44,7 @@ const CORRUPT = 11;
 const FULL = 13;
 export const CANTOPEN = 14;
 const NOTADB = 26;
-/** What FTS5 reports when its index and its content disagree: the file itself is sound, and a rebuild mends it. */
+/** What FTS5 reports when its index and its content disagree: the file itself is sound, and a rebuild repairs the index. */
 const CORRUPT_VTAB = 267;
 /** The same of an index that cannot even be opened. */
 const UNUSABLE_INDEX = /vtable constructor failed/;
