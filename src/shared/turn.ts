@@ -17,7 +17,8 @@ interface Waiter {
 /** Admits one call at a time, or `max`, in the order in which they ask. */
 export class Turn {
   readonly #max: number;
-  readonly #waiting = new Fifo<Waiter>();
+  /** Made for the first waiter: most turns are free when they are asked for. */
+  #waiting: Fifo<Waiter> | undefined;
   #active = 0;
 
   constructor(max = 1) {
@@ -29,7 +30,7 @@ export class Turn {
   }
 
   get waitingCount(): number {
-    return this.#waiting.size;
+    return this.#waiting?.size ?? 0;
   }
 
   /** Runs `use` in a turn: at once if one is free, and synchronously if `use` is synchronous. */
@@ -63,7 +64,7 @@ export class Turn {
 
   /** Ends a turn and gives it to the next waiter. */
   pass(): void {
-    const next = this.#waiting.shift();
+    const next = this.#waiting?.shift();
     if (next === undefined) this.#active--;
     else {
       clearTimeout(next.timer);
@@ -73,7 +74,7 @@ export class Turn {
 
   /** Rejects all waiters. */
   refuseAll(error: () => Error): void {
-    for (let waiter = this.#waiting.shift(); waiter !== undefined; waiter = this.#waiting.shift()) {
+    for (let waiter = this.#waiting?.shift(); waiter !== undefined; waiter = this.#waiting?.shift()) {
       clearTimeout(waiter.timer);
       waiter.reject(error());
     }
@@ -88,10 +89,11 @@ export class Turn {
   #enqueue(waiter: Waiter, timeoutMs: number | undefined, expire: () => void): void {
     if (timeoutMs !== undefined && timeoutMs <= MAX_TIMER_MS) {
       waiter.timer = setTimeout(() => {
-        this.#waiting.remove(waiter);
+        this.#waiting?.remove(waiter);
         expire();
       }, timeoutMs);
     }
+    this.#waiting ??= new Fifo();
     this.#waiting.push(waiter);
   }
 }

@@ -33,7 +33,13 @@ export class Holds {
   async acquire(role: ConnectionRole): Promise<Checkout> {
     const trace = new Error("acquired");
     if (role === "writer" || this.#readers === undefined) {
-      return this.#onWriter((connection, done) => this.#checkout("writer", connection, trace, done));
+      return new Promise((resolve, reject) => {
+        const use = (connection: Connection) => {
+          this.#assertOpen();
+          return new Promise<void>((done) => resolve(this.#checkout("writer", connection, trace, done)));
+        };
+        this.#writer.turn(use).catch(reject);
+      });
     }
     const connection = await this.#takeReader();
     return this.#checkout("reader", connection, trace, () => this.#readers!.release(connection));
@@ -70,19 +76,6 @@ export class Holds {
     return this.#readers!.acquire();
   }
 
-  /** Resolves to what `hold` makes of the writer, which is held until `done` is called. */
-  #onWriter<T>(hold: (connection: Connection, done: () => void) => T, before = noPreparation): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const use = async (connection: Connection) => {
-        const preparing = before(connection);
-        if (preparing !== undefined) await preparing;
-        this.#assertOpen();
-        await new Promise<void>((done) => resolve(hold(connection, done)));
-      };
-      this.#writer.turn(use).catch(reject);
-    });
-  }
-
   #checkout(role: ConnectionRole, connection: Connection, trace: Error, giveBack: () => void): Checkout {
     const holder = this.#holders.add(`a ${role}`, trace);
     const held: HeldConnection = new HeldConnection(this.#session, this.#writer, role, connection, () => {
@@ -111,21 +104,18 @@ export class Holds {
   }
 
   #beginWrite(mode: TransactionMode, trace: Error): Promise<Transaction> {
-    // `read` comes here in memory only, whose one connection is not query_only by itself.
-    const isRead = mode === "read";
-    const begin = (connection: Connection) => {
-      if (mode === "write") return this.#writer.lock(connection);
-      connection.exec("BEGIN");
-      if (isRead) connection.exec("PRAGMA query_only = 1");
-      return undefined;
-    };
-    return this.#onWriter((connection, done) => {
-      const giveBack = () => {
-        if (isRead) connection.exec("PRAGMA query_only = 0");
-        done();
+    return new Promise((resolve, reject) => {
+      const use = async (connection: Connection) => {
+        if (mode === "write") await this.#writer.lock(connection);
+        else connection.exec("BEGIN");
+        this.#assertOpen();
+        // `read` comes here in memory only, where the one connection is not query_only otherwise.
+        if (mode === "read") connection.exec("PRAGMA query_only = 1");
+        await new Promise<void>((done) => resolve(this.#transaction(connection, mode, trace, done)));
+        if (mode === "read") connection.exec("PRAGMA query_only = 0");
       };
-      return this.#transaction(connection, mode, trace, giveBack);
-    }, begin);
+      this.#writer.turn(use).catch(reject);
+    });
   }
 
   #transaction(connection: Connection, mode: TransactionMode, trace: Error, giveBack: () => void): Transaction {
@@ -142,8 +132,4 @@ export class Holds {
   #assertOpen(): void {
     if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
   }
-}
-
-function noPreparation(_connection: Connection): Promise<void> | undefined {
-  return undefined;
 }

@@ -29,14 +29,14 @@ export class Session {
   /** Checks one statement and its arguments. */
   bind(input: StatementInput): BoundStatement {
     const bound = bindInput(input);
-    assertAllowed(bound.statement, this.options.isMemory);
+    if (bound.statement.pragma !== undefined) assertAllowed(bound.statement, this.options.isMemory);
     return this.#checked(bound);
   }
 
   /** The same for a connection that is held for more than this statement. */
   bindWithin(input: StatementInput): BoundStatement {
     const bound = bindInput(input);
-    assertAllowedWithin(bound.statement, this.options.isMemory);
+    if (bound.statement.pragma !== undefined) assertAllowedWithin(bound.statement, this.options.isMemory);
     return this.#checked(bound);
   }
 
