@@ -191,6 +191,42 @@ describe.each(TARGETS)("on a %s", (target) => {
     expect(error.message).toContain("no such column: posts.body");
   });
 
+  // M7: a server committed orphans.
+  test.each([
+    ["a foreign key over orphans", rebuild("child", "p integer REFERENCES parent(id)", ["p"])],
+    ["a data migration that deletes parents", "DELETE FROM parent WHERE id = 2;"],
+  ])("%s is refused by name, and rolled back", async (_, sql) => {
+    await using p = await open(target);
+    const first = {
+      tag: "0000_first",
+      sql: `CREATE TABLE parent (id integer PRIMARY KEY);
+        CREATE TABLE child (p integer);
+        CREATE TABLE other (p integer REFERENCES parent(id));
+        INSERT INTO parent VALUES (1), (2);
+        INSERT INTO child VALUES (1), (7);
+        INSERT INTO other VALUES (2);`,
+    };
+    await p.migrate([first]);
+    const error = await rejection(p.migrate([first, { tag: "0001_second", sql }]));
+    expect(error).toMatchObject({ code: "MIGRATION_FAILED", tag: "0001_second" });
+    expect(error.message).toMatch(/would leave .*rows? of (child|other) without the row that a foreign key refers to/);
+    expect(await p.values("SELECT count(*) FROM parent")).toEqual([2]);
+    expect(await p.values("SELECT count(*) FROM pragma_foreign_key_list('child')")).toEqual([0]);
+  });
+
+  test("orphans that were there before do not keep a migration from being applied", async () => {
+    await using p = await open(target);
+    const first = {
+      tag: "0000_first",
+      sql: `CREATE TABLE parent (id integer PRIMARY KEY); CREATE TABLE child (p integer REFERENCES parent(id));`,
+    };
+    await p.migrate([first]);
+    await p.client.executeMultiple("PRAGMA foreign_keys=OFF; INSERT INTO child VALUES (7);");
+    const again = rebuild("child", "p integer NOT NULL REFERENCES parent(id)", ["p"]);
+    await p.migrate([first, { tag: "0001_second", sql: `${again}; ALTER TABLE child RENAME TO kid;` }]);
+    expect(await p.values("SELECT p FROM kid")).toEqual([7]);
+  });
+
   // M6: ids were used again.
   test("a rebuild keeps the counter of AUTOINCREMENT", async () => {
     await using p = await open(target);
