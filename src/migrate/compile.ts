@@ -7,7 +7,7 @@ import { MemorySchema } from "./memory-schema.js";
 import { fold, keyOf, mentions, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 
 /** A trigger, view, full-text table or foreign key that SQLite refuses when it is used. */
-export interface Broken {
+interface Broken {
   readonly type: "trigger" | "view" | "table" | "foreign key";
   readonly name: string;
   /** The table that a trigger or a foreign key belongs to. */

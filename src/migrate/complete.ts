@@ -4,13 +4,13 @@ import { refuseIndex } from "./run-script.js";
 import type { MigrationStatement, Script } from "./script.js";
 
 /** One statement of a completed script: its own, or an added one. */
-export interface CompletedStatement {
+interface CompletedStatement {
   readonly sql: string;
   readonly statement?: MigrationStatement;
   readonly addition?: Addition;
 }
 
-export interface CompleteOptions {
+interface CompleteOptions {
   readonly judge: (index: string) => IndexVerdict;
   /** Called with the rebuilds of the script when all of its statements have run. */
   readonly onEnd?: (rebuilds: Rebuilds) => void;

@@ -19,6 +19,7 @@ export function downPath({ path }: Migration): string {
  * has nothing to do contains a comment.)
  */
 export function readDown(migration: Migration): Script {
+  if (migration.code !== undefined) return readCodeDown(migration, migration.code.down);
   const path = downPath(migration);
   let bytes: Buffer;
   try {
@@ -36,6 +37,13 @@ export function readDown(migration: Migration): Script {
   if (withoutMark(text).trim() === "") throw irreversible(migration, `${path} is empty`);
   if (text.includes(UNFINISHED)) throw irreversible(migration, `${path} is not written yet`);
   const script = readScript(migration, text);
+  assertRunnable(script);
+  return script;
+}
+
+function readCodeDown(migration: Migration, down: string | undefined): Script {
+  if (down === undefined) throw irreversible(migration, "it has no `down`");
+  const script = readScript(migration, down);
   assertRunnable(script);
   return script;
 }

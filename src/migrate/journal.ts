@@ -5,7 +5,7 @@ import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { sha256, withoutMark } from "./checksum.js";
-import { resolveFolder } from "./options.js";
+import { type CodeMigration, type ResolvedJournalOptions, resolveFolder } from "./options.js";
 import type { IndexVerdict } from "./rebuilds.js";
 
 /** One migration of a journal, with its file. */
@@ -17,7 +17,10 @@ export interface Migration {
   /** SHA-256 of the whole file, in hex, as drizzle computes it. */
   readonly hash: string;
   readonly sql: string;
+  /** The path of the file; the tag of a migration in code. */
   readonly path: string;
+  /** What a migration in code was given as. */
+  readonly code?: CodeMigration;
   /** Why the file is not text, so that it cannot be applied; undefined for text. */
   readonly unreadable?: string;
 }
@@ -56,6 +59,28 @@ export function readJournal(folder: string | URL): Journal {
   });
 }
 
+/** Returns the migrations of a folder or of code. */
+export function loadJournal({ folder, migrations }: Pick<ResolvedJournalOptions, "folder" | "migrations">): Journal {
+  if (migrations === undefined) return readJournal(folder);
+  const tags = new Set<string>();
+  let last = 0;
+  return migrations.map((code) => {
+    const { tag, sql, dependsOn = [], when = last + 1 } = code;
+    const invalid = (why: string) =>
+      new StorageError("MIGRATION_INVALID", `Migration ${tag} cannot be applied: ${why}. Nothing was changed`);
+    if (tags.has(tag)) throw invalid("the list has it twice");
+    const missing = dependsOn.find((one) => !tags.has(one));
+    if (missing !== undefined) {
+      const isLater = migrations.some((one) => one.tag === missing);
+      throw invalid(`it depends on ${missing}, which ${isLater ? "comes later in the list" : "is not in the list"}`);
+    }
+    if (sql.includes("\0") || code.down?.includes("\0") === true) throw invalid("it contains a NUL character");
+    tags.add(tag);
+    last = when;
+    return { tag, when, hash: sha256(sql), sql, path: tag, code };
+  });
+}
+
 /**
  * Tells which indexes drizzle-kit manages: those that any of its snapshots names. Without any snapshot, nothing is known.
  * Reads the snapshots when it is first asked.
@@ -81,6 +106,7 @@ function indexNames({ tables = {} }: Snapshot): string[] {
 function readSnapshots(journal: Journal): Snapshot[] {
   const [first] = journal;
   if (first === undefined) return [];
+  if (first.code !== undefined) return journal.flatMap(({ code }) => (code?.snapshot ?? []) as Snapshot);
   const meta = join(dirname(first.path), "meta");
   const files = readdirSync(meta).filter((name) => name.endsWith("_snapshot.json"));
   return files.map((file) => parseSnapshot(readText(join(meta, file), `No ${join(meta, file)}`), join(meta, file)));

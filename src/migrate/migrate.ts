@@ -1,12 +1,14 @@
 import type { Client } from "@libsql/client";
 import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
+import { expectation } from "../shared/expectation.js";
 import { applyLocally } from "./apply.js";
 import { removeOldBackups } from "./backup.js";
 import { assertNoClash } from "./clash.js";
 import { type Decision, decide, type MigrateResult, resultOf } from "./decision.js";
+import { type DryRunResult, dryRunLocally, dryRunRemotely } from "./dry-run.js";
 import { asRolledBack } from "./failure.js";
-import { type Journal, readJournal } from "./journal.js";
+import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
 import { type MigrateOptions, type ResolvedMigrateOptions, resolveMigrateOptions } from "./options.js";
 import { assertRunnable } from "./refusals.js";
@@ -22,14 +24,28 @@ import { readScript, type Script } from "./script.js";
  * Rejects with MIGRATION_FAILED, MIGRATION_CHANGED, MIGRATION_UNKNOWN, MIGRATION_OUT_OF_ORDER or FOREIGN_LEDGER, and
  * with BUSY if another process kept the write lock for all of `lockTimeoutMs`. After a rejection, the file is
  * unchanged.
+ *
+ * With `dryRun`, changes nothing, and resolves to the SQL that it would run and the rows that would make it fail.
  */
-export async function migrate(client: Client, options: MigrateOptions): Promise<MigrateResult> {
+export function migrate(client: Client, options: MigrateOptions & { readonly dryRun: true }): Promise<DryRunResult>;
+export function migrate(client: Client, options: MigrateOptions & { readonly dryRun?: false }): Promise<MigrateResult>;
+export async function migrate(
+  client: Client,
+  options: MigrateOptions & { readonly dryRun?: boolean },
+): Promise<MigrateResult | DryRunResult> {
+  const { dryRun = false } = options;
+  if (typeof dryRun !== "boolean") throw new TypeError(expectation("dryRun", "a boolean", dryRun));
   const resolved = resolveMigrateOptions(options);
-  const journal = readJournal(resolved.folder);
+  const journal = loadJournal(resolved);
   try {
     const { decision, scripts } = await prepare(client, journal, resolved);
-    if (decision.pending.length === 0) return resultOf(journal, decision, []);
     const pool = poolOf(client);
+    if (dryRun) {
+      if (decision.pending.length === 0) return { migrations: [] };
+      if (pool === undefined) return await dryRunRemotely(client, journal, scripts);
+      return await dryRunLocally(pool, journal, scripts, resolved);
+    }
+    if (decision.pending.length === 0) return resultOf(journal, decision, []);
     if (pool === undefined) return await applyRemotely(client, journal, scripts, resolved);
     const result = await applyLocally(pool, journal, scripts, resolved);
     if (result.backup !== undefined) {
@@ -47,7 +63,7 @@ export async function migrate(client: Client, options: MigrateOptions): Promise<
 export async function assertApplicable(client: Client, options: MigrateOptions): Promise<void> {
   const resolved = resolveMigrateOptions(options);
   try {
-    await prepare(client, readJournal(resolved.folder), resolved);
+    await prepare(client, loadJournal(resolved), resolved);
   } catch (error) {
     throw toStorageError(error);
   }

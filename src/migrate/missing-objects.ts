@@ -7,7 +7,7 @@ import { findBroken } from "./compile.js";
 import { completeOn } from "./complete.js";
 import { lookUp } from "./decision.js";
 import { contentOf, dependentIndexes, fillSql, isFullText } from "./full-text.js";
-import { type Journal, type Migration, readJournal } from "./journal.js";
+import { type Journal, loadJournal, type Migration } from "./journal.js";
 import { clientQuery, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { MemorySchema } from "./memory-schema.js";
@@ -34,7 +34,7 @@ export interface MissingObject {
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
   const resolved = resolveJournalOptions("findMissingObjects", options);
   try {
-    const { missing } = await compare(clientQuery(client), readJournal(resolved.folder), resolved);
+    const { missing } = await compare(clientQuery(client), loadJournal(resolved), resolved);
     return missing.map(({ type, name, table }) => ({ type: type as MissingObject["type"], name, table }));
   } catch (error) {
     throw toStorageError(error);
@@ -54,7 +54,7 @@ export async function restoreMissingObjects(
   const resolved = resolveJournalOptions("restoreMissingObjects", options, ["lockTimeoutMs", "logger"]);
   const { lockTimeoutMs = 600_000 } = options;
   const logger = guardMigrationLogger(options.logger);
-  const journal = readJournal(resolved.folder);
+  const journal = loadJournal(resolved);
   try {
     const found = await compare(clientQuery(client), journal, resolved);
     if (found.missing.length === 0) return [];
@@ -142,14 +142,19 @@ function hasLostContent(schema: readonly SchemaObject[], { name }: SchemaObject)
   return content !== "" && !relations(schema).has(content);
 }
 
-const expectations = new Map<string, readonly SchemaObject[]>();
+interface ExpectedObject extends SchemaObject {
+  /** The columns of a table. */
+  readonly columns: readonly string[];
+}
+
+const expectations = new Map<string, readonly ExpectedObject[]>();
 const REMEMBERED = 8;
 
 /**
  * The objects that the applied migrations create if nothing is lost. They run in memory, next to the tables of the file
  * that they do not create, so that SQLite follows their renames.
  */
-function expectedSchema(schema: readonly SchemaObject[], scripts: readonly Script[]): readonly SchemaObject[] {
+export function expectedSchema(schema: readonly SchemaObject[], scripts: readonly Script[]): readonly ExpectedObject[] {
   const created = scripts
     .flatMap(({ statements }) => statements)
     .flatMap(({ ddl, sql }) => {
@@ -168,11 +173,16 @@ function expectedSchema(schema: readonly SchemaObject[], scripts: readonly Scrip
       // Runs on `memory` while it is read.
     }
   }
-  const expected = memory.read();
+  const expected = memory.read().map((object) => ({ ...object, columns: columnsOf(memory, object) }));
   memory.close();
   if (expectations.size >= REMEMBERED) expectations.clear();
   expectations.set(key, expected);
   return expected;
+}
+
+function columnsOf(memory: MemorySchema, { type, name }: SchemaObject): string[] {
+  if (type !== "table") return [];
+  return memory.query(`PRAGMA table_xinfo(${quoteName(name)})`).map((row) => String(row[1]));
 }
 
 /**

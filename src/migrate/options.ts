@@ -4,17 +4,34 @@ import { expectation, expectDuration, expectInteger } from "../shared/expectatio
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
 
-const DEFAULT_TABLE = "__drizzle_migrations";
+export const DEFAULT_TABLE = "__drizzle_migrations";
 
 /** Where progress is logged; `console` works. */
 export interface MigrationLogger {
   info(message: string): void;
 }
 
-/** The migrations, and their ledger. */
+/** One migration in code, for programs that are shipped without a folder of migrations. */
+export interface CodeMigration {
+  /** Its name, as in `0003_add_tags`. */
+  readonly tag: string;
+  readonly sql: string;
+  /** The SQL that undoes it. Without it, the migration is IRREVERSIBLE. */
+  readonly down?: string | undefined;
+  /** Tags of earlier migrations of the same list that this one needs. */
+  readonly dependsOn?: readonly string[] | undefined;
+  /** The time in the ledger, in ms: the journal's `when`. @default its position in the list */
+  readonly when?: number | undefined;
+  /** The snapshot that drizzle-kit wrote with it. A rebuild that drops an index needs one of the list. */
+  readonly snapshot?: object | undefined;
+}
+
+/** The migrations, in a folder or in code, and their ledger. */
 export interface JournalOptions {
-  /** The folder that drizzle-kit writes: the .sql files and `meta/_journal.json`. */
-  readonly folder: string | URL;
+  /** The folder that drizzle-kit writes: the .sql files and `meta/_journal.json`. Pass either this or `migrations`. */
+  readonly folder?: string | URL | undefined;
+  /** The migrations in code, in their order. */
+  readonly migrations?: readonly CodeMigration[] | undefined;
   /** The table of applied migrations. @default "__drizzle_migrations" */
   readonly table?: string | undefined;
   /**
@@ -64,7 +81,9 @@ export interface RevertOptions
 }
 
 export interface ResolvedJournalOptions {
+  /** The path of the folder, or what stands for it in messages. */
   readonly folder: string;
+  readonly migrations: readonly CodeMigration[] | undefined;
   readonly table: string;
   readonly ownTables: readonly string[];
 }
@@ -81,10 +100,11 @@ export interface ResolvedMigrateOptions extends ResolvedJournalOptions {
 }
 
 /** All names of these options; the compiler checks the lists against the types. */
-const JOURNAL_KEYS = Object.keys({ folder: true, table: true, ownTables: true } satisfies Record<
+const JOURNAL_KEYS = Object.keys({ folder: true, migrations: true, table: true, ownTables: true } satisfies Record<
   keyof JournalOptions,
   true
 >);
+const DRY_RUN_KEYS = ["dryRun"];
 const MIGRATE_KEYS = Object.keys({
   to: true,
   allowOutOfOrder: true,
@@ -94,6 +114,14 @@ const MIGRATE_KEYS = Object.keys({
   logger: true,
   before: true,
 } satisfies Record<Exclude<keyof MigrateOptions, keyof JournalOptions>, true>);
+const CODE_KEYS = Object.keys({
+  tag: true,
+  sql: true,
+  down: true,
+  dependsOn: true,
+  when: true,
+  snapshot: true,
+} satisfies Record<keyof CodeMigration, true>);
 const REVERT_KEYS = [...MIGRATE_KEYS.filter((key) => key !== "allowOutOfOrder" && key !== "keepBackups"), "steps"];
 
 /** `name` is the name of the call; `more` are its options beyond those that every call has. */
@@ -103,18 +131,21 @@ export function resolveJournalOptions(
   more: readonly string[] = [],
 ): ResolvedJournalOptions {
   expectKeys(name, options, [...JOURNAL_KEYS, ...more]);
-  const { folder, table = DEFAULT_TABLE, ownTables = [] } = options;
-  expectName("table", table);
-  if (/^sqlite_/i.test(table)) throw new RangeError(expectation("table", "a name that SQLite does not reserve", table));
+  const { folder, migrations, table = DEFAULT_TABLE, ownTables = [] } = options;
+  expectTable("table", table);
   if (!Array.isArray(ownTables)) throw new TypeError(expectation("ownTables", "an array of names", ownTables));
   for (const name of ownTables) expectName("ownTables", name);
-  return { folder: resolveFolder(folder), table, ownTables };
+  if (migrations === undefined) return { folder: resolveFolder(folder), migrations, table, ownTables };
+  if (folder !== undefined) throw new TypeError("Expected either `folder` or `migrations`, got both");
+  if (!Array.isArray(migrations)) throw new TypeError(expectation("migrations", "an array", migrations));
+  for (const migration of migrations) expectMigration(migration);
+  return { folder: "the code", migrations, table, ownTables };
 }
 
 export function resolveMigrateOptions(
   options: MigrateOptions,
   name = "migrate",
-  keys: readonly string[] = MIGRATE_KEYS,
+  keys: readonly string[] = [...MIGRATE_KEYS, ...DRY_RUN_KEYS],
 ): ResolvedMigrateOptions {
   const journal = resolveJournalOptions(name, options, keys);
   const { to, allowOutOfOrder = false, lockTimeoutMs = 600_000, logger, before = () => undefined } = options;
@@ -163,7 +194,26 @@ export function guardMigrationLogger(logger: MigrationLogger | undefined): Migra
   return logger === undefined ? undefined : guardLogger(logger, () => undefined);
 }
 
-export function resolveFolder(folder: string | URL): string {
+export function expectTable(option: string, table: unknown): asserts table is string {
+  expectName(option, table);
+  if (/^sqlite_/i.test(table)) throw new RangeError(expectation(option, "a name that SQLite does not reserve", table));
+}
+
+function expectMigration(migration: CodeMigration): void {
+  expectKeys("migrations", migration, CODE_KEYS);
+  const { tag, sql, down, dependsOn = [], when, snapshot } = migration;
+  expectName("tag", tag);
+  if (typeof sql !== "string") throw new TypeError(expectation("sql", "a string", sql));
+  if (down !== undefined && typeof down !== "string") throw new TypeError(expectation("down", "a string", down));
+  if (!Array.isArray(dependsOn)) throw new TypeError(expectation("dependsOn", "an array of tags", dependsOn));
+  for (const one of dependsOn) expectName("dependsOn", one);
+  if (when !== undefined) expectInteger("when", when, 0);
+  if (snapshot !== undefined && (typeof snapshot !== "object" || snapshot === null)) {
+    throw new TypeError(expectation("snapshot", "an object", snapshot));
+  }
+}
+
+export function resolveFolder(folder: string | URL | undefined): string {
   const path = pathText("folder", folder);
   expectName("folder", path);
   return resolve(path);

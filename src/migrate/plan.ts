@@ -89,7 +89,11 @@ export function planMigrations(journal: Journal, comparison: Comparison, options
   assertUnchanged(comparison, folder);
   const wanted = new Set(journal.slice(0, lastIndex + 1));
   const pending = comparison.pending.filter((migration) => wanted.has(migration));
-  const late = pending.filter(({ when }) => when <= comparison.newest);
+  const lastApplied = comparison.last === undefined ? -1 : journal.indexOf(comparison.last);
+  // In code, the order of the list counts. A migration without a time has none to compare.
+  const late = pending.filter((migration) =>
+    migration.code === undefined ? migration.when <= comparison.newest : journal.indexOf(migration) < lastApplied,
+  );
   if (late.length > 0 && !allowOutOfOrder) {
     const last = comparison.last?.tag ?? "the applied ones";
     throw new StorageError(
@@ -130,7 +134,7 @@ export function assertOurs(comparison: Comparison, options: PlanOptions): void {
   if (isForeign && !hasOwnTables) {
     throw new StorageError(
       "FOREIGN_LEDGER",
-      `The ledger ${table} belongs to other migrations: none of its ${count(unknown.length, "entry", "entries")} is in ${folder}. Nothing was changed. Give one of the two a separate ledger, with the option \`table\` (openStorage: \`migrations.table\`) or, for drizzle-kit, \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files`,
+      `The ledger ${table} belongs to other migrations: none of its ${count(unknown.length, "entry", "entries")} is in ${folder}. Nothing was changed. Give one of the two a separate ledger, with the option \`table\` (openStorage: \`migrations.table\`) or, for drizzle-kit, \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files. To take over the ledger of an existing application, rename it with adopt() of holdfast/migrate (\`adopt(client, { table: "app_migrations" })\`)`,
     );
   }
   if (unknown.length === 0) return;
@@ -146,7 +150,7 @@ export function assertUnchanged({ changed }: Comparison, folder: string): void {
   if (changed.length === 0) return;
   throw new StorageError(
     "MIGRATION_CHANGED",
-    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied. Nothing was changed. Restore the original file, and put the change into a new migration`,
+    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied. Nothing was changed. Restore the original file, and put the change into a new migration; if the edit does no harm, accept it with accept() of holdfast/migrate`,
   );
 }
 
@@ -154,7 +158,8 @@ export function listTags(migrations: readonly Migration[]): string {
   return migrations.map(({ tag }) => tag).join(", ");
 }
 
-function indexOf(journal: Journal, wanted: string, folder: string): number {
+/** The place of a migration in the journal. Throws NOT_FOUND. */
+export function indexOf(journal: Journal, wanted: string, folder: string): number {
   const index = journal.findIndex(({ tag }) => tag === wanted);
   if (index >= 0) return index;
   throw new StorageError("NOT_FOUND", `The journal in ${folder} has no migration ${wanted}${suggestion(journal)}`);

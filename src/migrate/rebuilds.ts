@@ -13,12 +13,12 @@ export interface Addition {
 }
 
 /** A statement of a migration, as far as the schema is concerned. */
-export interface SchemaStatement {
+interface SchemaStatement {
   readonly sql: string;
   readonly ddl: Ddl | undefined;
 }
 
-export interface RebuildsOptions {
+interface RebuildsOptions {
   /** Reads from the database on which the statements run. */
   readonly query: (sql: string) => readonly ArrayLike<unknown>[];
   /** Returns whether drizzle-kit manages an index, and so drops it by not re-creating it. */

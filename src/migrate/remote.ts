@@ -121,7 +121,7 @@ export async function runRemotely(
  * Returns the statements of all scripts, and statements that keep the objects they would lose. A batch cannot query the
  * database between statements, so a copy of its schema in memory finds them and compiles the result.
  */
-function complete(
+export function complete(
   schema: readonly SchemaObject[],
   entries: readonly RemoteEntry[],
   journal: Journal,

@@ -9,7 +9,7 @@ import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";
 import { MigrationError, standing } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
-import { indexJudge, type Journal, type Migration, readJournal } from "./journal.js";
+import { indexJudge, type Journal, loadJournal, type Migration } from "./journal.js";
 import { clientQuery, deleteLedgerSql, type LedgerRow, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { type ResolvedRevertOptions, type RevertOptions, resolveRevertOptions } from "./options.js";
@@ -44,7 +44,7 @@ export interface RevertResult {
  */
 export async function revert(client: Client, options: RevertOptions): Promise<RevertResult> {
   const resolved = resolveRevertOptions(options);
-  const journal = readJournal(resolved.folder);
+  const journal = loadJournal(resolved);
   try {
     return await new Run(client, journal, resolved).toEnd();
   } catch (error) {

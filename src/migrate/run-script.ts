@@ -1,7 +1,7 @@
 import type { Connection } from "../client/local/connection.js";
 import type { ScriptResult } from "./compile.js";
 import { MigrationError, migrationFailed } from "./failure.js";
-import { findViolations, newViolations, type Violation } from "./foreign-keys.js";
+import { findViolations, type NewViolations, newViolations, type Violation } from "./foreign-keys.js";
 import { type Addition, type IndexVerdict, Rebuilds } from "./rebuilds.js";
 import { SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
@@ -10,6 +10,10 @@ export interface ScriptContext {
   readonly judge: (index: string) => IndexVerdict;
   /** The result of `foreign_key_check` before the script. Each script updates it. */
   readonly violations: Violation[];
+  /** Called with each statement before it runs, the added ones too. */
+  readonly onRun?: (sql: string) => void;
+  /** Called instead of failing if rows would be left without the row that a foreign key refers to. */
+  readonly onOrphans?: (orphans: readonly NewViolations[]) => void;
 }
 
 /**
@@ -20,15 +24,16 @@ export interface ScriptContext {
  * compiles is for the caller to check with the result.
  */
 export async function runScript(connection: Connection, script: Script, context: ScriptContext): Promise<ScriptResult> {
-  const { judge, violations } = context;
+  const { judge, onRun } = context;
   const query = (sql: string) => connection.query(sql);
   const rebuilds = new Rebuilds({ query, judge, refuse: (index) => refuseIndex(script, index) });
   const { statements } = script;
   for (const [index, statement] of statements.entries()) {
     try {
-      for (const { sql } of rebuilds.before(statements, index)) connection.exec(sql);
+      for (const { sql } of rebuilds.before(statements, index)) run(sql);
+      onRun?.(statement.sql);
       await runStatement(connection, statement);
-      for (const { sql } of rebuilds.after()) connection.exec(sql);
+      for (const { sql } of rebuilds.after()) run(sql);
     } catch (error) {
       if (error instanceof MigrationError) throw error;
       throw migrationFailed(script, "failed", { at: statement, cause: error });
@@ -36,13 +41,19 @@ export async function runScript(connection: Connection, script: Script, context:
     if (!connection.inTransaction) throw migrationFailed(script, "ended its own transaction", { at: statement });
   }
   for (const addition of rebuilds.end()) {
+    onRun?.(addition.sql);
     await connection.execOffThread(addition.sql).catch((error) => {
       throw lossFailed(script, addition, error);
     });
   }
   const renames = renamesOf(script);
-  checkForeignKeys(connection, script, violations, rebuilds.touched, renames);
+  checkForeignKeys(connection, script, context, rebuilds.touched, renames);
   return { script, schema: toSchema(query(SCHEMA_QUERY)), restored: rebuilds.restored, renames };
+
+  function run(sql: string): void {
+    onRun?.(sql);
+    connection.exec(sql);
+  }
 }
 
 /** The table renames of a script. */
@@ -78,13 +89,14 @@ async function runStatement(connection: Connection, { sql, ddl }: MigrationState
 function checkForeignKeys(
   connection: Connection,
   script: Script,
-  violations: Violation[],
+  { violations, onOrphans }: ScriptContext,
   touched: ReadonlySet<string>,
   renames: readonly { from: string; to: string }[],
 ): void {
   const now = findViolations(connection);
   const added = newViolations(violations, now, touched, renames);
-  if (added.length > 0) {
+  if (added.length > 0 && onOrphans !== undefined) onOrphans(added);
+  else if (added.length > 0) {
     const list = added.map(({ table, rows }) => `${rows} ${rows === 1 ? "row" : "rows"} of ${table}`).join(", ");
     throw migrationFailed(script, `would leave ${list} without the row that a foreign key refers to`);
   }

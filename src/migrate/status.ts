@@ -2,7 +2,7 @@ import type { Client } from "@libsql/client";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { lookUp, type Standing } from "./decision.js";
-import { type Journal, readJournal } from "./journal.js";
+import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery, type LedgerRow } from "./ledger.js";
 import { type JournalOptions, type ResolvedJournalOptions, resolveJournalOptions } from "./options.js";
 import { assertOurs, assertUnchanged, listTags } from "./plan.js";
@@ -46,6 +46,12 @@ export async function verify(client: Client, options: JournalOptions): Promise<v
   );
 }
 
+/** Resolves to the tag of the last applied migration, in the order of the journal; undefined if none is applied. */
+export async function currentVersion(client: Client, options: JournalOptions): Promise<string | undefined> {
+  const { comparison } = await readStanding(client, readJournalOf("currentVersion", options));
+  return comparison.last?.tag;
+}
+
 interface Source {
   readonly resolved: ResolvedJournalOptions;
   readonly journal: Journal;
@@ -53,7 +59,7 @@ interface Source {
 
 function readJournalOf(name: string, options: JournalOptions): Source {
   const resolved = resolveJournalOptions(name, options);
-  return { resolved, journal: readJournal(resolved.folder) };
+  return { resolved, journal: loadJournal(resolved) };
 }
 
 async function readStanding(client: Client, { resolved, journal }: Source): Promise<Standing> {

@@ -98,8 +98,12 @@ async function assertOurs(client: LocalClient, target: LocalTarget, options: Res
   try {
     const { rows } = await client.execute("PRAGMA journal_mode");
     if (rows[0]?.[0] === "wal") return;
-    const refuses = options.migrate === "verify" ? verify : assertApplicable;
-    for (const set of migrationSets(options)) await refuses(client, set);
+    for (const set of migrationSets(options)) {
+      const allowOutOfOrder = set === options.migrations?.set && options.migrations.allowOutOfOrder;
+      await (options.migrate === "verify"
+        ? verify(client, set)
+        : assertApplicable(client, { ...set, allowOutOfOrder }));
+    }
   } catch (error) {
     // The actual opening reports other failures better, or handles them.
     const failure = toStorageError(error);
@@ -122,7 +126,9 @@ export async function bringUpToDate({ client, path }: OpenTarget, options: Resol
   for (const set of migrationSets(options)) {
     if (options.migrate === "verify") await verify(client, set);
     else {
-      const { backup } = await migrate(client, { ...set, backupTo, logger, lockTimeoutMs: migrateTimeoutMs });
+      const allowOutOfOrder = set === options.migrations?.set && options.migrations.allowOutOfOrder;
+      const waiting = { logger, lockTimeoutMs: migrateTimeoutMs };
+      const { backup } = await migrate(client, { ...set, ...waiting, backupTo, allowOutOfOrder });
       if (backup !== undefined) made.push(backup);
       // Another migrator may have applied a rebuild that dropped triggers.
       await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
@@ -151,7 +157,7 @@ async function assertReadable(client: Client, options: ResolvedStorageOptions): 
 
 /** The library's migrations, and the caller's if there are any. */
 export function migrationSets({ migrations }: ResolvedStorageOptions): JournalOptions[] {
-  return migrations === undefined ? [OWN_MIGRATIONS] : [OWN_MIGRATIONS, migrations];
+  return migrations === undefined ? [OWN_MIGRATIONS] : [OWN_MIGRATIONS, migrations.set];
 }
 
 /** Adds to the error which database could not be opened. */

@@ -8,6 +8,7 @@ import { expectAddress } from "../client/addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "../client/config.js";
 import type { ReadOnly } from "../client/local/read-only.js";
 import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
+import { type CodeMigration, type JournalOptions, resolveJournalOptions } from "../migrate/options.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
 import { type Environment, environment as processEnvironment } from "../shared/environment.js";
 import { expectation, expectDuration, expectInteger, expectOneOf } from "../shared/expectation.js";
@@ -25,10 +26,19 @@ export interface Logger {
 
 /** The caller's own migrations, in the same file with a separate ledger. */
 export interface OwnMigrations {
-  /** A folder that drizzle-kit generated. */
-  readonly folder: string | URL;
+  /** A folder that drizzle-kit generated. Pass either this or `migrations`. */
+  readonly folder?: string | URL | undefined;
+  /** The migrations in code, in their order, for bundled programs. */
+  readonly migrations?: readonly CodeMigration[] | undefined;
+  /** Applies migrations that were merged late, although newer migrations are applied already. @default false */
+  readonly allowOutOfOrder?: boolean | undefined;
   /** Their ledger table. It must differ from `__drizzle_migrations`. */
   readonly table: string;
+}
+
+interface ResolvedOwnMigrations {
+  readonly set: JournalOptions;
+  readonly allowOutOfOrder: boolean;
 }
 
 /** How many backups from before migrations stay by default. */
@@ -101,7 +111,7 @@ export interface ResolvedStorageOptions {
   readonly backupBeforeMigrate: boolean;
   readonly keepMigrationBackups: number;
   readonly migrateTimeoutMs: number;
-  readonly migrations: { readonly folder: string; readonly table: string } | undefined;
+  readonly migrations: ResolvedOwnMigrations | undefined;
   readonly schema: Record<string, unknown>;
   readonly maxContentChars: number;
   readonly invalidText: InvalidText;
@@ -254,17 +264,22 @@ export function resolveStorageOptions(
   };
 }
 
-function resolveOwnMigrations(migrations: OwnMigrations): { folder: string; table: string } {
-  expectKeys("migrations", migrations, ["folder", "table"]);
-  const folder = pathText("migrations.folder", migrations.folder);
-  const { table } = migrations;
-  if (typeof folder !== "string" || folder === "") {
+function resolveOwnMigrations(own: OwnMigrations): ResolvedOwnMigrations {
+  expectKeys("migrations", own, ["folder", "migrations", "table", "allowOutOfOrder"]);
+  const folder = pathText("migrations.folder", own.folder) as string | undefined;
+  const { migrations, table, allowOutOfOrder = false } = own;
+  if (typeof allowOutOfOrder !== "boolean") {
+    throw new TypeError(expectation("migrations.allowOutOfOrder", "a boolean", allowOutOfOrder));
+  }
+  if (migrations === undefined && (typeof folder !== "string" || folder === "")) {
     throw new TypeError(expectation("migrations.folder", "a folder", folder));
   }
   if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
     throw new TypeError(expectation("migrations.table", "another table than that of Holdfast", table));
   }
-  return { folder, table };
+  // Checks the list, and that there is one source.
+  resolveJournalOptions("migrations", { folder, migrations, table });
+  return { set: migrations === undefined ? { folder, table } : { migrations, table }, allowOutOfOrder };
 }
 
 function toUrl(url: unknown, dataDir: unknown, environment: Environment): string {

@@ -1,0 +1,170 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Client } from "@libsql/client";
+import { quoteName } from "../client/sql/quote.js";
+import { toStorageError } from "../client/storage-error.js";
+import { PACKAGE_FOLDER } from "../package-folder.js";
+import { StorageError } from "../shared/errors.js";
+import { expectKeys } from "../shared/known-keys.js";
+import { lookUp, type MigrateResult } from "./decision.js";
+import { migrationFailed } from "./failure.js";
+import { loadJournal, readJournal } from "./journal.js";
+import { clientQuery, createLedgerSql, insertLedgerSql, type LedgerRow, readLedger } from "./ledger.js";
+import { expectedSchema } from "./missing-objects.js";
+import { DEFAULT_TABLE, expectTable, type JournalOptions, resolveJournalOptions } from "./options.js";
+import { assertOurs, assertUnchanged, compareWithLedger, indexOf } from "./plan.js";
+import { fold, keyOf, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
+import { readScript } from "./script.js";
+
+export interface AdoptOptions {
+  /** The ledger that the application's migrations get. */
+  readonly table: string;
+  /** The ledger that they have. @default "__drizzle_migrations" */
+  readonly from?: string | undefined;
+}
+
+export interface AdoptResult {
+  readonly table: string;
+  readonly from: string;
+  /** How many applied migrations it has. */
+  readonly entries: number;
+}
+
+/**
+ * Takes over the ledger of an existing application: gives it another name, so that the application's migrations and
+ * Holdfast's can share a file. Set the same name as `migrations.table` in drizzle.config.ts.
+ *
+ * Rejects with NOT_FOUND if there is no ledger `from`, EXISTS if there is a table `table`, FOREIGN_LEDGER if the ledger
+ * is Holdfast's, and INVALID if it is not a ledger.
+ */
+export async function adopt(client: Client, options: AdoptOptions): Promise<AdoptResult> {
+  expectKeys("adopt", options, ["table", "from"]);
+  const { table, from = DEFAULT_TABLE } = options;
+  expectTable("table", table);
+  expectTable("from", from);
+  const query = clientQuery(client);
+  try {
+    const ledger = await readLedger(query, from);
+    if (ledger === undefined) {
+      throw new StorageError(
+        "NOT_FOUND",
+        `There is no ledger ${from} to adopt. Name the ledger of the application with \`from\``,
+      );
+    }
+    if (isHoldfasts(ledger)) {
+      throw new StorageError(
+        "FOREIGN_LEDGER",
+        `The ledger ${from} is Holdfast's, which keeps its name. Nothing was changed. Name the ledger of the application with \`from\``,
+      );
+    }
+    const names = toSchema(await query(SCHEMA_QUERY)).map(({ name }) => fold(name));
+    if (names.includes(fold(table))) {
+      throw new StorageError(
+        "EXISTS",
+        `There is a table ${table} already. Nothing was changed. Choose another \`table\``,
+      );
+    }
+    // A RENAME would fail because of any view that is broken.
+    const create = createLedgerSql(table).replace("IF NOT EXISTS ", "");
+    const copy = `INSERT INTO ${quoteName(table)} (hash, created_at) SELECT hash, created_at FROM ${quoteName(from)} ORDER BY rowid`;
+    await client.batch([create, copy, `DROP TABLE ${quoteName(from)}`], "write");
+    return { table, from, entries: ledger.length };
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+/** Whether any of Holdfast's own migrations is in a ledger. */
+function isHoldfasts(ledger: readonly LedgerRow[]): boolean {
+  const folder = fileURLToPath(new URL("drizzle", PACKAGE_FOLDER));
+  return existsSync(folder) && !compareWithLedger(readJournal(folder), ledger).isForeign && ledger.length > 0;
+}
+
+/**
+ * Marks migrations as applied, up to `to`, on a database that has their schema already, and runs none of them.
+ *
+ * Rejects with MIGRATION_FAILED, and names what is missing, if the database lacks a table, column, index, trigger or
+ * view that they create.
+ */
+export async function baseline(
+  client: Client,
+  options: JournalOptions & { readonly to: string },
+): Promise<MigrateResult> {
+  const resolved = resolveJournalOptions("baseline", options, ["to"]);
+  const journal = loadJournal(resolved);
+  const { table, folder } = resolved;
+  const due = journal.slice(0, indexOf(journal, options.to, folder) + 1);
+  const query = clientQuery(client);
+  try {
+    const found = await lookUp(query, journal, resolved);
+    assertOurs(found.comparison, { ...resolved, hasOwnTables: found.hasOwnTables });
+    assertUnchanged(found.comparison, folder);
+    const schema = toSchema(await query(SCHEMA_QUERY));
+    const present = new Set(schema.map(keyOf));
+    const missing: string[] = [];
+    const expected = expectedSchema(
+      schema,
+      due.map((migration) => readScript(migration)),
+    );
+    for (const { type, name, columns } of expected) {
+      if (!present.has(keyOf({ type, name }))) missing.push(`the ${type} ${name}`);
+      else if (type === "table") {
+        const has = new Set((await query(`PRAGMA table_xinfo(${quoteName(name)})`)).map((row) => fold(String(row[1]))));
+        for (const column of columns) if (!has.has(fold(column))) missing.push(`the column ${column} of ${name}`);
+      }
+    }
+    if (missing.length > 0) {
+      const why = `the database lacks ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}. Nothing was changed. Choose an earlier migration, or apply them with migrate()`;
+      throw migrationFailed({ migration: due.at(-1)! }, "cannot be marked as applied", { why });
+    }
+    const pending = found.comparison.pending.filter((migration) => due.includes(migration));
+    await client.batch(
+      [createLedgerSql(table), ...pending.map((migration) => insertLedgerSql(table, migration))],
+      "write",
+    );
+    const to = journal.findLast((one) => one === found.comparison.last || pending.includes(one));
+    return { applied: pending.map(({ tag }) => tag), from: found.comparison.last?.tag, to: to?.tag };
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+export interface AcceptResult {
+  readonly tag: string;
+  /** Whether the ledger had another checksum. */
+  readonly changed: boolean;
+}
+
+/**
+ * Accepts the text of an applied migration that was edited: gives the ledger its checksum, and runs nothing.
+ *
+ * Rejects with NOT_FOUND if there is no such migration, or it is not applied.
+ */
+export async function accept(
+  client: Client,
+  options: JournalOptions & { readonly tag: string },
+): Promise<AcceptResult> {
+  const resolved = resolveJournalOptions("accept", options, ["tag"]);
+  const journal = loadJournal(resolved);
+  const { tag } = options;
+  const migration = journal[indexOf(journal, tag, resolved.folder)]!;
+  try {
+    const { comparison, hasOwnTables } = await lookUp(clientQuery(client), journal, resolved);
+    if (comparison.isForeign) assertOurs(comparison, { ...resolved, hasOwnTables });
+    const row = comparison.rowOf.get(migration);
+    if (row === undefined) {
+      throw new StorageError(
+        "NOT_FOUND",
+        `${tag} is not applied, so there is no checksum to accept. Nothing was changed`,
+      );
+    }
+    if (row.hash === migration.hash) return { tag, changed: false };
+    await client.execute({
+      sql: `UPDATE ${quoteName(resolved.table)} SET hash = ? WHERE hash = ? AND created_at = ?`,
+      args: [migration.hash, row.hash, row.when],
+    });
+    return { tag, changed: true };
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}

@@ -1,0 +1,180 @@
+import { type Client, LibsqlError } from "@libsql/client/sqlite3";
+import type { ConnectionPool } from "../client/local/connection-pool.js";
+import { tokens, unquote } from "../client/sql/parse.js";
+import { quoteName, quoteText } from "../client/sql/quote.js";
+import { assertCompiles, type ScriptResult } from "./compile.js";
+import { MigrationError } from "./failure.js";
+import { findViolations } from "./foreign-keys.js";
+import { indexJudge, type Journal } from "./journal.js";
+import { clientQuery, type Query } from "./ledger.js";
+import { lockedTurn } from "./lock.js";
+import type { ResolvedMigrateOptions } from "./options.js";
+import { listTags } from "./plan.js";
+import { complete } from "./remote.js";
+import { runScript } from "./run-script.js";
+import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
+import type { Script } from "./script.js";
+
+const SAMPLE_ROWS = 3;
+
+/** Rows that would make a migration fail. */
+export interface DryRunProblem {
+  readonly statement: string;
+  /** UNIQUE, NOT NULL, CHECK or FOREIGN KEY. */
+  readonly constraint: string;
+  readonly table: string;
+  /** How many rows break it; 1 if they cannot be counted. */
+  readonly rows: number;
+  /** A few of them. */
+  readonly sample: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** What `migrate` would run. */
+export interface DryRunResult {
+  readonly migrations: readonly {
+    readonly tag: string;
+    /** Its statements, with those that are added to keep what a rebuild loses. */
+    readonly sql: readonly string[];
+    readonly problems: readonly DryRunProblem[];
+  }[];
+}
+
+type Entry = DryRunResult["migrations"][number] & { sql: string[]; problems: DryRunProblem[] };
+
+/**
+ * Runs migrations on a file in a transaction that is rolled back. What follows the first problem is listed, and not
+ * tried.
+ */
+export function dryRunLocally(
+  pool: ConnectionPool,
+  journal: Journal,
+  scripts: readonly Script[],
+  options: ResolvedMigrateOptions,
+): Promise<DryRunResult> {
+  const purpose = `try out ${listTags(scripts.map(({ migration }) => migration))}`;
+  return lockedTurn(pool, scripts, { ...options, purpose }, async (connection) => {
+    const query = (sql: string) => connection.query(sql);
+    const before = toSchema(query(SCHEMA_QUERY));
+    const context = { judge: indexJudge(journal), violations: findViolations(connection) };
+    const migrations: Entry[] = [];
+    const results: ScriptResult[] = [];
+    for (const script of scripts) {
+      const entry: Entry = { tag: script.migration.tag, sql: [], problems: [] };
+      migrations.push(entry);
+      if (migrations.some(({ problems }) => problems.length > 0)) {
+        entry.sql.push(...script.statements.map(({ sql }) => sql));
+        continue;
+      }
+      try {
+        const result = await runScript(connection, script, {
+          ...context,
+          onRun: (sql) => entry.sql.push(sql),
+          onOrphans: (orphans) => {
+            for (const { table, rows } of orphans) {
+              const rowids = findViolations(connection).filter((one) => one.table === table && one.rowid !== null);
+              const sample = rowids.slice(-SAMPLE_ROWS).map(({ rowid, parent }) => ({ rowid: Number(rowid), parent }));
+              const statement = entry.sql.findLast((sql) => mentionsTable(sql, table)) ?? entry.sql.at(-1)!;
+              entry.problems.push({ statement, constraint: "FOREIGN KEY", table, rows, sample });
+            }
+          },
+        });
+        results.push(result);
+      } catch (error) {
+        const { statement, cause } = error as MigrationError;
+        if (!(error instanceof MigrationError) || statement === undefined || !isConstraint(cause)) throw error;
+        entry.problems.push(await explain(query, statement, (cause as Error).message));
+        const at = script.statements.findIndex(({ sql }) => sql === statement);
+        entry.sql.push(...script.statements.slice(at + 1).map(({ sql }) => sql));
+      }
+    }
+    if (migrations.every(({ problems }) => problems.length === 0)) assertCompiles(before, results);
+    return { migrations };
+  });
+}
+
+/** The same on a server, where foreign keys stay on in a transaction, and so are not checked. */
+export async function dryRunRemotely(
+  client: Client,
+  journal: Journal,
+  scripts: readonly Script[],
+): Promise<DryRunResult> {
+  const schema = toSchema(await clientQuery(client)(SCHEMA_QUERY));
+  const entries = scripts.map((script) => ({ script, ledgerSql: "" }));
+  const migrations: Entry[] = scripts.map(({ migration }) => ({ tag: migration.tag, sql: [], problems: [] }));
+  const transaction = await client.transaction("write");
+  let isStopped = false;
+  try {
+    await transaction.execute("PRAGMA defer_foreign_keys = ON");
+    for (const { sql, script, child } of complete(schema, entries, journal, new Map())) {
+      if (child !== undefined || sql === "") continue;
+      const entry = migrations[scripts.indexOf(script!)]!;
+      entry.sql.push(sql);
+      if (isStopped) continue;
+      try {
+        await transaction.execute(sql);
+      } catch (error) {
+        if (!isConstraint(error) || /FOREIGN KEY/.test((error as Error).message)) throw error;
+        const query: Query = async (text) => (await transaction.execute(text)).rows;
+        entry.problems.push(await explain(query, sql, (error as Error).message));
+        isStopped = true;
+      }
+    }
+  } finally {
+    await transaction.rollback();
+    transaction.close();
+  }
+  return { migrations };
+}
+
+function isConstraint(error: unknown): boolean {
+  return error instanceof LibsqlError && error.code.startsWith("SQLITE_CONSTRAINT");
+}
+
+/** Counts the rows that break a constraint, where the statement copies or indexes rows. */
+async function explain(query: Query, statement: string, message: string): Promise<DryRunProblem> {
+  const [, constraint = "CONSTRAINT", failed = ""] =
+    /(UNIQUE|NOT NULL|CHECK|FOREIGN KEY) constraint failed(?:: (.*))?/.exec(message) ?? [];
+  const names = failed.split(", ").map((name) => name.slice(name.lastIndexOf(".") + 1));
+  const target = failed.includes(".") ? failed.slice(0, failed.indexOf(".")) : "";
+  const table = target.replace(/^__new_/, "");
+  const rows = await sourceOf(query, statement, target);
+  const unknown = { statement, constraint, table, rows: 1, sample: [] };
+  if (rows === undefined || (constraint !== "UNIQUE" && constraint !== "NOT NULL")) return unknown;
+  const columns = names.map(quoteName);
+  const list = columns.join(", ");
+  const isBroken =
+    constraint === "NOT NULL"
+      ? columns.map((column) => `${column} IS NULL`).join(" OR ")
+      : `(${list}) IN (SELECT ${list} FROM r GROUP BY ${list} HAVING count(*) > 1)`;
+  const [counted] = await query(`${rows.with} SELECT count(*) FROM r WHERE ${isBroken}`);
+  const found = await query(`${rows.with} SELECT * FROM r WHERE ${isBroken} LIMIT ${SAMPLE_ROWS}`);
+  const sample = found.map((row) => Object.fromEntries(rows.columns.map((name, index) => [name, plain(row[index])])));
+  return { ...unknown, rows: Math.max(Number(counted![0]), 1), sample };
+}
+
+/** The rows that a statement would write or index, as `r`. */
+async function sourceOf(query: Query, statement: string, table: string) {
+  const columnsOf = async (name: string) =>
+    (await query(`SELECT name FROM pragma_table_xinfo(${quoteText(name)}) WHERE hidden = 0`)).map((row) =>
+      String(row[0]),
+    );
+  const all = [...tokens(statement)];
+  const word = (index: number) => all[index]?.text.toUpperCase();
+  if (word(0) === "CREATE") {
+    const columns = await columnsOf(table);
+    return { columns, with: `WITH r AS (SELECT ${columns.map(quoteName).join(", ")} FROM ${quoteName(table)})` };
+  }
+  const select = all.findIndex(({ text }) => /^SELECT$/i.test(text));
+  if (word(0) !== "INSERT" || word(1) !== "INTO" || select < 0) return undefined;
+  const listed = all.slice(4, select - 1).filter(({ text }) => text !== ",");
+  const columns = word(3) === "(" ? listed.map(unquote) : await columnsOf(table);
+  return { columns, with: `WITH r(${columns.map(quoteName).join(", ")}) AS (${statement.slice(all[select]!.start)})` };
+}
+
+function plain(value: unknown): unknown {
+  return typeof value === "bigint" ? Number(value) : value;
+}
+
+function mentionsTable(sql: string, table: string): boolean {
+  return sql.toLowerCase().includes(table.toLowerCase());
+}
