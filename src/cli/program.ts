@@ -5,7 +5,10 @@ import { PACKAGE_FOLDER } from "../package-folder.js";
 import { StorageError, withoutCode } from "../shared/errors.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
+import { acceptCommand } from "./commands/accept.js";
+import { adoptCommand } from "./commands/adopt.js";
 import { backupCommand } from "./commands/backup.js";
+import { baselineCommand } from "./commands/baseline.js";
 import { checkCommand } from "./commands/check.js";
 import { exportCommand } from "./commands/export.js";
 import { importCommand } from "./commands/import.js";
@@ -26,6 +29,9 @@ export const COMMANDS: readonly CliCommand[] = [
   migrateCommand,
   statusCommand,
   revertCommand,
+  adoptCommand,
+  baselineCommand,
+  acceptCommand,
   checkCommand,
   backupCommand,
   restoreCommand,

@@ -1,9 +1,9 @@
 import { dirname, join } from "node:path";
 import { migrate } from "../../migrate/index.js";
-import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
 import { KEPT_MIGRATION_BACKUPS } from "../../storage/options.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
+import { addSetOptions, setOf } from "../migration-set.js";
 import { fileOf, withStorage } from "../target.js";
 
 export const migrateCommand: CliCommand = {
@@ -11,6 +11,7 @@ export const migrateCommand: CliCommand = {
   summary: "apply pending migrations; creates the database if it is missing",
   example: "migrate --url ./data/app.db",
   options(command) {
+    addSetOptions(command);
     command.option("--allow-out-of-order", "also apply migrations that were merged late");
     command.option(
       "--keep-backups <n>",
@@ -20,10 +21,11 @@ export const migrateCommand: CliCommand = {
     );
   },
   async run(context, { options }) {
+    const set = setOf(options);
     const path = fileOf(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
       const result = await migrate(client, {
-        ...OWN_MIGRATIONS,
+        ...set,
         allowOutOfOrder: options.allowOutOfOrder === true,
         keepBackups: options.keepBackups as number,
         backupTo: path === undefined ? undefined : join(dirname(path), "backups"),

@@ -1,9 +1,9 @@
 import { dirname, join } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import { revert } from "../../migrate/index.js";
-import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
+import { addSetOptions, setOf } from "../migration-set.js";
 import { fileOf, requireFile, withStorage } from "../target.js";
 
 export const revertCommand: CliCommand = {
@@ -11,6 +11,7 @@ export const revertCommand: CliCommand = {
   summary: "undo migrations with their down files, after a backup",
   example: "revert --steps 1 --url ./data/app.db",
   options(command) {
+    addSetOptions(command);
     command.addOption(
       new Option("--steps <n>", "how many to undo, the last one first").argParser(parseCount).conflicts("to"),
     );
@@ -19,11 +20,12 @@ export const revertCommand: CliCommand = {
   async run(context, { options }) {
     const { steps, to } = options as { steps?: number; to?: string };
     if (steps === undefined && to === undefined) throw new InvalidArgumentError("Expected --steps or --to.");
+    const set = setOf(options);
     requireFile(context);
     const path = fileOf(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
       const result = await revert(client, {
-        ...OWN_MIGRATIONS,
+        ...set,
         steps,
         to,
         backupTo: path === undefined ? undefined : join(dirname(path), "backups"),

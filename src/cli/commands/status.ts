@@ -1,16 +1,18 @@
 import { status } from "../../migrate/index.js";
-import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
 import type { Storage } from "../../storage/storage.js";
 import type { CliCommand } from "../command.js";
+import { addSetOptions, setOf } from "../migration-set.js";
 import { withReadable } from "../target.js";
 
 export const statusCommand: CliCommand = {
   usage: "status",
   summary: "show which migrations are applied, pending, changed or unknown",
   example: "status --url ./data/app.db",
-  async run(context) {
+  options: addSetOptions,
+  async run(context, { options }) {
+    const set = setOf(options);
     const read = async ({ client }: Storage) => {
-      const found = await status(client, OWN_MIGRATIONS);
+      const found = await status(client, set);
       const { applied, pending, changed, unknown } = found;
       return () =>
         context.output.result(found, () => {
