@@ -81,7 +81,7 @@ export function probes(
 }
 
 /** For each event of a trigger, a statement that fires it. */
-function firingSql({ query }: { query(sql: string): ArrayLike<unknown>[] }, table: string) {
+function firingSql(schema: { query(sql: string): ArrayLike<unknown>[] }, table: string) {
   const target = quoteName(table);
   return {
     INSERT: `EXPLAIN INSERT INTO ${target} DEFAULT VALUES`,
@@ -92,7 +92,7 @@ function firingSql({ query }: { query(sql: string): ArrayLike<unknown>[] }, tabl
   };
 
   function writableColumns(): string[] {
-    const columns = query(`PRAGMA table_xinfo(${target})`);
+    const columns = schema.query(`PRAGMA table_xinfo(${target})`);
     return columns.filter((column) => Number(column[6]) === 0).map((column) => String(column[1]));
   }
 }
