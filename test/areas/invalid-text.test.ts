@@ -1,6 +1,6 @@
 import { openStorage } from "holdfast";
+import { openStories } from "holdfast/stories";
 import { expect, test } from "vitest";
-import { openStories } from "../../src/areas/stories/index.js";
 import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";

@@ -1,7 +1,7 @@
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
+import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
-import { createClient } from "../../src/client/index.js";
 import { startChild } from "../support/child.js";
 import { column, nextTurns, openBeside, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";

@@ -1,6 +1,6 @@
 import { type Client, type Config, createClient as createStockClient, type InArgs, type InValue } from "@libsql/client";
+import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
-import { createClient } from "../../src/client/index.js";
 import { rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 

@@ -1,6 +1,6 @@
+import * as entry from "holdfast/client";
+import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
-import * as entry from "../../src/client/index.js";
-import { createClient } from "../../src/client/index.js";
 import { LocalClient } from "../../src/client/local/local-client.js";
 import { resolveClientOptions } from "../../src/client/options.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";

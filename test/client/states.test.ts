@@ -1,5 +1,5 @@
+import { type Checkout, createClient, type PooledClient, type Transaction } from "holdfast/client";
 import { describe, expect, test } from "vitest";
-import { type Checkout, createClient, type PooledClient, type Transaction } from "../../src/client/index.js";
 import { rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 

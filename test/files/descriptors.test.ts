@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
+import { createClient } from "holdfast/client";
 import { expect, test } from "vitest";
-import { createClient } from "../../src/client/index.js";
 import { tempDatabase } from "../support/temp.js";
 
 const FOLDER = "/proc/self/fd";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import { StorageError } from "holdfast";
 import { expect, test } from "vitest";
 import { asFileError } from "../../src/files/file-error.js";
-import { StorageError } from "../../src/shared/errors.js";
 
 function refused(code: string, syscall: string): Error {
   return Object.assign(new Error(`${code}: refused, ${syscall}`), { code, syscall });

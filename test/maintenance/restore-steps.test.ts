@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { restore } from "holdfast";
 import { expect, test, vi } from "vitest";
-import { restore } from "../../src/maintenance/restore.js";
 import { startChild } from "../support/child.js";
 import { openBeside } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";

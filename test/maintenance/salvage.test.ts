@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ChangeArea } from "holdfast";
 import { checkFile, openStorage, type SalvageResult, type StorageOptions, salvage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
-import { AREAS, type ChangeArea } from "../../src/areas/registry.js";
+import { AREAS } from "../../src/areas/registry.js";
 import { startChild } from "../support/child.js";
 import { holdfast } from "../support/cli.js";
 import { rejection } from "../support/clients.js";

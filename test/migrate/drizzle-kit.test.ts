@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { migrate, verify } from "holdfast/migrate";
 import { expect, test } from "vitest";
-import { migrate, verify } from "../../src/migrate/index.js";
 import { column, openTestClient } from "../support/clients.js";
 import { drizzleKit } from "../support/drizzle-kit.js";
 import { writeMigrations } from "../support/migrations.js";

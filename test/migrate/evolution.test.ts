@@ -1,7 +1,7 @@
 import { createClient } from "@libsql/client";
 import { openStorage } from "holdfast";
+import { findMissingObjects, migrate, restoreMissingObjects, revert } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { findMissingObjects, migrate, restoreMissingObjects, revert } from "../../src/migrate/index.js";
 import { column, openTestClient, rejection } from "../support/clients.js";
 import { drizzleKit } from "../support/drizzle-kit.js";
 import { type MigrationSource, rebuild, writeMigrations, writeSnapshot } from "../support/migrations.js";

@@ -1,6 +1,6 @@
+import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { newViolations, type Violation } from "../../src/migrate/foreign-keys.js";
-import { migrate } from "../../src/migrate/index.js";
 import { column, openTestClient, rejection } from "../support/clients.js";
 import { rebuild, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";

@@ -1,8 +1,8 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { readJournal } from "holdfast/migrate";
 import { expect, test } from "vitest";
-import { readJournal } from "../../src/migrate/index.js";
 import { sha256, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 

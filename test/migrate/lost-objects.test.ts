@@ -1,5 +1,5 @@
+import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { migrate } from "../../src/migrate/index.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { rebuild, writeMigrations, writeSnapshot } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { migrate } from "../../src/migrate/index.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { type MigrationSource, sha256, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";

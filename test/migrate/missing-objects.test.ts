@@ -1,7 +1,7 @@
 import { createClient } from "@libsql/client";
 import { openStorage } from "holdfast";
+import { findMissingObjects, restoreMissingObjects } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { findMissingObjects, restoreMissingObjects } from "../../src/migrate/index.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { drizzleKit } from "../support/drizzle-kit.js";
 import { rebuild, writeMigrations } from "../support/migrations.js";

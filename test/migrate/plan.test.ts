@@ -1,6 +1,5 @@
+import type { LedgerRow, Migration } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import type { Migration } from "../../src/migrate/journal.js";
-import type { LedgerRow } from "../../src/migrate/ledger.js";
 import { compareWithLedger, planMigrations } from "../../src/migrate/plan.js";
 
 const step = (tag: string, when: number, hash = `hash of ${tag}`): Migration => ({

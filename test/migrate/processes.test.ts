@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { migrate, status } from "holdfast/migrate";
 import { expect, test } from "vitest";
-import { migrate, status } from "../../src/migrate/index.js";
 import { runChild, startChild } from "../support/child.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { writeMigrations } from "../support/migrations.js";

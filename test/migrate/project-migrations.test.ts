@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Client } from "@libsql/client";
+import { migrate, readJournal, revert } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { fillTables } from "../../scripts/migrations/fill-tables.js";
 import { schemaText } from "../../scripts/migrations/schema-text.js";
-import { migrate, readJournal, revert } from "../../src/migrate/index.js";
 import { column, openBeside, openTestClient } from "../support/clients.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { tempDatabase } from "../support/temp.js";

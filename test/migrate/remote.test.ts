@@ -1,6 +1,6 @@
 import { createClient } from "@libsql/client";
+import { migrate, status, verify } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { migrate, status, verify } from "../../src/migrate/index.js";
 import { column, rejection } from "../support/clients.js";
 import { rebuild, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "@libsql/client";
+import { MigrationError, migrate, revert, status } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { MigrationError, migrate, revert, status } from "../../src/migrate/index.js";
 import { startChild } from "../support/child.js";
 import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
 import { type MigrationSource, rebuild, writeMigrations } from "../support/migrations.js";

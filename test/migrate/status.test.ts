@@ -1,5 +1,5 @@
+import { migrate, status, verify } from "holdfast/migrate";
 import { expect, test } from "vitest";
-import { migrate, status, verify } from "../../src/migrate/index.js";
 import { column, openTestClient, rejection } from "../support/clients.js";
 import { sha256, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";

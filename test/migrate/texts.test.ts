@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openStorage } from "holdfast";
+import { migrate, readJournal, revert, status, verify } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { migrate, readJournal, revert, status, verify } from "../../src/migrate/index.js";
 import { splitMigration } from "../../src/migrate/script.js";
 import { column, openTestClient, rejection } from "../support/clients.js";
 import { drizzleKit } from "../support/drizzle-kit.js";

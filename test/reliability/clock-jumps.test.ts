@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
+import { openStories } from "holdfast/stories";
 import { expect, test } from "vitest";
-import { openStories } from "../../src/areas/stories/index.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";
 import { tempFileStorage } from "../support/storage.js";

@@ -1,5 +1,5 @@
+import { openStorage, type Storage, type StorageTransaction } from "holdfast";
 import { expect, test } from "vitest";
-import { openStorage, type Storage, type StorageTransaction } from "../../src/index.js";
 import { runChild } from "../support/child.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { report } from "../support/reliability-table.js";

@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
+import { openStorage, restore } from "holdfast";
+import { openStories } from "holdfast/stories";
 import { beforeEach, expect, test, vi } from "vitest";
-import { openStories } from "../../src/areas/stories/index.js";
-import { restore } from "../../src/maintenance/restore.js";
-import { openStorage } from "../../src/storage/storage.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
 

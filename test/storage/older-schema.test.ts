@@ -1,10 +1,9 @@
 import { text } from "node:stream/consumers";
 import { openStorage, type Storage } from "holdfast";
-import { migrate } from "holdfast/migrate";
+import { migrate, readJournal } from "holdfast/migrate";
 import { expect, test } from "vitest";
 import { parseLocalUrl } from "../../src/client/file-url.js";
 import { openLocalClient } from "../../src/client/local/open-local.js";
-import { readJournal } from "../../src/migrate/journal.js";
 import { OWN_MIGRATIONS } from "../../src/schema/own-migrations.js";
 import { rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";

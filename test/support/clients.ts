@@ -1,5 +1,5 @@
+import { type ClientConfig, createClient, type PooledClient } from "holdfast/client";
 import { expect, vi } from "vitest";
-import { type ClientConfig, createClient, type PooledClient } from "../../src/client/index.js";
 import { openNative } from "../../src/client/local/native.js";
 
 /** Opens a client over `url` for one test. `await using` asserts that no connection is in use, and closes it. */

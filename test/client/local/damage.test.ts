@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { createClient } from "holdfast/client";
 import { expect, test } from "vitest";
-import { createClient } from "../../../src/client/index.js";
 import { column, openBeside, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
