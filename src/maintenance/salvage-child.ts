@@ -16,9 +16,9 @@ import { StorageError } from "../shared/errors.js";
 import { answerParent } from "./answer-parent.js";
 import { reindexTables } from "./reindex.js";
 import { Copier, type CopyResult, type NotSaved } from "./salvage/copy.js";
-import { mend } from "./salvage/mend.js";
 import { makeOthers } from "./salvage/others.js";
 import { openEncryptedPages, openFilePages, type Pages } from "./salvage/pages.js";
+import { repairCopy } from "./salvage/repair.js";
 import { type OwnObject, readSchema, type SchemaObject, settleNames } from "./salvage/schema.js";
 import { Trees } from "./salvage/trees.js";
 
@@ -197,7 +197,7 @@ async function settle({ conversationIds }: CopyResult): Promise<void> {
     const executor = new ClientExecutor(client, () => undefined);
     await client.execute("PRAGMA foreign_keys = OFF");
     say({ phase: "verify", done: 0, total: 1 });
-    await mend(executor, conversationIds);
+    await repairCopy(executor, conversationIds);
     say({ phase: "verify", done: 1, total: 1 });
     say({ phase: "full text", done: 0, total: 1 });
     await reindexTables({ client, executor }, {});

@@ -324,7 +324,7 @@ test.each(["reindex", "openStorage"])(
   },
 );
 
-test("reindex mends index terms that are not those of the content", async () => {
+test("reindex repairs index terms that differ from the content", async () => {
   await using db = await tempDatabase();
   await filled(db);
   await using storage = await openStorage(db.path);

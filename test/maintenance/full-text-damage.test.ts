@@ -24,7 +24,7 @@ const damages: [name: string, sql: string, isTold: boolean][] = [
 
 // A damaged index stopped all writes until the storage was opened again, and reindex did not get past it.
 test.each(damages)(
-  "an index with %s is told by check and health, and mended by reindex",
+  "an index with %s is reported by check and health, and repaired by reindex",
   async (_name, sql, isTold) => {
     await using db = await tempDatabase();
     await using storage = await openStorage(db.path);
@@ -65,7 +65,7 @@ test.each(damages)(
 );
 
 // A full stop at the end of a message gave its index the same terms once more, and the message none.
-test("a file that earlier triggers have damaged is mended by opening it", async () => {
+test("opening a file that earlier triggers damaged repairs it", async () => {
   await using db = await tempDatabase();
   {
     await using storage = await openStorage(db.path);

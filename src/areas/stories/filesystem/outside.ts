@@ -122,7 +122,7 @@ export class OutsideChanges {
     const record = change.named(name);
     const live = record?.isDeleted === false ? record : undefined;
     if (stats !== undefined && stats.size > MAX_BYTES)
-      return this.#refuse(name, stats, `is too large to be a story. ${MEND}`);
+      return this.#refuse(name, stats, `is too large to be a story. ${NEXT_STEP}`);
     const text = stats?.isFile() === true ? await readText(path) : undefined;
     if (stats === undefined || text === undefined) {
       this.#seen.delete(name);
@@ -141,7 +141,7 @@ export class OutsideChanges {
       return;
     }
     const data = parseStory(text);
-    if (typeof data === "string") return this.#refuse(name, stats, `is not a story: ${data}. ${MEND}`);
+    if (typeof data === "string") return this.#refuse(name, stats, `is not a story: ${data}. ${NEXT_STEP}`);
     const id = record?.id ?? idOf(name, data);
     if (id === undefined) return this.#refuse(name, stats, nameAdvice(name));
     // A deleted story that is back with the same text is the same story; with another text it is a new one.
@@ -251,7 +251,7 @@ export class OutsideChanges {
   }
 }
 
-const MEND = "It was left as it is: correct it, move it away, or revert the story to a revision";
+const NEXT_STEP = "It was left as it is: correct it, move it away, or revert the story to a revision";
 const MISSING = "is gone, and may have been removed by accident: delete the story, or revert it to a revision";
 
 function nameAdvice(name: string): string {

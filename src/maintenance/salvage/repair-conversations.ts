@@ -22,7 +22,7 @@ interface Thread {
   readonly prefix: number;
   readonly forkedFromSeq: number | null;
   readonly visible: number;
-  /** Of its own messages, in order, as they were. */
+  /** Of its own messages, in order, before the repair. */
   readonly seqs: number[];
   readonly messageRows: number[];
   /** Set by `settle`: the parent now, and how many messages it shares with it. */
@@ -30,7 +30,7 @@ interface Thread {
 }
 
 /** Renumbers the messages of each conversation without gaps, and adapts the prefixes of its forks to the remaining messages. */
-export async function mendConversations(executor: Executor): Promise<void> {
+export async function repairConversations(executor: Executor): Promise<void> {
   const threads = await readThreads(executor);
   for (const thread of threads.values()) if (descendsFromItself(thread, threads)) thread.parent = undefined;
   const statements: Statement[] = [];

@@ -29,11 +29,11 @@ const updateRow = prepareStatement(
 );
 
 /** Sets each story to its newest revision with an intact text; a story without one is lost. */
-export async function mendStories(executor: Executor): Promise<void> {
+export async function repairStories(executor: Executor): Promise<void> {
   await removeLostRevisions(executor);
   await runAll(executor, [toStatement(sql`delete from ${c} where row_id not in (select content_row_id from ${r})`)]);
   const statements: Statement[] = [];
-  for (const row of await readStories(executor)) statements.push(await mended(executor, row));
+  for (const row of await readStories(executor)) statements.push(await repairStatement(executor, row));
   await runAll(executor, statements);
   await runAll(executor, [
     toStatement(sql`insert or ignore into ${storyTags} (project, tag, story_row_id)
@@ -59,7 +59,7 @@ async function removeLostRevisions(executor: Executor): Promise<void> {
   );
 }
 
-/** What is left of a story, and its newest revision; either side may be missing. */
+/** The columns of a story and of its newest revision. Either side may be missing. */
 const left = selection({
   ...pick(s, "rowId", "title", "titleIsOwn", "tags", "revision", "createdAt", "updatedAt", "checksum"),
   changeRowId: r.rowId,
@@ -70,7 +70,7 @@ const left = selection({
   savedAt: r.createdAt,
 });
 
-/** All stories, and those with nothing left but revisions, each with its newest revision. */
+/** All stories with their newest revisions, including stories of which only revisions remain. */
 function readStories(executor: Executor) {
   return readAll(
     executor,
@@ -82,7 +82,7 @@ function readStories(executor: Executor) {
   );
 }
 
-async function mended(executor: Executor, row: Row): Promise<Statement> {
+async function repairStatement(executor: Executor, row: Row): Promise<Statement> {
   const story = byName(left, row);
   const isThere = story.rowId !== null;
   if (story.changeRowId === null) return toStatement(sql`delete from ${s} where row_id = ${story.rowId}`);

@@ -19,15 +19,15 @@ import {
   messages,
 } from "../../schema/index.js";
 import type { ConversationIds } from "./copy.js";
-import { mendConversations } from "./mend-conversations.js";
-import { mendStories } from "./mend-stories.js";
+import { repairConversations } from "./repair-conversations.js";
+import { repairStories } from "./repair-stories.js";
 import { runAll } from "./run-all.js";
 
 /**
  * Makes a sound database of the copied rows: removes records that fail their checksums and rows that refer to lost ones,
  * and closes the gaps in conversations and stories.
  */
-export async function mend(executor: Executor, conversationIds: ConversationIds): Promise<void> {
+export async function repairCopy(executor: Executor, conversationIds: ConversationIds): Promise<void> {
   await remakeConversations(executor, conversationIds);
   await removeDamaged(executor);
   await run(executor, [
@@ -47,8 +47,8 @@ export async function mend(executor: Executor, conversationIds: ConversationIds)
   await run(executor, [
     sql`update ${conversations} set visible_seq = ${ALL_VISIBLE} where deleted_at is null and visible_seq <> ${ALL_VISIBLE}`,
   ]);
-  await mendConversations(executor);
-  await mendStories(executor);
+  await repairConversations(executor);
+  await repairStories(executor);
 }
 
 async function run(executor: Executor, queries: readonly ReturnType<typeof sql>[]): Promise<void> {
