@@ -58,7 +58,7 @@ async function* exportLines(
   const transaction = await context.client.transaction("read").catch(rethrow);
   const lines = linesOf(transaction, areas, options);
   try {
-    // Its one connection must not wait for whoever reads the stream, who may wait for it.
+    // The only connection must not wait for the stream's reader, which may wait for the connection.
     if (context.path === ":memory:") {
       const kept: string[] = [];
       for await (const line of lines) kept.push(line);

@@ -56,9 +56,9 @@ const lineSchema = z.strictObject({ area: z.string(), project: z.string(), recor
 /**
  * Stores what `exportStorage` wrote: all of it in one transaction, or nothing.
  *
- * The whole text is read and checked before the write lock is taken, so a slow stream keeps nobody waiting; meanwhile
- * it is kept in a temporary file of this user's own. Rejects with INVALID_IMPORT, which names every bad line, with
- * CONFLICT for a record that is there already (both with `line`), and with whatever a write rejects with.
+ * Reads and checks the whole text before it takes the write lock, so a slow stream blocks no other writer. Until then a
+ * temporary file that only this user can read holds the text. Rejects with INVALID_IMPORT, which names every bad line,
+ * with CONFLICT for a record that already exists (both with `line`), and with the errors of a write.
  */
 export async function importStorage(
   context: MaintenanceContext,

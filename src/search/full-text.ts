@@ -197,18 +197,18 @@ class CandidateQuery {
     // A neighbor that the filter leaves out lends its words, but is not a result.
     const rows = await reader.all(
       `WITH found AS MATERIALIZED (${found}),` +
-        ` beside AS (SELECT n.${rowId} AS row_id, -1 AS tier FROM found CROSS JOIN ${table} m ON m.${rowId} = found.row_id` +
+        ` neighbors AS (SELECT n.${rowId} AS row_id, -1 AS tier FROM found CROSS JOIN ${table} m ON m.${rowId} = found.row_id` +
         sameLine +
         ` AND n.${position} BETWEEN m.${position} - ${NEIGHBOUR_SPAN} AND m.${position} + ${NEIGHBOUR_SPAN})` +
         ` SELECT m.${rowId}, c.tier, ${text}, ${line === undefined ? `m.${group}` : "0"}, m.${position}, c.tier >= 0 OR (${where.sql})` +
-        " FROM (SELECT row_id, max(tier) AS tier FROM (SELECT * FROM found UNION ALL SELECT * FROM beside) GROUP BY row_id) c" +
+        " FROM (SELECT row_id, max(tier) AS tier FROM (SELECT * FROM found UNION ALL SELECT * FROM neighbors) GROUP BY row_id) c" +
         ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
       [...foundArgs, ...lineArgs, this.#windowTerm, ...where.args],
     );
     return rows.map((row) => ({
       ...toCandidate(row),
       place: { group: Number(row[AT.group]), position: Number(row[AT.position]) },
-      isBeside: Number(row[AT.tier]) < 0,
+      isNeighbor: Number(row[AT.tier]) < 0,
       isBystander: Number(row[AT.isShown]) === 0,
     }));
   }

@@ -34,7 +34,7 @@ export interface Candidate {
   /** Where it stands among rows that follow one another; without it, it has no neighbours. */
   readonly place?: { readonly group: number; readonly position: number } | undefined;
   /** Whether the index found a neighbor of this row, not the row. @default false */
-  readonly isBeside?: boolean | undefined;
+  readonly isNeighbor?: boolean | undefined;
   /** Whether it is only here for its neighbours' sake. @default false */
   readonly isBystander?: boolean | undefined;
 }
@@ -116,7 +116,7 @@ export function rank(
     let present = 0;
     let presentTerms = 0;
     // Only a part of a long text is read, so a hit of the index may lack its words here.
-    let isContext = candidate.isBeside === true;
+    let isContext = candidate.isNeighbor === true;
     let hasAll = true;
     for (let i = 0; i < terms.length; i++) {
       const at = row * terms.length + i;

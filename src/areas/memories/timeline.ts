@@ -33,12 +33,12 @@ export async function readTimeline(context: RepositoryContext, options: Timeline
   if (isId) {
     position = sql`(select ${m.createdAt}, ${m.rowId} from ${m} where ${m.project} = ${project} and ${m.id} = ${around})`;
   }
-  const beside = (comparison: SQL, order: SQL, limit: number) =>
+  const oneSide = (comparison: SQL, order: SQL, limit: number) =>
     toStatement(sql`select ${columns} from ${memoriesWithVector} where ${m.project} = ${project} and ${isLive}
       and (${m.createdAt}, ${m.rowId}) ${comparison} ${position} order by ${order} limit ${limit}`);
   const [older, newer, center] = await context.executor.batch([
-    beside(sql`<`, newestFirst, before),
-    beside(sql`>`, sql`${m.createdAt}, ${m.rowId}`, after),
+    oneSide(sql`<`, newestFirst, before),
+    oneSide(sql`>`, sql`${m.createdAt}, ${m.rowId}`, after),
     ...(isId ? [selectOne({ project, id: around })] : []),
   ]);
   const record = (row: Row) => toMemory(project, row);
