@@ -9,7 +9,7 @@ import { inCommandWords, OPTION_NAMES } from "../../src/cli/command-words.js";
 import { buildProgram, COMMANDS } from "../../src/cli/program.js";
 import { toStorageError } from "../../src/client/storage-error.js";
 import { cliProgram, holdfast, holdfastInTerminal, holdfastToFullDisk } from "../support/cli.js";
-import { openBeside } from "../support/clients.js";
+import { openSecond } from "../support/clients.js";
 import { startServer } from "../support/server.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -157,7 +157,7 @@ test("check reports damage by its exit code, and makes repairs that lose nothing
   await using db = await tempDatabase();
   await filled(db.path);
   {
-    using file = openBeside(db.path);
+    using file = openSecond(db.path);
     file.exec("DROP TRIGGER memories_fts_insert");
     file.exec("UPDATE memories SET metadata = '{}x' WHERE id = 'o1'");
   }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import { holdfast } from "../support/cli.js";
-import { openBeside } from "../support/clients.js";
+import { openSecond } from "../support/clients.js";
 import { writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -23,7 +23,7 @@ test("migrations of one's own are applied, shown, accepted, reverted and marked 
   expect(await run("accept", ...set, "--tag", "0001_two")).toEqual({ tag: "0001_two", changed: true });
   expect(await run("revert", ...set, "--steps", "1")).toMatchObject({ reverted: ["0001_two"], to: "0000_one" });
   {
-    using file = openBeside(db.path);
+    using file = openSecond(db.path);
     expect(file.all("SELECT name FROM sqlite_schema WHERE name IN ('a', 'b', 'memories')")).toEqual([["a"]]);
     file.exec("CREATE TABLE b (x text)");
   }

@@ -97,7 +97,7 @@ test("drizzle-kit migrate, check and export work on a file that is in use", asyn
 test("without drizzle-kit, holdfast studio says what to install", async () => {
   await using db = await tempDatabase();
   await (await openStorage(db.path)).close();
-  // The built package beside its runtime dependencies alone, as an install without the optional peer has it.
+  // The built package with only its runtime dependencies, as an install without the optional peer has it.
   const home = `${db.dir}/node_modules/holdfast`;
   mkdirSync(home, { recursive: true });
   for (const name of ["dist", "drizzle", "package.json"]) {

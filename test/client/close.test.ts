@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { column, nextTurns, openBeside, rejection } from "../support/clients.js";
+import { column, nextTurns, openSecond, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 const isSettled = async (promise: Promise<unknown>) => {
@@ -36,7 +36,7 @@ describe("close", () => {
     const late = [client.execute("SELECT 1"), client.checkpoint(), client.transaction("read"), client.pool.acquire()];
     for (const call of late) expect((await rejection(call)).code).toBe("CLIENT_CLOSED");
     await Promise.all([...running, closing, client.close()]);
-    using other = openBeside(db.path);
+    using other = openSecond(db.path);
     expect(other.all("SELECT count(*) FROM t")).toEqual([[3002]]);
   });
 
@@ -54,7 +54,7 @@ describe("close", () => {
     for (const call of waiting) expect((await rejection(call)).code).toBe("CLIENT_CLOSED");
     expect((await rejection(write.commit())).code).toBe("TRANSACTION_CLOSED");
     await closing;
-    using other = openBeside(db.path);
+    using other = openSecond(db.path);
     other.exec("INSERT INTO t VALUES (2)");
     expect(other.all("SELECT a FROM t")).toEqual([[2]]);
   });
@@ -74,7 +74,7 @@ describe("close", () => {
     await using db = await tempDatabase();
     const client = createClient({ url: db.url, busyTimeoutMs: 60_000 });
     await client.execute("CREATE TABLE t (a)");
-    using other = openBeside(db.path);
+    using other = openSecond(db.path);
     other.exec("BEGIN IMMEDIATE");
     const tx = await client.transaction("deferred");
     const write = rejection(tx.execute("INSERT INTO t VALUES (1)"));
@@ -90,7 +90,7 @@ describe("close", () => {
     await using db = await tempDatabase();
     const client = createClient({ url: db.url, busyTimeoutMs: 50 });
     await client.execute("CREATE TABLE t (a)");
-    using other = openBeside(db.path);
+    using other = openSecond(db.path);
     other.exec("BEGIN IMMEDIATE");
     const write = rejection(client.execute("INSERT INTO t VALUES (1)"));
     await nextTurns(1);
@@ -107,7 +107,7 @@ describe("close", () => {
     await client.close();
     const copy = join(db.dir, "without-log.db");
     copyFileSync(db.path, copy);
-    using other = openBeside(copy);
+    using other = openSecond(copy);
     expect(other.all("SELECT count(*) FROM t")).toEqual([[100]]);
   });
 

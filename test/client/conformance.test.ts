@@ -477,7 +477,7 @@ describe.each(all)("%s on %s", (engine, place) => {
     );
 
     test(
-      "is alone with its data beside 50 others",
+      "does not mix its data with 50 others",
       withClient(async (client) => {
         await client.batch(["CREATE TABLE t1 (a)", "CREATE TABLE t2 (a)"], "write");
         const one = async (i: number) => {

@@ -228,7 +228,7 @@ const differences: Difference[] = [
     on: "file",
   },
   {
-    what: "a call beside a transaction on :memory: waits for it",
+    what: "a call during a transaction on :memory: waits for its end",
     why: "there is one connection, and waiting beats failing",
     run: async (client) => {
       const tx = await client.transaction("write");

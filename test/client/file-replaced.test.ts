@@ -6,7 +6,7 @@ import type { PooledClient } from "holdfast/client";
 import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { runChild } from "../support/child.js";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 // SQLite goes on writing to a file that has lost its name: such writes were acknowledged, and nobody could read them.
@@ -67,7 +67,7 @@ interface LateTransaction {
 
 /** By another connection, so that its content is all in the file. */
 function makeOther(path: string): void {
-  using other = openBeside(path);
+  using other = openSecond(path);
   other.exec("PRAGMA journal_mode = DELETE; CREATE TABLE t (a); INSERT INTO t VALUES (99)");
 }
 
@@ -108,7 +108,7 @@ test("the file that has taken the place is left alone, by reads and by closing t
   const reads = await Promise.allSettled([client.transaction("read"), client.transaction("read")]);
   for (const read of reads) if (read.status === "rejected") expect(read.reason.code).toBe("FILE_REPLACED");
   await client.close();
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   expect(other.all("SELECT a FROM t")).toEqual([[99]]);
   expect(other.all("PRAGMA integrity_check")).toEqual([["ok"]]);
 });
@@ -142,7 +142,7 @@ test("no change of the file itself counts as another file", async () => {
     () => rmSync(`${db.path}.link`),
     () => client.execute("VACUUM"),
     () => client.checkpoint(),
-    () => openBeside(db.path).exec("INSERT INTO t VALUES (5)"),
+    () => openSecond(db.path).exec("INSERT INTO t VALUES (5)"),
     () => {
       // The folder moves, and the old path leads to the new one.
       const folder = dirname(db.path);

@@ -36,7 +36,7 @@ test("a reader never sees half a transaction during heavy writes of two processe
   type Done = { done?: boolean; written: number };
   const done = await Promise.all([one, two].map((child) => child.message<Done>(({ done }) => done === true)));
   const written = done.reduce((sum, { written }) => sum + written, 0);
-  console.log(`${reads} rounds of reads beside ${written} transactions`);
+  console.log(`${reads} rounds of reads during ${written} transactions`);
   expect(await column(client, total)).toEqual([written * 2]);
 });
 

@@ -3,7 +3,7 @@ import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { LocalClient } from "../../src/client/local/local-client.js";
 import { resolveClientOptions } from "../../src/client/options.js";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 describe("options", () => {
@@ -70,7 +70,7 @@ describe("options", () => {
     await using db = await tempDatabase();
     await using client = openTestClient(db.url, { busyTimeoutMs: 0, acquireTimeoutMs: 0 });
     await client.execute("CREATE TABLE t (a)");
-    using other = openBeside(db.path);
+    using other = openSecond(db.path);
     other.exec("BEGIN IMMEDIATE");
     expect((await rejection(client.execute("INSERT INTO t VALUES (1)"))).code).toBe("SQLITE_BUSY");
     other.exec("COMMIT");
@@ -160,7 +160,7 @@ test("VACUUM and VACUUM INTO run off the main thread, with a path in the SQL or 
   await client.execute("VACUUM INTO ?", [`${db.dir}/two.db`]);
   expect(ticks).toBeGreaterThan(3);
   for (const name of ["one", "two"]) {
-    using copy = openBeside(`${db.dir}/${name}.db`);
+    using copy = openSecond(`${db.dir}/${name}.db`);
     expect(copy.all("SELECT count(*) FROM t")).toEqual([[1000]]);
   }
   expect((await rejection(client.execute(`VACUUM INTO '${db.dir}/one.db'`))).code).toBe("SQLITE_ERROR");

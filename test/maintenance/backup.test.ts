@@ -14,7 +14,7 @@ import { openStorage, type Progress } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { verifyDatabase } from "../../src/client/local/snapshot.js";
 import { startChild } from "../support/child.js";
-import { openBeside, rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 
 const WHOLE = `SELECT count(*), sum(parts = 3) FROM (
@@ -50,7 +50,7 @@ describe("a backup", () => {
     const counts: number[] = [];
     for (let round = 0; round < 5; round++) {
       const { path } = await t.storage.backup(join(t.db.dir, `copy-${round}.db`));
-      using copy = openBeside(path);
+      using copy = openSecond(path);
       const [[triples, whole]] = copy.all(WHOLE) as [[number, number]];
       expect(whole).toBe(triples);
       counts.push(triples);
@@ -66,7 +66,7 @@ describe("a backup", () => {
     for (let round = 1; round < 5; round++) expect(counts[round]).toBeGreaterThan(counts[round - 1]!);
     const written = done.reduce((all, { written }) => all + written, 0);
     expect(written).toBeGreaterThan(counts[4]!);
-    using source = openBeside(t.db.path);
+    using source = openSecond(t.db.path);
     expect(source.all(WHOLE)).toEqual([[written, written]]);
   });
 
@@ -112,7 +112,7 @@ describe("a backup", () => {
       expect(readdirSync(join(rotation, "20200101"))).toEqual(["000001"]);
       await t.storage.backup(destination);
       expect(readdirSync(folder)).toEqual(["copy.db"]);
-      using source = openBeside(t.db.path);
+      using source = openSecond(t.db.path);
       expect(source.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     },
   );
@@ -194,8 +194,8 @@ describe("a backup", () => {
 describe("a backup is refused", () => {
   test("with CORRUPT if the copy fails its check, and leaves nothing", async () => {
     await using t = await tempStorage();
-    using beside = openBeside(t.db.path, ["CREATE TABLE n (a)", "INSERT INTO n VALUES (NULL)"]);
-    beside.exec(
+    using second = openSecond(t.db.path, ["CREATE TABLE n (a)", "INSERT INTO n VALUES (NULL)"]);
+    second.exec(
       "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = 'CREATE TABLE n (a NOT NULL)' WHERE name = 'n'; PRAGMA writable_schema = RESET",
     );
     const error = await rejection(t.storage.backup(join(t.db.dir, "copies", "copy.db")));

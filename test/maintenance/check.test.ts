@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { checkFile, openStorage, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
-import { openBeside, rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
 
 const vector = [0.5, 0.25, -1];
@@ -178,7 +178,7 @@ test.each(damages)("a check finds %s", async (_name, sql, code, isQuick) => {
   await using db = await tempDatabase();
   await filled(db);
   {
-    using file = openBeside(db.path);
+    using file = openSecond(db.path);
     for (const statement of sql) file.exec(statement);
   }
   const deep = await checkFile(db.path, { deep: true });
@@ -215,7 +215,7 @@ describe("a file that is damaged itself", () => {
     await using db = await tempDatabase();
     await filled(db);
     {
-      using file = openBeside(db.path);
+      using file = openSecond(db.path);
       // No UTF-8: the binding aborts the process that reads it.
       file.exec("UPDATE memories SET source = CAST(x'ff' AS TEXT) WHERE id = 'm9'");
       file.exec("DROP TRIGGER memories_fts_delete");
@@ -242,7 +242,7 @@ describe("repair", () => {
       await filled(db);
       await using storage = await openStorage(db.path);
       {
-        using file = openBeside(db.path);
+        using file = openSecond(db.path);
         for (const statement of sql) file.exec(statement);
       }
       const { findings } = await storage.check({ deep: true });

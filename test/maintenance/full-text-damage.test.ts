@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { openStorage } from "holdfast";
 import { revert } from "holdfast/migrate";
 import { expect, test } from "vitest";
-import { openBeside, openTestClient, rejection } from "../support/clients.js";
+import { openSecond, openTestClient, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 const folder = fileURLToPath(new URL("../../drizzle", import.meta.url));
@@ -33,7 +33,7 @@ test.each(damages)(
       messages: ["hello there", "another zebra"].map((content) => ({ role: "user", content })),
     });
     {
-      using file = openBeside(db.path);
+      using file = openSecond(db.path);
       file.exec(sql);
       if (!isTold) {
         // As the triggers of earlier versions left it: the row has lost its terms, the index has not.
@@ -80,7 +80,7 @@ test("opening a file that earlier triggers damaged repairs it", async () => {
     await revert(client, { folder, to: "0007_stories_search" });
   }
   {
-    using file = openBeside(db.path);
+    using file = openSecond(db.path);
     file.exec("UPDATE messages SET content = content || '.', checksum = 'x', search_text = search_text WHERE seq = 7");
     expect(file.all("SELECT search_text FROM messages WHERE seq = 7")).toEqual([[null]]);
     expect(() => file.exec("INSERT INTO messages_fts (messages_fts, rank) VALUES ('integrity-check', 1)")).toThrow();

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { type Change, openStorage, PruneError, type PrunePolicy, type Storage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { openBeside, rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
 import { tempFileStorage, tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
@@ -280,7 +280,7 @@ describe("prune", () => {
     await using writer = startChild("wait-for-lock", { path: db.path });
     await writer.message(({ isReady }) => isReady === true);
     const between: number[] = [];
-    const count = openBeside(db.path);
+    const count = openSecond(db.path);
     const onProgress = ({ phase }: { phase: string }) => {
       if (phase === "remove") between.push(count.all("SELECT count(*) FROM waits")[0]![0] as number);
     };

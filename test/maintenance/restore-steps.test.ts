@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { restore } from "holdfast";
 import { expect, test, vi } from "vitest";
 import { startChild } from "../support/child.js";
-import { openBeside } from "../support/clients.js";
+import { openSecond } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 
 const hooks = vi.hoisted(() => ({ afterStep: (_: string) => undefined as unknown }));
@@ -27,8 +27,8 @@ test("after each step of a restore one of the two files is whole in its place, w
   await t.storage.close();
   await using child = startChild("hold-open", { path: t.db.path });
   await child.message<{ open?: boolean }>(({ open }) => open === true);
-  using beside = openBeside(t.db.path, ["PRAGMA wal_autocheckpoint = 0"]);
-  beside.exec("UPDATE memories SET id = 'of the log'");
+  using second = openSecond(t.db.path, ["PRAGMA wal_autocheckpoint = 0"]);
+  second.exec("UPDATE memories SET id = 'of the log'");
   child.kill();
   await child.exited;
   expect(statSync(`${t.db.path}-wal`).size).toBeGreaterThan(0);
@@ -45,7 +45,7 @@ test("after each step of a restore one of the two files is whole in its place, w
   const ids = seen.map((step, at) => {
     const path = join(t.db.dir, `step-${at}`, "test.db");
     expect(existsSync(path), step).toBe(true);
-    using file = openBeside(path);
+    using file = openSecond(path);
     expect(file.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     return file.all("SELECT id FROM memories")[0]![0];
   });

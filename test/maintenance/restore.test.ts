@@ -14,7 +14,7 @@ import { openStorage, restore } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { openBeside, rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 
 /** A storage that is closed, with a backup of its state before the last row. */
@@ -94,8 +94,8 @@ describe("restoring", () => {
     // A killed process leaves its last rows in the log.
     await using child = startChild("hold-open", { path: p.path });
     await child.message<{ open?: boolean }>(({ open }) => open === true);
-    using beside = openBeside(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
-    beside.exec("UPDATE memories SET source = 'of the log' WHERE id = 'new'");
+    using second = openSecond(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
+    second.exec("UPDATE memories SET source = 'of the log' WHERE id = 'new'");
     child.kill();
     await child.exited;
     expect(statSync(`${p.path}-wal`).size).toBeGreaterThan(0);
@@ -104,7 +104,7 @@ describe("restoring", () => {
     expect(existsSync(`${setAside}-wal`)).toBe(false);
     expect(existsSync(`${p.path}-wal`)).toBe(false);
     expect(existsSync(`${p.path}-shm`)).toBe(false);
-    using old = openBeside(setAside!);
+    using old = openSecond(setAside!);
     expect(old.all("SELECT source FROM memories WHERE id = 'new'")).toEqual([["of the log"]]);
     expect(await p.ids(p.path)).toEqual(["old"]);
   });
@@ -145,8 +145,8 @@ describe("restoring", () => {
   test("restores a copied pair of file and log", async () => {
     await using p = await backedUp();
     const pair = join(p.dir, "copies", "pair.db");
-    using beside = openBeside(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
-    beside.exec("UPDATE memories SET id = 'of the log' WHERE id = 'new'");
+    using second = openSecond(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
+    second.exec("UPDATE memories SET id = 'of the log' WHERE id = 'new'");
     for (const suffix of ["", "-wal"]) copyFileSync(p.path + suffix, pair + suffix);
     const target = join(p.dir, "restored.db");
     await restore(pair, target);
@@ -164,8 +164,8 @@ describe("restoring", () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(statSync(`${p.path}-wal`).size).toBeGreaterThan(0);
-    using beside = openBeside(p.path);
-    expect(beside.all("SELECT id FROM memories ORDER BY id")).toEqual([["later"], ["old"]]);
+    using second = openSecond(p.path);
+    expect(second.all("SELECT id FROM memories ORDER BY id")).toEqual([["later"], ["old"]]);
   });
 });
 
@@ -216,7 +216,7 @@ describe("restoring is refused, with nothing changed,", () => {
 
   test("with IN_USE while a connection that is not found otherwise holds its write lock", async () => {
     await using p = await backedUp();
-    using _ = openBeside(p.path, ["BEGIN IMMEDIATE"]);
+    using _ = openSecond(p.path, ["BEGIN IMMEDIATE"]);
     expect(await rejection(restore(p.backup, p.path))).toMatchObject({ code: "IN_USE", retryable: true });
   });
 
@@ -226,8 +226,8 @@ describe("restoring is refused, with nothing changed,", () => {
     copyFileSync(p.path, pair);
     await using child = startChild("hold-open", { path: pair });
     await child.message<{ open?: boolean }>(({ open }) => open === true);
-    using beside = openBeside(pair, ["PRAGMA wal_autocheckpoint = 0"]);
-    beside.exec("UPDATE memories SET source = 'x'");
+    using second = openSecond(pair, ["PRAGMA wal_autocheckpoint = 0"]);
+    second.exec("UPDATE memories SET source = 'x'");
     expect(await rejection(restore(pair, p.path))).toMatchObject({ code: "IN_USE" });
   });
 
@@ -297,7 +297,7 @@ test("a restore killed at any moment leaves one of the two files whole in its pl
   const idsIn = (path: string): unknown => {
     const copy = join(db.dir, "copies", `seen-${copies++}.db`);
     for (const end of ["", "-wal"]) if (existsSync(path + end)) copyFileSync(path + end, copy + end);
-    using file = openBeside(copy);
+    using file = openSecond(copy);
     expect(file.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     return file.all("SELECT group_concat(id) FROM (SELECT id FROM memories ORDER BY id)")[0]![0];
   };

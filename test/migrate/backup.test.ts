@@ -5,7 +5,7 @@ import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { migrate } from "holdfast/migrate";
 import { expect, test } from "vitest";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -42,7 +42,7 @@ test("a file with rows is backed up once before its first pending migration, and
   expect(files).toEqual([expect.stringMatching(/^it's data-\d{8}-\d{6}-\d{3}-before-0001_two\.db$/)]);
   expect(backup).toBe(join(p.backupTo, files[0]!));
   expect(statSync(backup!).mode & 0o777).toBe(0o600);
-  using copy = openBeside(backup!);
+  using copy = openSecond(backup!);
   expect(copy.all("SELECT x FROM a")).toEqual([["kept"]]);
   expect(copy.all("SELECT count(*) FROM __drizzle_migrations")).toEqual([[1]]);
   expect(copy.all("PRAGMA integrity_check")).toEqual([["ok"]]);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "../../src/migrate/ledger.js";
-import { openBeside, openTestClient } from "../support/clients.js";
+import { openSecond, openTestClient } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 const TABLE = 'odd "name"';
@@ -26,7 +26,7 @@ test("a ledger that another process creates between two reads is read", async ()
   let reads = 0;
   const interrupted = async (sql: string) => {
     if (reads++ === 1) {
-      using other = openBeside(temp.path);
+      using other = openSecond(temp.path);
       other.exec(`${createLedgerSql(TABLE)}; ${insertLedgerSql(TABLE, STEP)}`);
     }
     return query(sql);

@@ -1,6 +1,6 @@
 import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { rebuild, writeMigrations, writeSnapshot } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -155,7 +155,7 @@ describe("a full-text index", () => {
     await p.client.execute("DELETE FROM notes WHERE id = 'n3'");
     expect(await column(p.client, found)).toEqual([]);
     await p.client.execute("INSERT INTO notes_fts(notes_fts) VALUES('integrity-check')");
-    using fresh = openBeside(p.temp.path);
+    using fresh = openSecond(p.temp.path);
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
   });
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { type MigrationSource, sha256, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -156,7 +156,7 @@ INSERT INTO a VALUES (2);
     const plans: unknown[] = [];
     const before = async (plan: unknown) => {
       plans.push(plan);
-      using other = openBeside(p.temp.path);
+      using other = openSecond(p.temp.path);
       expect(() => other.exec("BEGIN IMMEDIATE")).toThrow(/locked/);
       expect(await column(p.client, TABLES)).toEqual([]);
       throw new Error("not today");

@@ -2,7 +2,7 @@ import { createClient } from "@libsql/client";
 import { openStorage } from "holdfast";
 import { findMissingObjects, restoreMissingObjects } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { drizzleKit } from "../support/drizzle-kit.js";
 import { rebuild, writeMigrations } from "../support/migrations.js";
 import { tempStorage } from "../support/storage.js";
@@ -58,7 +58,7 @@ describe("objects that a rebuild by stock drizzle-kit has lost", () => {
     expect(await p.found("apple")).toEqual([]);
     await p.client.execute("INSERT INTO notes_fts(notes_fts, rank) VALUES('integrity-check', 1)");
     expect(await restoreMissingObjects(p.client, { folder: p.folder })).toEqual([]);
-    using fresh = openBeside(p.temp.path);
+    using fresh = openSecond(p.temp.path);
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
   });
 
@@ -117,7 +117,7 @@ test("a storage whose triggers and full-text table were dropped finds its memori
 
 test("a file without missing objects is only read: another process may hold the lock", async () => {
   await using t = await tempStorage();
-  using _ = openBeside(t.db.path, ["BEGIN IMMEDIATE"]);
+  using _ = openSecond(t.db.path, ["BEGIN IMMEDIATE"]);
   const second = await openStorage({ url: t.db.url, migrateTimeoutMs: 0 });
   await second.close();
 });

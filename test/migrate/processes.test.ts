@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { migrate, status } from "holdfast/migrate";
 import { expect, test } from "vitest";
 import { runChild, startChild } from "../support/child.js";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -24,7 +24,7 @@ test("if six processes migrate one new file at once, one applies and five find i
   await using client = openTestClient(temp.url);
   await client.execute("SELECT 1");
   // All six have seen that the file is new before the first one can begin.
-  using other = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  using other = openSecond(temp.path, ["BEGIN IMMEDIATE"]);
   const children = Array.from({ length: 6 }, () => startChild("migrate", { url: temp.url, folder }));
   const waiting = ({ message }: { message?: string }) => message?.startsWith("Waiting") === true;
   await Promise.all(children.map((child) => child.message(waiting)));
@@ -68,7 +68,7 @@ test("a migration killed half-way stays pending, and the next start applies it",
   expect(await child.exited).toMatchObject({ signal: "SIGKILL" });
   expect(await status(client, { folder })).toMatchObject({ applied: ["0000_one"], pending: ["0001_long"] });
   expect(await column(client, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'")).toEqual([0]);
-  using fresh = openBeside(temp.path);
+  using fresh = openSecond(temp.path);
   expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
   await client.execute(`PRAGMA user_version = ${ROWS}`);
   expect((await migrate(client, { folder })).applied).toEqual(["0001_long"]);
@@ -82,7 +82,7 @@ test("a process that waits for another one logs it after a second, and applies w
   const folder = writeMigrations(temp.dir, [ONE]);
   await using client = openTestClient(temp.url);
   await client.execute("SELECT 1");
-  using other = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  using other = openSecond(temp.path, ["BEGIN IMMEDIATE"]);
   const told: string[] = [];
   const logger = {
     info(message: string) {
@@ -104,7 +104,7 @@ test("a lock that is not released in time is BUSY, retryable, and nothing has ch
   const folder = writeMigrations(temp.dir, [ONE]);
   await using client = openTestClient(temp.url);
   await client.execute("SELECT 1");
-  using _ = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  using _ = openSecond(temp.path, ["BEGIN IMMEDIATE"]);
   const error = await rejection(migrate(client, { folder, lockTimeoutMs: 30 }));
   expect(error).toMatchObject({ code: "BUSY", retryable: true, message: expect.stringContaining("0000_one") });
   expect(await column(client, "SELECT count(*) FROM sqlite_schema")).toEqual([0]);
@@ -115,7 +115,7 @@ test("a file that is up to date is not locked: another process may hold the lock
   const folder = writeMigrations(temp.dir, [ONE]);
   await using client = openTestClient(temp.url);
   await migrate(client, { folder });
-  using _ = openBeside(temp.path, ["BEGIN IMMEDIATE"]);
+  using _ = openSecond(temp.path, ["BEGIN IMMEDIATE"]);
   expect((await migrate(client, { folder, lockTimeoutMs: 0 })).applied).toEqual([]);
 });
 

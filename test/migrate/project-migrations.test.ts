@@ -5,7 +5,7 @@ import { migrate, readJournal, revert } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { fillTables } from "../../scripts/migrations/fill-tables.js";
 import { schemaText } from "../../scripts/migrations/schema-text.js";
-import { column, openBeside, openTestClient } from "../support/clients.js";
+import { column, openSecond, openTestClient } from "../support/clients.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -43,7 +43,7 @@ describe("the project's own migrations", () => {
       expect(await schemaText(client), `at ${tag} again`).toBe(up[index]);
       await fill(client, random);
     }
-    using fresh = openBeside(temp.path);
+    using fresh = openSecond(temp.path);
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     expect(fresh.all("PRAGMA foreign_key_check")).toEqual([]);
   });

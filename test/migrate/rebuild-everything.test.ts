@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { completeForward } from "../../scripts/migrations/complete.js";
 import { fillTables } from "../../scripts/migrations/fill-tables.js";
 import { schemaText } from "../../scripts/migrations/schema-text.js";
-import { column, openBeside, openTestClient } from "../support/clients.js";
+import { column, openSecond, openTestClient } from "../support/clients.js";
 import { drizzleKit } from "../support/drizzle-kit.js";
 import { rebuild } from "../support/migrations.js";
 import { seededRandom } from "../support/random.js";
@@ -84,7 +84,7 @@ test.each(["ours", "drizzle-kit, completed", "drizzle-kit, as it is, then openSt
     // With rank 1, FTS5 compares the index with the content row by row.
     for (const name of indexes)
       await client.execute(`INSERT INTO "${name}"("${name}", rank) VALUES('integrity-check', 1)`);
-    using fresh = openBeside(temp.path);
+    using fresh = openSecond(temp.path);
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     expect(fresh.all("PRAGMA foreign_key_check")).toEqual([]);
   },

@@ -4,7 +4,7 @@ import { createClient } from "@libsql/client";
 import { MigrationError, migrate, revert, status } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { column, openBeside, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { type MigrationSource, rebuild, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -68,7 +68,7 @@ describe("reverting", () => {
 
   test("to the migration at which the file stands does nothing", async () => {
     await using p = await migrated();
-    using _ = openBeside(p.temp.path, ["BEGIN IMMEDIATE"]);
+    using _ = openSecond(p.temp.path, ["BEGIN IMMEDIATE"]);
     expect(await revert(p.client, { folder: p.folder, to: "0002_three", lockTimeoutMs: 0 })).toMatchObject({
       reverted: [],
     });
@@ -79,7 +79,7 @@ describe("reverting", () => {
     const backupTo = join(p.temp.dir, "backups");
     const { backup } = await revert(p.client, { folder: p.folder, steps: 2, backupTo });
     expect(readdirSync(backupTo)).toHaveLength(1);
-    using copy = openBeside(backup!);
+    using copy = openSecond(backup!);
     expect(copy.all("SELECT x, y FROM a")).toEqual([["kept", null]]);
     expect(copy.all(LEDGER)).toEqual([[3]]);
   });
@@ -249,7 +249,7 @@ describe("with other processes", () => {
   test("if four processes revert at once, each migration is reverted by one of them", async () => {
     await using p = await migrated();
     const input = { url: p.temp.url, folder: p.folder, to: "0000_one" };
-    using other = openBeside(p.temp.path, ["BEGIN IMMEDIATE"]);
+    using other = openSecond(p.temp.path, ["BEGIN IMMEDIATE"]);
     const children = Array.from({ length: 4 }, () => startChild("revert", input));
     const isWaiting = ({ message }: { message?: string }) => message?.startsWith("Waiting") === true;
     await Promise.all(children.map((child) => child.message(isWaiting)));
@@ -263,7 +263,7 @@ describe("with other processes", () => {
 
   test("a lock that another process keeps is BUSY, and nothing has changed", async () => {
     await using p = await migrated();
-    using _ = openBeside(p.temp.path, ["BEGIN IMMEDIATE"]);
+    using _ = openSecond(p.temp.path, ["BEGIN IMMEDIATE"]);
     const error = await rejection(revert(p.client, { folder: p.folder, steps: 1, lockTimeoutMs: 30 }));
     expect(error).toMatchObject({
       code: "BUSY",
@@ -302,7 +302,7 @@ describe("with other processes", () => {
       });
     }
     expect(await column(p.client, LEDGER)).toEqual([0]);
-    using fresh = openBeside(p.temp.path);
+    using fresh = openSecond(p.temp.path);
     expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     await p.client.checkpoint();
   });

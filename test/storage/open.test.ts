@@ -5,7 +5,7 @@ import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { resolveStorageOptions } from "../../src/storage/options.js";
 import { runChild } from "../support/child.js";
-import { openBeside, rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 describe("openStorage", () => {
@@ -140,7 +140,7 @@ describe("openStorage", () => {
 test("a file whose ledger belongs to another program is not changed by a single byte", async () => {
   await using db = await tempDatabase();
   {
-    using other = openBeside(db.path, []);
+    using other = openSecond(db.path, []);
     other.exec("PRAGMA journal_mode = DELETE; CREATE TABLE u (a)");
     other.exec("CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric)");
     other.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('abc', 1)");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openStorage, StorageError } from "holdfast";
 import { expect, test } from "vitest";
 import { runChild } from "../support/child.js";
-import { openBeside, rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -18,7 +18,7 @@ test.each(["DELETE", "WAL"])(
     // changed.
     await using db = await tempDatabase("app.db");
     {
-      using file = openBeside(db.path);
+      using file = openSecond(db.path);
       file.exec(`PRAGMA journal_mode = ${mode}; CREATE TABLE sessions (token); INSERT INTO sessions VALUES ('theirs')`);
     }
     const before = checksum(db.path);
@@ -30,7 +30,7 @@ test.each(["DELETE", "WAL"])(
     }
     expect(existsSync(join(db.dir, "backups"))).toBe(false);
     if (mode === "DELETE") expect(checksum(db.path)).toBe(before);
-    using file = openBeside(db.path);
+    using file = openSecond(db.path);
     expect(file.all("PRAGMA journal_mode")).toEqual([[mode.toLowerCase()]]);
     expect(file.all("SELECT name FROM sqlite_schema")).toEqual([["sessions"]]);
   },
@@ -39,7 +39,7 @@ test.each(["DELETE", "WAL"])(
 test("a storage that only verifies does not change a file without our schema", async () => {
   await using db = await tempDatabase("app.db");
   {
-    using file = openBeside(db.path);
+    using file = openSecond(db.path);
     file.exec("CREATE TABLE notes (a)");
   }
   const before = checksum(db.path);

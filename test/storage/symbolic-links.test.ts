@@ -5,7 +5,7 @@ import { checkFile, openStorage, restore, salvage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { expect, test } from "vitest";
 import { startChild } from "../support/child.js";
-import { openBeside } from "../support/clients.js";
+import { openSecond } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
@@ -40,7 +40,7 @@ test("a database behind a link is checkpointed, measured and closed like one wit
   // Without its log, the file is complete. (Another process copies it, because this one may still have it open.)
   const copy = join(db.dir, "copy.db");
   execFileSync("cp", [db.real, copy]);
-  using file = openBeside(copy);
+  using file = openSecond(copy);
   expect(file.all("SELECT count(*) FROM memories")).toEqual([[400]]);
 });
 
@@ -98,7 +98,7 @@ test("salvage through a link reads the log that is next to the file", async () =
 test("the backup before a migration is next to the file, not next to the link", async () => {
   await using db = await linkedDatabase();
   {
-    using file = openBeside(db.real);
+    using file = openSecond(db.real);
     file.exec("CREATE TABLE notes (a); INSERT INTO notes VALUES (1)");
   }
   await using storage = await openStorage(db.path);

@@ -29,7 +29,7 @@ export async function nextTurns(count = 3): Promise<void> {
 }
 
 /** A second connection to the same file in this process, below every layer of the library. */
-export function openBeside(path: string, setup: readonly string[] = []) {
+export function openSecond(path: string, setup: readonly string[] = []) {
   const database = openNative(path, {});
   for (const sql of setup) database.exec(sql);
   return {

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Storage } from "holdfast";
 import { searchScope, toSearchText } from "../../src/search/terms.js";
-import { openBeside } from "./clients.js";
+import { openSecond } from "./clients.js";
 import type { Random } from "./random.js";
 
 /** The results of a run of random changes. */
@@ -15,7 +15,7 @@ export interface FullTextRun {
   readonly faults: readonly string[];
 }
 
-type Beside = ReturnType<typeof openBeside>;
+type SecondConnection = ReturnType<typeof openSecond>;
 
 const WORDS = [
   "cluster",
@@ -185,7 +185,7 @@ function libraryCalls(storage: Storage, { below, pick }: Random): [name: string,
 async function changeByHand(path: string, random: Random) {
   const { below, pick } = random;
   const isRecursive = below(2) === 0;
-  using file = openBeside(path, [`PRAGMA recursive_triggers = ${isRecursive ? "ON" : "OFF"}`]);
+  using file = openSecond(path, [`PRAGMA recursive_triggers = ${isRecursive ? "ON" : "OFF"}`]);
   const statements = Array.from({ length: 1 + below(3) }, () => pick(BY_HAND)(random));
   const how = pick(["alone", "commit", "rollback", "savepoint"]);
   const result = { what: "", done: 0, refused: 0, faults: [] as string[] };
@@ -305,7 +305,7 @@ const BY_HAND: readonly ((random: Random) => string)[] = [
  * content.
  */
 async function compareIndexes(path: string): Promise<string[]> {
-  using file = openBeside(path, ["PRAGMA temp_store = MEMORY"]);
+  using file = openSecond(path, ["PRAGMA temp_store = MEMORY"]);
   // FTS5 checks an index only in a write transaction.
   await whenUnlocked(() => file.exec("BEGIN IMMEDIATE"));
   return [
@@ -315,7 +315,7 @@ async function compareIndexes(path: string): Promise<string[]> {
   ];
 }
 
-function compareIndex(file: Beside, table: string, columns: readonly string[]): string[] {
+function compareIndex(file: SecondConnection, table: string, columns: readonly string[]): string[] {
   const index = `${table}_fts`;
   const list = columns.join(", ");
   file.exec(`CREATE VIRTUAL TABLE temp.fresh_${table} USING fts5(${list}, tokenize = 'ascii')`);
@@ -343,7 +343,7 @@ function compareIndex(file: Beside, table: string, columns: readonly string[]): 
  * Memories, except those whose content another program has changed. Their hash shows the change, and a check finds them
  * by it.
  */
-function compareTerms(file: Beside): string[] {
+function compareTerms(file: SecondConnection): string[] {
   const faults: string[] = [];
   const compare = (table: string, all: unknown[][]) => {
     for (const [rowId, project, content, terms] of all) {
@@ -356,7 +356,7 @@ function compareTerms(file: Beside): string[] {
   return faults.slice(0, 3);
 }
 
-function compareTags(file: Beside): string[] {
+function compareTags(file: SecondConnection): string[] {
   const made =
     "SELECT project, tag, conversation_row_id, message_row_id FROM conversation_tags WHERE message_row_id > 0";
   const expected =

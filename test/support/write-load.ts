@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { startChild } from "./child.js";
-import { openBeside } from "./clients.js";
+import { openSecond } from "./clients.js";
 
 /** A participating process: the name of its program in `children/` and its input. */
 export interface Participant {
@@ -49,7 +49,7 @@ export async function runLoad(path: string, participants: readonly Participant[]
 
 /** A damaged file may fail at any query. */
 function inspect(path: string, acknowledged: number): Pick<LoadReport, "lost" | "integrity"> {
-  using file = openBeside(path);
+  using file = openSecond(path);
   const ask = <T>(question: () => T): T | string => {
     try {
       return question();

@@ -1,6 +1,6 @@
 import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
-import { openBeside, rejection } from "../../support/clients.js";
+import { openSecond, rejection } from "../../support/clients.js";
 import { fileTest, tempFileStorage, tempStorage } from "../../support/storage.js";
 import { delivered, SECRET } from "../../support/stories.js";
 
@@ -296,7 +296,7 @@ describe("the tables", () => {
     await stories.backend.loadGithubToken();
     await stories.clear();
     expect(statements.size).toBeGreaterThan(20);
-    using file = openBeside(temp.db.path);
+    using file = openSecond(temp.db.path);
     for (const [sql, count] of statements) {
       const plan = file.all(
         `EXPLAIN QUERY PLAN ${sql}`,

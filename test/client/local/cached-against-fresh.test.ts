@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { SINGLE_ROW_FROM } from "../../../src/client/local/connection.js";
 import { openNative } from "../../../src/client/local/native.js";
-import { nextTurns, openBeside, openTestClient } from "../../support/clients.js";
+import { nextTurns, openSecond, openTestClient } from "../../support/clients.js";
 import { seededRandom } from "../../support/random.js";
 import { tempDatabase } from "../../support/temp.js";
 
@@ -30,7 +30,7 @@ test(`${CALLS} random calls on cached statements answer as on statements that ar
     intMode: "bigint",
   });
   await client.executeMultiple(SCHEMA);
-  using locker = openBeside(db.path);
+  using locker = openSecond(db.path);
   const fresh = openNative(reference.path, {});
   fresh.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
   fresh.exec(SCHEMA);

@@ -1,7 +1,7 @@
 import { copyFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { column, openBeside, openTestClient } from "../../support/clients.js";
+import { column, openSecond, openTestClient } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 const walBytes = (path: string) => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
@@ -46,7 +46,7 @@ test("a log that durable commits fill is lengthened ahead of them, and read as i
   // The files as a crash leaves them: the zeros at the end are no frames.
   const copy = join(db.dir, "copy.db");
   for (const suffix of ["", "-wal"]) copyFileSync(`${db.path}${suffix}`, `${copy}${suffix}`);
-  using file = openBeside(copy);
+  using file = openSecond(copy);
   expect(file.all("SELECT count(*) FROM t")).toEqual([[300]]);
   expect(file.all("PRAGMA integrity_check")).toEqual([["ok"]]);
 });
@@ -96,7 +96,7 @@ test("the log shrinks as well when the pinned reader was another connection's", 
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { durability: "relaxed", checkpoint: { walBytes: LIMIT } });
   await client.execute("CREATE TABLE t (a)");
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   other.exec("BEGIN; SELECT * FROM t");
   for (let i = 0; i < 200; i++) await client.execute(row);
   expect(walBytes(db.path)).toBeGreaterThan(LIMIT);
@@ -111,7 +111,7 @@ test("the engine's own checkpoint gives way to another connection that holds the
   await using client = openTestClient(db.url, { durability: "relaxed", checkpoint: { walBytes: LIMIT } });
   await client.execute("CREATE TABLE t (a)");
   await client.checkpoint();
-  using other = openBeside(db.path, ["PRAGMA wal_autocheckpoint = 0"]);
+  using other = openSecond(db.path, ["PRAGMA wal_autocheckpoint = 0"]);
   // The second of two comes too soon for a look of its own, and leaves it to a timer.
   for (let i = 0; i < 3; i++) await client.execute(row);
   other.exec("BEGIN IMMEDIATE");
@@ -148,7 +148,7 @@ test("writes keep their speed while a reader is pinned", async () => {
   }
   const sum = (values: number[]) => values.reduce((a, b) => a + b);
   const share = sum(pinned) / sum(free);
-  console.log(`throughput beside a pinned reader: ${(share * 100).toFixed(0)} %`);
+  console.log(`throughput with a pinned reader: ${(share * 100).toFixed(0)} %`);
   expect(share).toBeGreaterThan(0.2);
 });
 

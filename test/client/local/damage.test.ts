@@ -1,14 +1,14 @@
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { createClient } from "holdfast/client";
 import { expect, test } from "vitest";
-import { column, openBeside, openTestClient, rejection } from "../../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 const PAGE = 4096;
 
 /** Makes a file whose table `bad` has a page of garbage, while `good` is sound. */
 function makeDamaged(path: string): void {
-  using other = openBeside(path, [
+  using other = openSecond(path, [
     "CREATE TABLE good (a); INSERT INTO good VALUES (1)",
     "CREATE TABLE bad (a)",
     "INSERT INTO bad WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c WHERE x < 500) SELECT zeroblob(500) FROM c",

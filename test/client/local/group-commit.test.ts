@@ -142,7 +142,7 @@ describe.each(places)("on %s", (place) => {
     let writes = 0;
     for (; ticks < 4 && performance.now() < end; writes++) await client.execute(insert(1));
     clearInterval(timer);
-    console.log(`4 ticks of 1 ms beside ${writes} writes`);
+    console.log(`4 ticks of 1 ms during ${writes} writes`);
     expect(ticks).toBeGreaterThan(3);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { column, nextTurns, openBeside, openTestClient, rejection } from "../../support/clients.js";
+import { column, nextTurns, openSecond, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 test("open read transactions never keep single reads waiting", async () => {
@@ -173,7 +173,7 @@ test("a read transaction sees one snapshot from its start, whatever others commi
   await client.executeMultiple("CREATE TABLE t (a); INSERT INTO t VALUES (1);");
   const tx = await client.transaction("read");
   await client.execute("INSERT INTO t VALUES (2)");
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   other.exec("INSERT INTO t VALUES (3)");
   expect(await column(tx as never, "SELECT count(*) FROM t")).toEqual([1]);
   await client.execute("INSERT INTO t VALUES (4)");
@@ -187,7 +187,7 @@ test("a batch of reads sees one snapshot", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url);
   await client.executeMultiple("CREATE TABLE t (a); INSERT INTO t VALUES (1);");
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   for (let i = 0; i < 20; i++) {
     const batch = client.batch(["SELECT count(*) FROM t", "SELECT count(*) FROM t"], "read");
     other.exec("INSERT INTO t VALUES (1)");
@@ -209,7 +209,7 @@ test("an EXPLAIN does not pin the snapshot of its connection", async () => {
     await client.execute({ sql: "EXPLAIN INSERT INTO t VALUES (?)", args: [1] });
     await client.batch(["EXPLAIN SELECT 1", "EXPLAIN QUERY PLAN SELECT * FROM t"], "read");
   }
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   for (let i = 1; i <= 3; i++) {
     other.exec("INSERT INTO t VALUES (1)");
     expect(await column(client, "SELECT count(*) FROM t")).toEqual([i]);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { column, openBeside, openTestClient, rejection } from "../../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 type TestClient = ReturnType<typeof openTestClient>;
@@ -105,7 +105,7 @@ describe("PRAGMAs that write to the file", () => {
   test("are stored, and later writes work", async () => {
     // PRAGMA incremental_vacuum left its statement in progress: every later COMMIT of the writer failed.
     await using db = await tempDatabase();
-    using other = openBeside(db.path, ["PRAGMA auto_vacuum = 2", "CREATE TABLE t (a)"]);
+    using other = openSecond(db.path, ["PRAGMA auto_vacuum = 2", "CREATE TABLE t (a)"]);
     await using client = openTestClient(db.url);
     await client.execute("PRAGMA user_version = 7");
     await client.execute("PRAGMA application_id(8)");
@@ -221,7 +221,7 @@ describe("ATTACH", () => {
     await using db = await tempDatabase();
     await using client = openTestClient(db.url);
     const name = way === "a quoted name" ? '"ex""tra b"' : "extra";
-    using _file = openBeside(join(db.dir, "extra.db"), ["CREATE TABLE x (a)", "INSERT INTO x VALUES (1)"]);
+    using _file = openSecond(join(db.dir, "extra.db"), ["CREATE TABLE x (a)", "INSERT INTO x VALUES (1)"]);
     const reading = await client.transaction("read");
     await client.execute("SELECT 1");
     await run(client, join(db.dir, "extra.db"));

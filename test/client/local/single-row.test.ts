@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { SINGLE_ROW_FROM } from "../../../src/client/local/connection.js";
 import { openNative } from "../../../src/client/local/native.js";
 import { prepareSingleRow, singleRowForm } from "../../../src/client/local/single-row.js";
-import { openBeside, openTestClient } from "../../support/clients.js";
+import { openSecond, openTestClient } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 const SCHEMA = "CREATE TABLE t (id INTEGER PRIMARY KEY, project TEXT, key TEXT, v, UNIQUE (project, key))";
@@ -61,7 +61,7 @@ test("rows that a dropped unique index lets in are all read by a query that has 
   const read = async () =>
     (await client.execute({ sql: "SELECT v FROM t WHERE id = ?", args: [1] })).rows.map(({ v }) => v);
   for (let call = 0; call < 2 * SINGLE_ROW_FROM; call++) expect(await read()).toEqual(["first"]);
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   other.exec("DROP INDEX by_id; INSERT INTO t VALUES (1, 'second')");
   for (let call = 0; call < 3; call++) expect(await read()).toEqual(["first", "second"]);
   other.exec("DELETE FROM t");

@@ -2,7 +2,7 @@ import { createClient as createStockClient } from "@libsql/client";
 import { StatementCache } from "holdfast/client";
 import { expect, test } from "vitest";
 import type { CachedStatement } from "../../../src/client/local/statement-cache.js";
-import { column, openBeside, openTestClient, rejection } from "../../support/clients.js";
+import { column, openSecond, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 const fake = (name: string) => ({ name }) as unknown as CachedStatement;
@@ -64,7 +64,7 @@ test("columns follow ADD and RENAME by another connection, for * and for names, 
   await using db = await tempDatabase();
   await using client = openTestClient(db.url);
   await client.executeMultiple("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES (1, 'x');");
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   const queries = ["SELECT * FROM t", "SELECT * FROM t WHERE id = 1", "SELECT t.*, 1 AS one FROM t LIMIT 1"];
   const shapes = async () => {
     const all: string[][] = [];
@@ -119,7 +119,7 @@ test("a statement that gave one row gives all once another process drops the uni
   const get = async () => (await client.execute({ sql: "SELECT b FROM t WHERE a = ?", args: [1] })).rows.length;
   const first = async () => (await client.execute("SELECT b FROM t WHERE a = 1 LIMIT 1")).rows.length;
   for (let i = 0; i < 5; i++) expect([await get(), await first()]).toEqual([1, 1]);
-  using other = openBeside(db.path);
+  using other = openSecond(db.path);
   other.exec("DROP INDEX u; INSERT INTO t VALUES (1, 'y'), (1, 'z');");
   expect([await get(), await first()]).toEqual([3, 1]);
   expect([await get(), await first()]).toEqual([3, 1]);

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { startChild } from "../../support/child.js";
-import { column, nextTurns, openBeside, openTestClient, rejection } from "../../support/clients.js";
+import { column, nextTurns, openSecond, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 const open = async (config = {}) => {
   const db = await tempDatabase();
   const client = openTestClient(db.url, config);
   await client.executeMultiple("CREATE TABLE t (a); INSERT INTO t VALUES (0);");
-  const other = openBeside(db.path);
+  const other = openSecond(db.path);
   return {
     db,
     client,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { startChild } from "../../support/child.js";
-import { column, nextTurns, openBeside, openTestClient, rejection } from "../../support/clients.js";
+import { column, nextTurns, openSecond, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
 test("writers get their turn in the order of asking: statements, batches, transactions, scripts", async () => {
@@ -208,7 +208,7 @@ describe("while another process holds the write lock", () => {
       await using db = await tempDatabase();
       await using client = openTestClient(db.url, { busyTimeoutMs: 40 });
       await client.execute("CREATE TABLE t (a)");
-      using other = openBeside(db.path);
+      using other = openSecond(db.path);
       other.exec("BEGIN IMMEDIATE");
       for (let round = 0; round < 2; round++) {
         const start = performance.now();
@@ -238,7 +238,7 @@ describe("while another process holds the write lock", () => {
     await using db = await tempDatabase();
     await using client = openTestClient(db.url, { busyTimeoutMs: 60 });
     await client.execute("CREATE TABLE t (a)");
-    using other = openBeside(db.path);
+    using other = openSecond(db.path);
     other.exec("BEGIN IMMEDIATE");
     const first = rejection(client.execute("INSERT INTO t VALUES (1)"));
     const second = client.execute("INSERT INTO t VALUES (2)");
@@ -279,7 +279,7 @@ describe("while another process holds the write lock", () => {
       await run();
       expect(await column(client, "PRAGMA busy_timeout")).toEqual([expected]);
     }
-    using other = openBeside(db.path);
+    using other = openSecond(db.path);
     other.exec("BEGIN IMMEDIATE");
     expect((await rejection(client.execute("INSERT INTO t VALUES (1)"))).code).toBe("SQLITE_BUSY");
     await client.execute("PRAGMA busy_timeout = 60000");

@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 import { rejection } from "../../support/clients.js";
 import { startServer, type TestServer } from "../../support/server.js";
 
-// Tens of megabytes are indexed, stored and read, beside whatever else the machine does.
+// Tens of megabytes are indexed, stored and read while the machine does other work.
 vi.setConfig({ testTimeout: 120_000 });
 
 /** A tenth of what a server answers by itself: so a tenth of the bytes shows the same. */

@@ -224,7 +224,7 @@ describe("an abandoned lock", () => {
     expect(readdirSync(db.dir).sort()).toEqual([basename(name), `${basename(name)}.notes`]);
     await lock.release();
     expect(readdirSync(db.dir)).toEqual([`${basename(name)}.notes`]);
-    // The same beside no lock: its process was killed before the link.
+    // The same without a lock file: its process was killed before the link.
     writeFileSync(`${name}.${tokenOf("b")}.new`, "");
     await new FileLock(db.path).withLock(() => expect(readdirSync(db.dir)).toHaveLength(2));
   });
