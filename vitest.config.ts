@@ -18,7 +18,7 @@ const SOURCES = Object.entries(exports as Record<string, { readonly default?: st
 /** Runs on every target; the support helper `tempStorage` opens the one that the project names. */
 const ON_EVERY_TARGET = [
   "test/areas/*.test.ts",
-  "test/areas/{conversations,graph,memories}/*.test.ts",
+  "test/areas/{conversations,graph,memories,sessions}/*.test.ts",
   "test/storage/{transactions,projects}.test.ts",
   "test/areas/stories/storage.test.ts",
 ];

@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { getTableName } from "drizzle-orm";
 import * as schema from "holdfast/schema";
 import { expect, test } from "vitest";
-import { rejection } from "../support/clients.js";
 import { fileTest, tempFileStorage, tempStorage } from "../support/storage.js";
 
 const journal = JSON.parse(readFileSync(new URL("../../drizzle/meta/_journal.json", import.meta.url), "utf8"));
@@ -98,30 +97,4 @@ fileTest("stats and health tell tables, sizes and the pool", async () => {
   const stats = await temp.storage.stats();
   expect(stats).toMatchObject({ schemaVersion: MIGRATIONS, client: { pool: { active: 0 } } });
   expect(stats.walBytes + stats.fileBytes).toBeGreaterThan(0);
-});
-
-test("sessions start, end, list and conflict within their project", async () => {
-  await using temp = await tempStorage();
-  const { sessions } = temp.storage;
-  const first = await sessions.start();
-  await sessions.start("named", { metadata: { a: 1 } });
-  expect(await rejection(sessions.start("named"))).toMatchObject({ code: "CONFLICT" });
-  expect((await sessions.active())?.id).toBe("named");
-  expect(await sessions.end("named", "done")).toMatchObject({
-    summary: "done",
-    metadata: { a: 1 },
-    endedAt: expect.any(Date),
-  });
-  expect(await sessions.end("named")).toMatchObject({ summary: "done" });
-  expect((await sessions.active())?.id).toBe(first.id);
-  expect(await sessions.end("unknown")).toBeUndefined();
-  expect(await sessions.get("unknown")).toBeUndefined();
-  expect(await rejection(sessions.require("unknown"))).toMatchObject({ code: "NOT_FOUND" });
-  expect((await sessions.getMany(["named", "unknown", first.id])).map(({ id }) => id)).toEqual(["named", first.id]);
-  expect((await sessions.latest(1)).map(({ id }) => id)).toEqual(["named"]);
-  const { items, nextCursor } = await sessions.list({ limit: 1 });
-  expect([...items, ...(await sessions.list({ cursor: nextCursor })).items].map(({ id }) => id)).toEqual([
-    "named",
-    first.id,
-  ]);
 });
