@@ -118,6 +118,7 @@ describe("close", () => {
     await client.close();
     expect(await isSettled(client.close())).toBe(true);
     await using child = startChild("close-and-end", { url: db.url });
+    // A deadline: the timer of `idleTimeoutMs` would keep the process alive for an hour.
     const late = new Promise((resolve) => setTimeout(resolve, 20_000, "late"));
     expect(await Promise.race([child.exited, late])).toMatchObject({ code: 0, stderr: "" });
   });

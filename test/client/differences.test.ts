@@ -219,7 +219,7 @@ const differences: Difference[] = [
     run: async (client) => {
       const first = await client.transaction("write");
       const second = client.transaction("write");
-      setTimeout(() => first.close(), 5);
+      setImmediate(() => first.close());
       (await second).close();
       return "waited";
     },
@@ -232,7 +232,7 @@ const differences: Difference[] = [
     why: "there is one connection, and waiting beats failing",
     run: async (client) => {
       const tx = await client.transaction("write");
-      setTimeout(() => tx.close(), 5);
+      setImmediate(() => tx.close());
       return value(client, "SELECT 1");
     },
     on: ":memory:",

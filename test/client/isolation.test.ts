@@ -26,7 +26,10 @@ test("a reader never sees half a transaction during heavy writes of two processe
     last = first!.rows[0]![0] as number;
     const tx = await client.transaction("read");
     const before = (await tx.execute(total)).rows[0]![0] as number;
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    // Others commit during the transaction.
+    await expect
+      .poll(async () => (await column(client, total))[0], { timeout: 30_000, interval: 1 })
+      .toBeGreaterThan(before);
     expect((await tx.execute(total)).rows[0]![0]).toBe(before);
     expect((await tx.execute(odd)).rows[0]![0]).toBe(0);
     tx.close();

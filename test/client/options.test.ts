@@ -3,7 +3,7 @@ import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { LocalClient } from "../../src/client/local/local-client.js";
 import { resolveClientOptions } from "../../src/client/options.js";
-import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
+import { column, nextTurns, openSecond, openTestClient, rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 describe("options", () => {
@@ -133,7 +133,8 @@ test("two clients of one process on one file both write, in either order", async
     for (let i = 0; i < 20; i++) {
       const tx = await client.transaction();
       const [row] = (await tx.execute("SELECT count(*) FROM t")).rows;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      // The other client finds the lock taken.
+      await nextTurns();
       await tx.execute({ sql: "INSERT INTO t VALUES (?)", args: [row![0]!] });
       await tx.commit();
     }

@@ -53,11 +53,10 @@ test.skipIf(!existsSync(FOLDER))(
     }
     if (collect === undefined) return console.log("gc() is not exposed: skipped");
     // The binding closes a connection only when its statements have been finalized, in turns of the event loop.
-    const left = async () => {
+    const left = () => {
       collect();
-      await new Promise((resolve) => setTimeout(resolve, 20));
       return openIn(db.dir);
     };
-    await expect.poll(left, { timeout: 30_000 }).toBe(0);
+    await expect.poll(left, { timeout: 30_000, interval: 20 }).toBe(0);
   },
 );

@@ -301,7 +301,7 @@ test("a restore killed at any moment leaves one of the two files whole in its pl
     expect(file.all("PRAGMA integrity_check")).toEqual([["ok"]]);
     return file.all("SELECT group_concat(id) FROM (SELECT id FROM memories ORDER BY id)")[0]![0];
   };
-  /** Restores over a file of its own, killed after `delay` ms, if given; resolves to how it ended. */
+  /** Restores over a separate file. If `delay` is given, kills the process after so many milliseconds. */
   const restored = async (delay?: number) => {
     const dir = join(db.dir, `restore-${copies}`);
     const target = join(dir, "test.db");

@@ -63,7 +63,9 @@ test("a migration killed half-way stays pending, and the next start applies it",
   await using child = startChild("migrate", { url: temp.url, folder });
   await child.message(({ event }) => event === "begun");
   // The kill falls into the long statement: some of its pages have spilled into the log.
-  while (statSync(`${temp.path}-wal`).size < 4_000_000) await new Promise((resolve) => setTimeout(resolve, 5));
+  await expect
+    .poll(() => statSync(`${temp.path}-wal`).size, { timeout: 60_000, interval: 5 })
+    .toBeGreaterThan(4_000_000);
   child.kill();
   expect(await child.exited).toMatchObject({ signal: "SIGKILL" });
   expect(await status(client, { folder })).toMatchObject({ applied: ["0000_one"], pending: ["0001_long"] });

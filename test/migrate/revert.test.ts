@@ -290,7 +290,9 @@ describe("with other processes", () => {
       await p.client.checkpoint();
       await using child = startChild("revert", { url: p.temp.url, folder: p.folder, steps: 3 });
       await child.message(({ event }) => event === "begun");
-      while (statSync(`${p.temp.path}-wal`).size < 4_000_000) await new Promise((resolve) => setTimeout(resolve, 5));
+      await expect
+        .poll(() => statSync(`${p.temp.path}-wal`).size, { timeout: 60_000, interval: 5 })
+        .toBeGreaterThan(4_000_000);
       child.kill();
       expect(await child.exited).toMatchObject({ signal: "SIGKILL" });
       const { applied } = await status(p.client, { folder: p.folder });

@@ -22,6 +22,7 @@ test(`${KILLS} kills of a writing process lose nothing acknowledged and leave no
     };
     const child = startChild("write-pairs", { url: db.url, name, options });
     await child.message<{ ready?: boolean }>(({ ready }) => ready === true);
+    // The kill comes at a random moment of the writes.
     await new Promise((resolve) => setTimeout(resolve, random.below(120)));
     child.kill();
     expect((await child.exited).signal).toBe("SIGKILL");

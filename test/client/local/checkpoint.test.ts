@@ -85,7 +85,7 @@ test("the log grows while a reader is pinned, and shrinks within seconds after i
   for (let i = 0; i < 300; i++) await client.execute(row);
   expect(walBytes(db.path)).toBeGreaterThan(600_000);
   expect((await reader.execute("SELECT count(*) FROM t")).rows[0]![0]).toBe(1);
-  // Longer than until the look that follows the last commit.
+  // The client's timer is the subject: its look after the last commit comes during this time, while the reader is pinned.
   await new Promise((resolve) => setTimeout(resolve, 300));
   reader.close();
   await expect.poll(() => walBytes(db.path), { timeout: 30_000, interval: 20 }).toBeLessThanOrEqual(LIMIT);
@@ -100,7 +100,7 @@ test("the log shrinks as well when the pinned reader was another connection's", 
   other.exec("BEGIN; SELECT * FROM t");
   for (let i = 0; i < 200; i++) await client.execute(row);
   expect(walBytes(db.path)).toBeGreaterThan(LIMIT);
-  // Longer than until the look that follows the last commit.
+  // The client's timer is the subject: its look after the last commit comes during this time, while the reader is pinned.
   await new Promise((resolve) => setTimeout(resolve, 300));
   other.exec("COMMIT");
   await expect.poll(() => walBytes(db.path), { timeout: 30_000, interval: 20 }).toBeLessThanOrEqual(LIMIT);
@@ -118,7 +118,7 @@ test("the engine's own checkpoint gives way to another connection that holds the
   for (let i = 0; i < 300; i++) other.exec("INSERT INTO t VALUES (zeroblob(2000))");
   other.exec("COMMIT; BEGIN IMMEDIATE");
   const before = readFileSync(db.path);
-  // The look after the last commit finds the log past its limit.
+  // The client's timer is the subject: its look after the last commit finds the log past its limit during this time.
   await new Promise((resolve) => setTimeout(resolve, 400));
   expect(readFileSync(db.path).equals(before)).toBe(true);
   other.exec("COMMIT");

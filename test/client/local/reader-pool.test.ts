@@ -162,7 +162,10 @@ test("a reader in use is not closed for being idle", async () => {
   await using db = await tempDatabase();
   await using client = openTestClient(db.url, { idleTimeoutMs: 5 });
   const tx = await client.transaction("read");
-  await new Promise((resolve) => setTimeout(resolve, 40));
+  (await client.transaction("read")).close();
+  expect(client.stats().pool).toMatchObject({ active: 1, idle: 2 });
+  // The client closes the idle reader, which was opened later.
+  await expect.poll(() => client.stats().pool, { timeout: 30_000, interval: 5 }).toMatchObject({ active: 1, idle: 1 });
   expect((await tx.execute("SELECT 1")).rows).toHaveLength(1);
   tx.close();
 });

@@ -1,3 +1,4 @@
+import type { PooledClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../../support/child.js";
 import { column, nextTurns, openSecond, openTestClient, rejection } from "../../support/clients.js";
@@ -19,6 +20,10 @@ const open = async (config = {}) => {
     },
   };
 };
+
+/** Waits until the client has tried in vain, `times` times, to take the lock that another connection holds. */
+const hasMetTheLock = (client: PooledClient, times = 1) =>
+  expect.poll(() => client.stats().writes.busyRetries, { timeout: 30_000, interval: 1 }).toBeGreaterThanOrEqual(times);
 
 describe("a write transaction", () => {
   test("holds the write lock from its start", async () => {
@@ -112,7 +117,7 @@ describe("a deferred transaction", () => {
     void write.then(() => {
       hasLock = true;
     });
-    for (let tick = 0; tick < 6; tick++) await new Promise((resolve) => setTimeout(resolve, 5));
+    await hasMetTheLock(it.client, 6);
     expect(hasLock).toBe(false);
     child.send("commit");
     await write;
@@ -126,7 +131,7 @@ describe("a deferred transaction", () => {
     await tx.execute("SELECT * FROM t");
     it.other.exec("BEGIN IMMEDIATE");
     const write = tx.execute("INSERT INTO t VALUES (2)");
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await hasMetTheLock(it.client);
     it.other.exec("ROLLBACK");
     await write;
     await tx.commit();
@@ -158,7 +163,7 @@ describe("a deferred transaction", () => {
     const tx = await it.client.transaction("deferred");
     it.other.exec("BEGIN IMMEDIATE");
     const write = rejection(tx.execute("INSERT INTO t VALUES (1)"));
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await hasMetTheLock(it.client);
     tx.close();
     expect((await write).code).toBe("TRANSACTION_CLOSED");
     const next = it.client.execute("INSERT INTO t VALUES (2)");

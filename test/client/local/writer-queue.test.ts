@@ -80,6 +80,7 @@ describe("a waiter that gives up", () => {
     await client.execute("CREATE TABLE t (a)");
     const holder = await client.transaction("write");
     const early = rejection(client.execute("INSERT INTO t VALUES ('early')"));
+    // The second call must come late enough to outlive the timeout of the first, which starts with the call.
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const late = client.execute("INSERT INTO t VALUES ('late')");
     expect((await early).code).toBe("ACQUIRE_TIMEOUT");
@@ -125,6 +126,7 @@ describe("transactionTimeoutMs", () => {
     });
     const tx = await client.transaction("write");
     const waiting = client.transaction("write");
+    // A timer of 1 ms fires before this one.
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(tx.state).toBe("active");
     tx.close();
@@ -149,6 +151,7 @@ describe("while another process holds the write lock", () => {
     while (pauses.length < 50 || client.stats().writes.busyRetries < 20) {
       expect(await column(client, "SELECT count(*) FROM t")).toEqual([0]);
       const before = performance.now();
+      // A timer is the subject: how late it fires.
       await new Promise((resolve) => setTimeout(resolve, 5));
       pauses.push(performance.now() - before);
     }
@@ -285,7 +288,9 @@ describe("while another process holds the write lock", () => {
     await client.execute("PRAGMA busy_timeout = 60000");
     const write = client.execute("INSERT INTO t VALUES (1)");
     // SQLite's own waiting would keep the event loop from getting here.
-    for (let tick = 0; tick < 4; tick++) await new Promise((resolve) => setTimeout(resolve, 1));
+    const retries = () => client.stats().writes.busyRetries;
+    const { busyRetries } = client.stats().writes;
+    await expect.poll(retries, { timeout: 30_000, interval: 1 }).toBeGreaterThan(busyRetries);
     other.exec("COMMIT");
     await write;
   });

@@ -106,7 +106,7 @@ describe("an embedded replica", () => {
       rejection(replica.transaction((tx) => tx.memories.insert({ content: "x" }))),
     ];
     for (const call of calls) void call.then(() => ended++);
-    // A loop that waits for one of them comes back when that has ended.
+    // Timers are the subject: a blocked event loop runs none before one of the calls has ended.
     for (let tick = 0; tick < 20; tick++) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(ended).toBe(0);
     const errors = await Promise.all(calls);

@@ -25,6 +25,7 @@ const other = new FileLock(path);
 // Load everything that the library would load later.
 await lock.withLock(() => "first");
 
+// Descriptors become free while `acquire` retries.
 exhaust();
 setTimeout(free, 150);
 say({ acquired: await lock.acquire(20_000) });
@@ -33,7 +34,7 @@ exhaust();
 say({ refused: await lock.acquire(20).then(String, ({ code, retryable }) => ({ code, retryable })) });
 free();
 
-// For a moment.
+// Descriptors become free while the release retries.
 const brief = await lock.withLock(() => {
   exhaust();
   setTimeout(free, 100);

@@ -2,7 +2,7 @@
 // the result of each call, and reports errors that escape to the process as `{ event: "escaped" }`.
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { openStorage, restore } from "holdfast";
 import { copyStories, openStories } from "holdfast/stories";
 
@@ -16,8 +16,10 @@ const outcome = (promise) =>
     () => "resolved",
     (error) => error.message,
   );
-/** Waits until errors of timers and promises have surfaced. */
-const settle = () => sleep(20);
+/** Waits until errors of listeners and promises have surfaced. */
+const settle = async () => {
+  for (let turn = 0; turn < 3; turn++) await nextTurn();
+};
 const throws = () => {
   throw new Error("thrown");
 };

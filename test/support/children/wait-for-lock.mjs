@@ -1,4 +1,4 @@
-// Writes without pause until told to stop, and reports its longest write.
+// Writes with short pauses until told to stop, and reports its longest write.
 import { createInterface } from "node:readline";
 import { createClient } from "holdfast/client";
 
@@ -15,6 +15,7 @@ while (!isStopped) {
   const start = performance.now();
   await client.execute("INSERT INTO waits VALUES (1)");
   waits.push(performance.now() - start);
+  // A writer without pauses would slow down the call that the test measures.
   await new Promise((resolve) => setTimeout(resolve, 2));
 }
 waits.sort((a, b) => a - b);
