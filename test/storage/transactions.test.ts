@@ -1,9 +1,8 @@
 import type { Change, StorageError } from "holdfast";
-import type { PooledClient } from "holdfast/client";
 import { memories as memoriesTable, messageRefs } from "holdfast/schema";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { tempStorage } from "../support/storage.js";
+import { tempStorage, testTarget } from "../support/storage.js";
 
 describe("transaction", () => {
   test("stores all of its writes, in several projects, or none", async () => {
@@ -86,11 +85,10 @@ describe("transaction", () => {
         () => storage.memories.put("x", { content: "x" }),
       ];
       // Only the client of a file has these methods.
-      const { pool } = storage.client as Partial<PooledClient>;
-      if (pool !== undefined) {
+      if (testTarget === "file") {
         writes.push(
-          () => (storage.client as PooledClient).checkpoint(),
-          () => pool.acquire({ role: "writer" }),
+          () => storage.client.checkpoint(),
+          () => storage.client.pool.acquire({ role: "writer" }),
         );
       }
       for (const write of writes) {

@@ -6,7 +6,6 @@ const byHand = "update memories set content = 'the giraffe of another program' w
 // The row was looked for by the hash of its new content, which it has not, again and again: the call never came back.
 test.each(["by itself", "in a transaction"])(
   "restore of a memory whose content another program has changed brings it back as it is now, %s",
-  { timeout: 60_000 },
   async (how) => {
     await using temp = await tempStorage();
     const { storage } = temp;
@@ -27,7 +26,7 @@ test.each(["by itself", "in a transaction"])(
 );
 
 // Its vector was never stored, so it was embedded round after round.
-test("reembed embeds a memory whose content another program has changed once", { timeout: 60_000 }, async () => {
+test("reembed embeds a memory whose content another program has changed once", async () => {
   await using temp = await tempStorage();
   const { memories, client } = temp.storage;
   await memories.insertMany([{ id: "m", content: "a zebra" }, { content: "another" }]);
