@@ -80,7 +80,7 @@ export { StorageError, type StorageErrorCode } from "./shared/errors.js";
 export type { LongCallOptions, Progress } from "./shared/long-call.js";
 export type { LineSource, TextSource } from "./shared/text-lines.js";
 export type { TransactionOptions } from "./storage/core.js";
-export type { StorageDatabase } from "./storage/drizzle-scope.js";
+export type { StorageDatabase, StorageSchema } from "./storage/drizzle-scope.js";
 export type { Change } from "./storage/events.js";
 export type { FileStats, Health } from "./storage/health.js";
 export type { Logger, OwnMigrations, StorageOptions } from "./storage/options.js";

@@ -19,7 +19,7 @@ await storage.transaction(async (tx) => {
 
 const { memories } = storage.project("tasks");
 for (const { memory } of await memories.search("signing")) {
-  const [task] = await storage.db.select().from(tasks).where(eq(tasks.memoryId, memory.id));
+  const task = await storage.db.query.tasks.findFirst({ where: eq(tasks.memoryId, memory.id) });
   console.log(`${task?.title}: ${memory.content}`);
 }
 await storage.db.update(tasks).set({ doneAt: new Date() }).where(isNull(tasks.doneAt));

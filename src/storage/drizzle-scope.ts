@@ -4,11 +4,14 @@ import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import type { TransactionScope } from "./transaction-scope.js";
 
-/** Drizzle on a storage. */
-export type StorageDatabase = LibSQLDatabase<Record<string, unknown>>;
+/** The caller's own Drizzle tables and relations, by their names. */
+export type StorageSchema = Record<string, unknown>;
+
+/** Drizzle on a storage. `query` has the tables of the schema that was passed to `openStorage`. */
+export type StorageDatabase<TSchema extends StorageSchema = StorageSchema> = LibSQLDatabase<TSchema>;
 
 /** Runs `work` in a scope that lasts as long as its callback. */
-type BeginScope = <T>(work: (scope: TransactionScope) => Promise<T>) => Promise<T>;
+export type BeginScope = <T>(work: (scope: TransactionScope) => Promise<T>) => Promise<T>;
 
 /** Drizzle on a client, whose transactions are begun by `begin`. */
 export function drizzleOnClient(client: Client, schema: Record<string, unknown>, begin: BeginScope): StorageDatabase {

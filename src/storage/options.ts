@@ -15,6 +15,7 @@ import { expectation, expectDuration, expectInteger, expectOneOf } from "../shar
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
+import type { StorageSchema } from "./drizzle-scope.js";
 
 /** A logger of messages for people; `console` fits. */
 export interface Logger {
@@ -44,7 +45,7 @@ interface ResolvedOwnMigrations {
 /** How many backups from before migrations stay by default. */
 export const KEPT_MIGRATION_BACKUPS = 3;
 
-export interface StorageOptions extends Omit<ClientConfig, "url"> {
+export interface StorageOptions<TSchema extends StorageSchema = StorageSchema> extends Omit<ClientConfig, "url"> {
   /** A path, or a `file:`, `:memory:`, `libsql:` or `http(s):` URL. */
   readonly url?: string | URL | undefined;
   /** A folder for `holdfast.db`, if no `url` is given. @default the platform's data folder */
@@ -64,8 +65,11 @@ export interface StorageOptions extends Omit<ClientConfig, "url"> {
   /** Longest wait in ms while another process migrates. @default 600000 */
   readonly migrateTimeoutMs?: number | undefined;
   readonly migrations?: OwnMigrations | undefined;
-  /** The caller's own Drizzle tables, for `storage.db`. */
-  readonly schema?: Record<string, unknown> | undefined;
+  /**
+   * The caller's own Drizzle tables and relations. The types of `storage.db` and `tx.db` follow from it:
+   * `storage.db.query.notes` exists if `schema` has a table `notes`.
+   */
+  readonly schema?: TSchema | undefined;
   /** Maximum number of characters of a memory's content. @default 100000 */
   readonly maxContentChars?: number | undefined;
   /** Maximum number of characters of a message's content. @default 1000000 */
@@ -112,7 +116,7 @@ export interface ResolvedStorageOptions {
   readonly keepMigrationBackups: number;
   readonly migrateTimeoutMs: number;
   readonly migrations: ResolvedOwnMigrations | undefined;
-  readonly schema: Record<string, unknown>;
+  readonly schema: StorageSchema;
   readonly maxContentChars: number;
   readonly invalidText: InvalidText;
   readonly compressContents: boolean;

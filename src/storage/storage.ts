@@ -24,7 +24,7 @@ import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import type { TextSource } from "../shared/text-lines.js";
 import { StorageCore, type TransactionOptions } from "./core.js";
-import { drizzleOnClient, type StorageDatabase } from "./drizzle-scope.js";
+import { type BeginScope, drizzleOnClient, type StorageDatabase, type StorageSchema } from "./drizzle-scope.js";
 import type { StorageEvents } from "./events.js";
 import { type FileStats, type Health, readFileStats, readHealth } from "./health.js";
 import { asOpenError, bringUpToDate, openClient } from "./open.js";
@@ -37,6 +37,7 @@ import {
   type StorageTransaction,
   storageTransaction,
 } from "./transaction.js";
+import type { TransactionScope } from "./transaction-scope.js";
 
 const loadImport = lazyModule(() => import("../maintenance/import.js"));
 
@@ -58,17 +59,21 @@ export interface StorageStats extends FileStats {
  * Opens a storage. Creates the file and its folder if they are missing, and updates the schema.
  *
  * `target` is a path, a URL or options. Without it, `openStorage` tries `HOLDFAST_URL`, `HOLDFAST_DATA_DIR` and the
- * platform's data folder, in this order.
+ * platform's data folder, in this order. With `schema`, the types of `storage.db` and `tx.db` have its tables.
  *
  * Rejects with `NOT_A_DATABASE`, `CORRUPT` or `CANNOT_OPEN` and does not change the file, with the `MIGRATION_*` codes
  * if the schema does not fit, and with TypeError or RangeError on wrong options.
  */
-export async function openStorage(target?: string | URL | StorageOptions): Promise<Storage> {
+export async function openStorage<TSchema extends StorageSchema = StorageSchema>(
+  target?: string | URL | StorageOptions<TSchema>,
+): Promise<Storage<NoInfer<TSchema>>> {
   return openResolved(resolveStorageOptions(target));
 }
 
 /** @internal Works like `openStorage`, with options that are already checked. */
-export async function openResolved(options: ResolvedStorageOptions): Promise<Storage> {
+export async function openResolved<TSchema extends StorageSchema = StorageSchema>(
+  options: ResolvedStorageOptions,
+): Promise<Storage<TSchema>> {
   const opened = await openClient(options);
   const { client, path } = opened;
   try {
@@ -83,11 +88,12 @@ export async function openResolved(options: ResolvedStorageOptions): Promise<Sto
 }
 
 /** The repositories of project `"default"`. */
-export interface Storage extends Repositories {}
+// biome-ignore lint/correctness/noUnusedVariables: merged declarations have the same type parameters.
+export interface Storage<TSchema extends StorageSchema = StorageSchema> extends Repositories {}
 
 /** An open storage: the repositories of its projects, transactions across them, and the database. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the static block defines a getter for each repository.
-export class Storage {
+export class Storage<TSchema extends StorageSchema = StorageSchema> {
   static {
     for (const { name } of AREAS) {
       Object.defineProperty(Storage.prototype, name, {
@@ -105,7 +111,7 @@ export class Storage {
    * Drizzle on that client. Inside a callback of its `transaction`, writes through the storage reject, as in the
    * storage's own.
    */
-  readonly db: StorageDatabase;
+  readonly db: StorageDatabase<TSchema>;
   readonly #core: StorageCore;
   readonly #projects = new LRUCache<string, Project>({ max: 1000 });
   readonly #outer: Project;
@@ -115,7 +121,9 @@ export class Storage {
   constructor(client: EngineClient, options: ResolvedStorageOptions, path: string | undefined) {
     this.client = client;
     this.#core = new StorageCore(client, options, path);
-    this.db = drizzleOnClient(client, this.#core.schema, (work) => this.#core.transaction(work, {}, (error) => error));
+    const begin: BeginScope = (work) => this.#core.transaction(work, {}, (error) => error);
+    // The schema of the core has the tables of TSchema. Its own type does not say so.
+    this.db = drizzleOnClient(client, this.#core.schema, begin) as StorageDatabase<TSchema>;
     this.#outer = this.project(DEFAULT_PROJECT);
     const isFile = path !== undefined && path !== ":memory:";
     this.#noteClosed = isFile ? countStorage(path, options.logger) : () => undefined;
@@ -160,9 +168,13 @@ export class Storage {
    * `tx` has the same repositories. Inside the callback, a write through the storage itself rejects with
    * `WRONG_HANDLE`, and a read through it sees the state before the transaction (on `:memory:` it rejects too).
    */
-  async transaction<T>(work: (tx: StorageTransaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+  async transaction<T>(
+    work: (tx: StorageTransaction<TSchema>) => Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
     expectFunction("work", work);
-    return this.#core.transaction((scope) => work(storageTransaction(this.#core, scope)), options);
+    const handle = (scope: TransactionScope) => storageTransaction(this.#core, scope) as StorageTransaction<TSchema>;
+    return this.#core.transaction((scope) => work(handle(scope)), options);
   }
 
   /**

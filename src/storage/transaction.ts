@@ -1,7 +1,7 @@
 import { DEFAULT_PROJECT, expectProject } from "../areas/arguments.js";
 import type { Repositories } from "../areas/registry.js";
 import { expectFunction } from "../shared/expectation.js";
-import type { StorageDatabase } from "./drizzle-scope.js";
+import type { StorageDatabase, StorageSchema } from "./drizzle-scope.js";
 import type { TransactionScope } from "./transaction-scope.js";
 
 /** The repositories of one project inside a transaction. */
@@ -11,17 +11,17 @@ export interface ProjectTransaction extends Repositories {
 }
 
 /** The storage inside a transaction. Using it after the end of the callback throws `TRANSACTION_CLOSED`. */
-export interface StorageTransaction extends Repositories {
+export interface StorageTransaction<TSchema extends StorageSchema = StorageSchema> extends Repositories {
   project(name: string): Repositories;
-  /** Drizzle inside the transaction. */
-  readonly db: StorageDatabase;
+  /** Drizzle inside the transaction, with the schema of the storage. */
+  readonly db: StorageDatabase<TSchema>;
   /**
    * Runs `work` inside a savepoint. If it throws, its writes are undone, and the outer transaction continues.
    *
    * @example
    * const saved = await tx.savepoint((inner) => inner.memories.insert(draft)).catch(() => undefined);
    */
-  savepoint<T>(work: (tx: StorageTransaction) => Promise<T>): Promise<T>;
+  savepoint<T>(work: (tx: StorageTransaction<TSchema>) => Promise<T>): Promise<T>;
 }
 
 /** The parts of a handle, each bound to the transaction of a scope. */
