@@ -1,8 +1,9 @@
 /**
  * Machine-readable reasons of {@link StorageError}; part of the public API.
  *
- * A failed SQL statement of `storage.client` or `storage.db` is a `LibsqlError` with a `SQLITE_*` code. Repositories
- * turn it into one of these codes and keep it as `cause`.
+ * A failed SQL statement of `storage.client` is a `LibsqlError` with a `SQLITE_*` code. Repositories turn it into one of
+ * these codes and keep it as `cause`. A failed query of `storage.db` or `tx.db` is a `DrizzleQueryError` without a code.
+ * Its `cause` is the error of the client: that `LibsqlError`, or a StorageError such as `WRONG_HANDLE`.
  */
 export type StorageErrorCode =
   | "NOT_FOUND"

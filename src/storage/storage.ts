@@ -109,7 +109,7 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
   readonly client: StorageClient;
   /**
    * Drizzle on that client. Inside a callback of its `transaction`, writes through the storage reject, as in the
-   * storage's own.
+   * storage's own. A query that fails rejects with a `DrizzleQueryError`, whose `cause` has the code.
    */
   readonly db: StorageDatabase<TSchema>;
   readonly #core: StorageCore;
