@@ -1,3 +1,4 @@
+export type { BatchOptions, OnConflict } from "./areas/batch.js";
 export type { ChangeAction } from "./areas/context.js";
 export type { ForkOptions } from "./areas/conversations/fork.js";
 export type { ListConversationsOptions } from "./areas/conversations/list.js";
@@ -13,7 +14,11 @@ export type {
   NewConversation,
 } from "./areas/conversations/record.js";
 export type { MessageRef, MessageRefInput } from "./areas/conversations/refs.js";
-export { ConversationRepository, type ListMessagesOptions } from "./areas/conversations/repository.js";
+export {
+  ConversationRepository,
+  type ListMessagesOptions,
+  type UpdateMessageOptions,
+} from "./areas/conversations/repository.js";
 export type { MessageSearchResult, SearchMessagesOptions } from "./areas/conversations/search.js";
 export type { ConversationSummary, SummaryFilter, SummaryInput } from "./areas/conversations/summaries.js";
 export type { TagCount } from "./areas/conversations/tags.js";
@@ -63,6 +68,10 @@ export type { Session, SessionInput, StartSessionOptions } from "./areas/session
 export { type ListSessionsOptions, SessionRepository } from "./areas/sessions/repository.js";
 export type { StoryOptions } from "./areas/stories/options.js";
 export { StoryService } from "./areas/stories/service.js";
+export type { CheckpointResult } from "./client/local/checkpointer.js";
+export type { ConnectionPool, PoolStats } from "./client/local/connection-pool.js";
+export type { StatementCacheStats } from "./client/local/statement-cache.js";
+export type { WriteStats } from "./client/local/writer-queue.js";
 export type { ClientTransaction, Savepoint, TransactionState } from "./client/savepoints.js";
 export type { ClientStats, RemoteStats, StorageClient } from "./client/storage-client.js";
 export type { BackupResult, BackupsOptions, BackupsResult } from "./maintenance/backup.js";

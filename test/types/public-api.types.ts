@@ -3,17 +3,25 @@ import type { Client } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { MultiDirectedGraph } from "graphology";
 import {
+  type BatchOptions,
+  type CheckpointResult,
   type ClientTransaction,
+  type ConnectionPool,
   type GraphNode,
   type GraphPattern,
   type Memory,
+  type OnConflict,
   openStorage,
   type Page,
+  type PoolStats,
   type ProjectTransaction,
   type Savepoint,
   type SearchResult,
+  type StatementCacheStats,
   type StorageClient,
   type StorageTransaction,
+  type UpdateMessageOptions,
+  type WriteStats,
 } from "holdfast";
 import { createClient, type PooledClient, type Transaction } from "holdfast/client";
 import { memories } from "holdfast/schema";
@@ -43,6 +51,12 @@ createClient({ url: "file:a.db", durability: "best" });
 
 const storage = await openStorage();
 storage.client satisfies StorageClient & Client;
+storage.client.pool satisfies ConnectionPool;
+(await storage.client.checkpoint()) satisfies CheckpointResult;
+const { pool, statements, writes } = storage.client.stats();
+pool satisfies PoolStats;
+statements satisfies StatementCacheStats;
+writes satisfies WriteStats;
 storage.client.pool.acquire({ role: "writer" }) satisfies Promise<unknown>;
 (await storage.client.transaction()).savepoint() satisfies Promise<Savepoint>;
 // @ts-expect-error: the guard of a storage is its own
@@ -62,6 +76,11 @@ await storage.project("p").transaction(async (tx: ProjectTransaction) => {
   // @ts-expect-error: nor the database
   tx.db;
 });
+
+const batch: BatchOptions = { onConflict: "skip" satisfies OnConflict };
+await storage.memories.insertMany([], batch);
+const update: UpdateMessageOptions = { mustExist: true };
+await storage.conversations.updateMessage("m", { content: "x" }, update);
 
 // @ts-expect-error: content is required
 await storage.memories.insert({});
