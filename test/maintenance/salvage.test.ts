@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { AREAS } from "../../src/areas/registry.js";
 import { startChild } from "../support/child.js";
 import { holdfast } from "../support/cli.js";
-import { rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { rounds, SOAK_TIMEOUT_MS } from "../support/soak.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
@@ -231,6 +231,28 @@ describe("salvage", () => {
       expect(saved + lost).toBe(TOTALS[name]);
       expect(lostAtMost).toBe(lost);
     }
+  });
+
+  test("takes the project of a conversation from its messages, and a fork shows no messages of another project", async () => {
+    // A damaged project left a fork whose first messages were in another project, so that its own began at 8.
+    await using db = await tempDatabase();
+    await filled(db);
+    {
+      await using storage = await openStorage(db.path);
+      await storage.conversations.fork("c4", { atSeq: 20, id: "bare" });
+    }
+    {
+      using file = openSecond(db.path);
+      file.exec("UPDATE conversations SET project = 'defoult' WHERE id IN ('c4', 'bare')");
+    }
+    const { path } = await salvaged(db);
+    await using storage = await openStorage(path);
+    const { conversations } = storage;
+    expect((await conversations.messages("fork", { limit: 100 })).items).toHaveLength(21);
+    expect((await conversations.messages("c4", { limit: 100 })).items).toHaveLength(30);
+    // It has no messages that would show its project.
+    const { items } = await storage.project("defoult").conversations.list();
+    expect(items.map(({ id, messageCount }) => ({ id, messageCount }))).toEqual([{ id: "bare", messageCount: 0 }]);
   });
 
   test("needs no index", async () => {

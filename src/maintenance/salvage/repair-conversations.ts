@@ -9,6 +9,7 @@ const c = conversations;
 const m = messages;
 const conversation = selection({
   rowId: c.rowId,
+  project: c.project,
   parent: c.parentRowId,
   prefix: c.prefixSeq,
   forkedFromSeq: c.forkedFromSeq,
@@ -18,6 +19,7 @@ const message = selection({ owner: m.conversationRowId, rowId: m.rowId, seq: m.s
 
 interface Thread {
   readonly rowId: number;
+  readonly project: string;
   parent: number | undefined;
   readonly prefix: number;
   readonly forkedFromSeq: number | null;
@@ -32,7 +34,9 @@ interface Thread {
 /** Renumbers the messages of each conversation without gaps, and adapts the prefixes of its forks to the remaining messages. */
 export async function repairConversations(executor: Executor): Promise<void> {
   const threads = await readThreads(executor);
-  for (const thread of threads.values()) if (descendsFromItself(thread, threads)) thread.parent = undefined;
+  for (const thread of threads.values()) {
+    if (descendsFromItself(thread, threads) || isInAnotherProject(thread, threads)) thread.parent = undefined;
+  }
   const statements: Statement[] = [];
   for (const thread of threads.values()) statements.push(...renumber(thread, threads));
   await runAll(executor, statements);
@@ -48,6 +52,12 @@ function descendsFromItself(thread: Thread, threads: ReadonlyMap<number, Thread>
   return false;
 }
 
+/** The project of one of the two is damaged. A fork shows messages of its own project only. */
+function isInAnotherProject(thread: Thread, threads: ReadonlyMap<number, Thread>): boolean {
+  const parent = thread.parent === undefined ? undefined : threads.get(thread.parent);
+  return parent !== undefined && parent.project !== thread.project;
+}
+
 async function readThreads(executor: Executor): Promise<Map<number, Thread>> {
   const rows = await readAll(executor, toStatement(sql`select ${conversation.columns} from ${c}`));
   const threads = new Map<number, Thread>();
@@ -56,6 +66,7 @@ async function readThreads(executor: Executor): Promise<Map<number, Thread>> {
     const [parent, forkedFromSeq] = [row[at.parent], row[at.forkedFromSeq]];
     const thread = {
       rowId: Number(row[at.rowId]),
+      project: row[at.project] as string,
       parent: parent === null ? undefined : Number(parent),
       prefix: Number(row[at.prefix]),
       forkedFromSeq: forkedFromSeq === null ? null : Number(forkedFromSeq),

@@ -43,8 +43,13 @@ export async function repairCopy(executor: Executor, conversationIds: Conversati
       not exists (select 1 from ${graphNodes} as n where n.row_id = from_row and n.project = graph_edges.project) or
       not exists (select 1 from ${graphNodes} as n where n.row_id = to_row and n.project = graph_edges.project)`,
   ]);
-  // Only a deleted conversation hides messages.
   await run(executor, [
+    // The checksums of the messages include the project, so a conversation with another one is damaged.
+    sql`update or ignore ${conversations} set project = (select m.project from ${messages} as m
+      where m.conversation_row_id = conversations.row_id limit 1)
+      where exists (select 1 from ${messages} as m
+        where m.conversation_row_id = conversations.row_id and m.project <> conversations.project)`,
+    // Only a deleted conversation hides messages.
     sql`update ${conversations} set visible_seq = ${ALL_VISIBLE} where deleted_at is null and visible_seq <> ${ALL_VISIBLE}`,
   ]);
   await repairConversations(executor);
