@@ -18,7 +18,7 @@ const RANKED_ROWS = 2_000;
 export const ENOUGH_ROWS = 200;
 /** Latest rows read for words that are too common for that, alone and together with rarer words. */
 const LATEST_ROWS = 2_000;
-const LATEST_ROWS_BESIDE_RARE = 500;
+const LATEST_ROWS_WITH_RARE = 500;
 /** Common words asked for at most: each is read as far as the others. */
 const COMMON_TERMS = 8;
 /** Index entries read in all to learn how common words are: reading them takes far less than ranking. */
@@ -80,7 +80,7 @@ export async function findWords(
   if (canBeWhole && phrase.length > 0) query.addPhrase(phrase);
   if (rare.length > 0) query.addAny(rare);
   if (rows < enough && common.length > 0) {
-    query.addAny(common, rare.length > 0 ? LATEST_ROWS_BESIDE_RARE : LATEST_ROWS);
+    query.addAny(common, rare.length > 0 ? LATEST_ROWS_WITH_RARE : LATEST_ROWS);
   }
   // For a single word, neighbors do not count.
   const isInSequence = request.target.sequence !== undefined && terms.length > 1;

@@ -241,7 +241,7 @@ const differences: Difference[] = [
   },
   {
     what: "migrate restores the enforcement of foreign keys that was",
-    why: "the stock client switches it on for whoever had switched it off",
+    why: "the stock client switches it on even if the caller had switched it off",
     run: async (client) => {
       await client.execute("PRAGMA foreign_keys = OFF");
       await client.migrate(["SELECT 1"]);

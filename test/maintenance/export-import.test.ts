@@ -103,7 +103,7 @@ describe("an export", () => {
     expect(() => source.storage.export({ project: "" })).toThrow(RangeError);
   });
 
-  test("is of one moment, whatever is written meanwhile", async () => {
+  test("is of one moment, whatever is written during it", async () => {
     await using source = await tempStorage();
     await source.storage.memories.insertMany(
       Array.from({ length: 500 }, (_, i) => ({ id: `m${i}`, content: `n ${i}` })),
@@ -131,7 +131,7 @@ describe("an export", () => {
     expect(lines).toBe(2);
   });
 
-  test("that nobody reads to its end gives its reader back", async () => {
+  test("that is not read to its end gives its reader back", async () => {
     await using source = await tempStorage();
     await source.storage.memories.insertMany(Array.from({ length: 500 }, () => ({ content: "many" })));
     for await (const _ of source.storage.export()) break;

@@ -86,7 +86,7 @@ test("calls made during a shared run share the next one, which begins after it",
   expect(await Promise.all(calls)).toEqual([0, 1, 1]);
 });
 
-test("calls in flight are waited for, including one that begins meanwhile, whether they succeed or fail", async () => {
+test("calls in flight are waited for, including one that begins during the wait, whether they succeed or fail", async () => {
   const calls = new InFlight();
   const [first, second] = [gate(), gate()];
   let hasSettled = false;

@@ -195,7 +195,7 @@ describe("a file that is dropped in", () => {
     const texts = { junk: "{not json", list: "[1]", "NOT A NAME": '{"id":"x"}' };
     for (const [name, text] of Object.entries(texts)) writeFileSync(story(temp, name), text);
     mkdirSync(story(temp, "folder"));
-    // Nobody listens yet.
+    // There are no listeners yet.
     expect(await service.listStories()).toHaveLength(1);
     const problems = problemsOf(service);
     for (let n = 0; n < 3; n++) expect(await service.listStories()).toHaveLength(1);

@@ -112,7 +112,7 @@ test("the engine's own checkpoint gives way to another connection that holds the
   await client.execute("CREATE TABLE t (a)");
   await client.checkpoint();
   using other = openSecond(db.path, ["PRAGMA wal_autocheckpoint = 0"]);
-  // The second of two comes too soon for a look of its own, and leaves it to a timer.
+  // The second of two comes too soon for its own look, and leaves it to a timer.
   for (let i = 0; i < 3; i++) await client.execute(row);
   other.exec("BEGIN IMMEDIATE");
   for (let i = 0; i < 300; i++) other.exec("INSERT INTO t VALUES (zeroblob(2000))");

@@ -11,13 +11,13 @@ import { seededRandom } from "../../support/random.js";
 import { times } from "../../support/soak.js";
 import { tempDatabase } from "../../support/temp.js";
 
-/** A process id that is nobody's: Linux gives none above 2^22. */
-const NOBODY = 2 ** 22 + 1;
+/** A process id that no process has: Linux gives none above 2^22. */
+const NO_PROCESS = 2 ** 22 + 1;
 const tokenOf = (digit: string) => digit.repeat(32);
 
 /** A lock file as a process of this host left it; `record` says what is special about it. */
 function leaveLock(path: string, record: Record<string, unknown> = {}): string {
-  const text = JSON.stringify({ pid: NOBODY, host: hostname(), since: Date.now(), token: tokenOf("a"), ...record });
+  const text = JSON.stringify({ pid: NO_PROCESS, host: hostname(), since: Date.now(), token: tokenOf("a"), ...record });
   writeFileSync(`${path}.lock`, text);
   return text;
 }
@@ -72,7 +72,7 @@ describe("a lock", () => {
     expect(await lock.acquire(5)).toBe(false);
     expect(await other.acquire(0)).toBe(false);
     await lock.release();
-    // Nobody who gave up stands in the line any more.
+    // The contenders that gave up are no longer in the line.
     expect(await other.acquire(0)).toBe(true);
     expect(await lock.acquire(0)).toBe(false);
     await other.release();
@@ -218,7 +218,7 @@ describe("an abandoned lock", () => {
     writeFileSync(`${name}.${tokenOf("b")}.next`, successor(tokenOf("c")));
     writeFileSync(`${name}.${tokenOf("b")}.new`, "half a rec");
     writeFileSync(`${name}.${tokenOf("f")}.next`, successor(tokenOf("e")));
-    writeFileSync(`${name}.notes`, "of somebody else");
+    writeFileSync(`${name}.notes`, "of another program");
     const lock = new FileLock(db.path);
     expect(await lock.acquire(0)).toBe(true);
     expect(readdirSync(db.dir).sort()).toEqual([basename(name), `${basename(name)}.notes`]);
@@ -240,7 +240,7 @@ describe("an abandoned lock", () => {
       const lock = new FileLock(db.path);
       const attempt = lock.acquire(0);
       const pipe = await open(claim, "w");
-      const dead = JSON.stringify({ pid: NOBODY, host: hostname(), since: Date.now(), token: tokenOf("b") });
+      const dead = JSON.stringify({ pid: NO_PROCESS, host: hostname(), since: Date.now(), token: tokenOf("b") });
       rmSync(claim);
       const holder = leaveLock(db.path, { pid: process.pid, token: tokenOf("c") });
       await pipe.writeFile(dead);
