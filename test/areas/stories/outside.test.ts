@@ -274,6 +274,104 @@ describe("a known story whose file is no longer JSON", () => {
   });
 });
 
+describe("a file that is not UTF-8", () => {
+  const bytes = Buffer.from('{"title":"r\u00e9sum\u00e9"}', "latin1");
+
+  async function recoded() {
+    const temp = await tempStories("filesystem");
+    await temp.service.saveStory("l", { title: "a" });
+    writeFileSync(story(temp, "l"), bytes);
+    return temp;
+  }
+
+  test("of a known story is CORRUPT, with its path, is reported once, and is left alone", async () => {
+    await using temp = await recoded();
+    const { service } = temp;
+    const problems = problemsOf(service);
+    for (let n = 0; n < 3; n++) expect(await service.listStories()).toMatchObject([{ id: "l", revision: 1 }]);
+    for (const options of [{}, { skipCache: true }]) {
+      const error = await rejection(service.loadStory("l", options));
+      expect(error).toMatchObject({ code: "CORRUPT" });
+      expect(error.message).toContain(`${story(temp, "l")} is not a story: it is not UTF-8`);
+    }
+    expect(await rejection(service.saveStory("l", {}, { expectedRevision: 1 }))).toMatchObject({ code: "CORRUPT" });
+    await delivered();
+    expect(problems.filter(({ operation }) => operation === "outside")).toMatchObject([{ key: "l" }]);
+    expect(readFileSync(story(temp, "l"))).toEqual(bytes);
+    expect(await service.loadRevision("l", 1)).toEqual({ title: "a" });
+  });
+
+  test("keeps its bytes when the story is saved, reverted or deleted", async () => {
+    const changes: Record<string, (service: StoryService) => Promise<unknown>> = {
+      save: (service) => service.saveStory("l", { title: "new" }),
+      revert: (service) => service.revert("l", 1),
+      delete: (service) => service.deleteStory("l"),
+    };
+    for (const [name, change] of Object.entries(changes)) {
+      await using temp = await recoded();
+      await rejection(temp.service.loadStory("l"));
+      await change(temp.service);
+      const [kept, ...rest] = await temp.service.conflicts();
+      expect(rest, name).toEqual([]);
+      expect(kept, name).toMatchObject({ id: "l", source: "holdfast", size: bytes.length });
+      expect(readFileSync(kept!.path), name).toEqual(bytes);
+      expect(await temp.service.loadRevision("l", 1), name).toEqual({ title: "a" });
+    }
+  });
+
+  test("is not mistaken for the stored text with U+FFFD in the place of these bytes", async () => {
+    await using temp = await tempStories("filesystem");
+    await temp.service.saveStory("l", { title: "r\u{FFFD}sum\u{FFFD}" });
+    writeFileSync(story(temp, "l"), bytes);
+    expect(await rejection(temp.service.loadStory("l"))).toMatchObject({ code: "CORRUPT" });
+    await temp.service.saveStory("l", {});
+    expect(readFileSync((await temp.service.conflicts())[0]!.path)).toEqual(bytes);
+  });
+
+  test("is not a story if it is dropped in, and keeps its bytes when a story is saved in its place", async () => {
+    await using temp = await tempStories("filesystem");
+    const { service } = temp;
+    writeFileSync(story(temp, "new"), bytes);
+    const problems = problemsOf(service);
+    expect(await service.listStories()).toEqual([]);
+    expect(await service.loadStory("new")).toBeUndefined();
+    await delivered();
+    expect(problems).toMatchObject([{ key: "new", error: { code: "CORRUPT" } }]);
+    expect(readFileSync(story(temp, "new"))).toEqual(bytes);
+    await service.saveStory("new", {});
+    expect(readFileSync((await service.conflicts())[0]!.path)).toEqual(bytes);
+  });
+
+  test("is not taken in when the index and the metadata are rebuilt, and a revision keeps its number", async () => {
+    await using temp = await recoded();
+    await temp.service.saveStory("r", { n: 1 });
+    await temp.service.saveStory("r", { n: 2 });
+    await temp.service.saveStory("r", { n: 3 });
+    const revision = join(temp.path, "revisions", "r", "1.json");
+    rmSync(revision);
+    writeFileSync(revision, bytes);
+    rmSync(join(temp.path, ".index.jsonl"));
+    rmSync(join(temp.path, "metadata", "l.meta.json"));
+    rmSync(join(temp.path, "metadata", "r.meta.json"));
+    const other = await temp.openAnother();
+    expect(await other.listStories()).toMatchObject([{ id: "r", revision: 3 }]);
+    expect(await other.loadStory("r")).toEqual({ n: 3 });
+    expect(await rejection(other.loadRevision("r", 1))).toMatchObject({ code: "CORRUPT" });
+    await other.saveStory("r", { n: 4 });
+    await other.saveStory("l", { n: 4 });
+    expect(readFileSync(revision)).toEqual(bytes);
+    expect(readFileSync((await other.conflicts())[0]!.path)).toEqual(bytes);
+  });
+
+  test("of more than a few hundred kilobytes is refused too", async () => {
+    await using temp = await recoded();
+    const large = Buffer.concat([Buffer.from('{"title":"'), Buffer.alloc(300_000, 0xe9), Buffer.from('"}')]);
+    writeFileSync(story(temp, "l"), large);
+    expect(await rejection(temp.service.loadStory("l"))).toMatchObject({ code: "CORRUPT" });
+    expect(readFileSync(story(temp, "l"))).toEqual(large);
+  });
+});
+
 test("a removed file is CORRUPT and not a delete; the story comes back with its file or by a revert", async () => {
   await using temp = await tempStories("filesystem");
   const { service } = temp;

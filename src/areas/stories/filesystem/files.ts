@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import {
   closeSync,
   constants,
@@ -82,30 +83,34 @@ export function namesIn(folder: string): string[] {
   return isFolder(folder) ? readdirSync(folder) : [];
 }
 
-/** The text of a file, undefined if there is none; links are not followed. */
+/** The text of a file, undefined if there is none or its bytes are not UTF-8; links are not followed. */
 export async function readText(path: string): Promise<string | undefined> {
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
-    if (fstatSync(descriptor).size <= READ_AT_ONCE_BYTES) return withoutMark(readFileSync(descriptor, "utf8"));
+    if (fstatSync(descriptor).size <= READ_AT_ONCE_BYTES) return toText(readFileSync(descriptor));
   } finally {
     closeSync(descriptor);
   }
   const file = await open(path, O_RDONLY | O_NOFOLLOW).catch(ifThere);
   if (file === undefined) return undefined;
   try {
-    return withoutMark(await file.readFile("utf8"));
+    return toText(await file.readFile());
   } finally {
     await file.close();
   }
 }
 
-/** The same at once, for files that are small. */
+/** The text of a small file that only this library writes. */
 export function readTextSync(path: string): string | undefined {
+  return readBytesSync(path)?.toString("utf8");
+}
+
+export function readBytesSync(path: string): Buffer | undefined {
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
-    return readFileSync(descriptor, "utf8");
+    return readFileSync(descriptor);
   } finally {
     closeSync(descriptor);
   }
@@ -170,8 +175,13 @@ function writeTo(descriptor: number, text: string): { stamp: FileStamp; synced: 
   }
 }
 
-/** Removes the byte order mark, which editors on Windows add and JSON does not allow. */
-function withoutMark(text: string): string {
+/**
+ * Text that another program may have written; undefined if it is not UTF-8, because the decoder would replace bytes. The
+ * byte order mark, which editors on Windows add and JSON does not allow, is removed.
+ */
+export function toText(bytes: Buffer): string | undefined {
+  if (!isUtf8(bytes)) return undefined;
+  const text = bytes.toString("utf8");
   return text.startsWith("\u{FEFF}") ? text.slice(1) : text;
 }
 

@@ -126,7 +126,7 @@ export class OutsideChanges {
     const text = stats?.isFile() === true ? await readText(path) : undefined;
     if (stats === undefined || text === undefined) {
       this.#seen.delete(name);
-      if (stats !== undefined) return this.#refuse(name, stats, "is not a file: remove it");
+      if (stats !== undefined) return this.#refuse(name, stats, stats.isFile() ? NOT_UTF8 : "is not a file: remove it");
       if (live !== undefined) return this.#refuse(name, stats, MISSING);
       this.#problems.delete(name);
       // Another version of this library or another machine has deleted it.
@@ -252,6 +252,7 @@ export class OutsideChanges {
 }
 
 const NEXT_STEP = "It was left as it is: correct it, move it away, or revert the story to a revision";
+const NOT_UTF8 = `is not a story: it is not UTF-8. ${NEXT_STEP}`;
 const MISSING = "is gone, and may have been removed by accident: delete the story, or revert it to a revision";
 
 function nameAdvice(name: string): string {

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { hashText } from "../../checksum.js";
 import { titleAfter, titleIn } from "../story.js";
-import { lstat, namesIn, readTextSync } from "./files.js";
+import { lstat, namesIn, readBytesSync, readTextSync, toText } from "./files.js";
 import { fromFileName, toFileName } from "./names.js";
 import { type IndexEntry, parseRecord, type RevisionRecord, type StoryRecord, toEntry } from "./record.js";
 import type { StoryRoot } from "./root.js";
@@ -36,7 +36,7 @@ export function readRecord(root: StoryRoot, name: string, entry: IndexEntry | un
     return { ...toEntry(entry), history: isKept ? history : [present, ...history] };
   }
   const [last] = past;
-  const data = last === undefined ? undefined : parseStory(last.text);
+  const data = last?.text === undefined ? undefined : parseStory(last.text);
   if (last === undefined || data === undefined || typeof data === "string") return undefined;
   const id = idOf(name, data);
   if (id === undefined) return undefined;
@@ -66,16 +66,17 @@ function readMetadata(root: StoryRoot, name: string): StoryRecord | undefined {
   return record !== undefined && toFileName(record.id) === name ? record : undefined;
 }
 
-/** Newest first. */
-function readRevisions(root: StoryRoot, name: string): (RevisionRecord & { readonly text: string })[] {
-  const revisions: (RevisionRecord & { readonly text: string })[] = [];
+/** Newest first. A file that is not UTF-8 has no text, but keeps its number, so that no later revision replaces it. */
+function readRevisions(root: StoryRoot, name: string): (RevisionRecord & { readonly text: string | undefined })[] {
+  const revisions: (RevisionRecord & { readonly text: string | undefined })[] = [];
   for (const file of namesIn(root.at("revisions", name))) {
     const revision = Number(/^([1-9]\d{0,14})\.json$/.exec(file)?.[1]);
     const path = root.at("revisions", name, file);
-    const text = Number.isNaN(revision) ? undefined : readTextSync(path);
-    if (text === undefined) continue;
+    const bytes = Number.isNaN(revision) ? undefined : readBytesSync(path);
+    if (bytes === undefined) continue;
+    const text = toText(bytes);
     const createdAt = Math.trunc(statSync(path).mtimeMs);
-    revisions.push({ revision, size: Buffer.byteLength(text), createdAt, sum: hashText(text), text });
+    revisions.push({ revision, size: bytes.length, createdAt, sum: hashText(text ?? bytes.toString("utf8")), text });
   }
   return revisions.sort((a, b) => b.revision - a.revision);
 }
