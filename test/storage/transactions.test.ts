@@ -1,8 +1,9 @@
-import type { Change, StorageError } from "holdfast";
+import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
+import { type Change, openStorage, type StorageError } from "holdfast";
 import { memories as memoriesTable, messageRefs } from "holdfast/schema";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { tempStorage, testTarget } from "../support/storage.js";
+import { fileTest, tempFileStorage, tempStorage, testTarget } from "../support/storage.js";
 
 describe("transaction", () => {
   test("stores all of its writes, in several projects, or none", async () => {
@@ -181,6 +182,22 @@ describe("transaction", () => {
       });
     });
     expect(await storage.memories.get("kept")).toMatchObject({ source: "drizzle" });
+  });
+
+  fileTest("db.query has the tables of the schema, in the storage, in transactions and in savepoints", async () => {
+    const notes = sqliteTable("notes", { id: integer().primaryKey() });
+    await using temp = await tempFileStorage();
+    await using storage = await openStorage({ url: temp.db.url, schema: { notes } });
+    await storage.client.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY)");
+    await storage.transaction(async (tx) => {
+      await tx.db.insert(notes).values({ id: 1 });
+      expect(await tx.db.query.notes.findMany()).toEqual([{ id: 1 }]);
+      await tx.savepoint(async (inner) => {
+        expect(await inner.db.query.notes.findFirst()).toEqual({ id: 1 });
+      });
+    });
+    expect(await storage.db.transaction((tx) => tx.query.notes.findMany())).toEqual([{ id: 1 }]);
+    expect(await storage.db.query.notes.findMany()).toEqual([{ id: 1 }]);
   });
 
   test("work that runs next to a Drizzle transaction that rolls back is kept, and only kept work is announced", async () => {
