@@ -21,7 +21,7 @@ import { fromFileName, toFileName } from "../../../src/areas/stories/filesystem/
 import { HOSTILE_IDS } from "../../../src/areas/stories/testing/support.js";
 import { rejection } from "../../support/clients.js";
 import { seededRandom } from "../../support/random.js";
-import { tempStories } from "../../support/stories.js";
+import { delivered, tempStories } from "../../support/stories.js";
 
 /** All files below a folder, as paths from it. */
 function filesIn(folder: string): string[] {
@@ -295,6 +295,104 @@ describe("a change that was decided and not finished", () => {
       expect(await temp.service.loadStory("a", { skipCache: true })).toEqual({ path });
     }
     expect(await temp.service.listStories()).toHaveLength(2);
+  });
+});
+
+describe("a folder in the place of a file", () => {
+  const places = ["stories/x.json", "metadata/x.meta.json", "metadata/x.text.json", "revisions/x/1.json"];
+
+  test.each(places)("at %s rejects saves of that story alone, and nothing is written", async (place) => {
+    await using temp = await tempStories("filesystem");
+    const { service, path } = temp;
+    await service.saveStory("other", { n: 1 });
+    if (place.startsWith("revisions")) await service.saveStory("x", { n: 1 });
+    mkdirSync(join(path, place), { recursive: true });
+    writeFileSync(join(path, place, "precious"), "precious");
+    const before = filesIn(path);
+    for (let n = 0; n < 2; n++) {
+      const error = await rejection(service.saveStory("x", { title: "x" }));
+      expect(error).toMatchObject({ code: "CANNOT_OPEN", outcome: undefined });
+      expect(error.message).toContain(`${join(path, place)} is a folder in the place of a file: move it away`);
+    }
+    const error = await rejection(service.batchSave({ ok: {}, x: {} }, { atomic: true }));
+    expect(error).toMatchObject({ code: "CANNOT_OPEN" });
+    expect(filesIn(path)).toEqual(before);
+    for (const one of [service, await temp.openAnother()]) {
+      expect(await one.saveStory("ok", {})).toMatchObject({ id: "ok" });
+      expect((await one.listStories()).map(({ id }) => id)).toContain("other");
+      expect(await one.deleteStory("ok")).toBe(true);
+    }
+    rmSync(join(path, place), { recursive: true });
+    await service.saveStory("x", { title: "x" });
+    expect(await service.loadStory("x", { skipCache: true })).toEqual({ title: "x" });
+    await service.clear();
+    expect(await service.listStories()).toEqual([]);
+  });
+
+  test.each(places)("at %s does not keep other stories from being found without an index", async (place) => {
+    await using temp = await tempStories("filesystem");
+    const { path } = temp;
+    await temp.service.batchSave({ a: { n: 1 }, x: { n: 1 } });
+    await temp.service.saveStory("x", { n: 2 });
+    rmSync(join(path, place));
+    mkdirSync(join(path, place));
+    for (const name of ["a", "b"]) writeFileSync(join(path, `stories/${name}.json`), '{"by":"hand"}');
+    if (place !== "stories/x.json") writeFileSync(join(path, "stories/x.json"), '{"by":"hand"}');
+    rmSync(join(path, ".index.jsonl"));
+    const other = await temp.openAnother();
+    const problems: unknown[] = [];
+    other.on("storage_error", (problem) => problems.push(problem));
+    for (let n = 0; n < 3; n++) {
+      const found = await other.listStories();
+      expect(found.filter(({ id }) => id !== "x")).toMatchObject([{ revision: expect.any(Number) }, {}]);
+    }
+    expect(await other.loadStory("a")).toEqual({ by: "hand" });
+    await other.saveStory("a", { n: 3 });
+    await delivered();
+    if (!place.startsWith("revisions")) expect(problems).toMatchObject([{ key: "x" }]);
+  });
+
+  test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0)(
+    "or an immutable file there rejects changes of that story alone",
+    async (context) => {
+      for (const place of places.slice(0, 3)) {
+        await using temp = await tempStories("filesystem");
+        const { service, path } = temp;
+        await service.saveStory("x", { n: 1 });
+        await service.loadStory("x");
+        const file = join(path, place);
+        // Not every file system has this attribute.
+        if (
+          !(await promisify(execFile)("chattr", ["+i", file]).then(
+            () => true,
+            () => false,
+          ))
+        )
+          return context.skip();
+        try {
+          for (const change of [() => service.saveStory("x", { n: 2 }), () => service.deleteStory("x")]) {
+            const error = await rejection(change());
+            expect(error, place).toMatchObject({ code: "CANNOT_OPEN", outcome: undefined });
+            expect(error.message).toContain(file);
+          }
+          await service.saveStory("ok", {});
+          const other = await temp.openAnother();
+          expect(await other.loadStory("x")).toEqual({ n: 1 });
+          expect(await other.listStories()).toHaveLength(2);
+        } finally {
+          await promisify(execFile)("chattr", ["-i", file]);
+        }
+        expect(await service.saveStory("x", { n: 2 })).toMatchObject({ revision: 2 });
+      }
+    },
+  );
+
+  test("is cleared with the stories", async () => {
+    await using temp = await tempStories("filesystem");
+    for (const place of places) mkdirSync(join(temp.path, place), { recursive: true });
+    await temp.service.clear();
+    expect(readdirSync(join(temp.path, "stories"))).toEqual([]);
+    expect(await temp.service.saveStory("x", {})).toMatchObject({ revision: 1 });
   });
 });
 

@@ -16,7 +16,7 @@ import type { NextStory, StoryEdit } from "../text-backend.js";
 import { copyPath, StoryChange } from "./change.js";
 import type { StoryConflictFile } from "./conflict-files.js";
 import { FilesystemExtras } from "./extras.js";
-import { assertFolder, lstat, readText } from "./files.js";
+import { assertFolder, isObstacle, lstat, readText, toFileError } from "./files.js";
 import { FolderMap } from "./folder-map.js";
 import { line, StoryIndex } from "./index-file.js";
 import { toFileName } from "./names.js";
@@ -246,7 +246,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     const index = await this.#refreshed();
     const { outside, root } = this.opened;
     const { suspects, touched } = await outside.scan();
-    if (suspects.length > 0) await this.#settle(suspects);
+    if (suspects.length > 0) await this.#settleEach(suspects);
     outside.tell(suspects);
     // Files that were copied or checked out have new times. Once the index has these, no process reads the files again.
     if (touched.length > 0) {
@@ -266,7 +266,26 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     await this.opened.root.locked(() => this.#takeIn(names));
   }
 
-  /** The same; only under the lock. */
+  /** The same, for a listing: a story that cannot be changed does not keep the others from it. */
+  async #settleEach(names: readonly string[]): Promise<void> {
+    await this.opened.root.locked(async () => {
+      try {
+        await this.#takeIn(names);
+      } catch (failure) {
+        if (!isObstacle(failure)) throw failure;
+        for (const name of names) {
+          try {
+            await this.#takeIn([name]);
+          } catch (error) {
+            if (!isObstacle(error)) throw error;
+            this.opened.outside.postpone(name, toFileError(error) as StorageError);
+          }
+        }
+      }
+    });
+  }
+
+  /** The same as `#settle`; only under the lock. */
   async #takeIn(names: readonly string[]): Promise<void> {
     await this.#refreshed(true);
     const change = this.#change();

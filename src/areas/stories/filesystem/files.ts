@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import {
+  accessSync,
   closeSync,
   constants,
   fstatSync,
@@ -16,7 +17,7 @@ import { asFileError, hasErrno } from "../../../files/file-error.js";
 import { makeFolderUnsynced, syncAndClose, syncFolder } from "../../../files/folders.js";
 import { StorageError } from "../../../shared/errors.js";
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
+const { W_OK, O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
 /** A file up to this size is read synchronously, which costs less than using another thread. */
 const READ_AT_ONCE_BYTES = 256 * 1024;
 
@@ -27,6 +28,14 @@ export const SYNCS_AT_ONCE = 32;
 export function toFileError(error: unknown): unknown {
   if (hasErrno(error, "ELOOP")) return leadsOut((error as NodeJS.ErrnoException).path ?? "A file", error);
   return asFileError(error, "Cannot use the files of the stories (nothing acknowledged is lost)");
+}
+
+const OBSTACLES = ["EPERM", "EACCES", "EBUSY", "EISDIR", "ERR_FS_EISDIR", "ENOTDIR", "ENOTEMPTY", "EEXIST"];
+
+/** Whether certain files are in the way of a change, so that other changes are possible. */
+export function isObstacle(error: unknown): boolean {
+  if (error instanceof StorageError) return error.code === "CANNOT_OPEN" && error.outcome !== "unknown";
+  return OBSTACLES.some((code) => hasErrno(error, code));
 }
 
 /** The error of a change that could not be finished and has taken effect, or may have. */
@@ -53,6 +62,27 @@ export function makeFolder(path: string): string[] {
 export function assertFolder(path: string): void {
   if (isFolder(path)) return;
   throw new StorageError("CANNOT_OPEN", `${path} is gone. Open the stories again`);
+}
+
+/** Throws if a folder, or a file that the system protects from changes, is in the place of a file to replace or remove. */
+export function assertReplaceable(path: string): void {
+  const stats = lstat(path);
+  if (stats?.isDirectory() === true) {
+    throw new StorageError(
+      "CANNOT_OPEN",
+      `${path} is a folder in the place of a file: move it away. Nothing was changed`,
+    );
+  }
+  if (stats?.isFile() === true) assertWritable(path);
+}
+
+function assertWritable(path: string): void {
+  try {
+    accessSync(path, W_OK);
+  } catch (error) {
+    // EPERM means an immutable file. One that is only not writable (EACCES) can be replaced.
+    if (hasErrno(error, "EPERM")) throw error;
+  }
 }
 
 function isFolder(path: string): boolean {
@@ -83,12 +113,14 @@ export function namesIn(folder: string): string[] {
   return isFolder(folder) ? readdirSync(folder) : [];
 }
 
-/** The text of a file, undefined if there is none or its bytes are not UTF-8; links are not followed. */
+/** The text of a file, undefined if there is no file or its bytes are not UTF-8; links are not followed. */
 export async function readText(path: string): Promise<string | undefined> {
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
-    if (fstatSync(descriptor).size <= READ_AT_ONCE_BYTES) return toText(readFileSync(descriptor));
+    const stats = fstatSync(descriptor);
+    if (stats.isDirectory()) return undefined;
+    if (stats.size <= READ_AT_ONCE_BYTES) return toText(readFileSync(descriptor));
   } finally {
     closeSync(descriptor);
   }
@@ -110,7 +142,7 @@ export function readBytesSync(path: string): Buffer | undefined {
   const descriptor = openFile(path, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
-    return readFileSync(descriptor);
+    return fstatSync(descriptor).isDirectory() ? undefined : readFileSync(descriptor);
   } finally {
     closeSync(descriptor);
   }

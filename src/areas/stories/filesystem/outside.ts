@@ -57,6 +57,8 @@ export class OutsideChanges {
   /** By file name, like everything here. */
   readonly #seen = new Map<string, Seen>();
   readonly #problems = new Map<string, Problem>();
+  /** The last problem of each story that could not be stored, so that it is reported once. */
+  readonly #postponed = new Map<string, Problem>();
 
   constructor(root: StoryRoot, index: StoryIndex, report: ReportProblem) {
     this.#root = root;
@@ -163,6 +165,14 @@ export class OutsideChanges {
     const copy = record?.isCopied === true ? await readText(this.#root.at(copyPath(name))) : undefined;
     change.put(record, next, { of: copy !== undefined && hashText(copy) === record?.sum ? "copy" : undefined });
     this.#accept(name, stats, sum);
+  }
+
+  /** Reports why a changed file could not be stored as a revision. The next check tries again. */
+  postpone(name: string, error: StorageError): void {
+    const last = this.#postponed.get(name);
+    const problem = last?.error.message === error.message ? last : { stamp: undefined, error, isReported: false };
+    this.#postponed.set(name, problem);
+    this.#problems.set(name, problem);
   }
 
   /** Where the current text of a story is, as far as this is known without reading it. */

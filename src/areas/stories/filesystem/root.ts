@@ -12,6 +12,7 @@ import { asideName } from "./conflict-files.js";
 import {
   append,
   assertFolder,
+  assertReplaceable,
   type FileStamp,
   isStamp,
   lstat,
@@ -112,6 +113,8 @@ export class StoryRoot {
   async commit({ writes, keeps, removes, found, indexLines }: RootChange): Promise<void> {
     const moves = writes.map(({ path }) => ({ from: `${STAGE}/${this.#stageName()}`, to: path }));
     const aside = `${stamp(new Date())}-${randomUUID().slice(0, 8)}`;
+    for (const { to } of [...moves, ...keeps]) assertReplaceable(this.at(to));
+    for (const path of removes) assertReplaceable(this.at(path));
     await this.#decide(
       writes,
       (written) => ({
