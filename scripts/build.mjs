@@ -28,6 +28,8 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
+  // `error.constructor.name` is that of the source, also where bundling would rename a class.
+  keepNames: true,
   packages: "external",
   logLevel: "warning",
 });

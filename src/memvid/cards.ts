@@ -36,6 +36,12 @@ export async function addCards(storage: Storage, inputs: readonly MemoryCardInpu
 
 /** The cards of an entity and a slot, ignoring case, newest first; all cards if neither is named. */
 export async function findCards({ graph }: Storage, entity?: string, slot?: string): Promise<MemoriesResult> {
+  for (const [name, value] of Object.entries({ entity, slot })) {
+    // JavaScript callers also pass null for "all".
+    if (value !== undefined && value !== null && typeof value !== "string") {
+      throw new TypeError(expectation(name, "a string", value));
+    }
+  }
   const isLike = (value: string, wanted: string | undefined) =>
     wanted === undefined || wanted === null || value.toLowerCase() === wanted.toLowerCase();
   const all = await readCards(graph);

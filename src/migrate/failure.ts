@@ -1,3 +1,4 @@
+import { isFull } from "../client/sql/sqlite-error.js";
 import { StorageError } from "../shared/errors.js";
 
 const SHOWN_SQL = 120;
@@ -16,7 +17,7 @@ export interface Failing {
   readonly isDown?: boolean;
 }
 
-/** A migration or down file that failed: `MIGRATION_FAILED`. */
+/** A migration or down file that failed: `MIGRATION_FAILED`, or `FULL` if the disk has no room for it. */
 export class MigrationError extends StorageError {
   /** The migration that failed or could not be reverted. */
   readonly tag: string;
@@ -25,7 +26,7 @@ export class MigrationError extends StorageError {
   readonly #details: FailureDetails;
 
   constructor(tag: string, message: string, details: FailureDetails) {
-    super("MIGRATION_FAILED", message, {
+    super(isFull(details.cause) ? "FULL" : "MIGRATION_FAILED", message, {
       line: details.at?.line,
       ...("cause" in details ? { cause: details.cause } : {}),
     });
@@ -56,7 +57,8 @@ export function nameOf({ migration: { tag }, isDown }: Failing): string {
 /** Adds to a MigrationError that the whole run was rolled back. Returns other errors unchanged. */
 export function asRolledBack(error: unknown, standsAt: string | undefined): unknown {
   if (!(error instanceof MigrationError)) return error;
-  return error.withState(`Nothing was changed: the whole run was rolled back, and ${standing(standsAt)}`);
+  const advice = error.code === "FULL" ? ". The disk is full: free some space and try again" : "";
+  return error.withState(`Nothing was changed: the whole run was rolled back, and ${standing(standsAt)}${advice}`);
 }
 
 /** Returns "the file stands at 0002_name", as the end of a sentence. */

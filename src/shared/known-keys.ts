@@ -1,4 +1,4 @@
-import { expectation } from "./expectation.js";
+import { expectation, expectPlainObject } from "./expectation.js";
 
 /** Option names of other libraries, and the options of ours that they may stand for. */
 const SLIPS: Readonly<Record<string, readonly string[]>> = {
@@ -43,7 +43,10 @@ export function expectKeys(name: string, value: unknown, known: readonly string[
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new TypeError(expectation(name, "an object", value));
   }
-  for (const key of Object.keys(value)) {
+  const keys = Object.keys(value);
+  // A promise that was not awaited, a Map or a Date: without keys, all of it would be ignored.
+  if (keys.length === 0) expectPlainObject(name, value);
+  for (const key of keys) {
     if (known.includes(key)) continue;
     const meant = meantBy(key, known);
     const hint = meant === undefined ? "." : `: did you mean \`${meant}\`?`;

@@ -326,3 +326,16 @@ describe("refusing", () => {
     expect(error.message).toContain(`\`${Object.keys(wrong)[0]}\``);
   });
 });
+
+test("a migration that the disk has no room for is FULL, and changes nothing", async () => {
+  await using temp = await tempDatabase();
+  await using client = openTestClient(temp.url);
+  await client.execute("CREATE TABLE kept (a)");
+  await client.execute("PRAGMA max_page_count = 4");
+  const folder = writeMigrations(temp.dir, [
+    { tag: "0000_big", sql: "CREATE TABLE big AS SELECT randomblob(100000) AS a;" },
+  ]);
+  const error = await rejection(migrate(client, { folder }));
+  expect(error).toMatchObject({ code: "FULL", tag: "0000_big", message: expect.stringContaining("free some space") });
+  expect(await column(client, "SELECT name FROM sqlite_schema")).toEqual(["kept"]);
+});

@@ -257,3 +257,20 @@ test("createClient accepts every option of @libsql/client", async () => {
   expect((await client.execute("SELECT 1")).rows[0]![0]).toBe(1);
   await client.close();
 });
+
+describe("an object without options of its own is refused where it would be ignored", () => {
+  const objects = { Promise: Promise.resolve("./mine.db"), Map: new Map([["project", "none"]]), Date: new Date() };
+
+  test.each(Object.entries(objects))("%s", async (_name, value: Wrong) => {
+    // A forgotten await once opened the default database.
+    const expected = "a plain object, got ";
+    expect(await refusal(() => openStorage(value))).toMatch(expected);
+    expect(await refusal(() => openStories(value))).toMatch(expected);
+    await using temp = await tempFileStorage();
+    const { storage } = temp;
+    expect(await refusal(() => storage.export(value))).toMatch(expected);
+    expect(await refusal(() => storage.memories.list(value))).toMatch(expected);
+    expect(await refusal(() => storage.transaction(async () => undefined, value))).toMatch(expected);
+    expect(await refusal(() => storage.conversations.insert(value))).toMatch(expected);
+  });
+});
