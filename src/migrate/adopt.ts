@@ -1,18 +1,15 @@
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { Client } from "@libsql/client";
 import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
-import { PACKAGE_FOLDER } from "../package-folder.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { lookUp, type MigrateResult } from "./decision.js";
 import { migrationFailed } from "./failure.js";
-import { loadJournal, readJournal } from "./journal.js";
-import { clientQuery, createLedgerSql, insertLedgerSql, type LedgerRow, readLedger } from "./ledger.js";
+import { loadJournal } from "./journal.js";
+import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "./ledger.js";
 import { expectedSchema } from "./missing-objects.js";
 import { DEFAULT_TABLE, expectTable, type JournalOptions, resolveJournalOptions } from "./options.js";
-import { assertOurs, assertUnchanged, compareWithLedger, indexOf } from "./plan.js";
+import { assertOurs, assertUnchanged, indexOf, isHoldfasts } from "./plan.js";
 import { fold, keyOf, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import { readScript } from "./script.js";
 
@@ -72,12 +69,6 @@ export async function adopt(client: Client, options: AdoptOptions): Promise<Adop
   } catch (error) {
     throw toStorageError(error);
   }
-}
-
-/** Whether any of Holdfast's own migrations is in a ledger. */
-function isHoldfasts(ledger: readonly LedgerRow[]): boolean {
-  const folder = fileURLToPath(new URL("drizzle", PACKAGE_FOLDER));
-  return existsSync(folder) && !compareWithLedger(readJournal(folder), ledger).isForeign && ledger.length > 0;
 }
 
 /**

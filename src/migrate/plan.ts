@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { PACKAGE_FOLDER } from "../package-folder.js";
 import { StorageError } from "../shared/errors.js";
 import { equivalentHashes } from "./checksum.js";
-import type { Journal, Migration } from "./journal.js";
+import { type Journal, type Migration, readJournal } from "./journal.js";
 import type { LedgerRow } from "./ledger.js";
 
 /** The state of each migration. Every entry of journal and ledger is in one of the lists. */
@@ -132,9 +135,16 @@ export function assertOurs(comparison: Comparison, options: PlanOptions): void {
   const { unknown, isForeign } = comparison;
   const { table, folder, hasOwnTables } = options;
   if (isForeign && !hasOwnTables) {
+    const entries = `none of its ${count(unknown.length, "entry", "entries")} is in ${folder}`;
+    if (isHoldfasts(unknown)) {
+      throw new StorageError(
+        "FOREIGN_LEDGER",
+        `The ledger ${table} is Holdfast's own: ${entries}. Nothing was changed. Pass \`table\`, the name of the ledger of your migrations (\`table: "app_migrations"\`), and for drizzle-kit set \`migrations: { table: "…" }\` in drizzle.config.ts`,
+      );
+    }
     throw new StorageError(
       "FOREIGN_LEDGER",
-      `The ledger ${table} belongs to other migrations: none of its ${count(unknown.length, "entry", "entries")} is in ${folder}. Nothing was changed. Give one of the two a separate ledger, with the option \`table\` (openStorage: \`migrations.table\`) or, for drizzle-kit, \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files. To take over the ledger of an existing application, rename it with adopt() of holdfast/migrate (\`adopt(client, { table: "app_migrations" })\`)`,
+      `The ledger ${table} belongs to other migrations: ${entries}. Nothing was changed. Give one of the two a separate ledger, with the option \`table\` (openStorage: \`migrations.table\`) or, for drizzle-kit, \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files. To take over the ledger of an existing application, rename it with adopt() of holdfast/migrate (\`adopt(client, { table: "app_migrations" })\`)`,
     );
   }
   if (unknown.length === 0) return;
@@ -143,6 +153,12 @@ export function assertOurs(comparison: Comparison, options: PlanOptions): void {
     "MIGRATION_UNKNOWN",
     `The file has ${count(unknown.length, "migration", "migrations")} that ${folder} does not: ${list}${unknown.length > 3 ? ", …" : ""}. It was migrated by newer code, or from another branch. Nothing was changed. Update this code, or restore the backup made before that migration`,
   );
+}
+
+/** Whether any of Holdfast's own migrations is in a ledger. */
+export function isHoldfasts(ledger: readonly LedgerRow[]): boolean {
+  const folder = fileURLToPath(new URL("drizzle", PACKAGE_FOLDER));
+  return existsSync(folder) && !compareWithLedger(readJournal(folder), ledger).isForeign && ledger.length > 0;
 }
 
 /** Throws MIGRATION_CHANGED if an applied file has been edited. */

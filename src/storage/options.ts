@@ -278,6 +278,11 @@ function resolveOwnMigrations(own: OwnMigrations): ResolvedOwnMigrations {
   if (migrations === undefined && (typeof folder !== "string" || folder === "")) {
     throw new TypeError(expectation("migrations.folder", "a folder", folder));
   }
+  if (table === undefined) {
+    throw new TypeError(
+      "Expected `migrations.table`, the name of the ledger of your migrations. It is required, because the default __drizzle_migrations is Holdfast's ledger in the same database",
+    );
+  }
   if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
     throw new TypeError(expectation("migrations.table", "another table than that of Holdfast", table));
   }

@@ -143,6 +143,29 @@ describe.each(["file", "server"] as const)("on a %s", (target) => {
     expect(await rejection(adopt(p.client, { table: "other" }))).toMatchObject({ code: "FOREIGN_LEDGER" });
   });
 
+  // The advice was adopt(), which refuses Holdfast's ledger.
+  test("a call without `table` that finds Holdfast's ledger is FOREIGN_LEDGER, with the advice to pass it", async () => {
+    await using p = await open(target);
+    await (await openStorage({ url: p.url, migrations: { migrations: [ONE], table } })).close();
+    for (const call of [
+      () => revert(p.client, { migrations: [ONE], steps: 1 }),
+      () => migrate(p.client, { migrations: [ONE] }),
+    ]) {
+      const error = await rejection(call());
+      expect(error).toMatchObject({ code: "FOREIGN_LEDGER" });
+      expect(error.message).toContain("The ledger __drizzle_migrations is Holdfast's own");
+      expect(error.message).toContain("Pass `table`");
+      expect(error.message).not.toContain("adopt(");
+    }
+  });
+
+  test("openStorage says that `migrations.table` is required, and why", async () => {
+    await using p = await open(target);
+    const error = await rejection(openStorage({ url: p.url, migrations: { migrations: [ONE] } as never }));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toMatch(/`migrations.table`.* is required, because .*__drizzle_migrations is Holdfast's/);
+  });
+
   test("baseline marks as applied what the database has, and names what it lacks", async () => {
     await using p = await open(target);
     const set = { migrations: [ONE, TWO, THREE], table };
