@@ -4,11 +4,12 @@ import { splitScript } from "../../src/client/sql/parse.js";
 import { quoteText } from "../../src/client/sql/quote.js";
 import { readDdl } from "../../src/migrate/ddl.js";
 import { migrate } from "../../src/migrate/index.js";
-import { indexJudge, type Journal, type Migration, readJournal } from "../../src/migrate/journal.js";
+import { type Journal, type Migration, readJournal } from "../../src/migrate/journal.js";
 import { MemorySchema } from "../../src/migrate/memory-schema.js";
 import { type Addition, Rebuilds } from "../../src/migrate/rebuilds.js";
 import { fold, SCHEMA_QUERY, type SchemaObject, toSchema } from "../../src/migrate/schema-objects.js";
 import { BREAKPOINT, splitMigration, splitParts } from "../../src/migrate/script.js";
+import { indexJudge } from "../../src/migrate/snapshots.js";
 
 /**
  * Fails if foreign keys are enforced, before anything is dropped. Inside a transaction `PRAGMA foreign_keys` has no
@@ -36,7 +37,12 @@ export async function completeForward(folder: string, tag: string): Promise<stri
       `Nothing tells whether the index ${name} should exist after ${tag}: ${folder}/meta has no snapshots`,
     );
   };
-  const rebuilds = new Rebuilds({ query: (sql) => memory.query(sql), judge: indexJudge(journal), refuse });
+  const judge = indexJudge(journal);
+  const rebuilds = new Rebuilds({
+    query: (sql) => memory.query(sql),
+    judge: (index) => judge(index, { migration, isDown: false }),
+    refuse,
+  });
   const statements = splitMigration(migration.sql).map(({ sql }) => ({ sql, ddl: readDdl(sql) }));
   const added: string[] = [];
   const parts: string[] = [];

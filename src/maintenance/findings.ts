@@ -10,7 +10,7 @@ export type FindingCode =
   | "CHECKSUM"
   /** A full-text index does not match its table: searches miss records or find wrong ones. */
   | "INDEX_STALE"
-  /** A trigger, or a table of the full-text index, that a migration made is missing. */
+  /** A trigger, an index, or a table of the full-text index that a migration made is missing. */
   | "OBJECT_MISSING"
   /** A trigger, view, full-text table or foreign key that SQLite refuses when it is used. */
   | "UNCOMPILABLE"

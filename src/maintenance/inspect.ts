@@ -8,6 +8,7 @@ import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describe, findBroken } from "../migrate/compile.js";
 import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
+import { findMissingIndexes } from "../migrate/missing-indexes.js";
 import { mentions, SCHEMA_QUERY, type SchemaObject, toSchema } from "../migrate/schema-objects.js";
 import { StorageError } from "../shared/errors.js";
 import type { Finding, FindingCode } from "./findings.js";
@@ -113,6 +114,10 @@ const STEPS: Readonly<Record<Phase, Step>> = {
         const what = type === "trigger" ? `The trigger ${name} of ${table}` : `The table ${name}`;
         const message = `${what} is missing, so writes fail or an index becomes stale. A repair restores it`;
         findings.push({ code: "OBJECT_MISSING", severity: "error", message, repair: "triggers" });
+      }
+      for (const { name, table } of await findMissingIndexes(asClient(reader), set)) {
+        const message = `The index ${name} of ${table} is missing, so queries are slower, and duplicates are accepted if it is UNIQUE. Create it again in a migration, with CREATE INDEX IF NOT EXISTS`;
+        findings.push({ code: "OBJECT_MISSING", severity: "warning", message });
       }
     }
     const { rows } = await reader.execute({ sql: SCHEMA_QUERY, args: [] });

@@ -8,7 +8,7 @@ import { assertCompiles, type ScriptResult } from "./compile.js";
 import { decide, type MigrateResult, resultOf } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
-import { indexJudge, type Journal } from "./journal.js";
+import type { Journal } from "./journal.js";
 import { createLedgerSql, insertLedgerSql } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import type { ResolvedMigrateOptions } from "./options.js";
@@ -16,6 +16,7 @@ import { listTags } from "./plan.js";
 import { runScript } from "./run-script.js";
 import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import type { Script } from "./script.js";
+import { indexJudge } from "./snapshots.js";
 
 /**
  * Applies pending migrations to a local file, in one transaction on its writer.

@@ -1,7 +1,8 @@
 import type { MemorySchema } from "./memory-schema.js";
-import { type Addition, type IndexVerdict, Rebuilds } from "./rebuilds.js";
+import { type Addition, Rebuilds } from "./rebuilds.js";
 import { refuseIndex } from "./run-script.js";
 import type { MigrationStatement, Script } from "./script.js";
+import type { IndexJudge } from "./snapshots.js";
 
 /** One statement of a completed script: its own, or an added one. */
 interface CompletedStatement {
@@ -11,7 +12,7 @@ interface CompletedStatement {
 }
 
 interface CompleteOptions {
-  readonly judge: (index: string) => IndexVerdict;
+  readonly judge: IndexJudge;
   /** Called with the rebuilds of the script when all of its statements have run. */
   readonly onEnd?: (rebuilds: Rebuilds) => void;
   /** Called with a statement of the script that fails in memory. @default ignores it */
@@ -31,7 +32,11 @@ export function* completeOn(
   { judge, onEnd, onFailure }: CompleteOptions,
 ): Generator<CompletedStatement> {
   const query = (sql: string) => memory.query(sql);
-  const rebuilds = new Rebuilds({ query, judge, refuse: (index) => refuseIndex(script, index) });
+  const rebuilds = new Rebuilds({
+    query,
+    judge: (index) => judge(index, script),
+    refuse: (index) => refuseIndex(script, index),
+  });
   const { statements } = script;
   for (const [index, statement] of statements.entries()) {
     yield* add(rebuilds.before(statements, index));

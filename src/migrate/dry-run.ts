@@ -5,7 +5,7 @@ import { quoteName, quoteText } from "../client/sql/quote.js";
 import { assertCompiles, type ScriptResult } from "./compile.js";
 import { MigrationError } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
-import { indexJudge, type Journal } from "./journal.js";
+import type { Journal } from "./journal.js";
 import { clientQuery, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import type { ResolvedMigrateOptions } from "./options.js";
@@ -14,6 +14,7 @@ import { complete } from "./remote.js";
 import { runScript } from "./run-script.js";
 import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import type { Script } from "./script.js";
+import { indexJudge } from "./snapshots.js";
 
 const SAMPLE_ROWS = 3;
 

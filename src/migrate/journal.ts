@@ -1,12 +1,11 @@
 import { isUtf8 } from "node:buffer";
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { sha256, withoutMark } from "./checksum.js";
 import { type CodeMigration, type ResolvedJournalOptions, resolveFolder } from "./options.js";
-import type { IndexVerdict } from "./rebuilds.js";
 
 /** One migration of a journal, with its file. */
 export interface Migration {
@@ -81,49 +80,6 @@ export function loadJournal({ folder, migrations }: Pick<ResolvedJournalOptions,
   });
 }
 
-/**
- * Tells which indexes drizzle-kit manages: those that any of its snapshots names. Without any snapshot, nothing is known.
- * Reads the snapshots when it is first asked.
- */
-export function indexJudge(journal: Journal): (index: string) => IndexVerdict {
-  let names: ReadonlySet<string> | undefined;
-  let isKnown = false;
-  return (index) => {
-    if (names === undefined) {
-      const snapshots = readSnapshots(journal);
-      isKnown = snapshots.length > 0;
-      names = new Set(snapshots.flatMap(indexNames));
-    }
-    if (names.has(index.toLowerCase())) return "generated";
-    return isKnown ? "handwritten" : "unknown";
-  };
-}
-
-function indexNames({ tables = {} }: Snapshot): string[] {
-  return Object.values(tables).flatMap(({ indexes = {} }) => Object.keys(indexes).map((name) => name.toLowerCase()));
-}
-
-function readSnapshots(journal: Journal): Snapshot[] {
-  const [first] = journal;
-  if (first === undefined) return [];
-  if (first.code !== undefined) return journal.flatMap(({ code }) => (code?.snapshot ?? []) as Snapshot);
-  const meta = join(dirname(first.path), "meta");
-  const files = readdirSync(meta).filter((name) => name.endsWith("_snapshot.json"));
-  return files.map((file) => parseSnapshot(readText(join(meta, file), `No ${join(meta, file)}`), join(meta, file)));
-}
-
-interface Snapshot {
-  readonly tables?: Record<string, { readonly indexes?: Record<string, unknown> }>;
-}
-
-function parseSnapshot(text: string, path: string): Snapshot {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new StorageError("INVALID", `${path} is not a snapshot of drizzle-kit. Restore it`, { cause: error });
-  }
-}
-
 /** Why bytes are not text in UTF-8; undefined where they are. */
 export function whyUnreadable(bytes: Buffer): string | undefined {
   const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
@@ -131,7 +87,7 @@ export function whyUnreadable(bytes: Buffer): string | undefined {
   return isUtf8(bytes) ? undefined : "it is not UTF-8";
 }
 
-function readText(path: string, ifMissing: string): string {
+export function readText(path: string, ifMissing: string): string {
   return withoutMark(readBytes(path, ifMissing).toString());
 }
 

@@ -3,8 +3,8 @@ import { type Ddl, renamesColumn } from "./ddl.js";
 import { contentOf, fillSql, isFullText, recreateSql, staleIndexes } from "./full-text.js";
 import { fold, keyOf, mentions, relations, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 
-/** The treatment of an index that a rebuild does not re-create. */
-export type IndexVerdict = "generated" | "handwritten" | "unknown";
+/** What a rebuild that does not create an index again means for it. */
+export type IndexVerdict = "keep" | "drop" | "unknown";
 
 /** A statement that is added to a migration, and the object that it keeps. */
 export interface Addition {
@@ -21,7 +21,7 @@ interface SchemaStatement {
 interface RebuildsOptions {
   /** Reads from the database on which the statements run. */
   readonly query: (sql: string) => readonly ArrayLike<unknown>[];
-  /** Returns whether drizzle-kit manages an index, and so drops it by not re-creating it. */
+  /** Returns whether an index that is not created again should exist after the migration. */
   readonly judge: (index: string) => IndexVerdict;
   /** Throws an error about a lost index, if nothing shows whether it was meant to be dropped. */
   readonly refuse: (index: SchemaObject) => never;
@@ -203,7 +203,7 @@ export class Rebuilds {
 
   #isWanted(index: SchemaObject): boolean {
     const verdict = this.#options.judge(index.name);
-    return verdict === "unknown" ? this.#options.refuse(index) : verdict === "handwritten";
+    return verdict === "unknown" ? this.#options.refuse(index) : verdict === "keep";
   }
 
   #follow(name: string): string {

@@ -5,7 +5,7 @@ import { assertCompiles, findBroken, type ScriptResult } from "./compile.js";
 import { completeOn } from "./complete.js";
 import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
 import { asRolledBack, MigrationError, migrationFailed } from "./failure.js";
-import { indexJudge, type Journal } from "./journal.js";
+import type { Journal } from "./journal.js";
 import { clientQuery, createLedgerSql, insertLedgerSql, type Query, readLedger } from "./ledger.js";
 import { MemorySchema } from "./memory-schema.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
@@ -13,6 +13,7 @@ import type { Addition } from "./rebuilds.js";
 import { lossFailed, renamesOf } from "./run-script.js";
 import { fold, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
+import { indexJudge } from "./snapshots.js";
 
 interface Step {
   readonly sql: string;

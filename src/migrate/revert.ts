@@ -9,7 +9,7 @@ import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";
 import { MigrationError, standing } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
-import { indexJudge, type Journal, loadJournal, type Migration } from "./journal.js";
+import { type Journal, loadJournal, type Migration } from "./journal.js";
 import { clientQuery, deleteLedgerSql, type LedgerRow, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { type ResolvedRevertOptions, type RevertOptions, resolveRevertOptions } from "./options.js";
@@ -18,6 +18,7 @@ import { retryOnRace, runRemotely } from "./remote.js";
 import { runScript } from "./run-script.js";
 import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import type { Script } from "./script.js";
+import { indexJudge } from "./snapshots.js";
 
 /** The migrations that a run reverted, by tag. */
 export interface RevertResult {

@@ -2,12 +2,13 @@ import type { Connection } from "../client/local/connection.js";
 import type { ScriptResult } from "./compile.js";
 import { MigrationError, migrationFailed } from "./failure.js";
 import { findViolations, type NewViolations, newViolations, type Violation } from "./foreign-keys.js";
-import { type Addition, type IndexVerdict, Rebuilds } from "./rebuilds.js";
+import { type Addition, Rebuilds } from "./rebuilds.js";
 import { SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
+import type { IndexJudge } from "./snapshots.js";
 
 export interface ScriptContext {
-  readonly judge: (index: string) => IndexVerdict;
+  readonly judge: IndexJudge;
   /** The result of `foreign_key_check` before the script. Each script updates it. */
   readonly violations: Violation[];
   /** Called with each statement before it runs, the added ones too. */
@@ -26,7 +27,11 @@ export interface ScriptContext {
 export async function runScript(connection: Connection, script: Script, context: ScriptContext): Promise<ScriptResult> {
   const { judge, onRun } = context;
   const query = (sql: string) => connection.query(sql);
-  const rebuilds = new Rebuilds({ query, judge, refuse: (index) => refuseIndex(script, index) });
+  const rebuilds = new Rebuilds({
+    query,
+    judge: (index) => judge(index, script),
+    refuse: (index) => refuseIndex(script, index),
+  });
   const { statements } = script;
   for (const [index, statement] of statements.entries()) {
     try {
