@@ -12,7 +12,7 @@ import { type ClientStats, localOnly, NO_POOL_STATS, type StorageClient } from "
 
 /**
  * A client that takes time to open: the first call opens it, and if that fails, the next call tries again.
- * It behaves like the client that it opens.
+ * It behaves like the client that it opens; until then, `stats()` has no `remote`.
  */
 export class LateClient implements StorageClient {
   readonly protocol = "file";

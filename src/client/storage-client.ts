@@ -22,7 +22,10 @@ export interface ClientStats {
   readonly pool: PoolStats;
   readonly statements: StatementCacheStats;
   readonly writes: WriteStats;
-  /** The requests to a server; undefined for a local database. */
+  /**
+   * The requests to a server. Only the client of `openStorage` and, from its first call, an embedded replica count them;
+   * undefined for a local database and for `createClient` with the URL of a server.
+   */
   readonly remote?: RemoteStats;
 }
 

@@ -1,4 +1,5 @@
 import { createClient as createStockClient } from "@libsql/client";
+import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { expect, test } from "vitest";
 import { startChild } from "../../support/child.js";
@@ -50,6 +51,22 @@ test("replicas of createClient in two processes share a file on a bad line, and 
   expect(differences(statements, found.answers, await serverContents(server.url, statements))).toEqual([]);
   await client.close();
   direct.close();
+});
+
+test("the client of a storage and a replica count their requests; createClient of a server does not", async () => {
+  await using server = await startServer();
+  await using folder = await tempDatabase("replica.db");
+  const stock = createClient({ url: server.url });
+  await stock.execute("CREATE TABLE t (a)");
+  expect(stock.stats().remote).toBeUndefined();
+  await stock.close();
+  const replica = createClient({ url: folder.url, syncUrl: server.url });
+  expect(replica.stats().remote, "it opens with its first call").toBeUndefined();
+  await replica.execute("INSERT INTO t VALUES (1)");
+  expect(replica.stats().remote).toMatchObject({ requests: expect.any(Number), unavailable: 0, active: 0 });
+  await replica.close();
+  await using storage = await openStorage(server.url);
+  expect(storage.client.stats().remote!.requests).toBeGreaterThan(0);
 });
 
 test("createClient refuses the same replicas as openStorage, and keeps tokens out of its errors", async () => {
