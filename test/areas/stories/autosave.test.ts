@@ -2,6 +2,7 @@ import { openStorage } from "holdfast";
 import { Autosave, type AutosaveOptions, type ConflictResolution, openStories } from "holdfast/stories";
 import { expect, test } from "vitest";
 import { MemoryBackend } from "../../../examples/custom-backend.js";
+import { tempStorage } from "../../support/storage.js";
 import { delivered, type TempStories, tempStories } from "../../support/stories.js";
 
 /** Timers that go off when the test says so. */
@@ -314,6 +315,22 @@ test("a later edit begins from the revision saved last by this service", async (
   autosave.markDirty("a", { n: 3 });
   expect(await autosave.saveNow("a")).toBe(false);
   expect(events.at(-1)).toMatchObject(["conflict", { remoteRevision: 3 }]);
+});
+
+test("all services of a project in one storage count as one, however many projects are used", async () => {
+  await using temp = await tempStorage();
+  const { storage } = temp;
+  const first = storage.project("u").stories;
+  await first.saveStory("a", { n: 1 });
+  for (let n = 0; n < 1_100; n++) storage.project(`other ${n}`);
+  const second = storage.project("u").stories;
+  await second.saveStory("a", { n: 2 });
+  const autosave = new Autosave({ service: first });
+  autosave.markDirty("a", { n: 3 });
+  expect(await autosave.saveNow("a")).toBe(true);
+  autosave.markDirty("a", { n: 4 }, { revision: 1 });
+  expect(await autosave.saveNow("a"), "the revision that the editor shows").toBe(false);
+  expect(await second.loadStory("a")).toEqual({ n: 3 });
 });
 
 const RESOLUTIONS: [ConflictResolution, unknown, number][] = [
