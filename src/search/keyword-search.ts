@@ -2,7 +2,7 @@ import { mayBeIndexDamage } from "../client/storage-error.js";
 import { countRows, ENOUGH_ROWS, findPrefixes, findWords } from "./full-text.js";
 import { asPrefixes } from "./query.js";
 import { type RankTerm, toHit } from "./rank.js";
-import type { KeywordHit, KeywordSearchRequest, SearchReader } from "./request.js";
+import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 import { scanForSubstrings, scanForWords } from "./scan.js";
 
 export type {
@@ -22,9 +22,22 @@ export type {
  * Without the full-text table, or with a damaged one, it scans the rows instead, to the same end.
  */
 export async function keywordSearch(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
+  const { rows, target } = request;
+  if (rows === undefined) return search(reader, request, findByWords);
+  const table = "searched_rows";
+  const over = (how: "all" | "scan") => (sql: string, args: SqlValue[]) =>
+    reader[how](`WITH ${table} AS (${rows.sql}) ${sql}`, [...rows.args, ...args]);
+  return search({ all: over("all"), scan: over("scan") }, { ...request, target: { ...target, table } }, scanForWords);
+}
+
+async function search(
+  reader: SearchReader,
+  request: KeywordSearchRequest,
+  findTerms: typeof scanForWords,
+): Promise<KeywordHit[]> {
   const { plan } = request;
   if (plan.isRecent) return findRecent(reader, request);
-  const byWords = plan.terms.length === 0 ? [] : await findByWords(reader, request);
+  const byWords = plan.terms.length === 0 ? [] : await findTerms(reader, request);
   const hits = byWords.length > 0 ? byWords : await scanForSubstrings(reader, request);
   return hits.slice(0, request.limit);
 }

@@ -49,6 +49,11 @@ export interface KeywordSearchRequest {
    * in this way.
    */
   readonly line?: readonly { readonly group: number; readonly upTo: number }[];
+  /**
+   * A SELECT whose rows are searched instead of the table, with the columns that the target and `where` name. Use it while
+   * the table has rows without their index terms: the full-text table is then not read.
+   */
+  readonly rows?: { readonly sql: string; readonly args: readonly SqlValue[] } | undefined;
   readonly limit: number;
 }
 

@@ -16,7 +16,7 @@ export async function scanPacked(
   const found = new Map<number, number>();
   const { unpack } = target;
   if (unpack === undefined) return found;
-  const folded = needles.map((spellings) => spellings.map(lower));
+  const folded = foldNeedles(needles);
   for (let after = 0; ; ) {
     const rows = await reader.scan(
       `SELECT m.${target.rowId}, m.${target.content} FROM ${target.table} m WHERE m.${target.rowId} > ? AND` +
@@ -24,13 +24,25 @@ export async function scanPacked(
       [after, ...where.args],
     );
     for (const row of rows) {
-      const text = lower(unpack(row[1]));
-      const count = folded.filter((spellings) => spellings.some((needle) => text.includes(needle))).length;
+      const count = countNeedles(unpack(row[1]), folded);
       if (count > 0) found.set(Number(row[0]), count);
     }
     if (rows.length < PAGE_ROWS) return found;
     after = Number(rows.at(-1)![0]);
   }
+}
+
+type Needles = readonly (readonly string[])[];
+
+/** The needles as `countNeedles` takes them. */
+export function foldNeedles(needles: Needles): Needles {
+  return needles.map((spellings) => spellings.map(lower));
+}
+
+/** How many of the needles `text` has, in any of their spellings, as LIKE finds them. */
+export function countNeedles(text: string, folded: Needles): number {
+  const searched = lower(text);
+  return folded.filter((spellings) => spellings.some((needle) => searched.includes(needle))).length;
 }
 
 /** As LIKE compares: letters of ASCII alone have no case. */

@@ -65,6 +65,35 @@ describe("readOnly", () => {
     expect(await rejection(reader.reindex())).toMatchObject({ code: "READONLY" });
   });
 
+  test.each([true, "immutable"] as const)("%j finds rows that other programs changed", async (readOnly) => {
+    await using db = await tempDatabase();
+    {
+      await using storage = await openStorage(db.path);
+      await storage.memories.insert({ id: "m", content: "a kiwi" });
+      await storage.memories.insert({ id: "n", content: "a mango" });
+      await storage.conversations.insert({ id: "c" });
+      const contents = ["a kiwi", "a mango and more", "another thing"];
+      await storage.conversations.append(
+        "c",
+        contents.map((content) => ({ role: "user" as const, content })),
+      );
+      await storage.conversations.fork("c", { id: "f", atSeq: 1 });
+    }
+    runSql(db.path, "UPDATE messages SET content = 'some mangoes' WHERE seq = 1", "PRAGMA wal_checkpoint(TRUNCATE)");
+    runSql(db.path, "UPDATE memories SET content = 'a quince' WHERE id = 'm'", "PRAGMA wal_checkpoint(TRUNCATE)");
+    await using reader = await openStorage({ url: db.path, readOnly });
+    const found = async (text: string, options = {}) =>
+      (await reader.conversations.search(text, options)).map(({ message, match }) => `${message.seq} ${match}`);
+    expect((await found("mango")).sort()).toEqual(["1 keyword", "2 keyword"]);
+    expect(await found("kiwi")).toEqual([]);
+    expect(await found("mango", { conversationId: "f" })).toEqual(["1 keyword"]);
+    expect(await found("thing", { conversationId: "c", roles: ["user"], since: new Date(0) })).toEqual(["3 keyword"]);
+    expect(await found("mang")).toHaveLength(2);
+    expect(await found("")).toHaveLength(3);
+    const memories = async (text: string) => (await reader.memories.search(text)).map(({ memory }) => memory.id);
+    expect([await memories("quince"), await memories("mango")]).toEqual([["m"], ["n"]]);
+  });
+
   test("refuses an ATTACH, which would create the other file", async () => {
     await using db = await tempDatabase();
     const other = join(db.dir, "other.db");

@@ -4,16 +4,15 @@ import { mayBeIndexDamage } from "../../client/storage-error.js";
 import { conversations, conversationTags, messages } from "../../schema/conversations.js";
 import { keywordSearch } from "../../search/keyword-search.js";
 import { planQuery } from "../../search/query.js";
-import type { KeywordHit, KeywordMatch, SearchTarget } from "../../search/request.js";
+import type { KeywordHit, KeywordMatch, KeywordSearchRequest, SearchTarget } from "../../search/request.js";
 import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope, toSearchText } from "../../search/terms.js";
-import { StorageError } from "../../shared/errors.js";
 import { expectArray, expectation, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
-import { searchReader, toWhere } from "../search-reader.js";
+import { isWriteRefused, searchReader, toSelect, toWhere } from "../search-reader.js";
 import { prepareStatement, selection, set, toStatement } from "../statements.js";
 import { type Chain, findChain, readChain } from "./chain.js";
 import {
@@ -77,7 +76,7 @@ const UNINDEXED = 1_000;
 
 const unindexed = selection({ rowId: m.rowId, content: m.content });
 const selectUnindexed = prepareStatement(sql`select ${unindexed.columns} from ${m}
-  where ${m.project} = ${sql.placeholder("project")} and ${m.searchText} is null limit ${sql.raw(String(UNINDEXED))}`);
+  where ${m.project} = ${sql.placeholder("project")} and ${m.searchText} is null limit ${sql.placeholder("limit")}`);
 const indexRow = prepareStatement(sql`update ${m} set ${set(m.searchText, sql.placeholder("searchText"))}
   where ${m.rowId} = ${sql.placeholder("rowId")} and ${m.searchText} is null and ${m.content} = ${sql.placeholder("content")}`);
 
@@ -107,7 +106,7 @@ export async function searchMessages(
   const { project, executor } = context;
   const chain = conversationId === undefined ? undefined : await findChain(context, executor, conversationId);
   if (conversationId !== undefined && chain === undefined) return [];
-  await indexForeignMessages(context);
+  const foreign = await indexForeignMessages(context);
   const tags = options.tags === undefined ? [] : toTags("tags", options.tags);
   const scope = [sql`${aliased.project} = ${project}`, chain === undefined ? VISIBLE : inChain(chain)];
   const conditions = [...filter, ...tagConditions(project, chain, tags)];
@@ -121,6 +120,7 @@ export async function searchMessages(
     ...(chain === undefined || chain.segments.length === 1
       ? {}
       : { line: chain.segments.map(({ rowId, upTo }) => ({ group: rowId, upTo })) }),
+    rows: foreign && rowsWith(project, foreign),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
   const found = await fetchFound(context, hits, chain);
@@ -176,26 +176,39 @@ function withinChain({ segments }: Chain): string {
   return `${m.conversationRowId.name} : (${segments.map(({ rowId }) => `"${rowId}"`).join(" OR ")})`;
 }
 
+type IndexTerms = readonly { readonly rowId: number; readonly content: string; readonly searchText: string }[];
+
 /**
- * Makes the index terms of messages that another program, such as Drizzle Studio, has written or changed; a trigger marks
- * them. A read-only handle leaves them to the next search.
+ * Indexes the messages that another program, such as Drizzle Studio, has written or changed; a trigger marks them.
+ * Resolves to their terms if they cannot be stored.
  */
-async function indexForeignMessages({ project, executor }: RepositoryContext): Promise<void> {
-  const rows = await readAll(executor, selectUnindexed({ project }));
-  if (rows.length === 0) return;
+async function indexForeignMessages({ project, executor }: RepositoryContext): Promise<IndexTerms | undefined> {
   const scope = searchScope(project);
   const { at } = unindexed;
-  const statements = rows.map((row) => {
-    const content = row[at.content] as string;
-    return indexRow({ rowId: Number(row[at.rowId]), content, searchText: toSearchText(content, scope) });
-  });
+  const read = async (limit: number): Promise<IndexTerms> =>
+    (await readAll(executor, selectUnindexed({ project, limit }))).map((row) => {
+      const content = row[at.content] as string;
+      return { rowId: Number(row[at.rowId]), content, searchText: toSearchText(content, scope) };
+    });
+  const terms = await read(UNINDEXED);
+  if (terms.length === 0) return undefined;
   try {
-    await executor.batch(statements);
+    await executor.batch(terms.map((row) => indexRow(row)));
+    return undefined;
   } catch (error) {
-    // `health` and `check` report a damaged index; the search reads the rows instead.
-    if (mayBeIndexDamage(error)) return;
-    if (!(error instanceof StorageError) || !["READONLY", "BUSY"].includes(error.code)) throw error;
+    // `health` and `check` report a damaged index.
+    if (!isWriteRefused(error) && !mayBeIndexDamage(error)) throw error;
+    return terms.length < UNINDEXED ? terms : read(-1);
   }
+}
+
+/** The messages of the project as they would be if those terms were stored. */
+function rowsWith(project: string, terms: IndexTerms): KeywordSearchRequest["rows"] {
+  const list = JSON.stringify(terms.map(({ rowId, searchText }) => [rowId, searchText]));
+  const columns = sql.join([m.rowId, m.project, m.conversationRowId, m.seq, m.role, m.createdAt, m.content], sql`, `);
+  return toSelect(sql`select ${columns}, ${m.searchText} from ${m}
+    where ${m.project} = ${project} and ${m.rowId} not in (select value ->> 0 from json_each(${list}))
+    union all select ${columns}, value ->> 1 from json_each(${list}) cross join ${m} on ${m.rowId} = value ->> 0`);
 }
 
 interface Found {

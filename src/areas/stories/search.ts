@@ -1,18 +1,20 @@
+import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { stories, storyContents, storySearch } from "../../schema/stories.js";
 import { keywordSearch } from "../../search/keyword-search.js";
-import { planQuery } from "../../search/query.js";
-import type { KeywordMatch, SearchTarget } from "../../search/request.js";
+import { planQuery, type QueryPlan } from "../../search/query.js";
+import type { KeywordMatch, KeywordSearchRequest, SearchTarget } from "../../search/request.js";
+import { countNeedles, foldNeedles } from "../../search/scan-packed.js";
 import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
-import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import type { Executor } from "../executor.js";
 import { halvedUntilItFits, readAll } from "../read-all.js";
-import { searchReader, toWhere } from "../search-reader.js";
+import { isWriteRefused, searchReader, toSelect, toWhere } from "../search-reader.js";
 import { insertOf, pick, prepareStatement, selection, toStatement } from "../statements.js";
 import { hasAnyTag, METADATA, toMetadata } from "./libsql/statements.js";
 import { type StoryData, type StoryMetadata, toTags } from "./story.js";
@@ -57,7 +59,7 @@ const selectUnindexed = prepareStatement(
   sql`select ${columns} from ${s}
     join ${c} on ${c.rowId} = ${s.contentRowId}
     where ${s.project} = ${sql.placeholder("project")} and ${s.deletedAt} is null and ${s.indexedRevision} < ${s.revision}
-    limit ${sql.placeholder("limit")}`,
+    and ${s.rowId} > ${sql.placeholder("after")} order by ${s.rowId} limit ${sql.placeholder("limit")}`,
 );
 const INDEXED = pick(x, "rowId", "project", "content", "searchText", "updatedAt");
 const upsertText = insertOf(x, INDEXED, { unique: ["rowId"] });
@@ -68,7 +70,7 @@ const noteIndexed = prepareStatement(
     where ${s.project} = ${sql.placeholder("project")} and ${s.rowId} = ${sql.placeholder("rowId")}`,
 );
 
-/** The stories whose texts answer `text` best. Stories that changed since the last search are indexed first. */
+/** The stories whose texts answer `text` best. Stories that changed since the last search are indexed first, if possible. */
 export async function searchStories(
   context: RepositoryContext,
   text: string,
@@ -82,7 +84,7 @@ export async function searchStories(
   const shape = resolveSnippetOptions(options.snippet);
   const plan = planQuery(text);
   const { project, executor } = context;
-  await indexChanged(context);
+  const changed: ChangedTexts = (await indexChanged(context)) ? new Map() : await readChanged(context, plan);
   const conditions = [sql`${m.project} = ${project}`];
   if (wanted.length > 0) conditions.push(hasAnyTag(m.rowId, project, wanted));
   const hits = await keywordSearch(searchReader(executor), {
@@ -90,50 +92,105 @@ export async function searchStories(
     plan,
     scope: searchScope(project),
     where: toWhere(conditions),
+    rows: changed.size === 0 ? undefined : rowsWith(project, changed),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
   if (hits.length === 0) return [];
   // The plus signs keep SQLite from scanning the index of the whole project for these few rows.
   const rows = await readAll(
     executor,
-    toStatement(sql`select ${found.columns} from ${s} join ${x} on ${x.rowId} = ${s.rowId}
+    toStatement(sql`select ${found.columns} from ${s} left join ${x} on ${x.rowId} = ${s.rowId}
       where +${s.project} = ${project} and +${s.deletedAt} is null
       and ${s.rowId} in (select value from json_each(${JSON.stringify(hits.map(({ rowId }) => rowId))}))`),
   );
   const stories = new Map(rows.map((row) => [Number(row[found.at.rowId]), row]));
   return hits.flatMap(({ rowId, score, match }) => {
     const row = stories.get(rowId);
-    if (row === undefined) return [];
-    const text = row[found.at.content] as string;
+    const text = changed.get(rowId)?.content ?? row?.[found.at.content];
+    if (row === undefined || typeof text !== "string") return [];
     return { metadata: toMetadata(row), score, match, snippet: snippet(text, plan, shape) };
   });
 }
 
-async function indexChanged(context: RepositoryContext): Promise<void> {
+/** Resolves to false if the index lacks stories. */
+async function indexChanged(context: RepositoryContext): Promise<boolean> {
   const { project, executor } = context;
   const scope = searchScope(project);
   try {
     // This check takes no write lock: most searches find nothing to index.
-    while ((await executor.execute(selectUnindexed({ project, limit: 1 }))).rows.length > 0) {
+    while ((await executor.execute(selectUnindexed({ project, after: 0, limit: 1 }))).rows.length > 0) {
       const count = await executor.atomically(async (inner) => {
-        const { rows } = await halvedUntilItFits(BATCH, (limit) => inner.execute(selectUnindexed({ project, limit })));
+        const rows = await readUnindexed(inner, project, 0);
         for (const row of rows) {
-          const content = searchedText(row[at.title] as string, row[at.tags] as string, row[at.data] as string);
           const rowId = Number(row[at.rowId]);
-          const searchText = await toSearchTextInSlices(content, scope);
-          const updatedAt = Number(row[at.updatedAt]);
-          await inner.execute(upsertText({ rowId, project, content, searchText, updatedAt }));
+          const text = await indexedText(row, scope);
+          await inner.execute(upsertText({ rowId, project, ...text }));
           await inner.execute(noteIndexed({ project, rowId, revision: Number(row[at.revision]) }));
         }
         return rows.length;
       });
       // A read replica may still show stories that are indexed by now.
-      if (count === 0) return;
+      if (count === 0) return false;
     }
+    return true;
   } catch (error) {
-    // A read-only database can still be searched with the index as it is.
-    if (!(error instanceof StorageError) || error.code !== "READONLY") throw error;
+    if (!isWriteRefused(error)) throw error;
+    return false;
   }
+}
+
+async function readUnindexed(executor: Executor, project: string, after: number): Promise<readonly Row[]> {
+  const read = (limit: number) => executor.execute(selectUnindexed({ project, after, limit }));
+  return (await halvedUntilItFits(BATCH, read)).rows;
+}
+
+interface IndexedText {
+  readonly content: string;
+  readonly searchText: string;
+  readonly updatedAt: number;
+}
+
+/** The texts of stories that are not indexed, by row; undefined for those that cannot match. */
+type ChangedTexts = ReadonlyMap<number, IndexedText | undefined>;
+
+async function indexedText(row: Row, scope: string): Promise<IndexedText> {
+  const content = searchedText(row[at.title] as string, row[at.tags] as string, row[at.data] as string);
+  return { content, searchText: await toSearchTextInSlices(content, scope), updatedAt: Number(row[at.updatedAt]) };
+}
+
+/** Reads the stories that are not indexed. Memory holds only the texts that may match. */
+async function readChanged(
+  { project, executor }: RepositoryContext,
+  { isRecent, terms, needles }: QueryPlan,
+): Promise<ChangedTexts> {
+  const changed = new Map<number, IndexedText | undefined>();
+  const scope = searchScope(project);
+  // A term that starts a word is found as that word or as its beginning.
+  const starts = terms.map((term) => ` ${scope}${term.text}`);
+  const folded = foldNeedles(needles);
+  for (let after = 0; ; ) {
+    const rows = await readUnindexed(executor, project, after);
+    if (rows.length === 0) return changed;
+    for (const row of rows) {
+      after = Number(row[at.rowId]);
+      const text = await indexedText(row, scope);
+      const mayMatch =
+        isRecent ||
+        starts.some((start) => ` ${text.searchText}`.includes(start)) ||
+        countNeedles(text.content, folded) > 0;
+      changed.set(after, mayMatch ? text : undefined);
+    }
+  }
+}
+
+/** What the index would have as its rows if the changed stories were indexed. */
+function rowsWith(project: string, changed: ChangedTexts): KeywordSearchRequest["rows"] {
+  const texts = [...changed].flatMap(([rowId, text]) =>
+    text === undefined ? [] : [[rowId, text.content, text.searchText, text.updatedAt]],
+  );
+  return toSelect(sql`select ${sql.join([x.rowId, x.project, x.content, x.searchText, x.updatedAt], sql`, `)} from ${x}
+    where ${x.project} = ${project} and ${x.rowId} not in (select value from json_each(${JSON.stringify([...changed.keys()])}))
+    union all select value ->> 0, ${project}, value ->> 1, value ->> 2, value ->> 3 from json_each(${JSON.stringify(texts)})`);
 }
 
 /** Title, tags, and every text of a story in its order, ids and other keys aside. */

@@ -207,7 +207,7 @@ describe("search", () => {
     // A handle that may only read finds what there is.
     await client.execute("UPDATE messages SET content = 'about ospreys' WHERE seq = 1");
     const read = (tx: { conversations: typeof conversations }) => tx.conversations.search("osprey");
-    expect(await temp.storage.transaction(read, { mode: "read" })).toMatchObject([{ match: "substring" }]);
+    expect(await temp.storage.transaction(read, { mode: "read" })).toMatchObject([{ match: "keyword" }]);
     expect(await read(temp.storage)).toMatchObject([{ match: "keyword" }]);
   });
 

@@ -1,7 +1,9 @@
+import { openStorage } from "holdfast";
 import { expect, test } from "vitest";
 import { rejection } from "../../support/clients.js";
 import { tempStorage } from "../../support/storage.js";
 import { tempStories } from "../../support/stories.js";
+import { tempDatabase } from "../../support/temp.js";
 
 const LIGHTHOUSE = {
   title: "The Lighthouse",
@@ -76,7 +78,7 @@ test("a save does not index: the next search indexes each change once", async ()
   expect((await temp.storage.stats()).client!.writes.commits).toBe(writes.commits);
 });
 
-test("a search in a read transaction uses the existing index", async () => {
+test("a search in a read transaction finds stories that are not indexed", async () => {
   await using temp = await tempStorage();
   const { stories } = temp.storage;
   await stories.saveStory("a", { text: "albatross" });
@@ -84,10 +86,72 @@ test("a search in a read transaction uses the existing index", async () => {
   await stories.saveStory("b", { text: "albatross" });
   await temp.storage.transaction(
     async (tx) => {
-      expect((await tx.stories.searchStories("albatross")).map(({ metadata }) => metadata.id)).toEqual(["a"]);
+      const found = (await tx.stories.searchStories("albatross")).map(({ metadata }) => metadata.id);
+      expect(found.sort()).toEqual(["a", "b"]);
     },
     { mode: "read" },
   );
+});
+
+test.each([true, "immutable"] as const)(
+  "readOnly: %j finds every stored story, never an old text",
+  async (readOnly) => {
+    await using home = await tempDatabase();
+    {
+      // Readers with `immutable` read the file alone, so the log is moved into it by the close.
+      await using writer = await openStorage(home.url);
+      const { stories } = writer;
+      await stories.saveStory("edited", { title: "L", text: "a kiwi" }, { metadata: { tags: ["fruit"] } });
+      await stories.saveStory("indexed", { title: "I", text: "a mango, a mango and a cherry" });
+      await stories.saveStory("gone", { text: "mango" });
+      await writer.project("other").stories.saveStory("elsewhere", { text: "mango" });
+      expect(await stories.searchStories("kiwi")).toHaveLength(1);
+      await stories.saveStory("edited", { title: "L", text: "a mango" });
+      await stories.saveStory("new", { title: "N", text: "saved on close, with the underground and 数据库" });
+      await stories.deleteStory("gone");
+    }
+    await using reader = await openStorage({ url: home.url, readOnly });
+    const { stories } = reader;
+    const found = async (text: string, options = {}) =>
+      (await stories.searchStories(text, options)).map(({ metadata, match }) => `${metadata.id} ${match}`);
+    expect(await found("close")).toEqual(["new keyword"]);
+    expect(await found("数据")).toEqual(["new keyword"]);
+    expect(await found("undergr")).toEqual(["new prefix"]);
+    expect(await found("ERGROUN")).toEqual(["new substring"]);
+    expect(await found("kiwi")).toEqual([]);
+    expect(await found("cherry")).toEqual(["indexed keyword"]);
+    expect((await found("mango")).sort()).toEqual(["edited keyword", "indexed keyword"]);
+    expect(await found("mango", { tags: ["fruit"] })).toEqual(["edited keyword"]);
+    expect(await found("mango", { limit: 1 })).toHaveLength(1);
+    expect(await found("")).toEqual(["new recent", "edited recent", "indexed recent"]);
+    expect(await stories.searchStories("mango", { tags: ["fruit"] })).toMatchObject([
+      { snippet: expect.stringContaining("a <mark>mango</mark>") },
+    ]);
+    for (const { snippet } of await stories.searchStories("")) expect(snippet).not.toContain("kiwi");
+    expect(await reader.project("other").stories.searchStories("mango")).toMatchObject([
+      { metadata: { id: "elsewhere" } },
+    ]);
+  },
+);
+
+test("readOnly sees the stories of a running writer, indexed or not, and ranks them together", async () => {
+  await using home = await tempDatabase();
+  await using writer = await openStorage(home.url);
+  await using reader = await openStorage({ url: home.url, readOnly: true });
+  const batch = (from: number) =>
+    Object.fromEntries(
+      Array.from({ length: 60 }, (_, n) => [`s${from + n}`, { text: `word${from + n} ${"common ".repeat(n + 1)}` }]),
+    );
+  await writer.stories.batchSave(batch(0));
+  await writer.stories.searchStories("word");
+  await writer.stories.batchSave(batch(60));
+  const ids = async (storage: typeof reader, text: string) =>
+    (await storage.stories.searchStories(text, { limit: 200 })).map(({ metadata }) => metadata.id);
+  const before = [await ids(reader, "word7"), await ids(reader, "word99"), (await ids(reader, "common")).sort()];
+  const after = [await ids(writer, "word7"), await ids(writer, "word99"), (await ids(writer, "common")).sort()];
+  expect(before).toEqual(after);
+  expect(before[2]).toHaveLength(120);
+  expect(await ids(reader, "word7 common")).toEqual(await ids(writer, "word7 common"));
 });
 
 test("a search takes any text and finds stories of any shape", async () => {

@@ -60,7 +60,9 @@ describe("an embedded replica", () => {
     const options = { url: folder.url, syncUrl: server.url, requestTimeoutMs: 5_000 };
     await using replica = await openStorage(options);
     await replica.memories.insert({ id: "a", content: "x" });
+    await replica.stories.saveStory("s", { text: "an albatross" });
     await server.kill();
+    expect(await replica.stories.searchStories("albatross")).toMatchObject([{ metadata: { id: "s" } }]);
     expect(await replica.memories.get("a")).toBeDefined();
     expect(await rejection(replica.memories.insert({ content: "y" }))).toMatchObject({
       code: "UNAVAILABLE",

@@ -110,9 +110,14 @@ describe("a file that cannot be used as a replica is REPLICA_UNUSABLE, and delet
 
 test("a replica opened without syncUrl is read-only, until its metadata is deleted", async () => {
   await using setting = await fetched();
+  {
+    await using replica = await openStorage(setting.options);
+    await replica.stories.saveStory("s", { text: "an albatross" });
+  }
   const alone = await openStorage(setting.url);
   expect(await alone.memories.get("a")).toBeDefined();
   expect(await alone.memories.search("first")).toHaveLength(1);
+  expect(await alone.stories.searchStories("albatross")).toMatchObject([{ metadata: { id: "s" }, match: "keyword" }]);
   expect(await alone.health()).toMatchObject({ ok: true });
   for (const work of [
     () => alone.memories.insert({ content: "x" }),
