@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { openStorage, StorageError } from "holdfast";
 import { createClient } from "holdfast/client";
 import { insertConversation, insertMessage } from "holdfast/conversations";
-import { create, createStorage, FileLock } from "holdfast/memvid";
-import { status } from "holdfast/migrate";
+import { create, createStorage, FileLock, MemvidError } from "holdfast/memvid";
+import { MigrationError, status } from "holdfast/migrate";
 import { memories } from "holdfast/schema";
 import { openStories } from "holdfast/stories";
 import { storyBackendCases } from "holdfast/stories/testing";
@@ -26,6 +26,9 @@ try {
   if (turn?.message.conversationId !== id) throw new Error("the message was not found");
   const conflict = await storage.memories.insert({ id: "first", content: "again" }).catch((error) => error);
   if (!(conflict instanceof StorageError) || conflict.code !== "CONFLICT") throw new Error("no CONFLICT");
+  // Bundling renames classes that refer to themselves.
+  const names = [StorageError, MigrationError, MemvidError].map(({ name }) => name).join();
+  if (names !== "StorageError,MigrationError,MemvidError") throw new Error(`the classes are named ${names}`);
   const checked = await storage.check({ deep: true });
   if (!checked.ok) throw new Error(`a check found ${JSON.stringify(checked.findings)}`);
   const copy = await openStorage(":memory:");
