@@ -10,7 +10,7 @@ import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import { AREAS, selectAreas } from "../areas/registry.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asFileError } from "../files/file-error.js";
-import { lazyModule } from "../files/load-module.js";
+import { lazyModule, NEEDED_FOR_ZOD } from "../files/load-module.js";
 import { StorageError } from "../shared/errors.js";
 import { expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -90,8 +90,9 @@ export async function importStorage(
 /** Checks a record by the schema of its area, and by the area itself. */
 type Parse = (area: Area, context: RepositoryContext, record: unknown) => IncomingRecord;
 
-const loadSchemas = lazyModule(() =>
-  Promise.all(AREAS.map(async ({ name, loadLine }) => [name, (await loadLine()).line] as const)),
+const loadSchemas = lazyModule(
+  () => Promise.all(AREAS.map(async ({ name, loadLine }) => [name, (await loadLine()).line] as const)),
+  NEEDED_FOR_ZOD,
 );
 
 async function loadParse(): Promise<Parse> {

@@ -5,7 +5,7 @@ import { AREAS, type Repositories } from "../areas/registry.js";
 import type { ClientStats, EngineClient, RemoteStats, StorageClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
-import { lazyModule } from "../files/load-module.js";
+import { lazyModule, NEEDED_FOR_ZOD } from "../files/load-module.js";
 import {
   type BackupResult,
   type BackupsOptions,
@@ -39,7 +39,7 @@ import {
 } from "./transaction.js";
 import type { TransactionScope } from "./transaction-scope.js";
 
-const loadImport = lazyModule(() => import("../maintenance/import.js"));
+const loadImport = lazyModule(() => import("../maintenance/import.js"), NEEDED_FOR_ZOD);
 
 /** One project. Nothing in it can read or change another project. */
 export interface Project extends Repositories {
