@@ -111,6 +111,8 @@ export class Rebuilds {
       additions.push(...recreateSql(object, this.#names.get(now)!).map((sql) => ({ sql, object })));
     }
     for (const object of staleIndexes(schema, this.rebuilt)) additions.push({ sql: fillSql(object.name), object });
+    // Tables that were created again and dropped after that.
+    for (const object of this.#counters.values()) additions.push({ sql: forgetSql(keptName(object.name)), object });
     return additions;
   }
 
@@ -132,11 +134,11 @@ export class Rebuilds {
     const dropped = schema.find((object) => object.type === "table" && fold(object.name) === name);
     if (dropped === undefined || !counts(dropped)) return [];
     this.#counters.set(name, dropped);
-    const kept = quoteText(keptName(dropped.name));
+    const kept = keptName(dropped.name);
     return [
-      { sql: `DELETE FROM sqlite_sequence WHERE name = ${kept}`, object: dropped },
+      { sql: forgetSql(kept), object: dropped },
       {
-        sql: `INSERT INTO sqlite_sequence (name, seq) SELECT ${kept}, seq FROM sqlite_sequence WHERE name = ${quoteText(dropped.name)}`,
+        sql: `INSERT INTO sqlite_sequence (name, seq) SELECT ${quoteText(kept)}, seq FROM sqlite_sequence WHERE name = ${quoteText(dropped.name)}`,
         object: dropped,
       },
     ];
@@ -228,9 +230,13 @@ function keptName(table: string): string {
   return `__kept_${table}`;
 }
 
+function forgetSql(kept: string): string {
+  return `DELETE FROM sqlite_sequence WHERE name = ${quoteText(kept)}`;
+}
+
 /** Sets the counter of a table to the kept one, if that is higher than its own. */
 function counterSql(table: SchemaObject, kept: string): string[] {
-  const forget = `DELETE FROM sqlite_sequence WHERE name = ${quoteText(kept)}`;
+  const forget = forgetSql(kept);
   if (!counts(table)) return [forget];
   const name = quoteText(table.name);
   return [

@@ -244,6 +244,15 @@ describe.each(TARGETS)("on a %s", (target) => {
     expect(await p.values("INSERT INTO posts (name) VALUES ('next') RETURNING id")).toEqual([10]);
   });
 
+  test("a table that is created again and dropped for good leaves no counter", async () => {
+    await using p = await open(target);
+    const counted = { tag: "0000_counted", sql: "CREATE TABLE counted (id integer PRIMARY KEY AUTOINCREMENT);" };
+    await p.migrate([counted]);
+    await p.client.execute("INSERT INTO counted VALUES (7)");
+    await p.migrate([counted, { tag: "0001_gone", sql: `DROP TABLE counted;\n${counted.sql}\nDROP TABLE counted;` }]);
+    expect(await p.values("SELECT name FROM sqlite_sequence")).toEqual([]);
+  });
+
   // M8: a UNIQUE index that drizzle-kit had dropped was there again.
   test("an index that a rebuild does not re-create is refused by name if there are no snapshots", async () => {
     await using p = await open(target);
