@@ -29,7 +29,7 @@ const ON_FILES_ONLY = [
   "test/areas/*/{area,functions,processes}.test.ts",
 ];
 
-/** Files that replace modules, or count what the whole process holds: each runs in a process of its own. */
+/** Files that replace modules, or count what the whole process holds: each runs in a separate process. */
 const ALONE = [
   "test/files/descriptors.test.ts",
   "test/maintenance/{backup-placement,restore-newcomers,restore-steps}.test.ts",
@@ -76,7 +76,7 @@ export default defineConfig({
       },
     ],
     pool: "forks",
-    // The files of a worker share the modules that they import; loading them for each took a fifth of the whole run.
+    // The files of a worker share the modules that they import. Loading them again for each file takes minutes.
     isolate: false,
     // Most of them wait, for child processes and the disk; one worker to a core, less one, would leave two cores idle.
     maxWorkers: 3,

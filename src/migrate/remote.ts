@@ -19,7 +19,7 @@ interface Step {
   readonly sql: string;
   /** The script that the statement belongs to. */
   readonly script?: Script;
-  /** The statement of the script, if it is one of its own. */
+  /** The statement of the migration. Undefined if Holdfast added the step. */
   readonly statement?: MigrationStatement | undefined;
   /** The table whose foreign keys the statement checks. */
   readonly child?: string;

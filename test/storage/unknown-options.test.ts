@@ -258,7 +258,7 @@ test("createClient accepts every option of @libsql/client", async () => {
   await client.close();
 });
 
-describe("an object without options of its own is refused where it would be ignored", () => {
+describe("a promise, a Map or a Date is refused as options", () => {
   const objects = { Promise: Promise.resolve("./mine.db"), Map: new Map([["project", "none"]]), Date: new Date() };
 
   test.each(Object.entries(objects))("%s", async (_name, value: Wrong) => {

@@ -30,7 +30,7 @@ export function readOnlyOpening(path: string, readOnly: ReadOnly): Opening {
 /** Throws if there is no file: `readOnly` does not create one. */
 export function assertFile(path: string): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
-  throw new LibsqlError(`There is no database ${path}, and readOnly makes none. Check the path`, "NOT_FOUND");
+  throw new LibsqlError(`There is no database ${path}, and readOnly does not create one. Check the path`, "NOT_FOUND");
 }
 
 const NOTHING_WRITTEN = "nothing is written to it. Open it without that option to write";

@@ -24,7 +24,7 @@ interface Thread {
   readonly prefix: number;
   readonly forkedFromSeq: number | null;
   readonly visible: number;
-  /** Of its own messages, in order, before the repair. */
+  /** The numbers of its messages before the repair, in order. */
   readonly seqs: number[];
   readonly messageRows: number[];
   /** Set by `settle`: the parent now, and how many messages it shares with it. */

@@ -82,7 +82,7 @@ test.each(ways)("damage seen by %s stops all writes, and reads go on", async (_w
   tx.close();
 });
 
-test("a file that is no database is SQLITE_NOTADB, and is left as it is", async () => {
+test("a file that is not a database is SQLITE_NOTADB, and is left as it is", async () => {
   await using db = await tempDatabase();
   const content = Buffer.from("this is a text and no database, ".repeat(200));
   writeFileSync(db.path, content);

@@ -100,7 +100,7 @@ describe("a file that cannot be used as a replica is REPLICA_UNUSABLE, and delet
     await expectUnusable(setting);
   });
 
-  test("a file that is no database", async () => {
+  test("a file that is not a database", async () => {
     await using setting = await fetched();
     writeFileSync(setting.path, "no database at all ".repeat(1_000));
     rmSync(`${setting.path}-wal`, { force: true });
