@@ -1,4 +1,4 @@
-// Writes the command-line reference, generated from the help, into README.md and docs/commands.md.
+// Writes the command-line reference, generated from the help, into README.md and docs/reference/commands.md.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildProgram, COMMANDS } from "../src/cli/program.js";
@@ -16,7 +16,7 @@ export function commandReference(): { readonly path: string; readonly text: stri
   const text = `${readme.slice(0, before)}${BEGIN}\n${table()}\n${readme.slice(after)}`;
   return [
     { path: pathOf("README.md"), text },
-    { path: pathOf("docs/commands.md"), text: helpPage() },
+    { path: pathOf("docs/reference/commands.md"), text: helpPage() },
   ];
 }
 
