@@ -2,6 +2,7 @@ import type { Connection } from "../client/local/connection.js";
 import { tokens, unquote } from "../client/sql/parse.js";
 import { quoteName, quoteText } from "../client/sql/quote.js";
 import { type Failing, migrationFailed } from "./failure.js";
+import type { Renames } from "./foreign-keys.js";
 import { contentOf, contentRowidOf, isFullText } from "./full-text.js";
 import { MemorySchema } from "./memory-schema.js";
 import { fold, keyOf, mentions, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
@@ -38,7 +39,7 @@ export interface ScriptResult {
   readonly schema: readonly SchemaObject[];
   /** The keys of the objects that were re-created after a rebuild. */
   readonly restored: ReadonlySet<string>;
-  readonly renames: readonly { readonly from: string; readonly to: string }[];
+  readonly renames: Renames;
 }
 
 /**
@@ -226,7 +227,7 @@ function failureOf(work: () => void): string | undefined {
   }
 }
 
-function brokenKey({ type, name, table }: Broken, renames: ScriptResult["renames"] = []): string {
+function brokenKey({ type, name, table }: Broken, renames: Renames = []): string {
   if (type !== "foreign key") return keyOf({ type, name });
   const now = (one: string) =>
     renames.reduce((current, { from, to }) => (current === fold(from) ? fold(to) : current), fold(one));

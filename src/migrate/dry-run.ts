@@ -106,8 +106,8 @@ export async function dryRunRemotely(
   let isStopped = false;
   try {
     await transaction.execute("PRAGMA defer_foreign_keys = ON");
-    for (const { sql, script, child } of complete(schema, entries, journal, new Map())) {
-      if (child !== undefined || sql === "") continue;
+    for (const { sql, script, check } of complete(schema, entries, journal)) {
+      if (check !== undefined || sql === "") continue;
       const entry = migrations[scripts.indexOf(script!)]!;
       entry.sql.push(sql);
       if (isStopped) continue;

@@ -9,6 +9,9 @@ export interface Violation {
   readonly rowid: bigint | null;
 }
 
+/** The table renames of a script, in order. */
+export type Renames = readonly { readonly from: string; readonly to: string }[];
+
 /** New violations, by table. */
 export interface NewViolations {
   readonly table: string;
@@ -23,8 +26,8 @@ export function findViolations(connection: Connection): Violation[] {
 }
 
 /**
- * Compares by row. If rows have no rowid, or a rebuild may have renumbered them (`touched`, in lower case), compares
- * the number of violations.
+ * Compares by row and parent. Rows without a rowid are compared by their number, and so are those of a table that a
+ * rebuild may have renumbered (`touched`, in lower case).
  *
  * `renames` are the renames since `before`, so that a table is compared with its earlier self.
  */
@@ -32,18 +35,18 @@ export function newViolations(
   before: readonly Violation[],
   after: readonly Violation[],
   touched: ReadonlySet<string>,
-  renames: readonly { readonly from: string; readonly to: string }[],
+  renames: Renames,
 ): NewViolations[] {
   const old = before.map((violation) => follow(violation, renames));
-  const known = new Set(old.map(rowKey));
+  const known = countBy(old, rowKey);
   const found: NewViolations[] = [];
   for (const table of new Set(after.map((violation) => fold(violation.table)))) {
     const isHere = (violation: Violation) => fold(violation.table) === table;
     const present = after.filter(isHere);
     const more = present.length - old.filter(isHere).length;
-    const fresh = present.filter((violation) => !known.has(rowKey(violation))).length;
-    const hasRowids = present.every(({ rowid }) => rowid !== null);
-    const rows = !hasRowids ? more : touched.has(table) ? Math.min(fresh, more) : fresh;
+    let fresh = 0;
+    for (const [key, rows] of countBy(present, rowKey)) fresh += Math.max(0, rows - (known.get(key) ?? 0));
+    const rows = touched.has(table) ? Math.min(fresh, more) : fresh;
     if (rows > 0) found.push({ table: present[0]!.table, rows });
   }
   return found;
@@ -63,7 +66,7 @@ function checkTable(connection: Connection, table: string): Violation[] {
   }
 }
 
-function follow(violation: Violation, renames: readonly { from: string; to: string }[]): Violation {
+function follow(violation: Violation, renames: Renames): Violation {
   const now = (name: string) =>
     renames.reduce((current, { from, to }) => (fold(current) === fold(from) ? to : current), name);
   return { ...violation, table: now(violation.table), parent: now(violation.parent) };
@@ -71,4 +74,10 @@ function follow(violation: Violation, renames: readonly { from: string; to: stri
 
 function rowKey({ table, parent, rowid }: Violation): string {
   return `${fold(table)}\0${fold(parent)}\0${rowid}`;
+}
+
+function countBy<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(keyOf(item), (counts.get(keyOf(item)) ?? 0) + 1);
+  return counts;
 }

@@ -1,17 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
-import { quoteName, quoteText } from "../client/sql/quote.js";
-import { assertCompiles, findBroken, type ScriptResult } from "./compile.js";
+import { quoteName } from "../client/sql/quote.js";
+import { assertCompiles, type ScriptResult } from "./compile.js";
 import { completeOn } from "./complete.js";
 import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
 import { asRolledBack, MigrationError, migrationFailed } from "./failure.js";
 import type { Journal } from "./journal.js";
-import { clientQuery, createLedgerSql, insertLedgerSql, type Query, readLedger } from "./ledger.js";
+import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "./ledger.js";
 import { MemorySchema } from "./memory-schema.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
 import type { Addition } from "./rebuilds.js";
+import { beginChecks, type CheckStatement, checkOrphans, endChecks } from "./remote-foreign-keys.js";
 import { lossFailed, renamesOf } from "./run-script.js";
-import { fold, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
+import { SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
 import { indexJudge } from "./snapshots.js";
 
@@ -21,8 +22,8 @@ interface Step {
   readonly script?: Script;
   /** The statement of the migration. Undefined if Holdfast added the step. */
   readonly statement?: MigrationStatement | undefined;
-  /** The table whose foreign keys the statement checks. */
-  readonly child?: string;
+  /** Set if the statement is part of the comparison of foreign keys. */
+  readonly check?: CheckStatement;
   /** The object that the statement keeps, if the statement was added. */
   readonly addition?: Addition | undefined;
 }
@@ -95,7 +96,7 @@ export async function runRemotely(
   const schema = toSchema(await query(SCHEMA_QUERY));
   const steps: Step[] = [{ sql: guardSql(table, found) }];
   try {
-    steps.push(...complete(schema, entries, journal, await countViolations(query, schema)));
+    steps.push(...complete(schema, entries, journal));
   } catch (error) {
     // The schema may be that of another process, which was faster.
     if (error instanceof MigrationError && (await hasMoved()))
@@ -122,36 +123,37 @@ export async function runRemotely(
  * Returns the statements of all scripts, and statements that keep the objects they would lose. A batch cannot query the
  * database between statements, so a copy of its schema in memory finds them and compiles the result.
  */
-export function complete(
-  schema: readonly SchemaObject[],
-  entries: readonly RemoteEntry[],
-  journal: Journal,
-  violations: ReadonlyMap<string, number>,
-): Step[] {
+export function complete(schema: readonly SchemaObject[], entries: readonly RemoteEntry[], journal: Journal): Step[] {
   const memory = new MemorySchema(schema);
   const judge = indexJudge(journal);
   const steps: Step[] = [];
   const results: ScriptResult[] = [];
-  let allowed = violations;
+  const checks = entries.some(({ script }) => mayViolate(script));
+  const check = (statements: readonly CheckStatement[], script: Script) => {
+    if (checks) steps.push(...statements.map((one) => ({ sql: one.sql, script, check: one })));
+  };
   try {
+    check(beginChecks(schema), entries[0]!.script);
     for (const { script, ledgerSql } of entries) {
+      let orphans: CheckStatement[] = [];
       const completed = completeOn(memory, script, {
         judge,
-        onEnd: ({ restored }) => results.push({ script, schema: memory.read(), restored, renames: renamesOf(script) }),
+        onEnd({ restored, touched }) {
+          const renames = renamesOf(script);
+          const after = memory.read();
+          results.push({ script, schema: after, restored, renames });
+          orphans = mayViolate(script) ? checkOrphans(after, touched, renames) : [];
+        },
         onFailure(statement, cause) {
           // The server may have objects that the copy lacks.
           if (memory.skipped.length === 0) throw migrationFailed(script, "failed", { at: statement, cause });
         },
       });
       for (const step of completed) steps.push({ ...step, script });
-      allowed = follow(allowed, renamesOf(script));
-      if (mayViolate(script)) {
-        for (const child of childrenIn(memory.read())) {
-          steps.push({ sql: checkSql(child, allowed.get(fold(child)) ?? 0), script, child });
-        }
-      }
+      check(orphans, script);
       steps.push({ sql: ledgerSql, script });
     }
+    check(endChecks(), entries.at(-1)!.script);
     assertCompiles(schema, results);
   } finally {
     memory.close();
@@ -159,10 +161,10 @@ export function complete(
   return steps;
 }
 
-function failureOf({ script, statement, addition, child }: Step & { readonly script: Script }, cause: Error) {
+function failureOf({ script, statement, addition, check }: Step & { readonly script: Script }, cause: Error) {
   if (addition !== undefined) return lossFailed(script, addition, cause);
-  if (child !== undefined && /malformed JSON/.test(cause.message)) {
-    return migrationFailed(script, `would leave rows of ${child} without the row that a foreign key refers to`);
+  if (check?.child !== undefined && /malformed JSON/.test(cause.message)) {
+    return migrationFailed(script, `would leave rows of ${check.child} without the row that a foreign key refers to`);
   }
   return migrationFailed(script, "failed", { ...(statement === undefined ? {} : { at: statement }), cause });
 }
@@ -170,42 +172,6 @@ function failureOf({ script, statement, addition, child }: Step & { readonly scr
 /** Whether a script may do more than create objects. */
 function mayViolate({ statements }: Script): boolean {
   return statements.some(({ ddl }) => ddl?.action !== "create");
-}
-
-/** The tables whose foreign keys can be checked. SQLite fails to check a key without its parent key. */
-function childrenIn(schema: readonly SchemaObject[]): string[] {
-  const broken = new Set(
-    findBroken(schema).flatMap(({ type, table }) => (type === "foreign key" ? [fold(table)] : [])),
-  );
-  const tables = schema.filter(({ type, sql }) => type === "table" && /\breferences\b/i.test(sql));
-  return tables.map(({ name }) => name).filter((name) => !broken.has(fold(name)));
-}
-
-const countSql = (child: string) => `(SELECT count(*) FROM pragma_foreign_key_check(${quoteText(child)}))`;
-
-/** How many rows of each table, in lower case, have lost their parents before the run. */
-async function countViolations(query: Query, schema: readonly SchemaObject[]): Promise<ReadonlyMap<string, number>> {
-  const children = childrenIn(schema);
-  if (children.length === 0) return new Map();
-  const [row] = await query(`SELECT ${children.map(countSql).join(", ")}`);
-  return new Map(children.map((child, index) => [fold(child), Number(row![index])]));
-}
-
-/** Fails if more rows of a table have lost their parents than before. */
-function checkSql(child: string, allowed: number): string {
-  return `SELECT CASE WHEN ${countSql(child)} <= ${allowed} THEN 1 ELSE json('foreign key') END`;
-}
-
-function follow(counts: ReadonlyMap<string, number>, renames: readonly { from: string; to: string }[]) {
-  const followed = new Map(counts);
-  for (const { from, to } of renames) {
-    const count = followed.get(fold(from));
-    // The last step of a rebuild: the table was there before under its own name.
-    if (count === undefined) continue;
-    followed.delete(fold(from));
-    followed.set(fold(to), count);
-  }
-  return followed;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Connection } from "../client/local/connection.js";
 import type { ScriptResult } from "./compile.js";
 import { MigrationError, migrationFailed } from "./failure.js";
-import { findViolations, type NewViolations, newViolations, type Violation } from "./foreign-keys.js";
+import { findViolations, type NewViolations, newViolations, type Renames, type Violation } from "./foreign-keys.js";
 import { type Addition, Rebuilds } from "./rebuilds.js";
 import { SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import type { MigrationStatement, Script } from "./script.js";
@@ -62,7 +62,7 @@ export async function runScript(connection: Connection, script: Script, context:
 }
 
 /** The table renames of a script. */
-export function renamesOf({ statements }: Script): { from: string; to: string }[] {
+export function renamesOf({ statements }: Script): Renames {
   return statements.flatMap(({ ddl }) => (ddl?.action === "rename" ? [ddl] : []));
 }
 
@@ -96,7 +96,7 @@ function checkForeignKeys(
   script: Script,
   { violations, onOrphans }: ScriptContext,
   touched: ReadonlySet<string>,
-  renames: readonly { from: string; to: string }[],
+  renames: Renames,
 ): void {
   const now = findViolations(connection);
   const added = newViolations(violations, now, touched, renames);

@@ -227,6 +227,27 @@ describe.each(TARGETS)("on a %s", (target) => {
     expect(await p.values("SELECT p FROM kid")).toEqual([7]);
   });
 
+  // A server compared the number of orphans in each table.
+  test.each([
+    ["another row", "DELETE FROM child WHERE id = 1; INSERT INTO child (id, p) VALUES (2, 8);"],
+    ["the same row", "UPDATE child SET p = NULL, other = 8 WHERE id = 1;"],
+    ["a row that comes to refer twice", "UPDATE child SET p2 = 9 WHERE id = 1; DELETE FROM child WHERE id = 3;"],
+  ])("a migration that removes one orphan and adds another is refused: %s", async (_, sql) => {
+    await using p = await open(target);
+    const first = {
+      tag: "0000_first",
+      sql: `CREATE TABLE parent (id integer PRIMARY KEY); CREATE TABLE other (id integer PRIMARY KEY);
+        CREATE TABLE child (id integer PRIMARY KEY, p integer REFERENCES parent(id), other integer REFERENCES other(id), p2 integer REFERENCES parent(id));`,
+    };
+    await p.migrate([first]);
+    await p.client.executeMultiple("PRAGMA foreign_keys=OFF; INSERT INTO child (id, p) VALUES (1, 7), (3, 7);");
+    const error = await rejection(p.migrate([first, { tag: "0001_second", sql }]));
+    expect(error).toMatchObject({ code: "MIGRATION_FAILED", tag: "0001_second" });
+    expect(error.message).toMatch(/would leave .*rows? of child without/);
+    expect(await p.values("SELECT p FROM child")).toEqual([7, 7]);
+    expect(await p.values("SELECT name FROM sqlite_schema WHERE name LIKE '%holdfast%'")).toEqual([]);
+  });
+
   // M6: ids were used again.
   test("a rebuild keeps the counter of AUTOINCREMENT", async () => {
     await using p = await open(target);
