@@ -1,6 +1,10 @@
+import type { Client } from "@libsql/client";
 import { type Command, InvalidArgumentError } from "commander";
 import type { JournalOptions } from "../migrate/index.js";
+import { DEFAULT_TABLE } from "../migrate/options.js";
+import { findOtherLedgers } from "../migrate/other-ledgers.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
+import { StorageError } from "../shared/errors.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -13,7 +17,7 @@ export function addSetOptions(command: Command): void {
 /** The migrations that a command works on: those of the folder, or Holdfast's own. */
 export function setOf(options: Options): JournalOptions {
   const { folder, table } = options as { folder?: string; table?: string };
-  if (folder === undefined && table === undefined) return OWN_MIGRATIONS;
+  if (folder === undefined && (table === undefined || table === DEFAULT_TABLE)) return OWN_MIGRATIONS;
   return requiredSetOf(options);
 }
 
@@ -22,4 +26,18 @@ export function requiredSetOf(options: Options): JournalOptions {
   const { folder, table } = options as { folder?: string; table?: string };
   if (folder === undefined || table === undefined) throw new InvalidArgumentError("Expected --folder and --table.");
   return { folder, table };
+}
+
+/**
+ * Throws FOREIGN_LEDGER if nothing names the migrations to revert, and the file has those of an application too: they
+ * are probably meant, and Holdfast's tables would lose their rows.
+ */
+export async function assertMeant(client: Client, options: Options): Promise<void> {
+  if (options.folder !== undefined || options.table !== undefined) return;
+  const [other] = await findOtherLedgers(client);
+  if (other === undefined) return;
+  throw new StorageError(
+    "FOREIGN_LEDGER",
+    `The database also has the migrations of the ledger ${other.table}. Nothing was changed. To revert those, add --folder DIR --table ${other.table}; to revert Holdfast's own, add --table ${DEFAULT_TABLE}`,
+  );
 }

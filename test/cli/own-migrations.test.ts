@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { expect, test } from "vitest";
+import { migrate } from "holdfast/migrate";
+import { describe, expect, test } from "vitest";
 import { holdfast } from "../support/cli.js";
-import { openSecond } from "../support/clients.js";
+import { openSecond, openTestClient } from "../support/clients.js";
 import { writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -48,4 +49,55 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toContain(hint);
   expect(existsSync(db.path)).toBe(false);
+});
+
+describe("a database with Holdfast's migrations and an application's", () => {
+  async function both() {
+    const db = await tempDatabase();
+    const folder = writeMigrations(db.dir, [ONE, TWO]);
+    const run = (...args: string[]) => holdfast([...args, "--url", db.path], { cwd: db.dir });
+    expect(await run("migrate")).toMatchObject({ code: 0 });
+    expect(await run("migrate", "--folder", folder, "--table", "app_migrations")).toMatchObject({ code: 0 });
+    return { db, folder, run };
+  }
+
+  // `revert --steps 1` reverted Holdfast's own migration, while the caller meant the last of the application.
+  test("is not reverted until the command names the migrations", async () => {
+    const { db, folder, run } = await both();
+    await using _ = db;
+    const refused = await run("revert", "--steps", "1");
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused.stderr).toMatch(/^holdfast: FOREIGN_LEDGER: .*app_migrations.*--folder.*--table/);
+    const applied = JSON.parse((await run("status", "--json")).stdout).applied as string[];
+    expect(applied.length).toBeGreaterThan(1);
+    const own = await run("revert", "--steps", "1", "--table", "__drizzle_migrations");
+    expect(own.stdout).toContain(`reverted ${applied.at(-1)}`);
+    const theirs = await run("revert", "--steps", "1", "--folder", folder, "--table", "app_migrations");
+    expect(theirs.stdout).toContain("reverted 0001_two");
+  });
+
+  test("shows the other ledger in its status, and no table that only looks like one", async () => {
+    const { db, run } = await both();
+    await using _ = db;
+    {
+      using file = openSecond(db.path);
+      file.exec("CREATE TABLE uploads (id integer PRIMARY KEY, hash text NOT NULL, created_at numeric)");
+    }
+    expect(JSON.parse((await run("status", "--json")).stdout)).toMatchObject({
+      pending: [],
+      ledgers: [{ table: "app_migrations", entries: 2 }],
+    });
+    expect((await run("status")).stdout).toMatch(/^ledger\tapp_migrations, 2 applied: .*--table app_migrations/m);
+  });
+
+  test("shows the ledger of a stock migrator that has Holdfast's name", async () => {
+    await using db = await tempDatabase();
+    const folder = writeMigrations(db.dir, [ONE]);
+    const run = (...args: string[]) => holdfast([...args, "--url", db.path], { cwd: db.dir });
+    await using client = openTestClient(db.url);
+    await migrate(client, { folder });
+    expect(JSON.parse((await run("status", "--json")).stdout)).toMatchObject({
+      ledgers: [{ table: "__drizzle_migrations", entries: 1 }],
+    });
+  });
 });

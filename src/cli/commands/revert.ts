@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { revert } from "../../migrate/index.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
-import { addSetOptions, setOf } from "../migration-set.js";
+import { addSetOptions, assertMeant, setOf } from "../migration-set.js";
 import { fileOf, requireFile, withStorage } from "../target.js";
 
 export const revertCommand: CliCommand = {
@@ -24,6 +24,7 @@ export const revertCommand: CliCommand = {
     requireFile(context);
     const path = fileOf(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
+      await assertMeant(client, options);
       const result = await revert(client, {
         ...set,
         steps,
