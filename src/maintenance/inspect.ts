@@ -9,6 +9,7 @@ import { toStorageError } from "../client/storage-error.js";
 import { describe, findBroken } from "../migrate/compile.js";
 import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
 import { findMissingIndexes } from "../migrate/missing-indexes.js";
+import { unfitMessage } from "../migrate/missing-objects.js";
 import { mentions, SCHEMA_QUERY, type SchemaObject, toSchema } from "../migrate/schema-objects.js";
 import { StorageError } from "../shared/errors.js";
 import type { Finding, FindingCode } from "./findings.js";
@@ -109,7 +110,13 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     const findings: Finding[] = [];
     const lost: string[] = [];
     for (const set of migrations) {
-      for (const { type, name, table } of await findMissingObjects(asClient(reader), set)) {
+      for (const missing of await findMissingObjects(asClient(reader), set)) {
+        const { type, name, table, unfit } = missing;
+        if (unfit !== undefined) {
+          const message = `${unfitMessage(missing, unfit.why)}. It was: ${unfit.sql}`;
+          findings.push({ code: "OBJECT_MISSING", severity: "error", message });
+          continue;
+        }
         lost.push(name);
         const what = type === "trigger" ? `The trigger ${name} of ${table}` : `The table ${name}`;
         const message = `${what} is missing, so writes fail or an index becomes stale. A repair restores it`;

@@ -12,7 +12,7 @@ import { clientQuery, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import { MemorySchema } from "./memory-schema.js";
 import { guardMigrationLogger, type JournalOptions, type MigrateOptions, resolveJournalOptions } from "./options.js";
-import { fold, keyOf, relations, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
+import { fold, keyOf, mentions, relations, SCHEMA_QUERY, type SchemaObject, toSchema } from "./schema-objects.js";
 import { readScript, type Script } from "./script.js";
 
 /**
@@ -24,6 +24,12 @@ export interface MissingObject {
   readonly name: string;
   /** The table that it belongs to, or indexes. */
   readonly table: string;
+  /** Set if it cannot be created again: a later migration has removed what it needs. */
+  readonly unfit?: {
+    readonly why: string;
+    /** Its CREATE statement. */
+    readonly sql: string;
+  };
 }
 
 /**
@@ -34,8 +40,11 @@ export interface MissingObject {
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
   const resolved = resolveJournalOptions("findMissingObjects", options);
   try {
-    const { missing } = await compare(clientQuery(client), loadJournal(resolved), resolved);
-    return missing.map(({ type, name, table }) => ({ type: type as MissingObject["type"], name, table }));
+    const { missing, unfit } = await compare(clientQuery(client), loadJournal(resolved), resolved);
+    return [
+      ...missing.map(toMissing),
+      ...unfit.map(({ object, why }) => ({ ...toMissing(object), unfit: { why, sql: object.sql } })),
+    ];
   } catch (error) {
     throw toStorageError(error);
   }
@@ -43,9 +52,10 @@ export async function findMissingObjects(client: Client, options: JournalOptions
 
 /**
  * Creates the missing objects again, and fills the full-text indexes that missed changes, in one transaction. It checks
- * again under the write lock. Resolves to the objects that were missing. A file without missing objects costs one read.
+ * again under the write lock. Resolves to the objects that it created. A file without missing objects costs one read.
  *
- * Rejects with INVALID if a missing object no longer fits its table.
+ * Leaves out what no longer fits its table, because a migration removed a column that it uses: `findMissingObjects`
+ * and the log say why. A migration that drops or replaces such an object settles it.
  */
 export async function restoreMissingObjects(
   client: Client,
@@ -57,6 +67,9 @@ export async function restoreMissingObjects(
   const journal = loadJournal(resolved);
   try {
     const found = await compare(clientQuery(client), journal, resolved);
+    for (const { object, why } of found.unfit) {
+      logger?.info(`${unfitMessage(toMissing(object), why)}. It was: ${object.sql}`);
+    }
     if (found.missing.length === 0) return [];
     const pool = poolOf(client);
     let made = found;
@@ -69,14 +82,13 @@ export async function restoreMissingObjects(
           for (const sql of repairs(now)) await connection.execOffThread(sql);
           connection.commit();
         } catch (error) {
-          if (error instanceof StorageError) throw error;
           refuse(error, now);
         }
         return now;
       });
     }
     if (made.missing.length > 0) logger?.info(`Re-created objects that another migrator had lost: ${list(made)}`);
-    return made.missing.map(({ type, name, table }) => ({ type: type as MissingObject["type"], name, table }));
+    return made.missing.map(toMissing);
   } catch (error) {
     throw toStorageError(error);
   }
@@ -85,9 +97,16 @@ export async function restoreMissingObjects(
 /** A DELETE of all rows. The condition keeps SQLite from taking the shortcut that does not count changes. */
 const EMPTIES = /\bDELETE\s+FROM\s+(["`]?\w+["`]?)\s*(?:WHERE\s+row_id\s+IS\s+NOT\s+NULL\s*)?;/gi;
 
+/** Says about a missing object that it was not created again, why, and what to do. */
+export function unfitMessage({ type, name, table }: MissingObject, why: string): string {
+  return `The ${type} ${name} of ${table} is missing, and no longer fits: ${why}. Another migrator lost it in a rebuild. Create it in its new form, or drop it (DROP ${type.toUpperCase()} IF EXISTS), in a migration`;
+}
+
 interface Comparison {
   readonly schema: readonly SchemaObject[];
+  /** The missing objects that can be created again. */
   readonly missing: readonly SchemaObject[];
+  readonly unfit: readonly { readonly object: SchemaObject; readonly why: string }[];
 }
 
 async function compare(
@@ -97,7 +116,47 @@ async function compare(
 ): Promise<Comparison> {
   const { comparison } = await lookUp(query, journal, options);
   const schema = toSchema(await query(SCHEMA_QUERY));
-  return { schema, missing: missingFrom(schema, comparison.applied) };
+  const missing = missingFrom(schema, comparison.applied);
+  const unfit = findUnfit(schema, missing);
+  const isFit = (object: SchemaObject) => !unfit.some((one) => one.object === object);
+  return { schema, missing: missing.filter(isFit), unfit };
+}
+
+/**
+ * The missing objects that SQLite would refuse, and triggers that write to the same full-text index as one of them: an
+ * index that only some of its triggers keep becomes malformed.
+ */
+function findUnfit(schema: readonly SchemaObject[], missing: readonly SchemaObject[]): Comparison["unfit"] {
+  const unfit = new Map<SchemaObject, string>();
+  if (missing.length === 0) return [];
+  const indexes = [...schema, ...missing].filter(({ type, sql }) => type === "table" && isFullText(sql));
+  for (let size = -1; size !== unfit.size; ) {
+    size = unfit.size;
+    const left = missing.filter((object) => !unfit.has(object));
+    const broken = findBroken(withMissing(schema, left));
+    for (const object of left) {
+      const found = broken.find((one) => one.type !== "foreign key" && keyOf(one) === keyOf(object));
+      const partners = [...unfit.keys()];
+      const index = indexes.find(
+        ({ name }) => mentions(object.sql, name) && partners.some(({ sql }) => mentions(sql, name)),
+      );
+      if (found !== undefined) unfit.set(object, found.why);
+      else if (object.type === "trigger" && index !== undefined) {
+        unfit.set(object, `it writes to ${index.name}, as does another trigger that no longer fits`);
+      }
+    }
+  }
+  return [...unfit].map(([object, why]) => ({ object, why }));
+}
+
+/** The schema with missing objects, in place of those that have lost their content. */
+function withMissing(schema: readonly SchemaObject[], missing: readonly SchemaObject[]): SchemaObject[] {
+  const replaced = new Set(missing.map(keyOf));
+  return [...schema.filter((object) => !replaced.has(keyOf(object))), ...missing];
+}
+
+function toMissing({ type, name, table }: SchemaObject): MissingObject {
+  return { type: type as MissingObject["type"], name, table };
 }
 
 /**
@@ -208,20 +267,18 @@ function ddlOf(migration: Migration): Script {
 
 function repairs({ schema, missing }: Comparison): string[] {
   const replaced = new Set(missing.map(keyOf));
-  const kept = schema.filter((object) => !replaced.has(keyOf(object)));
-  const after = [...kept, ...missing];
-  const broken = findBroken(after).find((one) => one.type !== "foreign key" && replaced.has(keyOf(one)));
-  if (broken !== undefined) refuse(new Error(broken.why), { missing });
   return [
     ...schema
       .filter((object) => replaced.has(keyOf(object)))
       .map(({ type, name }) => `DROP ${type.toUpperCase()} ${quoteName(name)}`),
     ...missing.map(({ sql }) => sql),
-    ...dependentIndexes(after, missing).map(fillSql),
+    ...dependentIndexes(withMissing(schema, missing), missing).map(fillSql),
   ];
 }
 
 function refuse(error: unknown, { missing }: Pick<Comparison, "missing">): never {
+  const failure = toStorageError(error);
+  if (failure instanceof StorageError) throw failure;
   throw new StorageError(
     "INVALID",
     `The file has lost ${list({ missing })}, and it cannot be created again: ${(error as Error).message}. Drop or replace it in a migration`,

@@ -2,7 +2,7 @@ import { createClient } from "@libsql/client";
 import { openStorage } from "holdfast";
 import { findMissingObjects, restoreMissingObjects } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
+import { column, openSecond, openTestClient } from "../support/clients.js";
 import { drizzleKit } from "../support/drizzle-kit.js";
 import { rebuild, writeMigrations } from "../support/migrations.js";
 import { tempStorage } from "../support/storage.js";
@@ -85,19 +85,64 @@ describe("objects that a rebuild by stock drizzle-kit has lost", () => {
     expect(await p.found("cherry")).toEqual([3]);
   });
 
-  test("are INVALID, with nothing changed, if they no longer fit", async () => {
+  // openStorage rejected, and the file could not be opened any more.
+  test("are reported by check with their SQL if they no longer fit; the file opens, and the others are re-created", async () => {
     await using temp = await tempDatabase();
-    const old =
-      "CREATE TRIGGER uses_old AFTER INSERT ON notes BEGIN INSERT INTO notes (body) SELECT new.old WHERE 0; END;";
-    const folder = writeMigrations(temp.dir, [
-      { ...FIRST, sql: `${FIRST.sql}\n--> statement-breakpoint\n${old}` },
-      REBUILD,
+    const old = "CREATE TRIGGER uses_old AFTER INSERT ON notes BEGIN UPDATE notes SET body = new.old WHERE 0; END;";
+    const first = { ...FIRST, sql: `${FIRST.sql}\n--> statement-breakpoint\n${old}` };
+    const folder = writeMigrations(temp.dir, [first, REBUILD]);
+    await drizzleKit(temp, "migrate");
+    const table = "theirs";
+    const told: string[] = [];
+    const say = (message: string) => void told.push(message);
+    const open = async () =>
+      openStorage({
+        url: temp.url,
+        logger: { info: say, warn: say, error: say },
+        migrations: { folder, table },
+      });
+    await using client = openTestClient(temp.url);
+    await client.execute(`ALTER TABLE __drizzle_migrations RENAME TO ${table}`);
+    let storage = await open();
+    expect(told).toContainEqual(expect.stringContaining("no such column: new.old"));
+    await storage.client.execute("INSERT INTO notes VALUES (3, 'cherry')");
+    const { ok, findings } = await storage.check();
+    expect(ok).toBe(false);
+    expect(findings.filter(({ severity }) => severity === "error")).toEqual([
+      { code: "OBJECT_MISSING", severity: "error", message: expect.stringContaining(`It was: ${old.slice(0, -1)}`) },
     ]);
+    await storage.repair(findings);
+    await storage.close();
+    expect(await column(client, TRIGGERS)).toContain("notes_insert");
+    expect(await column(client, TRIGGERS)).not.toContain("uses_old");
+    expect(await column(client, "SELECT rowid FROM notes_fts WHERE notes_fts MATCH 'cherry'")).toEqual([3]);
+    const missing = await findMissingObjects(client, { folder, table });
+    expect(missing).toMatchObject([{ name: "uses_old", unfit: { why: "no such column: new.old" } }]);
+    expect(await restoreMissingObjects(client, { folder, table })).toEqual([]);
+
+    writeMigrations(temp.dir, [first, REBUILD, { tag: "0002_settled", sql: "DROP TRIGGER IF EXISTS uses_old;" }]);
+    storage = await open();
+    expect((await storage.check()).ok).toBe(true);
+    await storage.close();
+  });
+
+  test("stay missing if another trigger of the same full-text index no longer fits", async () => {
+    await using temp = await tempDatabase();
+    // A delete trigger alone would remove entries that the index does not have, which makes it malformed.
+    const insert =
+      "CREATE TRIGGER old_insert AFTER INSERT ON notes BEGIN INSERT INTO notes_fts (rowid, body) VALUES (new.id, new.old); END;";
+    const sql = FIRST.sql.replace(/CREATE TRIGGER notes_insert.*END;/, insert);
+    const folder = writeMigrations(temp.dir, [{ ...FIRST, sql }, REBUILD]);
     await drizzleKit(temp, "migrate");
     await using client = openTestClient(temp.url);
-    const error = await rejection(restoreMissingObjects(client, { folder }));
-    expect(error).toMatchObject({ code: "INVALID", message: expect.stringContaining("no such column: new.old") });
-    expect(await column(client, TRIGGERS)).toEqual([]);
+    expect(await restoreMissingObjects(client, { folder })).toEqual([]);
+    expect(await findMissingObjects(client, { folder })).toMatchObject([
+      { name: "old_insert", unfit: { why: "no such column: new.old" } },
+      { name: "notes_delete", unfit: { why: expect.stringContaining("notes_fts") } },
+    ]);
+    await client.executeMultiple("INSERT INTO notes VALUES (3, 'cherry'); DELETE FROM notes;");
+    using fresh = openSecond(temp.path);
+    expect(fresh.all("PRAGMA integrity_check")).toEqual([["ok"]]);
   });
 });
 
