@@ -6,6 +6,7 @@ import { expectKeys } from "../shared/known-keys.js";
 /** How a batch treats a record whose id is taken, including by an earlier record of the same batch. */
 export type OnConflict = "fail" | "skip" | "replace";
 
+/** The options of a call that stores several records. */
 export interface BatchOptions {
   /**
    * If the id of a record is taken, by a deleted record or another: `fail` refuses the whole batch with `CONFLICT`,

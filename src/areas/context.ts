@@ -4,6 +4,7 @@ import type { Repair } from "./repair.js";
 import type { StoryHubs } from "./stories/hub.js";
 import type { SecretBox } from "./stories/secret.js";
 
+/** What happened to the records of a change event. `update` includes replacements. */
 export type ChangeAction = "insert" | "update" | "delete" | "restore" | "purge";
 
 /** A change that a repository announces. */

@@ -4,9 +4,13 @@ import { stringify } from "./arguments.js";
 
 /** Bounds of a value: numbers by size, texts by code point. A value of another type than the bound is outside. */
 export interface Bounds {
+  /** The value must be greater. */
   readonly gt?: number | string | undefined;
+  /** The value must be greater or equal. */
   readonly gte?: number | string | undefined;
+  /** The value must be less. */
   readonly lt?: number | string | undefined;
+  /** The value must be less or equal. */
   readonly lte?: number | string | undefined;
 }
 

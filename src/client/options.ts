@@ -5,6 +5,7 @@ import { expectKeys } from "../shared/known-keys.js";
 /** `"full"`: a commit survives power loss. `"relaxed"`: it survives a crash of the process; power loss may take the last ones. */
 export type Durability = "full" | "relaxed";
 
+/** When the log is moved into the database file. */
 export interface CheckpointOptions {
   /** Size of the WAL past which the engine moves it into the database file, in bytes. @default 4194304 */
   readonly walBytes?: number;
@@ -22,10 +23,11 @@ export interface PoolConfig {
   readonly idleTimeoutMs?: number;
   /** Prepared statements kept per connection. @default 256 */
   readonly statementCacheSize?: number;
-  /** @default "full" */
+  /** What a commit survives. @default "full" */
   readonly durability?: Durability;
   /** A write transaction held longer is rolled back, in ms. @default Infinity */
   readonly transactionTimeoutMs?: number;
+  /** When the log is moved into the database file. */
   readonly checkpoint?: CheckpointOptions;
   /**
    * Opens a file to read it only: no file is made and nothing in it is changed, its journal mode included. `"immutable"`

@@ -10,6 +10,7 @@ import { expectation } from "../shared/expectation.js";
 import type { StatementInput } from "./sql/bound-statement.js";
 import type { ParsedStatement } from "./sql/parse.js";
 
+/** Where a transaction stands. */
 export type TransactionState = "active" | "committed" | "rolledBack";
 
 /** A point to roll back to, made by `ClientTransaction.savepoint`. */
@@ -20,7 +21,9 @@ export interface Savepoint {
 /** An interactive transaction: that of @libsql/client, with its state and with savepoints. */
 export interface ClientTransaction extends Transaction {
   readonly mode: TransactionMode;
+  /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs): Promise<ResultSet>;
+  /** Runs the statements in order. If one fails, the earlier ones stay; roll back to undo them. */
   batch(statements: readonly StatementInput[]): Promise<ResultSet[]>;
   /** After a commit that was rejected it is `rolledBack`; if the outcome is unknown, the error says so. */
   readonly state: TransactionState;

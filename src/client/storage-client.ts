@@ -33,12 +33,17 @@ export interface ClientStats {
 export interface StorageClient extends Client {
   /** The connections of a local database. Throws `NOT_SUPPORTED` for a server and for an embedded replica. */
   readonly pool: ConnectionPool;
+  /** Figures since the client was opened. */
   stats(): ClientStats;
   /**
    * Moves the WAL into the database file now. Rejects with SQLITE_BUSY when another process keeps the lock, and with
    * `NOT_SUPPORTED` for a server and for an embedded replica.
    */
   checkpoint(): Promise<CheckpointResult>;
+  /**
+   * Begins a transaction. `write` (the default) takes the write lock at once, `deferred` with the first write, and
+   * `read` never.
+   */
   transaction(mode?: TransactionMode): Promise<ClientTransaction>;
   /** Closes, then opens again; an in-memory database starts empty. If `close` is called in the meantime, it stays closed. */
   reconnect(): Promise<void>;

@@ -21,11 +21,13 @@ export interface BackupResult {
   readonly bytes: number;
 }
 
+/** The options of `backups`. */
 export interface BackupsOptions extends LongCallOptions {
   /** How many to keep, the new one included. Older backups are removed once the new one is complete. @default Infinity */
   readonly keep?: number | undefined;
 }
 
+/** The new backup, and the ones that were removed. */
 export interface BackupsResult extends BackupResult {
   /** The paths of the backups that were removed. */
   readonly removed: string[];

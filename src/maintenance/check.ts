@@ -17,6 +17,7 @@ import { type CheckResult, type Finding, type FindingCode, toResult } from "./fi
 import { inspect, PHASES, type Phase } from "./inspect.js";
 import { runReadingChild } from "./reading-child.js";
 
+/** The options of `check`. */
 export interface CheckOptions extends LongCallOptions {
   /** Also compare indexes with their tables, and every record with its checksum. @default false */
   readonly deep?: boolean | undefined;
@@ -57,6 +58,7 @@ export async function checkStorage(context: MaintenanceContext, options: CheckOp
   return toResult(findings);
 }
 
+/** The options of `checkFile`. */
 export interface CheckFileOptions extends CheckOptions, ClosedFileOptions {}
 
 /**

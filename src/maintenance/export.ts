@@ -26,10 +26,11 @@ export interface ExportHeader {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** Which records an export has. */
 export interface ExportOptions extends LongCallOptions {
-  /** @default all of them */
+  /** Only records of this project. @default all of them */
   readonly project?: string | undefined;
-  /** @default all of them */
+  /** Only records of this area. @default all of them */
   readonly area?: ChangeArea | undefined;
 }
 

@@ -26,6 +26,7 @@ export type FindingCode =
 /** The repair of a finding. Neither loses anything. */
 export type Repair = "reindex" | "triggers";
 
+/** One thing that a check found. */
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: "error" | "warning" | "info";
@@ -35,6 +36,7 @@ export interface Finding {
   readonly repair?: Repair;
 }
 
+/** What a check found. */
 export interface CheckResult {
   /** Whether all findings are of severity `info`. */
   readonly ok: boolean;

@@ -20,6 +20,7 @@ import type { MaintenanceContext } from "./context.js";
 import { EXPORT_FORMAT, EXPORT_VERSION } from "./export.js";
 import { ImportError, type InvalidLine } from "./import-error.js";
 
+/** The options of `import`. */
 export interface ImportOptions extends LongCallOptions {
   /**
    * What becomes of a record whose id the project has already, deleted or not: the one there stays (`skip`), makes way
@@ -34,6 +35,7 @@ export interface ImportOptions extends LongCallOptions {
   readonly intoProject?: string | undefined;
 }
 
+/** How many records an import stored. */
 export interface ImportResult {
   readonly inserted: number;
   readonly replaced: number;

@@ -19,9 +19,12 @@ import { reclaimSpace, STEP_MS } from "./space.js";
 
 /** The limits of a prune. Each applies to every project and area separately. */
 export interface PrunePolicy extends LongCallOptions {
-  /** @default all of them */
+  /** Only records of this project. @default all of them */
   readonly project?: string | undefined;
-  /** @default memories, conversations and stories; sessions and the graph only if you name them */
+  /**
+   * Only records of this area. @default memories, conversations and stories; sessions and the graph only if you name
+   * them
+   */
   readonly area?: ChangeArea | undefined;
   /** Remove records last changed before this; a Date or integer milliseconds. */
   readonly olderThan?: Date | number | undefined;
@@ -33,6 +36,7 @@ export interface PrunePolicy extends LongCallOptions {
   readonly dryRun?: boolean | undefined;
 }
 
+/** What a prune removed, or would remove with `dryRun`. */
 export interface PruneResult {
   readonly removed: readonly { readonly project: string; readonly area: ChangeArea; readonly rows: number }[];
   /** Of the removed contents. */

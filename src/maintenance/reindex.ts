@@ -11,11 +11,13 @@ import type { MaintenanceContext } from "./context.js";
 import type { Finding, Repair } from "./findings.js";
 import { findContentIndexes } from "./full-text-check.js";
 
+/** What a reindex did. */
 export interface ReindexResult {
   /** The full-text tables that were rebuilt. */
   readonly tables: string[];
 }
 
+/** What a repair did. */
 export interface RepairResult {
   readonly repaired: Finding[];
   /** The findings that have no repair. */

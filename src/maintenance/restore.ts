@@ -17,8 +17,9 @@ import { assertNotInUse } from "./in-use.js";
 import { resolveDatabase } from "./paths.js";
 
 /** The key is that of the backup, and so of what is restored. */
-export type RestoreOptions = ClosedFileOptions;
+export interface RestoreOptions extends ClosedFileOptions {}
 
+/** Where the restored file and the old ones are. */
 export interface RestoreResult {
   readonly path: string;
   /** Where the old file is now; undefined if there was none. */

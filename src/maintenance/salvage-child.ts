@@ -29,6 +29,7 @@ export interface SalvageOrder {
   readonly target: string;
 }
 
+/** How many rows of a table were saved and lost. */
 export interface SalvagedTable {
   readonly table: string;
   /** Rows of the new file. */

@@ -11,8 +11,9 @@ import { runReadingChild } from "./reading-child.js";
 import type { SalvagedTable, SalvageMessage } from "./salvage-child.js";
 
 /** The key is that of the source, and so of the new file. */
-export type SalvageOptions = ClosedFileOptions;
+export interface SalvageOptions extends ClosedFileOptions {}
 
+/** How many records of an area were saved and lost. */
 export interface SalvagedArea {
   readonly area: ChangeArea;
   /** Records in the new file. */
@@ -26,6 +27,7 @@ export interface SalvagedArea {
   readonly lostAtMost: number | null;
 }
 
+/** What a salvage saved, and what it did not. */
 export interface SalvageResult {
   readonly path: string;
   /**

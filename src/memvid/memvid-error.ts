@@ -26,9 +26,11 @@ export type MemvidErrorCode =
   | "MV999"
   | "NOT_SUPPORTED";
 
+/** The fields that `toJSON` of an error returns. */
 export interface MemvidErrorDetails {
   readonly code: MemvidErrorCode;
   readonly message: string;
+  /** More about the failure, such as `index`. */
   readonly details?: Record<string, unknown>;
 }
 
@@ -52,8 +54,11 @@ export function getErrorSuggestion(code: MemvidErrorCode): string | null {
 /** The base of all errors of the calls of @memvid/sdk. Match on `code`; the original error is the `cause`. */
 export class MemvidError extends Error implements MemvidErrorDetails {
   override readonly name: string = "MemvidError";
+  /** The reason. */
   readonly code: MemvidErrorCode;
+  /** More about the failure, such as `index`. */
   readonly details?: Record<string, unknown>;
+  /** What to do, as `getErrorSuggestion` gives it; null if there is no general advice. */
   readonly suggestion: string | null;
   /** The index of the record in a batch that the error is about, from 0. */
   readonly index?: number;
@@ -72,17 +77,24 @@ export class MemvidError extends Error implements MemvidErrorDetails {
     return `[${this.code}] ${this.message}${suggestion}`;
   }
 
+  /** Whether a value is an error of this class. */
   static isMemvidError(error: unknown): error is MemvidError {
     return error instanceof MemvidError;
   }
 
+  /** Code, message and details. */
   toJSON(): MemvidErrorDetails {
     const { code, message, details } = this;
     return details === undefined ? { code, message } : { code, message, details };
   }
 }
 
-function errorClass(name: string, code: MemvidErrorCode) {
+/** The class of the errors of one code. */
+interface MemvidErrorClass extends Pick<typeof MemvidError, "isMemvidError"> {
+  new (message: string, details?: Record<string, unknown>, options?: ErrorOptions): MemvidError;
+}
+
+function errorClass(name: string, code: MemvidErrorCode): MemvidErrorClass {
   const Class = class extends MemvidError {
     override readonly name: string = name;
     constructor(message: string, details?: Record<string, unknown>, options?: ErrorOptions) {
@@ -122,24 +134,34 @@ export const EmbeddingFailedError = errorClass("EmbeddingFailedError", "MV015");
 export type EmbeddingFailedError = InstanceType<typeof EmbeddingFailedError>;
 
 // Errors of tickets, plans and optional indexes: never thrown here, but code that tests for them compiles.
+/** MV002, never thrown here: a ticket is not valid. */
 export const TicketInvalidError = errorClass("TicketInvalidError", "MV002");
 export type TicketInvalidError = InstanceType<typeof TicketInvalidError>;
+/** MV003, never thrown here: a ticket was used before. */
 export const TicketReplayError = errorClass("TicketReplayError", "MV003");
 export type TicketReplayError = InstanceType<typeof TicketReplayError>;
+/** MV004, never thrown here: there is no word index. */
 export const LexIndexDisabledError = errorClass("LexIndexDisabledError", "MV004");
 export type LexIndexDisabledError = InstanceType<typeof LexIndexDisabledError>;
+/** MV005, never thrown here: there is no time index. */
 export const TimeIndexMissingError = errorClass("TimeIndexMissingError", "MV005");
 export type TimeIndexMissingError = InstanceType<typeof TimeIndexMissingError>;
+/** MV006, never thrown here: a signature is not valid. */
 export const VerificationFailedError = errorClass("VerificationFailedError", "MV006");
 export type VerificationFailedError = InstanceType<typeof VerificationFailedError>;
+/** MV008, never thrown here: a call needs an API key. */
 export const ApiKeyRequiredError = errorClass("ApiKeyRequiredError", "MV008");
 export type ApiKeyRequiredError = InstanceType<typeof ApiKeyRequiredError>;
+/** MV009, never thrown here: the memory belongs to a ticket already. */
 export const MemoryAlreadyBoundError = errorClass("MemoryAlreadyBoundError", "MV009");
 export type MemoryAlreadyBoundError = InstanceType<typeof MemoryAlreadyBoundError>;
+/** MV011, never thrown here: there is no vector index. */
 export const VecIndexDisabledError = errorClass("VecIndexDisabledError", "MV011");
 export type VecIndexDisabledError = InstanceType<typeof VecIndexDisabledError>;
+/** MV016, never thrown here: a capsule cannot be decrypted. */
 export const EncryptionError = errorClass("EncryptionError", "MV016");
 export type EncryptionError = InstanceType<typeof EncryptionError>;
+/** MV023, never thrown here: the quota of a plan is used up. */
 export const QuotaExceededError = errorClass("QuotaExceededError", "MV023");
 export type QuotaExceededError = InstanceType<typeof QuotaExceededError>;
 

@@ -97,6 +97,7 @@ export class Memvid extends UnsupportedCalls {
     return this;
   }
 
+  /** The path of the file. */
   async path(): Promise<string> {
     return this.#path;
   }
@@ -180,6 +181,7 @@ export class Memvid extends UnsupportedCalls {
     return this.#run((storage) => findCards(storage, entity, slot));
   }
 
+  /** How many memory cards and entities there are. */
   memoriesStats(): Promise<MemoriesStats> {
     return this.#run(cardStats);
   }
@@ -204,6 +206,7 @@ export class Memvid extends UnsupportedCalls {
     return this.#write((storage) => this.#recording.start(storage, name));
   }
 
+  /** Ends the session, and resolves to its counts. */
   sessionEnd(): Promise<SessionSummary> {
     return this.#write((storage) => this.#recording.end(storage));
   }
@@ -233,6 +236,7 @@ export class Memvid extends UnsupportedCalls {
     });
   }
 
+  /** The fields of a frame without its text. `MV010` if the frame does not exist or was removed. */
   getFrameInfo(frameId: number | string): Promise<FrameInfo> {
     return this.#run(async (storage) => {
       const id = toFrameId(frameId);
@@ -279,6 +283,7 @@ export class Memvid extends UnsupportedCalls {
     });
   }
 
+  /** The number and size of the frames, and what the file has. */
   stats(): Promise<StatsResult> {
     return this.#run(async (storage) => {
       const [{ count, bytes, embeddings }, { fileBytes, walBytes }, { fts }, next, [frames]] = await Promise.all([
@@ -343,6 +348,7 @@ export class Memvid extends UnsupportedCalls {
     await this.seal();
   }
 
+  /** Closes the memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -87,6 +87,7 @@ export class SQLiteStorage implements StorageInterface {
     });
   }
 
+  /** The entry with this id; null if there is none, or if the read failed. */
   read(id: string): Promise<MemoryEntry | null> {
     return this.#attempt(null, async () => {
       const memory = await (await this.#open()).memories.get(toEntryId(id));
@@ -94,6 +95,7 @@ export class SQLiteStorage implements StorageInterface {
     });
   }
 
+  /** The entries that answer `query` best; any text is accepted. Empty if nothing matches, or if the search failed. */
   search(query: string, limit = 10): Promise<MemoryEntry[]> {
     return this.#attempt([], async () => {
       const results = await (await this.#open()).memories.search(query, { limit });
@@ -101,6 +103,7 @@ export class SQLiteStorage implements StorageInterface {
     });
   }
 
+  /** Figures of the entries, and the failures of this object. */
   async stats(): Promise<StorageStats> {
     const nothing = { count: 0, bytes: 0, oldest: null, newest: null };
     const found = await this.#attempt(nothing, async () => {
@@ -125,6 +128,7 @@ export class SQLiteStorage implements StorageInterface {
     return this.#closing;
   }
 
+  /** Calls `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

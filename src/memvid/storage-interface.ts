@@ -12,11 +12,13 @@ export interface StorageInterface {
   read(id: string): Promise<MemoryEntry | null>;
   /** The entries that match `query`, which may be any text, best; `limit` is 10 by default. */
   search(query: string, limit?: number): Promise<MemoryEntry[]>;
+  /** Figures of the entries, and the failures of this object. */
   stats(): Promise<StorageStats>;
   /** Stores the waiting writes, finishes running calls and closes the file. Idempotent. */
   close(): Promise<void>;
 }
 
+/** The options of `createStorage`. */
 export interface StorageOptions {
   /** The file. It is created with its folder if it is missing, and never wiped. */
   readonly path: string | URL;
@@ -44,6 +46,7 @@ export interface StorageOptions {
   readonly strict?: boolean | undefined;
 }
 
+/** Figures of the entries, and the failures of this object. */
 export interface StorageStats {
   readonly count: number;
   /** The UTF-8 bytes of all contents. */

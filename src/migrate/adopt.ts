@@ -13,6 +13,7 @@ import { assertOurs, assertUnchanged, indexOf, isHoldfasts } from "./plan.js";
 import { fold, keyOf, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import { readScript } from "./script.js";
 
+/** The options of `adopt`. */
 export interface AdoptOptions {
   /** The ledger that the application's migrations get. */
   readonly table: string;
@@ -20,6 +21,7 @@ export interface AdoptOptions {
   readonly from?: string | undefined;
 }
 
+/** The ledger that was taken over. */
 export interface AdoptResult {
   readonly table: string;
   readonly from: string;
@@ -120,6 +122,7 @@ export async function baseline(
   }
 }
 
+/** The migration whose text was accepted. */
 export interface AcceptResult {
   readonly tag: string;
   /** Whether the ledger had another checksum. */

@@ -8,6 +8,7 @@ export const DEFAULT_TABLE = "__drizzle_migrations";
 
 /** Where progress is logged; `console` works. */
 export interface MigrationLogger {
+  /** Called with one line for each step. */
   info(message: string): void;
 }
 
@@ -47,6 +48,7 @@ export interface MigrationPlan {
   readonly backup: string | undefined;
 }
 
+/** What to apply, and how. */
 export interface MigrateOptions extends JournalOptions {
   /** The last migration to apply, by tag. @default the last of the journal */
   readonly to?: string | undefined;
@@ -61,6 +63,7 @@ export interface MigrateOptions extends JournalOptions {
   readonly keepBackups?: number | undefined;
   /** Longest wait for the write lock while another process migrates, in ms. @default 600000 */
   readonly lockTimeoutMs?: number | undefined;
+  /** Where progress is logged. */
   readonly logger?: MigrationLogger | undefined;
   /**
    * Called before the first change, while the write lock is held. If it throws, nothing is changed.
@@ -71,6 +74,7 @@ export interface MigrateOptions extends JournalOptions {
   readonly before?: ((plan: MigrationPlan) => void | Promise<void>) | undefined;
 }
 
+/** What to revert, and how. */
 export interface RevertOptions
   extends JournalOptions,
     Pick<MigrateOptions, "backupTo" | "lockTimeoutMs" | "logger" | "before"> {

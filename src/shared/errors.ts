@@ -63,6 +63,7 @@ export interface StorageErrorOptions {
 /** Base of every error that the library throws on purpose. Match on `code`, never on `message`. */
 export class StorageError extends Error {
   override readonly name: string = "StorageError";
+  /** The reason. */
   readonly code: StorageErrorCode;
   /** Whether the same call, unchanged, may succeed later. */
   readonly retryable: boolean;

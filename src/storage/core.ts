@@ -25,8 +25,9 @@ import type { ResolvedStorageOptions } from "./options.js";
 import type { HandleParts } from "./transaction.js";
 import { type ScopeContext, TransactionScope } from "./transaction-scope.js";
 
+/** The options of `transaction`. */
 export interface TransactionOptions {
-  /** @default "write" */
+  /** `write` takes the write lock at once, `deferred` with the first write, and `read` never. @default "write" */
   readonly mode?: TransactionMode | undefined;
 }
 

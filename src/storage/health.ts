@@ -12,6 +12,7 @@ import { describePlace } from "../files/file-place.js";
 import type { SearchTarget } from "../search/request.js";
 import { StorageError } from "../shared/errors.js";
 
+/** Figures of the database file. */
 export interface FileStats {
   /** The number of applied migrations. */
   readonly schemaVersion: number;
@@ -22,6 +23,7 @@ export interface FileStats {
   readonly freePages: number;
 }
 
+/** The state of a storage. */
 export interface Health {
   /** Whether everything could be read, the full-text index exists, and the file is still the one that was opened. */
   readonly ok: boolean;

@@ -14,6 +14,7 @@ import { pathText, urlText } from "../shared/locations.js";
 import { dataFolder, type StorageOptions } from "./options.js";
 import { openStorage } from "./storage.js";
 
+/** Which backend, and where. */
 export interface OpenStoriesOptions extends StoryOptions {
   /**
    * The name of a built-in backend, or a backend of your own. `"sqlite"` is another name for `"libsql"`. @default
@@ -27,7 +28,7 @@ export interface OpenStoriesOptions extends StoryOptions {
   readonly path?: string | URL | undefined;
   /** Opens a database read-only, as `openStorage` does. Not supported for folders. @default false */
   readonly readOnly?: StorageOptions["readOnly"];
-  /** @default "default" */
+  /** The project in a database. @default "default" */
   readonly project?: string | undefined;
   /** The key that encrypts secrets (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
   readonly secret?: Uint8Array | string | undefined;

@@ -19,9 +19,13 @@ import type { StorageSchema } from "./drizzle-scope.js";
 
 /** A logger of messages for people; `console` fits. */
 export interface Logger {
+  /** Details of what happens. */
   debug?(message: string): void;
+  /** Progress, such as a migration that was applied. */
   info(message: string): void;
+  /** Something to look at, such as a file on a network file system. */
   warn(message: string): void;
+  /** A failure. */
   error(message: string): void;
 }
 
@@ -45,9 +49,14 @@ interface ResolvedOwnMigrations {
 /** How many backups from before migrations stay by default. */
 export const KEPT_MIGRATION_BACKUPS = 3;
 
+/** The options of `openStorage`, with those of the client. */
 export interface StorageOptions<TSchema extends StorageSchema = StorageSchema> extends Omit<ClientConfig, "url"> {
   /** A path, or a `file:`, `:memory:`, `libsql:` or `http(s):` URL. */
   readonly url?: string | URL | undefined;
+  /** The token of a server or of the primary. A token in the URL wins. @default HOLDFAST_AUTH_TOKEN */
+  readonly authToken?: string;
+  /** The key that encrypts a local file, also that of a replica. A server refuses it. @default HOLDFAST_ENCRYPTION_KEY */
+  readonly encryptionKey?: string;
   /** A folder for `holdfast.db`, if no `url` is given. @default the platform's data folder */
   readonly dataDir?: string | URL | undefined;
   /**
@@ -64,6 +73,7 @@ export interface StorageOptions<TSchema extends StorageSchema = StorageSchema> e
   readonly keepMigrationBackups?: number | undefined;
   /** Longest wait in ms while another process migrates. @default 600000 */
   readonly migrateTimeoutMs?: number | undefined;
+  /** Your own migrations, which run after Holdfast's. */
   readonly migrations?: OwnMigrations | undefined;
   /**
    * The caller's own Drizzle tables and relations. The types of `storage.db` and `tx.db` follow from it:
@@ -93,6 +103,7 @@ export interface StorageOptions<TSchema extends StorageSchema = StorageSchema> e
   readonly graphCacheBytes?: number | undefined;
   /** The key that encrypts secrets (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
   readonly secret?: Uint8Array | string | undefined;
+  /** The options of `storage.stories`. */
   readonly stories?: StoryOptions | undefined;
   /** Longest wait for an answer of a server, in ms, then `UNAVAILABLE`. Not used for files. @default 30000 */
   readonly requestTimeoutMs?: number | undefined;
@@ -101,7 +112,9 @@ export interface StorageOptions<TSchema extends StorageSchema = StorageSchema> e
    * `RESPONSE_TOO_LARGE`. @default 268435456
    */
   readonly maxResponseBytes?: number | undefined;
+  /** Called with failures that no caller may have seen, such as that of a listener. */
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** Where messages for people go. Without it, nothing is logged. */
   readonly logger?: Logger | undefined;
   /** The current time in ms, for tests. @default Date.now */
   readonly now?: (() => number) | undefined;

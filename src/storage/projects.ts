@@ -10,6 +10,7 @@ import type { MaintenanceContext } from "../maintenance/context.js";
 import { withRoom } from "../maintenance/room.js";
 import { StorageError } from "../shared/errors.js";
 
+/** A project and the number of its records. */
 export interface ProjectCount {
   readonly project: string;
   /** Records of all areas, without deleted ones. */

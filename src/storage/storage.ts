@@ -48,6 +48,7 @@ export interface Project extends Repositories {
   transaction<T>(work: (tx: ProjectTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
 }
 
+/** Figures of the file, the pool and the requests. */
 export interface StorageStats extends FileStats {
   /** Statistics of the pool on the local file. Undefined for a server. */
   readonly client: ClientStats | undefined;
@@ -185,6 +186,7 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
     return this.#core.events.on(event, listener);
   }
 
+  /** Figures of the file, the pool and the requests. Rejects if the database cannot be read. */
   async stats(): Promise<StorageStats> {
     const { client: target, path } = this.#core;
     const { remote, ...client } = target.stats();
@@ -326,6 +328,7 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
     this.#noteClosed();
   }
 
+  /** Calls `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -12,6 +12,7 @@ export interface ProjectTransaction extends Repositories {
 
 /** The storage inside a transaction. Using it after the end of the callback throws `TRANSACTION_CLOSED`. */
 export interface StorageTransaction<TSchema extends StorageSchema = StorageSchema> extends Repositories {
+  /** The repositories of another project, in the same transaction. */
   project(name: string): Repositories;
   /** Drizzle inside the transaction, with the schema of the storage. */
   readonly db: StorageDatabase<TSchema>;

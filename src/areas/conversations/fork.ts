@@ -17,12 +17,13 @@ import {
   toConversation,
 } from "./record.js";
 
+/** The options of `fork`. */
 export interface ForkOptions {
   /** The last message to share; 0 for none. @default all there are */
   readonly atSeq?: number | undefined;
-  /** @default the title of what is forked */
+  /** The title of the fork. @default the title of what is forked */
   readonly title?: string | null | undefined;
-  /** @default a new UUIDv7 */
+  /** The id of the fork. @default a new UUIDv7 */
   readonly id?: string | undefined;
 }
 

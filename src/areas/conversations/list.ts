@@ -19,6 +19,7 @@ import {
 
 /** Which conversations; all conditions must hold. Bounds are inclusive. */
 export interface ListConversationsOptions {
+  /** Only conversations with one of these ids. */
   readonly ids?: readonly string[] | undefined;
   /** Part of the title, taken literally, in any case. */
   readonly titleContains?: string | undefined;
@@ -28,16 +29,21 @@ export interface ListConversationsOptions {
   readonly anyTag?: readonly string[] | undefined;
   /** Top-level keys of the metadata and the values they must have. */
   readonly metadata?: Record<string, unknown> | undefined;
+  /** The earliest `createdAt`. */
   readonly createdFrom?: Date | number | undefined;
+  /** The latest `createdAt`. */
   readonly createdUntil?: Date | number | undefined;
+  /** The earliest `updatedAt`. */
   readonly updatedFrom?: Date | number | undefined;
+  /** The latest `updatedAt`. */
   readonly updatedUntil?: Date | number | undefined;
-  /** @default "updatedAt" */
+  /** The time to sort by. @default "updatedAt" */
   readonly orderBy?: "createdAt" | "updatedAt" | undefined;
-  /** @default "desc" */
+  /** `desc` puts the newest first. @default "desc" */
   readonly order?: "asc" | "desc" | undefined;
-  /** @default 50 */
+  /** The most conversations of a page. @default 50 */
   readonly limit?: number | undefined;
+  /** The `nextCursor` of the page before. */
   readonly cursor?: string | undefined;
 }
 

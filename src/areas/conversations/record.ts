@@ -58,15 +58,15 @@ export interface Message {
 
 /** The input for a new conversation. */
 export interface ConversationInput {
-  /** @default a new UUIDv7 */
+  /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   /** At most 1,000 characters. @default null */
   readonly title?: string | null | undefined;
-  /** @default [] */
+  /** The tags of the conversation. @default [] */
   readonly tags?: readonly string[] | undefined;
-  /** @default {} */
+  /** A JSON object of your own. @default {} */
   readonly metadata?: Record<string, unknown> | undefined;
-  /** @default now */
+  /** A Date or integer milliseconds. @default now */
   readonly createdAt?: Date | number | undefined;
 }
 
@@ -81,18 +81,18 @@ export type ConversationPatch = Pick<ConversationInput, "title" | "tags" | "meta
 
 /** The input for a new message. */
 export interface MessageInput {
-  /** @default a new UUIDv7 */
+  /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   readonly role: MessageRole;
   /** At most `maxMessageChars` characters; may be empty. */
   readonly content: string;
-  /** @default {} */
+  /** A JSON object of your own. @default {} */
   readonly metadata?: Record<string, unknown> | undefined;
-  /** @default [] */
+  /** The tags of the message. @default [] */
   readonly tags?: readonly string[] | undefined;
   /** Makes the append repeatable: a conversation stores each name once. */
   readonly clientId?: string | null | undefined;
-  /** @default now */
+  /** A Date or integer milliseconds. @default now */
   readonly createdAt?: Date | number | undefined;
 }
 

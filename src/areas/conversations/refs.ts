@@ -21,12 +21,13 @@ export interface MessageRef {
   readonly createdAt: Date;
 }
 
+/** The input for a reference. */
 export interface MessageRefInput {
   /** 1 to 200 characters. */
   readonly kind: string;
   /** 1 to 10,000 characters. */
   readonly target: string;
-  /** @default null, or what it was */
+  /** How relevant it is. @default null, or what it was */
   readonly score?: number | null | undefined;
 }
 

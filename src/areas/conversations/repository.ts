@@ -47,14 +47,17 @@ import { type ConversationDocument, checkDocument, exportConversation, importCon
 import { updateConversation, updateMessage } from "./update.js";
 import { readWindow, resolveWindowOptions, type WindowOptions } from "./window.js";
 
+/** Which messages `messages` lists. */
 export interface ListMessagesOptions {
   /** Only those after this `seq`. */
   readonly after?: number | undefined;
   /** Only those before this `seq`. */
   readonly before?: number | undefined;
+  /** Only messages with one of these roles. */
   readonly roles?: readonly MessageRole[] | undefined;
-  /** @default 50 */
+  /** The most messages of a page. @default 50 */
   readonly limit?: number | undefined;
+  /** The `nextCursor` of the page before. */
   readonly cursor?: string | undefined;
 }
 
@@ -62,6 +65,7 @@ const c = conversations;
 const selectMany = prepareStatement(sql`select ${conversationColumns} from ${c}
   where ${c.project} = ${sql.placeholder("project")} and ${c.deletedAt} is null
   and ${c.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+/** The options of `updateMessage`. */
 export interface UpdateMessageOptions {
   /** Whether an unknown id is `NOT_FOUND` instead of undefined. @default false */
   readonly mustExist?: boolean | undefined;
@@ -156,6 +160,7 @@ export class ConversationRepository {
     return isBatch ? messages : messages[0]!;
   }
 
+  /** The conversation with this id; undefined if there is none, or if it is deleted. */
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
@@ -175,7 +180,7 @@ export class ConversationRepository {
     );
   }
 
-  /** Rejects with `NOT_FOUND` when `get` would find nothing. */
+  /** The conversation with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
   async require(id: string): Promise<Conversation> {
     return (await this.get(id)) ?? Promise.reject(notFound(this.#context, "conversation", id));
   }

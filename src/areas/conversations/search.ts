@@ -25,28 +25,34 @@ import {
   toTags,
 } from "./record.js";
 
+/** Which messages a search finds, and what it returns of them. */
 export interface SearchMessagesOptions {
   /** Only in this conversation, including the messages that it shares. */
   readonly conversationId?: string | undefined;
+  /** Only messages with one of these roles. */
   readonly roles?: readonly MessageRole[] | undefined;
   /** All of these, each on the message or on its conversation. */
   readonly tags?: readonly string[] | undefined;
   /** Bounds on `createdAt`, inclusive. */
   readonly since?: Date | number | undefined;
+  /** The latest `createdAt`. */
   readonly until?: Date | number | undefined;
-  /** @default 10 */
+  /** The most results. @default 10 */
   readonly limit?: number | undefined;
   /** How many turns to give with each result as `before` and `after`. @default 0 */
   readonly context?: number | undefined;
+  /** The length and the marks of `snippet`. */
   readonly snippet?: SnippetOptions | undefined;
 }
 
+/** One message that a search found. */
 export interface MessageSearchResult {
   readonly message: Message;
   /** The conversation that wrote it, the fork that was searched, or the oldest fork that still shows it. */
   readonly conversationId: string;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
+  /** Which strategy found it: all words, prefixes, substrings, or the turns around it (`context`). */
   readonly match: KeywordMatch;
   /** At most 300 characters of the content, with the matches between `<mark>` and `</mark>`. */
   readonly snippet: string;

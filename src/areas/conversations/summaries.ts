@@ -22,6 +22,7 @@ export interface ConversationSummary {
   readonly createdAt: Date;
 }
 
+/** The input for a summary. */
 export interface SummaryInput {
   /** YYYY-MM-DD. */
   readonly date: string;
@@ -31,10 +32,13 @@ export interface SummaryInput {
   readonly text: string;
 }
 
+/** Which summaries. */
 export interface SummaryFilter {
+  /** Only summaries of this conversation. */
   readonly conversationId?: string | undefined;
+  /** Only summaries of this day, YYYY-MM-DD. */
   readonly date?: string | undefined;
-  /** @default 50 */
+  /** The most summaries. @default 50 */
   readonly limit?: number | undefined;
 }
 

@@ -8,11 +8,11 @@ import type { Message } from "./record.js";
 
 /** Limits of a window; all that are given hold at once. The leading system message counts. */
 export interface WindowOptions {
-  /** @default Infinity */
+  /** The most messages. @default Infinity */
   readonly lastMessages?: number | undefined;
   /** Characters of content (`string.length`). @default Infinity */
   readonly maxChars?: number | undefined;
-  /** @default Infinity */
+  /** The most tokens, as `countTokens` counts them. @default Infinity */
   readonly maxTokens?: number | undefined;
   /** The tokens of a message. @default a quarter of its characters, rounded up, and four for what frames it */
   readonly countTokens?: ((message: Message) => number | Promise<number>) | undefined;

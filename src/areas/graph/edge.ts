@@ -23,7 +23,7 @@ export interface GraphEdge {
 
 /** The input for an edge; a `GraphEdge` is one too. */
 export interface GraphEdgeInput {
-  /** @default a new UUIDv7 */
+  /** The id, unique among the edges of the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   readonly from: string;
   readonly to: string;
@@ -31,7 +31,7 @@ export interface GraphEdgeInput {
   readonly type: string;
   /** Finite, 0 or more. @default 1 */
   readonly weight?: number | undefined;
-  /** @default {} */
+  /** A JSON object of your own. @default {} */
   readonly data?: Record<string, unknown> | undefined;
   /** Whether there may be one between the same nodes and of the same type already. @default false */
   readonly parallel?: boolean | undefined;

@@ -7,10 +7,13 @@ import { type Bounds, isBounds, jsonEquals, jsonWithin, parsePath } from "../jso
 
 /** Which nodes; all conditions must hold. */
 export interface GraphNodeFilter {
+  /** The kind of the node. */
   readonly kind?: string | undefined;
+  /** The whole name, case included. */
   readonly name?: string | undefined;
   /** Compared exactly, case included. */
   readonly namePrefix?: string | undefined;
+  /** A label that the node has. */
   readonly label?: string | undefined;
   /**
    * Values in the data, by path: `"size"`, `"owner.name"`, `"tags.0"`; a dot within a key is written `\.`. Either the
@@ -19,6 +22,7 @@ export interface GraphNodeFilter {
   readonly where?: GraphWhere | undefined;
 }
 
+/** Conditions on the data of a node, by path. */
 export type GraphWhere = Readonly<Record<string, unknown | Bounds>>;
 
 const NODE_FILTER_KEYS = ["kind", "name", "namePrefix", "label", "where"] as const;

@@ -13,11 +13,13 @@ import { type GraphNode, NODE_WIDTH, nodeColumns, toNode } from "./node.js";
 export interface PatternNode extends GraphNodeFilter {
   /** The variable that holds the node in the answer; the same one twice means the same node. */
   readonly as?: string | undefined;
+  /** The id of the node. */
   readonly id?: string | undefined;
 }
 
 /** An edge of a pattern, between the nodes before and after it. */
 export interface PatternEdge {
+  /** The type of the edge. */
   readonly type?: string | undefined;
   /** Any of these; an empty list is none. */
   readonly types?: readonly string[] | undefined;
@@ -34,8 +36,9 @@ type Variable<P extends GraphPattern> = Extract<P[number], { readonly as: string
 export type GraphMatch<P extends GraphPattern> =
   string extends Variable<P> ? Readonly<Record<string, GraphNode>> : { readonly [K in Variable<P>]: GraphNode };
 
+/** The options of `match`. */
 export interface MatchOptions {
-  /** @default Infinity */
+  /** The most matches. @default Infinity */
   readonly limit?: number | undefined;
 }
 

@@ -35,17 +35,17 @@ export interface GraphNode {
 
 /** The input for a node; a `GraphNode` is one too. */
 export interface GraphNodeInput {
-  /** @default a new UUIDv7 */
+  /** The id, unique among the nodes of the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   /** 1 to 200 characters, not all of them blank; a label as well. */
   readonly kind: string;
   /** 1 to 10,000 characters, not all of them blank. */
   readonly name: string;
-  /** @default {} */
+  /** A JSON object of your own. @default {} */
   readonly data?: Record<string, unknown> | undefined;
-  /** @default [] */
+  /** The labels of the node. @default [] */
   readonly labels?: readonly string[] | undefined;
-  /** @default now */
+  /** A Date or integer milliseconds. @default now */
   readonly createdAt?: Date | number | undefined;
 }
 

@@ -11,6 +11,7 @@ import { edgeParts, type GraphEdge, toEdge } from "./edge.js";
 import type { Following } from "./queries.js";
 import { type FollowOptions, idsOf, placeOf } from "./traversal.js";
 
+/** Which path. */
 export interface ShortestPathOptions extends FollowOptions {
   /** Whether the path of least weight is meant, and not the one of fewest edges. @default false */
   readonly weighted?: boolean | undefined;

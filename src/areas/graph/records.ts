@@ -48,18 +48,25 @@ import {
 } from "./node.js";
 import { addNodesOver, atTakenNode } from "./node-batch.js";
 
+/** Which nodes, and how many. */
 export interface FindNodesOptions extends GraphNodeFilter {
-  /** @default 50 */
+  /** The most nodes of a page. @default 50 */
   readonly limit?: number | undefined;
+  /** The `nextCursor` of the page before. */
   readonly cursor?: string | undefined;
 }
 
+/** Which edges, and how many. */
 export interface ListEdgesOptions {
+  /** Only edges that start from this node. */
   readonly from?: string | undefined;
+  /** Only edges that end at this node. */
   readonly to?: string | undefined;
+  /** Only edges of this type. */
   readonly type?: string | undefined;
-  /** @default 50 */
+  /** The most edges of a page. @default 50 */
   readonly limit?: number | undefined;
+  /** The `nextCursor` of the page before. */
   readonly cursor?: string | undefined;
 }
 
@@ -139,6 +146,7 @@ export class GraphRecords {
     return toNode(results.at(-1)!.rows[0]!);
   }
 
+  /** The node with this id; undefined if there is none. */
   async getNode(id: string): Promise<GraphNode | undefined> {
     expectId(id);
     const { project, executor } = this.#context;
@@ -158,7 +166,7 @@ export class GraphRecords {
     );
   }
 
-  /** Rejects with `NOT_FOUND` when `getNode` would find nothing. */
+  /** The node with this id. Rejects with `NOT_FOUND` if `getNode` would find nothing. */
   async requireNode(id: string): Promise<GraphNode> {
     const node = await this.getNode(id);
     if (node === undefined) throw notFound(this.#context, "node", id);
@@ -247,6 +255,7 @@ export class GraphRecords {
     return drafts.map(draftToEdge);
   }
 
+  /** The edge with this id; undefined if there is none. */
   async getEdge(id: string): Promise<GraphEdge | undefined> {
     expectId(id);
     const { project, executor } = this.#context;
@@ -254,7 +263,7 @@ export class GraphRecords {
     return row === undefined ? undefined : toEdge(row);
   }
 
-  /** Rejects with `NOT_FOUND` when `getEdge` would find nothing. */
+  /** The edge with this id. Rejects with `NOT_FOUND` if `getEdge` would find nothing. */
   async requireEdge(id: string): Promise<GraphEdge> {
     const edge = await this.getEdge(id);
     if (edge === undefined) throw notFound(this.#context, "edge", id);
@@ -310,7 +319,7 @@ export class GraphRecords {
     return toEdge(row);
   }
 
-  /** False if there is none. */
+  /** Removes an edge. False if there is none. */
   async deleteEdge(id: string): Promise<boolean> {
     expectId(id);
     const { project, executor } = this.#context;

@@ -43,19 +43,22 @@ import {
   toGraphology,
 } from "./view.js";
 
+/** The options of `pageRank`. */
 export interface PageRankOptions {
   /** The share that follows edges; the rest goes to all nodes evenly. 0 to 1. @default 0.85 */
   readonly damping?: number | undefined;
   /** The iteration ends when the scores change by less than this in all. @default 1e-9 */
   readonly tolerance?: number | undefined;
-  /** @default 200 */
+  /** The most iterations. @default 200 */
   readonly maxIterations?: number | undefined;
-  /** @default Infinity */
+  /** The most nodes in the result. @default Infinity */
   readonly limit?: number | undefined;
 }
 
+/** A node and its PageRank. */
 export interface RankedNode {
   readonly id: string;
+  /** The scores of all nodes add up to 1. */
   readonly score: number;
 }
 

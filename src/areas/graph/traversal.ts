@@ -21,17 +21,19 @@ import {
 
 /** Which edges to follow. */
 export interface FollowOptions {
-  /** @default "out" */
+  /** `out` follows edges from their start, `in` from their end, `both` either way. @default "out" */
   readonly direction?: Direction | undefined;
   /** Any of these; an empty list is none. @default all */
   readonly types?: readonly string[] | undefined;
 }
 
+/** Which neighbors. */
 export interface NeighborsOptions extends FollowOptions {
-  /** @default Infinity */
+  /** The most nodes in the result. @default Infinity */
   readonly limit?: number | undefined;
 }
 
+/** Where a breadth-first traversal goes. */
 export interface BfsOptions extends NeighborsOptions {
   /** How many edges away from the start. @default Infinity */
   readonly depth?: number | undefined;
@@ -39,10 +41,11 @@ export interface BfsOptions extends NeighborsOptions {
   readonly visit?: ((id: string, depth: number) => unknown) | undefined;
 }
 
+/** One step of a chain: the edges to follow. */
 export interface GraphChainStep {
-  /** @default "out" */
+  /** `out` follows edges from their start, `in` from their end, `both` either way. @default "out" */
   readonly direction?: Direction | undefined;
-  /** @default any */
+  /** The type of the edges. @default any */
   readonly type?: string | undefined;
 }
 

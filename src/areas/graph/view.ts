@@ -18,12 +18,15 @@ export interface Subgraph {
 
 /** The nodes that `bfs` would give. */
 export interface SubgraphOptions extends Omit<BfsOptions, "visit"> {
+  /** The id of the node to start from. */
   readonly start: string;
 }
 
 /** The methods of a graph of graphology that `toGraphology` calls. */
 export interface GraphologyLike {
+  /** Adds a node. */
   addNode(key: string, attributes?: Record<string, unknown>): unknown;
+  /** Adds an edge. */
   addEdgeWithKey(key: string, source: string, target: string, attributes?: Record<string, unknown>): unknown;
 }
 

@@ -17,7 +17,12 @@ import { embeddingStatements } from "./statements.js";
 
 /** Selects vectors by model, and by version if one is named. */
 export interface EmbeddingSelector {
+  /** The name of the model. */
   readonly model: string;
+  /**
+   * The version of the model. Without it, `setEmbedding` stores a vector without a version, and the other calls mean the
+   * vectors of all versions.
+   */
   readonly version?: string | null | undefined;
 }
 
@@ -27,13 +32,17 @@ export type ReembedFunction = (
   options: { readonly signal: AbortSignal | undefined },
 ) => Promise<readonly (Float32Array | readonly number[])[]>;
 
+/** The model whose vectors are missing, and how to make them. */
 export interface ReembedOptions extends EmbeddingSelector {
   /** Texts per call of the function. @default 64 */
   readonly batchSize?: number | undefined;
+  /** Called after each batch. */
   readonly onProgress?: ((progress: ReembedResult) => void) | undefined;
+  /** Ends the call early: it rejects with the signal's reason. Stored vectors stay. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `reembed` did. */
 export interface ReembedResult {
   /** Memories that got their vector in this call. */
   readonly embedded: number;

@@ -6,10 +6,15 @@ import { metadataConditions } from "../metadata-filter.js";
 
 /** Which memories; all conditions must hold. Bounds are inclusive and compare `createdAt`. */
 export interface MemoryFilter {
+  /** The type of the memory. */
   readonly type?: string | undefined;
+  /** The source of the memory. */
   readonly source?: string | undefined;
+  /** The session that the memory names. */
   readonly sessionId?: string | undefined;
+  /** The earliest `createdAt`. */
   readonly since?: Date | number | undefined;
+  /** The latest `createdAt`. */
   readonly until?: Date | number | undefined;
   /** Top-level keys of the metadata and the values they must have. */
   readonly metadata?: Record<string, unknown> | undefined;

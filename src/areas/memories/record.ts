@@ -50,22 +50,25 @@ export interface MemoryEntry {
 
 /** The input for a new memory. */
 export interface MemoryInput {
-  /** @default a new UUIDv7 */
+  /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
+  /** The session it belongs to, which need not exist. */
   readonly sessionId?: string | null | undefined;
-  /** @default "context" */
+  /** The kind of memory. @default "context" */
   readonly type?: ObservationType | undefined;
-  /** @default "unknown" */
+  /** Where it comes from: a tool, a file, a person. @default "unknown" */
   readonly source?: string | undefined;
   /** 1 to `maxContentChars` characters. */
   readonly content: string;
-  /** @default {} */
+  /** A JSON object of your own. @default {} */
   readonly metadata?: Record<string, unknown> | undefined;
   /** Needs `embeddingModel`. */
   readonly embedding?: Float32Array | readonly number[] | null | undefined;
+  /** The model of `embedding`. */
   readonly embeddingModel?: string | null | undefined;
+  /** The version of that model. */
   readonly embeddingVersion?: string | null | undefined;
-  /** @default now */
+  /** A Date or integer milliseconds. @default now */
   readonly createdAt?: Date | number | undefined;
 }
 

@@ -69,9 +69,11 @@ import {
 import { findDuplicates, type MemoryStats, readStats } from "./stats.js";
 import { readTimeline, type TimelineOptions } from "./timeline.js";
 
+/** Which memories, and how many. */
 export interface ListMemoriesOptions extends MemoryFilter {
-  /** @default 50 */
+  /** The most memories of a page. @default 50 */
   readonly limit?: number | undefined;
+  /** The `nextCursor` of the page before. */
   readonly cursor?: string | undefined;
 }
 
@@ -105,7 +107,10 @@ export class MemoryRepository {
     this.#context = context;
   }
 
-  /** Stores a memory. Rejects with `CONFLICT` if the project has its id already, deleted or not. */
+  /**
+   * Stores a memory, and resolves to the stored record. Rejects with `CONFLICT` if the project has its id already, deleted
+   * or not, and with `DIMENSION_MISMATCH` if the stored vectors of its model and version have another length.
+   */
   async insert(input: MemoryInput): Promise<Memory> {
     let draft = toDraft(this.#context, input);
     if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
@@ -123,7 +128,10 @@ export class MemoryRepository {
     return insertMemories(this.#context, inputs, options);
   }
 
-  /** Stores a memory under `id`, in place of the one there, whose `createdAt` stays; a deleted one is revived. */
+  /**
+   * Stores a memory under `id`, in place of the one there, whose `createdAt` stays; a deleted one is revived. Rejects with
+   * `DIMENSION_MISMATCH` as `insert` does.
+   */
   async put(id: string, input: MemoryInput): Promise<Memory> {
     expectId(id);
     let draft = toDraft(this.#context, input, id);
@@ -148,6 +156,10 @@ export class MemoryRepository {
     return draftToMemory(this.#context.project, stored.draft);
   }
 
+  /**
+   * The memory with this id; undefined if there is none. A deleted memory is undefined too, unless `includeDeleted` is
+   * set.
+   */
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Memory | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
@@ -163,7 +175,7 @@ export class MemoryRepository {
     return inOrderOf(ids, found);
   }
 
-  /** Rejects with `NOT_FOUND` when `get` would find nothing. */
+  /** The memory with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
   async require(id: string): Promise<Memory> {
     const memory = await this.get(id);
     if (memory === undefined) throw notFound(this.#context, "memory", id);
@@ -182,7 +194,10 @@ export class MemoryRepository {
     return found.length === 1 ? found[0] : undefined;
   }
 
-  /** A page of memories, newest first; of equal times the one inserted last comes first. */
+  /**
+   * A page of memories, newest first; of equal times the one inserted last comes first. Pass its `nextCursor` as `cursor`
+   * to get the next page; it is undefined on the last one.
+   */
   async list(options: ListMemoriesOptions = {}): Promise<Page<Memory>> {
     expectKeys("list", options, [...FILTER_KEYS, "limit", "cursor"]);
     const { limit = 50, cursor, ...filter } = options;
@@ -202,7 +217,10 @@ export class MemoryRepository {
     return toPage(rows, limit, (row) => toMemory(project, row), cursorOf);
   }
 
-  /** Changes the fields given; undefined when unknown or deleted. New content without a vector drops the old ones. */
+  /**
+   * Changes the fields given, and resolves to the new record; undefined when unknown or deleted. New content without a
+   * vector drops the old ones. Rejects with `DIMENSION_MISMATCH` as `insert` does.
+   */
   async update(id: string, patch: MemoryPatch): Promise<Memory | undefined> {
     expectId(id);
     expectKeys("a patch", patch, MEMORY_KEYS);
@@ -277,6 +295,7 @@ export class MemoryRepository {
     return isGone;
   }
 
+  /** The number of memories that the filter selects, without deleted ones. */
   async count(filter: MemoryFilter = {}): Promise<number> {
     expectKeys("count", filter, FILTER_KEYS);
     const { project, executor } = this.#context;
@@ -284,22 +303,30 @@ export class MemoryRepository {
     return Number(scalar(await executor.execute(toStatement(count))));
   }
 
+  /** The number, size and age of the memories, without deleted ones, by type and by embedding model. */
   stats(): Promise<MemoryStats> {
     return readStats(this.#context);
   }
 
-  /** Groups of memories whose content is equal, the largest first; oldest first within a group. Nothing is merged. */
+  /**
+   * Groups of memories whose content is equal, the largest first; oldest first within a group: 50 groups, or up to
+   * `limit`. Nothing is merged.
+   */
   findDuplicates(options: { readonly limit?: number | undefined } = {}): Promise<Memory[][]> {
     return findDuplicates(this.#context, options);
   }
 
-  /** The neighbors in time of a memory (itself included) or of a moment, oldest first. `NOT_FOUND` for an unknown id. */
+  /**
+   * The neighbors in time of a memory (itself included) or of a moment, oldest first. Rejects with `NOT_FOUND` for an
+   * unknown id.
+   */
   timeline(options: TimelineOptions): Promise<Memory[]> {
     return readTimeline(this.#context, options);
   }
 
   /**
-   * The memories that answer `text` best. Takes any text; `match` tells how each was found.
+   * The memories that answer `text` best, best first. Takes any text; `match` tells how each was found. An empty text
+   * gives the newest memories.
    *
    * With an embedding, keyword and vector lists are fused; `mode` chooses one of them.
    */
@@ -317,17 +344,20 @@ export class MemoryRepository {
     return readRows(this.#context, rowIds);
   }
 
-  /** The memories whose vectors of `model` are nearest by cosine distance, exactly; rejects with `DIMENSION_MISMATCH`. */
+  /** The memories whose vectors of `model` are nearest by cosine distance, compared exactly, nearest first. Rejects with `DIMENSION_MISMATCH`. */
   nearest(embedding: Float32Array | readonly number[], options: NearestOptions): Promise<NearMemory[]> {
     return nearestMemories(this.#context, embedding, options);
   }
 
-  /** Stores a vector of a memory, in place of one of the same model and version. False if there is no such memory. */
+  /**
+   * Stores a vector of a memory, in place of one of the same model and version. False if there is no such memory. Rejects
+   * with `DIMENSION_MISMATCH` if the stored vectors of this model and version have another length.
+   */
   setEmbedding(id: string, vector: Float32Array | readonly number[], selector: EmbeddingSelector): Promise<boolean> {
     return storeEmbedding(this.#context, id, vector, selector);
   }
 
-  /** Memories that have no vector of this model (and version, where named), oldest first. */
+  /** Memories that have no vector of this model (and version, where named), oldest first: 50, or up to `limit`. */
   unembedded(options: EmbeddingSelector & { readonly limit?: number | undefined }): Promise<Memory[]> {
     return unembedded(this.#context, options);
   }

@@ -22,40 +22,50 @@ import { at, columns, type Memory, memoriesWithVector, toMemory } from "./record
 
 /** How a result was found. */
 export type SearchMatch = KeywordMatch | "vector" | "hybrid";
+/** Whether a search uses words, vectors or both. */
 export type SearchMode = "auto" | "keyword" | "vector" | "hybrid";
 
+/** Which memories a search finds, and how. */
 export interface SearchOptions extends MemoryFilter {
-  /** @default 10 */
+  /** The most results. @default 10 */
   readonly limit?: number | undefined;
   /** The vector of the question; needs `embeddingModel`. */
   readonly embedding?: Float32Array | readonly number[] | undefined;
+  /** The model of `embedding`. Only vectors of this model are compared. */
   readonly embeddingModel?: string | undefined;
+  /** The version of that model. Without it, vectors of all its versions are compared. */
   readonly embeddingVersion?: string | undefined;
   /** `auto` is `hybrid` with an embedding and `keyword` without. @default "auto" */
   readonly mode?: SearchMode | undefined;
+  /** The length and the marks of `snippet`. */
   readonly snippet?: SnippetOptions | undefined;
 }
 
 /** The options that decide which rows a search finds, and in which order. */
 export type RankOptions = Omit<SearchOptions, "snippet">;
 
+/** One memory that a search found. */
 export interface SearchResult {
   readonly memory: Memory;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
+  /** Which strategy found it: all words, prefixes, substrings, vectors, or words and vectors (`hybrid`). */
   readonly match: SearchMatch;
   /** At most 300 characters of the content, with the matches between `<mark>` and `</mark>`. */
   readonly snippet: string;
 }
 
+/** Which memories `nearest` compares. */
 export interface NearestOptions extends MemoryFilter {
+  /** Only vectors of this model are compared. */
   readonly model: string;
-  /** @default vectors of any version of the model */
+  /** Only vectors of this version are compared. @default vectors of any version of the model */
   readonly version?: string | undefined;
-  /** @default 10 */
+  /** The most results. @default 10 */
   readonly limit?: number | undefined;
 }
 
+/** One memory that `nearest` found. */
 export interface NearMemory {
   readonly memory: Memory;
   /** Cosine distance, 0 (same direction) to 2. */

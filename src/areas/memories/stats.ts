@@ -8,6 +8,7 @@ import { contentBytes } from "./content.js";
 import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./record.js";
 import { isLive } from "./statements.js";
 
+/** Figures of the memories of a project, without deleted ones. */
 export interface MemoryStats {
   readonly count: number;
   /** UTF-8 bytes of all contents. */

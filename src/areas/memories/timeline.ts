@@ -10,6 +10,7 @@ import { toStatement } from "../statements.js";
 import { columns, type Memory, memoriesWithVector, toMemory } from "./record.js";
 import { isLive, newestFirst, selectOne } from "./statements.js";
 
+/** The memory or the moment, and how many neighbors in time. */
 export interface TimelineOptions {
   /** A memory, which is part of the answer, or a moment. */
   readonly around: string | Date | number;

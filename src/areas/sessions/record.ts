@@ -18,15 +18,17 @@ export interface Session {
   readonly metadata: Record<string, unknown>;
 }
 
+/** The options of `start`. */
 export interface StartSessionOptions {
-  /** @default {} */
+  /** A JSON object of your own. @default {} */
   readonly metadata?: Record<string, unknown> | undefined;
-  /** @default now */
+  /** A Date or integer milliseconds. @default now */
   readonly startedAt?: Date | number | undefined;
 }
 
+/** The input for a session of `insertMany`. */
 export interface SessionInput extends StartSessionOptions {
-  /** @default a new UUIDv7 */
+  /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
 }
 

@@ -25,12 +25,15 @@ import {
   toSession,
 } from "./record.js";
 
+/** Which sessions, and how many. */
 export interface ListSessionsOptions {
   /** Bounds on `startedAt`, inclusive. */
   readonly since?: Date | number | undefined;
+  /** The latest `startedAt`. */
   readonly until?: Date | number | undefined;
-  /** @default 50 */
+  /** The most sessions of a page. @default 50 */
   readonly limit?: number | undefined;
+  /** The `nextCursor` of the page before. */
   readonly cursor?: string | undefined;
 }
 
@@ -97,6 +100,7 @@ export class SessionRepository {
     return toSession(rows[0]);
   }
 
+  /** The session with this id; undefined if there is none. */
   async get(id: string): Promise<Session | undefined> {
     expectSessionId(id);
     const { project, executor } = this.#context;
@@ -113,7 +117,7 @@ export class SessionRepository {
     return inOrderOf(ids, rows.map(toSession));
   }
 
-  /** Rejects with `NOT_FOUND` when `get` would find nothing. */
+  /** The session with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
   async require(id: string): Promise<Session> {
     const session = await this.get(id);
     if (session === undefined) throw notFound(this.#context, "session", id);

@@ -4,28 +4,21 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { callListener, Listeners } from "../../shared/listeners.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
 import { expectId } from "../arguments.js";
+import type {
+  AutosaveEvents,
+  AutosaveState,
+  AutosaveStats,
+  ConflictResolution,
+  StoryConflict,
+} from "./autosave-events.js";
 import { type Clock, SafeTimers, systemClock } from "./clock.js";
 import { forgetAtEnd, saveAtEnd } from "./process-end.js";
 import { StoryService } from "./service.js";
 import { type StoryData, type StoryMetadata, type StoryMetadataInput, titleIn, toDraft, UNTITLED } from "./story.js";
 
-/** Both sides of a story that someone else changed after the edit began. */
-export interface StoryConflict {
-  readonly id: string;
-  readonly local: StoryData;
-  /** Undefined if it was deleted. */
-  readonly remote: StoryData | undefined;
-  /** 0 if it was deleted. */
-  readonly remoteRevision: number;
-}
-
-/**
- * How a conflict ends: `"local"` saves the local story over the remote one, which stays in the history. `"remote"` drops
- * the edit. `{ merged }` replaces both with a third story. `"keepBoth"` saves the local story under another id.
- */
-export type ConflictResolution = "local" | "remote" | "keepBoth" | { readonly merged: StoryData };
-
+/** The options of `Autosave`. */
 export interface AutosaveOptions {
+  /** The service that loads and saves the stories. */
   readonly service: StoryService;
   /** How often all unsaved edits are saved after `start`, in ms. @default 30000 */
   readonly interval?: number | undefined;
@@ -37,25 +30,8 @@ export interface AutosaveOptions {
   readonly resolve?:
     | ((conflict: StoryConflict) => ConflictResolution | undefined | Promise<ConflictResolution | undefined>)
     | undefined;
-  /** @default the system's timers */
+  /** The timers, for tests. @default the system's timers */
   readonly clock?: Clock | undefined;
-}
-
-export type AutosaveState = "idle" | "saving" | "saved" | "error" | "paused";
-
-export interface AutosaveEvents {
-  /** `savedAs` is the id of the copy if both sides were kept, else `id`; `revision` is the revision of `savedAs`. */
-  readonly saved: { readonly id: string; readonly revision: number; readonly savedAs: string };
-  readonly error: { readonly id: string; readonly error: unknown; readonly attempts: number };
-  readonly conflict: StoryConflict;
-}
-
-export interface AutosaveStats {
-  readonly saved: number;
-  readonly failed: number;
-  readonly conflicts: number;
-  /** Stories with unsaved edits. */
-  readonly dirty: number;
 }
 
 interface Edit {
@@ -222,6 +198,7 @@ export class Autosave {
     this.#scheduleAll();
   }
 
+  /** Where this story stands. */
   state(id: string): AutosaveState {
     expectId(id);
     const state = this.#edits.get(id)?.state ?? "idle";
@@ -239,6 +216,7 @@ export class Autosave {
     return [...this.#edits].filter(([, { text }]) => text !== undefined).map(([id]) => id);
   }
 
+  /** What this object has done so far. */
   stats(): AutosaveStats {
     return { ...this.#counts, dirty: this.dirty().length };
   }

@@ -29,8 +29,11 @@ export interface StoryBackend {
   delete(key: string): Promise<boolean>;
   /** The most recently updated first; a story matches if it has any of the tags. Paging comes last. */
   list(filter?: StoryFilter): Promise<StoryMetadata[]>;
+  /** Whether there is a story with this key. */
   exists(key: string): Promise<boolean>;
+  /** The metadata of a story. */
   getMetadata(key: string): Promise<StoryMetadata | undefined>;
+  /** Changes the fields given, as a new revision; undefined if there is no story. */
   updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined>;
   /** The story as JSON text. */
   export(key: string): Promise<string | undefined>;
@@ -41,8 +44,11 @@ export interface StoryBackend {
   /** Permanently removes everything. */
   clear(): Promise<void>;
 
+  /** Stores a preference, and replaces one with the same key. */
   savePreference?(key: string, preference: { readonly value: unknown; readonly scope?: string }): Promise<void>;
+  /** The preference with this key. */
   loadPreference?(key: string): Promise<Preference | undefined>;
+  /** False if there is no preference. */
   deletePreference?(key: string): Promise<boolean>;
   /** The keys that start with `prefix`, sorted. */
   listPreferences?(prefix?: string): Promise<string[]>;
@@ -51,23 +57,29 @@ export interface StoryBackend {
   addToSyncQueue?(entry: SyncEntryInput): Promise<SyncEntry>;
   /** Oldest first. */
   getSyncQueue?(): Promise<SyncEntry[]>;
+  /** False if there is no entry with this id. */
   removeFromSyncQueue?(id: string): Promise<boolean>;
+  /** Removes all entries of the queue. */
   clearSyncQueue?(): Promise<void>;
 
   /** Any JSON value; stored encrypted. */
   saveGithubToken?(token: unknown): Promise<void>;
+  /** The stored token; undefined if there is none. */
   loadGithubToken?(): Promise<unknown>;
+  /** False if there is no token. */
   deleteGithubToken?(): Promise<boolean>;
 
   /** As `save`; rejects with `CONFLICT` and `actualRevision` unless the story is at that revision (0: does not exist). */
   saveIf?(key: string, data: StoryData, metadata: StoryMetadataInput, expectedRevision: number): Promise<StoryMetadata>;
   /** Newest first, with the current one; `delete` keeps them. */
   revisions?(key: string): Promise<StoryRevision[]>;
+  /** The story as it was at this revision; undefined if the revision is not kept. */
   loadRevision?(key: string, revision: number): Promise<StoryData | undefined>;
 
   /** Copies that another program has put next to the stories, for example the "conflicted copy" of a sync service. */
   conflicts?(): Promise<StoryConflictFile[]>;
 
+  /** Called once, when the service closes. */
   close?(): Promise<void>;
 }
 
@@ -77,6 +89,7 @@ export interface DefinedBackend extends Required<StoryBackend> {
   has(method: BackendMethod): boolean;
 }
 
+/** The methods of a backend whose support `has` reports. */
 export type BackendMethod = Exclude<keyof StoryBackend, "close">;
 
 const methods: Readonly<Record<BackendMethod, Method>> = METHODS;

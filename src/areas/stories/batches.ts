@@ -6,13 +6,17 @@ import { type StoryData, type StoryDraft, toDraft } from "./story.js";
 /** Drafts in one transaction of a batch that need not be atomic. */
 const BATCH_CHUNK = 250;
 
+/** What `batchSave` stored. */
 export interface BatchSaveResult {
   /** How many were stored. */
   readonly saved: number;
+  /** The errors of the stories that were not stored, by id. */
   readonly errors: Record<string, unknown>;
 }
 
+/** What `batchLoad` found. */
 export interface BatchLoadResult {
+  /** The stories that exist, by id. */
   readonly stories: Record<string, StoryData>;
   /** A story that does not exist is a `NOT_FOUND` here. */
   readonly errors: Record<string, unknown>;

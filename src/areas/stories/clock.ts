@@ -2,7 +2,9 @@ import { MAX_TIMER_MS } from "../../shared/timers.js";
 
 /** Timers, for tests that control the clock. */
 export interface Clock {
+  /** Calls `task` after `delayMs`; returns what `clearTimeout` takes. */
   setTimeout(task: () => void, delayMs: number): unknown;
+  /** Cancels a timer of `setTimeout`. */
   clearTimeout(timer: unknown): void;
 }
 

@@ -10,14 +10,17 @@ import { StoryService } from "./service.js";
 import type { StoryCopy } from "./store.js";
 import { type StoryMetadata, toJson } from "./story.js";
 
+/** The options of `copyStories`. */
 export interface CopyStoriesOptions {
-  /** @default all stories and the preferences */
+  /** The ids of the stories to copy. @default all stories and the preferences */
   readonly ids?: readonly string[] | undefined;
+  /** Called after each story. */
   readonly onProgress?:
     | ((progress: { readonly done: number; readonly total: number; readonly id: string }) => void)
     | undefined;
 }
 
+/** How much `copyStories` copied. */
 export interface CopyStoriesResult {
   /** Stories copied. */
   readonly copied: number;

@@ -3,7 +3,9 @@ import { StorageError } from "../../shared/errors.js";
 /** A save expected a revision that is not the stored one; nothing was stored. Its code is `CONFLICT`. */
 export class RevisionConflictError extends StorageError {
   override readonly name = "RevisionConflictError";
+  /** The id of the story. */
   override readonly id: string;
+  /** The revision that the save expected. */
   readonly expectedRevision: number;
   /** The stored revision; 0 if there is no such story. */
   readonly actualRevision: number;
@@ -24,7 +26,9 @@ export class RevisionConflictError extends StorageError {
 /** A story is not valid: an import, or the result of a migration. Its code is `INVALID_STORY`. */
 export class InvalidStoryError extends StorageError {
   override readonly name = "InvalidStoryError";
+  /** What is wrong with the story. */
   readonly errors: readonly string[];
+  /** What is unusual, but no reason to refuse it. */
   readonly warnings: readonly string[];
 
   constructor(id: string, errors: readonly string[], warnings: readonly string[], outcome = "It was left as it is") {

@@ -1,13 +1,12 @@
 export { type OpenStoriesOptions, openStories } from "../../storage/open-stories.js";
-export {
-  Autosave,
-  type AutosaveEvents,
-  type AutosaveOptions,
-  type AutosaveState,
-  type AutosaveStats,
-  type ConflictResolution,
-  type StoryConflict,
-} from "./autosave.js";
+export { Autosave, type AutosaveOptions } from "./autosave.js";
+export type {
+  AutosaveEvents,
+  AutosaveState,
+  AutosaveStats,
+  ConflictResolution,
+  StoryConflict,
+} from "./autosave-events.js";
 export { type BackendMethod, type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
 export type { BatchLoadResult, BatchSaveResult } from "./batches.js";
 export type { Clock } from "./clock.js";

@@ -24,14 +24,17 @@ import {
   withVersion,
 } from "./story-versions.js";
 
+/** The options of `StoryMigrations`. */
 export interface StoryMigrationsOptions {
+  /** The service that loads and saves the stories. */
   readonly service: StoryService;
   /** A folder for backups, created when it is needed. Required unless `backup` is false. */
   readonly backupDir?: string | URL | undefined;
 }
 
+/** The options of `migrate`. */
 export interface MigrateStoryOptions {
-  /** @default "2.0" */
+  /** The version to migrate to. @default "2.0" */
   readonly target?: string | undefined;
   /** Does everything except saving. @default false */
   readonly dryRun?: boolean | undefined;
@@ -41,6 +44,7 @@ export interface MigrateStoryOptions {
   readonly validate?: boolean | undefined;
 }
 
+/** The result for one story. */
 export interface StoryMigrationResult {
   readonly storyId: string;
   readonly fromVersion: string;
@@ -48,15 +52,19 @@ export interface StoryMigrationResult {
   /** False if the story was already at the target, and in a dry run. */
   readonly migrated: boolean;
   readonly dryRun: boolean;
+  /** The file with the old story; missing if no backup was written. */
   readonly backupPath?: string;
 }
 
+/** The options of `migrateAll`. */
 export interface MigrateAllOptions extends MigrateStoryOptions {
+  /** Called after each story. */
   readonly onProgress?:
     | ((progress: { readonly done: number; readonly total: number; readonly storyId: string }) => void)
     | undefined;
 }
 
+/** How many stories `migrateAll` migrated. */
 export interface MigrateAllResult {
   readonly total: number;
   readonly migrated: number;
@@ -67,6 +75,7 @@ export interface MigrateAllResult {
   readonly errors: Record<string, unknown>;
 }
 
+/** An entry of `history()`. */
 export interface StoryMigrationRecord extends StoryMigrationResult {
   readonly at: Date;
 }
@@ -112,6 +121,7 @@ export class StoryMigrations {
     return detectVersion(story);
   }
 
+  /** Whether the content is a valid story. Changes nothing, and never throws. */
   validate(story: unknown): StoryValidation {
     return validateStory(story);
   }

@@ -2,6 +2,7 @@ import { expectation, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import type { StoryMetadataInput } from "./story.js";
 
+/** The options of a story service. */
 export interface StoryServiceOptions {
   /** The most stories in memory. @default 100 */
   readonly cacheSize?: number | undefined;
@@ -11,12 +12,15 @@ export interface StoryServiceOptions {
   readonly events?: boolean | undefined;
 }
 
+/** The options of stories in a database. */
 export interface StoryOptions extends StoryServiceOptions {
   /** The number of revisions kept for each story, the current one included. @default 20 */
   readonly historyLimit?: number | undefined;
 }
 
+/** The options of `saveStory`. */
 export interface SaveStoryOptions {
+  /** The title and the tags; omitted fields stay. */
   readonly metadata?: StoryMetadataInput | undefined;
   /** Saves only if the story is at this revision (0: does not exist); otherwise rejects with `CONFLICT`. */
   readonly expectedRevision?: number | undefined;
@@ -24,11 +28,13 @@ export interface SaveStoryOptions {
   readonly skipCache?: boolean | undefined;
 }
 
+/** The options of `loadStory`. */
 export interface LoadStoryOptions {
   /** Reads from the backend and does not change the cache; counts as a miss. @default false */
   readonly skipCache?: boolean | undefined;
 }
 
+/** The options of `importStory`. */
 export interface ImportStoryOptions {
   /** Refuses a story without passages, and passages without an id or with equal ids. @default true */
   readonly validate?: boolean | undefined;

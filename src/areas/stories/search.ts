@@ -19,18 +19,22 @@ import { insertOf, pick, prepareStatement, selection, toStatement } from "../sta
 import { hasAnyTag, METADATA, toMetadata } from "./libsql/statements.js";
 import { type StoryData, type StoryMetadata, toTags } from "./story.js";
 
+/** Which stories a search finds, and what it returns of them. */
 export interface SearchStoriesOptions {
   /** Stories with any of these; an empty list filters nothing. */
   readonly tags?: readonly string[] | undefined;
-  /** @default 10 */
+  /** The most results. @default 10 */
   readonly limit?: number | undefined;
+  /** The length and the marks of `snippet`. */
   readonly snippet?: SnippetOptions | undefined;
 }
 
+/** One story that a search found. */
 export interface StorySearchResult {
   readonly metadata: StoryMetadata;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
+  /** Which strategy found it: all words, prefixes or substrings. */
   readonly match: KeywordMatch;
   /** At most 300 characters of its texts, with each match between `<mark>` and `</mark>`. */
   readonly snippet: string;

@@ -127,10 +127,12 @@ export class StoryService {
     return this.#watch("listStories", undefined, () => this.backend.list(filter));
   }
 
+  /** Whether there is a story with this id. */
   async hasStory(id: string): Promise<boolean> {
     return this.#watch("hasStory", id, () => this.backend.exists(id));
   }
 
+  /** The metadata of a story; undefined if there is none. */
   async getMetadata(id: string): Promise<StoryMetadata | undefined> {
     return this.#watch("getMetadata", id, () => this.backend.getMetadata(id));
   }
@@ -205,6 +207,7 @@ export class StoryService {
     return { saved, errors: errorsById(Object.keys(stories), errors) };
   }
 
+  /** Loads several stories. A missing one is in `errors` with `NOT_FOUND`; the call does not reject because of it. */
   async batchLoad(ids: readonly string[]): Promise<BatchLoadResult> {
     expectArray("ids", ids, "ids");
     const stories = new Map<string, StoryData>();
@@ -276,6 +279,7 @@ export class StoryService {
     return this.#watch("conflicts", undefined, () => this.backend.conflicts());
   }
 
+  /** Figures of the cache and of the stored stories. */
   async getStatistics(): Promise<StoryStatistics> {
     const totalSizeBytes = await this.#watch("getStatistics", undefined, () => this.backend.getStorageUsage());
     return this.#hub.statistics(totalSizeBytes);
@@ -317,6 +321,7 @@ export class StoryService {
     await this.#close();
   }
 
+  /** Calls `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -15,6 +15,7 @@ import { expectId, expectLimit, isExpectation, MAX_NAME_CHARS, refuseLost, toMil
 /** A story: any JSON object. Only the title and the id have a meaning here. */
 export type StoryData = Record<string, unknown>;
 
+/** What is known about a story without loading it. */
 export interface StoryMetadata {
   readonly id: string;
   /** `data.metadata.title`, else `data.title`, else "Untitled", unless `metadata` or `updateMetadata` set another. */
@@ -30,19 +31,23 @@ export interface StoryMetadata {
 
 /** The metadata that a caller can set; omitted fields stay. */
 export interface StoryMetadataInput {
+  /** Overrides the title that the story has in its data. */
   readonly title?: string | undefined;
+  /** Replaces all tags. */
   readonly tags?: readonly string[] | undefined;
 }
 
+/** Which stories. */
 export interface StoryFilter {
   /** Only stories with any of these tags; an empty list filters nothing. */
   readonly tags?: readonly string[] | undefined;
-  /** @default Infinity */
+  /** The most stories. @default Infinity */
   readonly limit?: number | undefined;
   /** The number of stories to skip. @default 0 */
   readonly offset?: number | undefined;
 }
 
+/** One version in the history of a story. */
 export interface StoryRevision {
   readonly revision: number;
   readonly size: number;
@@ -51,13 +56,15 @@ export interface StoryRevision {
   readonly source?: "outside" | undefined;
 }
 
+/** A stored preference. */
 export interface Preference {
   /** Any JSON value. */
   readonly value: unknown;
-  /** @default "user" */
+  /** Whom it applies to, in words of your own. @default "user" */
   readonly scope: string;
 }
 
+/** An entry of the queue of changes to send to another store. */
 export interface SyncEntry {
   readonly id: string;
   readonly storyId: string;
@@ -67,13 +74,15 @@ export interface SyncEntry {
   readonly timestamp: Date;
 }
 
+/** The input for an entry of the queue. */
 export interface SyncEntryInput {
-  /** @default a new UUIDv7 */
+  /** The id of the entry. @default a new UUIDv7 */
   readonly id?: string | undefined;
   readonly storyId: string;
   readonly action: string;
+  /** Any JSON value. */
   readonly data?: unknown;
-  /** @default now */
+  /** A Date or integer milliseconds. @default now */
   readonly timestamp?: Date | number | undefined;
 }
 

@@ -6,6 +6,7 @@ import type { Connection } from "./connection.js";
 import type { Session } from "./session.js";
 import type { WriterQueue } from "./writer-queue.js";
 
+/** `reader` is one of several `query_only` connections; `writer` is the only one that may write. */
 export type ConnectionRole = "reader" | "writer";
 
 /** A connection that the caller owns until `release`. */

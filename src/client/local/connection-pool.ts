@@ -19,9 +19,11 @@ import { type StatementCacheStats, sumStatementStats } from "./statement-cache.j
 import type { Transaction } from "./transaction.js";
 import { WriterQueue, type WriteStats } from "./writer-queue.js";
 
+/** Figures of the connections. */
 export interface PoolStats {
   /** Connections checked out now, by transactions or by `acquire`. */
   readonly active: number;
+  /** Open connections that nothing uses. */
   readonly idle: number;
   /** Calls waiting for a connection or for a turn as writer. */
   readonly waiting: number;
@@ -29,11 +31,13 @@ export interface PoolStats {
   readonly max: number;
   /** Connections opened, and destroyed because they were broken, since the start. */
   readonly opened: number;
+  /** Connections destroyed because they were broken, since the start. */
   readonly destroyed: number;
 }
 
 /** One writer and several readers on one file, each with its statement cache; `:memory:` has the writer only. */
 export class ConnectionPool {
+  /** @internal */
   readonly options: ConnectionPoolOptions;
   readonly #session: Session;
   readonly #opener: ConnectionOpener;
@@ -92,6 +96,8 @@ export class ConnectionPool {
     });
   }
 
+  /** @internal Whether there may be temporary tables, which only the writer sees. */
+  /** @internal Whether there may be temporary tables, which only the writer sees. */
   get hasTemporaryTables(): boolean {
     return this.#session.hasTemporaryTables;
   }
@@ -251,6 +257,7 @@ export class ConnectionPool {
     return this.#holds.acquire(role);
   }
 
+  /** Figures of the connections, the statement caches and the commits. */
   stats(): { pool: PoolStats; statements: StatementCacheStats; writes: WriteStats } {
     const writer = this.#writer;
     const readers = this.#readers;

@@ -22,6 +22,7 @@ export interface CachedStatement {
   schemaVersion: number;
 }
 
+/** Figures of a statement cache since it was made. */
 export interface StatementCacheStats {
   readonly hits: number;
   readonly misses: number;
@@ -65,14 +66,17 @@ export class StatementCache {
     return statement;
   }
 
+  /** Removes the statement for `sql`. */
   delete(sql: string): void {
     this.#statements.delete(sql);
   }
 
+  /** Removes all statements. */
   clear(): void {
     this.#statements.clear();
   }
 
+  /** Figures since the cache was made. */
   stats(): StatementCacheStats {
     const lookups = this.#hits + this.#misses;
     return {

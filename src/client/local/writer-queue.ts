@@ -32,6 +32,7 @@ interface WriterQueueOptions {
   readonly describeHolder: () => string;
 }
 
+/** Figures of the writer. */
 export interface WriteStats {
   /** Transactions committed by the engine. */
   readonly commits: number;

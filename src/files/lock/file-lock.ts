@@ -21,6 +21,7 @@ const RELEASE_PAUSE_MS = 10;
 /** The pause between the attempts after that, in ms. */
 const OWED_PAUSE_MS = 250;
 
+/** The options of a lock. */
 export interface FileLockOptions {
   /**
    * How long a lock of another host is respected, in ms. It must be longer than any work under the lock and longer than

@@ -13,6 +13,7 @@ export interface StoryConflictFile {
   readonly modifiedAt: Date;
 }
 
+/** The programs whose conflict files are recognized. */
 export type ConflictSource =
   | "dropbox"
   | "onedrive"
