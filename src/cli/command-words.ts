@@ -13,6 +13,7 @@ export const OPTION_NAMES: Readonly<Record<string, string>> = {
   onConflict: "--on-conflict",
   project: "--project",
   steps: "--steps",
+  table: "--table",
   target: "--url",
   to: "--to",
   type: "--type",

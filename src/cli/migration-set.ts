@@ -28,6 +28,13 @@ export function requiredSetOf(options: Options): JournalOptions {
   return { folder, table };
 }
 
+/** The migrations of the folder for a check, whose ledger may have the name that drizzle-kit gives it. */
+export function checkedSetOf(options: Options): JournalOptions | undefined {
+  const { folder, table } = options as { folder?: string; table?: string };
+  if (folder === undefined && table !== undefined) throw new InvalidArgumentError("Expected --folder with --table.");
+  return folder === undefined ? undefined : { folder, table };
+}
+
 /**
  * Throws FOREIGN_LEDGER if nothing names the migrations to revert, and the file has those of an application too: they
  * are probably meant, and Holdfast's tables would lose their rows.

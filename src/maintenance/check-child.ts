@@ -5,18 +5,17 @@ import { Connection } from "../client/local/connection.js";
 import { explainReadOnly, type ReadOnly, readOnlyOpening } from "../client/local/read-only.js";
 import { retryWhileBusy } from "../client/local/write-lock.js";
 import { bindInput } from "../client/sql/bound-statement.js";
-import type { JournalOptions } from "../migrate/index.js";
 import { environmentKey } from "../shared/environment.js";
 import { answerParent } from "./answer-parent.js";
 import type { Finding } from "./findings.js";
-import { inspect, type Phase, toFinding } from "./inspect.js";
+import { type CheckedSet, inspect, type Phase, toFinding } from "./inspect.js";
 
 /** The parent's order; the key of an encrypted file is in the environment. */
 export interface CheckOrder {
   readonly path: string;
   readonly readOnly: ReadOnly;
   readonly deep: boolean;
-  readonly migrations: readonly JournalOptions[];
+  readonly migrations: readonly CheckedSet[];
   readonly phases: readonly Phase[];
 }
 

@@ -4,6 +4,9 @@ import { parseLocalUrl } from "../client/file-url.js";
 import { readWithoutTrace } from "../client/local/read-without-trace.js";
 import { findMetadata, replicaAdvice } from "../client/remote/replica-files.js";
 import type { ChildOptions } from "../files/start-child.js";
+import type { JournalOptions } from "../migrate/index.js";
+import { loadJournal } from "../migrate/journal.js";
+import { resolveJournalOptions } from "../migrate/options.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectText } from "../shared/expectation.js";
@@ -14,13 +17,18 @@ import type { CheckMessage, CheckOrder } from "./check-child.js";
 import { type ClosedFileOptions, logBytes, resolveOptions, whyUnusable } from "./closed-file.js";
 import type { MaintenanceContext } from "./context.js";
 import { type CheckResult, type Finding, type FindingCode, toResult } from "./findings.js";
-import { inspect, PHASES, type Phase } from "./inspect.js";
+import { type CheckedSet, inspect, PHASES, type Phase } from "./inspect.js";
 import { runReadingChild } from "./reading-child.js";
 
 /** The options of `check`. */
 export interface CheckOptions extends LongCallOptions {
   /** Also compare indexes with their tables, and every record with its checksum. @default false */
   readonly deep?: boolean | undefined;
+  /**
+   * Migrations of your own to check. Holdfast's are then checked only if the database has them. Pending ones are tried
+   * on the schema; if nothing is wrong with them, they are an `info`. @default those of the storage
+   */
+  readonly migrations?: JournalOptions | undefined;
 }
 
 /** The parts of a storage that a check needs. */
@@ -34,11 +42,11 @@ const LARGE_WAL_BYTES = 64 * 1024 * 1024;
 export async function checkStorage(context: MaintenanceContext, options: CheckOptions): Promise<CheckResult> {
   const { path } = context;
   if (path !== undefined && path !== ":memory:") return checkPath(path, context, options);
-  const { deep, onProgress, signal } = resolve(options);
+  const { deep, migrations, onProgress, signal } = resolve(options);
   const findings: Finding[] = [];
   const found = inspect({
     deep,
-    migrations: context.migrations,
+    migrations: toChecked(context.migrations, migrations),
     // A server does not allow these checks of its file.
     phases:
       path === undefined ? PHASES.filter((phase) => !["integrity", "full text", "space"].includes(phase)) : PHASES,
@@ -68,7 +76,7 @@ export interface CheckFileOptions extends CheckOptions, ClosedFileOptions {}
  * Rejects with NOT_FOUND if there is no file. Anything else that is wrong with the file is a finding.
  */
 export async function checkFile(file: string | URL, options: CheckFileOptions = {}): Promise<CheckResult> {
-  const { encryptionKey, ...rest } = resolveOptions("checkFile", options, "deep");
+  const { encryptionKey, ...rest } = resolveOptions("checkFile", options, "deep", "migrations");
   const location = urlText(file);
   expectText("file", location, MAX_PATH_CHARS);
   const path = parseLocalUrl(/^file:/i.test(location) ? location : pathToFileURL(location).href)!.path;
@@ -76,12 +84,13 @@ export async function checkFile(file: string | URL, options: CheckFileOptions = 
 }
 
 async function checkPath(path: string, target: CheckTarget, options: CheckOptions): Promise<CheckResult> {
-  const { deep, onProgress, signal } = resolve(options);
+  const { deep, onProgress, signal, ...more } = resolve(options);
   const unreadable = whyUnreadable(path);
   if (unreadable !== undefined) {
     return toResult([findMetadata(path).length === 0 ? unreadable : forReplica(path, unreadable)]);
   }
-  const { migrations, encryptionKey } = target;
+  const { encryptionKey } = target;
+  const migrations = toChecked(target.migrations, more.migrations);
   const look = () =>
     readWithoutTrace(path, (readOnly) =>
       findAll({ path, readOnly, deep, migrations }, { encryptionKey, signal }, onProgress),
@@ -122,11 +131,25 @@ function forReplica(path: string, finding: Finding): Finding {
 }
 
 function resolve(options: CheckOptions): CheckOptions & { readonly deep: boolean } {
-  expectKeys("check", options, ["deep", "onProgress", "signal"]);
-  const { deep = false } = options;
+  expectKeys("check", options, ["deep", "migrations", "onProgress", "signal"]);
+  const { deep = false, migrations } = options;
   if (typeof deep !== "boolean") throw new TypeError(expectation("deep", "a boolean", deep));
   checkLongCall(options);
-  return { ...options, deep };
+  if (migrations === undefined) return { ...options, deep };
+  const { folder, table, ...resolved } = resolveJournalOptions("migrations", migrations);
+  // A missing folder is no finding about the database.
+  loadJournal({ folder, ...resolved });
+  const set = resolved.migrations === undefined ? { folder, table } : { migrations: resolved.migrations, table };
+  return { ...options, deep, migrations: set };
+}
+
+/** The migrations of a storage, or the given ones. */
+function toChecked(stored: readonly JournalOptions[], given: JournalOptions | undefined): CheckedSet[] {
+  if (given === undefined) return stored.map((set) => ({ set, isOptional: false, mayBePending: false }));
+  return [
+    { set: OWN_MIGRATIONS, isOptional: true, mayBePending: false },
+    { set: given, isOptional: false, mayBePending: true },
+  ];
 }
 
 function whyUnreadable(path: string): Finding | undefined {

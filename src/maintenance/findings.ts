@@ -17,6 +17,10 @@ export type FindingCode =
   | "MIGRATION_PENDING"
   | "MIGRATION_CHANGED"
   | "MIGRATION_UNKNOWN"
+  /** Pending migrations that `migrate` would refuse. */
+  | "MIGRATION_OUT_OF_ORDER"
+  | "MIGRATION_INVALID"
+  | "MIGRATION_FAILED"
   | "FOREIGN_LEDGER"
   | "WAL_SIZE"
   | "RECLAIMABLE"

@@ -7,7 +7,9 @@ import { toStatement } from "../areas/statements.js";
 import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
 import { describe, findBroken } from "../migrate/compile.js";
-import { findMissingObjects, type JournalOptions, verify } from "../migrate/index.js";
+import { findMissingObjects, type JournalOptions, status, verify } from "../migrate/index.js";
+import { describeLacking, findMissingSchema } from "../migrate/lacking.js";
+import { assertFits } from "../migrate/migrate.js";
 import { findMissingIndexes } from "../migrate/missing-indexes.js";
 import { unfitMessage } from "../migrate/missing-objects.js";
 import { mentions, SCHEMA_QUERY, type SchemaObject, toSchema } from "../migrate/schema-objects.js";
@@ -27,9 +29,18 @@ export const PHASES = [
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
+/** Migrations to compare the database with. */
+export interface CheckedSet {
+  readonly set: JournalOptions;
+  /** Whether the database may be without them: then they are not checked. */
+  readonly isOptional: boolean;
+  /** Whether they may be pending: then that is only an info, and they are tried on the schema. */
+  readonly mayBePending: boolean;
+}
+
 export interface InspectOptions {
   readonly deep: boolean;
-  readonly migrations: readonly JournalOptions[];
+  readonly migrations: readonly CheckedSet[];
   readonly phases: readonly Phase[];
   /** Runs `work` on one snapshot of the database. */
   readonly snapshot: <T>(work: (reader: Reader) => Promise<T>) => Promise<T>;
@@ -94,13 +105,19 @@ const STEPS: Readonly<Record<Phase, Step>> = {
 
   async migrations(reader, { migrations }) {
     const findings: Finding[] = [];
-    for (const set of migrations) {
+    for (const { set, mayBePending } of await present(reader, migrations)) {
+      const note = (error: unknown, ifPending: Finding["severity"]) => {
+        if (!(error instanceof StorageError) || !MIGRATION_CODES.has(error.code)) throw error;
+        const severity = error.code === "MIGRATION_PENDING" ? ifPending : "error";
+        findings.push({ code: error.code as FindingCode, severity, message: error.message });
+        return error.code === "MIGRATION_PENDING";
+      };
       try {
         await verify(asClient(reader), set);
       } catch (error) {
-        if (!(error instanceof StorageError) || !MIGRATION_CODES.has(error.code)) throw error;
-        const severity = error.code === "MIGRATION_PENDING" ? "warning" : "error";
-        findings.push({ code: error.code as FindingCode, severity, message: error.message });
+        const isPending = note(error, mayBePending ? "info" : "warning");
+        if (isPending && mayBePending)
+          await assertFits(asClient(reader), set).catch((refusal) => note(refusal, "info"));
       }
     }
     return findings;
@@ -109,7 +126,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   async triggers(reader, { migrations }) {
     const findings: Finding[] = [];
     const lost: string[] = [];
-    for (const set of migrations) {
+    for (const { set, mayBePending } of await present(reader, migrations)) {
       for (const missing of await findMissingObjects(asClient(reader), set)) {
         const { type, name, table, unfit } = missing;
         if (unfit !== undefined) {
@@ -125,6 +142,13 @@ const STEPS: Readonly<Record<Phase, Step>> = {
       for (const { name, table } of await findMissingIndexes(asClient(reader), set)) {
         const message = `The index ${name} of ${table} is missing, so queries are slower, and duplicates are accepted if it is UNIQUE. Create it again in a migration, with CREATE INDEX IF NOT EXISTS`;
         findings.push({ code: "OBJECT_MISSING", severity: "warning", message });
+      }
+      // A storage does not open without its tables, but the database of an application may be in any state.
+      if (!mayBePending) continue;
+      for (const one of await findMissingSchema(asClient(reader), set)) {
+        if (lost.includes(one.name) || one.type === "trigger" || one.type === "index") continue;
+        const message = `An applied migration creates ${describeLacking(one)}, and the database does not have it. Restore a backup, or create it in a migration`;
+        findings.push({ code: "OBJECT_MISSING", severity: "error", message });
       }
     }
     const { rows } = await reader.execute({ sql: SCHEMA_QUERY, args: [] });
@@ -233,8 +257,21 @@ const MIGRATION_CODES: ReadonlySet<string> = new Set([
   "MIGRATION_PENDING",
   "MIGRATION_CHANGED",
   "MIGRATION_UNKNOWN",
+  "MIGRATION_OUT_OF_ORDER",
+  "MIGRATION_INVALID",
+  "MIGRATION_FAILED",
   "FOREIGN_LEDGER",
 ]);
+
+/** The sets to check on this database. */
+async function present(reader: Reader, migrations: readonly CheckedSet[]): Promise<readonly CheckedSet[]> {
+  const found: CheckedSet[] = [];
+  for (const checked of migrations) {
+    const { applied, changed } = await status(asClient(reader), checked.set);
+    if (!checked.isOptional || applied.length > 0 || changed.length > 0) found.push(checked);
+  }
+  return found;
+}
 
 /** A client with the one method that reading the state of migrations needs. */
 function asClient(reader: Reader): Client {

@@ -1,4 +1,4 @@
-import { AREAS } from "../areas/registry.js";
+import { AREAS, areasIn } from "../areas/registry.js";
 import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
@@ -53,7 +53,7 @@ export async function reindexTables(
     onProgress?.({ phase: "full text", done: indexes.length, total: indexes.length });
   };
   const rederiveAll = async () => {
-    for (const area of AREAS) {
+    for (const area of await areasIn(context.executor, AREAS)) {
       for await (const seen of area.rederive(context.executor)) {
         signal?.throwIfAborted();
         onProgress?.({ phase: `terms of ${area.name}`, done: seen, total: seen });

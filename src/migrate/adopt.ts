@@ -6,11 +6,11 @@ import { expectKeys } from "../shared/known-keys.js";
 import { lookUp, type MigrateResult } from "./decision.js";
 import { migrationFailed } from "./failure.js";
 import { loadJournal } from "./journal.js";
+import { describeLacking, findLacking } from "./lacking.js";
 import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "./ledger.js";
-import { expectedSchema } from "./missing-objects.js";
 import { DEFAULT_TABLE, expectTable, type JournalOptions, resolveJournalOptions } from "./options.js";
 import { assertOurs, assertUnchanged, indexOf, isHoldfasts } from "./plan.js";
-import { fold, keyOf, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
+import { fold, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import { readScript } from "./script.js";
 
 /** The options of `adopt`. */
@@ -93,19 +93,8 @@ export async function baseline(
     assertOurs(found.comparison, { ...resolved, hasOwnTables: found.hasOwnTables });
     assertUnchanged(found.comparison, folder);
     const schema = toSchema(await query(SCHEMA_QUERY));
-    const present = new Set(schema.map(keyOf));
-    const missing: string[] = [];
-    const expected = expectedSchema(
-      schema,
-      due.map((migration) => readScript(migration)),
-    );
-    for (const { type, name, columns } of expected) {
-      if (!present.has(keyOf({ type, name }))) missing.push(`the ${type} ${name}`);
-      else if (type === "table") {
-        const has = new Set((await query(`PRAGMA table_xinfo(${quoteName(name)})`)).map((row) => fold(String(row[1]))));
-        for (const column of columns) if (!has.has(fold(column))) missing.push(`the column ${column} of ${name}`);
-      }
-    }
+    const scripts = due.map((migration) => readScript(migration));
+    const missing = (await findLacking(query, schema, scripts)).map(describeLacking);
     if (missing.length > 0) {
       const why = `the database lacks ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}. Nothing was changed. Choose an earlier migration, or apply them with migrate()`;
       throw migrationFailed({ migration: due.at(-1)! }, "cannot be marked as applied", { why });

@@ -17,8 +17,12 @@ interface CompleteOptions {
   readonly onEnd?: (rebuilds: Rebuilds) => void;
   /** Called with a statement of the script that fails in memory. @default ignores it */
   readonly onFailure?: (statement: MigrationStatement, error: unknown) => void;
+  /** Whether statements that do not change the schema are compiled. @default false */
+  readonly compiles?: boolean;
 }
 
+/** Statements that only read or write rows. */
+const READS_OR_WRITES = /^(SELECT|WITH|VALUES|INSERT|REPLACE|UPDATE|DELETE)\b/i;
 /** Statements that change the schema, and the setting that changes what a rename rewrites. */
 const CHANGES_SCHEMA = /^(CREATE|DROP|ALTER|PRAGMA\s+legacy_alter_table)\b/i;
 
@@ -29,7 +33,7 @@ const CHANGES_SCHEMA = /^(CREATE|DROP|ALTER|PRAGMA\s+legacy_alter_table)\b/i;
 export function* completeOn(
   memory: MemorySchema,
   script: Script,
-  { judge, onEnd, onFailure }: CompleteOptions,
+  { judge, onEnd, onFailure, compiles = false }: CompleteOptions,
 ): Generator<CompletedStatement> {
   const query = (sql: string) => memory.query(sql);
   const rebuilds = new Rebuilds({
@@ -55,9 +59,10 @@ export function* completeOn(
   }
 
   function attempt(sql: string, onError: (error: unknown) => void): void {
-    if (!CHANGES_SCHEMA.test(sql)) return;
+    const isRead = compiles && READS_OR_WRITES.test(sql);
+    if (!isRead && !CHANGES_SCHEMA.test(sql)) return;
     try {
-      memory.exec(sql);
+      memory.exec(isRead ? `EXPLAIN ${sql}` : sql);
     } catch (error) {
       onError(error);
     }

@@ -12,7 +12,8 @@ import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
 import { type MigrateOptions, type ResolvedMigrateOptions, resolveMigrateOptions } from "./options.js";
 import { assertRunnable } from "./refusals.js";
-import { applyRemotely } from "./remote.js";
+import { applyRemotely, complete } from "./remote.js";
+import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import { readScript, type Script } from "./script.js";
 
 /**
@@ -64,6 +65,25 @@ export async function assertApplicable(client: Client, options: MigrateOptions):
   const resolved = resolveMigrateOptions(options);
   try {
     await prepare(client, loadJournal(resolved), resolved);
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+/**
+ * Throws the error with which `migrate` would refuse the file, as far as it can be told without running anything: that
+ * of `assertApplicable`, and MIGRATION_FAILED for a statement that does not compile on the schema, or leaves something
+ * that does not. Only reads.
+ */
+export async function assertFits(client: Client, options: MigrateOptions): Promise<void> {
+  const resolved = resolveMigrateOptions(options);
+  const journal = loadJournal(resolved);
+  try {
+    const { scripts } = await prepare(client, journal, resolved);
+    if (scripts.length === 0) return;
+    const schema = toSchema(await clientQuery(client)(SCHEMA_QUERY));
+    const entries = scripts.map((script) => ({ script, ledgerSql: "" }));
+    complete(schema, entries, journal, { compiles: true });
   } catch (error) {
     throw toStorageError(error);
   }

@@ -121,9 +121,15 @@ export async function runRemotely(
 
 /**
  * Returns the statements of all scripts, and statements that keep the objects they would lose. A batch cannot query the
- * database between statements, so a copy of its schema in memory finds them and compiles the result.
+ * database between statements, so a copy of its schema in memory finds them and compiles the result. With `compiles`,
+ * the statements that read or write rows are compiled too.
  */
-export function complete(schema: readonly SchemaObject[], entries: readonly RemoteEntry[], journal: Journal): Step[] {
+export function complete(
+  schema: readonly SchemaObject[],
+  entries: readonly RemoteEntry[],
+  journal: Journal,
+  { compiles = false }: { readonly compiles?: boolean } = {},
+): Step[] {
   const memory = new MemorySchema(schema);
   const judge = indexJudge(journal);
   const steps: Step[] = [];
@@ -138,6 +144,7 @@ export function complete(schema: readonly SchemaObject[], entries: readonly Remo
       let orphans: CheckStatement[] = [];
       const completed = completeOn(memory, script, {
         judge,
+        compiles,
         onEnd({ restored, touched }) {
           const renames = renamesOf(script);
           const after = memory.read();
