@@ -61,5 +61,6 @@ export const CLIENT_KEYS: readonly string[] = Object.keys({
   durability: true,
   transactionTimeoutMs: true,
   checkpoint: true,
+  plainRows: true,
   readOnly: true,
 } satisfies Record<keyof ClientConfig, true>);

@@ -18,6 +18,7 @@ describe("options", () => {
       transactionTimeoutMs: Number.POSITIVE_INFINITY,
       checkpoint: { walBytes: 4 * 1024 * 1024 },
       intMode: "number",
+      plainRows: false,
       readOnly: false,
     };
     expect(resolveClientOptions({})).toEqual(defaults);

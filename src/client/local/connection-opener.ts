@@ -81,9 +81,10 @@ export class ConnectionOpener {
 
   /** A connection with `setup` on it, and no settings of the session. */
   open(setup: readonly string[]): Connection {
-    const { path, statementCacheSize, encryptionKey, readOnly, isMemory } = this.#options;
+    const { path, statementCacheSize, plainRows, encryptionKey, readOnly, isMemory } = this.#options;
     const options = {
       statementCacheSize,
+      plainRows,
       subject: path,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
       beforeCommit: () => this.assertInPlace(),

@@ -1,7 +1,7 @@
 import type { IntMode, ResultSet } from "@libsql/client";
 import { LRUCache } from "lru-cache";
 import type { ParsedStatement } from "../sql/parse.js";
-import { decodeRow, rowMaker, StatementResult } from "../sql/rows.js";
+import { decodeRow, plainRows, type RowMaker, StatementResult, sharedRows } from "../sql/rows.js";
 import {
   BUSY,
   lostWriteError,
@@ -36,6 +36,8 @@ const OFF_THREAD_STATEMENTS = 8;
 interface ConnectionOptions {
   readonly encryptionKey?: string;
   readonly statementCacheSize: number;
+  /** Whether each row is made as the stock client makes it. @default false */
+  readonly plainRows?: boolean;
   /** The file that errors name, if it is not the name that is opened. */
   readonly subject?: string | undefined;
   /** Called before each commit; an error that it throws prevents the commit. */
@@ -171,7 +173,7 @@ export class Connection {
       const rows = (await statement.all(args)) as unknown[][];
       const columns = statement.columns();
       const names = columns.map(({ name }) => name);
-      const makeRow = rowMaker(names);
+      const makeRow = this.#rowMaker(names);
       const made = rows.map((row) => makeRow(decodeRow(row, intMode)));
       const types = columns.map(({ type }) => type ?? "");
       const { changes = 0, lastInsertRowid } = kind === "write" ? this.#readChanges() : {};
@@ -274,7 +276,7 @@ export class Connection {
     // `PRAGMA incremental_vacuum` steps once a page without having columns: `run` stops after the first of them.
     const method: StatementMethod = native.reader ? "all" : pragma === undefined ? "run" : "exec";
     if (method === "all") native.raw(true).safeIntegers(true);
-    return { native, method, ...describeColumns(native), schemaVersion, uses: 0, singleRow: undefined };
+    return { native, method, ...this.#describeColumns(native), schemaVersion, uses: 0, singleRow: undefined };
   }
 
   #run(native: NativeStatement, args: readonly NativeValue[]): ResultSet {
@@ -318,7 +320,17 @@ export class Connection {
   #refreshColumns(cached: CachedStatement): void {
     const schemaVersion = this.#readSchemaVersion();
     if (schemaVersion === cached.schemaVersion) return;
-    Object.assign(cached, describeColumns(cached.native), { schemaVersion });
+    Object.assign(cached, this.#describeColumns(cached.native), { schemaVersion });
+  }
+
+  #describeColumns(native: NativeStatement): Pick<CachedStatement, "columns" | "columnTypes" | "makeRow"> {
+    const described = native.columns();
+    const columns = described.map((column) => column.name);
+    return { columns, columnTypes: described.map((column) => column.type ?? ""), makeRow: this.#rowMaker(columns) };
+  }
+
+  #rowMaker(columns: readonly string[]): RowMaker {
+    return this.#options.plainRows === true ? plainRows(columns) : sharedRows(columns);
   }
 
   #readSchemaVersion(): number {
@@ -329,12 +341,6 @@ export class Connection {
     const [changes, lastInsertRowid] = this.#changes!.get([]) as [bigint, bigint];
     return { changes: Number(changes), lastInsertRowid };
   }
-}
-
-function describeColumns(native: NativeStatement): Pick<CachedStatement, "columns" | "columnTypes" | "makeRow"> {
-  const described = native.columns();
-  const columns = described.map((column) => column.name);
-  return { columns, columnTypes: described.map((column) => column.type ?? ""), makeRow: rowMaker(columns) };
 }
 
 /** Rolls back after a failure without hiding it; the queue destroys a connection that cannot. */

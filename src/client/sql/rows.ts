@@ -1,57 +1,90 @@
+import { inspect } from "node:util";
 import type { IntMode, ResultSet, Row, Value } from "@libsql/client";
 
 /** Makes the row that a caller gets from the values of one row, in column order. */
 export type RowMaker = (values: Value[]) => Row;
 
 /**
- * A maker of rows that read as the stock client's: `row.name` (own, enumerable), `row[0]` and `row.length` (hidden).
- *
- * One class a statement, since defining these properties on each row costs many times as much as the assignments.
+ * Libraries take an object for a plain one if its prototype is Object.prototype, or has the members of Object.prototype
+ * and no prototype itself.
  */
-export function rowMaker(columns: readonly string[]): RowMaker {
-  // Of columns with one name the first is reached by it, all of them by index.
-  const names = columns.filter((name, index) => columns.indexOf(name) === index);
-  if (names.some(isAwkward)) return (values) => awkwardRow(names, columns, values);
-  const named = names.map((name) => ({ name, index: columns.indexOf(name) }));
+const PLAIN_MEMBERS = Object.getOwnPropertyDescriptors(Object.prototype);
+/**
+ * The hidden property with all values, of rows in which several columns have one name. No column has this name: SQLite's
+ * end at a NUL. It is a property and no private field, because a Proxy of the row has no private fields.
+ */
+const VALUES = "\0values";
 
-  class StatementRow {
-    readonly #values: Value[];
-    [name: string]: Value;
-    constructor(values: Value[]) {
-      this.#values = values;
-      for (const { name, index } of named) this[name] = values[index] as Value;
-    }
-    static {
-      for (let index = 0; index < columns.length; index++) {
-        Object.defineProperty(StatementRow.prototype, index, {
-          get(this: StatementRow) {
-            return this.#values[index];
-          },
-        });
-      }
-      Object.defineProperty(StatementRow.prototype, "length", { value: columns.length });
-      // A row compares and prints as the plain object that it is in the stock client.
-      Object.defineProperty(StatementRow.prototype, "constructor", { value: Object });
-    }
+/**
+ * Rows that read as the stock client's: `row.name` (own, enumerable), `row[0]` and `row.length` (hidden).
+ *
+ * One prototype for each statement, because defining these properties on each row costs many times as much as the
+ * assignments. An index reads the column by its name, so that it also works through a Proxy and `Object.create(row)`.
+ */
+export function sharedRows(columns: readonly string[]): RowMaker {
+  const named = namedColumns(columns);
+  if (named.some(({ name }) => isAwkward(name))) return plainRows(columns);
+
+  function StatementRow(this: Record<string, Value>, values: Value[]): void {
+    for (const { name, index } of named) this[name] = values[index] as Value;
   }
-  return (values) => new StatementRow(values) as unknown as Row;
+  StatementRow.prototype = rowPrototype(columns);
+  const RowClass = StatementRow as unknown as new (values: Value[]) => Row;
+  if (named.length === columns.length) return (values) => new RowClass(values);
+  return (values) => Object.defineProperty(new RowClass(values), VALUES, { value: values, configurable: true });
 }
 
-/** Names that plain assignment would not store: `__proto__`, `length`, and those that look like an index. */
+function rowPrototype(columns: readonly string[]): object {
+  const prototype = Object.create(null, PLAIN_MEMBERS);
+  for (const [index, name] of columns.entries()) {
+    const isReachedByName = columns.indexOf(name) === index;
+    Object.defineProperty(prototype, index, { get: isReachedByName ? getterOf(name) : laterGetterOf(index) });
+  }
+  Object.defineProperty(prototype, "length", { value: columns.length });
+  Object.defineProperty(prototype, inspect.custom, {
+    value(this: object) {
+      return { ...this };
+    },
+  });
+  return prototype;
+}
+
+function getterOf(name: string): () => Value {
+  return function (this: Record<string, Value>) {
+    return this[name] as Value;
+  };
+}
+
+function laterGetterOf(index: number): () => Value | undefined {
+  // A copy of the row, such as that of lodash, has lost them.
+  return function (this: { readonly [VALUES]?: readonly Value[] }) {
+    return this[VALUES]?.[index];
+  };
+}
+
+/** Names that plain assignment would not store, or that a Proxy may answer itself: of Object.prototype, `length`, indexes. */
 function isAwkward(name: string): boolean {
   return name in Object.prototype || name === "length" || /^\d+$/.test(name);
 }
 
-function awkwardRow(names: readonly string[], columns: readonly string[], values: Value[]): Row {
-  const row = {};
-  Object.defineProperty(row, "length", { value: values.length });
-  for (let index = 0; index < values.length; index++) Object.defineProperty(row, index, { value: values[index] });
-  for (const name of names) {
-    if (Object.hasOwn(row, name)) continue;
-    const value = values[columns.indexOf(name)];
-    Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
-  }
-  return row as Row;
+/** Rows that are made as those of the stock client: plain objects, with hidden indexes and `length` on each. */
+export function plainRows(columns: readonly string[]): RowMaker {
+  const named = namedColumns(columns);
+  return (values) => {
+    const row = {};
+    Object.defineProperty(row, "length", { value: values.length });
+    for (let index = 0; index < values.length; index++) Object.defineProperty(row, index, { value: values[index] });
+    for (const { name, index } of named) {
+      if (Object.hasOwn(row, name)) continue;
+      Object.defineProperty(row, name, { value: values[index], enumerable: true, configurable: true, writable: true });
+    }
+    return row as Row;
+  };
+}
+
+/** Of columns with one name, the first is reached by the name, and all of them by index. */
+function namedColumns(columns: readonly string[]): { name: string; index: number }[] {
+  return [...new Set(columns)].map((name) => ({ name, index: columns.indexOf(name) }));
 }
 
 /**
@@ -123,7 +156,7 @@ export class StatementResult implements ResultSet {
 /** A result of one row that the engine makes itself. */
 export function singleRow(columns: string[], values: Value[]): StatementResult {
   const types = columns.map(() => "");
-  return new StatementResult(columns, types, [rowMaker(columns)(values)], 0, undefined);
+  return new StatementResult(columns, types, [sharedRows(columns)(values)], 0, undefined);
 }
 
 function valueToJson(value: Value): unknown {
