@@ -6,7 +6,7 @@ import { anchorOf, inOrder, type Page, renderPage } from "./api/page.js";
 import { type Declaration, type Member, readEntries } from "./api/read-entries.js";
 
 const REJECTIONS =
-  "Wrong arguments reject with TypeError or RangeError before any work starts. Every call can reject with a code of the database, such as `BUSY`, `FULL` or `CLOSED`; the descriptions name the other codes.";
+  "Wrong arguments reject with TypeError or RangeError before any work starts. Every call can reject with a code of the database, such as `BUSY`, `FULL` or `CLOSED` ([errors](../errors.md)); the descriptions name the other codes.";
 
 const FOLDER = fileURLToPath(new URL("../docs/reference/api/", import.meta.url));
 
@@ -135,7 +135,7 @@ function contents(byPage: ReadonlyMap<Page, readonly Declaration[]>): string {
     return `## ${page.title}\n\n[${page.file}](${page.file}): ${page.about}\n\n${names.join(" · ")}\n`;
   });
   const about =
-    "Everything that the entries of the package export, written from the doc comments by `npm run docs:api`.";
+    "Everything that the entries of the package export, written from the doc comments by `npm run docs:api`. All codes of errors are in [errors.md](../errors.md).";
   return `# API\n\n${about}\n\n${sections.join("\n")}`;
 }
 

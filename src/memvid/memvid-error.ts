@@ -109,6 +109,10 @@ function errorClass(name: string, code: MemvidErrorCode): MemvidErrorClass {
 export const CapacityExceededError = errorClass("CapacityExceededError", "MV001");
 export type CapacityExceededError = InstanceType<typeof CapacityExceededError>;
 
+/** MV006: `verifySingleFile` found damage. */
+export const VerificationFailedError = errorClass("VerificationFailedError", "MV006");
+export type VerificationFailedError = InstanceType<typeof VerificationFailedError>;
+
 /** MV007: another process kept the write lock. */
 export const LockedError = errorClass("LockedError", "MV007");
 export type LockedError = InstanceType<typeof LockedError>;
@@ -146,9 +150,6 @@ export type LexIndexDisabledError = InstanceType<typeof LexIndexDisabledError>;
 /** MV005, never thrown here: there is no time index. */
 export const TimeIndexMissingError = errorClass("TimeIndexMissingError", "MV005");
 export type TimeIndexMissingError = InstanceType<typeof TimeIndexMissingError>;
-/** MV006, never thrown here: a signature is not valid. */
-export const VerificationFailedError = errorClass("VerificationFailedError", "MV006");
-export type VerificationFailedError = InstanceType<typeof VerificationFailedError>;
 /** MV008, never thrown here: a call needs an API key. */
 export const ApiKeyRequiredError = errorClass("ApiKeyRequiredError", "MV008");
 export type ApiKeyRequiredError = InstanceType<typeof ApiKeyRequiredError>;
