@@ -3,7 +3,7 @@ import type { MessageInput } from "../../src/areas/conversations/record.js";
 import type { ConversationRepository } from "../../src/areas/conversations/repository.js";
 import { openStorage, type Storage } from "../../src/storage/storage.js";
 import { openFilled } from "../filled.js";
-import { LOCOMO, readLocomo, turnsOf } from "../locomo.js";
+import { LOCOMO, readLocomo } from "../locomo.js";
 import { textMaker, wordOf } from "../text.js";
 import { meanMicros, millis, type Trial, type TrialContext } from "../trial.js";
 
@@ -120,7 +120,7 @@ export const loadConversationsReal: Trial = {
   unit: "messages/s",
   data: LOCOMO,
   contenders: loads(() => {
-    const turns = readLocomo(join(process.env.HOLDFAST_TEST_DATA!, LOCOMO)).flatMap(turnsOf);
+    const turns = readLocomo(process.env.HOLDFAST_TEST_DATA!).flatMap(({ turns }) => turns);
     const texts = turns.map(({ speaker, text }) => `${speaker}: ${text}`);
     let next = 0;
     return () => texts[next++ % texts.length]!;
