@@ -3,8 +3,8 @@ import { type Candidate, NEIGHBOUR_SPAN, type Ranked, type RankTerm, rank } from
 import type { KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 
 /**
- * Rows, best first by FTS5's ranking, that `rank` orders for good, for each word of the query and in all; bounds of rows
- * grow with the limit asked for. Of few words FTS5's order is nearly the final one; of many, rows that it puts far down rise.
+ * Rows, best first by FTS5's ranking, that `rank` orders for good, for each word of the query and in all. Of few words
+ * FTS5's order is nearly the final one; of many, rows that it puts far down rise.
  */
 const CANDIDATES_PER_TERM = 40;
 const CANDIDATES = 200;
@@ -16,6 +16,8 @@ const WHOLE_ROWS = 50;
 const RANKED_ROWS = 2_000;
 /** Fewer rows than this from the rarer words, and the common ones are asked as well. */
 export const ENOUGH_ROWS = 200;
+/** So many rows with all words are a page, for which no others are looked for at first. */
+export const PAGE_ROWS = 10;
 /** Latest rows read for words that are too common for that, alone and together with rarer words. */
 const LATEST_ROWS = 2_000;
 const LATEST_ROWS_WITH_RARE = 500;
@@ -52,18 +54,20 @@ export async function countRows(
 /**
  * Ranks the rows that have any of `terms`; one statement.
  *
- * Only the rarer terms select rows where that gives enough of them, unless all must (`isBroad`). If no row has
- * a required term, the phrase and all words cannot match, and are not searched.
+ * Only the rarer terms select rows where that gives enough of them, and the filter is applied to the best of those. With
+ * a `depth` all terms do, the filter comes first, and at least so many rows are ranked, if there are. The rows do not
+ * depend on the limit of the request. If no row has a required term, the phrase and all words cannot match, and are not
+ * searched.
  */
 export async function findWords(
   reader: SearchReader,
   request: KeywordSearchRequest,
   terms: readonly RankTerm[],
   phrase: readonly QueryTerm[],
-  options: { readonly isBroad?: boolean } = {},
+  depth?: number,
 ): Promise<Ranked[]> {
   const byRarity = terms.filter((term) => term.rowCount > 0).sort((a, b) => a.rowCount - b.rowCount);
-  const enough = options.isBroad === true ? Number.POSITIVE_INFINITY : Math.max(ENOUGH_ROWS, request.limit);
+  const enough = depth === undefined ? ENOUGH_ROWS : Number.POSITIVE_INFINITY;
   const rare: RankTerm[] = [];
   let rows = 0;
   for (const term of byRarity) {
@@ -72,8 +76,7 @@ export async function findWords(
     rare.push(term);
   }
   const common = byRarity.slice(rare.length, rare.length + COMMON_TERMS);
-  const isThorough = options.isBroad === true || request.lenders !== undefined;
-  const query = new CandidateQuery(request, byRarity[0]!, terms.length, isThorough);
+  const query = new CandidateQuery(request, byRarity[0]!, terms.length, depth);
   const canBeWhole = terms.every((term) => term.rowCount > 0 || !term.isRequired);
   const required = byRarity.filter((term) => term.isRequired);
   if (canBeWhole && byRarity.length > 1 && required.length > 0) query.addAll(required);
@@ -87,14 +90,15 @@ export async function findWords(
   return rank(await query.read(reader, isInSequence), terms, phrase, request.scope);
 }
 
-/** Ranks the latest rows that have words beginning with any of `prefixes`; one statement. */
+/** Ranks the latest rows that have words beginning with any of `prefixes`, at least `depth`, if there are; one statement. */
 export async function findPrefixes(
   reader: SearchReader,
   request: KeywordSearchRequest,
   prefixes: readonly QueryTerm[],
+  depth: number,
 ): Promise<Ranked[]> {
   const terms = [...prefixes].sort((a, b) => b.text.length - a.text.length).slice(0, COMMON_TERMS);
-  const query = new CandidateQuery(request, terms[0]!, terms.length, true);
+  const query = new CandidateQuery(request, terms[0]!, terms.length, depth);
   query.addAny(terms, LATEST_ROWS);
   return rank(
     await query.read(reader, false),
@@ -109,6 +113,8 @@ class CandidateQuery {
   readonly #request: KeywordSearchRequest;
   readonly #windowTerm: string;
   readonly #candidates: number;
+  readonly #depth: number;
+  /** Whether rows that the filter leaves out are told apart before the best are chosen, not after. */
   readonly #isThorough: boolean;
   readonly #parts: string[] = [];
   readonly #args: SqlValue[] = [];
@@ -121,10 +127,10 @@ class CandidateQuery {
   /** The SQL of the MATCH argument that finds rows with any word. */
   #anyWord = "?";
 
-  /** `isThorough`: whether rows that the filter leaves out are told apart before the best are chosen, not after. */
-  constructor(request: KeywordSearchRequest, windowTerm: QueryTerm, termCount: number, isThorough: boolean) {
+  constructor(request: KeywordSearchRequest, windowTerm: QueryTerm, termCount: number, depth: number | undefined) {
     this.#request = request;
-    this.#isThorough = isThorough;
+    this.#depth = depth ?? PAGE_ROWS;
+    this.#isThorough = depth !== undefined || request.lenders !== undefined;
     const most = request.target.sequence === undefined ? CANDIDATES : CANDIDATES_IN_SEQUENCE;
     this.#candidates = Math.min(most, CANDIDATES_PER_TERM * termCount);
     this.#windowTerm = request.scope + windowTerm.text;
@@ -135,10 +141,9 @@ class CandidateQuery {
    * every row that lacks one, so where they are enough, `addAny` finds none: those would take longest to rank.
    */
   addAll(terms: readonly RankTerm[]): void {
-    const { limit } = this.#request;
     const latest = terms[0]!.rowCount > RANKED_ROWS ? LATEST_ROWS : undefined;
     const wanted = this.#atLeast(WHOLE_ROWS);
-    let isEnough = `(SELECT count(*) FROM whole) >= ${limit}`;
+    let isEnough = `(SELECT count(*) FROM whole) >= ${this.#depth}`;
     if (this.#isThorough) this.#tables.push(`whole AS MATERIALIZED (${this.#bestLeft("?", latest, wanted)})`);
     else {
       this.#tables.push(
@@ -265,7 +270,7 @@ class CandidateQuery {
   }
 
   #atLeast(rowCount: number): number {
-    return Math.max(rowCount, this.#request.limit);
+    return Math.max(rowCount, this.#depth);
   }
 
   #add(tier: number, sql: string, terms: readonly QueryTerm[], how: "any" | "all" | "phrase"): void {

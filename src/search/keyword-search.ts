@@ -1,7 +1,7 @@
 import { mayBeIndexDamage } from "../client/storage-error.js";
-import { countRows, ENOUGH_ROWS, findPrefixes, findWords } from "./full-text.js";
+import { countRows, ENOUGH_ROWS, findPrefixes, findWords, PAGE_ROWS } from "./full-text.js";
 import { asPrefixes } from "./query.js";
-import { type RankTerm, toHit } from "./rank.js";
+import { append, type Ranked, type RankTerm, toHit } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 import { scanForSubstrings, scanForWords } from "./scan.js";
 
@@ -13,12 +13,18 @@ export type {
   SqlValue,
 } from "./request.js";
 
+/** Rows that a deeper search ranks at first; each further one ranks four times as many. */
+const FIRST_DEPTH = 200;
+const DEPTH_FACTOR = 4;
+
 /**
- * Finds the rows that a query asks for, best first, never more than `limit`.
+ * Finds the rows that a query asks for, best first, never more than `limit`. The list for a lower limit is the beginning
+ * of that for a higher one.
  *
  * Whole words first; where none occurs, beginnings of words; then any part of the content. Work is bounded: words that most
  * rows have do not select rows if there are rarer words, they only rank them; alone, they search the latest rows.
- * Takes two statements when a word is found and three when not (four when `where` leaves out all rows with its words).
+ * Takes two statements when a word is found and three when not, and one more where `where` leaves out most rows or the
+ * limit asks for more than a page.
  * Without the full-text table, or with a damaged one, it scans the rows instead, to the same end.
  */
 export async function keywordSearch(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
@@ -64,17 +70,35 @@ async function findByIndex(reader: SearchReader, request: KeywordSearchRequest):
   const counts = await countRows(reader, request, plan.terms);
   if (counts.some((count) => count > 0)) {
     const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
-    let hits = await findWords(reader, request, terms, plan.phrase);
+    let hits: readonly Ranked[] = await findWords(reader, request, terms, plan.phrase);
     // The counts ignore the filters, which may leave too few of the rows that the rarer words select.
-    const mayHaveMore = counts.reduce((sum, count) => sum + count, 0) >= ENOUGH_ROWS;
-    if (hits.length < request.limit && mayHaveMore) {
-      hits = await findWords(reader, request, terms, plan.phrase, { isBroad: true });
+    if (hits.length >= PAGE_ROWS || counts.reduce((sum, count) => sum + count, 0) >= ENOUGH_ROWS) {
+      hits = await deepen(hits, request.limit, (depth) => findWords(reader, request, terms, plan.phrase, depth));
     }
     if (hits.length > 0) return hits.map((hit) => toHit(hit, hit.isContext ? "context" : "keyword"));
   }
   const prefixes = asPrefixes(plan.terms);
   if (prefixes.length === 0) return [];
-  return (await findPrefixes(reader, request, prefixes)).map((hit) => toHit(hit, "prefix"));
+  const hits = await deepen([], request.limit, (depth) => findPrefixes(reader, request, prefixes, depth));
+  return hits.map((hit) => toHit(hit, "prefix"));
+}
+
+/**
+ * Adds hits from deeper searches until there are `limit`, or no more. Only less than a page is replaced, whatever the
+ * limit: the order of the first hits must not depend on how many are asked for.
+ */
+async function deepen(
+  first: readonly Ranked[],
+  limit: number,
+  find: (depth: number) => Promise<Ranked[]>,
+): Promise<readonly Ranked[]> {
+  let hits = first;
+  for (let depth = FIRST_DEPTH; hits.length < Math.max(limit, PAGE_ROWS); depth *= DEPTH_FACTOR) {
+    const deeper = await find(depth);
+    hits = hits.length < PAGE_ROWS ? deeper : append(hits, deeper);
+    if (deeper.length < depth) break;
+  }
+  return hits;
 }
 
 /** SQLite has no separate code for a missing table; a table without its shadow tables fails to construct. */

@@ -52,6 +52,14 @@ export function toHit({ rowId, score }: Ranked, match: KeywordMatch): KeywordHit
   return { rowId, score, match };
 }
 
+/** `hits`, then those of `more` that are not among them, with scores below theirs. */
+export function append(hits: readonly Ranked[], more: readonly Ranked[]): Ranked[] {
+  const known = new Set(hits.map(({ rowId }) => rowId));
+  const last = hits.at(-1)?.score ?? 1;
+  const added = more.filter(({ rowId }) => !known.has(rowId));
+  return [...hits, ...added.map((hit) => ({ ...hit, score: hit.score * last }))];
+}
+
 /** A term of the query, and how many rows of the project have it. */
 export interface RankTerm extends QueryTerm {
   readonly rowCount: number;

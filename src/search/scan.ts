@@ -1,8 +1,9 @@
 import { asPrefixes, likePattern, type QueryTerm } from "./query.js";
-import { type Candidate, type Ranked, rank, toHit, wordsAsStored } from "./rank.js";
+import { append, type Candidate, type Ranked, rank, toHit, wordsAsStored } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 import { scanPacked } from "./scan-packed.js";
 
+/** Rows ranked at a time: those with the most words first, then the next. */
 const CANDIDATES = 200;
 /** Words looked for in every row at most, the longest. */
 const SCANNED_TERMS = 16;
@@ -64,16 +65,21 @@ async function scanAndRank(
   const rows = await reader.scan(
     `SELECT row_id, search_text FROM (SELECT m.${target.rowId} AS row_id, m.${target.searchText} AS search_text, ${found} AS found` +
       ` FROM ${target.table} m WHERE (${where.sql}) LIMIT -1)` +
-      ` WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ${Math.max(CANDIDATES, limit)}`,
+      ` WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ${CANDIDATES * Math.max(1, Math.ceil(limit / CANDIDATES))}`,
     [...args, ...where.args],
   );
   const candidates = rows.map((row): Candidate => {
     const searchText = String(row[1]);
     return { rowId: Number(row[0]), tier: 0, length: searchText.split(" ").length, searchText };
   });
-  const counted = terms.map((term) => {
-    const stored = wordsAsStored([term], scope);
-    return { ...term, rowCount: candidates.filter(({ searchText }) => ` ${searchText} `.includes(stored)).length };
-  });
-  return rank(candidates, counted, phrase, scope);
+  let hits: Ranked[] = [];
+  for (let start = 0; start < candidates.length; start += CANDIDATES) {
+    const ranked = candidates.slice(start, start + CANDIDATES);
+    const counted = terms.map((term) => {
+      const stored = wordsAsStored([term], scope);
+      return { ...term, rowCount: ranked.filter(({ searchText }) => ` ${searchText} `.includes(stored)).length };
+    });
+    hits = append(hits, rank(ranked, counted, phrase, scope));
+  }
+  return hits;
 }
