@@ -6,19 +6,19 @@
  *     npm run db:generate -- --name tags_index --custom # an empty one, for SQL of your own
  */
 import { spawnSync } from "node:child_process";
-import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../drizzle.config.js";
+import { completeForward } from "../src/migrate/generate/complete-forward.js";
+import { findKit } from "../src/migrate/generate/kit.js";
+import { writeDown } from "../src/migrate/generate/write-down.js";
 import { readJournal } from "../src/migrate/journal.js";
-import { completeForward } from "./migrations/complete.js";
-import { writeDown } from "./migrations/write-down.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = resolve(root, config.out!);
 const known = new Set(readJournal(folder).map(({ tag }) => tag));
-const kit = join(dirname(createRequire(import.meta.url).resolve("drizzle-kit")), "bin.cjs");
-const { status } = spawnSync(process.execPath, [kit, "generate", ...process.argv.slice(2)], {
+const kit = findKit(root);
+const { status } = spawnSync(process.execPath, [kit.program, "generate", ...process.argv.slice(2)], {
   cwd: root,
   stdio: "inherit",
 });
@@ -28,7 +28,7 @@ for (const { tag } of readJournal(folder)) {
   const added = await completeForward(folder, tag);
   if (added.length > 0)
     console.log(`${tag}.sql: added ${added.length} statements that keep the objects its rebuild would lose`);
-  const { path, state, notes } = await writeDown(folder, tag);
+  const { path, state, notes } = await writeDown(folder, tag, kit);
   console.log(`${state === "unfinished" ? "TO BE WRITTEN" : state}: ${path}`);
   for (const note of notes) console.log(`  ${note}`);
 }

@@ -4,12 +4,12 @@ import { sql } from "drizzle-orm";
 import { check, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { migrate, revert } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { completeForward } from "../../scripts/migrations/complete.js";
-import { fillTables } from "../../scripts/migrations/fill-tables.js";
-import { schemaText } from "../../scripts/migrations/schema-text.js";
-import { writeDown } from "../../scripts/migrations/write-down.js";
+import { completeForward } from "../../src/migrate/generate/complete-forward.js";
+import { fillTables } from "../../src/migrate/generate/fill-tables.js";
+import { schemaText } from "../../src/migrate/generate/schema-text.js";
+import { writeDown } from "../../src/migrate/generate/write-down.js";
 import { column, openTestClient, rejection } from "../support/clients.js";
-import { addMigration, drizzleKit } from "../support/drizzle-kit.js";
+import { addMigration, drizzleKit, kit } from "../support/drizzle-kit.js";
 import { seededRandom } from "../support/random.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -27,7 +27,7 @@ async function upAndDown(before: Record<string, unknown>, after: Record<string, 
   await migrate(client, { folder, to: "0000_before" });
   await client.execute(ROWS);
   const schema = await schemaText(client);
-  const down = await writeDown(folder, tag);
+  const down = await writeDown(folder, tag, kit);
   return {
     temp,
     client,
@@ -168,7 +168,7 @@ describe("the generated down file", () => {
     expect(p.text.indexOf("-- DROP TRIGGER `t`;")).toBeLessThan(p.text.indexOf("-- DROP TABLE `log`;"));
     await migrate(p.client, { folder: p.folder });
     expect(await rejection(revert(p.client, { folder: p.folder, steps: 1 }))).toMatchObject({ code: "IRREVERSIBLE" });
-    expect(await writeDown(p.folder, "0001_after")).toMatchObject({ state: "kept" });
+    expect(await writeDown(p.folder, "0001_after", kit)).toMatchObject({ state: "kept" });
   });
 });
 
@@ -241,7 +241,7 @@ describe("a migration that rebuilds a table", () => {
     for (const isCompleted of [true, false]) {
       await using p = await rebuilding();
       if (isCompleted) await completeForward(p.folder, p.tag);
-      expect(await writeDown(p.folder, p.tag)).toMatchObject({ state: "generated" });
+      expect(await writeDown(p.folder, p.tag, kit)).toMatchObject({ state: "generated" });
       await migrate(p.client, { folder: p.folder });
       await revert(p.client, { folder: p.folder, steps: 1 });
       await migrate(p.client, { folder: p.folder });
@@ -289,7 +289,7 @@ test("drizzle-kit ignores down files: migrate applies the forward ones, and chec
   await using temp = await tempDatabase();
   const folder = join(temp.dir, "drizzle");
   const tag = await addMigration(temp, "first", { notes });
-  await writeDown(folder, tag);
+  await writeDown(folder, tag, kit);
   expect(existsSync(join(folder, `${tag}.down.sql`))).toBe(true);
   await drizzleKit(temp, "check");
   await drizzleKit(temp, "migrate");

@@ -3,7 +3,7 @@ import { createClient } from "@libsql/client";
 import { openStorage } from "holdfast";
 import { migrate, revert } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
-import { completeForward } from "../../scripts/migrations/complete.js";
+import { completeForward } from "../../src/migrate/generate/complete-forward.js";
 import { column, openTestClient, rejection } from "../support/clients.js";
 import { rebuild, writeMigrations, writeSnapshot } from "../support/migrations.js";
 import { startServer } from "../support/server.js";

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { findKit } from "../../src/migrate/generate/kit.js";
 import type { TempDatabase } from "./temp.js";
 
 const require = createRequire(import.meta.url);
@@ -10,6 +11,9 @@ const KIT = join(dirname(require.resolve("drizzle-kit")), "bin.cjs");
 const MODULES = dirname(dirname(KIT));
 const { generateSQLiteDrizzleJson, generateSQLiteMigration } =
   require("drizzle-kit/api") as typeof import("drizzle-kit/api");
+
+/** The drizzle-kit of this repository. */
+export const kit = findKit(dirname(MODULES));
 
 /** Runs the real command line in a separate project. It exits with 1, without a message, if it fails. */
 export async function drizzleKit(temp: TempDatabase, ...args: string[]): Promise<void> {

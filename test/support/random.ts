@@ -1,4 +1,4 @@
-import { mulberry32 } from "../../scripts/migrations/random.js";
+import { mulberry32 } from "../../src/migrate/generate/random.js";
 
 /** A seeded source of randomness, so that a failing run can be repeated. */
 export interface Random {

@@ -1,15 +1,15 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { createClient, type PooledClient } from "../../src/client/index.js";
-import { splitScript } from "../../src/client/sql/parse.js";
-import { quoteText } from "../../src/client/sql/quote.js";
-import { readDdl } from "../../src/migrate/ddl.js";
-import { migrate } from "../../src/migrate/index.js";
-import { type Journal, type Migration, readJournal } from "../../src/migrate/journal.js";
-import { MemorySchema } from "../../src/migrate/memory-schema.js";
-import { type Addition, Rebuilds } from "../../src/migrate/rebuilds.js";
-import { fold, SCHEMA_QUERY, type SchemaObject, toSchema } from "../../src/migrate/schema-objects.js";
-import { BREAKPOINT, splitMigration, splitParts } from "../../src/migrate/script.js";
-import { indexJudge } from "../../src/migrate/snapshots.js";
+import { writeFileSync } from "node:fs";
+import { createClient, type PooledClient } from "../../client/index.js";
+import { splitScript } from "../../client/sql/parse.js";
+import { quoteText } from "../../client/sql/quote.js";
+import { readDdl } from "../ddl.js";
+import { type Journal, type Migration, readJournal } from "../journal.js";
+import { MemorySchema } from "../memory-schema.js";
+import { migrate } from "../migrate.js";
+import { type Addition, Rebuilds } from "../rebuilds.js";
+import { fold, SCHEMA_QUERY, type SchemaObject, toSchema } from "../schema-objects.js";
+import { BREAKPOINT, splitMigration, splitParts } from "../script.js";
+import { indexJudge } from "../snapshots.js";
 
 /**
  * Fails if foreign keys are enforced, before anything is dropped. Inside a transaction `PRAGMA foreign_keys` has no
@@ -113,16 +113,6 @@ export function find(folder: string, tag: string): { journal: Journal; migration
 
 export function before(journal: Journal, migration: Migration): string | undefined {
   return journal[journal.indexOf(migration) - 1]?.tag;
-}
-
-/** The text of a file, or undefined if the file is missing. */
-export function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 async function readSchema(client: PooledClient): Promise<SchemaObject[]> {

@@ -1,35 +1,6 @@
-import { createRequire } from "node:module";
-import { splitMigration } from "../../src/migrate/script.js";
-
-// Its ESM build cannot be loaded, because it calls `require`.
-const { generateSQLiteMigration } = createRequire(import.meta.url)(
-  "drizzle-kit/api",
-) as typeof import("drizzle-kit/api");
-
-/** The part of drizzle-kit 0.31's `meta/0003_snapshot.json` that is read here. */
-export interface Snapshot {
-  readonly tables: Tables;
-  readonly views: Record<string, unknown>;
-}
-
-type Tables = Record<string, Table>;
-
-interface Table {
-  readonly name: string;
-  readonly columns: Record<string, { readonly name: string }>;
-  readonly indexes: Record<string, { readonly columns: string[]; readonly where?: string }>;
-  foreignKeys: Record<string, ForeignKey>;
-  compositePrimaryKeys: Record<string, { readonly name?: string; readonly columns: string[] }>;
-  readonly checkConstraints: Record<string, { readonly value: string }>;
-}
-
-interface ForeignKey {
-  readonly name?: string;
-  readonly tableFrom: string;
-  readonly tableTo: string;
-  readonly columnsFrom: string[];
-  readonly columnsTo: string[];
-}
+import { splitMigration } from "../script.js";
+import type { Kit } from "./kit.js";
+import { emptySnapshot, type Snapshot, type Table, type Tables } from "./snapshot.js";
 
 /** A rename of a table or of a column by a migration. */
 interface Rename {
@@ -50,28 +21,25 @@ const RENAME_COLUMN = new RegExp(`^ALTER\\s+TABLE\\s+${NAME}\\s+RENAME\\s+COLUMN
  * generated in two steps, first the drops and then the additions: with both in one step, drizzle-kit would ask at the
  * terminal whether it is a rename.
  */
-export async function waysBack(before: Snapshot, after: Snapshot, forwardSql: string): Promise<string[][]> {
+export async function waysBack(
+  { generateSql }: Pick<Kit, "generateSql">,
+  before: Snapshot,
+  after: Snapshot,
+  forwardSql: string,
+): Promise<string[][]> {
   const renames = readRenames(forwardSql);
   const statements = renames.toReversed().map(renameBackSql);
   const renamed = renames.toReversed().reduce(undoRename, structuredClone(after));
   adoptNames(renamed, before);
   const between = withoutNew(before, renamed);
   const ways = [
-    [...statements, ...(await diff(renamed, between)), ...(await diff(between, before))],
-    [...statements, ...(await rebuildSql(renamed, before))],
+    [...statements, ...(await diff(generateSql, renamed, between)), ...(await diff(generateSql, between, before))],
+    [...statements, ...(await rebuildSql(generateSql, renamed, before))],
   ];
   return ways[0]!.length === 0 ? [] : ways;
 }
 
-export function emptySnapshot(of: Snapshot): Snapshot {
-  return { ...of, tables: {}, views: {} };
-}
-
-function generate(from: Snapshot, to: Snapshot): Promise<string[]> {
-  return generateSQLiteMigration(from as never, to as never);
-}
-
-async function diff(from: Snapshot, to: Snapshot): Promise<string[]> {
+async function diff(generate: Kit["generateSql"], from: Snapshot, to: Snapshot): Promise<string[]> {
   const statements = await generate(from, to);
   return statements.map((statement) => onlyCommonColumns(statement, from));
 }
@@ -94,7 +62,7 @@ function copySql(table: string, names: readonly string[]): string {
 }
 
 /** For changes that ALTER TABLE cannot make, although drizzle-kit tries: dropping a column with a foreign key. */
-async function rebuildSql(from: Snapshot, to: Snapshot): Promise<string[]> {
+async function rebuildSql(generate: Kit["generateSql"], from: Snapshot, to: Snapshot): Promise<string[]> {
   const statements: string[] = [];
   for (const [name, table] of Object.entries(to.tables)) {
     const old = from.tables[name];

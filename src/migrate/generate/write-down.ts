@@ -1,15 +1,18 @@
 import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { readDdl } from "../../src/migrate/ddl.js";
-import { downPath, UNFINISHED } from "../../src/migrate/down.js";
-import { migrate, revert } from "../../src/migrate/index.js";
-import type { Journal, Migration } from "../../src/migrate/journal.js";
-import { BREAKPOINT, splitMigration } from "../../src/migrate/script.js";
-import { before, find, openAt, readIfThere } from "./complete.js";
-import { emptySnapshot, type Snapshot, waysBack } from "./down-sql.js";
+import { readDdl } from "../ddl.js";
+import { downPath, UNFINISHED } from "../down.js";
+import type { Journal, Migration } from "../journal.js";
+import { migrate } from "../migrate.js";
+import { revert } from "../revert.js";
+import { BREAKPOINT, splitMigration } from "../script.js";
+import { before, find, openAt } from "./complete-forward.js";
+import { waysBack } from "./down-sql.js";
 import { fillTables } from "./fill-tables.js";
+import type { Kit } from "./kit.js";
 import { mulberry32 } from "./random.js";
+import { readIfThere } from "./read-if-there.js";
 import { schemaText } from "./schema-text.js";
+import { emptySnapshot, readSnapshot, type Snapshot } from "./snapshot.js";
 
 /** The state of a down file: generated and tested, already written, or to be written by a person. */
 export interface DownFile {
@@ -26,12 +29,12 @@ export interface DownFile {
  * again must restore the schema and keep the rows. If no file can be generated (custom SQL, a column that cannot be
  * filled), the file is a template, which `revert` refuses.
  */
-export async function writeDown(folder: string, tag: string): Promise<DownFile> {
+export async function writeDown(folder: string, tag: string, kit: Pick<Kit, "generateSql">): Promise<DownFile> {
   const { journal, migration } = find(folder, tag);
   const path = downPath(migration);
   if (readIfThere(path) !== undefined) return { path, state: "kept", notes: [] };
   const [from, to] = readSnapshots(folder, journal, migration);
-  const ways = await waysBack(from, to, migration.sql);
+  const ways = await waysBack(kit, from, to, migration.sql);
   if (ways.length === 0) {
     writeFileSync(path, template(migration, "is custom SQL, which drizzle-kit cannot revert"));
     return { path, state: "unfinished", notes: [] };
@@ -54,15 +57,9 @@ function toText(statements: readonly string[]): string {
 
 /** The snapshots before and after a migration. */
 function readSnapshots(folder: string, journal: Journal, migration: Migration): [Snapshot, Snapshot] {
-  const read = (tag: string): Snapshot => {
-    const path = join(folder, "meta", `${tag.split("_")[0]}_snapshot.json`);
-    const text = readIfThere(path);
-    if (text === undefined) throw new Error(`There is no ${path}, which drizzle-kit creates with each migration`);
-    return JSON.parse(text);
-  };
-  const after = read(migration.tag);
+  const after = readSnapshot(folder, migration.tag);
   const previous = before(journal, migration);
-  return [previous === undefined ? emptySnapshot(after) : read(previous), after];
+  return [previous === undefined ? emptySnapshot(after) : readSnapshot(folder, previous), after];
 }
 
 /** Migrates up and down again. Returns what differs afterwards. */
