@@ -6,6 +6,7 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
+import { atCaller } from "./caller-stack.js";
 import type { ClientTransaction } from "./savepoints.js";
 import type { StatementInput } from "./sql/bound-statement.js";
 import { type ClientStats, localOnly, NO_POOL_STATS, type StorageClient } from "./storage-client.js";
@@ -84,7 +85,11 @@ export class LateClient implements StorageClient {
       this.#opened = undefined;
       throw error;
     });
-    this.#client = await this.#opened;
+    try {
+      this.#client = await this.#opened;
+    } catch (error) {
+      throw atCaller(error, this.opened);
+    }
     return this.#client;
   }
 }

@@ -1,5 +1,6 @@
 import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import { Turn } from "../../shared/turn.js";
+import { atCaller } from "../caller-stack.js";
 import { bindEach, type StatementInput } from "../sql/bound-statement.js";
 import { readAll, writeAll } from "./batch.js";
 import type { Connection } from "./connection.js";
@@ -49,19 +50,29 @@ export class HeldConnection implements Checkout {
     const bound = this.#session.bindWithin(
       typeof input === "string" && args !== undefined ? { sql: input, args } : input,
     );
-    return this.#inOrder(async () => {
+    const run = async () => {
       if (this.role === "reader" || bound.statement.kind === "read") return this.#session.run(this.#connection, bound);
       const [result] = await writeAll(this.#session, this.#writer, this.#connection, [bound]);
       return result!;
-    });
+    };
+    try {
+      return await this.#inOrder(run);
+    } catch (error) {
+      throw atCaller(error, this.execute);
+    }
   }
 
   async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
     const bound = bindEach(inputs, (input) => this.#session.bindWithin(input));
-    return this.#inOrder(() => {
+    const run = () => {
       if (this.role === "writer") return writeAll(this.#session, this.#writer, this.#connection, bound);
       return readAll(this.#session, this.#connection, bound);
-    });
+    };
+    try {
+      return await this.#inOrder(run);
+    } catch (error) {
+      throw atCaller(error, this.batch);
+    }
   }
 
   release(): void {

@@ -2,6 +2,7 @@ import type { LibsqlError, ResultSet, TransactionMode } from "@libsql/client/sql
 import { turnWhenDue } from "../../shared/event-loop.js";
 import { InFlight } from "../../shared/in-flight.js";
 import { expectKeys } from "../../shared/known-keys.js";
+import { atCaller } from "../caller-stack.js";
 import type { BoundStatement, StatementInput } from "../sql/bound-statement.js";
 import type { ParsedStatement } from "../sql/parse.js";
 import { CANTOPEN, isBusy, primaryCode, READONLY } from "../sql/sqlite-error.js";
@@ -254,7 +255,11 @@ export class ConnectionPool {
       throw new TypeError(`Expected \`role\` to be "reader" or "writer", got ${JSON.stringify(role)}`);
     }
     this.guard?.(role === "writer" ? "write" : "read");
-    return this.#holds.acquire(role);
+    try {
+      return await this.#holds.acquire(role);
+    } catch (error) {
+      throw atCaller(error, this.acquire);
+    }
   }
 
   /** Figures of the connections, the statement caches and the commits. */

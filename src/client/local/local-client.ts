@@ -6,6 +6,7 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
+import { atCaller } from "../caller-stack.js";
 import {
   assertNoCommit,
   bindEach,
@@ -64,7 +65,11 @@ export class LocalClient implements LocalDatabase {
     this.#assertOpen();
     const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
     this.#admit(bound.statement.kind === "read" ? "read" : "write");
-    return this.#pool.execute(bound);
+    try {
+      return await this.#pool.execute(bound);
+    } catch (error) {
+      throw atCaller(error, this.execute);
+    }
   }
 
   /**
@@ -76,7 +81,11 @@ export class LocalClient implements LocalDatabase {
     const bound = this.#pool.bind(input, true);
     if (!this.#pool.canScan(bound)) return this.execute(input as InStatement);
     this.#admit("read");
-    return this.#pool.scan(bound);
+    try {
+      return await this.#pool.scan(bound);
+    } catch (error) {
+      throw atCaller(error, this.scan);
+    }
   }
 
   async batch(inputs: StatementInput[], mode: TransactionMode = "deferred"): Promise<ResultSet[]> {
@@ -87,21 +96,34 @@ export class LocalClient implements LocalDatabase {
     const bound = bindEach(inputs, (input) => assertNoCommit(pool.bind(input, true)));
     const isRead = mode === "read" || bound.every(({ statement }) => statement.kind === "read");
     this.#admit(isRead ? "read" : "write");
-    return pool.batch(bound, mode);
+    try {
+      return await pool.batch(bound, mode);
+    } catch (error) {
+      throw atCaller(error, this.batch);
+    }
   }
 
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
     this.#assertOpen();
     this.#admit("write");
     expectStatements(inputs);
-    return this.#pool.migrate(bindEach(inputs, (input) => this.#pool.bind(input, true)));
+    const bound = bindEach(inputs, (input) => this.#pool.bind(input, true));
+    try {
+      return await this.#pool.migrate(bound);
+    } catch (error) {
+      throw atCaller(error, this.migrate);
+    }
   }
 
   async transaction(mode: TransactionMode = "write"): Promise<Transaction> {
     this.#assertOpen();
     expectMode(mode);
     this.#admit(mode === "read" ? "read" : "write");
-    return this.#pool.begin(mode);
+    try {
+      return await this.#pool.begin(mode);
+    } catch (error) {
+      throw atCaller(error, this.transaction);
+    }
   }
 
   async executeMultiple(sql: string): Promise<void> {
@@ -110,14 +132,22 @@ export class LocalClient implements LocalDatabase {
     expectSql(sql);
     const script = splitScript(sql).map((part) => parseStatement(part.sql));
     for (const statement of script) assertAllowed(statement, this.#options.isMemory);
-    await this.#pool.script(script);
+    try {
+      await this.#pool.script(script);
+    } catch (error) {
+      throw atCaller(error, this.executeMultiple);
+    }
   }
 
   /** Moves the WAL into the database file now, waiting for the write lock up to `busyTimeoutMs`. */
   async checkpoint(): Promise<CheckpointResult> {
     this.#assertOpen();
     this.#admit("write");
-    return this.#pool.checkpoint();
+    try {
+      return await this.#pool.checkpoint();
+    } catch (error) {
+      throw atCaller(error, this.checkpoint);
+    }
   }
 
   eraseLog(): Promise<void> {

@@ -7,6 +7,7 @@ import {
 } from "@libsql/client/sqlite3";
 import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { Turn } from "../../shared/turn.js";
+import { atCaller } from "../caller-stack.js";
 import { type ClientTransaction, type Savepoint, Savepoints, type TransactionState } from "../savepoints.js";
 import {
   type BoundStatement,
@@ -91,7 +92,11 @@ export class Transaction implements ClientTransaction {
     const bound = this.#session.bindWithin(
       typeof input === "string" && args !== undefined ? { sql: input, args } : input,
     );
-    return await this.#turn.run(() => this.#run(bound));
+    try {
+      return await this.#turn.run(() => this.#run(bound));
+    } catch (error) {
+      throw atCaller(error, this.execute);
+    }
   }
 
   /** Runs all in order; the first that fails rejects with LibsqlBatchError, and the transaction lives on. */
@@ -110,7 +115,7 @@ export class Transaction implements ClientTransaction {
     try {
       return await this.#turn.run(runAll);
     } catch (error) {
-      throw toBatchError(error, results.length);
+      throw atCaller(toBatchError(error, results.length), this.batch);
     }
   }
 
@@ -123,12 +128,16 @@ export class Transaction implements ClientTransaction {
         if (result instanceof Promise) await result;
       }
     };
-    await this.#turn.run(runAll);
+    try {
+      await this.#turn.run(runAll);
+    } catch (error) {
+      throw atCaller(error, this.executeMultiple);
+    }
   }
 
   async commit(): Promise<void> {
     this.#assertActive();
-    await this.#turn.run(async () => {
+    const run = async () => {
       this.#assertActive();
       try {
         if (this.mode === "read") this.#connection.exec("COMMIT");
@@ -139,7 +148,12 @@ export class Transaction implements ClientTransaction {
         throw error;
       }
       this.#end("committed");
-    });
+    };
+    try {
+      await this.#turn.run(run);
+    } catch (error) {
+      throw atCaller(error, this.commit);
+    }
   }
 
   /** Undoes everything; nothing happens if the transaction has ended. */
