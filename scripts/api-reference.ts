@@ -135,7 +135,7 @@ function contents(byPage: ReadonlyMap<Page, readonly Declaration[]>): string {
     return `## ${page.title}\n\n[${page.file}](${page.file}): ${page.about}\n\n${names.join(" · ")}\n`;
   });
   const about =
-    "Everything that the entries of the package export, written from the doc comments by `npm run docs:api`. All codes of errors are in [errors.md](../errors.md).";
+    "Everything that the entries of the package export, written from the doc comments by `npm run docs:api`. The tables of `holdfast/schema` are in [schema.md](../schema.md), and all codes of errors in [errors.md](../errors.md).";
   return `# API\n\n${about}\n\n${sections.join("\n")}`;
 }
 

@@ -18,22 +18,28 @@ export const conversations = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id, unique among the conversations and messages of the project. */
     id: text("id").notNull(),
+    /** The title. */
     title: text("title"),
     /** A JSON array of text. Triggers keep `conversation_tags` in step with it. */
     tags: text("tags").notNull(),
     /** A JSON object. */
     metadata: text("metadata").notNull(),
+    /** The conversation whose messages a fork shows before its own; null without a parent. */
     parentRowId: integer("parent_row_id").references((): AnySQLiteColumn => conversations.rowId),
+    /** The number of messages that it shows of its parent; 0 without a parent. */
     prefixSeq: integer("prefix_seq").notNull(),
     /** The conversation that the caller forked. It may differ from the parent, and may no longer exist. */
     forkedFromId: text("forked_from_id"),
+    /** The last message that the fork shared when it was made. */
     forkedFromSeq: integer("forked_from_seq"),
     /** The last visible seq of its own messages: all of them, or after a delete those that existing forks show. */
     visibleSeq: integer("visible_seq").notNull(),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
     deletedAt: integer("deleted_at"),
+    /** When it was purged, in milliseconds since 1970; null for all but empty shells. */
     purgedAt: integer("purged_at"),
   },
   (table) => [
@@ -55,16 +61,21 @@ export const messages = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The conversation that it was written in. */
     conversationRowId: integer("conversation_row_id")
       .notNull()
       .references(() => conversations.rowId),
+    /** Its place in the conversation. */
     seq: integer("seq").notNull(),
+    /** The id, unique among the conversations and messages of the project. */
     id: text("id").notNull(),
+    /** `system`, `user`, `assistant` or `tool`. */
     role: text("role").notNull(),
     /** A JSON object. */
     metadata: text("metadata").notNull(),
     /** A JSON array of text. Triggers keep `conversation_tags` in step with it. */
     tags: text("tags").notNull(),
+    /** The name that makes the append repeatable, unique in the conversation. */
     clientId: text("client_id"),
     /**
      * For a message with a client id: a hash of the role, content and metadata that were sent first, even if they
@@ -76,6 +87,7 @@ export const messages = sqliteTable(
     updatedAt: integer("updated_at").notNull(),
     /** A checksum of all values that the caller gave, and of the seq. It finds damage that SQLite cannot see. */
     checksum: text("checksum").notNull(),
+    /** The text. */
     content: text("content").notNull(),
     /** The index terms of the content. Null if other code has changed the content since. */
     searchText: text("search_text"),
@@ -98,8 +110,11 @@ export const conversationTags = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The tag. */
     tag: text("tag").notNull(),
+    /** The conversation. */
     conversationRowId: integer("conversation_row_id").notNull(),
+    /** The message; 0 for a tag of the conversation itself. */
     messageRowId: integer("message_row_id").notNull(),
   },
   (table) => [
@@ -114,11 +129,15 @@ export const messageRefs = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The message. */
     messageRowId: integer("message_row_id")
       .notNull()
       .references(() => messages.rowId),
+    /** The kind of thing: `commit`, `file`, `url`, … */
     kind: text("kind").notNull(),
+    /** Which one: a hash, a path, an id. */
     target: text("target").notNull(),
+    /** How relevant it is; null if it was not given. */
     score: real("score"),
     createdAt: integer("created_at").notNull(),
   },
@@ -134,13 +153,17 @@ export const conversationSummaries = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The conversation. */
     conversationRowId: integer("conversation_row_id")
       .notNull()
       .references(() => conversations.rowId),
+    /** The id, unique in the project. */
     id: text("id").notNull(),
     /** YYYY-MM-DD. */
     date: text("date").notNull(),
+    /** The title. */
     title: text("title").notNull(),
+    /** The summary. */
     text: text("text").notNull(),
     createdAt: integer("created_at").notNull(),
   },

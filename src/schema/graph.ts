@@ -6,8 +6,11 @@ export const graphNodes = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id, unique among the nodes of the project. */
     id: text("id").notNull(),
+    /** The kind of node, such as `file`. */
     kind: text("kind").notNull(),
+    /** The name. */
     name: text("name").notNull(),
     /** A JSON object. */
     data: text("data").notNull(),
@@ -28,7 +31,9 @@ export const graphLabels = sqliteTable(
   "graph_labels",
   {
     project: text("project").notNull(),
+    /** The node. */
     nodeRow: integer("node_row").notNull(),
+    /** The label. */
     label: text("label").notNull(),
   },
   (table) => [
@@ -54,12 +59,17 @@ export const graphEdges = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id, unique among the edges of the project. */
     id: text("id").notNull(),
+    /** The node it starts from. */
     fromRow: integer("from_row").notNull(),
+    /** The node it ends at. */
     toRow: integer("to_row").notNull(),
+    /** The type of edge, such as `imports`. */
     type: text("type").notNull(),
     /** 0 for the first edge, and then 1, 2, … for parallel edges. */
     copy: integer("copy").notNull(),
+    /** The weight, 0 or more. */
     weight: real("weight").notNull(),
     /** A JSON object. */
     data: text("data").notNull(),
@@ -86,5 +96,6 @@ export const graphEdges = sqliteTable(
 /** One random number for each project, which changes with each change of the graph. Equal numbers mean equal graphs. */
 export const graphVersions = sqliteTable("graph_versions", {
   project: text("project").primaryKey(),
+  /** A random number. */
   version: integer("version").notNull(),
 });

@@ -14,10 +14,15 @@ export const memories = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id, unique in the project. */
     id: text("id").notNull(),
+    /** The id of the session, which need not exist. */
     sessionId: text("session_id"),
+    /** The kind of memory, such as `decision`. */
     type: text("type").notNull(),
+    /** Where it comes from. */
     source: text("source").notNull(),
+    /** The text. With `compressContents`, a long one is a BLOB that only Holdfast reads. */
     content: text("content").notNull(),
     /** A JSON object. */
     metadata: text("metadata").notNull(),
@@ -51,15 +56,21 @@ export const memoryEmbeddings = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     // No cascade: if a migrator leaves foreign keys on, a table rebuild would delete the vectors.
+    /** The memory. */
     memoryRowId: integer("memory_row_id")
       .notNull()
       .references(() => memories.rowId),
     project: text("project").notNull(),
+    /** The name of the model. */
     model: text("model").notNull(),
+    /** The version of the model; empty if none is given. */
     version: text("version").notNull(),
+    /** The length of the vector. */
     dimensions: integer("dimensions").notNull(),
+    /** The values, 4 bytes each. */
     vector: blob("vector", { mode: "buffer" }).notNull(),
     createdAt: integer("created_at").notNull(),
+    /** A checksum of the vector and what it belongs to. */
     checksum: text("checksum").notNull(),
   },
   (table) => [

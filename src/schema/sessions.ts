@@ -7,9 +7,13 @@ export const sessions = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id, unique in the project. */
     id: text("id").notNull(),
+    /** When it started, in milliseconds since 1970. */
     startedAt: integer("started_at").notNull(),
+    /** When it ended, in milliseconds since 1970; null while it has not. */
     endedAt: integer("ended_at"),
+    /** The summary given at the end. */
     summary: text("summary"),
     /** A JSON object. */
     metadata: text("metadata").notNull(),

@@ -12,7 +12,9 @@ export const stories = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id, unique in the project. */
     id: text("id").notNull(),
+    /** The title. */
     title: text("title").notNull(),
     /** 1 if the title was given separately from the story, so that a save without a title keeps it; otherwise 0. */
     titleIsOwn: integer("title_is_own").notNull(),
@@ -20,7 +22,9 @@ export const stories = sqliteTable(
     tags: text("tags").notNull(),
     /** UTF-8 bytes of the JSON. */
     size: integer("size").notNull(),
+    /** The current revision. It grows with every change, and continues after a delete. */
     revision: integer("revision").notNull(),
+    /** The JSON of the current revision. */
     contentRowId: integer("content_row_id").notNull(),
     /** The row of its last revision. It orders changes within one millisecond. */
     changeRowId: integer("change_row_id").notNull(),
@@ -45,8 +49,11 @@ export const storyContents = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The JSON of the story. */
     data: text("data").notNull(),
+    /** UTF-8 bytes of the JSON. */
     size: integer("size").notNull(),
+    /** A checksum of the JSON. */
     checksum: text("checksum").notNull(),
   },
   (table) => [index("story_contents_project").on(table.project)],
@@ -58,8 +65,11 @@ export const storyRevisions = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id of the story. */
     id: text("id").notNull(),
+    /** The number of the revision. */
     revision: integer("revision").notNull(),
+    /** The JSON of this revision. */
     contentRowId: integer("content_row_id").notNull(),
     createdAt: integer("created_at").notNull(),
   },
@@ -74,7 +84,9 @@ export const storyTags = sqliteTable(
   "story_tags",
   {
     project: text("project").notNull(),
+    /** The tag. */
     tag: text("tag").notNull(),
+    /** The story. */
     storyRowId: integer("story_row_id").notNull(),
   },
   (table) => [
@@ -83,13 +95,16 @@ export const storyTags = sqliteTable(
   ],
 );
 
+/** The preferences of an application, by key. */
 export const storyPreferences = sqliteTable(
   "story_preferences",
   {
     project: text("project").notNull(),
+    /** The name of the preference. */
     key: text("key").notNull(),
     /** JSON. */
     value: text("value").notNull(),
+    /** Whom it applies to. */
     scope: text("scope").notNull(),
     updatedAt: integer("updated_at").notNull(),
   },
@@ -102,11 +117,15 @@ export const storySyncQueue = sqliteTable(
   {
     rowId: integer("row_id").primaryKey({ autoIncrement: true }),
     project: text("project").notNull(),
+    /** The id, unique in the project. */
     id: text("id").notNull(),
+    /** The id of the story, which need not exist. */
     storyId: text("story_id").notNull(),
+    /** What to do with it, in words of the application. */
     action: text("action").notNull(),
     /** JSON. */
     data: text("data").notNull(),
+    /** When it was added, in milliseconds since 1970. */
     timestamp: integer("timestamp").notNull(),
   },
   (table) => [uniqueIndex("story_sync_queue_id").on(table.project, table.id)],
@@ -117,7 +136,9 @@ export const storySecrets = sqliteTable(
   "story_secrets",
   {
     project: text("project").notNull(),
+    /** The name of the secret. */
     name: text("name").notNull(),
+    /** The encrypted value. */
     value: blob("value", { mode: "buffer" }).notNull(),
     updatedAt: integer("updated_at").notNull(),
   },
@@ -135,7 +156,9 @@ export const storySearch = sqliteTable(
     /** The `row_id` of the story. */
     rowId: integer("row_id").primaryKey(),
     project: text("project").notNull(),
+    /** The texts in the story. */
     content: text("content").notNull(),
+    /** The index terms of the texts. */
     searchText: text("search_text").notNull(),
     updatedAt: integer("updated_at").notNull(),
   },
