@@ -15,6 +15,7 @@ import * as conversations from "./trials/conversations.js";
 import * as graph from "./trials/graph.js";
 import * as list from "./trials/list.js";
 import * as longText from "./trials/long-text.js";
+import * as lost from "./trials/lost.js";
 import * as memvid from "./trials/memvid.js";
 import * as open from "./trials/open.js";
 import * as pointRead from "./trials/point-read.js";
@@ -31,6 +32,7 @@ const TRIALS: Record<string, Trial> = {
   ...writes,
   ...open,
   ...stall,
+  ...lost,
   ...startUp,
   ...longText,
   ...search,

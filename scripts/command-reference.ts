@@ -1,23 +1,11 @@
-// Writes the command-line reference, generated from the help, into README.md and docs/reference/commands.md.
-import { readFileSync, writeFileSync } from "node:fs";
+// Writes the command-line reference, generated from the help, into docs/reference/commands.md.
+import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildProgram, COMMANDS } from "../src/cli/program.js";
 
-const BEGIN = "<!-- commands: written by `npm run docs:commands` -->";
-const END = "<!-- end of commands -->";
-
-const pathOf = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-
-/** The files that contain the reference, with the text they should have. */
-export function commandReference(): { readonly path: string; readonly text: string }[] {
-  const readme = readFileSync(pathOf("README.md"), "utf8");
-  const [before, after] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (before < 0 || after < before) throw new Error(`README.md must contain the marks ${BEGIN} and ${END}`);
-  const text = `${readme.slice(0, before)}${BEGIN}\n${table()}\n${readme.slice(after)}`;
-  return [
-    { path: pathOf("README.md"), text },
-    { path: pathOf("docs/reference/commands.md"), text: helpPage() },
-  ];
+/** The file of the reference, with the text it should have. */
+export function commandReference(): { readonly path: string; readonly text: string } {
+  return { path: fileURLToPath(new URL("../docs/reference/commands.md", import.meta.url)), text: helpPage() };
 }
 
 function table(): string {
@@ -39,9 +27,10 @@ function helpPage(): string {
     const title = command === program ? "holdfast" : `holdfast ${command.name()}`;
     return `## ${title}\n\n\`\`\`text\n${help.trim()}\n\`\`\`\n`;
   });
-  return `# The \`holdfast\` command\n\nWritten from its help by \`npm run docs:commands\`.\n\n${sections.join("\n")}`;
+  return `# The \`holdfast\` command\n\nWritten from its help by \`npm run docs:commands\`.\n\n${table()}\n\n${sections.join("\n")}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const { path, text } of commandReference()) writeFileSync(path, text);
+  const { path, text } = commandReference();
+  writeFileSync(path, text);
 }

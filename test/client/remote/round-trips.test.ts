@@ -6,7 +6,7 @@ import { startServer } from "../../support/server.js";
 const embedding = [1, 2];
 const model = "m";
 
-/** What the table in docs/remote.md speaks of, in an order in which each finds what it needs. */
+/** What the table in docs/guides/servers.md speaks of, in an order in which each finds what it needs. */
 const CALLS: Readonly<Record<string, (storage: Storage) => Promise<unknown>>> = {
   "memories.insert": ({ memories }) => memories.insert({ id: "known", content: "the kubernetes cluster" }),
   "memories.insertMany": ({ memories }) => memories.insertMany([{ content: "a" }, { content: "b" }]),
@@ -78,7 +78,7 @@ const CALLS: Readonly<Record<string, (storage: Storage) => Promise<unknown>>> = 
   purgeProject: (storage) => storage.purgeProject("default"),
 };
 
-test("each call takes as many round trips as docs/remote.md says", async () => {
+test("each call takes as many round trips as docs/guides/servers.md says", async () => {
   await using server = await startServer();
   let requests = 0;
   const counting = ((request: Request, init?: RequestInit) => {
@@ -100,7 +100,7 @@ test("each call takes as many round trips as docs/remote.md says", async () => {
   };
   await using storage = opened;
   for (const [call, run] of Object.entries(CALLS)) counted[call] = await count(() => run(storage));
-  const text = readFileSync(new URL("../../../docs/remote.md", import.meta.url), "utf8");
+  const text = readFileSync(new URL("../../../docs/guides/servers.md", import.meta.url), "utf8");
   const rows = [...text.matchAll(/^\| ([^|]+) \| (\d+) \|$/gm)].map(([, call, trips]) => [
     call!.replaceAll("`", ""),
     Number(trips),
