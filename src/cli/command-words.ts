@@ -1,5 +1,6 @@
 /** The flags and environment variables of the options of the library. */
 export const OPTION_NAMES: Readonly<Record<string, string>> = {
+  after: "--after",
   allowOutOfOrder: "--allow-out-of-order",
   area: "--area",
   authToken: "HOLDFAST_AUTH_TOKEN",

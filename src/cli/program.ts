@@ -12,6 +12,7 @@ import { baselineCommand } from "./commands/baseline.js";
 import { checkCommand } from "./commands/check.js";
 import { exportCommand } from "./commands/export.js";
 import { importCommand } from "./commands/import.js";
+import { lintCommand } from "./commands/lint.js";
 import { migrateCommand } from "./commands/migrate.js";
 import { pruneCommand } from "./commands/prune.js";
 import { reindexCommand } from "./commands/reindex.js";
@@ -32,6 +33,7 @@ export const COMMANDS: readonly CliCommand[] = [
   adoptCommand,
   baselineCommand,
   acceptCommand,
+  lintCommand,
   checkCommand,
   backupCommand,
   restoreCommand,

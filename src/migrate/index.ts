@@ -12,6 +12,8 @@ export type { DryRunProblem, DryRunResult } from "./dry-run.js";
 export { MigrationError } from "./failure.js";
 export { type Journal, type Migration, readJournal } from "./journal.js";
 export type { LedgerRow } from "./ledger.js";
+export type { LintCode, LintFinding, LintResult } from "./lint/finding.js";
+export { type LintOptions, lint } from "./lint/lint.js";
 export { migrate } from "./migrate.js";
 export { findMissingObjects, type MissingObject, restoreMissingObjects } from "./missing-objects.js";
 export type {

@@ -25,29 +25,38 @@ const PLACEHOLDER = /--\s*Custom SQL migration file, put your code below!/i;
  * the transaction. Call it only for what is about to run, never for what is already applied.
  */
 export function assertRunnable(script: Script): void {
-  const { migration, isDown } = script;
-  if (!isDown && migration.unreadable !== undefined) {
-    throw invalid(script, `${migration.unreadable}. Save the file as UTF-8`);
-  }
-  if (!isDown && script.statements.length === 0 && PLACEHOLDER.test(migration.sql)) {
-    throw invalid(script, "it is a custom migration that is not written yet. Write its SQL, or remove it");
-  }
-  for (const statement of script.statements) assertStatement(script, statement);
+  for (const refusal of refusalsOf(script)) throw refusal;
 }
 
-function assertStatement(script: Script, statement: MigrationStatement): void {
+/** The errors with which a script is refused, one for each reason. */
+export function* refusalsOf(script: Script): Generator<StorageError> {
+  const { migration, isDown } = script;
+  if (!isDown && migration.unreadable !== undefined) {
+    yield invalid(script, `${migration.unreadable}. Save the file as UTF-8`);
+  }
+  if (!isDown && script.statements.length === 0 && PLACEHOLDER.test(migration.sql)) {
+    yield invalid(script, "it is a custom migration that is not written yet. Write its SQL, or remove it");
+  }
+  for (const statement of script.statements) {
+    const refusal = refusalOf(script, statement);
+    if (refusal !== undefined) yield refusal;
+  }
+}
+
+function refusalOf(script: Script, statement: MigrationStatement): StorageError | undefined {
   const { sql, line } = statement;
   const { kind, pragma, isExplain, parameterCount, namedParameters } = parseStatement(sql);
   if (parameterCount > 0) {
     const name = namedParameters[0]?.name ?? "?";
-    throw invalid(script, `line ${line} has the parameter ${name}, and nothing gives it a value`, line);
+    return invalid(script, `line ${line} has the parameter ${name}, and nothing gives it a value`, line);
   }
-  if (REFUSED[kind] !== undefined) throw refused(script, statement, REFUSED[kind]);
-  if (pragma === undefined || isExplain || RESTORED_PRAGMAS.has(pragma.name)) return;
+  if (REFUSED[kind] !== undefined) return refused(script, statement, REFUSED[kind]);
+  if (pragma === undefined || isExplain || RESTORED_PRAGMAS.has(pragma.name)) return undefined;
   const { name, value } = pragma;
   if (name === "wal_checkpoint" || (value !== undefined && (isSetting(pragma) || REFUSED_PRAGMAS.has(name)))) {
-    throw refused(script, statement, `PRAGMA ${name}`);
+    return refused(script, statement, `PRAGMA ${name}`);
   }
+  return undefined;
 }
 
 function invalid(failing: Failing & { readonly migration: Migration }, why: string, line?: number): StorageError {

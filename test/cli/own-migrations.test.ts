@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { holdfast } from "../support/cli.js";
 import { openSecond, openTestClient } from "../support/clients.js";
-import { writeMigrations } from "../support/migrations.js";
+import { writeMigrations, writeSnapshot } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
 const ONE = { tag: "0000_one", sql: "CREATE TABLE a (x text);", down: "DROP TABLE a;" };
@@ -37,7 +38,30 @@ test("migrations of one's own are applied, shown, accepted, reverted and marked 
   expect(await run("status", "--folder", folder, "--table", "other")).toMatchObject({ pending: [] });
 });
 
+test("lint needs no database, writes one line for each finding with its place, and exits with 1 for mistakes", async () => {
+  await using db = await tempDatabase();
+  const folder = writeMigrations(db.dir, [ONE, { ...TWO, sql: "CREATE TABLE b (x text);\nSELECT * FROM nothing;" }]);
+  for (const name of ["0000", "0001"]) writeSnapshot(folder, name, "a", []);
+  const run = (...args: string[]) => holdfast(["lint", "--folder", "drizzle", ...args], { cwd: db.dir });
+  const wrong = await run();
+  expect(wrong).toMatchObject({ code: 1, stderr: "" });
+  expect(wrong.stdout).toMatch(/^drizzle\/0001_two\.sql:2: error MIGRATION_FAILED: .*nothing.*$/m);
+  expect(
+    wrong.stdout
+      .trim()
+      .split("\n")
+      .every((line) => /^drizzle\/\S+:\d+: (error|info) [A-Z_]+: /.test(line)),
+  ).toBe(true);
+  expect(JSON.parse((await run("--json")).stdout)).toMatchObject({ ok: false, findings: expect.any(Array) });
+  expect(existsSync(db.path)).toBe(false);
+  expect(await holdfast(["lint", "--folder", fileURLToPath(new URL("../../drizzle", import.meta.url))])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/ok\n$/),
+  });
+});
+
 test.each([
+  [["lint"], "Expected --folder"],
   [["migrate", "--folder", "x"], "Expected --folder and --table"],
   [["status", "--table", "x"], "Expected --folder and --table"],
   [["accept", "--tag", "x"], "Expected --folder and --table"],

@@ -20,6 +20,17 @@ export async function schemaText(client: Client): Promise<string> {
   return lines.join("\n");
 }
 
+/** The lines that only one of two schemas has. */
+export function difference(wanted: string, found: string): string {
+  const only = (text: string, other: string) =>
+    text
+      .split("\n")
+      .filter((line) => !other.split("\n").includes(line))
+      .map((line) => line.trim());
+  const list = (lines: string[]) => (lines.length === 0 ? "nothing" : lines.join("; "));
+  return `extra: ${list(only(found, wanted))}; missing: ${list(only(wanted, found))}`;
+}
+
 async function tableLines(client: Client, name: string, sql: string): Promise<string[]> {
   const open = sql.indexOf("(");
   const close = sql.lastIndexOf(")");

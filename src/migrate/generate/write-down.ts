@@ -11,7 +11,7 @@ import { fillTables } from "./fill-tables.js";
 import type { Kit } from "./kit.js";
 import { mulberry32 } from "./random.js";
 import { readIfThere } from "./read-if-there.js";
-import { schemaText } from "./schema-text.js";
+import { difference, schemaText } from "./schema-text.js";
 import { emptySnapshot, readSnapshot, type Snapshot } from "./snapshot.js";
 
 /** The state of a down file: generated and tested, already written, or to be written by a person. */
@@ -100,17 +100,6 @@ async function tryOut(
   } catch (error) {
     return { failure: (error as Error).message, warnings };
   }
-}
-
-/** The lines that only one of two schemas has. */
-function difference(wanted: string, found: string): string {
-  const only = (text: string, other: string) =>
-    text
-      .split("\n")
-      .filter((line) => !other.split("\n").includes(line))
-      .map((line) => line.trim());
-  const list = (lines: string[]) => (lines.length === 0 ? "nothing" : lines.join("; "));
-  return `extra: ${list(only(found, wanted))}; missing: ${list(only(wanted, found))}`;
 }
 
 async function countRows(client: Awaited<ReturnType<typeof openAt>>): Promise<Map<string, number>> {

@@ -1,0 +1,162 @@
+import { createClient, type PooledClient } from "../../client/index.js";
+import { tokens, unquote } from "../../client/sql/parse.js";
+import { quoteText } from "../../client/sql/quote.js";
+import { StorageError } from "../../shared/errors.js";
+import { difference, schemaText } from "../generate/schema-text.js";
+import type { Journal } from "../journal.js";
+import { migrate } from "../migrate.js";
+import type { CodeMigration } from "../options.js";
+import { revert } from "../revert.js";
+import { fold } from "../schema-objects.js";
+import { readScript, type Script } from "../script.js";
+import type { LintCode, LintFinding } from "./finding.js";
+import type { SnapshotJson } from "./snapshot-findings.js";
+import { withoutState } from "./text-findings.js";
+
+/** A migration to try, with the paths of its files. */
+export interface Trial {
+  readonly code: CodeMigration;
+  readonly path: string;
+  readonly downPath: string;
+}
+
+/**
+ * Applies migrations one by one to an empty database in memory. Reverts each with its down file, compares the schema,
+ * and applies it again. A migration that fails ends the trial, because the later ones need it.
+ */
+export async function* tryMigrations(
+  journal: Journal,
+  trials: readonly Trial[],
+  lastSnapshot: { readonly path: string; readonly snapshot: SnapshotJson } | undefined,
+): AsyncGenerator<LintFinding> {
+  const migrations = trials.map(({ code }) => code);
+  let client = createClient({ url: ":memory:" });
+  try {
+    for (const [index, { code, path, downPath }] of trials.entries()) {
+      const { tag } = code;
+      const report = (file: string, kind: LintCode, message: string, line = 1): LintFinding => ({
+        file,
+        line,
+        severity: kind === "DESTRUCTIVE" ? "info" : "error",
+        code: kind,
+        message,
+      });
+      const before = await schemaText(client);
+      const had = await readColumns(client);
+      try {
+        await migrate(client, { migrations, to: tag });
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
+        yield report(path, "MIGRATION_FAILED", withoutState(error.message), error.line);
+        return;
+      }
+      const script = readScript(journal[index]!);
+      for (const { what, line } of removed(script, had, await readColumns(client))) {
+        yield report(path, "DESTRUCTIVE", `${tag} removes ${what} with the values in it`, line);
+      }
+      if (code.down === undefined) continue;
+      const after = await schemaText(client);
+      try {
+        await revert(client, { migrations, steps: 1 });
+        const restored = await schemaText(client);
+        if (restored !== before) {
+          yield report(
+            downPath,
+            "DOWN_WRONG",
+            `The down file of ${tag} leaves a different schema: ${difference(before, restored)}`,
+          );
+        } else {
+          await migrate(client, { migrations, to: tag });
+          const again = await schemaText(client);
+          if (again === after) continue;
+          yield report(
+            path,
+            "MIGRATION_FAILED",
+            `${tag} gives another schema after its down file: ${difference(after, again)}`,
+          );
+        }
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
+        yield report(downPath, "DOWN_WRONG", withoutState(error.message), error.line);
+      }
+      // Goes on from the migration alone.
+      client.close();
+      client = createClient({ url: ":memory:" });
+      await migrate(client, { migrations, to: tag });
+    }
+    if (lastSnapshot !== undefined) yield* compareWithSnapshot(lastSnapshot, await readColumns(client));
+  } finally {
+    client.close();
+  }
+}
+
+/** The columns of each table, all names in lower case. */
+type Columns = ReadonlyMap<string, ReadonlySet<string>>;
+
+async function readColumns(client: PooledClient): Promise<Columns> {
+  const tables = await client.execute(
+    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB '__drizzle*' AND name NOT GLOB 'sqlite_*'",
+  );
+  const columns = new Map<string, ReadonlySet<string>>();
+  for (const { name } of tables.rows) {
+    const found = await client.execute(`SELECT name FROM pragma_table_xinfo(${quoteText(String(name))})`);
+    columns.set(fold(String(name)), new Set(found.rows.map((row) => fold(String(row[0])))));
+  }
+  return columns;
+}
+
+/** The tables and columns that a migration removed, without those that it renamed. */
+function* removed({ statements }: Script, had: Columns, has: Columns): Generator<{ what: string; line: number }> {
+  const lineOf = (...words: string[]) =>
+    statements.findLast(({ sql }) => words.every((word) => fold(sql).includes(word)))?.line ?? 1;
+  const tables = new Map<string, string>();
+  const columns = new Map<string, string>();
+  for (const { sql, ddl } of statements) {
+    if (ddl?.action === "rename" && !fold(ddl.from).startsWith("__new_")) tables.set(fold(ddl.from), fold(ddl.to));
+    const rename = readColumnRename(sql);
+    if (rename !== undefined) columns.set(`${rename.table}.${rename.from}`, rename.to);
+  }
+  for (const [table, old] of had) {
+    const name = tables.get(table) ?? table;
+    const now = has.get(name);
+    if (now === undefined) {
+      yield { what: `the table ${table}`, line: lineOf("drop", table) };
+      continue;
+    }
+    for (const column of old) {
+      const to = columns.get(`${table}.${column}`) ?? columns.get(`${name}.${column}`) ?? column;
+      if (!now.has(to)) yield { what: `the column ${column} of ${name}`, line: lineOf("drop", table) };
+    }
+  }
+}
+
+function readColumnRename(sql: string): { table: string; from: string; to: string } | undefined {
+  const words = [...tokens(sql)].filter(({ text }, index) => index !== 4 || text.toUpperCase() !== "COLUMN");
+  const [alter, , table, rename, from, to, name] = words;
+  if (alter?.text.toUpperCase() !== "ALTER" || rename?.text.toUpperCase() !== "RENAME") return undefined;
+  if (table === undefined || from === undefined || name === undefined || to?.text.toUpperCase() !== "TO")
+    return undefined;
+  return { table: fold(unquote(table)), from: fold(unquote(from)), to: fold(unquote(name)) };
+}
+
+function* compareWithSnapshot(
+  { path, snapshot }: { readonly path: string; readonly snapshot: SnapshotJson },
+  has: Columns,
+): Generator<LintFinding> {
+  const report = (what: string): LintFinding => ({
+    file: path,
+    line: 1,
+    severity: "error",
+    code: "SCHEMA_DRIFT",
+    message: `The last snapshot has ${what}, and the migrations do not create it, so drizzle-kit never will. Write a migration that creates it, or generate this one again`,
+  });
+  for (const { name, columns } of Object.values(snapshot.tables ?? {})) {
+    const now = has.get(fold(name));
+    if (now === undefined) yield report(`the table ${name}`);
+    else {
+      for (const column of Object.keys(columns)) {
+        if (!now.has(fold(column))) yield report(`the column ${column} of ${name}`);
+      }
+    }
+  }
+}
