@@ -214,6 +214,11 @@ export class Connection {
     this.#options.beforeCommit?.();
   }
 
+  /** Drops the prepared statements: after a temporary table has hidden another, which no version of the schema tells. */
+  forgetStatements(): void {
+    this.#statements.clear();
+  }
+
   /** Rolls back an open transaction. Throws if that fails: the connection must then be closed. */
   rollback(): void {
     if (this.inTransaction) this.exec("ROLLBACK");
@@ -291,9 +296,6 @@ export class Connection {
     // An EXPLAIN counts as in progress even after its last row, and then every later read of the connection keeps its
     // snapshot for good. Of all calls only `get` resets at its end.
     if (statement.isExplain) cached.native.get(args);
-    // The names behind a `*` follow the schema, and are up to date only after the statement has stepped. (Without a
-    // `*` only declared types can change, when the table is rebuilt: not worth a third of the time of a small query.)
-    if (statement.hasStar) this.#refreshColumns(cached);
     const { makeRow } = cached;
     const made = new Array(rows.length);
     for (let index = 0; index < rows.length; index++) made[index] = makeRow(decodeRow(rows[index]!, intMode));
@@ -305,22 +307,47 @@ export class Connection {
 
   #rows(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[]): unknown[][] {
     if (cached.uses < SINGLE_ROW_FROM && ++cached.uses === SINGLE_ROW_FROM && statement.kind === "read") {
-      cached.singleRow = prepareSingleRow(this.#database, statement.sql);
+      cached.singleRow = this.#prepareSingleRow(cached, statement);
     }
     if (cached.singleRow !== undefined) {
       const row = cached.singleRow.get(args) as unknown[] | undefined;
-      if (row === undefined) return [];
-      if (row.pop() === null) return [row];
-      // The key is not unique any more.
+      if (row === undefined && (!statement.hasStar || this.#isUpToDate(cached))) return [];
+      if (row?.pop() === null) return [row];
+      // The key is not unique any more, or the table may have other columns.
       cached.singleRow = undefined;
+      cached.uses = 0;
     }
-    return cached.native.all(args) as unknown[][];
+    const rows = cached.native.all(args) as unknown[][];
+    // The names behind a `*` follow the schema, and are up to date only after the statement has stepped. (Without a
+    // `*` only declared types can change, when the table is rebuilt: not worth a third of the time of a small query.)
+    return statement.hasStar ? this.#withColumns(cached, statement, args, rows) : rows;
   }
 
-  #refreshColumns(cached: CachedStatement): void {
-    const schemaVersion = this.#readSchemaVersion();
-    if (schemaVersion === cached.schemaVersion) return;
-    Object.assign(cached, this.#describeColumns(cached.native), { schemaVersion });
+  /** For a `*`, only while the columns are known to be those of the table that the form compares with. */
+  #prepareSingleRow(cached: CachedStatement, { sql, hasStar }: ParsedStatement): NativeStatement | undefined {
+    const form = prepareSingleRow(this.#database, sql);
+    return hasStar && !this.#isUpToDate(cached) ? undefined : form;
+  }
+
+  /** The rows of a `*`, with their columns in `cached`. Another process may change the schema between two calls of this. */
+  #withColumns(
+    cached: CachedStatement,
+    { kind }: ParsedStatement,
+    args: readonly NativeValue[],
+    rows: unknown[][],
+  ): unknown[][] {
+    let current = rows;
+    for (let version = this.#readSchemaVersion(); version !== cached.schemaVersion; ) {
+      const mayChange = kind === "read" && !this.inTransaction;
+      if (mayChange) current = cached.native.all(args) as unknown[][];
+      Object.assign(cached, this.#describeColumns(cached.native), { schemaVersion: version });
+      if (mayChange) version = this.#readSchemaVersion();
+    }
+    return current;
+  }
+
+  #isUpToDate({ schemaVersion }: CachedStatement): boolean {
+    return this.#readSchemaVersion() === schemaVersion;
   }
 
   #describeColumns(native: NativeStatement): Pick<CachedStatement, "columns" | "columnTypes" | "makeRow"> {

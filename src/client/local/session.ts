@@ -84,7 +84,9 @@ export class Session {
 
   /** Looks for temporary tables after statements that may have created one. */
   noteTemporaryTables(connection: Connection, isLikely: boolean): void {
-    if (!isLikely || this.hasTemporaryTables) return;
+    if (!isLikely) return;
+    connection.forgetStatements();
+    if (this.hasTemporaryTables) return;
     this.hasTemporaryTables = connection.query("SELECT 1 FROM temp.sqlite_master LIMIT 1").length > 0;
   }
 

@@ -1,20 +1,9 @@
-import { type Token, tokens } from "../sql/parse.js";
+import { type Token, tokens, unquote } from "../sql/parse.js";
+import { quoteText } from "../sql/quote.js";
 import type { NativeDatabase, NativeStatement } from "./native.js";
 
 const MAY_PRECEDE_PARENTHESIS = new Set(["WHERE", "AND", "NOT", "(", "="]);
-const FORBIDDEN = new Set([
-  "*",
-  ";",
-  "DISTINCT",
-  "JOIN",
-  "GROUP",
-  "HAVING",
-  "UNION",
-  "INTERSECT",
-  "EXCEPT",
-  "OR",
-  "IN",
-]);
+const FORBIDDEN = new Set([";", "DISTINCT", "JOIN", "GROUP", "HAVING", "UNION", "INTERSECT", "EXCEPT", "OR", "IN"]);
 
 /**
  * A second form of a query that looks one row up by a unique key, for the binding's `get`: that costs two thirds of
@@ -22,11 +11,14 @@ const FORBIDDEN = new Set([
  * there is one. The query itself, run again inside, finds it: in the same snapshot, so the answer is right whatever
  * has become of the table and its indexes since. Its statement must be used by `get` only.
  *
+ * The columns behind a `*` follow the table. So the last column of such a form is also not NULL once the table is not
+ * the same any more: that costs a tenth of asking for the version of the schema after each call.
+ *
  * Undefined where looking twice would cost more than it saves.
  */
 export function prepareSingleRow(database: NativeDatabase, sql: string): NativeStatement | undefined {
-  const form = singleRowForm(sql);
   try {
+    const form = singleRowForm(sql, (table) => sameTable(database, table));
     if (form === undefined || !usesUniqueKey(database, sql)) return undefined;
     return database.prepare(form).raw(true).safeIntegers(true);
   } catch {
@@ -37,9 +29,13 @@ export function prepareSingleRow(database: NativeDatabase, sql: string): NativeS
 
 /**
  * The text of that form for `SELECT columns FROM one_table WHERE …` with plain `?` parameters; undefined for all else,
- * so also for whatever two evaluations could answer differently (functions, subqueries).
+ * so also for whatever two evaluations could answer differently (functions, subqueries). `sameTable` gives the condition
+ * that the table is the same, for a `*`.
  */
-export function singleRowForm(sql: string): string | undefined {
+export function singleRowForm(
+  sql: string,
+  sameTable: (table: readonly Token[]) => string | undefined,
+): string | undefined {
   const all = [...tokens(sql)];
   const words = all.map(({ text }) => text.toUpperCase());
   const from = words.indexOf("FROM");
@@ -53,7 +49,33 @@ export function singleRowForm(sql: string): string | undefined {
 
   const query = numberParameters(sql, all);
   const head = numberParameters(sql, all.slice(0, from));
-  return `${head}, (SELECT 1 FROM (${query}) LIMIT 1 OFFSET 1) ${query.slice(head.length)}`;
+  const hasSecond = `(SELECT 1 FROM (${query}) LIMIT 1 OFFSET 1)`;
+  if (!words.includes("*")) return `${head}, ${hasSecond} ${query.slice(head.length)}`;
+  const isSame = sameTable(all.slice(from + 1, where));
+  if (isSame === undefined) return undefined;
+  return `${head}, CASE WHEN ${isSame} THEN ${hasSecond} ELSE 1 END ${query.slice(head.length)}`;
+}
+
+/**
+ * The condition that a table is defined as it is now, and that no temporary table hides it. Undefined for anything else
+ * than a table of the main database.
+ */
+function sameTable(database: NativeDatabase, tokensOfTable: readonly Token[]): string | undefined {
+  const [first, dot, second] = tokensOfTable;
+  const isQualified = dot?.text === ".";
+  if (isQualified && unquote(first!).toLowerCase() !== "main") return undefined;
+  const name = isQualified ? second : first;
+  if (name === undefined) return undefined;
+  const found = database
+    .prepare(
+      `SELECT rowid, sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE
+         AND NOT EXISTS (SELECT 1 FROM temp.sqlite_schema)`,
+    )
+    .raw(true)
+    .get([unquote(name)]) as [number, string] | undefined;
+  if (found === undefined) return undefined;
+  const [rowid, sql] = found;
+  return `(SELECT sql FROM main.sqlite_schema WHERE rowid = ${rowid}) = ${quoteText(sql)} AND NOT EXISTS (SELECT 1 FROM temp.sqlite_schema)`;
 }
 
 /** The text of these tokens, in which each `?` has its number and so means the same value in both copies. */

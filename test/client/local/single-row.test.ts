@@ -1,7 +1,9 @@
-import { expect, test } from "vitest";
+import type { PooledClient } from "holdfast/client";
+import { describe, expect, test } from "vitest";
 import { SINGLE_ROW_FROM } from "../../../src/client/local/connection.js";
 import { openNative } from "../../../src/client/local/native.js";
 import { prepareSingleRow, singleRowForm } from "../../../src/client/local/single-row.js";
+import { startChild } from "../../support/child.js";
 import { openSecond, openTestClient } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
@@ -9,7 +11,11 @@ const SCHEMA = "CREATE TABLE t (id INTEGER PRIMARY KEY, project TEXT, key TEXT, 
 
 function openWithRows() {
   const database = openNative(":memory:", {});
-  database.exec(`${SCHEMA}; CREATE INDEX by_v ON t (v); INSERT INTO t VALUES (1, 'a', 'x', 7), (2, 'a', 'y', 7)`);
+  database.exec("CREATE TABLE quoted ([it's] INTEGER PRIMARY KEY); INSERT INTO quoted VALUES (5)");
+  database.exec("ATTACH ':memory:' AS b; CREATE TABLE b.t (id INTEGER PRIMARY KEY)");
+  database.exec(
+    `${SCHEMA}; CREATE VIEW v AS SELECT * FROM t; CREATE INDEX by_v ON t (v); INSERT INTO t VALUES (1, 'a', 'x', 7), (2, 'a', 'y', 7)`,
+  );
   return database;
 }
 
@@ -19,12 +25,17 @@ test.each([
   ['select "id", "v" from "t" where ("t"."project" = ? and "t"."key" = ?) limit ?', ["a", "y", 1n], [2n, 7n, null]],
   ["SELECT id + ? AS n FROM t /* (*) */ WHERE id = ? AND v >= 1.5e-3 AND key <> x'00'", [3n, 1n], [4n, null]],
   ["select id from t where id = ?", [3n], undefined],
+  ["SELECT * FROM t WHERE id = ?", [2n], [2n, "a", "y", 7n, null]],
+  ['SELECT u.*, v * 2 FROM main."T" AS u WHERE u.project = ? AND u.key = ?', ["a", "x"], [1n, "a", "x", 7n, 14n, null]],
+  ["SELECT * FROM quoted WHERE [it's] = ?", [5n], [5n, null]],
 ])("%s has a form that get can run", (sql, args, row) => {
   expect(prepareSingleRow(openWithRows(), sql)?.get(args)).toEqual(row);
 });
 
 test.each([
-  "SELECT * FROM t WHERE id = ?",
+  "SELECT * FROM v WHERE id = ?",
+  "SELECT * FROM b.t WHERE id = ?",
+  "SELECT * FROM pragma_table_info WHERE cid = ?",
   "SELECT id FROM t",
   "SELECT id FROM t WHERE v = ?",
   "SELECT id FROM t WHERE project = ?",
@@ -48,7 +59,7 @@ test.each([
 
 test("the form tells of a second row", () => {
   const database = openWithRows();
-  const form = singleRowForm("SELECT id FROM t WHERE v = ?");
+  const form = singleRowForm("SELECT id FROM t WHERE v = ?", () => undefined);
   expect(database.prepare(form!).raw(true).safeIntegers(true).get([7n])).toEqual([1n, 1n]);
 });
 
@@ -78,4 +89,80 @@ test("a query by key reads the values of this call, also after one that failed",
   await expect(read(1)).rejects.toThrow(RangeError);
   expect((await read(2)).rows[0]?.v).toBe(2);
   expect((await read(3)).rows).toEqual([]);
+});
+
+/** Reads `t` by key often enough for the cheap form, and gives the columns and the row of one more call. */
+function readerByKey(client: PooledClient, sql = "SELECT * FROM t WHERE id = ?") {
+  const read = async (id: number) => {
+    const { columns, rows } = await client.execute({ sql, args: [id] });
+    return { columns, rows: rows.map((row) => ({ ...row })) };
+  };
+  return async (id = 1) => {
+    const found = await read(id);
+    for (let call = 0; call < 2 * SINGLE_ROW_FROM; call++) expect(await read(id)).toEqual(found);
+    return found;
+  };
+}
+
+describe("SELECT * by key has the columns of the table", () => {
+  test.each([
+    ["ALTER TABLE t ADD COLUMN d", { id: 1, a: "x", d: null }],
+    ["ALTER TABLE t RENAME COLUMN a TO b", { id: 1, b: "x" }],
+    ["ALTER TABLE t DROP COLUMN a", { id: 1 }],
+    ["DROP TABLE t; CREATE TABLE t (b, id INTEGER PRIMARY KEY); INSERT INTO t VALUES ('y', 1)", { b: "y", id: 1 }],
+    [
+      "ALTER TABLE t RENAME TO u; CREATE TABLE t (id INTEGER PRIMARY KEY, c); INSERT INTO t VALUES (1, 2)",
+      { id: 1, c: 2 },
+    ],
+    ["VACUUM", { id: 1, a: "x" }],
+  ])("after another connection's %s", async (change, row) => {
+    await using db = await tempDatabase();
+    await using client = openTestClient(db.url);
+    await client.executeMultiple("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x')");
+    const read = readerByKey(client);
+    expect(await read()).toEqual({ columns: ["id", "a"], rows: [{ id: 1, a: "x" }] });
+    const missing = readerByKey(client, "SELECT t.* FROM t WHERE id = ?");
+    expect(await missing(9)).toEqual({ columns: ["id", "a"], rows: [] });
+    {
+      using other = openSecond(db.path);
+      other.exec(change);
+    }
+    expect(await read()).toEqual({ columns: Object.keys(row), rows: [row] });
+    expect(await missing(9)).toEqual({ columns: Object.keys(row), rows: [] });
+  });
+
+  test("after another process's ALTER TABLE between two calls", async () => {
+    await using db = await tempDatabase();
+    await using client = openTestClient(db.url);
+    await client.executeMultiple("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x')");
+    const read = readerByKey(client);
+    await read();
+    await using child = startChild("exec", { url: db.url, sql: "ALTER TABLE t RENAME COLUMN a TO b" });
+    await child.message(({ done }) => done === true);
+    expect(await read()).toEqual({ columns: ["id", "b"], rows: [{ id: 1, b: "x" }] });
+  });
+
+  test("after this client's ALTER TABLE, and within its transactions", async () => {
+    await using client = openTestClient(":memory:");
+    await client.executeMultiple("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x')");
+    const read = readerByKey(client);
+    await read();
+    await client.execute("ALTER TABLE t ADD COLUMN b DEFAULT 2");
+    expect(await read()).toEqual({ columns: ["id", "a", "b"], rows: [{ id: 1, a: "x", b: 2 }] });
+    const tx = await client.transaction();
+    await tx.execute("ALTER TABLE t RENAME COLUMN b TO c");
+    const within = await tx.execute({ sql: "SELECT * FROM t WHERE id = ?", args: [1] });
+    expect(within.columns).toEqual(["id", "a", "c"]);
+    await tx.rollback();
+    expect((await read()).columns).toEqual(["id", "a", "b"]);
+  });
+
+  test("and those of a temporary table that hides it", async () => {
+    await using client = openTestClient(":memory:");
+    await client.executeMultiple("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x')");
+    const read = readerByKey(client);
+    await read();
+    await client.executeMultiple("CREATE TEMP TABLE t (id INTEGER PRIMARY KEY, z); INSERT INTO t VALUES (1, 3)");
+    expect(await read()).toEqual({ columns: ["id", "z"], rows: [{ id: 1, z: 3 }] });
+  });
 });
