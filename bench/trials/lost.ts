@@ -4,8 +4,6 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createClient as createStockClient } from "@libsql/client";
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { openStorage } from "../../src/index.js";
 import type { Trial, TrialContext } from "../trial.js";
 
@@ -14,9 +12,18 @@ const EACH = 20;
 const TWO = 2;
 const require = createRequire(import.meta.url);
 
+/** What the trial calls of a client of the MCP SDK. The type check does not need the packages of bench. */
+interface McpClient {
+  connect(transport: object): Promise<void>;
+  callTool(call: object): Promise<{ readonly isError?: boolean; readonly content: unknown }>;
+  close(): Promise<void>;
+}
+
 /** A connection to a new process of the official MCP memory server. */
-async function memoryServer(file: string): Promise<Client> {
-  const client = new Client({ name: "bench", version: "1.0.0" });
+async function memoryServer(file: string): Promise<McpClient> {
+  const { Client } = require("@modelcontextprotocol/sdk/client/index.js");
+  const { StdioClientTransport } = require("@modelcontextprotocol/sdk/client/stdio.js");
+  const client: McpClient = new Client({ name: "bench", version: "1.0.0" });
   const main = require.resolve("@modelcontextprotocol/server-memory/dist/index.js");
   const env = { ...(process.env as Record<string, string>), MEMORY_FILE_PATH: file };
   await client.connect(new StdioClientTransport({ command: process.execPath, args: [main], env, stderr: "ignore" }));
@@ -24,7 +31,7 @@ async function memoryServer(file: string): Promise<Client> {
 }
 
 /** Calls that store one record each. Rejects if the store does. */
-function entities(server: Client, from: string): (() => Promise<unknown>)[] {
+function entities(server: McpClient, from: string): (() => Promise<unknown>)[] {
   return Array.from({ length: EACH }, (_, index) => async () => {
     const entity = { name: `${from}-${index}`, entityType: "note", observations: ["kept"] };
     const result = await server.callTool({ name: "create_entities", arguments: { entities: [entity] } });
