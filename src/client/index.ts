@@ -16,6 +16,7 @@ import type { StorageClient } from "./storage-client.js";
 
 export * from "@libsql/client";
 export type { ClientConfig } from "./config.js";
+export type { CheckpointMessage, StatementMessage, TransactionMessage, WaitMessage } from "./diagnostics.js";
 export type { Checkout, ConnectionRole } from "./local/checkout.js";
 export type { CheckpointResult } from "./local/checkpointer.js";
 export { ConnectionPool, type PoolStats } from "./local/connection-pool.js";

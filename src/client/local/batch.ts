@@ -95,12 +95,15 @@ function runOne(session: Session, connection: Connection, bound: BoundStatement,
 async function runLong(
   session: Session,
   connection: Connection,
-  { statement, args }: BoundStatement,
+  { statement, args, trace }: BoundStatement,
   index: number,
 ): Promise<ResultSet> {
   assertOpen(connection, index);
   try {
-    return await connection.executeOffThread(statement, args, session.options.intMode);
+    trace?.start();
+    const result = await connection.executeOffThread(statement, args, session.options.intMode);
+    trace?.end(result);
+    return result;
   } catch (error) {
     throw toBatchError(error, index);
   }

@@ -1,7 +1,9 @@
 import { type InArgs, type InStatement, LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import { Turn } from "../../shared/turn.js";
 import { atCaller } from "../caller-stack.js";
-import { bindEach, type StatementInput } from "../sql/bound-statement.js";
+import { areCallsObserved } from "../diagnostics.js";
+import { type BoundStatement, bindEach, type StatementInput } from "../sql/bound-statement.js";
+import { tracedBatch, tracedStatement } from "../traced-calls.js";
 import { readAll, writeAll } from "./batch.js";
 import type { Connection } from "./connection.js";
 import type { Session } from "./session.js";
@@ -50,13 +52,17 @@ export class HeldConnection implements Checkout {
     const bound = this.#session.bindWithin(
       typeof input === "string" && args !== undefined ? { sql: input, args } : input,
     );
-    const run = async () => {
-      if (this.role === "reader" || bound.statement.kind === "read") return this.#session.run(this.#connection, bound);
-      const [result] = await writeAll(this.#session, this.#writer, this.#connection, [bound]);
-      return result!;
-    };
+    const isRead = this.role === "reader" || bound.statement.kind === "read";
+    const run = (one: BoundStatement) =>
+      this.#inOrder(async () => {
+        if (isRead) return this.#session.run(this.#connection, one);
+        const [result] = await writeAll(this.#session, this.#writer, this.#connection, [one]);
+        return result!;
+      });
     try {
-      return await this.#inOrder(run);
+      if (!areCallsObserved()) return await run(bound);
+      const traits = { role: this.role, isWithin: isRead };
+      return await tracedStatement(bound.statement.sql, traits, (trace) => run({ ...bound, trace }));
     } catch (error) {
       throw atCaller(error, this.execute);
     }
@@ -64,12 +70,13 @@ export class HeldConnection implements Checkout {
 
   async batch(inputs: readonly StatementInput[]): Promise<ResultSet[]> {
     const bound = bindEach(inputs, (input) => this.#session.bindWithin(input));
-    const run = () => {
-      if (this.role === "writer") return writeAll(this.#session, this.#writer, this.#connection, bound);
-      return readAll(this.#session, this.#connection, bound);
-    };
+    const run = (all: readonly BoundStatement[]) =>
+      this.#inOrder(() => {
+        if (this.role === "writer") return writeAll(this.#session, this.#writer, this.#connection, all);
+        return readAll(this.#session, this.#connection, all);
+      });
     try {
-      return await this.#inOrder(run);
+      return await (areCallsObserved() ? tracedBatch(bound, { role: this.role }, run) : run(bound));
     } catch (error) {
       throw atCaller(error, this.batch);
     }

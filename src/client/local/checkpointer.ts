@@ -1,4 +1,5 @@
 import { type Timer, unrefTimer } from "../../shared/timers.js";
+import { areCheckpointsObserved, publish } from "../diagnostics.js";
 import type { Connection } from "./connection.js";
 import { LogGauge } from "./wal-file.js";
 import { tryBeginImmediate } from "./write-lock.js";
@@ -195,6 +196,7 @@ export class Checkpointer {
   }
 
   async #checkpointLocked(writer: Connection): Promise<CheckpointResult> {
+    const startedAt = performance.now();
     const connection = this.#open();
     const passive = "PRAGMA wal_checkpoint(PASSIVE)";
     try {
@@ -202,7 +204,12 @@ export class Checkpointer {
       // The same again tells how far it came; there is nothing left to copy.
       const [, logFrames, checkpointedFrames] = connection.query(passive)[0]!.map(Number);
       writer.rollback();
-      if (logFrames === checkpointedFrames && tryBeginImmediate(writer)) this.#resetLog(writer);
+      const isComplete = logFrames === checkpointedFrames && tryBeginImmediate(writer);
+      if (isComplete) this.#resetLog(writer);
+      if (areCheckpointsObserved()) {
+        const durationMs = performance.now() - startedAt;
+        publish("checkpoint", { durationMs, frames: checkpointedFrames!, busy: !isComplete });
+      }
       return { logFrames: logFrames!, checkpointedFrames: checkpointedFrames! };
     } finally {
       writer.rollback();

@@ -3,9 +3,12 @@ import { turnWhenDue } from "../../shared/event-loop.js";
 import { InFlight } from "../../shared/in-flight.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { atCaller } from "../caller-stack.js";
+import { areCallsObserved } from "../diagnostics.js";
 import type { BoundStatement, StatementInput } from "../sql/bound-statement.js";
 import type { ParsedStatement } from "../sql/parse.js";
 import { CANTOPEN, isBusy, primaryCode, READONLY } from "../sql/sqlite-error.js";
+import type { StatementTrace } from "../statement-trace.js";
+import { tracedAcquire } from "../traced-calls.js";
 import { readAll, readAllOnWriter, writeAll } from "./batch.js";
 import type { Checkout, ConnectionRole } from "./checkout.js";
 import { Checkpointer, type CheckpointResult } from "./checkpointer.js";
@@ -136,7 +139,7 @@ export class ConnectionPool {
         return due === undefined ? this.#read(bound) : this.#readAfter(due, bound);
       }
       case "write":
-        return this.#writer.execute(bound.statement, bound.args);
+        return this.#writer.execute(bound);
       default:
         return this.#special.run(bound);
     }
@@ -183,8 +186,8 @@ export class ConnectionPool {
   }
 
   /** @internal Runs the statements of a script on the writer. */
-  script(statements: readonly ParsedStatement[]): Promise<void> {
-    return this.#special.script(statements);
+  script(statements: readonly ParsedStatement[], trace?: StatementTrace): Promise<void> {
+    return this.#special.script(statements, trace);
   }
 
   /** @internal Begins a transaction: of mode `read` on a reader, otherwise on the writer. */
@@ -255,8 +258,9 @@ export class ConnectionPool {
       throw new TypeError(`Expected \`role\` to be "reader" or "writer", got ${JSON.stringify(role)}`);
     }
     this.guard?.(role === "writer" ? "write" : "read");
+    const acquire = () => this.#holds.acquire(role);
     try {
-      return await this.#holds.acquire(role);
+      return await (areCallsObserved() ? tracedAcquire(role, acquire) : acquire());
     } catch (error) {
       throw atCaller(error, this.acquire);
     }
@@ -311,12 +315,15 @@ export class ConnectionPool {
 
   /** Runs a read on the shared reader; in memory, and if temporary tables may be meant, on the writer. */
   #read(bound: BoundStatement): Promise<ResultSet> | ResultSet {
-    const { statement, args } = bound;
+    const { statement, args, trace } = bound;
     const { intMode } = this.options;
     if (this.#readers === undefined || statement.readsWriterState || this.#session.hasTemporaryTables) {
       const { connection } = this.#writer;
       if (this.#writer.isIdle && connection !== undefined) return connection.execute(statement, args, intMode);
-      return this.turn((writer) => writer.execute(statement, args, intMode));
+      return this.turn((writer) => {
+        trace?.start();
+        return writer.execute(statement, args, intMode);
+      });
     }
     // No read runs before the file is in WAL mode: a reader could keep it from getting there.
     if (this.#writer.connection === undefined) return this.#readAfter(this.#writer.ready(), bound);
@@ -326,7 +333,7 @@ export class ConnectionPool {
       if (isBusy(error)) return this.#waitingReads.track(this.#readWhileBusy(bound));
       // SQLite knows better than the text: this one writes. (Its extended codes are about the file instead.)
       if ((error as LibsqlError).rawCode !== READONLY) throw error;
-      return this.#writer.execute(this.#session.toWrite(statement), args);
+      return this.#writer.execute({ statement: this.#session.toWrite(statement), args, trace });
     }
   }
 
@@ -334,16 +341,18 @@ export class ConnectionPool {
   #readAfter(first: Promise<void> | undefined, bound: BoundStatement): Promise<ResultSet> {
     const read = async () => {
       await first;
+      bound.trace?.start();
       return this.#read(bound);
     };
     return this.#waitingReads.track(read());
   }
 
   /** Rare in WAL mode (recovery after a crash, the last close of another process): waits on a fresh connection. */
-  #readWhileBusy({ statement, args }: BoundStatement): Promise<ResultSet> {
+  #readWhileBusy({ statement, args, trace }: BoundStatement): Promise<ResultSet> {
     const readers = this.#readers!;
     return this.#writer.whileBusy(() => {
       readers.discardShared();
+      trace?.start();
       return readers.shared().execute(statement, args, this.options.intMode);
     });
   }

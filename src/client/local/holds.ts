@@ -52,11 +52,12 @@ export class Holds {
   }
 
   /** Runs one SELECT that may take long on a separate reader and on another thread. */
-  async scan({ statement, args }: BoundStatement): Promise<ResultSet> {
+  async scan({ statement, args, trace: times }: BoundStatement): Promise<ResultSet> {
     const trace = new Error("taken");
     const connection = await this.#takeReader();
     const holder = this.#holders.add("a long read", trace);
     try {
+      times?.start();
       return await connection.executeOffThread(statement, args, this.#session.options.intMode);
     } finally {
       this.#holders.remove(holder);

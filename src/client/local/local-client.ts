@@ -7,8 +7,10 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { atCaller } from "../caller-stack.js";
+import { areCallsObserved } from "../diagnostics.js";
 import {
   assertNoCommit,
+  type BoundStatement,
   bindEach,
   expectMode,
   expectSql,
@@ -16,7 +18,9 @@ import {
   type StatementInput,
 } from "../sql/bound-statement.js";
 import { parseStatement, splitScript } from "../sql/parse.js";
+import type { StatementTrace } from "../statement-trace.js";
 import type { Access, ClientStats, LocalDatabase } from "../storage-client.js";
+import { tracedBatch, tracedBegin, tracedStatement } from "../traced-calls.js";
 import type { CheckpointResult } from "./checkpointer.js";
 import type { ConnectionPoolOptions } from "./connection-opener.js";
 import { ConnectionPool } from "./connection-pool.js";
@@ -64,12 +68,19 @@ export class LocalClient implements LocalDatabase {
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
     this.#assertOpen();
     const bound = this.#pool.bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
-    this.#admit(bound.statement.kind === "read" ? "read" : "write");
+    const isRead = bound.statement.kind === "read";
+    this.#admit(isRead ? "read" : "write");
     try {
-      return await this.#pool.execute(bound);
+      return await (areCallsObserved() ? this.#executeTraced(bound, isRead) : this.#pool.execute(bound));
     } catch (error) {
       throw atCaller(error, this.execute);
     }
+  }
+
+  /** Not a part of `execute`: a function that captures variables would slow down every call. */
+  #executeTraced(bound: BoundStatement, isRead: boolean): Promise<ResultSet> {
+    const traits = { role: isRead ? "reader" : "writer", isImmediate: isRead } as const;
+    return tracedStatement(bound.statement.sql, traits, (trace) => this.#pool.execute({ ...bound, trace }));
   }
 
   /**
@@ -81,8 +92,9 @@ export class LocalClient implements LocalDatabase {
     const bound = this.#pool.bind(input, true);
     if (!this.#pool.canScan(bound)) return this.execute(input as InStatement);
     this.#admit("read");
+    const scan = (trace?: StatementTrace) => this.#pool.scan({ ...bound, trace });
     try {
-      return await this.#pool.scan(bound);
+      return await (areCallsObserved() ? tracedStatement(bound.statement.sql, { role: "reader" }, scan) : scan());
     } catch (error) {
       throw atCaller(error, this.scan);
     }
@@ -96,8 +108,9 @@ export class LocalClient implements LocalDatabase {
     const bound = bindEach(inputs, (input) => assertNoCommit(pool.bind(input, true)));
     const isRead = mode === "read" || bound.every(({ statement }) => statement.kind === "read");
     this.#admit(isRead ? "read" : "write");
+    const run = (all: readonly BoundStatement[]) => pool.batch(all, mode);
     try {
-      return await pool.batch(bound, mode);
+      return await (areCallsObserved() ? tracedBatch(bound, { role: isRead ? "reader" : "writer" }, run) : run(bound));
     } catch (error) {
       throw atCaller(error, this.batch);
     }
@@ -108,8 +121,9 @@ export class LocalClient implements LocalDatabase {
     this.#admit("write");
     expectStatements(inputs);
     const bound = bindEach(inputs, (input) => this.#pool.bind(input, true));
+    const run = (all: readonly BoundStatement[]) => this.#pool.migrate(all);
     try {
-      return await this.#pool.migrate(bound);
+      return await (areCallsObserved() ? tracedBatch(bound, { role: "writer" }, run) : run(bound));
     } catch (error) {
       throw atCaller(error, this.migrate);
     }
@@ -119,8 +133,9 @@ export class LocalClient implements LocalDatabase {
     this.#assertOpen();
     expectMode(mode);
     this.#admit(mode === "read" ? "read" : "write");
+    const begin = () => this.#pool.begin(mode);
     try {
-      return await this.#pool.begin(mode);
+      return await (areCallsObserved() ? tracedBegin(mode === "read" ? "reader" : "writer", begin) : begin());
     } catch (error) {
       throw atCaller(error, this.transaction);
     }
@@ -132,8 +147,9 @@ export class LocalClient implements LocalDatabase {
     expectSql(sql);
     const script = splitScript(sql).map((part) => parseStatement(part.sql));
     for (const statement of script) assertAllowed(statement, this.#options.isMemory);
+    const run = (trace?: StatementTrace) => this.#pool.script(script, trace);
     try {
-      await this.#pool.script(script);
+      await (areCallsObserved() ? tracedStatement(sql, { role: "writer" }, run) : run());
     } catch (error) {
       throw atCaller(error, this.executeMultiple);
     }

@@ -50,10 +50,12 @@ export class Session {
 
   /** Runs one statement on a connection that is held for more than this one. */
   run(connection: Connection, bound: BoundStatement): ResultSet {
-    const { statement, args } = bound;
+    const { statement, args, trace } = bound;
     const { pragma } = statement;
+    trace?.start();
     if (pragma?.name === "busy_timeout") return this.busyTimeout(pragma);
     const result = connection.execute(statement, args, this.options.intMode);
+    trace?.end(result);
     // SQLite ignores this one inside a transaction.
     if (pragma !== undefined && pragma.name !== "foreign_keys") this.noteSetting(bound, connection);
     return result;

@@ -2,6 +2,7 @@ import { LibsqlError, type ResultSet } from "@libsql/client/sqlite3";
 import type { BoundStatement } from "../sql/bound-statement.js";
 import { firstWord, type ParsedStatement } from "../sql/parse.js";
 import { StatementResult, singleRow } from "../sql/rows.js";
+import type { StatementTrace } from "../statement-trace.js";
 import type { Checkpointer, CheckpointResult } from "./checkpointer.js";
 import type { Connection } from "./connection.js";
 import type { Session } from "./session.js";
@@ -25,7 +26,7 @@ export class SpecialStatements {
 
   run(bound: BoundStatement): Promise<ResultSet> {
     const { session, writer } = this.#context;
-    const { statement, args } = bound;
+    const { statement, args, trace } = bound;
     switch (statement.kind) {
       case "pragma":
         return this.#pragma(bound);
@@ -34,6 +35,7 @@ export class SpecialStatements {
       case "attach":
       case "detach":
         return writer.turn((connection) => {
+          trace?.start();
           const result = connection.execute(statement, args, session.options.intMode);
           session.noteSetting(bound, connection);
           return result;
@@ -55,10 +57,11 @@ export class SpecialStatements {
   }
 
   /** Runs a script; a transaction that it leaves open is rolled back. */
-  async script(statements: readonly ParsedStatement[]): Promise<void> {
+  async script(statements: readonly ParsedStatement[], trace?: StatementTrace): Promise<void> {
     const { session, writer, checkpointer } = this.#context;
     await writer.turn(async (connection) => {
       writer.assertSound();
+      trace?.start();
       for (const statement of statements) await this.#runPart(connection, statement);
       session.noteTemporaryTables(
         connection,
@@ -70,25 +73,27 @@ export class SpecialStatements {
 
   async #pragma(bound: BoundStatement): Promise<ResultSet> {
     const { session, writer } = this.#context;
-    const { statement, args } = bound;
+    const { statement, args, trace } = bound;
     const pragma = statement.pragma!;
     if (pragma.name === "busy_timeout") return session.busyTimeout(pragma);
     if (pragma.name === "wal_checkpoint" && !session.options.isMemory) {
       const { logFrames, checkpointedFrames } = await this.checkpoint();
       return singleRow(["busy", "log", "checkpointed"], [0, logFrames, checkpointedFrames]);
     }
-    if (writesFile(pragma)) return writer.execute(statement, args);
+    if (writesFile(pragma)) return writer.execute(bound);
     return writer.turn((connection) => {
+      trace?.start();
       const result = connection.execute(statement, args, session.options.intMode);
       if (isSetting(pragma)) session.noteSetting(bound, connection);
       return result;
     });
   }
 
-  async #vacuum(connection: Connection, { statement, args }: BoundStatement): Promise<ResultSet> {
+  async #vacuum(connection: Connection, { statement, args, trace }: BoundStatement): Promise<ResultSet> {
     const { session, writer, checkpointer, assertInPlace } = this.#context;
     writer.assertSound();
     assertInPlace();
+    trace?.start();
     if (args.length > 0) return connection.execute(statement, args, session.options.intMode);
     await writer.whileBusy(() => connection.execOffThread(statement.sql));
     checkpointer?.afterCommit();

@@ -8,6 +8,7 @@ import {
 import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { Turn } from "../../shared/turn.js";
 import { atCaller } from "../caller-stack.js";
+import { areCallsObserved } from "../diagnostics.js";
 import { type ClientTransaction, type Savepoint, Savepoints, type TransactionState } from "../savepoints.js";
 import {
   type BoundStatement,
@@ -19,6 +20,8 @@ import {
 } from "../sql/bound-statement.js";
 import { type ParsedStatement, splitScript } from "../sql/parse.js";
 import { quoteName } from "../sql/quote.js";
+import type { StatementTrace } from "../statement-trace.js";
+import { tracedStatement } from "../traced-calls.js";
 import { type Connection, rollBackAfter } from "./connection.js";
 import type { Session } from "./session.js";
 import { writesFile } from "./session-settings.js";
@@ -32,6 +35,8 @@ import type { WriterQueue } from "./writer-queue.js";
  */
 export class Transaction implements ClientTransaction {
   readonly mode: TransactionMode;
+  /** @internal Called when it has ended, with the error of its commit. */
+  onEnd?: (error?: unknown) => void;
   readonly #session: Session;
   readonly #writer: WriterQueue;
   readonly #connection: Connection;
@@ -92,8 +97,9 @@ export class Transaction implements ClientTransaction {
     const bound = this.#session.bindWithin(
       typeof input === "string" && args !== undefined ? { sql: input, args } : input,
     );
+    const run = (one: BoundStatement) => this.#turn.run(() => this.#run(one));
     try {
-      return await this.#turn.run(() => this.#run(bound));
+      return await (areCallsObserved() ? this.#runTraced(bound, run) : run(bound));
     } catch (error) {
       throw atCaller(error, this.execute);
     }
@@ -106,7 +112,7 @@ export class Transaction implements ClientTransaction {
     const results: ResultSet[] = [];
     const runAll = async () => {
       for (const get of bound) {
-        const result = this.#run(get());
+        const result = areCallsObserved() ? this.#runTraced(get()) : this.#run(get());
         // No pause unless one is needed: later calls run after the whole batch.
         results.push(result instanceof Promise ? await result : result);
       }
@@ -128,8 +134,13 @@ export class Transaction implements ClientTransaction {
         if (result instanceof Promise) await result;
       }
     };
+    const run = (trace?: StatementTrace) =>
+      this.#turn.run(() => {
+        trace?.start();
+        return runAll();
+      });
     try {
-      await this.#turn.run(runAll);
+      await (areCallsObserved() ? tracedStatement(sql, this.#traits, run) : run());
     } catch (error) {
       throw atCaller(error, this.executeMultiple);
     }
@@ -144,7 +155,7 @@ export class Transaction implements ClientTransaction {
         else if (this.#hasLongWrites) await this.#commitOffThread();
         else this.#connection.commit();
       } catch (error) {
-        this.#end("rolledBack");
+        this.#end("rolledBack", error);
         throw error;
       }
       this.#end("committed");
@@ -190,6 +201,10 @@ export class Transaction implements ClientTransaction {
     await this.execute(`RELEASE ${mark.name}`);
   }
 
+  get #traits() {
+    return { role: this.mode === "read" ? "reader" : "writer", isWithin: true } as const;
+  }
+
   #assertActive(): void {
     if (this.#state === "active" && !this.#connection.isClosed) return;
     throw new LibsqlError(`The transaction is closed${this.#whyClosed}`, "TRANSACTION_CLOSED");
@@ -225,6 +240,13 @@ export class Transaction implements ClientTransaction {
     }
   }
 
+  #runTraced(
+    bound: BoundStatement,
+    run: (traced: BoundStatement) => Promise<ResultSet> | ResultSet = (traced) => this.#run(traced),
+  ): Promise<ResultSet> {
+    return tracedStatement(bound.statement.sql, this.#traits, (trace) => run({ ...bound, trace }));
+  }
+
   /** Runs one statement of the call whose turn it is. */
   #run(bound: BoundStatement): ResultSet | Promise<ResultSet> {
     const waiting = this.#wait(bound.statement);
@@ -257,9 +279,10 @@ export class Transaction implements ClientTransaction {
     }
   }
 
-  async #runOffThread({ statement, args }: BoundStatement): Promise<ResultSet> {
+  async #runOffThread({ statement, args, trace }: BoundStatement): Promise<ResultSet> {
     this.#assertActive();
     this.#hasLongWrites = true;
+    trace?.start();
     try {
       const result = await this.#offThread(
         this.#connection.executeOffThread(statement, args, this.#session.options.intMode),
@@ -308,7 +331,7 @@ export class Transaction implements ClientTransaction {
     try {
       this.#connection.assertMayCommit();
     } catch (error) {
-      this.#end("rolledBack");
+      this.#end("rolledBack", error);
       throw error;
     }
   }
@@ -370,7 +393,7 @@ export class Transaction implements ClientTransaction {
     }
   }
 
-  #end(state: "committed" | "rolledBack"): void {
+  #end(state: "committed" | "rolledBack", error?: unknown): void {
     clearTimeout(this.#timer);
     this.#state = state;
     this.#savepoints.clear();
@@ -383,6 +406,7 @@ export class Transaction implements ClientTransaction {
     const using = this.#locking ?? this.#away;
     if (using === undefined) this.#giveBack();
     else using.then(this.#giveBack, this.#giveBack);
+    this.onEnd?.(error);
   }
 
   readonly #giveBack = (): void => {

@@ -3,11 +3,9 @@ import { FILE_REPLACED } from "../../files/file-identity.js";
 import { turnWhenDue } from "../../shared/event-loop.js";
 import { Fifo } from "../../shared/fifo.js";
 import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
-import { isLongWrite } from "../sql/bound-statement.js";
-import type { ParsedStatement } from "../sql/parse.js";
+import { type BoundStatement, isLongWrite } from "../sql/bound-statement.js";
 import { isBusy, showsDamage } from "../sql/sqlite-error.js";
 import type { Connection } from "./connection.js";
-import type { NativeValue } from "./native.js";
 import { retryWhileBusy, tryBeginImmediate } from "./write-lock.js";
 
 /** Longest time one group of writes keeps the event loop before it commits. */
@@ -44,8 +42,7 @@ export interface WriteStats {
 
 interface StatementTask {
   readonly kind: "statement";
-  readonly statement: ParsedStatement;
-  readonly args: readonly NativeValue[];
+  readonly bound: BoundStatement;
   readonly resolve: (result: ResultSet) => void;
   readonly reject: (error: unknown) => void;
   readonly enqueuedAt: number;
@@ -135,11 +132,11 @@ export class WriterQueue {
   }
 
   /** Runs one statement in a transaction; resolves once it is committed. */
-  execute(statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
-    if (isLongWrite({ statement, args })) return this.turn((connection) => this.#runLong(connection, statement, args));
+  execute(bound: BoundStatement): Promise<ResultSet> {
+    if (isLongWrite(bound)) return this.turn((connection) => this.#runLong(connection, bound));
     return new Promise((resolve, reject) => {
       const enqueuedAt = performance.now();
-      this.#enqueue({ kind: "statement", statement, args, resolve, reject, enqueuedAt, isAlone: false });
+      this.#enqueue({ kind: "statement", bound, resolve, reject, enqueuedAt, isAlone: false });
     });
   }
 
@@ -303,8 +300,9 @@ export class WriterQueue {
   }
 
   /** Runs one statement in a separate transaction, on another thread. */
-  async #runLong(connection: Connection, statement: ParsedStatement, args: readonly NativeValue[]): Promise<ResultSet> {
+  async #runLong(connection: Connection, { statement, args, trace }: BoundStatement): Promise<ResultSet> {
     await this.lock(connection);
+    trace?.start();
     const result = await connection.executeOffThread(statement, args, this.#options.intMode);
     await connection.commitOffThread();
     if (statement.mayCreateTemporary) this.#options.onTemporary(connection);
@@ -320,7 +318,9 @@ export class WriterQueue {
       if (task.isAlone && stored.length > 0) break;
       this.#tasks.shift();
       try {
-        stored.push({ task, result: connection.execute(task.statement, task.args, this.#options.intMode) });
+        const { statement, args, trace } = task.bound;
+        trace?.start("writer");
+        stored.push({ task, result: connection.execute(statement, args, this.#options.intMode) });
       } catch (error) {
         failed.push({ task, error });
         // A result that cannot be decoded comes after the write: only a rollback makes the rejection true.
@@ -344,7 +344,7 @@ export class WriterQueue {
       return;
     }
     if (stored.length > 1) this.#grouped += stored.length;
-    if (stored.some(({ task }) => task.statement.mayCreateTemporary)) this.#options.onTemporary(connection);
+    if (stored.some(({ task }) => task.bound.statement.mayCreateTemporary)) this.#options.onTemporary(connection);
     for (const { task, error } of failed) task.reject(error);
     for (const { task, result } of stored) task.resolve(result);
     // SQLite may have opened the file for reading only, or the disk has failed: replace the connection.

@@ -13,6 +13,7 @@ import { InFlight } from "../../shared/in-flight.js";
 import { MAX_TIMER_MS, type Timer } from "../../shared/timers.js";
 import { Turn, type TurnLimit } from "../../shared/turn.js";
 import type { SettledClientConfig } from "../config.js";
+import { areCallsObserved } from "../diagnostics.js";
 import { OUTSIDE_CALL_ADVICE } from "../holders.js";
 import {
   type BoundStatement,
@@ -24,6 +25,7 @@ import {
   type StatementInput,
 } from "../sql/bound-statement.js";
 import { firstWord, type StatementKind } from "../sql/parse.js";
+import type { StatementTrace } from "../statement-trace.js";
 import {
   type Access,
   type ClientStats,
@@ -32,6 +34,7 @@ import {
   NO_POOL_STATS,
   type RemoteStats,
 } from "../storage-client.js";
+import { tracedBatch, tracedBegin, tracedStatement } from "../traced-calls.js";
 import { guardedFetch, originOf } from "./guarded-fetch.js";
 import { isDropped, timedOut, toRemoteError } from "./remote-error.js";
 import { RemoteTransaction } from "./remote-transaction.js";
@@ -131,12 +134,19 @@ export class RemoteClient implements EngineClient {
     const isWrite = !isRead(bound);
     assertWhole(bound, ["begin", "commit", "rollback", "savepoint", "release", "rollbackTo"]);
     this.assertUsable(isWrite ? "write" : "read");
-    if (!isWrite) return this.#call(false, () => this.#stock.execute(toStock(bound)));
+    if (!areCallsObserved()) return this.#execute(bound, isWrite);
+    const role = isWrite ? "writer" : "reader";
+    return tracedStatement(bound.statement.sql, { role }, (trace) => this.#execute({ ...bound, trace }, isWrite));
+  }
+
+  #execute(bound: BoundStatement, isWrite: boolean): Promise<ResultSet> {
     // VACUUM and the like take no company.
-    const isAlone = bound.statement.kind !== "write" || !isDml(bound);
-    return isAlone
-      ? this.#call(true, () => this.#stock.execute(toStock(bound)))
-      : this.#calls.track(this.#group.run(bound));
+    const isAlone = !isWrite || bound.statement.kind !== "write" || !isDml(bound);
+    if (!isAlone) return this.#calls.track(this.#group.run(bound));
+    return this.#call(isWrite, () => {
+      bound.trace?.start();
+      return this.#stock.execute(toStock(bound));
+    });
   }
 
   scan(input: StatementInput): Promise<ResultSet> {
@@ -150,25 +160,45 @@ export class RemoteClient implements EngineClient {
     const isWrite = mode !== "read" && !bound.every(isRead);
     this.assertUsable(isWrite ? "write" : "read");
     // `deferred` would ask for the lock after its first read, when another's commit can make that too late.
-    return this.#call(isWrite, () => this.#stock.batch(bound.map(toStock), isWrite ? "write" : "read"));
+    const run = (all: readonly BoundStatement[]) =>
+      this.#call(isWrite, () => {
+        startAll(all);
+        return this.#stock.batch(all.map(toStock), isWrite ? "write" : "read");
+      });
+    return areCallsObserved() ? tracedBatch(bound, { role: isWrite ? "writer" : "reader" }, run) : run(bound);
   }
 
   async migrate(inputs: InStatement[]): Promise<ResultSet[]> {
     expectStatements(inputs);
     const bound = bindEach(inputs, (input) => this.bind(input));
     this.assertUsable("write");
-    return this.#call(true, () => this.#stock.migrate(bound.map(toStock)));
+    const run = (all: readonly BoundStatement[]) =>
+      this.#call(true, () => {
+        startAll(all);
+        return this.#stock.migrate(all.map(toStock));
+      });
+    return areCallsObserved() ? tracedBatch(bound, { role: "writer" }, run) : run(bound);
   }
 
   async executeMultiple(sql: string): Promise<void> {
     expectSql(sql);
     this.assertUsable("write");
-    return this.#call(true, () => this.#stock.executeMultiple(sql));
+    const run = (trace?: StatementTrace) =>
+      this.#call(true, () => {
+        trace?.start();
+        return this.#stock.executeMultiple(sql);
+      });
+    return areCallsObserved() ? tracedStatement(sql, { role: "writer" }, run) : run();
   }
 
   async transaction(mode: TransactionMode = "write"): Promise<RemoteTransaction> {
     expectMode(mode);
     this.assertUsable(mode === "read" ? "read" : "write");
+    if (!areCallsObserved()) return this.#begin(mode);
+    return tracedBegin(mode === "read" ? "reader" : "writer", () => this.#begin(mode));
+  }
+
+  async #begin(mode: TransactionMode): Promise<RemoteTransaction> {
     if (mode !== "read") await this.#writers.take(this.#writerLimit);
     const endTurn = () => {
       if (mode !== "read") this.#writers.pass();
@@ -282,6 +312,7 @@ export class RemoteClient implements EngineClient {
   }
 
   async #sendWrites(statements: readonly BoundStatement[]): Promise<ResultSet[]> {
+    startAll(statements);
     const [first] = statements as [BoundStatement];
     // By itself, a statement with RETURNING is stored even where its rows are then too many for an answer.
     const isAlone = statements.length === 1 && !/\breturning\b/i.test(first.statement.sql);
@@ -320,6 +351,11 @@ export class RemoteClient implements EngineClient {
       answer.catch(() => undefined);
     }
   }
+}
+
+/** Notes that they are sent now. */
+function startAll(statements: readonly BoundStatement[]): void {
+  for (const { trace } of statements) trace?.start();
 }
 
 /** Refuses statements that have no effect alone, because each call has a separate stream. */

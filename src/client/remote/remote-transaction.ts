@@ -8,6 +8,7 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
+import { areCallsObserved } from "../diagnostics.js";
 import { type ClientTransaction, type Savepoint, Savepoints, type TransactionState } from "../savepoints.js";
 import {
   type BoundStatement,
@@ -17,6 +18,8 @@ import {
   type StatementInput,
 } from "../sql/bound-statement.js";
 import { splitScript } from "../sql/parse.js";
+import type { StatementTrace } from "../statement-trace.js";
+import { tracedBatch, tracedStatement } from "../traced-calls.js";
 import { endsTransaction } from "./remote-error.js";
 import { isRead, toStock } from "./statements.js";
 
@@ -43,6 +46,8 @@ const KEEP_ALIVE_MS = 4_000;
  */
 export class RemoteTransaction implements ClientTransaction {
   readonly mode: TransactionMode;
+  /** @internal Called when it has ended, with the error of its commit. */
+  onEnd?: (error?: unknown) => void;
   #stock: Transaction;
   readonly #context: RemoteTransactionContext;
   #state: TransactionState = "active";
@@ -73,7 +78,12 @@ export class RemoteTransaction implements ClientTransaction {
 
   async execute(input: InStatement, args?: InArgs): Promise<ResultSet> {
     const bound = this.#bind(typeof input === "string" && args !== undefined ? { sql: input, args } : input);
-    return this.#within([bound], () => this.#stock.execute(toStock(bound)));
+    const run = (trace?: StatementTrace) =>
+      this.#within([bound], () => {
+        trace?.start();
+        return this.#stock.execute(toStock(bound));
+      });
+    return areCallsObserved() ? tracedStatement(bound.statement.sql, this.#traits, run) : run();
   }
 
   /** Runs all in order, in one request; the first that fails rejects, and those after it are not run. */
@@ -81,13 +91,23 @@ export class RemoteTransaction implements ClientTransaction {
     expectStatements(inputs);
     const bound = bindEach(inputs, (input) => this.#bind(input));
     if (bound.length === 0) return [];
-    return this.#within(bound, () => this.#stock.batch(bound.map(toStock)));
+    const run = (all: readonly BoundStatement[]) =>
+      this.#within(all, () => {
+        for (const { trace } of all) trace?.start();
+        return this.#stock.batch(all.map(toStock));
+      });
+    return areCallsObserved() ? tracedBatch(bound, this.#traits, run) : run(bound);
   }
 
   async executeMultiple(sql: string): Promise<void> {
     expectSql(sql);
     const bound = splitScript(sql).map((part) => this.#bind(part.sql));
-    return this.#within(bound, () => this.#stock.executeMultiple(sql));
+    const run = (trace?: StatementTrace) =>
+      this.#within(bound, () => {
+        trace?.start();
+        return this.#stock.executeMultiple(sql);
+      });
+    return areCallsObserved() ? tracedStatement(sql, this.#traits, run) : run();
   }
 
   async commit(): Promise<void> {
@@ -96,8 +116,9 @@ export class RemoteTransaction implements ClientTransaction {
       // Without a statement there was no BEGIN, and nothing is sent.
       if (this.#hasBegun) await this.#context.send(this.mode !== "read", () => this.#stock.commit());
       this.#end("committed");
-    } finally {
-      this.#end();
+    } catch (error) {
+      this.#end("rolledBack", error);
+      throw error;
     }
   }
 
@@ -160,7 +181,7 @@ export class RemoteTransaction implements ClientTransaction {
       // Only BEGIN IMMEDIATE asks for the lock before anything else has been done.
       return this.#follow(bound, await (this.mode === "write" ? begin(first) : first()));
     } catch (error) {
-      if (endsTransaction(error, bound.some(changesRows))) this.#end();
+      if (endsTransaction(error, bound.some(changesRows))) this.#end("rolledBack", error);
       else if (this.#stock.closed) this.#hasBegun = false;
       else this.#follow(bound.slice(0, (error as Partial<LibsqlBatchError>).statementIndex ?? 0), undefined);
       throw error;
@@ -194,18 +215,23 @@ export class RemoteTransaction implements ClientTransaction {
     this.#idleTimer = unrefTimer(setTimeout(touch, KEEP_ALIVE_MS));
   }
 
+  get #traits() {
+    return { role: this.mode === "read" ? "reader" : "writer", isWithin: true } as const;
+  }
+
   #assertActive(): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.closed) throw new LibsqlError("The transaction is closed", "TRANSACTION_CLOSED");
   }
 
-  #end(state: "committed" | "rolledBack" = "rolledBack"): void {
+  #end(state: "committed" | "rolledBack" = "rolledBack", error?: unknown): void {
     if (this.closed) return;
     this.#state = state;
     this.#savepoints.clear();
     clearTimeout(this.#idleTimer);
     this.#stock.close();
     this.#context.onEnd();
+    this.onEnd?.(error);
   }
 }
 

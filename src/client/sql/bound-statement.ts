@@ -8,6 +8,7 @@ import {
 import { withoutCode } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import type { NativeValue } from "../local/native.js";
+import type { StatementTrace } from "../statement-trace.js";
 import { bindArguments } from "./bind.js";
 import { firstWord, type ParsedStatement, parseStatement } from "./parse.js";
 
@@ -15,6 +16,8 @@ import { firstWord, type ParsedStatement, parseStatement } from "./parse.js";
 export interface BoundStatement {
   readonly statement: ParsedStatement;
   readonly args: readonly NativeValue[];
+  /** The times of the statement, while someone subscribes to them. */
+  readonly trace?: StatementTrace | undefined;
 }
 
 /** The number of characters from which a write counts as long, because full-text indexes take time for them. */
