@@ -1,7 +1,7 @@
 import { isStopWord } from "./stop-words.js";
 import { eachWord, isUnsegmented, termsOfWord, toTerms } from "./terms.js";
 
-/** Most distinct terms one query looks for; of more, the longest, which tend to be the rarest. */
+/** Most distinct terms one query looks for; of more, the repeated and the longest, which tend to be the rarest. */
 const MAX_TERMS = 64;
 /** A longer text is not looked for as a phrase: all its words together find it just as well. */
 const MAX_PHRASE_TERMS = 32;
@@ -26,6 +26,8 @@ export interface QueryTerm {
   readonly isPrefix: boolean;
   /** Whether a row lacking it lacks a word of the query; the whole of a `camelCase` word does not count if its parts do. */
   readonly isRequired: boolean;
+  /** How often the query has it: a word said again says more of what is meant. */
+  readonly count: number;
 }
 
 /** The steps of a search for a user's text. All parts are empty if the text asks for nothing. */
@@ -88,27 +90,27 @@ function contentTerms(text: string): QueryTerm[] {
     for (const term of queryTerms(word)) {
       const key = term.isPrefix ? `${term.text}*` : term.text;
       const known = content.get(key) ?? all.get(key);
-      const merged = known?.isRequired ? known : term;
+      const merged = { ...(known?.isRequired ? known : term), count: (known?.count ?? 0) + 1 };
       all.set(key, merged);
       if (!isStop) content.set(key, merged);
     }
   });
   const chosen = [...(content.size > 0 ? content : all).values()];
   if (chosen.length <= MAX_TERMS) return chosen;
-  return chosen.sort((a, b) => b.text.length - a.text.length).slice(0, MAX_TERMS);
+  return chosen.sort((a, b) => b.count - a.count || b.text.length - a.text.length).slice(0, MAX_TERMS);
 }
 
 /** The terms of one word as a search asks for them. */
 function queryTerms(word: string): QueryTerm[] {
   const terms = termsOfWord(word);
   if (!isUnsegmented(word)) {
-    return terms.map((text, i) => ({ text, isPrefix: false, isRequired: i > 0 || terms.length === 1 }));
+    return terms.map((text, i) => ({ text, isPrefix: false, isRequired: i > 0 || terms.length === 1, count: 1 }));
   }
   return terms.flatMap((text, i): QueryTerm[] => {
-    if (!isSingleCharacter(text)) return [{ text, isPrefix: false, isRequired: true }];
+    if (!isSingleCharacter(text)) return [{ text, isPrefix: false, isRequired: true, count: 1 }];
     // The last character of a run stands in the index for its end; the pair before it already asks for it.
     const isEnd = i > 0 && terms[i - 1]!.length > text.length && terms[i - 1]!.endsWith(text);
-    return isEnd ? [] : [{ text, isPrefix: true, isRequired: true }];
+    return isEnd ? [] : [{ text, isPrefix: true, isRequired: true, count: 1 }];
   });
 }
 
@@ -116,13 +118,13 @@ function phraseTerms(text: string, terms: readonly QueryTerm[]): QueryTerm[] {
   // Each word gives a term or more, so a text this long cannot be a phrase: spare it the second reading.
   if (terms.length >= MAX_TERMS) return [];
   const all = toTerms(text);
-  const phrase = all.map((term) => ({ text: term, isPrefix: false, isRequired: true }));
+  const phrase = all.map((term) => ({ text: term, isPrefix: false, isRequired: true, count: 1 }));
   const last = all.at(-1);
   if (last !== undefined && isSingleCharacter(last)) {
     const before = all.at(-2);
     if (before !== undefined && isUnsegmented(before) && before.length > last.length && before.endsWith(last))
       phrase.pop();
-    else phrase[phrase.length - 1] = { text: last, isPrefix: true, isRequired: true };
+    else phrase[phrase.length - 1] = { text: last, isPrefix: true, isRequired: true, count: 1 };
   }
   return phrase.length < 2 || phrase.length > MAX_PHRASE_TERMS ? [] : phrase;
 }

@@ -1,12 +1,19 @@
 import type { QueryTerm } from "./query.js";
 import type { KeywordHit, KeywordMatch } from "./request.js";
 
-/** How soon repeating a word stops counting. */
-const K1 = 0.9;
-/** How much a long text loses; little, because the longer memory tends to be the one that tells something. */
-const B = 0.3;
+/**
+ * How soon repeating a word stops counting (k1), and how much a long text loses (b), for candidates of a mean length in
+ * terms; in between, in proportion. In turns a word counts about once, and the longer one tends to tell something; in
+ * documents, repeating a word and keeping to it say what they are about.
+ */
+const SHORT = { length: 30, k1: 0.9, b: 0.3 };
+const LONG = { length: 150, k1: 2, b: 0.6 };
+/** Times the score of a row whose speaker the query names: "What did Ann say" wants what Ann said, not that she is named. */
+const NAMED_FACTOR = 1.4;
+/** Of a speaker there are several turns; what stands before the colon of a single one may be a title. */
+const MIN_SPEAKER_ROWS = 3;
 /** Rows assumed at least, so that in a small project a word of half its rows still counts for something. */
-const MIN_ROWS_ASSUMED = 2_000;
+const MIN_ROWS_ASSUMED = 1_000;
 const FEEDBACK_ROWS = 3;
 const FEEDBACK_TERMS = 15;
 const FEEDBACK_WEIGHT = 0.3;
@@ -19,6 +26,9 @@ const FILTER_SIZE = 4096;
 
 /** How far rows lend their words to their neighbors; each step halves their weight. */
 export const NEIGHBOUR_SPAN = 3;
+/** Weight of the words of the row right before, and of the one right after: a turn answers what came before it. */
+const WEIGHT_BEFORE = 0.5;
+const WEIGHT_AFTER = 0.3;
 /** A row without any of the words needs this many different ones in its neighbors: one alone says nothing about it. */
 const MIN_CONTEXT_TERMS = 2;
 
@@ -33,8 +43,12 @@ export interface Candidate {
   readonly tier: number;
   /** Where it stands among rows that follow one another; without it, it has no neighbours. */
   readonly place?: { readonly group: number; readonly position: number } | undefined;
+  /** Who said it, if the query names them. */
+  readonly namedSpeaker?: string | undefined;
   /** Whether the index found a neighbor of this row, not the row. @default false */
   readonly isNeighbor?: boolean | undefined;
+  /** Whether the words of its neighbors alone do not make it a result. @default false */
+  readonly needsWord?: boolean | undefined;
   /** Whether it is only here for its neighbours' sake. @default false */
   readonly isBystander?: boolean | undefined;
 }
@@ -69,22 +83,22 @@ export interface RankTerm extends QueryTerm {
  * Ranks candidates, best first; of equals the one stored last comes first.
  *
  * 1. Rows with the exact phrase come before rows with all words, those before the rest.
- * 2. Within a tier: BM25 with the frequencies of the project itself (FTS5's own knows only those of the whole file), times
- *    one plus the share of the query's words that the row has.
+ * 2. Within a tier: BM25 with the frequencies of the project itself (FTS5's own knows only those of the whole file). A word
+ *    counts as often as the query has it, and rows of a speaker whom the query names count more.
  * 3. Of several words, the best three rows lend their telling words, at a small weight, and the order within each tier is
  *    made once more (pseudo-relevance feedback): a question rarely uses all the words of its answer.
  *
- * Rows that follow one another are ranked as if each were a text of its own words and those of the three rows on either
- * side, these at 1/2, 1/4 and 1/8 (both their counts and their length): the answer to a question rarely repeats its words,
- * but stands next to them. Phrases and all-words matches must lie in the row itself.
+ * Rows that follow one another are ranked as if each were a text of its own words and those of the rows around it (both
+ * their counts and their length): the answer to a question rarely repeats its words, but stands next to them. Phrases and
+ * all-words matches must lie in the row itself.
  *
- * recall@10 / MRR@10 of bench/search-quality.ts on 783 questions of five LoCoMo conversations, each step on top of the last:
- * BM25 (1.2, 0.75) with stop words 0.526 / 0.385, without 0.601 / 0.446, irregular forms 0.607 / 0.461, these K1 and B
- * 0.631 / 0.503, share of words 0.630 / 0.507, tiers no change, feedback 0.643 / 0.516 (of fewer candidates, as now,
- * 0.641 / 0.517). The constants were chosen on those conversations, so expect a little less elsewhere; steps of less
- * than a hundredth are within the noise. With neighbours (`--as conversations`, all five in one log): 0.721 / 0.524,
- * within the one conversation 0.742 / 0.538, without the speakers' names 0.688 / 0.490. Halving is the plain choice; it
- * was not tuned.
+ * recall@10 of 783 questions about the turns of five LoCoMo conversations, each step on top of the last: BM25 (1.2, 0.75)
+ * with stop words 0.526, without 0.601, irregular forms 0.607, k1 and b for turns 0.631, feedback 0.643. Then, of turns and
+ * (nDCG@10) of the documents of CISI, with every row as a candidate: before 0.644 and 0.281; no factor for the share of
+ * the words found 0.645 and 0.287; repeated words 0.645 and 0.360; k1 and b by length 0.645 and 0.396; 1,000 rows assumed,
+ * not 2,000, 0.640 and 0.407; the speaker's name 0.660. As searched, by bench/search-quality.ts: 0.661 and 0.408; plain
+ * FTS5 0.608 and 0.403. Turns of sessions 0.765, and 0.733 without names and asymmetry; messages 0.754, of one conversation
+ * 0.766. Steps of less than a hundredth are within the noise.
  */
 export function rank(
   candidates: readonly Candidate[],
@@ -99,6 +113,7 @@ export function rank(
   const prefixes = terms.flatMap((term, i) => (term.isPrefix ? [{ text: ` ${scope}${term.text}`, index: i }] : []));
   const weights = idfWeights(terms);
   const meanLength = mean(candidates.map((candidate) => candidate.length));
+  const { k1, b } = saturationFor(meanLength);
   const phraseText = phrase.length > 0 ? wordsAsStored(phrase, scope) : undefined;
   // One array for all rows: an array for each row would take as long as the counting.
   const words = new Int32Array(candidates.reduce((sum, { searchText }) => sum + (searchText.length >> 1) + 1, 0));
@@ -115,13 +130,13 @@ export function rank(
     }
     for (const prefix of prefixes) own[first + prefix.index]! += occurrences(` ${searchText}`, prefix.text);
   }
+  const speakers = speakersOf(candidates);
   const around = withNeighbours(candidates, own, terms.length);
   const scored = candidates.flatMap((candidate, row): Scored[] => {
     if (candidate.isBystander === true) return [];
     const { rowId, searchText } = candidate;
-    const norm = K1 * (1 - B + (B * around.lengths[row]!) / meanLength);
+    const norm = k1 * (1 - b + (b * around.lengths[row]!) / meanLength);
     let score = 0;
-    let present = 0;
     let presentTerms = 0;
     // Only a part of a long text is read, so a hit of the index may lack its words here.
     let isContext = candidate.isNeighbor === true;
@@ -132,17 +147,16 @@ export function rank(
       else if (terms[i]!.isRequired) hasAll = false;
       const count = around.counts[at]!;
       if (count === 0) continue;
-      score += weights[i]! * saturated(count, norm);
-      present += Math.min(1, count);
+      score += weights[i]! * saturated(count, norm, k1);
       presentTerms++;
     }
-    if (isContext && presentTerms < MIN_CONTEXT_TERMS) return [];
-    score *= 1 + present / Math.max(1, terms.length);
+    if (isContext && (candidate.needsWord === true || presentTerms < MIN_CONTEXT_TERMS)) return [];
+    if (speakers.has(candidate.namedSpeaker)) score *= NAMED_FACTOR;
     const hasPhrase = hasAll && phraseText !== undefined && ` ${searchText} `.includes(phraseText);
     const tier = Math.max(hasPhrase ? 2 : hasAll ? 1 : 0, candidate.tier);
     return [{ rowId, searchText, start: starts[row]!, end: starts[row + 1]!, norm, score, isContext, tier }];
   });
-  if (terms.length > 1) addFeedback(scored, words, numbers, scope);
+  if (terms.length > 1) addFeedback(scored, words, numbers, { scope, k1 });
   const best = scored.reduce((most, row) => Math.max(most, row.score), Number.MIN_VALUE);
   const topTier = scored.reduce((most, row) => Math.max(most, row.tier), 0);
   return scored.sort(byPlace).map(({ rowId, tier, score, isContext }) => ({
@@ -151,6 +165,15 @@ export function rank(
     // Below 1 for the best of a tier, so that it stays under the worst of the next.
     score: (tier + (0.999 * score) / best) / (topTier + 1),
   }));
+}
+
+/** The named speakers of several rows. */
+function speakersOf(candidates: readonly Candidate[]): ReadonlySet<string | undefined> {
+  const rows = new Map<string, number>();
+  for (const { namedSpeaker } of candidates) {
+    if (namedSpeaker !== undefined) rows.set(namedSpeaker, (rows.get(namedSpeaker) ?? 0) + 1);
+  }
+  return new Set([...rows].flatMap(([name, count]) => (count >= MIN_SPEAKER_ROWS ? [name] : [])));
 }
 
 /** The counts of each row with those of its neighbours, and the mean length of all of them by the same weights. */
@@ -170,15 +193,13 @@ function withNeighbours(
     if (place === undefined) continue;
     let lengthSum = length;
     let weightSum = 1;
-    for (let distance = 1; distance <= NEIGHBOUR_SPAN; distance++) {
-      const weight = 0.5 ** distance;
-      for (const position of [place.position - distance, place.position + distance]) {
-        const neighbour = rowAt.get(`${place.group} ${position}`);
-        if (neighbour === undefined) continue;
-        for (let i = 0; i < termCount; i++) counts[row * termCount + i]! += weight * own[neighbour * termCount + i]!;
-        lengthSum += weight * candidates[neighbour]!.length;
-        weightSum += weight;
-      }
+    for (let offset = -NEIGHBOUR_SPAN; offset <= NEIGHBOUR_SPAN; offset++) {
+      const neighbour = offset === 0 ? undefined : rowAt.get(`${place.group} ${place.position + offset}`);
+      if (neighbour === undefined) continue;
+      const weight = (offset < 0 ? WEIGHT_BEFORE : WEIGHT_AFTER) * 0.5 ** (Math.abs(offset) - 1);
+      for (let i = 0; i < termCount; i++) counts[row * termCount + i]! += weight * own[neighbour * termCount + i]!;
+      lengthSum += weight * candidates[neighbour]!.length;
+      weightSum += weight;
     }
     lengths[row] = lengthSum / weightSum;
   }
@@ -238,7 +259,7 @@ function wordNumber(word: string): number {
 
 function idfWeights(terms: readonly RankTerm[]): number[] {
   const rows = Math.max(MIN_ROWS_ASSUMED, 2 * Math.max(...terms.map((term) => term.rowCount)));
-  return terms.map(({ rowCount }) => idf(rowCount, rows));
+  return terms.map(({ rowCount, count }) => count * idf(rowCount, rows));
 }
 
 function idf(rowCount: number, rows: number): number {
@@ -258,7 +279,12 @@ interface Scored {
 }
 
 /** Adds to each score what its row shares with the best rows beyond the query itself. */
-function addFeedback(scored: readonly Scored[], words: Int32Array, queryWords: WordMap, scope: string): void {
+function addFeedback(
+  scored: readonly Scored[],
+  words: Int32Array,
+  queryWords: WordMap,
+  { scope, k1 }: { readonly scope: string; readonly k1: number },
+): void {
   const best = [...scored].sort(byPlace).slice(0, FEEDBACK_ROWS);
   const total = best.reduce((sum, row) => sum + row.score, 0);
   const shares = new WordMap();
@@ -285,7 +311,7 @@ function addFeedback(scored: readonly Scored[], words: Int32Array, queryWords: W
       if (place !== undefined) counts[place]!++;
     }
     for (const [place, [, weight]] of weights.entries()) {
-      if (counts[place]! > 0) row.score += FEEDBACK_WEIGHT * saturated(counts[place]!, row.norm) * weight;
+      if (counts[place]! > 0) row.score += FEEDBACK_WEIGHT * saturated(counts[place]!, row.norm, k1) * weight;
     }
   }
 }
@@ -304,9 +330,15 @@ function countRowsWith(scored: readonly Scored[], words: Int32Array, among: Word
   return counts;
 }
 
-/** How much `count` occurrences say, from 0 to `K1 + 1`. */
-function saturated(count: number, norm: number): number {
-  return (count * (K1 + 1)) / (count + norm);
+/** k1 and b for texts of a mean length. */
+function saturationFor(length: number): { k1: number; b: number } {
+  const share = Math.min(1, Math.max(0, (length - SHORT.length) / (LONG.length - SHORT.length)));
+  return { k1: SHORT.k1 + share * (LONG.k1 - SHORT.k1), b: SHORT.b + share * (LONG.b - SHORT.b) };
+}
+
+/** How much `count` occurrences say, from 0 to `k1 + 1`. */
+function saturated(count: number, norm: number, k1: number): number {
+  return (count * (k1 + 1)) / (count + norm);
 }
 
 function byPlace(a: Scored, b: Scored): number {

@@ -28,6 +28,14 @@ export interface SearchTarget {
    * their place in it. Neighbours then help the ranking.
    */
   readonly sequence?: { readonly group: string; readonly position: string };
+  /**
+   * Where rows may be of a session: its column, the column of the time that orders the rows of a session, next to the row
+   * id, and the condition on `n`, any other row of the session, to be in the same project as `m` and not deleted.
+   * Neighbors then help the ranking.
+   */
+  readonly session?: { readonly group: string; readonly time: string; readonly isOther: string };
+  /** The column of a JSON object whose `name` is who said the text; else a leading `Name:` of the content says it. */
+  readonly metadata?: string;
   /** ORDER BY terms on the alias `m`, for a text that asks for nothing. */
   readonly recentOrder: string;
 }

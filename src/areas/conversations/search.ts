@@ -73,6 +73,7 @@ export const MESSAGE_TARGET: SearchTarget = {
   searchText: m.searchText.name,
   fts: "messages_fts",
   sequence: { group: m.conversationRowId.name, position: m.seq.name },
+  metadata: m.metadata.name,
   recentOrder: "m.created_at DESC, m.row_id DESC",
 };
 /** Longer lists of ancestors than this are left to the filter: FTS5 bounds the depth of its expressions. */
@@ -211,7 +212,10 @@ async function indexForeignMessages({ project, executor }: RepositoryContext): P
 /** The messages of the project as they would be if those terms were stored. */
 function rowsWith(project: string, terms: IndexTerms): KeywordSearchRequest["rows"] {
   const list = JSON.stringify(terms.map(({ rowId, searchText }) => [rowId, searchText]));
-  const columns = sql.join([m.rowId, m.project, m.conversationRowId, m.seq, m.role, m.createdAt, m.content], sql`, `);
+  const columns = sql.join(
+    [m.rowId, m.project, m.conversationRowId, m.seq, m.role, m.metadata, m.createdAt, m.content],
+    sql`, `,
+  );
   return toSelect(sql`select ${columns}, ${m.searchText} from ${m}
     where ${m.project} = ${project} and ${m.rowId} not in (select value ->> 0 from json_each(${list}))
     union all select ${columns}, value ->> 1 from json_each(${list}) cross join ${m} on ${m.rowId} = value ->> 0`);

@@ -91,6 +91,12 @@ export const MEMORY_TARGET: SearchTarget = {
   unpack: readContent,
   searchText: m.searchText.name,
   fts: "memories_fts",
+  session: {
+    group: m.sessionId.name,
+    time: m.createdAt.name,
+    isOther: `n.${m.project.name} = m.${m.project.name} AND n.${m.deletedAt.name} IS NULL`,
+  },
+  metadata: m.metadata.name,
   recentOrder: "m.created_at DESC, m.row_id DESC",
 };
 const RANKING_KEYS = [...FILTER_KEYS, "limit", "embedding", "embeddingModel", "embeddingVersion", "mode"];

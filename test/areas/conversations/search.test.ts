@@ -1,7 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { repeated, tempStorage, testTarget } from "../../support/storage.js";
+import { repeated, tempStorage } from "../../support/storage.js";
 
 async function open() {
   const temp = await tempStorage();
@@ -251,49 +249,3 @@ describe("search", () => {
     expect(["answered", "CLOSED"]).toContain(await scan);
   });
 });
-
-const file = join(process.env.HOLDFAST_TEST_DATA ?? "", "locomo-dev.json");
-
-interface Turn {
-  readonly speaker: string;
-  readonly dia_id: string;
-  readonly text: string;
-}
-
-// Skipped, and shown as such, where HOLDFAST_TEST_DATA names no folder with the file; bench/search-quality.ts says more.
-// Every target ranks with the same code, so it is measured on a file only.
-test.skipIf(!existsSync(file) || testTarget !== "file")(
-  "questions find the turns that answer them in one log: recall@10 of at least 0.70",
-  async () => {
-    const samples = JSON.parse(readFileSync(file, "utf8")) as {
-      conversation: Record<string, unknown>;
-      qa: { question: string; evidence?: string[]; category: number }[];
-    }[];
-    await using db = await open();
-    const known = new Set<string>();
-    for (const [number, { conversation }] of samples.entries()) {
-      const { id } = await db.conversations.insert();
-      const sessions = Object.keys(conversation).filter((key) => /^session_\d+$/.test(key));
-      for (const key of sessions.sort((a, b) => Number(a.slice(8)) - Number(b.slice(8)))) {
-        const said = (conversation[key] as Turn[]).map(({ speaker, dia_id, text }) => {
-          return { id: `${number}/${dia_id}`, role: "user" as const, content: `${speaker}: ${text}` };
-        });
-        for (const turn of said) known.add(turn.id);
-        await db.conversations.append(id, said);
-      }
-    }
-    let recall = 0;
-    let questions = 0;
-    for (const [number, { qa }] of samples.entries()) {
-      for (const { question, evidence = [], category } of qa) {
-        const wanted = new Set(evidence.map((id) => `${number}/${id}`).filter((id) => known.has(id)));
-        if (wanted.size === 0 || category === 5) continue;
-        const found = await db.conversations.search(question);
-        recall += found.filter(({ message }) => wanted.has(message.id)).length / wanted.size;
-        questions++;
-      }
-    }
-    expect(questions).toBeGreaterThan(700);
-    expect(recall / questions).toBeGreaterThanOrEqual(0.7);
-  },
-);

@@ -1,0 +1,113 @@
+import type { MemoryInput } from "holdfast";
+import { describe, expect, test } from "vitest";
+import { tempStorage } from "../../support/storage.js";
+
+async function search(inputs: readonly MemoryInput[], text: string, options = {}): Promise<string[]> {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  for (const input of inputs) await memories.insert(input);
+  return (await memories.search(text, options)).map(({ memory }) => memory.id);
+}
+
+describe("memories of one session lend words to each other", () => {
+  const about = { content: "The lighthouse keeper wrote letters", sessionId: "s" };
+  const answer = { id: "answer", content: "Every letter went to Lisbon" };
+  /** The same words, stored later, so that it comes first unless the neighbors count. */
+  const other = { id: "other", content: "Every letter went to Madrid" };
+  const query = "lighthouse letters";
+
+  test("a memory next to the words of the question comes before an equal one elsewhere", async () => {
+    const inSession = [
+      { ...about, id: "about" },
+      { ...answer, sessionId: "s" },
+      { ...other, sessionId: "t" },
+    ];
+    expect(await search(inSession, query)).toEqual(["about", "answer", "other"]);
+    const inNone = inSession.map(({ sessionId: _, ...memory }) => memory);
+    expect(await search(inNone, query)).toEqual(["about", "other", "answer"]);
+  });
+
+  test("not across sessions, nor from a deleted memory or another project", async () => {
+    await using temp = await tempStorage();
+    const { memories } = temp.storage;
+    await memories.insertMany([
+      { ...about, sessionId: "t" },
+      { ...about, id: "deleted" },
+      { ...answer, sessionId: "s" },
+      { ...other, sessionId: "u" },
+    ]);
+    await temp.storage.project("q").memories.insert(about);
+    await memories.delete("deleted");
+    expect((await memories.search(query)).map(({ memory }) => memory.id).slice(1)).toEqual(["other", "answer"]);
+  });
+
+  test("a filter keeps a neighbor out of the results, and it still lends its words", async () => {
+    const inputs = [
+      { ...about, id: "about", type: "tool" },
+      { ...answer, sessionId: "s" },
+      { ...other, sessionId: "t" },
+    ];
+    expect(await search(inputs, query, { type: "context" })).toEqual(["answer", "other"]);
+  });
+
+  test("a memory without any of the words is not found, whatever its neighbors say", async () => {
+    const inputs = [
+      { ...about, id: "about" },
+      { id: "silent", content: "Nothing of the kind", sessionId: "s" },
+    ];
+    expect(await search(inputs, query)).toEqual(["about"]);
+  });
+
+  test("equal times are ordered by insertion, and rows far apart in a session are not neighbors", async () => {
+    const createdAt = 1_700_000_000_000;
+    const filler = Array.from({ length: 4 }, (_, i) => ({
+      content: `nothing whatever happened on morning ${i}`,
+      sessionId: "s",
+      createdAt,
+    }));
+    const inputs = [
+      { ...about, id: "about", createdAt },
+      ...filler,
+      { ...answer, sessionId: "s", createdAt },
+      { ...other, sessionId: "t", createdAt },
+    ];
+    expect(await search(inputs, query)).toEqual(["about", "other", "answer"]);
+    expect(await search(inputs.toSpliced(2, 2), query)).toEqual(["about", "answer", "other"]);
+  });
+});
+
+describe("what a person said comes before what others say of them", () => {
+  const said = ["Ann: the garden needs rain", "Ann: we planted beans", "Ann: my garden has roses"];
+  const of = ["Bob: Ann has a garden", "Bob: Ann likes her garden", "Bob: hello Ann"];
+
+  test("by a leading name", async () => {
+    const contents = [...said, ...of].map((content, i) => ({ id: `${i}`, content }));
+    expect((await search(contents, "What did Ann say of her garden?")).slice(0, 2).sort()).toEqual(["0", "2"]);
+  });
+
+  test("by a name in the metadata", async () => {
+    const text = (content: string) => content.replace(/^\w+: /, "Ann: hm, ");
+    const contents = [...said, ...of].map((content, i) => {
+      return {
+        id: `${i}`,
+        content: text(content).replace("Ann: ", "well Ann, "),
+        metadata: { name: content.slice(0, 3) },
+      };
+    });
+    expect((await search(contents, "What did Ann say of her garden?")).slice(0, 2).sort()).toEqual(["0", "2"]);
+  });
+
+  test("malformed and long metadata do no harm", async () => {
+    const metadata = { name: 5, long: "x".repeat(10_000) };
+    expect(await search([{ id: "a", content: "Ann: garden", metadata }], "Ann garden")).toEqual(["a"]);
+  });
+});
+
+test("a word that the question repeats counts more", async () => {
+  const contents = [
+    { id: "index", content: "the index of a book" },
+    { id: "shelf", content: "the shelf of a room" },
+  ];
+  expect(await search(contents, "index, an index or a shelf")).toEqual(["index", "shelf"]);
+  expect(await search(contents, "a shelf or shelf, index")).toEqual(["shelf", "index"]);
+});

@@ -1,0 +1,54 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { type Cisi, cutTo, readCisi } from "../../bench/cisi.js";
+import { LOCOMO, readLocomo } from "../../bench/locomo.js";
+import {
+  measureConversations,
+  measureDocuments,
+  measureMemories,
+  measurePlainDocuments,
+  measurePlainTurns,
+} from "../../bench/search-measures.js";
+
+const folder = process.env.HOLDFAST_TEST_DATA ?? "";
+
+// Skipped, and reported as skipped, if HOLDFAST_TEST_DATA is not a folder with the files. `npm run bench:search` prints
+// the figures, which are the same in every run. The bounds are about 0.005 below them.
+describe.skipIf(!existsSync(join(folder, LOCOMO)))("questions find the turns that answer them", () => {
+  const samples = () => readLocomo(folder);
+
+  test("as memories: recall@10 of 0.655, better than plain FTS5", async () => {
+    const { recall } = await measureMemories(samples());
+    expect(recall).toBeGreaterThanOrEqual(0.655);
+    expect(recall).toBeGreaterThan((await measurePlainTurns(samples())).recall + 0.03);
+  });
+
+  test("as memories of sessions: recall@10 of 0.755", async () => {
+    expect((await measureMemories(samples(), { withSessions: true })).recall).toBeGreaterThanOrEqual(0.755);
+  });
+
+  test("as messages of all conversations: recall@10 of 0.745", async () => {
+    expect((await measureConversations(samples())).recall).toBeGreaterThanOrEqual(0.745);
+  });
+
+  test("as messages of one conversation: recall@10 of 0.76", async () => {
+    expect((await measureConversations(samples(), { isWithin: true })).recall).toBeGreaterThanOrEqual(0.76);
+  });
+});
+
+describe.skipIf(!existsSync(join(folder, "cisi.json")))("documents are found as well as with plain FTS5", () => {
+  test.each<[string, (cisi: Cisi) => Cisi, number]>([
+    ["in full", (cisi) => cisi, 0.4],
+    ["of 100 words", (cisi) => cutTo(cisi, 100), 0.375],
+    ["of 60 words", (cisi) => cutTo(cisi, 60), 0.355],
+    ["of 30 words", (cisi) => cutTo(cisi, 30), 0.335],
+    ["with questions of 15 words", (cisi) => cutTo(cisi, Number.POSITIVE_INFINITY, 15), 0.35],
+  ])("%s", async (_, cut, least) => {
+    const cisi = cut(readCisi(folder));
+    const { ndcg } = await measureDocuments(cisi);
+    expect(ndcg).toBeGreaterThanOrEqual(least);
+    // A hundredth is the noise of 76 questions.
+    expect(ndcg).toBeGreaterThan((await measurePlainDocuments(cisi)).ndcg - 0.01);
+  });
+});
