@@ -2,7 +2,7 @@ import type { Connection } from "../client/local/connection.js";
 import { quoteName } from "../client/sql/quote.js";
 import { fold } from "./schema-objects.js";
 
-/** A row whose parent is missing, or a table without rowids whose foreign key does not match a parent key. */
+/** A row whose parent is missing. */
 export interface Violation {
   readonly table: string;
   readonly parent: string;
@@ -62,7 +62,8 @@ function checkTable(connection: Connection, table: string): Violation[] {
     }));
   } catch (error) {
     if (!/foreign key mismatch/.test((error as Error).message)) throw error;
-    return [{ table, parent: "", rowid: null }];
+    // No row can be checked. A key that newly does not match is refused by its name, see `assertCompiles`.
+    return [];
   }
 }
 

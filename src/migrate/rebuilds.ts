@@ -133,10 +133,13 @@ export class Rebuilds {
     }
     const dropped = schema.find((object) => object.type === "table" && fold(object.name) === name);
     if (dropped === undefined || !counts(dropped)) return [];
-    this.#counters.set(name, dropped);
     const kept = keptName(dropped.name);
+    // The counter that an earlier rebuild of this migration has kept goes back to the table first.
+    const earlier = this.#counters.get(name);
+    const settled = earlier === undefined ? [forgetSql(kept)] : counterSql(dropped, keptName(earlier.name));
+    this.#counters.set(name, dropped);
     return [
-      { sql: forgetSql(kept), object: dropped },
+      ...settled.map((sql) => ({ sql, object: dropped })),
       {
         sql: `INSERT INTO sqlite_sequence (name, seq) SELECT ${quoteText(kept)}, seq FROM sqlite_sequence WHERE name = ${quoteText(dropped.name)}`,
         object: dropped,
