@@ -1,3 +1,4 @@
+import { Cascades } from "./cascades.js";
 import type { MemorySchema } from "./memory-schema.js";
 import { type Addition, Rebuilds } from "./rebuilds.js";
 import { refuseIndex } from "./run-script.js";
@@ -41,13 +42,16 @@ export function* completeOn(
     judge: (index) => judge(index, script),
     refuse: (index) => refuseIndex(script, index),
   });
+  const cascades = new Cascades(query);
   const { statements } = script;
   for (const [index, statement] of statements.entries()) {
+    yield* add(cascades.before(statement));
     yield* add(rebuilds.before(statements, index));
     attempt(statement.sql, (error) => onFailure?.(statement, error));
     yield { sql: statement.sql, statement };
     yield* add(rebuilds.after());
   }
+  yield* add(cascades.end());
   yield* add(rebuilds.end());
   onEnd?.(rebuilds);
 

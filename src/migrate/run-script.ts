@@ -1,4 +1,5 @@
 import type { Connection } from "../client/local/connection.js";
+import { Cascades } from "./cascades.js";
 import type { ScriptResult } from "./compile.js";
 import { MigrationError, migrationFailed } from "./failure.js";
 import { findViolations, type NewViolations, newViolations, type Renames, type Violation } from "./foreign-keys.js";
@@ -32,9 +33,11 @@ export async function runScript(connection: Connection, script: Script, context:
     judge: (index) => judge(index, script),
     refuse: (index) => refuseIndex(script, index),
   });
+  const cascades = new Cascades(query);
   const { statements } = script;
   for (const [index, statement] of statements.entries()) {
     try {
+      for (const { sql } of cascades.before(statement)) run(sql);
       for (const { sql } of rebuilds.before(statements, index)) run(sql);
       onRun?.(statement.sql);
       await runStatement(connection, statement);
@@ -45,6 +48,7 @@ export async function runScript(connection: Connection, script: Script, context:
     }
     if (!connection.inTransaction) throw migrationFailed(script, "ended its own transaction", { at: statement });
   }
+  for (const { sql } of cascades.end()) run(sql);
   for (const addition of rebuilds.end()) {
     onRun?.(addition.sql);
     await connection.execOffThread(addition.sql).catch((error) => {

@@ -8,6 +8,8 @@ export interface MigrationStatement {
   /** The line of the file on which it starts. */
   readonly line: number;
   readonly ddl: Ddl | undefined;
+  /** False after a PRAGMA foreign_keys that switches them off. */
+  readonly enforcesKeys: boolean;
 }
 
 /** A migration or its down file, split into statements. */
@@ -41,17 +43,21 @@ export function readScript(migration: Migration, down?: string): Script {
   const settings = new Set<string>();
   let line = 1;
   let counted = 0;
+  let enforcesKeys = true;
   for (const { sql, offset } of splitMigration(text)) {
     for (let at = text.indexOf("\n", counted); at >= 0 && at < offset; at = text.indexOf("\n", at + 1)) line++;
     counted = offset;
     const { pragma, isExplain } = parseStatement(sql);
     if (pragma !== undefined && !isExplain) {
       // drizzle-kit writes it around table rebuilds. It has no effect in a transaction, and foreign keys are already
-      // off for the whole run.
-      if (pragma.name === "foreign_keys") continue;
+      // off for the whole run: `Cascades` takes their place.
+      if (pragma.name === "foreign_keys") {
+        if (pragma.value !== undefined) enforcesKeys = /^(1|on|yes|true)$/i.test(pragma.value);
+        continue;
+      }
       if (RESTORED_PRAGMAS.has(pragma.name)) settings.add(pragma.name);
     }
-    statements.push({ sql, line, ddl: readDdl(sql) });
+    statements.push({ sql, line, ddl: readDdl(sql), enforcesKeys });
   }
   return { migration, isDown: down !== undefined, statements, settings: [...settings] };
 }

@@ -214,6 +214,41 @@ describe.each(TARGETS)("on a %s", (target) => {
     expect(await p.values("SELECT count(*) FROM pragma_foreign_key_list('child')")).toEqual([0]);
   });
 
+  // Foreign keys are off while migrations run, so ON DELETE and ON UPDATE did nothing, and the orphans were refused.
+  test("rows that a migration deletes or renumbers cascade, and those of a rebuild do not", async () => {
+    await using p = await open(target);
+    const first = {
+      tag: "0000_first",
+      sql: `CREATE TABLE parent (id integer PRIMARY KEY, top integer REFERENCES parent ON DELETE CASCADE);
+        CREATE TABLE child (id integer PRIMARY KEY, p integer REFERENCES parent(id) ON DELETE CASCADE ON UPDATE CASCADE);
+        CREATE TABLE leaf (c integer REFERENCES child ON DELETE SET NULL, d integer DEFAULT 1 REFERENCES parent ON DELETE SET DEFAULT);
+        CREATE TABLE pair (a integer, b integer, PRIMARY KEY (a, b));
+        CREATE TABLE uses (a integer, b integer, FOREIGN KEY (a, b) REFERENCES pair (a, b) ON UPDATE CASCADE ON DELETE CASCADE);
+        CREATE TABLE log (line text);
+        CREATE TRIGGER child_gone AFTER DELETE ON child BEGIN INSERT INTO log VALUES (old.id); END;
+        INSERT INTO parent VALUES (1, NULL), (2, NULL), (3, 2), (4, 3), (5, NULL);
+        INSERT INTO child VALUES (10, 1), (20, 2), (40, 4), (50, 5);
+        INSERT INTO leaf VALUES (40, 4), (10, 1);
+        INSERT INTO pair VALUES (1, 1), (2, 2);
+        INSERT INTO uses VALUES (1, 1), (2, 2), (NULL, 2);`,
+    };
+    await p.migrate([first]);
+    const sql = `${rebuild("parent", "id integer PRIMARY KEY, top integer REFERENCES parent ON DELETE CASCADE", ["id", "top"])}
+      WITH gone(id) AS (VALUES (2)) DELETE FROM parent WHERE id IN (SELECT id FROM gone);
+      UPDATE parent SET id = 6 WHERE id = 5; UPDATE pair SET a = 9 WHERE a = 1; DELETE FROM pair WHERE b = 2;`;
+    await p.migrate([first, { tag: "0001_second", sql }]);
+    expect(await p.values("SELECT id FROM parent")).toEqual([1, 6]);
+    expect(await p.values("SELECT id || ' ' || p FROM child")).toEqual(["10 1", "50 6"]);
+    expect(await p.values("SELECT ifnull(c, 'none') || ' ' || d FROM leaf")).toEqual(["none 1", "10 1"]);
+    expect(await p.values("SELECT ifnull(a, 'none') || ' ' || b FROM uses")).toEqual(["9 1", "none 2"]);
+    expect(await p.values("SELECT line FROM log ORDER BY line")).toEqual(["20", "40"]);
+    expect(await p.values("SELECT name FROM sqlite_schema WHERE name LIKE '%holdfast%'")).toEqual([]);
+
+    const off = { tag: "0002_off", sql: "PRAGMA foreign_keys = OFF; DELETE FROM parent WHERE id = 6;" };
+    const error = await rejection(p.migrate([first, { tag: "0001_second", sql }, off]));
+    expect(error.message).toMatch(/would leave .*rows? of child without/);
+  });
+
   test("orphans that were there before do not keep a migration from being applied", async () => {
     await using p = await open(target);
     const first = {
@@ -263,6 +298,15 @@ describe.each(TARGETS)("on a %s", (target) => {
       (await p.client.execute("SELECT name, seq FROM sqlite_sequence")).rows.map((row) => [row[0], row[1]]),
     ).toEqual([["posts", 9]]);
     expect(await p.values("INSERT INTO posts (name) VALUES ('next') RETURNING id")).toEqual([10]);
+  });
+
+  test("two rebuilds of a table in one migration keep the counter too", async () => {
+    await using p = await open(target);
+    await p.migrate([POSTS]);
+    const again = rebuild("posts", `${COLUMNS} REFERENCES posts(id)`, ["id", "name", "body", "parent"]);
+    await p.migrate([POSTS, { tag: "0001_twice", sql: `${again}\n${again}` }]);
+    expect(await p.values("INSERT INTO posts (name) VALUES ('next') RETURNING id")).toEqual([10]);
+    expect(await p.values("SELECT name FROM sqlite_sequence")).toEqual(["posts"]);
   });
 
   test("a table that is created again and dropped for good leaves no counter", async () => {
