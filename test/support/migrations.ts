@@ -44,6 +44,11 @@ export function sha256(text: string): string {
 
 /** The SQL that drizzle-kit 0.31 writes to rebuild `table`. `columns` are the columns that stay. */
 export function rebuild(table: string, definition: string, columns: readonly string[]): string {
+  return rebuildStatements(table, definition, columns).join("--> statement-breakpoint\n");
+}
+
+/** The statements of `rebuild`. */
+export function rebuildStatements(table: string, definition: string, columns: readonly string[]): string[] {
   const names = columns.map((column) => `"${column}"`).join(", ");
   return [
     "PRAGMA foreign_keys=OFF;",
@@ -52,5 +57,5 @@ export function rebuild(table: string, definition: string, columns: readonly str
     `DROP TABLE \`${table}\`;`,
     `ALTER TABLE \`__new_${table}\` RENAME TO \`${table}\`;`,
     "PRAGMA foreign_keys=ON;",
-  ].join("--> statement-breakpoint\n");
+  ];
 }
