@@ -36,13 +36,15 @@ function renderDeclaration(page: Page, declaration: Declaration, locate: Locate)
   const { name, entries, kind, signatures, comment, members } = declaration;
   const isObject = kind === "class" || kind === "interface";
   const from = `From ${entries.map((entry) => `\`${entry}\``).join(", ")}.`;
-  const properties = members.filter(({ isMethod }) => !isMethod);
   // Another section, or another package, describes these.
   const isElsewhere = ({ inheritedFrom, isForeign }: Member) =>
     isForeign || (inheritedFrom !== undefined && locate(inheritedFrom, page) !== undefined);
+  const properties = members.filter((member) => !member.isMethod && !(kind === "class" && isElsewhere(member)));
   const methods = members.filter((member) => member.isMethod && !isElsewhere(member));
   const bases = new Set(
-    members.filter((member) => member.isMethod && isElsewhere(member)).map((member) => baseOf(member, page, locate)),
+    members
+      .filter((member) => isElsewhere(member) && (member.isMethod || kind === "class"))
+      .map((member) => baseOf(member, page, locate)),
   );
   const needsSignature = !isObject || /<| extends /.test(signatures[0]!);
   const parts = [
@@ -53,7 +55,9 @@ function renderDeclaration(page: Page, declaration: Declaration, locate: Locate)
     ...comment.examples.map((example) => fence([example])),
     from,
     properties.length === 0 ? "" : propertyTable(properties, page, locate),
-    bases.size === 0 ? "" : `It also has the methods of ${[...bases].join(" and ")}.`,
+    bases.size === 0
+      ? ""
+      : `It also has the ${kind === "class" ? "members" : "methods"} of ${[...bases].join(" and ")}.`,
     ...methods.map((method) => renderMethod(method, name, page, locate)),
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;

@@ -35,7 +35,7 @@ export class MigrationError extends StorageError {
     this.#details = details;
   }
 
-  /** Returns the same error with the state of the file, which is not known where the error is thrown. */
+  /** @internal Returns the same error with the state of the file, which is not known where the error is thrown. */
   withState(state: string): MigrationError {
     return new MigrationError(this.tag, `${this.message}. ${state}`, this.#details);
   }

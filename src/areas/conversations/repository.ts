@@ -160,7 +160,7 @@ export class ConversationRepository {
     return isBatch ? messages : messages[0]!;
   }
 
-  /** The conversation with this id; undefined if there is none, or if it is deleted. */
+  /** The conversation with this id; undefined if there is none, or if it is deleted without `includeDeleted`. */
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
@@ -227,7 +227,7 @@ export class ConversationRepository {
     return isGone;
   }
 
-  /** A page of messages, in `seq` order. Rejects with `NOT_FOUND`. */
+  /** A page of messages, in `seq` order. Rejects with `NOT_FOUND` if there is no such conversation. */
   async messages(id: string, options: ListMessagesOptions = {}): Promise<Page<Message>> {
     expectId(id);
     expectKeys("messages", options, ["after", "before", "roles", "limit", "cursor"]);
@@ -257,7 +257,7 @@ export class ConversationRepository {
     return findMessage(this.#context, this.#context.executor, id);
   }
 
-  /** The newest messages that fit every limit, for a model. See {@link WindowOptions}. Rejects with `NOT_FOUND` and `WINDOW_TOO_SMALL`. */
+  /** The newest messages that fit every limit, for a model. See {@link WindowOptions}. Rejects with `NOT_FOUND` or `WINDOW_TOO_SMALL`. */
   async window(id: string, options: WindowOptions = {}): Promise<Message[]> {
     expectId(id);
     const limits = resolveWindowOptions(options);
@@ -302,14 +302,14 @@ export class ConversationRepository {
     return searchMessages(this.#context, text, options);
   }
 
-  /** Links a message to something. Linking again updates the score. Rejects with `NOT_FOUND`. */
+  /** Links a message to something. Linking again updates the score. Rejects with `NOT_FOUND` if there is no such message. */
   async linkRef(messageId: string, ref: MessageRefInput): Promise<MessageRef> {
     const linked = await linkRef(this.#context, messageId, this.#context.repair(ref));
     this.#announce("update", [messageId]);
     return linked;
   }
 
-  /** False if there is no such ref. */
+  /** Removes a ref. False if there is no such ref. */
   async unlinkRef(messageId: string, ref: Pick<MessageRefInput, "kind" | "target">): Promise<boolean> {
     const isGone = await unlinkRef(this.#context, messageId, this.#context.repair(ref));
     if (isGone) this.#announce("update", [messageId]);
@@ -326,7 +326,7 @@ export class ConversationRepository {
     return messagesByRef(this.#context, this.#context.repair(kind), this.#context.repair(target));
   }
 
-  /** Adds tags to the conversation or message with this id; resolves to all of its tags. Rejects with `NOT_FOUND`. */
+  /** Adds tags to the conversation or message with this id; resolves to all of its tags. `NOT_FOUND` if there is neither. */
   async tag(id: string, ...tags: string[]): Promise<string[]> {
     const added = expectTags(id, this.#context.repair(tags));
     const changed = await this.#context.executor.atomically((executor) =>
@@ -353,7 +353,7 @@ export class ConversationRepository {
     return countTags(this.#context);
   }
 
-  /** Stores a summary of a day. Rejects with `NOT_FOUND`. */
+  /** Stores a summary of a day. Rejects with `NOT_FOUND` if there is no such conversation. */
   async addSummary(conversationId: string, summary: SummaryInput): Promise<ConversationSummary> {
     const added = await addSummary(this.#context, conversationId, this.#context.repair(summary));
     this.#announce("insert", [added.id]);
@@ -367,7 +367,7 @@ export class ConversationRepository {
 
   /**
    * Makes a conversation that shows the messages of another one up to `atSeq` and continues separately. The shared messages
-   * are the same records, not copies. Rejects with `NOT_FOUND`.
+   * are the same records, not copies. Rejects with `NOT_FOUND` if there is no such conversation.
    */
   async fork(id: string, options: ForkOptions = {}): Promise<Conversation> {
     expectId(id);
@@ -379,7 +379,7 @@ export class ConversationRepository {
     return fork;
   }
 
-  /** A whole conversation as JSON, including the messages that it shares. Rejects with `NOT_FOUND`. */
+  /** A whole conversation as JSON, including the messages that it shares. Rejects with `NOT_FOUND` if there is none. */
   async export(id: string): Promise<ConversationDocument> {
     expectId(id);
     return this.#context.executor.atomically((executor) => exportConversation(this.#context, executor, id));

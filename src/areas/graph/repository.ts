@@ -130,7 +130,7 @@ export class GraphRepository extends GraphRecords {
     return pathBetween(this.#context, a, b, toFollowing(options), weighted);
   }
 
-  /** Whether `b` can be reached from `a` over at most `maxDepth` edges. A node reaches itself. */
+  /** Whether `b` can be reached from `a` over at most `maxDepth` edges (by default any number). A node reaches itself. */
   async hasPath(
     a: string,
     b: string,

@@ -124,7 +124,7 @@ export class SessionRepository {
     return session;
   }
 
-  /** The sessions started last by their `startedAt`, newest first; of equal times the one stored last comes first. */
+  /** The 50, or `limit`, sessions started last by their `startedAt`, newest first; of equal times the one stored last comes first. */
   async latest(limit = 50): Promise<Session[]> {
     return (await this.list({ limit })).items;
   }

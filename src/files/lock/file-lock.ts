@@ -75,7 +75,8 @@ export class FileLock {
   }
 
   /**
-   * Waits for the lock; false if it was not free within `timeoutMs`. 0 tries once, and Infinity waits without a limit.
+   * Waits for the lock; false if it was not free within `timeoutMs` (by default 5,000). 0 tries once, and Infinity
+   * waits without a limit.
    *
    * Creates the folder if it is missing. If the file system refuses, it rejects with `CANNOT_OPEN`, `READONLY`, `FULL`,
    * `IO` or `NOT_SUPPORTED`, and the lock is not held. It waits while a shortage may pass, such as one of descriptors. If
@@ -112,7 +113,8 @@ export class FileLock {
   }
 
   /**
-   * Runs `work` under the lock and resolves to its result, or to null if the lock was not free within `timeoutMs`.
+   * Runs `work` under the lock and resolves to its result, or to null if the lock was not free within
+   * `timeoutMs` (by default 5,000).
    *
    * A failed release does not change the result; it is reported as a process warning.
    */
@@ -190,7 +192,7 @@ export class FileLock {
   }
 }
 
-/** Acquires a lock on `path`; null if it was not free within `timeoutMs`. Release it with `releaseLock`. */
+/** Acquires a lock on `path`; null if it was not free within `timeoutMs` (by default 5,000). `releaseLock` releases it. */
 export async function acquireLock(path: string | URL, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<FileLock | null> {
   const lock = new FileLock(path);
   return (await lock.acquire(timeoutMs)) ? lock : null;

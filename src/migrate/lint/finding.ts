@@ -29,6 +29,7 @@ export type LintCode =
   /** A migration removes a table or a column with its values. */
   | "DESTRUCTIVE";
 
+/** One thing that `lint` found. */
 export interface LintFinding {
   /** The path of the file. */
   readonly file: string;
@@ -40,6 +41,7 @@ export interface LintFinding {
   readonly message: string;
 }
 
+/** What `lint` found. */
 export interface LintResult {
   /** Whether there are no findings of severity `error`. */
   readonly ok: boolean;

@@ -14,6 +14,7 @@ import { lintSnapshots, parseSnapshot } from "./snapshot-findings.js";
 import { findMarker, lintText } from "./text-findings.js";
 import { tryMigrations } from "./trial.js";
 
+/** The folder to check, and what to look for. */
 export interface LintOptions {
   /** The folder that drizzle-kit writes. */
   readonly folder: string | URL;
