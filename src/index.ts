@@ -85,6 +85,7 @@ export type { ReindexResult, RepairResult } from "./maintenance/reindex.js";
 export { type RestoreOptions, type RestoreResult, restore } from "./maintenance/restore.js";
 export { type SalvagedArea, type SalvageOptions, type SalvageResult, salvage } from "./maintenance/salvage.js";
 export type { SalvagedTable } from "./maintenance/salvage-child.js";
+export type { CompactResult } from "./maintenance/space.js";
 export { StorageError, type StorageErrorCode } from "./shared/errors.js";
 export type { LongCallOptions, Progress } from "./shared/long-call.js";
 export type { LineSource, TextSource } from "./shared/text-lines.js";

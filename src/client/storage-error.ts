@@ -55,7 +55,7 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   FULL: "The disk is full: make room and try again; nothing was stored",
   CORRUPT:
     "The file is damaged and was left as it is: copy it with its -wal, then restore a backup, or save what can be read with salvage() or `holdfast salvage`",
-  NOT_A_DATABASE: "The file is not a database, or its encryption key is another one; it was left as it is",
+  NOT_A_DATABASE: "If it should be one, its encryption key may be wrong. The file was not changed",
   MIGRATION_PENDING: OTHER_SCHEMA_ADVICE,
   CANNOT_OPEN: "Check that the folder exists and that this user may write to it",
   IO: "The disk or its file system has failed: look at the log of the system, then try again",

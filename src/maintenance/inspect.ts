@@ -216,8 +216,8 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     if (bytes === 0) return [];
     const how =
       Number(rows[0]![1]) === 2
-        ? "They are used for new rows; `prune` returns them to the file system"
-        : "They are used for new rows; VACUUM, while nothing else writes, returns them to the file system";
+        ? "New rows use them. storage.compact() or `holdfast compact` returns them to the file system"
+        : "New rows use them. VACUUM, while nothing else writes, returns them to the file system";
     return [{ code: "RECLAIMABLE", severity: "info", message: `${bytes} bytes of the file are free. ${how}` }];
   },
 };

@@ -1,14 +1,49 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { scalar } from "../areas/executor.js";
-import type { LongCallOptions } from "../shared/long-call.js";
+import { toStorageError } from "../client/storage-error.js";
+import { StorageError } from "../shared/errors.js";
+import { expectKeys } from "../shared/known-keys.js";
+import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import type { MaintenanceContext } from "./context.js";
 import { isFullDisk, makeRoom, moveLog } from "./room.js";
+
+/** What `compact` did. */
+export interface CompactResult {
+  /** The size of the database before, without its log. */
+  readonly bytesBefore: number;
+  /** Its size now. */
+  readonly bytesAfter: number;
+  /** Free bytes that stay in the file, because it was made without incremental vacuum or other processes free them. */
+  readonly freeBytes: number;
+}
 
 /** How long a step holds the write lock before it commits: with the commit itself well below 50 ms. */
 export const STEP_MS = 15;
 
 const FIRST_PAGES = 32;
 const MOST_PAGES = 2048;
+
+/** Returns free pages to the file system, and measures it; see `Storage.compact`. */
+export async function compactStorage(
+  context: Pick<MaintenanceContext, "client">,
+  options: LongCallOptions,
+): Promise<CompactResult> {
+  expectKeys("compact", options, ["onProgress", "signal"]);
+  checkLongCall(options);
+  const { local } = context.client;
+  if (local === undefined) {
+    throw new StorageError("NOT_SUPPORTED", "Only a file can be compacted. Compact it where its server runs");
+  }
+  const read = async (pragma: string) => Number(scalar(await local.execute(`PRAGMA ${pragma}`)));
+  const bytesOf = async (pragma: string) => (await read(pragma)) * (await read("page_size"));
+  try {
+    const bytesBefore = await bytesOf("page_count");
+    await reclaimSpace(context, options);
+    return { bytesBefore, bytesAfter: await bytesOf("page_count"), freeBytes: await bytesOf("freelist_count") };
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
 
 /**
  * Returns free pages of the file to the file system, in steps that each hold the write lock for a few ms.

@@ -1,4 +1,4 @@
-import type { Row } from "@libsql/client";
+import type { ResultSet, Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import type { Area } from "../areas/area.js";
 import { asStorageErrors, type Executor } from "../areas/executor.js";
@@ -18,7 +18,8 @@ export interface ProjectCount {
 }
 
 export async function countProjects(executor: Executor): Promise<ProjectCount[]> {
-  const count = (areas: readonly Area<ChangeArea>[]) => {
+  const count = async (areas: readonly Area<ChangeArea>[]): Promise<Pick<ResultSet, "rows">> => {
+    if (areas.length === 0) return { rows: [] };
     const counted = sql.join(
       areas.map((area) => area.counted),
       sql` union all `,

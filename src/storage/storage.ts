@@ -19,6 +19,7 @@ import type { CheckResult, Finding } from "../maintenance/findings.js";
 import type { ImportOptions, ImportResult } from "../maintenance/import.js";
 import { type PrunePolicy, type PruneResult, pruneStorage } from "../maintenance/prune.js";
 import { type ReindexResult, type RepairResult, reindexStorage, repairStorage } from "../maintenance/reindex.js";
+import { type CompactResult, compactStorage } from "../maintenance/space.js";
 import { expectFunction } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
@@ -281,6 +282,17 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
   async prune(policy: PrunePolicy): Promise<PruneResult> {
     if (policy?.dryRun !== true) this.#core.assertWritable();
     return pruneStorage(this.#core.maintenance, this.#core.guarded(policy));
+  }
+
+  /**
+   * Returns free pages of the file to the file system, in short steps, so that other writers can write between them.
+   * `prune` does this too. An abort keeps the finished steps. Rejects with NOT_SUPPORTED for a server.
+   *
+   * A file that another tool made without incremental vacuum keeps its free pages for new rows.
+   */
+  async compact(options: LongCallOptions = {}): Promise<CompactResult> {
+    this.#core.assertWritable();
+    return compactStorage(this.#core.maintenance, this.#core.guarded(options));
   }
 
   /**
