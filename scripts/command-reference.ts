@@ -1,7 +1,8 @@
 // Writes the command-line reference, generated from the help, into docs/reference/commands.md.
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { buildProgram, COMMANDS } from "../src/cli/program.js";
+import { COMMANDS } from "../src/cli/commands.js";
+import { buildProgram } from "../src/cli/program.js";
 
 /** The file of the reference, with the text it should have. */
 export function commandReference(): { readonly path: string; readonly text: string } {
@@ -14,7 +15,7 @@ function table(): string {
 }
 
 function helpPage(): string {
-  const program = buildProgram(() => undefined);
+  const program = buildProgram(COMMANDS, () => undefined);
   const sections = [program, ...program.commands.filter((command) => command.name() !== "help")].map((command) => {
     let help = "";
     // Captures the whole help, including the example after it.

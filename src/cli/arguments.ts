@@ -11,9 +11,18 @@ const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g:
 
 /** Parses a whole number. */
 export function parseCount(text: string): number {
+  return parseWhole(text, 0);
+}
+
+/** Parses a whole number that is not 0. */
+export function parsePositive(text: string): number {
+  return parseWhole(text, 1);
+}
+
+function parseWhole(text: string, least: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
-    throw new InvalidArgumentError("Expected a whole number, as in 1000.");
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
+    throw new InvalidArgumentError(`Expected a whole number of at least ${least}, as in 1000.`);
   }
   return value;
 }

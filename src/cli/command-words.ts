@@ -5,6 +5,7 @@ export const OPTION_NAMES: Readonly<Record<string, string>> = {
   area: "--area",
   authToken: "HOLDFAST_AUTH_TOKEN",
   encryptionKey: "HOLDFAST_ENCRYPTION_KEY",
+  from: "--from",
   intoProject: "--into-project",
   keepBackups: "--keep-backups",
   limit: "--limit",
@@ -23,6 +24,8 @@ export const OPTION_NAMES: Readonly<Record<string, string>> = {
 
 /** Where a message names a function and its command, the command line names the command. */
 const FUNCTION = /\b(?:storage\.)?\w+\(\)(?: or|,) (?=`holdfast )/g;
+/** The names of options in another place of the library. */
+const ELSEWHERE = / \(openStorage: [^)]*\)/g;
 /** An option without a flag. */
 const UNAVAILABLE = /, or raise `busyTimeoutMs`/g;
 
@@ -30,6 +33,7 @@ const UNAVAILABLE = /, or raise `busyTimeoutMs`/g;
 export function inCommandWords(message: string): string {
   return message
     .replace(FUNCTION, "")
+    .replace(ELSEWHERE, "")
     .replace(UNAVAILABLE, "")
     .replace(/`(\w+)`/g, (quoted, name: string) =>
       Object.hasOwn(OPTION_NAMES, name) ? `\`${OPTION_NAMES[name]}\`` : quoted,

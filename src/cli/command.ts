@@ -8,8 +8,11 @@ export interface CommandContext {
   readonly url: string | undefined;
   readonly project: string | undefined;
   readonly output: Output;
-  /** Progress for the terminal, and a signal that Ctrl-C aborts. Only long calls ask for it. */
-  longCall(): { onProgress(progress: Progress): void; readonly signal: AbortSignal };
+  /**
+   * Progress for the terminal, and a signal that Ctrl-C aborts. Only long calls ask for it. `whenStopped` is what the
+   * error then says: in which state the files are, and what to do.
+   */
+  longCall(whenStopped?: string): { onProgress(progress: Progress): void; readonly signal: AbortSignal };
 }
 
 /** One command of `holdfast`. */
@@ -19,6 +22,8 @@ export interface CliCommand {
   readonly summary: string;
   /** The arguments of the example in the help. */
   readonly example: string;
+  /** Whether it works on the database of `--url`, which it then also takes as its argument. @default true */
+  readonly opensDatabase?: boolean;
   /** Declares its options. */
   options?(command: Command): void;
   /** Runs it and resolves to its exit code; undefined means 0. */

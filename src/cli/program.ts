@@ -1,88 +1,68 @@
-import { readFileSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { existsSync, readFileSync } from "node:fs";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { expectProject } from "../areas/arguments.js";
 import { PACKAGE_FOLDER } from "../package-folder.js";
 import { StorageError, withoutCode } from "../shared/errors.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
-import { acceptCommand } from "./commands/accept.js";
-import { adoptCommand } from "./commands/adopt.js";
-import { backupCommand } from "./commands/backup.js";
-import { baselineCommand } from "./commands/baseline.js";
-import { checkCommand } from "./commands/check.js";
-import { exportCommand } from "./commands/export.js";
-import { importCommand } from "./commands/import.js";
-import { lintCommand } from "./commands/lint.js";
-import { migrateCommand } from "./commands/migrate.js";
-import { pruneCommand } from "./commands/prune.js";
-import { reindexCommand } from "./commands/reindex.js";
-import { restoreCommand } from "./commands/restore.js";
-import { revertCommand } from "./commands/revert.js";
-import { salvageCommand } from "./commands/salvage.js";
-import { searchCommand } from "./commands/search.js";
-import { statsCommand } from "./commands/stats.js";
-import { statusCommand } from "./commands/status.js";
-import { studioCommand } from "./commands/studio.js";
+import { stoppedExitCode, stopSignal } from "./interruption.js";
 import { Output } from "./output.js";
+import { paint, usesColor } from "./style.js";
 import { toLine } from "./text.js";
-
-export const COMMANDS: readonly CliCommand[] = [
-  migrateCommand,
-  statusCommand,
-  revertCommand,
-  adoptCommand,
-  baselineCommand,
-  acceptCommand,
-  lintCommand,
-  checkCommand,
-  backupCommand,
-  restoreCommand,
-  salvageCommand,
-  statsCommand,
-  searchCommand,
-  exportCommand,
-  importCommand,
-  pruneCommand,
-  reindexCommand,
-  studioCommand,
-];
 
 const FAILED = 1;
 const USAGE = 2;
 
-/** Runs `holdfast` with its arguments, and resolves to its exit code: 0, 1 for a failure, 2 for wrong usage. */
+/**
+ * Runs `holdfast` with its arguments, and resolves to its exit code: 0, 1 for a failure, 2 for wrong usage, 128 and the
+ * number of the signal that stopped it.
+ */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let exitCode = 0;
-  const program = buildProgram((code) => {
-    exitCode = code;
-  });
   try {
+    const program = buildProgram(await loadCommands(args), (code) => {
+      exitCode = code;
+    });
     if (args.every((arg) => arg === "--json")) {
       process.stderr.write(program.helpInformation());
       return USAGE;
     }
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(withoutUnknownHelp(program, args), { from: "user" });
     return exitCode;
   } catch (error) {
-    return report(error);
+    return report(error, args.includes("--json"));
   }
 }
 
-/** The parser of the command line; `onExit` gets the exit code of the command that ran. */
-export function buildProgram(onExit: (code: number) => void): Command {
+/** The version needs no command, and loading them takes several times as long. */
+async function loadCommands(args: readonly string[]): Promise<readonly CliCommand[]> {
+  if (args.length === 1 && ["--version", "-V"].includes(args[0]!)) return [];
+  return (await import("./commands.js")).COMMANDS;
+}
+
+/** Help for an unknown command fails like the command itself, which names similar ones. */
+function withoutUnknownHelp(program: Command, args: readonly string[]): string[] {
+  const [first, name = ""] = args;
+  const isKnown = ["", "help", ...program.commands.map((command) => command.name())].includes(name);
+  return first === "help" && !isKnown && !name.startsWith("-") ? [name] : [...args];
+}
+
+/** The parser of a command line with these commands; `onExit` gets the exit code of the command that ran. */
+export function buildProgram(commands: readonly CliCommand[], onExit: (code: number) => void): Command {
   const { version } = JSON.parse(readFileSync(new URL("package.json", PACKAGE_FOLDER), "utf8"));
   const program = new Command("holdfast");
   program
     .description("Looks after a Holdfast database. Secrets come from HOLDFAST_ENCRYPTION_KEY and HOLDFAST_AUTH_TOKEN.")
     .version(version)
-    .option("--url <url>", "path or URL of the database (default: HOLDFAST_URL, HOLDFAST_DATA_DIR)")
+    .option("-u, --url <url>", "path or URL of the database (default: HOLDFAST_URL, HOLDFAST_DATA_DIR)")
+    .addOption(new Option("--db <url>", "the same as --url").hideHelp())
     .option("--project <name>", "only this project, for commands that read or remove records")
     .option("--json", "one JSON document instead of text")
     .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
     // `report` writes errors; help and version are written as they are.
     .configureOutput({ writeErr: () => undefined, outputError: () => undefined })
     .exitOverride();
-  for (const definition of COMMANDS) addCommand(program, definition, onExit);
+  for (const definition of commands) addCommand(program, definition, onExit);
   return program;
 }
 
@@ -90,15 +70,24 @@ function addCommand(program: Command, definition: CliCommand, onExit: (code: num
   const command = program
     .command(definition.usage)
     .description(definition.summary)
-    .allowExcessArguments(false)
-    .addHelpText("after", `\nExample:\n  $ holdfast ${definition.example}`);
+    .addHelpText("after", `\nExample:\n  $ holdfast ${definition.example}`)
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : new UsageError(command.name(), usageMessage(error));
+    });
+  if (command.registeredArguments.length === 0 && definition.opensDatabase !== false) {
+    command.argument("[database]", "its path or URL, as with --url");
+  }
   definition.options?.(command);
   command.action(async () => {
-    const { url, project, json } = program.opts<{ url?: string; project?: string; json?: boolean }>();
-    const output = new Output(json === true);
+    const { url, project, json } = readGlobalOptions(command, definition);
+    const output = await Output.open(json);
     try {
       if (project !== undefined) expectProject(project);
-      const context: CommandContext = { url, project, output, longCall: () => longCall(output) };
+      const longCall: CommandContext["longCall"] = (whenStopped) => ({
+        signal: stopSignal(whenStopped),
+        onProgress: output.progress.bind(output),
+      });
+      const context: CommandContext = { url, project, output, longCall };
       onExit((await definition.run(context, { args: command.args, options: command.opts() })) ?? 0);
     } catch (error) {
       throw error instanceof InvalidArgumentError ? new UsageError(command.name(), error.message) : error;
@@ -106,6 +95,45 @@ function addCommand(program: Command, definition: CliCommand, onExit: (code: num
       output.end();
     }
   });
+  // Its own error says only how many arguments there are too many.
+  command.allowExcessArguments(true);
+}
+
+/** The options of every command, and its argument where that is the database. Throws UsageError. */
+function readGlobalOptions(command: Command, { usage, opensDatabase }: CliCommand) {
+  const { url, db, project, json } = command.optsWithGlobals<{
+    url?: string;
+    db?: string;
+    project?: string;
+    json?: boolean;
+  }>();
+  const { args, registeredArguments } = command;
+  const hasOwnArguments = usage.includes(" ");
+  const refuse = (message: string) => new UsageError(command.name(), message);
+  const [extra] = args.slice(registeredArguments.length);
+  if (extra !== undefined) {
+    const isDatabase = opensDatabase !== false && isLocation(extra);
+    const way = isDatabase
+      ? ` Name the database with --url ${extra}.`
+      : hasOwnArguments
+        ? " Quote a text of several words."
+        : "";
+    throw refuse(`Unexpected argument ${JSON.stringify(extra)}.${way}`);
+  }
+  const [database] = hasOwnArguments ? [] : args;
+  if (database !== undefined && !isLocation(database)) {
+    throw refuse(
+      `Expected a path or URL of a database, got ${JSON.stringify(database)}. A file of this name is --url ./${database}.`,
+    );
+  }
+  const named = [url, db, database].filter((one) => one !== undefined);
+  if (named.length > 1) throw refuse(`Expected one database, got ${named.join(" and ")}.`);
+  return { url: named[0], project, json: json === true };
+}
+
+/** Whether an argument is meant as a database; a mistyped word must not become the name of a new file. */
+function isLocation(text: string): boolean {
+  return /[/\\]|^:memory:$|^[a-z]{2,}:|\.(?:db|db3|sqlite|sqlite3)$/i.test(text) || existsSync(text);
 }
 
 class UsageError extends Error {
@@ -117,46 +145,43 @@ class UsageError extends Error {
   }
 }
 
-let controller: AbortController | undefined;
-
-/** The first Ctrl-C aborts the call; a second one ends the process. */
-function longCall(output: Output) {
-  if (controller === undefined) {
-    const own = new AbortController();
-    controller = own;
-    const stop = (signal: NodeJS.Signals) => {
-      own.abort(new StorageError("ABORTED", `Stopped by ${signal}. Start it again to continue`));
-      for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, stop);
-    };
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, stop);
-  }
-  return { signal: controller.signal, onProgress: output.progress.bind(output) };
+function usageMessage({ message }: CommanderError): string {
+  const text = message.replace(/^error: /, "").trim();
+  return /[.)?]$/.test(text) ? text : `${text}.`;
 }
 
 /** Writes the error on one line, with its code and the next step, and returns the exit code. */
-export function report(error: unknown): number {
+export function report(error: unknown, isJson: boolean): number {
   // The reader of the output has closed the pipe.
   if ((error as NodeJS.ErrnoException | undefined)?.code === "EPIPE") return 0;
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0;
-    const message = error.message.replace(/^error: /, "").replace(/\.$/, "");
-    return fail("USAGE", `${message}. See \`holdfast --help\``, USAGE);
-  }
-  if (error instanceof UsageError) {
-    return fail("USAGE", `${error.message} See \`holdfast ${error.command} --help\``, USAGE);
-  }
-  if (error instanceof StorageError) {
-    return fail(error.code, withoutCode(error), FAILED);
-  }
-  // A wrong argument of the API is a wrong argument of the command.
-  if (error instanceof TypeError || error instanceof RangeError) return fail("USAGE", error.message, USAGE);
-  const { code = "ERROR", message } = error as NodeJS.ErrnoException;
-  return fail(code, message ?? String(error), FAILED);
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  const { code, message, exitCode } = describe(error);
+  const program = paint({ text: "holdfast:", style: "red" }, usesColor(process.stderr));
+  process.stderr.write(`${program} ${code}: ${message}\n`);
+  // One line, so that it is also a line of JSON Lines that an export had begun.
+  if (isJson) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+  return exitCode;
 }
 
-function fail(code: string, message: string, exitCode: number): number {
-  // The message about a bad line names its fields, which are not options.
-  const text = code === "INVALID_IMPORT" ? message : inCommandWords(message);
-  process.stderr.write(`holdfast: ${code}: ${toLine(text)}\n`);
-  return exitCode;
+function describe(error: unknown): { code: string; message: string; exitCode: number } {
+  if (error instanceof CommanderError) {
+    return { code: "USAGE", message: toLine(`${usageMessage(error)} See \`holdfast --help\``), exitCode: USAGE };
+  }
+  if (error instanceof UsageError) {
+    const message = toLine(`${error.message} See \`holdfast ${error.command} --help\``);
+    return { code: "USAGE", message, exitCode: USAGE };
+  }
+  if (error instanceof StorageError) {
+    const { code } = error;
+    const message = withoutCode(error);
+    // The message about a bad line names its fields, which are not options.
+    const text = code === "INVALID_IMPORT" ? message : inCommandWords(message);
+    return { code, message: toLine(text), exitCode: stoppedExitCode() ?? FAILED };
+  }
+  const { code = "ERROR", message = String(error) } = error as NodeJS.ErrnoException;
+  const text = toLine(inCommandWords(message));
+  // A wrong argument of the API is a wrong argument of the command.
+  if (error instanceof TypeError || error instanceof RangeError)
+    return { code: "USAGE", message: text, exitCode: USAGE };
+  return { code, message: text, exitCode: stoppedExitCode() ?? FAILED };
 }

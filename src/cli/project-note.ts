@@ -14,10 +14,14 @@ export async function noteForProject(storage: Storage, project: string | undefin
 
 /** A note for a search of `project` that found nothing. */
 export async function noteNothingFound(storage: Storage, project: string): Promise<(output: Output) => void> {
-  const names = (await storage.projects()).map((one) => one.project);
-  const others = names.filter((name) => name !== project);
-  const advice = others.length === 0 ? "" : ` ${listProjects(others, "Other projects")}. Name one with --project`;
+  const advice = await listOtherProjects(storage, project);
   return (output) => output.note(`found nothing in project ${JSON.stringify(project)}.${advice}`);
+}
+
+/** A sentence that names the other projects, with a space before it; empty if there are none. */
+export async function listOtherProjects(storage: Storage, project: string): Promise<string> {
+  const others = (await storage.projects()).map((one) => one.project).filter((name) => name !== project);
+  return others.length === 0 ? "" : ` ${listProjects(others, "Other projects")}. Name one with --project`;
 }
 
 function listProjects(names: readonly string[], title = "Projects with records"): string {

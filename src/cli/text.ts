@@ -1,5 +1,3 @@
-import stringWidth from "string-width";
-
 /**
  * Control characters and those that change the direction of text: a terminal obeys them instead of showing them. Stored
  * text may come from anywhere, so it must not move the cursor or rewrite the screen.
@@ -8,28 +6,15 @@ const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066
 
 /** A text on one line, without commands to the terminal. */
 export function toLine(text: string): string {
-  return text
-    .toWellFormed()
-    .replace(/\r\n|[\r\n\t\u2028\u2029]/g, " ")
-    .replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return escapeUnsafe(text.toWellFormed().replace(/\r\n|[\r\n\t\u2028\u2029]/g, " "));
 }
 
-const GAP = "  ";
-/** The width of a terminal that does not report its own. */
-const DEFAULT_COLUMNS = 80;
-
-/** Rows as a table for a terminal that is `columns` wide; the last column is cut to fit. */
-export function toTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  columns = DEFAULT_COLUMNS,
-): string {
-  const cells = [head.map((name) => name.toUpperCase()), ...rows.map((row) => row.map(toLine))];
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => stringWidth(row[column] ?? ""))));
-  const lines = cells.map((row) =>
-    row.map((cell, column) => (column === row.length - 1 ? cell : cell + padding(cell, widths[column]!))).join(GAP),
-  );
-  return lines.map((line) => cut(line.trimEnd(), columns)).join("\n");
+/** The lines of a text, without commands to the terminal. */
+export function toLines(text: string): string[] {
+  return text
+    .toWellFormed()
+    .split(/\r\n|[\r\n\u2028\u2029]/)
+    .map((line) => escapeUnsafe(line.replaceAll("\t", "  ")));
 }
 
 /** Bytes for people: `1.5 MB`. */
@@ -39,18 +24,16 @@ export function toSize(bytes: number): string {
   return `${power === 0 ? bytes : (bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
 }
 
-function padding(cell: string, width: number): string {
-  return " ".repeat(width - stringWidth(cell));
+/** A number with its noun: `1 record`, `2 records`. */
+export function toCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-function cut(line: string, columns: number): string {
-  if (stringWidth(line) <= columns) return line;
-  let shown = "";
-  let width = 1;
-  for (const { segment } of new Intl.Segmenter().segment(line)) {
-    width += stringWidth(segment);
-    if (width > columns) break;
-    shown += segment;
-  }
-  return `${shown}…`;
+/** A time in UTC to the minute, with its zone: `2026-01-31T12:30Z`. */
+export function toMinute(time: Date): string {
+  return `${time.toISOString().slice(0, 16)}Z`;
+}
+
+function escapeUnsafe(text: string): string {
+  return text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

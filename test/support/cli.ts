@@ -23,9 +23,13 @@ export function holdfast(args: readonly string[], options: CliOptions = {}): Pro
 }
 
 /** Runs it in a real terminal of `columns`, which `script` of util-linux creates. */
-export function holdfastInTerminal(args: readonly string[], columns = 80): Promise<CliResult> {
+export function holdfastInTerminal(
+  args: readonly string[],
+  columns = 80,
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliResult> {
   const words = [process.execPath, cliProgram, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-  return runToEnd("script", ["-qec", `stty cols ${columns}; ${words.join(" ")}`, "/dev/null"], {});
+  return runToEnd("script", ["-qec", `stty cols ${columns}; ${words.join(" ")}`, "/dev/null"], { env });
 }
 
 /** Runs it with its standard output on a device that is always full. */
@@ -33,9 +37,13 @@ export function holdfastToFullDisk(args: readonly string[]): Promise<CliResult> 
   return runToEnd("sh", ["-c", 'exec "$@" > /dev/full', "sh", process.execPath, cliProgram, ...args], {});
 }
 
+/** What the command would take from the environment of the tests. */
+const SETTINGS = ["HOLDFAST_URL", "HOLDFAST_DATA_DIR", "HOLDFAST_ENCRYPTION_KEY", "NO_COLOR", "FORCE_COLOR"];
+
 function runToEnd(program: string, args: readonly string[], { cwd, env, input }: CliOptions): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const { HOLDFAST_URL: _, HOLDFAST_DATA_DIR: __, HOLDFAST_ENCRYPTION_KEY: ___, ...environment } = process.env;
+    const environment: NodeJS.ProcessEnv = { ...process.env, TERM: "xterm" };
+    for (const name of SETTINGS) delete environment[name];
     const child = spawn(program, args, { cwd, env: { ...environment, ...env }, stdio: "pipe" });
     let stdout = "";
     let stderr = "";

@@ -14,7 +14,7 @@ export const backupCommand: CliCommand = {
     const copy = async (storage: Storage) => {
       // The copy of the first run, during which the file was changed.
       if (made !== undefined) await rm(made.path);
-      const result = await storage.backup(args[0]!, context.longCall());
+      const result = await storage.backup(args[0]!, context.longCall("No backup was made"));
       made = result;
       return () => context.output.result(result, () => context.output.line(`${result.path}  ${toSize(result.bytes)}`));
     };

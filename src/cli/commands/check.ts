@@ -4,7 +4,10 @@ import { restoreMissingObjects } from "../../migrate/index.js";
 import type { CliCommand, CommandContext } from "../command.js";
 import { inCommandWords } from "../command-words.js";
 import { addSetOptions, checkedSetOf } from "../migration-set.js";
+import type { Style } from "../style.js";
 import { fileOf, withStorage } from "../target.js";
+
+const STYLES: Readonly<Record<string, Style>> = { error: "red", warning: "yellow", repaired: "green" };
 
 export const checkCommand: CliCommand = {
   usage: "check",
@@ -24,7 +27,7 @@ export const checkCommand: CliCommand = {
     if (options.repair === true && found.findings.some(({ repair }) => repair !== undefined)) {
       ({ repaired } = await withStorage(context, { migrate: "skip" }, async (storage) => {
         if (migrations !== undefined) await restoreMissingObjects(storage.client, migrations);
-        return storage.repair(found.findings, context.longCall());
+        return storage.repair(found.findings, context.longCall("Finished repairs stay. Run it again for the others"));
       }));
       result = await check(context, wanted);
     }
@@ -35,8 +38,9 @@ export const checkCommand: CliCommand = {
 
 function check(context: CommandContext, wanted: CheckOptions): Promise<CheckResult> {
   const path = fileOf(context);
-  if (path !== undefined) return checkFile(path, { ...wanted, ...context.longCall() });
-  return withStorage(context, { migrate: "skip" }, (storage) => storage.check({ ...wanted, ...context.longCall() }));
+  const options = { ...wanted, ...context.longCall("Nothing was changed") };
+  if (path !== undefined) return checkFile(path, options);
+  return withStorage(context, { migrate: "skip" }, (storage) => storage.check(options));
 }
 
 function show({ output }: CommandContext, { ok, findings }: CheckResult, repaired: readonly Finding[]): void {
@@ -45,6 +49,8 @@ function show({ output }: CommandContext, { ok, findings }: CheckResult, repaire
     ...findings.map(({ severity, code, message }) => [severity, code, inCommandWords(message)]),
   ];
   // Messages are not cut: they say what to do.
-  for (const row of rows) output.line(row.join("  "));
-  output.line(ok ? "ok" : "not ok");
+  for (const [severity = "", ...rest] of rows) {
+    output.line([{ text: severity, style: STYLES[severity] }, { text: `  ${rest.join("  ")}` }]);
+  }
+  output.line(ok ? "ok" : "not ok", ok ? "green" : "red");
 }

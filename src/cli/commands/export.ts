@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { AREAS } from "../../areas/registry.js";
 import { asFileError } from "../../files/file-error.js";
 import { pathTaken, placeFile, removeStale, temporaryName, writeSynced } from "../../files/place-file.js";
@@ -12,6 +11,7 @@ import { parseOneOf } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { noteForProject } from "../project-note.js";
 import { fileOf, withReadable } from "../target.js";
+import { toCount } from "../text.js";
 
 const CHUNK_CHARS = 256 * 1024;
 
@@ -20,19 +20,21 @@ export const exportCommand: CliCommand = {
   summary: "write all records as JSON Lines, to a new file or to standard output",
   example: "export --out app.jsonl --url ./data/app.db",
   options(command) {
-    command.option("--out <file>", "a new file; without this option, the lines go to standard output");
+    command.option("--out <file>", "a new file; without this option, or as -, the lines go to standard output");
     command.option("--area <name>", "only this area", parseOneOf(AREAS.map(({ name }) => name)));
   },
   async run(context, { options }) {
     const { out, area } = options as { out?: string; area?: ExportOptions["area"] };
-    const path = out === undefined ? undefined : resolve(out);
+    const path = out === undefined || out === "-" ? undefined : resolve(out);
     const temporary = path === undefined ? "" : temporaryName(path);
     if (path !== undefined) await assertFree(path);
     let isRepeated = false;
     const read = async (storage: Storage) => {
       if (path === undefined && isRepeated) throw changedDuringExport(fileOf(context)!);
       isRepeated = true;
-      const { onProgress, signal } = context.longCall();
+      const { onProgress, signal } = context.longCall(
+        path === undefined ? "The lines on standard output are incomplete" : "No file was written",
+      );
       const note = await noteForProject(storage, context.project);
       let records = 0;
       const lines = storage.export({
@@ -42,11 +44,11 @@ export const exportCommand: CliCommand = {
         onProgress(progress) {
           records = progress.done;
           // Without `--out`, the lines may go to the same terminal.
-          if (out !== undefined || !process.stdout.isTTY) onProgress(progress);
+          if (path !== undefined || !process.stdout.isTTY) onProgress(progress);
         },
       });
       if (path === undefined) {
-        await pipeline(lines, process.stdout, { end: false });
+        await context.output.stream(lines);
         return () => note(context.output);
       }
       await asFileErrors(path, () => writeSynced(temporary, inChunks(lines)));
@@ -56,7 +58,7 @@ export const exportCommand: CliCommand = {
           if (!(await placeFile(temporary, path))) throw pathTaken(path);
         });
         note(context.output);
-        context.output.result({ path, records }, () => context.output.line(`${path}  ${records} records`));
+        context.output.result({ path, records }, () => context.output.line(`${path}  ${toCount(records, "record")}`));
       };
     };
     try {

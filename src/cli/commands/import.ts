@@ -31,7 +31,7 @@ export const importCommand: CliCommand = {
     if (file !== "-") requireText(file);
     const { output } = context;
     // Asked for here, so that Ctrl-C also aborts while the database is created.
-    const longCall = context.longCall();
+    const longCall = context.longCall("Nothing was imported");
     return withoutLeftover(context, async (storage) => {
       if (isOpenHere(file)) {
         // Closing the file after reading it would take the locks of this process on it.

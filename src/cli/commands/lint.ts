@@ -7,6 +7,7 @@ export const lintCommand: CliCommand = {
   usage: "lint",
   summary: "look for mistakes in a folder of migrations, without a database; exit code 1 if there are any",
   example: "lint --folder ./drizzle",
+  opensDatabase: false,
   options(command) {
     command.option("--folder <dir>", "migrations of your own, as drizzle-kit writes them");
     command.option("--after <tag>", "only report on migrations after this one, which is released");

@@ -5,6 +5,7 @@ import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { addSetOptions, setOf } from "../migration-set.js";
 import { fileOf, withStorage } from "../target.js";
+import { waitingLogger } from "../waiting-logger.js";
 
 export const migrateCommand: CliCommand = {
   usage: "migrate",
@@ -29,7 +30,7 @@ export const migrateCommand: CliCommand = {
         allowOutOfOrder: options.allowOutOfOrder === true,
         keepBackups: options.keepBackups as number,
         backupTo: path === undefined ? undefined : join(dirname(path), "backups"),
-        logger: { info: (message) => context.output.note(message) },
+        logger: waitingLogger(context.output),
       });
       context.output.result({ ...result, from: result.from ?? null, to: result.to ?? null }, () => {
         for (const tag of result.applied) context.output.line(`applied ${tag}`);

@@ -13,7 +13,11 @@ export const pruneCommand: CliCommand = {
   summary: "remove deleted records, then the oldest, for good until the limits are met",
   example: "prune --older-than 90d --max-rows 100000 --dry-run --url ./data/app.db",
   options(command) {
-    command.option("--older-than <age>", "remove records last changed before: 90d, 12h, 2026-01-31", parseAge);
+    command.option(
+      "--older-than <age>",
+      "remove records last changed before: 90d, 12h, 2026-01-31 (lists take `since` for the creation)",
+      parseAge,
+    );
     command.option("--max-rows <n>", "most records to keep of each project and area", parseCount);
     command.option("--max-bytes <n>", "most bytes of content to keep of each project and area", parseBytes);
     command.option("--area <name>", "only this area", parseOneOf(AREAS.map(({ name }) => name)));

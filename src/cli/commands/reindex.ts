@@ -7,7 +7,9 @@ export const reindexCommand: CliCommand = {
   example: "reindex --url ./data/app.db",
   run(context) {
     return withExisting(context, async (storage) => {
-      const result = await storage.reindex(context.longCall());
+      const result = await storage.reindex(
+        context.longCall("Searches work as before. Run it again for the remaining indexes"),
+      );
       context.output.result(result, () => {
         for (const table of result.tables) context.output.line(`rebuilt ${table}`);
       });

@@ -15,7 +15,7 @@ export const restoreCommand: CliCommand = {
         `${urlOf(context)} is not a file. Restore it where its server runs, or \`export\` the backup and \`import\` it here`,
       );
     }
-    const result = await restore(args[0]!, target, context.longCall());
+    const result = await restore(args[0]!, target, context.longCall("The database was not changed"));
     context.output.result({ ...result, setAside: result.setAside ?? null }, () => {
       context.output.line(`restored ${result.path}`);
       if (result.setAside !== undefined) context.output.line(`the old file is ${result.setAside}`);

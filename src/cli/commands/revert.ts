@@ -5,6 +5,7 @@ import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
 import { addSetOptions, assertMeant, setOf } from "../migration-set.js";
 import { fileOf, requireFile, withStorage } from "../target.js";
+import { waitingLogger } from "../waiting-logger.js";
 
 export const revertCommand: CliCommand = {
   usage: "revert",
@@ -30,7 +31,7 @@ export const revertCommand: CliCommand = {
         steps,
         to,
         backupTo: path === undefined ? undefined : join(dirname(path), "backups"),
-        logger: { info: (message) => context.output.note(message) },
+        logger: waitingLogger(context.output),
       });
       context.output.result({ ...result, from: result.from ?? null, to: result.to ?? null }, () => {
         for (const tag of result.reverted) context.output.line(`reverted ${tag}`);

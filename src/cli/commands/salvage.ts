@@ -8,7 +8,7 @@ export const salvageCommand: CliCommand = {
   example: "salvage ./data/app.db ./data/app-salvaged.db",
   async run(context, { args }) {
     const { output } = context;
-    const result = await salvage(args[0]!, args[1]!, context.longCall());
+    const result = await salvage(args[0]!, args[1]!, context.longCall("No file was written"));
     output.result(result, () => {
       const own = result.tables.filter(({ table }) => OWN_MIGRATIONS.ownTables?.includes(table) !== true);
       output.table(

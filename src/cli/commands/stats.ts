@@ -26,7 +26,7 @@ export const statsCommand: CliCommand = {
               ["file", toSize(fileBytes)],
               ["log", toSize(walBytes)],
               ["free pages", String(freePages)],
-              ...tables.map(({ table, rows }) => [`rows of ${table}`, String(rows)]),
+              ...tables.filter(({ rows }) => rows > 0).map(({ table, rows }) => [`rows of ${table}`, String(rows)]),
               ...projects.map(({ project, count }) => [`records of project ${project}`, String(count)]),
             ],
           );

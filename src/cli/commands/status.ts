@@ -10,12 +10,17 @@ export const statusCommand: CliCommand = {
   usage: "status",
   summary: "show which migrations are applied, pending, changed or unknown, and other ledgers",
   example: "status --url ./data/app.db",
-  options: addSetOptions,
+  options(command) {
+    addSetOptions(command);
+    command.option("--exit-code", "exit with 1 unless all migrations are applied, unchanged and known");
+  },
   async run(context, { options }) {
     const set = setOf(options);
+    let isUpToDate = true;
     const read = async ({ client }: Storage) => {
       const found = await status(client, set);
       const { applied, pending, changed, unknown } = found;
+      isUpToDate = pending.length + changed.length + unknown.length === 0;
       const ledgers = set === OWN_MIGRATIONS ? await findOtherLedgers(client) : [];
       return () =>
         context.output.result(set === OWN_MIGRATIONS ? { ...found, ledgers } : found, () => {
@@ -23,9 +28,12 @@ export const statusCommand: CliCommand = {
             ["state", "migration"],
             [
               ...applied.map((tag) => ["applied", tag]),
-              ...changed.map((tag) => ["changed", tag]),
-              ...pending.map((tag) => ["pending", tag]),
-              ...unknown.map(({ hash, when }) => ["unknown", `${hash} of ${new Date(when).toISOString()}`]),
+              ...changed.map((tag) => [[{ text: "changed", style: "red" }], tag] as const),
+              ...pending.map((tag) => [[{ text: "pending", style: "yellow" }], tag] as const),
+              ...unknown.map(
+                ({ hash, when }) =>
+                  [[{ text: "unknown", style: "red" }], `${hash} of ${new Date(when).toISOString()}`] as const,
+              ),
               ...ledgers.map(({ table, entries }) => [
                 "ledger",
                 `${table}, ${entries} applied: see \`holdfast status --folder DIR --table ${table}\``,
@@ -34,6 +42,7 @@ export const statusCommand: CliCommand = {
           );
         });
     };
-    return withReadable(context, read, { migrate: "skip" });
+    await withReadable(context, read, { migrate: "skip" });
+    return options.exitCode === true && !isUpToDate ? 1 : 0;
   },
 };

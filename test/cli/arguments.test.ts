@@ -1,0 +1,91 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { openStorage } from "holdfast";
+import { describe, expect, test } from "vitest";
+import { cliProgram, holdfast } from "../support/cli.js";
+import { tempDatabase } from "../support/temp.js";
+
+describe("the database of a command", () => {
+  // `holdfast check ./app.db` said that there were too many arguments.
+  test.each([[["./test.db"]], [["test.db"]], [["--url", "test.db"]], [["-u", "test.db"]], [["--db", "test.db"]]])(
+    "may be named by %j",
+    async (named) => {
+      await using db = await tempDatabase();
+      await (await openStorage(db.path)).close();
+      const { code, stdout, stderr } = await holdfast(["stats", "--json", ...named], { cwd: db.dir });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(JSON.parse(stdout)).toMatchObject({ path: db.path });
+    },
+  );
+
+  test.each([
+    [["migrate", "up"], /got "up"\. A file of this name is --url \.\/up\. .*`holdfast migrate --help`/],
+    [["stats", "a.db", "--url", "b.db"], /one database, got b\.db and a\.db/],
+    [["search", "two", "words"], /"words"\. Quote a text of several words\. .*`holdfast search --help`/],
+    [["search", "walrus", "./a.db"], /"\.\/a\.db"\. Name the database with --url \.\/a\.db\./],
+    [["help", "nope"], /unknown command 'nope'/],
+    [["serch", "x"], /unknown command 'serch' \(Did you mean search\?\) See/],
+    [["stats", "--jsn"], /unknown option '--jsn' \(Did you mean --json\?\) See/],
+    [["prune", "--max-rows", "-1"], /whole number of at least 0/],
+    [["search", "x", "--limit", "0"], /whole number of at least 1/],
+  ])("%j is wrong usage that says what is meant", async (args, message) => {
+    await using db = await tempDatabase();
+    const { code, stdout, stderr } = await holdfast(args, { cwd: db.dir });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(message);
+    expect(readdirSync(db.dir)).toEqual([]);
+  });
+
+  test("is not a folder, and the error says so once", async () => {
+    await using db = await tempDatabase();
+    for (const command of ["stats", "migrate"]) {
+      const { code, stderr } = await holdfast([command, "--url", db.dir]);
+      expect(code).toBe(1);
+      expect(stderr).toBe(`holdfast: CANNOT_OPEN: Cannot open ${db.dir}: it is a folder. Name a database file in it\n`);
+    }
+  });
+});
+
+test.each([
+  [["stats", "--url", "none.db"], 1, "NOT_FOUND"],
+  [["prune"], 2, "USAGE"],
+  [["frobnicate"], 2, "USAGE"],
+] as const)("with --json, the error of %j is a document too", async (args, expected, errorCode) => {
+  await using db = await tempDatabase();
+  const { code, stdout, stderr } = await holdfast([...args, "--json"], { cwd: db.dir });
+  const { error } = JSON.parse(stdout) as { error: { code: string; message: string } };
+  expect([code, error.code]).toEqual([expected, errorCode]);
+  expect(stderr).toBe(`holdfast: ${error.code}: ${error.message}\n`);
+});
+
+test("--out - is standard output", async () => {
+  await using db = await tempDatabase();
+  await (await openStorage(db.path)).close();
+  const { code, stdout, stderr } = await holdfast(["export", "--out", "-", "--url", db.path], { cwd: db.dir });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(JSON.parse(stdout)).toMatchObject({ format: "holdfast" });
+  expect(existsSync(`${db.dir}/-`)).toBe(false);
+});
+
+test("one record is one record", async () => {
+  await using db = await tempDatabase();
+  const storage = await openStorage(db.path);
+  await storage.memories.insert({ content: "a walrus" });
+  await storage.close();
+  const { stdout } = await holdfast(["export", "--out", "all.jsonl", "--url", db.path], { cwd: db.dir });
+  expect(stdout).toBe(`${db.dir}/all.jsonl  1 record\n`);
+});
+
+test("the version loads nothing of the library", () => {
+  const loaded = new Set<string>();
+  const load = (path: string) => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    for (const [, name = ""] of readFileSync(path, "utf8").matchAll(/^(?:import|export)[^;]*?"([^"]+)";$/gm)) {
+      if (name.startsWith(".")) load(join(dirname(path), name));
+      else if (!name.startsWith("node:")) loaded.add(name);
+    }
+  };
+  load(cliProgram);
+  expect([...loaded].filter((name) => !name.startsWith("/"))).toEqual(["commander"]);
+});
