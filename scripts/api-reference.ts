@@ -77,6 +77,12 @@ const PAGES: readonly Page[] = [
     sources: ["memvid/"],
   },
   {
+    file: "otel.md",
+    title: "OpenTelemetry",
+    about: "The entry `holdfast/otel`. The [guide](../../operations/diagnostics.md) lists the spans and metrics.",
+    sources: ["otel/"],
+  },
+  {
     file: "lock.md",
     title: "File lock",
     about: "The entry `holdfast/lock`: a lock on a file that several programs respect, also from `holdfast/memvid`.",

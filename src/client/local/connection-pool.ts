@@ -15,6 +15,7 @@ import { Checkpointer, type CheckpointResult } from "./checkpointer.js";
 import type { Connection } from "./connection.js";
 import { ConnectionOpener, type ConnectionPoolOptions } from "./connection-opener.js";
 import { Holds } from "./holds.js";
+import { notePool } from "./open-pools.js";
 import { readOnlyError } from "./read-only.js";
 import { ReaderPool } from "./reader-pool.js";
 import { Session } from "./session.js";
@@ -54,6 +55,7 @@ export class ConnectionPool {
   /** An erasure of the log that has not begun yet. */
   #erasing: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  readonly #forget = notePool(this);
   /** Called before a connection is checked out; an error that it throws rejects the call. */
   guard: ((access: "read" | "write") => void) | undefined;
 
@@ -311,6 +313,7 @@ export class ConnectionPool {
     // Calls that were running may have opened the shared reader again.
     this.#readers?.close();
     this.#opener.releaseFile();
+    this.#forget();
   }
 
   /** Runs a read on the shared reader; in memory, and if temporary tables may be meant, on the writer. */
