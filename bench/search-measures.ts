@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createClient } from "@libsql/client";
 import { isStopWord } from "../src/search/stop-words.js";
 import { openStorage } from "../src/storage/storage.js";
@@ -5,6 +6,8 @@ import type { Cisi } from "./cisi.js";
 import type { Sample, Turn } from "./locomo.js";
 
 const LIMIT = 10;
+const MODEL = "weak";
+const HASHED_DIMENSIONS = 150;
 
 /** Figures of one set, each from 0 to 1, and the median time of a search. */
 export interface Quality {
@@ -18,11 +21,12 @@ export interface Quality {
 }
 
 /** Resolves to the ids of the records that a search finds, best first. */
-type Find = (text: string) => Promise<readonly string[]>;
+type Find = (text: string, vector: Float32Array | undefined) => Promise<readonly string[]>;
 
 interface Asked {
   readonly text: string;
   readonly relevant: ReadonlySet<string>;
+  readonly vector?: Float32Array | undefined;
   readonly find: Find;
 }
 
@@ -31,11 +35,14 @@ export interface TurnOptions {
   readonly isBare?: boolean;
   /** Give each memory the session of its turn. */
   readonly withSessions?: boolean;
+  /** Search with the vectors of the data set too, which are from a weak embedder. */
+  readonly withVectors?: boolean;
+  readonly vectorWeight?: number;
 }
 
 /** Each conversation is a project, and each turn a memory "speaker: text". */
 export async function measureMemories(samples: readonly Sample[], options: TurnOptions = {}): Promise<Quality> {
-  const { isBare = false, withSessions = false } = options;
+  const { isBare = false, withSessions = false, withVectors = false, vectorWeight } = options;
   await using storage = await openStorage(":memory:");
   const asked: Asked[] = [];
   for (const [number, { turns, questions }] of samples.entries()) {
@@ -45,9 +52,13 @@ export async function measureMemories(samples: readonly Sample[], options: TurnO
         id: turn.id,
         content: toText(turn, isBare),
         ...(withSessions ? { sessionId: `session ${turn.session}` } : {}),
+        ...(withVectors ? { embedding: turn.vector!, embeddingModel: MODEL } : {}),
       })),
     );
-    const find: Find = async (text) => (await memories.search(text, { limit: LIMIT })).map(({ memory }) => memory.id);
+    const find: Find = async (text, embedding) => {
+      const vectors = withVectors ? { embedding, embeddingModel: MODEL, vectorWeight } : {};
+      return (await memories.search(text, { limit: LIMIT, ...vectors })).map(({ memory }) => memory.id);
+    };
     asked.push(...toAsked(questions, find));
   }
   return await ask(asked);
@@ -80,13 +91,31 @@ export async function measureConversations(
   return await ask(asked);
 }
 
-/** Each document is a memory. */
-export async function measureDocuments({ documents, queries }: Cisi): Promise<Quality> {
+/** Each document is a memory; `withVectors` adds vectors of `hashedWords`. */
+export async function measureDocuments(
+  { documents, queries }: Cisi,
+  { withVectors = false, vectorWeight }: Pick<TurnOptions, "withVectors" | "vectorWeight"> = {},
+): Promise<Quality> {
   await using storage = await openStorage(":memory:");
   const { memories } = storage;
-  await memories.insertMany(documents.map(({ id, text }) => ({ id, content: text })));
-  const find: Find = async (text) => (await memories.search(text, { limit: LIMIT })).map(({ memory }) => memory.id);
+  const vectorOf = (text: string) => (withVectors ? { embedding: hashedWords(text), embeddingModel: MODEL } : {});
+  await memories.insertMany(documents.map(({ id, text }) => ({ id, content: text, ...vectorOf(text) })));
+  const find: Find = async (text) => {
+    const found = await memories.search(text, { limit: LIMIT, ...vectorOf(text), vectorWeight });
+    return found.map(({ memory }) => memory.id);
+  };
   return await ask(queries.map(({ text, relevant }) => ({ text, relevant, find })));
+}
+
+/** A weak embedder: each word that is not a stop word adds 1 or -1 at three places, by its hash. */
+function hashedWords(text: string): Float32Array {
+  const vector = new Float32Array(HASHED_DIMENSIONS);
+  for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []) {
+    if (isStopWord(word, false)) continue;
+    const hash = createHash("sha1").update(word).digest();
+    for (const at of [0, 4, 8]) vector[hash.readUInt16BE(at) % HASHED_DIMENSIONS]! += hash[at + 2]! % 2 === 0 ? 1 : -1;
+  }
+  return vector;
 }
 
 /** The documents in a plain FTS5 table; see `plainIndex`. */
@@ -129,15 +158,15 @@ function toText({ speaker, text }: Turn, isBare: boolean): string {
 }
 
 function toAsked(questions: Sample["questions"], find: Find): Asked[] {
-  return questions.map(({ text, evidence }) => ({ text, relevant: evidence, find }));
+  return questions.map(({ text, evidence, vector }) => ({ text, relevant: evidence, vector, find }));
 }
 
 async function ask(asked: readonly Asked[]): Promise<Quality> {
   const sum = { recall: 0, mrr: 0, ndcg: 0 };
   const times: number[] = [];
-  for (const { text, relevant, find } of asked) {
+  for (const { text, relevant, vector, find } of asked) {
     const start = performance.now();
-    const found = await find(text);
+    const found = await find(text, vector);
     times.push(performance.now() - start);
     const places = found.flatMap((id, i) => (relevant.has(id) ? [i + 1] : []));
     sum.recall += places.length / relevant.size;

@@ -34,6 +34,7 @@ const sets: readonly (readonly [string, () => Promise<Quality>])[] = [
   ["turns as memories", () => measureMemories(turns)],
   ["turns as memories, without names", () => measureMemories(turns, { isBare: true })],
   ["turns as memories of sessions", () => measureMemories(turns, { withSessions: true })],
+  ["turns as memories, with weak vectors", () => measureMemories(turns, { withVectors: true })],
   ["turns as messages", () => measureConversations(turns)],
   ["turns as messages, in the one conversation", () => measureConversations(turns, { isWithin: true })],
   ...documents.flatMap(
@@ -41,6 +42,7 @@ const sets: readonly (readonly [string, () => Promise<Quality>])[] = [
       [
         [`${name}, plain FTS5`, () => measurePlainDocuments(set)],
         [name, () => measureDocuments(set)],
+        [`${name}, with weak vectors`, () => measureDocuments(set, { withVectors: true })],
       ] as const,
   ),
 ];

@@ -167,7 +167,8 @@ async function findNear(
 }
 
 function fuseHits(words: FrameHits, near: FrameHits): FrameHits {
-  const fused = fuse([words, near].map(({ hits }) => hits.map(({ rowId }) => rowId)));
+  const [byWord, byVector] = [words, near].map(({ hits }) => hits.map(({ rowId, score }) => ({ id: rowId, score })));
+  const fused = fuse(byWord!, byVector!);
   return { hits: fused.map(({ id, score }) => ({ rowId: id, score })), total: words.total + near.total };
 }
 

@@ -328,7 +328,7 @@ export class MemoryRepository {
    * The memories that answer `text` best, best first. Takes any text; `match` tells how each was found. An empty text
    * gives the newest memories.
    *
-   * With an embedding, keyword and vector lists are fused; `mode` chooses one of them.
+   * With an embedding, the scores of words and vectors are combined: `vectorWeight` says how, and `mode` chooses one of them.
    */
   search(text: string, options: SearchOptions = {}): Promise<SearchResult[]> {
     return searchMemories(this.#context, text, options);

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
-import { fuse } from "../../search/fuse.js";
+import { DEFAULT_VECTOR_WEIGHT, FUSED_PLACES, fuse } from "../../search/fuse.js";
 import { keywordSearch } from "../../search/keyword-search.js";
 import { planQuery, type QueryPlan } from "../../search/query.js";
 import type { KeywordMatch, SearchTarget } from "../../search/request.js";
@@ -37,6 +37,11 @@ export interface SearchOptions extends MemoryFilter {
   readonly embeddingVersion?: string | undefined;
   /** `auto` is `hybrid` with an embedding and `keyword` without. @default "auto" */
   readonly mode?: SearchMode | undefined;
+  /**
+   * How much the vectors count in `hybrid`, from 0 (the list of the keywords) to 1 (that of the vectors). Raise it for a
+   * strong model. @default 0.15
+   */
+  readonly vectorWeight?: number | undefined;
   /** The length and the marks of `snippet`. */
   readonly snippet?: SnippetOptions | undefined;
 }
@@ -99,9 +104,15 @@ export const MEMORY_TARGET: SearchTarget = {
   metadata: m.metadata.name,
   recentOrder: "m.created_at DESC, m.row_id DESC",
 };
-const RANKING_KEYS = [...FILTER_KEYS, "limit", "embedding", "embeddingModel", "embeddingVersion", "mode"];
-/** Places of each list that take part in a fusion; below them a place adds next to nothing. */
-const FUSED_PLACES = 100;
+const RANKING_KEYS = [
+  ...FILTER_KEYS,
+  "limit",
+  "embedding",
+  "embeddingModel",
+  "embeddingVersion",
+  "mode",
+  "vectorWeight",
+];
 
 export async function searchMemories(
   context: RepositoryContext,
@@ -130,7 +141,7 @@ export async function rankMemories(
   plan: QueryPlan,
   options: RankOptions,
 ): Promise<RankedRow[]> {
-  const { limit = 10, embedding, embeddingModel, embeddingVersion, mode = "auto", ...filter } = options;
+  const { limit = 10, embedding, embeddingModel, embeddingVersion, mode = "auto", vectorWeight, ...filter } = options;
   expectLimit(limit);
   expectOneOf("mode", mode, ["auto", "keyword", "vector", "hybrid"]);
   if (embedding === undefined && (mode === "vector" || mode === "hybrid")) {
@@ -139,18 +150,21 @@ export async function rankMemories(
   if (embedding !== undefined && embeddingModel === undefined) {
     throw new TypeError(expectation("embeddingModel", "the name of the model that made the vector", embeddingModel));
   }
-  const usesKeywords = mode !== "vector";
-  const usesVectors = embedding !== undefined && mode !== "keyword";
-  const depth = usesKeywords && usesVectors ? Math.max(limit, FUSED_PLACES) : limit;
+  const weight = toWeight(vectorWeight);
+  const isFused = embedding !== undefined && (mode === "auto" || mode === "hybrid");
+  const usesKeywords = isFused ? weight < 1 : mode !== "vector";
+  const usesVectors = isFused ? weight > 0 : mode === "vector";
+  // Whole blocks of the fusion, so that the first places do not depend on the limit.
+  const depth = usesKeywords && usesVectors ? FUSED_PLACES * Math.max(1, Math.ceil(limit / FUSED_PLACES)) : limit;
   const selector = { model: embeddingModel as string, version: embeddingVersion };
   // Side by side: to a server each waits for its own answers.
   const [words, near] = await Promise.all([
     usesKeywords ? findWords(context, plan, filter, depth) : [],
-    usesVectors ? findNearest(context, toVector("embedding", embedding), { ...filter, ...selector }, depth) : [],
+    usesVectors ? findNearest(context, toVector("embedding", embedding!), { ...filter, ...selector }, depth) : [],
   ]);
   // The text holds no words, so recent memories would only dilute the hits of the vector.
   const asked = usesVectors ? words.filter(({ match }) => match !== "recent") : words;
-  const hits = !usesVectors ? words : usesKeywords ? fuseHits(asked, near) : near;
+  const hits = !usesVectors ? words : usesKeywords ? fuseHits(asked, near, weight) : near;
   return hits.slice(0, limit);
 }
 
@@ -233,14 +247,24 @@ async function assertDimensions(
   );
 }
 
-function fuseHits(words: readonly RankedRow[], near: readonly RankedRow[]): RankedRow[] {
+function toWeight(vectorWeight: number = DEFAULT_VECTOR_WEIGHT): number {
+  if (typeof vectorWeight !== "number") throw new TypeError(expectation("vectorWeight", "a number", vectorWeight));
+  if (vectorWeight >= 0 && vectorWeight <= 1) return vectorWeight;
+  throw new RangeError(expectation("vectorWeight", "a number from 0 to 1", vectorWeight));
+}
+
+function fuseHits(words: readonly RankedRow[], near: readonly RankedRow[], weight: number): RankedRow[] {
   const byWord = new Map(words.map((hit) => [hit.rowId, hit]));
   const byVector = new Set(near.map((hit) => hit.rowId));
-  const fused = fuse([words.map(({ rowId }) => rowId), near.map(({ rowId }) => rowId)]);
+  const fused = fuse(words.map(toScored), near.map(toScored), weight);
   return fused.map(({ id, score }) => {
     const word = byWord.get(id);
     return { rowId: id, score, match: word === undefined ? "vector" : byVector.has(id) ? "hybrid" : word.match };
   });
+}
+
+function toScored({ rowId, score }: RankedRow): { id: number; score: number } {
+  return { id: rowId, score };
 }
 
 /** The records of the rows that still exist. */

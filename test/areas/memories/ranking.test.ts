@@ -111,3 +111,58 @@ test("a word that the question repeats counts more", async () => {
   expect(await search(contents, "index, an index or a shelf")).toEqual(["index", "shelf"]);
   expect(await search(contents, "a shelf or shelf, index")).toEqual(["shelf", "index"]);
 });
+
+describe("with an embedding", () => {
+  const model = { embeddingModel: "m" };
+
+  test("`vectorWeight` 0 gives the list of the words, 1 that of the vector, and between them both count", async () => {
+    await using temp = await tempStorage();
+    const { memories } = temp.storage;
+    await memories.insertMany([
+      { id: "words", content: "tall ships in the harbor", embedding: [0, 1], ...model },
+      { id: "both", content: "ships and other things that are of no use here", embedding: [1, 0.1], ...model },
+      { id: "vector", content: "sailing", embedding: [1, 0], ...model },
+    ]);
+    const search = async (vectorWeight?: number) => {
+      const found = await memories.search("tall ships", { embedding: [1, 0], ...model, vectorWeight });
+      return found.map(({ memory, match }) => `${memory.id} ${match}`);
+    };
+    expect(await search(0)).toEqual(["words keyword", "both keyword"]);
+    expect(await search(1)).toEqual(["vector vector", "both vector", "words vector"]);
+    expect((await search()).slice(0, 2)).toEqual(["words hybrid", "both hybrid"]);
+    expect((await search(0.9))[0]).toBe("both hybrid");
+  });
+
+  test.each([
+    [-0.1, RangeError],
+    [1.1, RangeError],
+    [Number.NaN, RangeError],
+    ["0.5", TypeError],
+    [null, TypeError],
+  ])("a `vectorWeight` of %j is refused, with an embedding and without", async (vectorWeight, type) => {
+    await using temp = await tempStorage();
+    const options = { vectorWeight: vectorWeight as number };
+    await expect(temp.storage.memories.search("x", options)).rejects.toThrow(type);
+    await expect(temp.storage.memories.search("x", { ...options, embedding: [1], ...model })).rejects.toThrow(type);
+  });
+
+  test("the first results do not depend on the limit", async () => {
+    await using temp = await tempStorage();
+    const { memories } = temp.storage;
+    await memories.insertMany(
+      Array.from({ length: 260 }, (_, i) => ({
+        id: `${i}`,
+        content: `note ${i % 3 === 0 ? "of ships " : ""}${"and more ".repeat(i % 7)}`,
+        embedding: [Math.cos(i), Math.sin(i)],
+        ...model,
+      })),
+    );
+    const find = async (limit: number) => {
+      const found = await memories.search("note ships", { embedding: [1, 0], ...model, limit });
+      return found.map(({ memory, score }) => `${memory.id} ${score}`);
+    };
+    const all = await find(1_000);
+    expect(all).toHaveLength(260);
+    for (const limit of [1, 10, 50, 99, 101, 250]) expect(await find(limit)).toEqual(all.slice(0, limit));
+  });
+});
