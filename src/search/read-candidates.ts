@@ -102,10 +102,16 @@ async function readSessions(
 ): Promise<Candidate[]> {
   const { table, rowId } = target;
   const { group, time, isOther } = target.session!;
-  const beside = (sign: "<" | ">") =>
-    `CASE WHEN m.${group} IS NOT NULL THEN (SELECT json_group_array(row_id) FROM (SELECT n.${rowId} AS row_id FROM ${table} n` +
-    ` WHERE n.${group} = m.${group} AND ${isOther} AND (n.${time}, n.${rowId}) ${sign} (m.${time}, m.${rowId})` +
-    ` ORDER BY n.${time} ${sign === "<" ? "DESC" : ""}, n.${rowId} ${sign === "<" ? "DESC" : ""} LIMIT ${NEIGHBOUR_SPAN})) END`;
+  // In two parts, each a range of the index: by (time, id) together, SQLite would read all rows of one time.
+  const beside = (sign: "<" | ">") => {
+    const order = sign === "<" ? "DESC" : "ASC";
+    const part = (condition: string) =>
+      `SELECT row_id FROM (SELECT n.${rowId} AS row_id FROM ${table} n WHERE n.${group} = m.${group} AND ${isOther} AND ${condition}` +
+      ` ORDER BY n.${time} ${order}, n.${rowId} ${order} LIMIT ${NEIGHBOUR_SPAN})`;
+    const atOneTime = part(`n.${time} = m.${time} AND n.${rowId} ${sign} m.${rowId}`);
+    const list = `${atOneTime} UNION ALL ${part(`n.${time} ${sign} m.${time}`)} LIMIT ${NEIGHBOUR_SPAN}`;
+    return `CASE WHEN m.${group} IS NOT NULL THEN (SELECT json_group_array(row_id) FROM (${list})) END`;
+  };
   const rows = await reader.all(
     `WITH found AS MATERIALIZED (SELECT f.row_id, f.tier, ${beside("<")} AS before, ${beside(">")} AS after` +
       ` FROM (${found.sql}) f CROSS JOIN ${table} m ON m.${rowId} = f.row_id),` +
