@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { embedMigrations } from "./embed-migrations.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const { exports, bin } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -19,6 +20,7 @@ const others = [
   "src/package-folder.ts",
 ];
 
+embedMigrations();
 rmSync("dist", { recursive: true, force: true });
 await build({
   entryPoints: [...doors, ...others],

@@ -32,3 +32,4 @@ for (const { tag } of readJournal(folder)) {
   console.log(`${state === "unfinished" ? "TO BE WRITTEN" : state}: ${path}`);
   for (const note of notes) console.log(`  ${note}`);
 }
+spawnSync(process.execPath, ["scripts/embed-migrations.mjs"], { cwd: root, stdio: "inherit" });

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { expectProject } from "../areas/arguments.js";
-import { PACKAGE_FOLDER } from "../package-folder.js";
 import { StorageError, withoutCode } from "../shared/errors.js";
+import { VERSION } from "../shared/version.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
 import { stoppedExitCode, stopSignal } from "./interruption.js";
@@ -49,11 +49,10 @@ function withoutUnknownHelp(program: Command, args: readonly string[]): string[]
 
 /** The parser of a command line with these commands; `onExit` gets the exit code of the command that ran. */
 export function buildProgram(commands: readonly CliCommand[], onExit: (code: number) => void): Command {
-  const { version } = JSON.parse(readFileSync(new URL("package.json", PACKAGE_FOLDER), "utf8"));
   const program = new Command("holdfast");
   program
     .description("Looks after a Holdfast database. Secrets come from HOLDFAST_ENCRYPTION_KEY and HOLDFAST_AUTH_TOKEN.")
-    .version(version)
+    .version(VERSION)
     .option("-u, --url <url>", "path or URL of the database (default: HOLDFAST_URL, HOLDFAST_DATA_DIR)")
     .addOption(new Option("--db <url>", "the same as --url").hideHelp())
     .option("--project <name>", "only this project, for commands that read or remove records")

@@ -8,7 +8,8 @@ import { toStorageError } from "../client/storage-error.js";
 import { hasErrno } from "../files/file-error.js";
 import { removeDatabase } from "../files/place-file.js";
 import { migrate } from "../migrate/index.js";
-import { readJournal } from "../migrate/journal.js";
+import { loadJournal } from "../migrate/journal.js";
+import { resolveJournalOptions } from "../migrate/options.js";
 import { compareWithLedger } from "../migrate/plan.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { environmentKey } from "../shared/environment.js";
@@ -77,7 +78,7 @@ async function salvage(): Promise<void> {
     const trees = new Trees(pages);
     trees.skipFreePages();
     const { objects: found, isWhole } = readSchema(trees);
-    const own = OWN_MIGRATIONS.ownTables ?? [];
+    const own = OWN_MIGRATIONS.ownTables;
     if (found.length === 0 && [...trees.strayLeaves()].length === 0) {
       throw new StorageError("NOT_A_DATABASE", `${order.source} holds no page of a database`);
     }
@@ -132,7 +133,7 @@ function copyLog(source: string, copy: string): void {
  */
 async function makeTables(trees: Trees, objects: readonly SchemaObject[]): Promise<void> {
   const ledger = objects.find(({ type, name }) => type === "table" && name === "__drizzle_migrations");
-  const entries = readJournal(OWN_MIGRATIONS.folder);
+  const entries = loadJournal(resolveJournalOptions("salvage", OWN_MIGRATIONS));
   const newest = Math.max(...entries.map(({ when }) => when));
   let isWhole = ledger !== undefined;
   const damaged = () => {

@@ -1,9 +1,7 @@
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { PACKAGE_FOLDER } from "../package-folder.js";
 import { StorageError } from "../shared/errors.js";
+import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
 import { equivalentHashes } from "./checksum.js";
-import { type Journal, type Migration, readJournal } from "./journal.js";
+import { type Journal, loadJournal, type Migration } from "./journal.js";
 import type { LedgerRow } from "./ledger.js";
 
 /** The state of each migration. Every entry of journal and ledger is in one of the lists. */
@@ -157,8 +155,8 @@ export function assertOurs(comparison: Comparison, options: PlanOptions): void {
 
 /** Whether any of Holdfast's own migrations is in a ledger. */
 export function isHoldfasts(ledger: readonly LedgerRow[]): boolean {
-  const folder = fileURLToPath(new URL("drizzle", PACKAGE_FOLDER));
-  return existsSync(folder) && !compareWithLedger(readJournal(folder), ledger).isForeign && ledger.length > 0;
+  const own = loadJournal({ folder: "", migrations: HOLDFAST_MIGRATIONS });
+  return ledger.length > 0 && !compareWithLedger(own, ledger).isForeign;
 }
 
 /** Throws MIGRATION_CHANGED if an applied file has been edited. */

@@ -1,10 +1,9 @@
-import { fileURLToPath } from "node:url";
 import { getTableName } from "drizzle-orm";
-import { PACKAGE_FOLDER } from "../package-folder.js";
+import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
 import * as tables from "./index.js";
 
-/** The migrations of this package. */
+/** The migrations of this package, in code, because a bundled program has no folder next to it. */
 export const OWN_MIGRATIONS = {
-  folder: fileURLToPath(new URL("drizzle", PACKAGE_FOLDER)),
+  migrations: HOLDFAST_MIGRATIONS,
   ownTables: Object.values(tables).map((table): string => getTableName(table)),
 };

@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { openStorage, type Storage } from "holdfast";
-import { migrate, readJournal } from "holdfast/migrate";
+import { migrate } from "holdfast/migrate";
 import { expect, test } from "vitest";
 import { parseLocalUrl } from "../../src/client/file-url.js";
 import { openLocalClient } from "../../src/client/local/open-local.js";
@@ -8,7 +8,7 @@ import { OWN_MIGRATIONS } from "../../src/schema/own-migrations.js";
 import { rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
-const JOURNAL = readJournal(OWN_MIGRATIONS.folder);
+const JOURNAL = OWN_MIGRATIONS.migrations;
 
 /** Every call that reads. */
 const READS: Readonly<Record<string, (storage: Storage) => Promise<unknown>>> = {

@@ -1,0 +1,2 @@
+/** The text of src/shared/holdfast-migrations.ts, from drizzle/. */
+export declare function embeddedMigrations(): string;

@@ -1,0 +1,54 @@
+// Writes the migrations of drizzle/ as code, so that a bundled program needs no folder next to it.
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const FOLDER = new URL("../drizzle/", import.meta.url);
+const MODULE = new URL("../src/shared/holdfast-migrations.ts", import.meta.url);
+
+/** The text of src/shared/holdfast-migrations.ts, from drizzle/. */
+export function embeddedMigrations() {
+  const read = (name) => readFileSync(new URL(name, FOLDER), "utf8");
+  const { entries } = JSON.parse(read("meta/_journal.json"));
+  const snapshots = [];
+  const migrations = entries.map(({ tag, when }) => {
+    const snapshot = indexesOf(JSON.parse(read(`meta/${tag.split("_", 1)[0]}_snapshot.json`)));
+    if (!snapshots.includes(snapshot)) snapshots.push(snapshot);
+    return `  {
+    tag: ${JSON.stringify(tag)},
+    when: ${when},
+    snapshot: SNAPSHOTS[${snapshots.indexOf(snapshot)}],
+    sql: ${literal(read(`${tag}.sql`))},
+    down: ${literal(read(`${tag}.down.sql`))},
+  },\n`;
+  });
+  return `// Written from drizzle/ by scripts/embed-migrations.mjs, which \`npm run db:generate\` and the build run. Do not edit it.
+
+/** The indexes that each snapshot of drizzle-kit has, as far as they differ. */
+const SNAPSHOTS = [
+${snapshots.map((snapshot) => `  ${snapshot},\n`).join("")}] as const;
+
+/** The migrations of this package, in their order. */
+export const HOLDFAST_MIGRATIONS = [
+${migrations.join("")}] as const;
+`;
+}
+
+/** The indexes of the tables in a snapshot, as JSON in the form of a snapshot. Nothing else of it is used. */
+function indexesOf({ tables }) {
+  const named = ({ indexes }) => ({ indexes: Object.fromEntries(Object.keys(indexes).map((name) => [name, {}])) });
+  return JSON.stringify({
+    tables: Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, named(table)])),
+  });
+}
+
+function literal(text) {
+  return `\`${text.replace(/[\\`]|\$\{/g, "\\$&")}\``;
+}
+
+/** Writes the module if it differs. */
+export function embedMigrations() {
+  const text = embeddedMigrations();
+  if (readFileSync(MODULE, { encoding: "utf8", flag: "a+" }) !== text) writeFileSync(MODULE, text);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) embedMigrations();
