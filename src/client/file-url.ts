@@ -10,6 +10,9 @@ export interface LocalTarget {
   readonly isMemory: boolean;
 }
 
+/** A new database in memory. */
+export const MEMORY: LocalTarget = { path: "file::memory:", isMemory: true };
+
 /**
  * The target of a local URL, or undefined for every other URL; by the rules of @libsql/client.
  *
@@ -23,7 +26,7 @@ export function parseLocalUrl(url: string): LocalTarget | undefined {
 
 /** The same with the given path, made absolute: for a file to be created under exactly that name. */
 export function readLocalUrl(url: string): LocalTarget | undefined {
-  if (url === ":memory:") return { path: "file::memory:", isMemory: true };
+  if (url === ":memory:") return MEMORY;
   if (!/^file:/i.test(url)) return undefined;
   const groups = URL_FORM.exec(`file:${url.slice(5)}`)?.groups;
   if (groups === undefined) throw new LibsqlError("The file: URL is not in a valid format", "URL_INVALID");

@@ -1,5 +1,5 @@
 import type { SettledClientConfig } from "../config.js";
-import type { LocalTarget } from "../file-url.js";
+import { type LocalTarget, MEMORY } from "../file-url.js";
 import { resolveClientOptions } from "../options.js";
 import { LocalClient } from "./local-client.js";
 import type { ReadOnly } from "./read-only.js";
@@ -16,4 +16,9 @@ export function openLocalClient(
   const options = { ...resolveClientOptions(config), ...target, encryptionKey: config.encryptionKey };
   const own = { incrementalVacuum: true, erasesDeleted: true, keepsJournal };
   return new LocalClient({ ...options, ...own, readOnly: readOnly ?? options.readOnly });
+}
+
+/** A client for a new database in memory. It loads no network client, unlike `createClient`. */
+export function openMemoryClient(): LocalClient {
+  return new LocalClient({ ...resolveClientOptions({}), ...MEMORY, encryptionKey: undefined });
 }

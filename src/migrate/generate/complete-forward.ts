@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
-import { createClient, type PooledClient } from "../../client/index.js";
+import type { LocalClient } from "../../client/local/local-client.js";
+import { openMemoryClient } from "../../client/local/open-local.js";
 import { splitScript } from "../../client/sql/parse.js";
 import { quoteText } from "../../client/sql/quote.js";
 import { readDdl } from "../ddl.js";
@@ -98,8 +99,8 @@ function withKnownColumns(memory: MemorySchema, part: string): string {
 }
 
 /** Opens a database in memory and migrates it to `tag`. Without `tag`, applies no migration. */
-export async function openAt(folder: string, tag: string | undefined): Promise<PooledClient & AsyncDisposable> {
-  const client = createClient({ url: ":memory:" });
+export async function openAt(folder: string, tag: string | undefined): Promise<LocalClient & AsyncDisposable> {
+  const client = openMemoryClient();
   if (tag !== undefined) await migrate(client, { folder, to: tag });
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
 }
@@ -115,12 +116,12 @@ export function before(journal: Journal, migration: Migration): string | undefin
   return journal[journal.indexOf(migration) - 1]?.tag;
 }
 
-async function readSchema(client: PooledClient): Promise<SchemaObject[]> {
+async function readSchema(client: LocalClient): Promise<SchemaObject[]> {
   return toSchema((await client.execute(SCHEMA_QUERY)).rows);
 }
 
 async function actsOnChildren(
-  client: PooledClient,
+  client: LocalClient,
   schema: readonly SchemaObject[],
   rebuilt: ReadonlySet<string>,
 ): Promise<boolean> {

@@ -1,4 +1,5 @@
-import { createClient, type PooledClient } from "../../client/index.js";
+import type { LocalClient } from "../../client/local/local-client.js";
+import { openMemoryClient } from "../../client/local/open-local.js";
 import { tokens, unquote } from "../../client/sql/parse.js";
 import { quoteText } from "../../client/sql/quote.js";
 import { StorageError } from "../../shared/errors.js";
@@ -30,7 +31,7 @@ export async function* tryMigrations(
   lastSnapshot: { readonly path: string; readonly snapshot: SnapshotJson } | undefined,
 ): AsyncGenerator<LintFinding> {
   const migrations = trials.map(({ code }) => code);
-  let client = createClient({ url: ":memory:" });
+  let client = openMemoryClient();
   try {
     for (const [index, { code, path, downPath }] of trials.entries()) {
       const { tag } = code;
@@ -81,7 +82,7 @@ export async function* tryMigrations(
       }
       // Goes on from the migration alone.
       client.close();
-      client = createClient({ url: ":memory:" });
+      client = openMemoryClient();
       await migrate(client, { migrations, to: tag });
     }
     if (lastSnapshot !== undefined) yield* compareWithSnapshot(lastSnapshot, await readColumns(client));
@@ -93,7 +94,7 @@ export async function* tryMigrations(
 /** The columns of each table, all names in lower case. */
 type Columns = ReadonlyMap<string, ReadonlySet<string>>;
 
-async function readColumns(client: PooledClient): Promise<Columns> {
+async function readColumns(client: LocalClient): Promise<Columns> {
   const tables = await client.execute(
     "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB '__drizzle*' AND name NOT GLOB 'sqlite_*'",
   );
