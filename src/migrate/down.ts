@@ -33,7 +33,6 @@ export function readDown(migration: Migration): Script {
     throw new StorageError("MIGRATION_INVALID", `${path} cannot be run: ${unreadable}. Nothing was changed`);
   }
   const text = bytes.toString();
-  if (text.includes("\0")) throw new StorageError("INVALID", `${path} contains a NUL character, which ends SQL text`);
   if (withoutMark(text).trim() === "") throw irreversible(migration, `${path} is empty`);
   if (text.includes(UNFINISHED)) throw irreversible(migration, `${path} is not written yet`);
   const script = readScript(migration, text);

@@ -52,8 +52,6 @@ export function readJournal(folder: string | URL): Journal {
     const bytes = readBytes(file, `The journal lists ${tag}, but there is no ${file}. Restore the file`);
     const sql = bytes.toString();
     const unreadable = whyUnreadable(bytes);
-    if (unreadable === undefined && sql.includes("\0"))
-      throw new StorageError("INVALID", `${file} contains a NUL character, which ends SQL text`);
     return { tag, when, hash: sha256(sql), sql, path: file, ...(unreadable === undefined ? {} : { unreadable }) };
   });
 }
@@ -84,7 +82,8 @@ export function loadJournal({ folder, migrations }: Pick<ResolvedJournalOptions,
 export function whyUnreadable(bytes: Buffer): string | undefined {
   const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
   if (isUtf16) return "it is UTF-16, not UTF-8";
-  return isUtf8(bytes) ? undefined : "it is not UTF-8";
+  if (!isUtf8(bytes)) return "it is not UTF-8";
+  return bytes.includes(0) ? "it contains NUL characters, so it is perhaps UTF-16" : undefined;
 }
 
 export function readText(path: string, ifMissing: string): string {

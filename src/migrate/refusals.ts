@@ -19,9 +19,13 @@ const REFUSED_PRAGMAS = new Set(["auto_vacuum", "encoding", "journal_mode", "pag
 /** The text of a new custom migration of drizzle-kit. */
 const PLACEHOLDER = /--\s*Custom SQL migration file, put your code below!/i;
 
+/** The first and the last line of a conflict that a merge has left in a file. */
+const CONFLICT = /^<{7} /m;
+const CONFLICT_END = /^>{7} /m;
+
 /**
- * Refuses a script that must not be run. MIGRATION_INVALID is for a file that is not UTF-8, a custom migration that is
- * not written yet, and a parameter, which nothing would bind; MIGRATION_FAILED for a statement that is not allowed in
+ * Refuses a script that must not be run. MIGRATION_INVALID is for a file that is not UTF-8 or has the conflict markers
+ * of a merge, a custom migration that is not written yet, and a parameter, which nothing would bind; MIGRATION_FAILED for a statement that is not allowed in
  * the transaction. Call it only for what is about to run, never for what is already applied.
  */
 export function assertRunnable(script: Script): void {
@@ -36,6 +40,11 @@ export function* refusalsOf(script: Script): Generator<StorageError> {
   }
   if (!isDown && script.statements.length === 0 && PLACEHOLDER.test(migration.sql)) {
     yield invalid(script, "it is a custom migration that is not written yet. Write its SQL, or remove it");
+  }
+  const conflict = script.statements.find(({ sql }) => CONFLICT.test(sql));
+  if (conflict !== undefined && script.statements.some(({ sql }) => CONFLICT_END.test(sql))) {
+    const line = conflict.line + conflict.sql.slice(0, CONFLICT.exec(conflict.sql)!.index).split("\n").length - 1;
+    yield invalid(script, `line ${line} has a conflict marker of a merge. Resolve the conflict`, line);
   }
   for (const statement of script.statements) {
     const refusal = refusalOf(script, statement);

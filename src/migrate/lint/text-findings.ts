@@ -37,7 +37,7 @@ export function* lintText(migration: Migration, file: ReadFile, isDown: boolean)
     code: isDown ? "DOWN_WRONG" : code,
     message,
   });
-  const unreadable = whyUnreadable(file.bytes!) ?? (file.text.includes("\0") ? "it has a NUL character" : undefined);
+  const unreadable = whyUnreadable(file.bytes!);
   if (unreadable !== undefined) {
     yield report("MIGRATION_INVALID", `This is not SQL text: ${unreadable}. Save the file as UTF-8`);
     return;
