@@ -40,4 +40,6 @@ export interface StockResult {
   readonly accepts?: true;
   /** The parts of the database that it loses, such as `index posts_by_hand`. */
   readonly loses?: readonly string[];
+  /** What differs after the probe, because of these. */
+  readonly losesLater?: readonly string[];
 }

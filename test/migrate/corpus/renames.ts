@@ -219,7 +219,7 @@ export const RENAMES: readonly SchemaChange[] = [
     after: ["CREATE TABLE x (b text)", LOG],
     rows: ["INSERT INTO x VALUES ('a', 'b')"],
     rowsAfter: ["INSERT INTO log VALUES ('a')"],
-    probe: ["INSERT INTO x VALUES ('c')"],
+    probe: ["INSERT INTO x (b) VALUES ('c')"],
     indexesBefore: { x_a: "x" },
     indexesAfter: {},
   },
