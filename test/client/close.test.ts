@@ -1,4 +1,4 @@
-import { copyFileSync } from "node:fs";
+import { copyFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
@@ -38,6 +38,29 @@ describe("close", () => {
     await Promise.all([...running, closing, client.close()]);
     using other = openSecond(db.path);
     expect(other.all("SELECT count(*) FROM t")).toEqual([[3002]]);
+  });
+
+  test("leaves the log alone if the client wrote nothing, and else moves it into the file", async () => {
+    await using db = await tempDatabase();
+    using other = openSecond(db.path, ["PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0"]);
+    other.exec("CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(100000))");
+    const state = () => [db.path, `${db.path}-wal`].map((path) => statSync(path, { bigint: true }).mtimeNs);
+    const before = state();
+    const reader = createClient({ url: db.url });
+    expect(await column(reader, "SELECT length(a) FROM t")).toEqual([100_000]);
+    await reader.batch(["SELECT 1"], "write");
+    const tx = await reader.transaction("read");
+    await tx.execute("SELECT * FROM t");
+    await reader.close();
+    expect(state()).toEqual(before);
+    expect(statSync(db.path).size).toBeLessThan(100_000);
+
+    const writer = createClient({ url: db.url });
+    // What a script stored before it failed counts as well.
+    expect((await rejection(writer.executeMultiple("INSERT INTO t VALUES (1); nonsense"))).code).toBe("SQLITE_ERROR");
+    await writer.close();
+    expect(statSync(db.path).size).toBeGreaterThan(100_000);
+    expect(other.all("SELECT count(*) FROM t")).toEqual([[2]]);
   });
 
   test("rolls back open transactions, and refuses calls that wait for a turn", async () => {

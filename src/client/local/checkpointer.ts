@@ -64,6 +64,8 @@ export class Checkpointer {
   #lookedAt = 0;
   #commitsUnseen = 0;
   #isClosed = false;
+  /** Whether this client may have written to the log. */
+  #hasWritten = false;
   /** Whether the log may hold permanently deleted data. */
   #mustErase = false;
 
@@ -78,6 +80,7 @@ export class Checkpointer {
 
   /** Must be called after each commit: once the log is past its limit, a checkpoint takes the next turn as writer. */
   afterCommit(): void {
+    this.#hasWritten = true;
     if (this.#isQueued || this.#isClosed) return;
     const isDue = performance.now() - this.#lookedAt >= LOOK_EVERY_MS || ++this.#commitsUnseen >= LOOK_EVERY_COMMITS;
     if (isDue) this.#look();
@@ -128,9 +131,13 @@ export class Checkpointer {
     this.afterCommit();
   }
 
-  /** Moves the whole log into the file, unless another process is writing; part of closing. */
+  /**
+   * Moves the whole log into the file, unless another process is writing; part of closing. A client that wrote nothing
+   * leaves the log to those who wrote it: reading a file costs no sync.
+   */
   async runLast(writer: Connection): Promise<void> {
-    if (this.#log.size() > 0 && tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+    if (!this.#hasWritten || this.#log.size() === 0) return;
+    if (tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
   }
 
   close(): void {

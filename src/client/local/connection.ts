@@ -60,7 +60,10 @@ export class Connection {
   readonly #database: NativeDatabase;
   readonly #statements: StatementCache;
   readonly #offThread = new LRUCache<string, OffThreadStatement>({ max: OFF_THREAD_STATEMENTS });
-  /** Dropped by `close`, as all statements are. */
+  /**
+   * Dropped by `close`, as all statements are. Until they are collected, the binding does not close the connection, and
+   * SQLite does not move the log into the file and remove it, as it does when the last connection of a file closes.
+   */
   #schemaVersion: NativeStatement | undefined;
   #changes: NativeStatement | undefined;
   readonly #options: ConnectionOptions;
@@ -94,7 +97,7 @@ export class Connection {
       throw toOpenError(error, subject);
     }
     try {
-      for (const sql of setup) database.exec(sql);
+      if (setup.length > 0) database.exec(setup.join("; "));
       return new Connection(database, options, subject);
     } catch (error) {
       // First: a lack of descriptors shows only as long as this connection has those that it got.

@@ -62,12 +62,16 @@ export class SpecialStatements {
     await writer.turn(async (connection) => {
       writer.assertSound();
       trace?.start();
-      for (const statement of statements) await this.#runPart(connection, statement);
+      try {
+        for (const statement of statements) await this.#runPart(connection, statement);
+      } finally {
+        // The statements before one that failed may have been committed.
+        checkpointer?.afterCommit();
+      }
       session.noteTemporaryTables(
         connection,
         statements.some(({ mayCreateTemporary }) => mayCreateTemporary),
       );
-      checkpointer?.afterCommit();
     });
   }
 
