@@ -7,7 +7,6 @@ import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./conf
 import { parseLocalUrl } from "./file-url.js";
 import { LateClient } from "./late-client.js";
 import { LocalClient } from "./local/local-client.js";
-import { Transaction as LocalTransaction } from "./local/transaction.js";
 import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "./options.js";
 import { assertWritable, openReplica, replicaFile } from "./remote/open-remote.js";
 import { extendStockClient } from "./remote/stock-client.js";
@@ -19,8 +18,8 @@ export type { ClientConfig } from "./config.js";
 export type { CheckpointMessage, StatementMessage, TransactionMessage, WaitMessage } from "./diagnostics.js";
 export type { Checkout, ConnectionRole } from "./local/checkout.js";
 export type { CheckpointResult } from "./local/checkpointer.js";
-export { ConnectionPool, type PoolStats } from "./local/connection-pool.js";
-export { StatementCache, type StatementCacheStats } from "./local/statement-cache.js";
+export type { ConnectionPool, PoolStats } from "./local/connection-pool.js";
+export type { StatementCache, StatementCacheStats } from "./local/statement-cache.js";
 export type { WriteStats } from "./local/writer-queue.js";
 export type { CheckpointOptions, Durability, PoolConfig } from "./options.js";
 export type { ClientTransaction, Savepoint, TransactionState } from "./savepoints.js";
@@ -29,9 +28,8 @@ export type { ClientStats, RemoteStats, StorageClient } from "./storage-client.j
 /** The client of a local database; `createClient` gives the same type for every URL. */
 export type PooledClient = StorageClient;
 
-/** Transactions of `createClient`; those of a local database are of the class of this name. */
+/** A transaction of `createClient`. */
 export type Transaction = ClientTransaction;
-export const Transaction: typeof LocalTransaction = LocalTransaction;
 
 /**
  * Opens a client. `file:` URLs and `:memory:` get a pool with one writer, several readers and cached statements;

@@ -82,9 +82,10 @@ describe("options", () => {
 });
 
 describe("the entry", () => {
-  test("exports the stock client's names and the pool's", () => {
+  test("exports the stock client's names", () => {
     for (const name of ["createClient", "LibsqlError", "LibsqlBatchError"]) expect(entry).toHaveProperty(name);
-    for (const name of ["ConnectionPool", "StatementCache", "Transaction"]) expect(entry).toHaveProperty(name);
+    // They are types: `createClient` makes the objects.
+    for (const name of ["ConnectionPool", "StatementCache", "Transaction"]) expect(entry).not.toHaveProperty(name);
   });
 
   test("gives a remote client the same members, and refuses those that need a local database", async () => {
@@ -97,12 +98,19 @@ describe("the entry", () => {
     expect(client.closed).toBe(true);
   });
 
-  test("makes transactions that are the exported Transaction, and a pool that is the exported ConnectionPool", async () => {
-    await using client = openTestClient(":memory:");
-    const tx = await client.transaction();
-    expect(tx).toBeInstanceOf(entry.Transaction);
+  test.each(["reader", "writer"] as const)("counts a %s that is acquired or released at once", async (role) => {
+    await using db = await tempDatabase();
+    await using client = openTestClient(db.url);
+    const active = () => client.stats().pool.active;
+    const held = await client.pool.acquire({ role });
+    expect(active()).toBe(1);
+    await held.execute("SELECT 1");
+    held.release();
+    expect(active()).toBe(0);
+    const tx = await client.transaction(role === "reader" ? "read" : "write");
+    expect(active()).toBe(1);
     tx.close();
-    expect(client.pool).toBeInstanceOf(entry.ConnectionPool);
+    expect(active()).toBe(0);
   });
 });
 

@@ -274,7 +274,7 @@ export class ConnectionPool {
     const readers = this.#readers;
     const writerConnection = writer.connection;
     const open = [...(readers?.connections() ?? []), ...(writerConnection === undefined ? [] : [writerConnection])];
-    const writerActive = writer.isInTurn ? 1 : 0;
+    const writerActive = this.#holds.isWriterHeld ? 1 : 0;
     const writerIdle = writerConnection === undefined ? 0 : 1 - writerActive;
     return {
       pool: {

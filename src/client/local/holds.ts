@@ -17,12 +17,18 @@ export class Holds {
   readonly #holders = new Holders();
   readonly #checkouts = new Set<HeldConnection>();
   readonly #transactions = new Set<Transaction>();
+  /** Whether the writer is checked out. Its turn in the queue ends a little later. */
+  #isWriterHeld = false;
   #isClosed = false;
 
   constructor(session: Session, writer: WriterQueue, readers: ReaderPool | undefined) {
     this.#session = session;
     this.#writer = writer;
     this.#readers = readers;
+  }
+
+  get isWriterHeld(): boolean {
+    return this.#isWriterHeld;
   }
 
   /** Names the present holders, for the error of a call that waited in vain. */
@@ -36,7 +42,9 @@ export class Holds {
       return new Promise((resolve, reject) => {
         const use = (connection: Connection) => {
           this.#assertOpen();
-          return new Promise<void>((done) => resolve(this.#checkout("writer", connection, trace, done)));
+          return new Promise<void>((done) =>
+            resolve(this.#checkout("writer", connection, trace, this.#holdWriter(done))),
+          );
         };
         this.#writer.turn(use).catch(reject);
       });
@@ -112,7 +120,7 @@ export class Holds {
         this.#assertOpen();
         // `read` comes here in memory only, where the one connection is not query_only otherwise.
         if (mode === "read") connection.exec("PRAGMA query_only = 1");
-        await new Promise<void>((done) => resolve(this.#transaction(connection, mode, trace, done)));
+        await new Promise<void>((done) => resolve(this.#transaction(connection, mode, trace, this.#holdWriter(done))));
         if (mode === "read") connection.exec("PRAGMA query_only = 0");
       };
       this.#writer.turn(use).catch(reject);
@@ -128,6 +136,15 @@ export class Holds {
     });
     this.#transactions.add(transaction);
     return transaction;
+  }
+
+  /** Counts the writer as held until the function that it returns is called, which ends the turn by `done`. */
+  #holdWriter(done: () => void): () => void {
+    this.#isWriterHeld = true;
+    return () => {
+      this.#isWriterHeld = false;
+      done();
+    };
   }
 
   #assertOpen(): void {

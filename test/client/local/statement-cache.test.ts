@@ -1,7 +1,7 @@
 import { createClient as createStockClient } from "@libsql/client";
-import { StatementCache } from "holdfast/client";
 import { expect, test } from "vitest";
 import type { CachedStatement } from "../../../src/client/local/statement-cache.js";
+import { StatementCache } from "../../../src/client/local/statement-cache.js";
 import { column, openSecond, openTestClient, rejection } from "../../support/clients.js";
 import { tempDatabase } from "../../support/temp.js";
 
