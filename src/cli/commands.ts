@@ -6,6 +6,7 @@ import { baselineCommand } from "./commands/baseline.js";
 import { checkCommand } from "./commands/check.js";
 import { compactCommand } from "./commands/compact.js";
 import { exportCommand } from "./commands/export.js";
+import { generateCommand } from "./commands/generate.js";
 import { importCommand } from "./commands/import.js";
 import { lintCommand } from "./commands/lint.js";
 import { migrateCommand } from "./commands/migrate.js";
@@ -28,6 +29,7 @@ export const COMMANDS: readonly CliCommand[] = [
   adoptCommand,
   baselineCommand,
   acceptCommand,
+  generateCommand,
   lintCommand,
   checkCommand,
   backupCommand,

@@ -32,6 +32,27 @@ export function holdfastInTerminal(
   return runToEnd("script", ["-qec", `stty cols ${columns}; ${words.join(" ")}`, "/dev/null"], { env });
 }
 
+/** Runs it in a terminal in `cwd`, and presses `keys` once, when its output has `prompt`. */
+export function holdfastAtPrompt(
+  args: readonly string[],
+  { cwd, prompt, keys }: { readonly cwd: string; readonly prompt: string; readonly keys: string },
+): Promise<CliResult> {
+  const words = [process.execPath, cliProgram, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+  return new Promise((resolve, reject) => {
+    const child = spawn("script", ["-qec", `stty cols 120; ${words.join(" ")}`, "/dev/null"], { cwd, stdio: "pipe" });
+    let stdout = "";
+    let isAnswered = false;
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      stdout += text;
+      if (isAnswered || !stdout.includes(prompt)) return;
+      isAnswered = true;
+      child.stdin.write(keys);
+    });
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, stdout, stderr: "" }));
+  });
+}
+
 /** Runs it with its standard output on a device that is always full. */
 export function holdfastToFullDisk(args: readonly string[]): Promise<CliResult> {
   return runToEnd("sh", ["-c", 'exec "$@" > /dev/full', "sh", process.execPath, cliProgram, ...args], {});

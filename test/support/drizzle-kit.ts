@@ -15,12 +15,17 @@ const { generateSQLiteDrizzleJson, generateSQLiteMigration } =
 /** The drizzle-kit of this repository. */
 export const kit = findKit(dirname(MODULES));
 
+/** Makes a folder a project that has drizzle-kit and drizzle-orm installed. */
+export function installKit(dir: string): void {
+  rmSync(join(dir, "node_modules"), { force: true });
+  symlinkSync(MODULES, join(dir, "node_modules"));
+}
+
 /** Runs the real command line in a separate project. It exits with 1, without a message, if it fails. */
 export async function drizzleKit(temp: TempDatabase, ...args: string[]): Promise<void> {
   const config = { dialect: "sqlite", schema: "./schema.ts", out: "./drizzle", dbCredentials: { url: temp.url } };
   writeFileSync(join(temp.dir, "drizzle.config.json"), JSON.stringify(config));
-  rmSync(join(temp.dir, "node_modules"), { force: true });
-  symlinkSync(MODULES, join(temp.dir, "node_modules"));
+  installKit(temp.dir);
   await promisify(execFile)(process.execPath, [KIT, ...args], { cwd: temp.dir });
 }
 

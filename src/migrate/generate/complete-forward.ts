@@ -83,17 +83,24 @@ export async function completeForward(folder: string, tag: string): Promise<stri
 const COPY = /INSERT INTO `__new_(.+?)`\((.*?)\) SELECT (.*?) FROM `(.+?)`;/s;
 
 /**
- * drizzle-kit's rebuild copies every column of the new table, including those that the old table does not have. SQLite
- * reads such a name in double quotes as text, and stores it in each row.
+ * drizzle-kit's rebuild copies every column of the new table, including those that the old table does not have and those
+ * that are generated. SQLite reads a name in double quotes that it does not know as text, and stores it in each row; it
+ * refuses to store a generated column.
  */
 function withKnownColumns(memory: MemorySchema, part: string): string {
   const copy = COPY.exec(part);
   if (copy === null) return part;
   const [, into, , selected, from] = copy as unknown as string[];
-  const info = memory.query(`SELECT name FROM pragma_table_xinfo(${quoteText(from!)})`);
-  const known = new Set(info.map(([name]) => `"${name}"`));
+  const columnsOf = (table: string, where: string) =>
+    new Set(
+      memory
+        .query(`SELECT name FROM pragma_table_xinfo(${quoteText(table)}) WHERE ${where}`)
+        .map(([name]) => `"${name}"`),
+    );
+  const known = columnsOf(from!, "true");
+  const stored = columnsOf(`__new_${into}`, "hidden = 0");
   const names = selected!.split(", ");
-  const common = names.filter((name) => known.has(name)).join(", ");
+  const common = names.filter((name) => known.has(name) && stored.has(name)).join(", ");
   if (common === names.join(", ")) return part;
   return part.replace(COPY, () => `INSERT INTO \`__new_${into}\`(${common}) SELECT ${common} FROM \`${from}\`;`);
 }

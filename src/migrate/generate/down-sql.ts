@@ -1,5 +1,6 @@
 import { splitMigration } from "../script.js";
 import type { Kit } from "./kit.js";
+import { repairSql } from "./repairs.js";
 import { emptySnapshot, type Snapshot, type Table, type Tables } from "./snapshot.js";
 
 /** A rename of a table or of a column by a migration. */
@@ -41,19 +42,20 @@ export async function waysBack(
 
 async function diff(generate: Kit["generateSql"], from: Snapshot, to: Snapshot): Promise<string[]> {
   const statements = await generate(from, to);
-  return statements.map((statement) => onlyCommonColumns(statement, from));
+  return statements.map((statement) => repairSql(onlyCommonColumns(statement, from, to), to).sql);
 }
 
 /**
  * drizzle-kit's rebuild copies all columns of the new table. A column that the old table lacks would be filled with its
- * name.
+ * name, and a generated column cannot be filled.
  */
-function onlyCommonColumns(statement: string, from: Snapshot): string {
+function onlyCommonColumns(statement: string, from: Snapshot, to: Snapshot): string {
   const copy = /^INSERT INTO `__new_(.+?)`\((.*)\) SELECT (.*) FROM `(.+?)`;$/s.exec(statement);
   const table = copy === null ? undefined : from.tables[copy[4]!];
   if (copy === null || table === undefined) return statement;
-  const known = new Set(Object.keys(table.columns));
-  const names = copy[3]!.split(", ").filter((name) => known.has(name.slice(1, -1)));
+  const isStored = (column: string) =>
+    column in table.columns && to.tables[copy[4]!]?.columns[column]?.generated === undefined;
+  const names = copy[3]!.split(", ").filter((name) => isStored(name.slice(1, -1)));
   return copySql(copy[4]!, names);
 }
 
@@ -67,13 +69,14 @@ async function rebuildSql(generate: Kit["generateSql"], from: Snapshot, to: Snap
   for (const [name, table] of Object.entries(to.tables)) {
     const old = from.tables[name];
     if (JSON.stringify(old) === JSON.stringify(table)) continue;
-    const [create, ...indexes] = await generate(emptySnapshot(to), {
-      ...emptySnapshot(to),
-      tables: { [name]: table },
-    });
+    const alone = { ...emptySnapshot(to), tables: { [name]: table } };
+    const made = await generate(emptySnapshot(to), alone);
+    const [create, ...indexes] = made.map((statement) => repairSql(statement, alone).sql);
     if (old === undefined) statements.push(create!, ...indexes);
     else {
-      const common = Object.keys(table.columns).filter((column) => column in old.columns);
+      const common = Object.values(table.columns)
+        .filter(({ name: column, generated }) => column in old.columns && generated === undefined)
+        .map(({ name: column }) => column);
       statements.push(
         create!
           .replace(`CREATE TABLE \`${name}\``, `CREATE TABLE \`__new_${name}\``)

@@ -31,6 +31,30 @@ export function difference(wanted: string, found: string): string {
   return `extra: ${list(only(found, wanted))}; missing: ${list(only(wanted, found))}`;
 }
 
+/** The lines of the tables and indexes of one schema that another one does not have in the same object. */
+export function compareSchemas(wanted: string, found: string): string[] {
+  const has = toObjects(found);
+  return [...toObjects(wanted)].flatMap(([object, lines]) => {
+    const own = has.get(object);
+    if (own === undefined) return [`the ${object} is missing`];
+    const differs = difference(lines.join("\n"), own.join("\n"));
+    return own.join() === lines.join() ? [] : [`${object}: ${differs}`];
+  });
+}
+
+function toObjects(schema: string): Map<string, string[]> {
+  const objects = new Map<string, string[]>();
+  let lines: string[] = [];
+  for (const line of schema.split("\n")) {
+    if (line.startsWith("  ")) lines.push(line);
+    else if (line !== "") {
+      lines = [];
+      objects.set(line, lines);
+    }
+  }
+  return objects;
+}
+
 async function tableLines(client: Client, name: string, sql: string): Promise<string[]> {
   const open = sql.indexOf("(");
   const close = sql.lastIndexOf(")");

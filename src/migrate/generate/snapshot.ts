@@ -21,7 +21,7 @@ export interface Table {
   readonly checkConstraints: Record<string, { readonly value: string }>;
 }
 
-interface Index {
+export interface Index {
   readonly name: string;
   /** Columns, and expressions in SQL. */
   readonly columns: string[];

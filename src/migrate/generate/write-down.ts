@@ -84,6 +84,7 @@ async function tryOut(
         warnings.push(`${tag} cannot be applied to tables that have rows: ${(error as Error).message}`);
         continue;
       }
+      const changed = await schemaText(client);
       await fillTables(client, random);
       const rows = await countRows(client);
       await revert(client, { folder, steps: 1 });
@@ -94,6 +95,18 @@ async function tryOut(
       const fewer = [...rows].filter(([table, count]) => (left.get(table) ?? count) < count);
       if (fewer.length > 0)
         return { failure: `it deletes rows of ${fewer.map(([table]) => table).join(", ")}`, warnings };
+      try {
+        await migrate(client, { folder, to: tag });
+      } catch (error) {
+        warnings.push(
+          `after its down file, ${tag} cannot be applied again to the restored rows: ${(error as Error).message}`,
+        );
+        break;
+      }
+      const again = await schemaText(client);
+      if (again !== changed) {
+        return { failure: `applying it again gives a different schema: ${difference(changed, again)}`, warnings };
+      }
       break;
     }
     return { warnings };

@@ -1,0 +1,134 @@
+import { spawn } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { StorageError } from "../../shared/errors.js";
+import { type Journal, readJournal } from "../journal.js";
+import { completeForward, find, openAt } from "./complete-forward.js";
+import { findKit, type Kit } from "./kit.js";
+import { repairSql } from "./repairs.js";
+import { compareSchemas, schemaText } from "./schema-text.js";
+import { emptySnapshot, readSnapshot } from "./snapshot.js";
+import { type DownFile, writeDown } from "./write-down.js";
+
+export interface GenerateOptions {
+  /** The folder of the migrations. */
+  readonly folder: string;
+  /** The file of the Drizzle schema. Without it, drizzle-kit reads the config file. */
+  readonly schema?: string | undefined;
+  /** The config file of drizzle-kit, whose `out` is `folder`. */
+  readonly config?: string | undefined;
+  readonly name?: string | undefined;
+  /** Whether to make an empty migration, for SQL of your own. */
+  readonly custom?: boolean | undefined;
+  /** The project's folder, in which drizzle-kit runs. @default the working folder */
+  readonly project?: string | undefined;
+}
+
+export interface GeneratedMigration {
+  readonly tag: string;
+  readonly path: string;
+  /** The faults of drizzle-kit that were repaired. */
+  readonly repaired: readonly string[];
+  /** The statements that were added to keep what a rebuild loses. */
+  readonly added: readonly string[];
+  /** Where the result differs from the Drizzle schema; empty if it does not. */
+  readonly differences: readonly string[];
+  readonly down: DownFile;
+}
+
+/**
+ * Runs the drizzle-kit of a project, and makes what it wrote safe: repairs its known faults, adds what a table rebuild
+ * would lose, and writes the down file, tested on rows. Resolves to the new migrations; none if the schema is unchanged.
+ *
+ * drizzle-kit asks its questions on the terminal. Its output goes to standard error.
+ */
+export async function generate(options: GenerateOptions): Promise<GeneratedMigration[]> {
+  const project = resolve(options.project ?? ".");
+  const folder = resolve(project, options.folder);
+  const kit = findKit(project);
+  const known = new Set(journalOf(folder).map(({ tag }) => tag));
+  const errors = await runKit(kit, project, kitArguments(options, project, folder));
+  const tags = journalOf(folder).map(({ tag }) => tag);
+  const fresh = tags.filter((tag) => !known.has(tag));
+  // It exits with 0 if the schema throws.
+  if (fresh.length === 0 && /^\w*Error\b/m.test(errors)) throw kitFailed(kit.version, "wrote no migration");
+  const generated: GeneratedMigration[] = [];
+  for (const tag of fresh) generated.push(await finish(folder, tag, kit, options.custom === true));
+  return generated;
+}
+
+/** Makes a migration that drizzle-kit has just written safe. */
+async function finish(folder: string, tag: string, kit: Kit, isCustom: boolean): Promise<GeneratedMigration> {
+  const { path, sql } = find(folder, tag).migration;
+  const snapshot = readSnapshot(folder, tag);
+  const { sql: text, notes } = isCustom ? { sql, notes: [] } : repairSql(sql, snapshot);
+  if (text !== sql) writeFileSync(path, text);
+  try {
+    const added = await completeForward(folder, tag);
+    const differences = isCustom ? [] : await compareWithSnapshot(folder, tag, kit);
+    const down = await writeDown(folder, tag, kit);
+    return { tag, path, repaired: notes, added, differences, down };
+  } catch (error) {
+    if (error instanceof StorageError && error.code !== "MIGRATION_FAILED") throw error;
+    throw new StorageError(
+      "MIGRATION_FAILED",
+      `drizzle-kit wrote ${path}, and it cannot be applied to an empty database: ${(error as Error).message}. Correct the file and write ${tag}.down.sql, or take the migration back with \`drizzle-kit drop\``,
+      { cause: error },
+    );
+  }
+}
+
+/** Where the schema that the migrations build differs from the one that the snapshot describes. */
+async function compareWithSnapshot(folder: string, tag: string, kit: Kit): Promise<string[]> {
+  const snapshot = readSnapshot(folder, tag);
+  await using wanted = await openAt(folder, undefined);
+  for (const statement of await kit.generateSql(emptySnapshot(snapshot), { ...snapshot, views: {} })) {
+    await wanted.execute(repairSql(statement, snapshot).sql);
+  }
+  await using found = await openAt(folder, tag);
+  return compareSchemas(await schemaText(wanted), await schemaText(found));
+}
+
+function journalOf(folder: string): Journal {
+  return existsSync(join(folder, "meta", "_journal.json")) ? readJournal(folder) : [];
+}
+
+function kitArguments({ schema, config, name, custom }: GenerateOptions, project: string, folder: string): string[] {
+  // drizzle-kit resolves these paths in the folder in which it runs.
+  const inProject = (path: string) => relative(project, resolve(project, path)) || ".";
+  const source =
+    schema === undefined
+      ? config === undefined
+        ? []
+        : ["--config", config]
+      : ["--dialect", "sqlite", "--schema", inProject(schema), "--out", inProject(folder)];
+  return [
+    "generate",
+    ...source,
+    ...(name === undefined ? [] : ["--name", name]),
+    ...(custom === true ? ["--custom"] : []),
+  ];
+}
+
+/** Runs drizzle-kit, and returns what it wrote to standard error. */
+function runKit({ program, version }: Kit, cwd: string, args: readonly string[]): Promise<string> {
+  return new Promise((done, fail) => {
+    // Standard output is for the answer of the command.
+    const child = spawn(process.execPath, [program, ...args], { cwd, stdio: ["inherit", 2, "pipe"] });
+    let errors = "";
+    child.stderr!.on("data", (bytes: Buffer) => {
+      errors += bytes;
+      process.stderr.write(bytes);
+    });
+    child.once("error", fail);
+    child.once("close", (code) => {
+      if (code === 0) done(errors);
+      else fail(kitFailed(version, `failed with exit code ${code}`));
+    });
+  });
+}
+
+function kitFailed(version: string, how: string): StorageError {
+  const advice = "Its output says why. If it asks about a rename, run this in a terminal";
+  return new StorageError("MIGRATION_FAILED", `drizzle-kit ${version} generate ${how}. ${advice}`);
+}
