@@ -7,7 +7,7 @@ import { lookUp, type MigrateResult } from "./decision.js";
 import { migrationFailed } from "./failure.js";
 import { loadJournal } from "./journal.js";
 import { describeLacking, findLacking } from "./lacking.js";
-import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "./ledger.js";
+import { clientQuery, createLedgerSql, hasNames, insertLedgerSql, readLedger } from "./ledger.js";
 import { DEFAULT_TABLE, expectTable, type JournalOptions, resolveJournalOptions } from "./options.js";
 import { assertOurs, assertUnchanged, indexOf, isHoldfasts } from "./plan.js";
 import { fold, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
@@ -64,8 +64,10 @@ export async function adopt(client: Client, options: AdoptOptions): Promise<Adop
       );
     }
     // A RENAME would fail because of any view that is broken.
-    const create = createLedgerSql(table).replace("IF NOT EXISTS ", "");
-    const copy = `INSERT INTO ${quoteName(table)} (hash, created_at) SELECT hash, created_at FROM ${quoteName(from)} ORDER BY rowid`;
+    const withNames = await hasNames(query, from);
+    const create = createLedgerSql(table, withNames).replace("IF NOT EXISTS ", "");
+    const columns = withNames ? "hash, created_at, name, applied_at" : "hash, created_at";
+    const copy = `INSERT INTO ${quoteName(table)} (${columns}) SELECT ${columns} FROM ${quoteName(from)} ORDER BY rowid`;
     await client.batch([create, copy, `DROP TABLE ${quoteName(from)}`], "write");
     return { table, from, entries: ledger.length };
   } catch (error) {
@@ -100,8 +102,9 @@ export async function baseline(
       throw migrationFailed({ migration: due.at(-1)! }, "cannot be marked as applied", { why });
     }
     const pending = found.comparison.pending.filter((migration) => due.includes(migration));
+    const withNames = await hasNames(query, table);
     await client.batch(
-      [createLedgerSql(table), ...pending.map((migration) => insertLedgerSql(table, migration))],
+      [createLedgerSql(table), ...pending.map((migration) => insertLedgerSql(table, migration, withNames))],
       "write",
     );
     const to = journal.findLast((one) => one === found.comparison.last || pending.includes(one));

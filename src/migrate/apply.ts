@@ -9,7 +9,7 @@ import { decide, type MigrateResult, resultOf } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import type { Journal } from "./journal.js";
-import { createLedgerSql, insertLedgerSql } from "./ledger.js";
+import { createLedgerSql, hasNames, insertLedgerSql } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
 import type { ResolvedMigrateOptions } from "./options.js";
 import { listTags } from "./plan.js";
@@ -55,6 +55,7 @@ async function applyLocked(
   const pending = due.map(({ migration }) => migration);
   await options.before({ pending: pending.map(({ tag }) => tag), backup });
   connection.exec(createLedgerSql(table));
+  const withNames = await hasNames((sql) => connection.query(sql), table);
   const start = performance.now();
   try {
     const context = { judge: indexJudge(journal), violations: findViolations(connection) };
@@ -62,7 +63,7 @@ async function applyLocked(
     const results: ScriptResult[] = [];
     for (const script of due) {
       results.push(await runScript(connection, script, context));
-      connection.exec(insertLedgerSql(table, script.migration));
+      connection.exec(insertLedgerSql(table, script.migration, withNames));
     }
     assertCompiles(before, results);
     commit(connection, due.at(-1)!);

@@ -9,8 +9,8 @@ import { readScript, type Script } from "./script.js";
 /** A down file contains this line until it is written. While it does, the migration cannot be reverted. */
 export const UNFINISHED = "-- NOT WRITTEN YET";
 
-/** The path of the down file of a migration: `0003_name.down.sql` next to `0003_name.sql`. */
-export function downPath({ path }: Migration): string {
+/** The path of the down file of a migration: `0003_name.down.sql` next to `0003_name.sql`, or `migration.down.sql`. */
+export function downPath({ path }: Pick<Migration, "path">): string {
   return path.replace(/\.sql$/, ".down.sql");
 }
 

@@ -1,10 +1,11 @@
 import { isUtf8 } from "node:buffer";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { sha256, withoutMark } from "./checksum.js";
+import { listMigrationFolders } from "./migration-folders.js";
 import { type CodeMigration, type ResolvedJournalOptions, resolveFolder } from "./options.js";
 
 /** One migration of a journal, with its file. */
@@ -20,6 +21,8 @@ export interface Migration {
   readonly path: string;
   /** What a migration in code was given as. */
   readonly code?: CodeMigration;
+  /** The snapshot next to it, in the layout of drizzle-kit 1.0, which orders migrations by their names. */
+  readonly snapshotPath?: string;
   /** Why the file is not text, so that it cannot be applied; undefined for text. */
   readonly unreadable?: string;
 }
@@ -28,10 +31,12 @@ export interface Migration {
 export type Journal = readonly Migration[];
 
 /**
- * Reads a folder of drizzle-kit: `meta/_journal.json` and every file that it names.
+ * Reads a folder of drizzle-kit: `meta/_journal.json` and every file that it names, or the folders of drizzle-kit 1.0,
+ * which has no journal (`20261130192204_add_tags/migration.sql`).
  *
  * Reads synchronously, because a few small files at start-up would take longer through the thread pool. Throws
- * NOT_FOUND if the folder, the journal or a file is missing, and INVALID if the journal is malformed.
+ * NOT_FOUND if the folder, the journal or a file is missing, and INVALID if the journal is malformed or the folder has
+ * both layouts.
  */
 export function readJournal(folder: string | URL): Journal {
   const path = resolveFolder(folder);
@@ -42,6 +47,18 @@ export function readJournal(folder: string | URL): Journal {
     );
   }
   const journalPath = join(path, "meta", "_journal.json");
+  const folders = listMigrationFolders(path);
+  if (folders.length > 0) {
+    if (existsSync(journalPath)) {
+      throw new StorageError(
+        "INVALID",
+        `${path} has a journal of drizzle-kit 0.31 and migrations of drizzle-kit 1.0 (${folders[0]!.tag}). Convert it with \`drizzle-kit up\`, or remove one of them`,
+      );
+    }
+    return folders.map(({ tag, when, path: file, snapshotPath }) => {
+      return { ...readMigration(tag, when, file, `There is no ${file}`), snapshotPath };
+    });
+  }
   const text = readText(
     journalPath,
     `There is no journal at ${journalPath}. Run drizzle-kit generate, and ship the meta folder`,
@@ -49,11 +66,15 @@ export function readJournal(folder: string | URL): Journal {
   const entries = parseEntries(text, journalPath);
   return entries.map(({ tag, when }) => {
     const file = join(path, `${tag}.sql`);
-    const bytes = readBytes(file, `The journal lists ${tag}, but there is no ${file}. Restore the file`);
-    const sql = bytes.toString();
-    const unreadable = whyUnreadable(bytes);
-    return { tag, when, hash: sha256(sql), sql, path: file, ...(unreadable === undefined ? {} : { unreadable }) };
+    return readMigration(tag, when, file, `The journal lists ${tag}, but there is no ${file}. Restore the file`);
   });
+}
+
+function readMigration(tag: string, when: number, file: string, ifMissing: string): Migration {
+  const bytes = readBytes(file, ifMissing);
+  const sql = bytes.toString();
+  const unreadable = whyUnreadable(bytes);
+  return { tag, when, hash: sha256(sql), sql, path: file, ...(unreadable === undefined ? {} : { unreadable }) };
 }
 
 /** Returns the migrations of a folder or of code. */

@@ -44,16 +44,25 @@ async function readRows(query: Query, table: string): Promise<LedgerRow[]> {
 }
 
 /** Drizzle's own text, so that drizzle finds the table that it would have created, and Holdfast finds drizzle's. */
-export function createLedgerSql(table: string): string {
+export function createLedgerSql(table: string, withNames = false): string {
   return `CREATE TABLE IF NOT EXISTS ${quoteName(table)} (
-			id SERIAL PRIMARY KEY,
+			id ${withNames ? "INTEGER" : "SERIAL"} PRIMARY KEY,
 			hash text NOT NULL,
-			created_at numeric
+			created_at numeric${withNames ? ",\n\t\t\tname text,\n\t\t\tapplied_at TEXT" : ""}
 		)`;
 }
 
-export function insertLedgerSql(table: string, { hash, when }: Migration): string {
-  return `INSERT INTO ${quoteName(table)} ("hash", "created_at") VALUES(${quoteText(hash)}, ${when})`;
+/** Whether drizzle 1.0 has made or upgraded the ledger: it finds migrations by their names, not by their times. */
+export async function hasNames(query: Query, table: string): Promise<boolean> {
+  const columns = await query(`PRAGMA table_info(${quoteName(table)})`);
+  return columns.some((column) => column[1] === "name");
+}
+
+/** Records a migration as applied, `withName` in a ledger that has names. */
+export function insertLedgerSql(table: string, { tag, hash, when }: Migration, withName = false): string {
+  const name = quoteName(table);
+  if (!withName) return `INSERT INTO ${name} ("hash", "created_at") VALUES(${quoteText(hash)}, ${when})`;
+  return `INSERT INTO ${name} ("hash", "created_at", "name", "applied_at") VALUES(${quoteText(hash)}, ${when}, ${quoteText(tag)}, ${quoteText(new Date().toISOString())})`;
 }
 
 /**

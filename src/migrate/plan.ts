@@ -91,9 +91,12 @@ export function planMigrations(journal: Journal, comparison: Comparison, options
   const wanted = new Set(journal.slice(0, lastIndex + 1));
   const pending = comparison.pending.filter((migration) => wanted.has(migration));
   const lastApplied = comparison.last === undefined ? -1 : journal.indexOf(comparison.last);
-  // In code, the order of the list counts. A migration without a time has none to compare.
+  // In code, the order of the list counts. A migration without a time has none to compare, and two of drizzle-kit 1.0
+  // may have the same.
   const late = pending.filter((migration) =>
-    migration.code === undefined ? migration.when <= comparison.newest : journal.indexOf(migration) < lastApplied,
+    migration.code === undefined && migration.snapshotPath === undefined
+      ? migration.when <= comparison.newest
+      : journal.indexOf(migration) < lastApplied,
   );
   if (late.length > 0 && !allowOutOfOrder) {
     const last = comparison.last?.tag ?? "the applied ones";

@@ -6,7 +6,7 @@ import { completeOn } from "./complete.js";
 import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
 import { asRolledBack, MigrationError, migrationFailed } from "./failure.js";
 import type { Journal } from "./journal.js";
-import { clientQuery, createLedgerSql, insertLedgerSql, readLedger } from "./ledger.js";
+import { clientQuery, createLedgerSql, hasNames, insertLedgerSql, readLedger } from "./ledger.js";
 import { MemorySchema } from "./memory-schema.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
 import type { Addition } from "./rebuilds.js";
@@ -48,7 +48,11 @@ export async function applyRemotely(
     if (due.length === 0) return resultOf(journal, decision, []);
     const pending = due.map(({ migration }) => migration);
     await options.before({ pending: pending.map(({ tag }) => tag), backup: undefined });
-    const entries = due.map((script) => ({ script, ledgerSql: insertLedgerSql(options.table, script.migration) }));
+    const withNames = await hasNames(query, options.table);
+    const entries = due.map((script) => ({
+      script,
+      ledgerSql: insertLedgerSql(options.table, script.migration, withNames),
+    }));
     try {
       await runRemotely(client, entries, decision, journal, options);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { StorageError } from "../shared/errors.js";
 import { type Journal, type Migration, readText } from "./journal.js";
@@ -55,6 +55,12 @@ function readSnapshots(journal: Journal): Snapshots {
     const own = journal.map(({ code }) => (code?.snapshot === undefined ? undefined : indexesOf(code.snapshot)));
     return { own, others: [] };
   }
+  if (first.snapshotPath !== undefined) {
+    const own = journal.map(({ snapshotPath }) =>
+      existsSync(snapshotPath!) ? indexesOf(parseSnapshot(snapshotPath!)) : undefined,
+    );
+    return { own, others: [] };
+  }
   const meta = join(dirname(first.path), "meta");
   const files = readdirSync(meta).filter((name) => name.endsWith(SUFFIX));
   const snapshots = new Map(files.map((file) => [file, indexesOf(parseSnapshot(join(meta, file)))]));
@@ -68,9 +74,15 @@ const SUFFIX = "_snapshot.json";
 
 interface Snapshot {
   readonly tables?: Record<string, { readonly indexes?: Record<string, unknown> }>;
+  /** All objects in one list, since drizzle-kit 1.0. */
+  readonly ddl?: readonly { readonly entityType: string; readonly name: string; readonly table?: string }[];
 }
 
-function indexesOf({ tables = {} }: Snapshot): Indexes {
+function indexesOf({ tables = {}, ddl }: Snapshot): Indexes {
+  if (ddl !== undefined) {
+    const indexes = ddl.filter(({ entityType }) => entityType === "indexes");
+    return new Map(indexes.map(({ name, table }) => [fold(name), table ?? ""]));
+  }
   return new Map(
     Object.entries(tables).flatMap(([table, { indexes = {} }]) =>
       Object.keys(indexes).map((index) => [fold(index), table] as const),

@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { asFileError, hasErrno } from "../../files/file-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { sha256, withoutMark } from "../checksum.js";
+import { downPath } from "../down.js";
 import type { Migration } from "../journal.js";
+import { listMigrationFolders } from "../migration-folders.js";
 import { resolveFolder } from "../options.js";
 import { indexOf } from "../plan.js";
 import type { LintFinding, LintResult, ReadFile } from "./finding.js";
@@ -36,27 +38,12 @@ export async function lint(options: LintOptions): Promise<LintResult> {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new StorageError("NOT_FOUND", `There is no migrations folder at ${folder}. Check the path`);
   }
-  const meta = join(folder, "meta");
-  const journalFile = read(join(meta, "_journal.json"));
-  if (journalFile.bytes === undefined) {
-    throw new StorageError(
-      "NOT_FOUND",
-      `There is no journal at ${journalFile.path}. Run drizzle-kit generate, and commit the meta folder`,
-    );
-  }
-  const findings: LintFinding[] = [];
-  const marker = findMarker(journalFile);
-  const { entries, findings: wrong } =
-    marker === undefined ? readRawJournal(journalFile) : { entries: [], findings: [] };
-  findings.push(...(marker === undefined ? wrong : [marker]));
-  if (marker !== undefined || wrong.some(({ code }) => code === "JOURNAL_INVALID")) return toResult(findings);
-  findings.push(...compareFiles(folder, journalFile, entries, readdirSync(folder), readdirSync(meta)));
-
-  const items = entries.map(({ tag, when }) => {
-    const file = read(join(folder, `${tag}.sql`));
-    const migration: Migration = { tag, when, hash: sha256(file.text), sql: file.text, path: file.path };
-    const down = read(join(folder, `${tag}.down.sql`));
-    return { tag, file, migration, down, snapshot: read(join(meta, `${tag.split("_", 1)[0]}_snapshot.json`)) };
+  const { places, findings, isReadable } = readPlaces(folder);
+  if (!isReadable) return toResult(findings);
+  const items = places.map(({ tag, when, path, downPath, snapshotPath }) => {
+    const file = read(path);
+    const migration: Migration = { tag, when, hash: sha256(file.text), sql: file.text, path };
+    return { tag, file, migration, down: read(downPath), snapshot: read(snapshotPath) };
   });
   const journal = items.map(({ migration }) => migration);
   const released = after === undefined ? [] : items.slice(0, indexOf(journal, after, folder) + 1);
@@ -67,7 +54,7 @@ export async function lint(options: LintOptions): Promise<LintResult> {
     texts.push(...lintFile(down, () => lintText(migration, down, true)));
     texts.push(...lintFile(snapshot, () => []));
     if (down.bytes !== undefined || file.bytes === undefined) continue;
-    const message = `${tag} has no down file, so it cannot be reverted. Write ${tag}.down.sql`;
+    const message = `${tag} has no down file, so it cannot be reverted. Write ${basename(down.path)}`;
     texts.push({ file: file.path, line: 1, severity: "error", code: "DOWN_MISSING", message });
   }
   // Two migrations with the same number have one file.
@@ -104,6 +91,47 @@ function lintFile(file: ReadFile, more: () => Iterable<LintFinding>): Iterable<L
   if (file.bytes === undefined) return [];
   const marker = findMarker(file);
   return marker === undefined ? more() : [marker];
+}
+
+/** The files of a migration, whether they exist or not. */
+interface Place {
+  readonly tag: string;
+  readonly when: number;
+  readonly path: string;
+  readonly downPath: string;
+  readonly snapshotPath: string;
+}
+
+/** Finds the migrations of a folder in either layout, and what is wrong with the journal. */
+function readPlaces(folder: string): { places: Place[]; findings: LintFinding[]; isReadable: boolean } {
+  const meta = join(folder, "meta");
+  const journal = read(join(meta, "_journal.json"));
+  const folders = listMigrationFolders(folder);
+  if (folders.length > 0 && journal.bytes === undefined) {
+    const places = folders.map((one) => ({ ...one, downPath: downPath(one) }));
+    return { places, findings: [], isReadable: true };
+  }
+  if (journal.bytes === undefined) {
+    throw new StorageError(
+      "NOT_FOUND",
+      `There is no journal at ${journal.path}. Run drizzle-kit generate, and commit the meta folder`,
+    );
+  }
+  const marker = findMarker(journal);
+  if (marker !== undefined) return { places: [], findings: [marker], isReadable: false };
+  const { entries, findings } = readRawJournal(journal);
+  for (const { path, tag } of folders) {
+    const message = `${tag} has the layout of drizzle-kit 1.0, and the other migrations that of 0.31. Convert them with drizzle-kit up, or generate this one again`;
+    findings.push({ file: path, line: 1, severity: "error", code: "NOT_IN_JOURNAL", message });
+  }
+  if (findings.some(({ code }) => code === "JOURNAL_INVALID")) return { places: [], findings, isReadable: false };
+  findings.push(...compareFiles(folder, journal, entries, readdirSync(folder), readdirSync(meta)));
+  const places = entries.map(({ tag, when }) => {
+    const path = join(folder, `${tag}.sql`);
+    const snapshotPath = join(meta, `${tag.split("_", 1)[0]}_snapshot.json`);
+    return { tag, when, path, downPath: downPath({ path }), snapshotPath };
+  });
+  return { places, findings, isReadable: true };
 }
 
 function toResult(findings: LintFinding[]): LintResult {

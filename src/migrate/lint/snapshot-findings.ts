@@ -10,9 +10,28 @@ export interface TaggedSnapshot {
 export interface SnapshotJson {
   readonly id?: string;
   readonly prevId?: string;
+  /** The snapshots before it, since drizzle-kit 1.0; several after a merge. */
+  readonly prevIds?: readonly string[];
   readonly tables?: Readonly<
     Record<string, { readonly name: string; readonly columns: Readonly<Record<string, unknown>> }>
   >;
+}
+
+/** An object in a snapshot of drizzle-kit 1.0. */
+interface DdlEntry {
+  readonly entityType: string;
+  readonly name: string;
+  readonly table?: string;
+}
+
+function tablesOf(ddl: readonly DdlEntry[]): NonNullable<SnapshotJson["tables"]> {
+  const columnsOf = (table: string) =>
+    ddl.filter((one) => one.entityType === "columns" && one.table === table).map(({ name }) => [name, {}]);
+  return Object.fromEntries(
+    ddl
+      .filter(({ entityType }) => entityType === "tables")
+      .map(({ name }) => [name, { name, columns: Object.fromEntries(columnsOf(name)) }]),
+  );
 }
 
 /** The snapshot before the first one. */
@@ -22,7 +41,9 @@ const NONE = "00000000-0000-0000-0000-000000000000";
 export function parseSnapshot({ text, bytes }: ReadFile): SnapshotJson | undefined {
   if (bytes === undefined) return undefined;
   try {
-    return (JSON.parse(text) as SnapshotJson | null) ?? undefined;
+    const snapshot = JSON.parse(text) as (SnapshotJson & { readonly ddl?: readonly DdlEntry[] }) | null;
+    if (snapshot?.ddl === undefined) return snapshot ?? undefined;
+    return { ...snapshot, tables: tablesOf(snapshot.ddl) };
   } catch {
     return undefined;
   }
@@ -31,6 +52,7 @@ export function parseSnapshot({ text, bytes }: ReadFile): SnapshotJson | undefin
 /** Reports snapshots that are missing, cannot be read, or do not follow that of the migration before. */
 export function* lintSnapshots(snapshots: readonly TaggedSnapshot[]): Generator<LintFinding> {
   let before: { readonly tag: string; readonly id: string | undefined } | undefined;
+  const ids = new Set<string | undefined>([NONE]);
   for (const { tag, file } of snapshots) {
     const report = (code: "SNAPSHOT_MISSING" | "SNAPSHOT_INVALID", message: string, line = 1): LintFinding => ({
       file: file.path,
@@ -50,7 +72,16 @@ export function* lintSnapshots(snapshots: readonly TaggedSnapshot[]): Generator<
       before = undefined;
       continue;
     }
-    const { id, prevId } = snapshot;
+    const { id, prevId, prevIds } = snapshot;
+    if (prevIds !== undefined) {
+      const lost = prevIds.find((one) => !ids.has(one));
+      if (lost !== undefined) {
+        const message = `The snapshot of ${tag} follows one that is not here (${lost}). Restore it, or generate ${tag} again`;
+        yield report("SNAPSHOT_INVALID", message, lineOf(file.text, lost));
+      }
+      ids.add(id);
+      continue;
+    }
     const isFirst = tag === snapshots[0]!.tag;
     const wanted = isFirst ? NONE : before?.id;
     if (wanted !== undefined && prevId !== wanted) {
