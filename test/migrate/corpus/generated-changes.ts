@@ -16,6 +16,7 @@ interface Extras {
   readonly rowsAgain?: readonly string[];
   readonly probe: readonly string[];
   readonly violating?: readonly string[];
+  readonly refused?: string;
   readonly stock?: StockResult;
 }
 
@@ -245,6 +246,12 @@ const EXTRAS: Readonly<Record<string, Extras>> = {
     probe: [`INSERT INTO "order" VALUES (2, 'b', 'c', 'd')`],
     violating: [`INSERT INTO "order" ("group") VALUES (NULL)`],
     stock: { loses: ["index by hand"] },
+  },
+  // drizzle-kit selects a new column from the old table if a rebuild also adds columns.
+  "do a little of everything": {
+    rows: ["INSERT INTO users VALUES (1, 'ann')", "INSERT INTO posts (id, title) VALUES (1, 'one')"],
+    probe: [],
+    refused: "no such column: age",
   },
 };
 
