@@ -11,6 +11,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   "holdfast/conversations": "initDb, insertConversation, insertMessage, … as functions",
   "holdfast/lock": "FileLock, acquireLock, releaseLock",
   "holdfast/memvid": "the calls of @memvid/sdk, and createStorage",
+  "holdfast/otel": "OpenTelemetry spans and metrics",
   "holdfast/migrate": "migrate, revert, status, verify, adopt, baseline, accept",
   "holdfast/schema": "the Drizzle tables",
   "holdfast/stories": "openStories, StoryService, Autosave, defineBackend, copyStories, StoryMigrations",
