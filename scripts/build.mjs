@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { embedMigrations } from "./embed-migrations.mjs";
+import { readingProgram } from "./reading-program.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const { exports, bin } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -12,13 +13,17 @@ const doors = [...Object.values(exports), ...Object.values(bin)]
   .map((target) => target.default ?? target)
   .filter((path) => path.endsWith(".js"))
   .map((path) => path.replace("dist/", "src/").replace(/\.js$/, ".ts"));
-// Programs that run in separate processes, and the module that finds the package's folder.
-const others = [
-  "src/maintenance/check-child.ts",
-  "src/maintenance/salvage-child.ts",
-  "src/cli/program.ts",
-  "src/package-folder.ts",
-];
+// The commands load after the arguments are read, and other entries as they are asked for.
+const others = ["src/cli/program.ts", "src/package-folder.ts"];
+
+/** Replaces the module that bundles a program by one that contains it. */
+const embedded = {
+  name: "embedded",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /reading-program-text\.ts$/ }, async () => ({
+      contents: `export const READING_PROGRAM = "${await readingProgram()}";`,
+    })),
+};
 
 embedMigrations();
 rmSync("dist", { recursive: true, force: true });
@@ -32,6 +37,7 @@ await build({
   platform: "node",
   target: "node20",
   packages: "external",
+  plugins: [embedded],
   logLevel: "warning",
 });
 // esbuild writes `var X = class _X` for a class that refers to itself, and `error.constructor.name` would be `_X`. Its

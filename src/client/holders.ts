@@ -37,10 +37,15 @@ export class Holders {
   }
 }
 
-const OWN_FILES = new URL(".", import.meta.url).pathname;
+/** The folder of the package's files. Undefined in a bundle, where frames of the caller are in the same file. */
+const OWN_FILES = /^file:.*\/holdfast\/dist\/|^file:.*\.ts$/.test(import.meta.url ?? "")
+  ? new URL(".", import.meta.url).pathname
+  : undefined;
 
 function callerOf(trace: Error): string {
   const frames = (trace.stack ?? "").split("\n").slice(1);
-  const outside = frames.find((frame) => !frame.includes(OWN_FILES) && !frame.includes("node:internal"));
+  const outside = frames.find(
+    (frame) => (OWN_FILES === undefined || !frame.includes(OWN_FILES)) && !frame.includes("node:internal"),
+  );
   return outside === undefined ? "" : ` ${outside.trim()}`;
 }

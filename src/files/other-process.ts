@@ -1,9 +1,8 @@
 import { runChild } from "./start-child.js";
 
-// CommonJS, for `node -e`; as text, so that a bundle has it. Errors are sent with the fields that the file system gave them.
+// As text, so that a bundle has it. Errors are sent with the fields that the file system gave them.
 const PRELUDE = `
 const fs = require("node:fs");
-const order = JSON.parse(process.argv.at(-1));
 const say = (value) => fs.writeSync(1, JSON.stringify(value) + "\\n");
 process.on("uncaughtException", ({ message, code, syscall }) => {
   say({ failure: { message, code, syscall } });
@@ -71,7 +70,7 @@ async function runScript(
   signal?: AbortSignal,
 ): Promise<void> {
   const { exitCode, reason, stderr } = await runChild<object>(
-    ["-e", PRELUDE + script],
+    `${PRELUDE}${script}process.exit(0);`,
     order,
     { signal },
     (message) => {

@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { environment } from "../shared/environment.js";
+import { StorageError } from "../shared/errors.js";
+import { PACKAGES_BASE } from "./client-packages.js";
 import { asFileError } from "./file-error.js";
 
 export interface ChildOptions {
@@ -24,26 +26,51 @@ export interface ChildEnd {
 const MAX_STDERR_CHARS = 2000;
 
 /**
- * Runs this process's runtime with `args`, and with `order` as JSON in its last argument. `onMessage` gets each line that
- * the child writes, which is JSON.
+ * For `-e`: reads the program and its order from standard input, where no limit applies to their size, and runs it. Its
+ * `require` finds what this process finds. It ends when standard input does, so with this process.
+ */
+const LOADER = `
+let text = "";
+for (const event of ["end", "error"]) process.stdin.on(event, () => process.exit(1));
+process.stdin.setEncoding("utf8").on("data", (part) => {
+  if (text === undefined) return;
+  text += part;
+  if (!text.endsWith("\\n")) return;
+  const { program, order, base } = JSON.parse(text);
+  text = undefined;
+  const { createRequire } = process.getBuiltinModule?.("node:module") ?? require("node:module");
+  new Function("require", "order", "base", program)(createRequire(base), order, base);
+});
+`;
+
+/**
+ * Runs `program`, the text of a CommonJS function body with `require` and `order`, in a process of this runtime.
+ * `onMessage` gets each line that it writes, which is JSON.
  *
  * Rejects with the signal's reason, with what `onMessage` throws, and where the system cannot start a process. The child
- * is gone by then. Its standard input ends with this process.
+ * is gone by then.
  */
 export async function runChild<Message>(
-  args: readonly string[],
+  program: string,
   order: unknown,
   { encryptionKey, signal }: ChildOptions,
   onMessage: (message: Message) => void,
 ): Promise<ChildEnd> {
   signal?.throwIfAborted();
-  const child = await start([...args, JSON.stringify(order)], encryptionKey);
+  if (isSingleExecutable()) {
+    throw new StorageError(
+      "NOT_SUPPORTED",
+      "A single executable application cannot start the process that reads the file. Run the command `holdfast` instead",
+    );
+  }
+  const child = await start(["-e", LOADER], encryptionKey);
   const stop = () => child.kill("SIGKILL");
   signal?.addEventListener("abort", stop);
   if (signal?.aborted === true) stop();
   let failure: unknown;
   let stderr = "";
   child.stdin.on("error", () => undefined);
+  child.stdin.write(`${JSON.stringify({ program, order, base: PACKAGES_BASE })}\n`);
   child.stderr.on("data", (text) => {
     stderr = (stderr + text).slice(0, MAX_STDERR_CHARS);
   });
@@ -68,6 +95,13 @@ export async function runChild<Message>(
     signal?.removeEventListener("abort", stop);
     stop();
   }
+}
+
+/** Whether the runtime's path is that of the application, which would run again as its own child. */
+function isSingleExecutable(): boolean {
+  const { Deno } = globalThis as { Deno?: { build: { standalone?: boolean } } };
+  const sea = process.getBuiltinModule?.("node:sea" as "node:fs") as { isSea?(): boolean } | undefined;
+  return sea?.isSea?.() === true || Deno?.build.standalone === true;
 }
 
 /**

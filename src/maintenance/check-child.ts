@@ -27,22 +27,23 @@ export type CheckMessage =
 
 const BUSY_TIMEOUT_MS = 5000;
 
-await answerParent<CheckOrder, CheckMessage>(async (order, say) => {
-  try {
-    const connection = await open(order).catch((error) => {
-      throw explainReadOnly(error, order.path, order.readOnly);
-    });
-    const found = inspect({
-      ...order,
-      snapshot: (work) => inSnapshot(connection, work),
-      onPhase: (phase, done, total) => say({ phase, done, total }),
-    });
-    for await (const finding of found) say({ finding });
-  } catch (error) {
-    say({ finding: toFinding(error, "whether the file can be read") });
-  }
-  say({ hasEnded: true });
-});
+export const answerCheck = (given: CheckOrder) =>
+  answerParent<CheckOrder, CheckMessage>(given, async (order, say) => {
+    try {
+      const connection = await open(order).catch((error) => {
+        throw explainReadOnly(error, order.path, order.readOnly);
+      });
+      const found = inspect({
+        ...order,
+        snapshot: (work) => inSnapshot(connection, work),
+        onPhase: (phase, done, total) => say({ phase, done, total }),
+      });
+      for await (const finding of found) say({ finding });
+    } catch (error) {
+      say({ finding: toFinding(error, "whether the file can be read") });
+    }
+    say({ hasEnded: true });
+  });
 
 async function open({ path, readOnly }: CheckOrder): Promise<Connection> {
   const encryptionKey = environmentKey();

@@ -187,7 +187,7 @@ async function runCheck(
 ): Promise<CheckEnd> {
   let last: Phase | undefined;
   let hasEnded = false;
-  const { reason, exitCode } = await runReadingChild<CheckMessage>("check-child", order, options, (message) => {
+  const { reason, exitCode } = await runReadingChild<CheckMessage>({ call: "check", order }, options, (message) => {
     if ("phase" in message) last = message.phase;
     if ("hasEnded" in message) hasEnded = true;
     onMessage(message);

@@ -61,16 +61,17 @@ const encryptionKey = environmentKey();
 let order: SalvageOrder;
 let say: (message: SalvageMessage) => void;
 
-await answerParent<SalvageOrder, SalvageMessage>(async (given, answer) => {
-  [order, say] = [given, answer];
-  try {
-    await salvage();
-  } catch (error) {
-    const failure = toStorageError(error);
-    const code = failure instanceof StorageError ? failure.code : "IO";
-    say({ error: { code, message: (failure as Error).message } });
-  }
-});
+export const answerSalvage = (asked: SalvageOrder) =>
+  answerParent<SalvageOrder, SalvageMessage>(asked, async (given, answer) => {
+    [order, say] = [given, answer];
+    try {
+      await salvage();
+    } catch (error) {
+      const failure = toStorageError(error);
+      const code = failure instanceof StorageError ? failure.code : "IO";
+      say({ error: { code, message: (failure as Error).message } });
+    }
+  });
 
 async function salvage(): Promise<void> {
   const { pages, discard } = await openPages();

@@ -91,7 +91,7 @@ async function run(
   const order = { source, target: temporary };
   const options = { encryptionKey, signal };
   try {
-    const { reason } = await runReadingChild<SalvageMessage>("salvage-child", order, options, (message) => {
+    const { reason } = await runReadingChild<SalvageMessage>({ call: "salvage", order }, options, (message) => {
       if ("phase" in message) onProgress?.(message);
       else if ("tables" in message) result = message;
       else throw new StorageError(message.error.code as StorageErrorCode, explain(message.error, source));

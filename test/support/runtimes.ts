@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
 /** The Bun binary. If install scripts are disabled, only the platform packages of `bun` have a binary. */
-function findBun(): string {
+export function findBun(): string {
   const folder = join(root, "node_modules/@oven");
   const [platform] = readdirSync(folder).filter((name) => name.startsWith("bun-"));
   if (platform === undefined) throw new Error(`There is no Bun in ${folder}: run npm ci`);

@@ -1,4 +1,4 @@
-import { createRequire } from "node:module";
+import { requireAsClient } from "../../files/client-packages.js";
 
 /** The values that the binding accepts for a parameter; `bind.ts` converts or refuses all others. */
 export type NativeValue = null | string | number | bigint | Uint8Array;
@@ -47,9 +47,8 @@ interface AsyncFace {
 
 // `libsql` is reached through @libsql/client, so that both share one native library: two copies of SQLite
 // working on one file in a process drop each other's locks.
-const clientRequire = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));
-const Database = clientRequire("libsql") as new (path: string, options: NativeOpenOptions) => NativeDatabase;
-const AsyncDatabase = clientRequire("libsql/promise") as AsyncFace;
+const Database = requireAsClient("libsql") as new (path: string, options: NativeOpenOptions) => NativeDatabase;
+const AsyncDatabase = requireAsClient("libsql/promise") as AsyncFace;
 
 /** Opens a connection. Never call it with a path that holds NUL: the binding aborts the process. */
 export function openNative(path: string, options: NativeOpenOptions): NativeDatabase {

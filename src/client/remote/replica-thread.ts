@@ -1,6 +1,6 @@
-import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import type { Replicated } from "@libsql/client";
+import { requireAsClient } from "../../files/client-packages.js";
 import { LOCK_SUFFIX, METADATA_SUFFIXES, STATE_SUFFIX, type Unusable } from "./replica-files.js";
 
 interface ThreadOptions {
@@ -225,7 +225,7 @@ parentPort.on("message", (request) => {
 /** Starts the thread; it ends when it is sent `null` and has done what it was asked before. */
 export function startReplicaThread({ path, options }: ThreadOptions): Worker {
   // The library of @libsql/client: two copies of SQLite on one file drop each other's locks.
-  const { resolve } = createRequire(createRequire(import.meta.url).resolve("@libsql/client"));
+  const { resolve } = requireAsClient;
   const files = { statePath: path + STATE_SUFFIX, lockPath: path + LOCK_SUFFIX, suffixes: METADATA_SUFFIXES };
   const libraries = { library: resolve("libsql"), asyncLibrary: resolve("libsql/promise") };
   return new Worker(THREAD, { eval: true, workerData: { ...libraries, ...files, path, options } });
