@@ -109,3 +109,19 @@ test("calls that fail for one reason have each their own error, which names the 
   expect(second.message).toBe(first.message);
   await client.close();
 });
+
+test.each<[string, (client: PooledClient) => Promise<unknown>]>([
+  ["execute", (client) => client.execute("SELECT 1")],
+  ["batch", (client) => client.batch(["SELECT 1"])],
+  ["executeMultiple", (client) => client.executeMultiple("SELECT 1")],
+  ["migrate", (client) => client.migrate(["SELECT 1"])],
+])("on a server, the stack of a rejected %s names the caller", async (_name, call) => {
+  // Nothing listens on this port, which only root may use.
+  const client = createClient({ url: "http://127.0.0.1:1" });
+  async function theCaller() {
+    await new Promise((resolve) => setImmediate(resolve));
+    await call(client);
+  }
+  expect((await rejection(theCaller())).stack).toContain("theCaller");
+  await client.close();
+});

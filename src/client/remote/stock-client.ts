@@ -1,4 +1,5 @@
 import type { Client, InArgs, InStatement, ResultSet, Transaction, TransactionMode } from "@libsql/client";
+import { atCaller } from "../caller-stack.js";
 import { areCallsObserved, type Role } from "../diagnostics.js";
 import { type ClientTransaction, type Savepoint, Savepoints } from "../savepoints.js";
 import type { StatementInput } from "../sql/bound-statement.js";
@@ -15,12 +16,11 @@ export function extendStockClient(stock: Client): StorageClient {
   const open = async (mode: TransactionMode) => extendTransaction(await begin(mode), mode);
   return Object.defineProperties(stock, {
     ...tracedMembers(stock),
-    migrate: {
-      value: async (inputs: InStatement[]) =>
-        areCallsObserved()
-          ? traceBatch(inputs, { role: "writer", isImmediate: true }, () => migrate(inputs))
-          : migrate(inputs),
-    },
+    migrate: namesCaller(async (inputs: InStatement[]) =>
+      areCallsObserved()
+        ? traceBatch(inputs, { role: "writer", isImmediate: true }, () => migrate(inputs))
+        : migrate(inputs),
+    ),
     pool: {
       get: () => {
         throw localOnly("pool");
@@ -28,10 +28,9 @@ export function extendStockClient(stock: Client): StorageClient {
     },
     stats: { value: () => NO_POOL_STATS },
     checkpoint: { value: () => Promise.reject(localOnly("checkpoint()")) },
-    transaction: {
-      value: async (mode: TransactionMode = "write") =>
-        areCallsObserved() ? tracedBegin(mode === "read" ? "reader" : "writer", () => open(mode)) : open(mode),
-    },
+    transaction: namesCaller(async (mode: TransactionMode = "write") =>
+      areCallsObserved() ? tracedBegin(mode === "read" ? "reader" : "writer", () => open(mode)) : open(mode),
+    ),
     close: { value: async () => close() },
   }) as StorageClient;
 }
@@ -81,18 +80,16 @@ function extendTransaction(stock: Transaction, mode: TransactionMode): ClientTra
         await run(`RELEASE ${mark.name}`);
       },
     },
-    commit: {
-      value: async () => {
-        try {
-          await commit();
-          isCommitted = true;
-          end();
-        } catch (error) {
-          end(error);
-          throw error;
-        }
-      },
-    },
+    commit: namesCaller(async () => {
+      try {
+        await commit();
+        isCommitted = true;
+        end();
+      } catch (error) {
+        end(error);
+        throw error;
+      }
+    }),
     rollback: { value: () => rollback().finally(end) },
     close: {
       value: () => {
@@ -123,29 +120,36 @@ function tracedMembers(stock: Client | Transaction, fixed?: CallTraits) {
   const script = stock.executeMultiple.bind(stock);
   const traitsOf = (text: string): CallTraits => fixed ?? { role: roleOf(text), isImmediate: true };
   return {
-    execute: {
-      value: async (input: InStatement, args?: InArgs) => {
-        const statement = typeof input === "string" && args !== undefined ? { sql: input, args } : input;
-        if (!areCallsObserved()) return execute(statement);
-        const text = textOf(input);
-        return tracedStatement(text, traitsOf(text), () => executeOnce(statement));
-      },
-    },
-    batch: {
-      value: async (inputs: StatementInput[], mode?: TransactionMode) => {
-        const run = () => (fixed === undefined ? batch(inputs, mode) : batch(inputs));
-        if (!areCallsObserved() || isInExecute || !Array.isArray(inputs)) return run();
-        const isRead = mode === "read" || inputs.every((input) => roleOf(textOf(input)) === "reader");
-        return traceBatch(inputs, fixed ?? { role: isRead ? "reader" : "writer", isImmediate: true }, run);
-      },
-    },
-    executeMultiple: {
-      value: async (sql: string) =>
-        areCallsObserved()
-          ? tracedStatement(sql, fixed ?? { role: "writer", isImmediate: true }, () => script(sql))
-          : script(sql),
-    },
+    execute: namesCaller(async (input: InStatement, args?: InArgs) => {
+      const statement = typeof input === "string" && args !== undefined ? { sql: input, args } : input;
+      if (!areCallsObserved()) return execute(statement);
+      const text = textOf(input);
+      return tracedStatement(text, traitsOf(text), () => executeOnce(statement));
+    }),
+    batch: namesCaller(async (inputs: StatementInput[], mode?: TransactionMode) => {
+      const run = () => (fixed === undefined ? batch(inputs, mode) : batch(inputs));
+      if (!areCallsObserved() || isInExecute || !Array.isArray(inputs)) return run();
+      const isRead = mode === "read" || inputs.every((input) => roleOf(textOf(input)) === "reader");
+      return traceBatch(inputs, fixed ?? { role: isRead ? "reader" : "writer", isImmediate: true }, run);
+    }),
+    executeMultiple: namesCaller(async (sql: string) =>
+      areCallsObserved()
+        ? tracedStatement(sql, fixed ?? { role: "writer", isImmediate: true }, () => script(sql))
+        : script(sql),
+    ),
   };
+}
+
+/** The property for a call whose rejections have a stack that names the caller. */
+function namesCaller<Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) {
+  const value = async (...args: Args): Promise<Result> => {
+    try {
+      return await call(...args);
+    } catch (error) {
+      throw atCaller(error, value);
+    }
+  };
+  return { value };
 }
 
 function traceBatch(
