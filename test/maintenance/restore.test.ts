@@ -15,6 +15,7 @@ import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { openSecond, rejection } from "../support/clients.js";
+import { copyOpen } from "../support/file-bytes.js";
 import { tempStorage } from "../support/storage.js";
 
 /** A storage that is closed, with a backup of its state before the last row. */
@@ -147,7 +148,7 @@ describe("restoring", () => {
     const pair = join(p.dir, "copies", "pair.db");
     using second = openSecond(p.path, ["PRAGMA wal_autocheckpoint = 0"]);
     second.exec("UPDATE memories SET id = 'of the log' WHERE id = 'new'");
-    for (const suffix of ["", "-wal"]) copyFileSync(p.path + suffix, pair + suffix);
+    await copyOpen(p.path, pair);
     const target = join(p.dir, "restored.db");
     await restore(pair, target);
     expect(inDir(p.dir).filter((name) => name.startsWith("restored"))).toEqual(["restored.db"]);

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { column, openSecond, openTestClient, rejection } from "../support/clients.js";
+import { hashOfOpen } from "../support/file-bytes.js";
 import { type MigrationSource, sha256, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -251,13 +251,13 @@ describe("refusing", () => {
     await using p = await project([ONE, TWO]);
     await migrate(p.client, { folder: p.folder });
     await p.client.checkpoint();
-    const bytes = readFileSync(p.temp.path);
+    const bytes = await hashOfOpen(p.temp.path);
     p.write([ONE]);
     expect(await rejection(migrate(p.client, { folder: p.folder }))).toMatchObject({
       code: "MIGRATION_UNKNOWN",
       message: expect.stringContaining(sha256(TWO.sql).slice(0, 12)),
     });
-    expect(readFileSync(p.temp.path).equals(bytes)).toBe(true);
+    expect(await hashOfOpen(p.temp.path)).toBe(bytes);
   });
 
   test("a migration that was merged late is refused by name, or applied on demand", async () => {
