@@ -19,6 +19,10 @@ export class ClientExecutor implements Executor {
     return this.#client.local === undefined;
   }
 
+  get refusesWrites(): boolean {
+    return this.#client.local?.refusesWrites === true;
+  }
+
   execute(statement: Statement) {
     return this.#watched(() => this.#client.execute(statement));
   }

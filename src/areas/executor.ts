@@ -9,6 +9,8 @@ export interface Executor {
    * replica. Reads within a transaction never miss rows.
    */
   readonly mayLag?: boolean;
+  /** Whether every write is refused, so that none is worth an attempt. */
+  readonly refusesWrites?: boolean;
   execute(statement: Statement): Promise<ResultSet>;
   /** Runs one SELECT that may read many rows, off the main thread if possible. */
   scan(statement: Statement): Promise<ResultSet>;

@@ -72,6 +72,8 @@ export interface LocalDatabase extends EngineClient {
   readonly hasOneConnection: boolean;
   /** Why this client refuses every write, if it does. */
   readonly readOnlyBecause: string | undefined;
+  /** Whether every write is refused, for that reason or because the file was opened with `readOnly`. */
+  readonly refusesWrites: boolean;
   /** Throws SQLITE_READONLY if every write is refused. */
   assertWritable(): void;
   /** Throws FILE_REPLACED if the file has been removed or replaced since it was opened. */

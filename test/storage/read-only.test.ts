@@ -115,6 +115,29 @@ describe("readOnly", () => {
     expect(existsSync(other)).toBe(false);
   });
 
+  // The attempt to store the index terms failed each time, and was the last error of health().
+  test.each([true, "immutable"] as const)(
+    "%j searches rows without index terms and attempts no write",
+    async (readOnly) => {
+      await using db = await tempDatabase();
+      await filled(db);
+      {
+        await using writer = await openStorage(db.path);
+        await writer.conversations.insert({ id: "c" });
+        await writer.conversations.append("c", { role: "user", content: "a zebra" });
+        await writer.client.execute("UPDATE messages SET content = 'a giraffe'");
+        await writer.stories.saveStory("s", { text: "a giraffe" });
+      }
+      await using reader = await openStorage({ url: db.path, readOnly });
+      for (let n = 0; n < 2; n++) {
+        expect(await reader.conversations.search("giraffe")).toHaveLength(1);
+        expect(await reader.stories.searchStories("giraffe")).toHaveLength(1);
+      }
+      expect(await reader.health()).toMatchObject({ ok: true, lastError: undefined });
+      expect(await rejection(reader.memories.insert({ content: "x" }))).toMatchObject({ code: "READONLY" });
+    },
+  );
+
   test("creates no file and no folder, and keeps a rollback journal mode", async () => {
     await using db = await tempDatabase();
     const missing = join(db.dir, "folder", "none.db");

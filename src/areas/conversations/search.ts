@@ -199,14 +199,16 @@ async function indexForeignMessages({ project, executor }: RepositoryContext): P
     });
   const terms = await read(UNINDEXED);
   if (terms.length === 0) return undefined;
-  try {
-    await executor.batch(terms.map((row) => indexRow(row)));
-    return undefined;
-  } catch (error) {
-    // `health` and `check` report a damaged index.
-    if (!isWriteRefused(error) && !mayBeIndexDamage(error)) throw error;
-    return terms.length < UNINDEXED ? terms : read(-1);
+  if (executor.refusesWrites !== true) {
+    try {
+      await executor.batch(terms.map((row) => indexRow(row)));
+      return undefined;
+    } catch (error) {
+      // `health` and `check` report a damaged index.
+      if (!isWriteRefused(error) && !mayBeIndexDamage(error)) throw error;
+    }
   }
+  return terms.length < UNINDEXED ? terms : read(-1);
 }
 
 /** The messages of the project as they would be if those terms were stored. */

@@ -119,6 +119,7 @@ export async function searchStories(
 /** Resolves to false if the index lacks stories. */
 async function indexChanged(context: RepositoryContext): Promise<boolean> {
   const { project, executor } = context;
+  if (executor.refusesWrites === true) return false;
   const scope = searchScope(project);
   try {
     // This check takes no write lock: most searches find nothing to index.

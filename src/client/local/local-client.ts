@@ -57,6 +57,11 @@ export class LocalClient implements LocalDatabase {
     return this.#options.isMemory;
   }
 
+  get refusesWrites(): boolean {
+    const { readOnly, isMemory } = this.#options;
+    return this.readOnlyBecause !== undefined || (readOnly !== false && !isMemory);
+  }
+
   get closed(): boolean {
     return this.#isClosed;
   }
