@@ -56,7 +56,8 @@ export async function cardStats({ graph }: Storage): Promise<MemoriesStats> {
   return {
     entityCount: entitiesOf(cards).length,
     cardCount: cards.length,
-    slotCount: new Set(cards.map(({ entity, slot }) => JSON.stringify([entity.toLowerCase(), slot]))).size,
+    slotCount: new Set(cards.map(({ entity, slot }) => JSON.stringify([entity.toLowerCase(), slot.toLowerCase()])))
+      .size,
     cardsByKind,
     enrichedFrames: 0,
     lastEnrichment: null,
@@ -68,12 +69,13 @@ export async function cardEntities({ graph }: Storage): Promise<string[]> {
   return entitiesOf(await readCards(graph));
 }
 
-/** The newest card of each slot of an entity. */
+/** The newest card of each slot of an entity, under the name of the slot in that card; names that differ in case are one. */
 export async function entityState(storage: Storage, entity: string, slot?: string): Promise<EntityState> {
   expectText("entity", entity, Number.POSITIVE_INFINITY);
   const { cards } = await findCards(storage, entity, slot);
+  const newest = new Map(cards.reverse().map((card) => [card.slot.toLowerCase(), card]));
   const slots: EntityState["slots"] = {};
-  for (const card of cards.reverse()) {
+  for (const card of newest.values()) {
     const { value, kind, polarity, sourceFrameId, documentDate, engine } = card;
     slots[card.slot] = { value, kind, polarity, sourceFrameId, documentDate, engine };
   }

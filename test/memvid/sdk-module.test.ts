@@ -220,6 +220,19 @@ test("memory cards are found by entity and slot, and the last one counts", async
   expect((await mv.stats()).frame_count).toBe(0);
 });
 
+test("names of slots and entities that differ in case are one", async () => {
+  await using at = await tempMemvid();
+  const { mv } = at;
+  const card = (entity: string, slot: string, value: string) => ({ kind: "Fact", entity, slot, value }) as const;
+  await mv.addMemoryCards([card("Bob", "Likes", "tea"), card("bob", "home", "Ulm"), card("BOB", "likes", "milk")]);
+  const { slots } = await mv.state("bob");
+  expect(Object.entries(slots).map(([slot, { value }]) => [slot, value])).toEqual([
+    ["likes", "milk"],
+    ["home", "Ulm"],
+  ]);
+  expect(await mv.memoriesStats()).toMatchObject({ entityCount: 1, slotCount: 2, cardCount: 3 });
+});
+
 test("a session counts what is done while it is active", async () => {
   await using at = await tempMemvid();
   const { mv } = at;
