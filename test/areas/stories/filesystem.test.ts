@@ -202,6 +202,22 @@ describe("damage", () => {
     expect(await rejection(temp.service.loadRevision("a", 1))).toMatchObject({ code: "CORRUPT" });
     expect(await temp.service.loadStory("a")).toEqual({ title: "A", n: 2 });
   });
+
+  test("restore of a story whose last revision is not what was saved is CORRUPT, and the story stays deleted", async () => {
+    await using temp = await tempStories("filesystem");
+    await fill(temp.service);
+    await temp.service.deleteStory("a");
+    const file = join(temp.path, "revisions/a/2.json");
+    const saved = readFileSync(file);
+    writeFileSync(file, "{}");
+    const error = await rejection(temp.service.restore("a"));
+    expect(error).toMatchObject({ code: "CORRUPT", message: expect.stringContaining("Revision 2") });
+    expect(await temp.service.hasStory("a")).toBe(false);
+    expect(readFileSync(file, "utf8")).toBe("{}");
+    writeFileSync(file, saved);
+    await temp.service.restore("a");
+    expect(await temp.service.loadStory("a")).toEqual({ title: "A", n: 2 });
+  });
 });
 
 describe("a change that was decided and not finished", () => {

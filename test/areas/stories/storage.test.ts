@@ -7,6 +7,20 @@ import { delivered, SECRET } from "../../support/stories.js";
 const NAMES = ["a", "A", "a ", "á", "a%", "' OR 1=1 --", "*", "default", "p".repeat(200)];
 
 describe("stories of a storage", () => {
+  test("restore of a story whose last text is damaged is CORRUPT, and the story stays deleted", async () => {
+    await using temp = await tempFileStorage();
+    const { storage } = temp;
+    const { stories } = storage;
+    await stories.saveStory("a", { n: 1 });
+    await stories.deleteStory("a");
+    await storage.client.execute(`UPDATE story_contents SET data = '{"n":2}'`);
+    expect(await rejection(stories.restore("a"))).toMatchObject({ code: "CORRUPT" });
+    expect(await stories.hasStory("a")).toBe(false);
+    await storage.client.execute(`UPDATE story_contents SET data = '{"n":1}'`);
+    await stories.restore("a");
+    expect(await stories.loadStory("a")).toEqual({ n: 1 });
+  });
+
   test("project B gets nothing from project A through any method, with any names", async () => {
     await using temp = await tempStorage({ secret: SECRET });
     const { storage } = temp;

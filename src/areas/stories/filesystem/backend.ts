@@ -186,10 +186,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
       let found = await read();
       if (found !== undefined && !isWhole(found)) found = await this.opened.root.locked(read);
       if (found === undefined || isWhole(found)) return found?.text;
-      throw new StorageError(
-        "CORRUPT",
-        `Revision ${revision} of story ${JSON.stringify(key)} differs from what was saved; it was left as it is`,
-      );
+      throw revisionDiffers(key, revision);
     });
   }
 
@@ -200,7 +197,9 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
       if (known === undefined) return undefined;
       if (!known.isDeleted) throw new RevisionConflictError(key, 0, known.revision);
       const text = await this.#readRevision(known, known.revision);
-      return text === undefined ? undefined : this.#put(change, known, { ...this.next(key, known), text });
+      if (text === undefined) return undefined;
+      if (!isWhole({ text, sum: known.sum })) throw revisionDiffers(key, known.revision);
+      return this.#put(change, known, { ...this.next(key, known), text });
     });
   }
 
@@ -394,6 +393,13 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
 
 function versionOf({ sequence, revision, sum }: IndexEntry): string {
   return `${sequence}:${revision}:${sum}`;
+}
+
+function revisionDiffers(key: string, revision: number): StorageError {
+  return new StorageError(
+    "CORRUPT",
+    `Revision ${revision} of story ${JSON.stringify(key)} differs from what was saved; it was left as it is`,
+  );
 }
 
 function isWhole({ text, sum }: { text: string | undefined; sum: string }): boolean {

@@ -1,3 +1,4 @@
+import type { ResultSet } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { stories } from "../../../schema/stories.js";
 import { StorageError } from "../../../shared/errors.js";
@@ -113,20 +114,22 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
   async loadRevisionText(key: string, revision: number): Promise<string | undefined> {
     expectId(key);
     const { project } = this.context;
-    const { rows } = await this.execute(statements.selectRevisionText({ project, id: key, revision }));
-    const { at } = statements.revisionText;
-    const row = rows[0];
-    return row && verified(key, row[at.data] as string, row[at.checksum] as string);
+    return textOf(key, await this.execute(statements.selectRevisionText({ project, id: key, revision })));
   }
 
   async restoreLast(key: string): Promise<SavedStory | undefined> {
     expectId(key);
+    const { project } = this.context;
     const restored = await this.context.executor.atomically(async (executor) => {
       const edit = new LibsqlEdit(this.context, executor);
       const known = await edit.known(key);
       if (known === undefined) return undefined;
       // This undoes the delete, so the title, the tags and the creation time come back too.
       if (!known.isDeleted) throw new RevisionConflictError(key, 0, known.revision);
+      textOf(
+        key,
+        await executor.execute(statements.selectRevisionText({ project, id: key, revision: known.revision })),
+      );
       return edit.put(known, this.next(key, known));
     });
     if (restored !== undefined) announce(this.context, "stories", "restore", [key]);
@@ -155,6 +158,13 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
     }
     return result;
   }
+}
+
+/** The text of a revision; undefined if there is none, and `CORRUPT` if it is not what was stored. */
+function textOf(id: string, { rows }: ResultSet): string | undefined {
+  const { at } = statements.revisionText;
+  const row = rows[0];
+  return row && verified(id, row[at.data] as string, row[at.checksum] as string);
 }
 
 function verified(id: string, text: string, checksum: string): string {
