@@ -1,5 +1,5 @@
-import { resolve } from "node:path";
 import { LibsqlError } from "@libsql/client/sqlite3";
+import { absolutePath } from "../files/absolute-path.js";
 import { realPath } from "../files/real-path.js";
 
 const URL_FORM = /^file:(?:\/\/(?<authority>[^/?#]*))?(?<path>[^?#]*)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?$/su;
@@ -53,7 +53,7 @@ export function readLocalUrl(url: string): LocalTarget | undefined {
     return { path: `file::memory:${cache === "" ? "" : `?${cache}`}`, isMemory };
   }
   if (path === "") throw new LibsqlError("The file: URL names no file", "URL_INVALID");
-  return { path: resolve(path), isMemory };
+  return { path: absolutePath(path), isMemory };
 }
 
 function assertParameter(key: string, value: string, isMemory: boolean): void {

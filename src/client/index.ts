@@ -36,7 +36,8 @@ export type Transaction = ClientTransaction;
  * a `file:` with `syncUrl` is an embedded replica as that of `openStorage`, which the first call opens; every other URL
  * goes to @libsql/client as it is. The last two have no `pool`: reading it throws `NOT_SUPPORTED`.
  *
- * Throws LibsqlError on a bad URL or a path that cannot be opened, TypeError or RangeError on a wrong option.
+ * Throws LibsqlError on a bad URL or a path that cannot be opened, TypeError or RangeError on a wrong option, and
+ * StorageError (`CANNOT_OPEN`) for a relative path if the working folder of the process has been deleted.
  */
 export function createClient(config: ClientConfig): StorageClient {
   if (typeof config !== "object" || config === null) {

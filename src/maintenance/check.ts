@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { parseLocalUrl } from "../client/file-url.js";
 import { readWithoutTrace } from "../client/local/read-without-trace.js";
 import { findMetadata, replicaAdvice } from "../client/remote/replica-files.js";
+import { absolutePath } from "../files/absolute-path.js";
 import type { ChildOptions } from "../files/start-child.js";
 import type { JournalOptions } from "../migrate/index.js";
 import { loadJournal } from "../migrate/journal.js";
@@ -79,7 +80,7 @@ export async function checkFile(file: string | URL, options: CheckFileOptions = 
   const { encryptionKey, ...rest } = resolveOptions("checkFile", options, "deep", "migrations");
   const location = urlText(file);
   expectText("file", location, MAX_PATH_CHARS);
-  const path = parseLocalUrl(/^file:/i.test(location) ? location : pathToFileURL(location).href)!.path;
+  const path = parseLocalUrl(/^file:/i.test(location) ? location : pathToFileURL(absolutePath(location)).href)!.path;
   return checkPath(path, { migrations: [OWN_MIGRATIONS], encryptionKey }, rest);
 }
 

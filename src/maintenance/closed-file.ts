@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { otherThanFile } from "../files/file-kind.js";
 import { guardProgress } from "../shared/callbacks.js";
 import { environmentKey } from "../shared/environment.js";
 import { StorageError } from "../shared/errors.js";
@@ -31,7 +32,8 @@ export function resolveOptions<Options extends ClosedFileOptions>(
 export function whyUnusable(path: string, what: string, ifEmpty = "Restore a backup"): StorageError | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return new StorageError("NOT_FOUND", `There is no ${what}. Check the path`);
-  if (!found.isFile()) return new StorageError("CANNOT_OPEN", `The ${what} is not a file. Name the database file`);
+  const kind = otherThanFile(path);
+  if (kind !== undefined) return new StorageError("CANNOT_OPEN", `The ${what} is ${kind}. Name the database file`);
   if (found.size > 0 || logBytes(path) > 0) return undefined;
   return new StorageError("NOT_A_DATABASE", `The ${what} is empty. ${ifEmpty}`);
 }

@@ -1,5 +1,5 @@
-import { resolve } from "node:path";
 import { readLocalUrl } from "../client/file-url.js";
+import { absolutePath } from "../files/absolute-path.js";
 import { realPath } from "../files/real-path.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation } from "../shared/expectation.js";
@@ -18,7 +18,7 @@ export function resolveFile(option: string, location: string | URL): string {
       `Expected \`${option}\` to be a file, got ${value.replace(/\?.*$/, "")}. Files are copied and restored on their own machine, and a server has its own backups. To copy records anywhere, use export() or \`holdfast export\`, then import() or \`holdfast import\``,
     );
   }
-  return /^file:/i.test(value) ? readLocalUrl(value)!.path : resolve(value);
+  return /^file:/i.test(value) ? readLocalUrl(value)!.path : absolutePath(value);
 }
 
 /** The same for a database: the file itself, where the path is a symbolic link. */

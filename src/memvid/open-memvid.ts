@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { absolutePath } from "../files/absolute-path.js";
 import { readStartInOtherProcess } from "../files/other-process.js";
 import { StorageError } from "../shared/errors.js";
 import { describeValue, expectation, expectDuration, expectOneOf } from "../shared/expectation.js";
@@ -93,7 +93,7 @@ function openMemvid(location: string | URL, kind: string | undefined, toOptions:
     if (kind !== undefined && kind !== "basic") throw new NotSupportedError(`The adapter ${describeValue(kind)}`);
     if (memoryId !== undefined) throw new NotSupportedError("A cloud memory (memoryId)");
     // The program may have changed its folder when a sealed memory is opened again.
-    const file = resolve(path);
+    const file = absolutePath(path);
     if ((mode === "open" || readOnly) && !existsSync(file)) {
       throw new FileNotFoundError(`There is no file ${path}`, { path });
     }

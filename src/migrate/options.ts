@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { absolutePath } from "../files/absolute-path.js";
 import { guardLogger } from "../shared/callbacks.js";
 import { expectation, expectDuration, expectInteger } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -166,7 +166,7 @@ export function resolveMigrateOptions(
     throw new TypeError(expectation("logger", "an object with `info`", logger));
   }
   if (typeof before !== "function") throw new TypeError(expectation("before", "a function", before));
-  const backupFolder = backupTo === undefined ? undefined : resolve(backupTo);
+  const backupFolder = backupTo === undefined ? undefined : absolutePath(backupTo);
   return {
     ...journal,
     to,
@@ -220,7 +220,7 @@ function expectMigration(migration: CodeMigration): void {
 export function resolveFolder(folder: string | URL | undefined): string {
   const path = pathText("folder", folder);
   expectName("folder", path);
-  return resolve(path);
+  return absolutePath(path);
 }
 
 function expectName(option: string, value: unknown): asserts value is string {

@@ -38,9 +38,6 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
     if (target === undefined)
       return { client: await openServer({ config, requestTimeoutMs, maxResponseBytes, redact }), path: undefined };
     if (target.isMemory) return { client: openLocalClient(options.client, target), path: ":memory:" };
-    if (statSync(target.path, { throwIfNoEntry: false })?.isDirectory()) {
-      throw new StorageError("CANNOT_OPEN", `Cannot open ${target.path}: it is a folder. Name a database file in it`);
-    }
     if (isReadOnly(options)) {
       const { readOnly } = options;
       return { client: openLocalClient(options.client, target, { readOnly }), path: target.path };

@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { InvalidText } from "../areas/repair.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
@@ -8,6 +8,7 @@ import { expectAddress } from "../client/addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "../client/config.js";
 import type { ReadOnly } from "../client/local/read-only.js";
 import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
+import { absolutePath } from "../files/absolute-path.js";
 import { type CodeMigration, type JournalOptions, resolveJournalOptions } from "../migrate/options.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
 import { type Environment, environment as processEnvironment } from "../shared/environment.js";
@@ -348,7 +349,7 @@ function isUrl(text: string): boolean {
 
 function fileUrl(path: string): string {
   // Not `//`, which @libsql/client would read as a host.
-  return `file:${pathToFileURL(resolve(path)).pathname}`;
+  return `file:${pathToFileURL(absolutePath(path)).pathname}`;
 }
 
 /** The platform's folder for data of the user, as opposed to the machine. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { absolutePath } from "../../files/absolute-path.js";
 import { asFileError, hasErrno } from "../../files/file-error.js";
 import { makeFolder } from "../../files/folders.js";
 import { pathTaken, placeFile, temporaryName, writeSynced } from "../../files/place-file.js";
@@ -99,7 +100,7 @@ export class StoryMigrations {
       throw new TypeError(expectation("backupDir", "a folder", backupDir));
     }
     this.#service = service;
-    this.#backupDir = backupDir === undefined ? undefined : resolve(backupDir);
+    this.#backupDir = backupDir === undefined ? undefined : absolutePath(backupDir);
     this.register("0.9", "1.0", nameToTitle);
     this.register("1.0", "2.0", typeVariables);
   }

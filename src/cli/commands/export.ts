@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { AREAS } from "../../areas/registry.js";
+import { absolutePath } from "../../files/absolute-path.js";
 import { asFileError } from "../../files/file-error.js";
 import { pathTaken, placeFile, removeStale, temporaryName, writeSynced } from "../../files/place-file.js";
 import type { ExportOptions } from "../../maintenance/export.js";
@@ -25,7 +26,7 @@ export const exportCommand: CliCommand = {
   },
   async run(context, { options }) {
     const { out, area } = options as { out?: string; area?: ExportOptions["area"] };
-    const path = out === undefined || out === "-" ? undefined : resolve(out);
+    const path = out === undefined || out === "-" ? undefined : absolutePath(out);
     const temporary = path === undefined ? "" : temporaryName(path);
     if (path !== undefined) await assertFree(path);
     let isRepeated = false;

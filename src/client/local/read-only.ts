@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { LibsqlError } from "@libsql/client/sqlite3";
+import { otherThanFile } from "../../files/file-kind.js";
 import { CANTOPEN, primaryCode } from "../sql/sqlite-error.js";
 
 /** How a file is opened for reading only. The last two are ways to leave its -shm alone: see `readWithoutTrace`. */
@@ -25,6 +26,15 @@ export function readOnlyOpening(path: string, readOnly: ReadOnly): Opening {
       // Without locks of other processes to heed, SQLite keeps the log's index in memory instead of a -shm.
       return { name: `${name}&vfs=unix-none`, setup: ["PRAGMA locking_mode = EXCLUSIVE"] };
   }
+}
+
+/** Throws if something other than a file is at `path`: opening a named pipe would wait for its other end. */
+export function assertNothingElse(path: string): void {
+  const kind = otherThanFile(path);
+  if (kind === undefined) return;
+  const advice = kind === "a folder" ? "Name a database file in it" : "Name a database file";
+  const message = `Cannot open ${path}: it is ${kind}. ${advice}`;
+  throw new LibsqlError(message, "SQLITE_CANTOPEN", "SQLITE_CANTOPEN", CANTOPEN);
 }
 
 /** Throws if there is no file: `readOnly` does not create one. */

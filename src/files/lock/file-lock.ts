@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectDuration } from "../../shared/expectation.js";
@@ -7,6 +6,7 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { pathText } from "../../shared/locations.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
 import { Turn } from "../../shared/turn.js";
+import { absolutePath } from "../absolute-path.js";
 import { LockFile } from "./lock-file.js";
 import { forgetToken, type LockRecord, noteToken, thisProcess } from "./lock-owner.js";
 
@@ -57,7 +57,10 @@ export class FileLock {
   /** Why the release failed. */
   #owedBecause: unknown;
 
-  /** Throws TypeError or RangeError on wrong arguments. Touches no file. */
+  /**
+   * Throws TypeError or RangeError on wrong arguments, and `CANNOT_OPEN` for a relative path if the working folder has been
+   * deleted. Touches no file.
+   */
   constructor(location: string | URL, options: FileLockOptions = {}) {
     expectKeys("FileLock", options, ["staleMs"]);
     const { staleMs = 30_000 } = options;
@@ -66,7 +69,7 @@ export class FileLock {
       throw new TypeError(expectation("path", "the path of a file", path));
     }
     expectDuration("staleMs", staleMs);
-    this.#file = new LockFile(`${resolve(path)}.lock`, staleMs);
+    this.#file = new LockFile(`${absolutePath(path)}.lock`, staleMs);
   }
 
   /** The path of the lock file, whether it exists or not. */

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { absolutePath } from "../../../files/absolute-path.js";
 import { StorageError } from "../../../shared/errors.js";
 import { DEFAULT_PROJECT, expectId } from "../../arguments.js";
 import { hashText } from "../../checksum.js";
@@ -56,7 +56,8 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
   async initialize(): Promise<void> {
     if (this.#opened !== undefined) return;
     const { root: path, project } = this.options;
-    const folder = project === DEFAULT_PROJECT ? resolve(path) : resolve(path, "projects", toFileName(project));
+    const folder =
+      project === DEFAULT_PROJECT ? absolutePath(path) : absolutePath(path, "projects", toFileName(project));
     const root = await StoryRoot.open(folder);
     const preferences = new FolderMap<Preference>(root, "preferences");
     const queue = new FolderMap<SyncEntry>(root, "queue");

@@ -1,0 +1,74 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { runChild } from "../support/child.js";
+import { tempDatabase } from "../support/temp.js";
+
+// Each runs in a child process: a call that waits for the other end of a named pipe would stop this one.
+
+type Failures = Record<string, { readonly code: string; readonly message: string }>;
+
+describe.skipIf(process.platform === "win32")("a path of something that is not a file", () => {
+  const kinds: Record<string, { at?: string; make?: (path: string) => Promise<() => unknown> }> = {
+    "a named pipe": {
+      make: async (path) => {
+        execFileSync("mkfifo", [path]);
+        return () => undefined;
+      },
+    },
+    "a socket": {
+      make: async (path) => {
+        const server = createServer().listen(path);
+        await once(server, "listening");
+        return () => server.close();
+      },
+    },
+    "a device": { at: "/dev/null" },
+    "a folder": { at: "/dev" },
+  };
+
+  test.each(Object.entries(kinds))("is refused at once and says that it is %s", async (kind, { at, make }) => {
+    await using db = await tempDatabase("place");
+    const path = at ?? db.path;
+    const remove = await make?.(path);
+    const calls = ["open", "readOnly", "immutable", "replica", "stories", "check", "salvage", "restore"];
+    const errors = await runChild<Failures>("odd-places", { path, out: join(db.dir, "out.db"), calls });
+    expect(Object.keys(errors)).toEqual(calls);
+    for (const [call, { code, message }] of Object.entries(errors)) {
+      expect({ call, code }).toEqual({ call, code: "CANNOT_OPEN" });
+      expect(message).toMatch(new RegExp(`${path}:? (?:it )?is ${kind}\\. Name a|the database file`));
+    }
+    const { client } = await runChild<Failures>("odd-places", { path, calls: ["client"] });
+    expect(client).toMatchObject({ code: "SQLITE_CANTOPEN", message: expect.stringContaining(`it is ${kind}`) });
+    remove?.();
+  });
+});
+
+test("a relative path in a deleted working folder is CANNOT_OPEN and names the path; an absolute one works", async () => {
+  await using db = await tempDatabase();
+  const gone = join(db.dir, "gone");
+  const calls = [
+    "open",
+    "url",
+    "dataDir",
+    "readOnly",
+    "client",
+    "stories",
+    "folder",
+    "check",
+    "salvage",
+    "restore",
+    "lock",
+  ];
+  const errors = await runChild<Failures>("odd-places", { path: "x/app.db", out: "y.db", gone, calls });
+  expect(Object.keys(errors)).toEqual(calls);
+  for (const [call, { code, message }] of Object.entries(errors)) {
+    expect({ call, code }).toEqual({ call, code: "CANNOT_OPEN" });
+    expect(message, call).toMatch(/x\/app\.db.*: the working folder of this process has been deleted/);
+  }
+  const out = join(db.dir, "out.db");
+  const absolute = await runChild("odd-places", { path: db.path, out, gone, calls: ["open", "salvage", "lock"] });
+  expect(absolute).toEqual({ open: "no error", salvage: "no error", lock: "no error" });
+});
