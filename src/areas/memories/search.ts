@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { DEFAULT_VECTOR_WEIGHT, FUSED_PLACES, fuse } from "../../search/fuse.js";
@@ -16,7 +16,7 @@ import { readAll } from "../read-all.js";
 import { searchReader, toWhere } from "../search-reader.js";
 import { all, toStatement } from "../statements.js";
 import { readContent } from "./content.js";
-import { isOfModel } from "./embeddings.js";
+import { type EmbeddingSelector, isOfModel } from "./embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
 import { at, columns, type Memory, memoriesWithVector, toMemory } from "./record.js";
 
@@ -212,19 +212,51 @@ async function findNearest(
 ): Promise<RankedRow[]> {
   const { model, version, ...filter } = options;
   const { project, executor } = context;
-  const isOwn = isOfModel(project, { model, version });
-  const conditions = [isOwn, sql`${e.dimensions} = ${vector.length}`, ...filterConditions(project, filter)];
-  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
-  // A vector of zeros has no direction; SQLite then gives NULL, which stands for as far as unrelated.
-  const cosine = sql`coalesce(vector_distance_cos(${e.vector}, ${bytes}), 1.0)`;
-  // Components near the ends of float32 overflow in the library, which then gives anything.
-  const distance = sql`min(max(0.0, min(2.0, ${cosine})))`;
-  const { rows } = await executor.execute(
-    toStatement(sql`select ${m.rowId}, ${distance} as distance from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
-      where ${all(conditions)} group by ${m.rowId} order by distance, ${m.rowId} desc limit ${toSqlLimit(limit)}`),
-  );
+  const { rows } = await executor.scan(toStatement(exactScan(project, vector, { model, version }, filter, limit)));
   if (rows.length === 0) await assertDimensions(context, model, version, vector.length);
   return rows.map((row) => ({ rowId: Number(row[0]), score: 1 - Number(row[1]), match: "vector" }));
+}
+
+const other = alias(memoryEmbeddings, "other");
+
+/**
+ * Sorts the distances alone. Then it looks at the memories, nearest first, until it has enough. A filter comes
+ * first, because it may leave few rows.
+ */
+function exactScan(
+  project: string,
+  vector: Float32Array,
+  selector: EmbeddingSelector,
+  filter: MemoryFilter,
+  limit: number,
+): SQL {
+  const isComparable = [isOfModel(project, selector), sql`${e.dimensions} = ${vector.length}`];
+  const conditions = filterConditions(project, filter);
+  const isFiltered = FILTER_KEYS.some((key) => filter[key] !== undefined);
+  if (isFiltered) isComparable.push(sql`${e.memoryRowId} in (select ${m.rowId} from ${m} where ${all(conditions)})`);
+  const isLiveOwn = sql`exists (select 1 from ${m} where ${m.rowId} = near.memory and ${all(conditions)})`;
+  const isWanted = [isFiltered ? sql`true` : isLiveOwn];
+  if (!selector.version) {
+    const distance = distanceOf(other.vector, vector);
+    isWanted.push(sql`not exists (select 1 from ${memoryEmbeddings} as other where ${other.memoryRowId} = near.memory
+      and ${other.model} = ${selector.model} and ${other.dimensions} = ${vector.length}
+      and (${distance} < near.distance or (${distance} = near.distance and ${other.rowId} < near.vector)))`);
+  }
+  // LIMIT -1 keeps SQLite from moving the conditions into the subquery, and from leaving out its ORDER BY. The
+  // materialized rows are there before the first one is read, so that none of the work is left to the event loop.
+  return sql`with best as materialized (
+      select near.memory, near.distance from (
+        select ${e.memoryRowId} as memory, ${e.rowId} as vector, ${distanceOf(e.vector, vector)} as distance from ${e}
+        where ${all(isComparable)} order by distance, memory desc limit -1
+      ) as near where ${all(isWanted)} limit ${toSqlLimit(limit)}
+    ) select memory, distance from best order by distance, memory desc`;
+}
+
+function distanceOf(column: AnyColumn, vector: Float32Array): SQL {
+  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+  // A vector of zeros has no direction; SQLite then gives NULL, which stands for as far as unrelated. Components near
+  // the ends of float32 overflow in the library, which then gives anything.
+  return sql`max(0.0, min(2.0, coalesce(vector_distance_cos(${column}, ${bytes}), 1.0)))`;
 }
 
 /** Nothing found may mean that the question was made by another model than the vectors. */
