@@ -1,6 +1,7 @@
 // Imports every entry of the installed package and stores, finds and re-reads one memory.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStorage, StorageError } from "holdfast";
@@ -29,6 +30,8 @@ try {
   // Bundling renames classes that refer to themselves.
   const names = [StorageError, MigrationError, MemvidError].map(({ name }) => name).join();
   if (names !== "StorageError,MigrationError,MemvidError") throw new Error(`the classes are named ${names}`);
+  const required = createRequire(import.meta.url)("holdfast");
+  if (required.openStorage !== openStorage) throw new Error("require() does not give the same module");
   const checked = await storage.check({ deep: true });
   if (!checked.ok) throw new Error(`a check found ${JSON.stringify(checked.findings)}`);
   const copy = await openStorage(":memory:");
@@ -55,7 +58,8 @@ try {
   }
   const { stdout } = spawnSync("npx", ["holdfast", "stats", "--json", "--url", join(folder, "app.db")]);
   if (JSON.parse(String(stdout)).projects[0].project !== "default") throw new Error("the command does not work");
-  const runtime = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`;
+  const { bun, deno, node } = process.versions;
+  const runtime = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${node}`;
   console.log(`holdfast works when installed, under ${runtime}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -9,6 +9,10 @@ trap 'rm -rf "$folder"' EXIT
 npm run -s build
 npm pack --silent --pack-destination "$folder" >/dev/null
 cd "$folder"
+npx --yes publint@0.3.25 --strict ./holdfast-*.tgz
+# Decided: "node10" cannot read `exports`, and TypeScript has deprecated it. Requiring an ES module works in every version
+# of Node in `engines`, and TypeScript knows that with `module` nodenext or node20 ("node16" still expects CommonJS).
+npx --yes @arethetypeswrong/cli@0.18.5 --quiet --ignore-rules no-resolution cjs-resolves-to-esm -- ./holdfast-*.tgz
 printf '{ "private": true, "type": "module" }\n' > package.json
 printf 'ignore-scripts=true\n' > .npmrc
 client=$(node -p "require('$root/package.json').devDependencies['@libsql/client']")

@@ -13,7 +13,7 @@ function packagesOf(door: string): string[] {
     if (seen.has(file)) return;
     seen.add(file);
     for (const [, name] of readFileSync(file, "utf8").matchAll(
-      /^(?:(?:import|export)\b[^;]*? from|import) "([^"]+)";/gm,
+      /(?:^|;)(?:import|export)\b(?:[^;"()]*\bfrom)?"([^"]+)"/gm,
     )) {
       if (name!.startsWith(".")) visit(resolve(dirname(file), name!));
       else if (!name!.startsWith("node:")) packages.add(name!);
