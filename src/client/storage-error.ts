@@ -1,4 +1,5 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
+import { TOO_MANY_FILES } from "../files/descriptors.js";
 import { StorageError, type StorageErrorCode } from "../shared/errors.js";
 import { UnavailableError } from "./remote/remote-error.js";
 import { CANTOPEN, SHORT_READ, showsIndexDamage } from "./sql/sqlite-error.js";
@@ -101,7 +102,11 @@ export function toStorageError(error: unknown): unknown {
   const { outcome } = failure as { readonly outcome?: unknown };
   if (outcome === "unknown") return new StorageError(code, message, { cause: failure, outcome });
   if (failure instanceof UnavailableError) return new StorageError(code, message, { cause: failure, retryable: true });
-  return new StorageError(code, message, { cause: failure, retryable: RETRYABLE.has(failure.code) });
+  return new StorageError(code, message, { cause: failure, retryable: mayPass(failure) });
+}
+
+function mayPass({ code, message }: LibsqlError): boolean {
+  return RETRYABLE.has(code) || message.includes(TOO_MANY_FILES);
 }
 
 /** Adds names of tables whose absence means `MIGRATION_PENDING`. The areas do so: the client does not know them. */

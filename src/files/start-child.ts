@@ -1,5 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { environment } from "../shared/environment.js";
@@ -118,7 +119,8 @@ async function start(args: readonly string[], encryptionKey: string | undefined)
     ...(encryptionKey === undefined ? {} : { HOLDFAST_ENCRYPTION_KEY: encryptionKey }),
   };
   try {
-    const child = spawn(process.execPath, args, { stdio: "pipe", env });
+    // The working folder of this process may have been deleted, and the runtime then does not start.
+    const child = spawn(process.execPath, args, { stdio: "pipe", env, cwd: dirname(process.execPath) });
     await once(child, "spawn");
     return child as ChildProcessByStdio<Writable, Readable, Readable>;
   } catch (error) {

@@ -62,7 +62,8 @@ export async function backUp(
 /** Adds the path of the backup to an error of SQLite. */
 function named(error: unknown, path: string): unknown {
   if (!(error instanceof StorageError) || !["FULL", "IO", "CANNOT_OPEN"].includes(error.code)) return error;
-  return new StorageError(error.code, `Cannot write the backup ${path}: ${error.message}`, { cause: error.cause });
+  const { cause, retryable } = error;
+  return new StorageError(error.code, `Cannot write the backup ${path}: ${error.message}`, { cause, retryable });
 }
 
 /** Copies the database to `dir/YYYYMMDD/HHMMSS/<file>`, and removes the oldest backups; see `Storage.backups`. */

@@ -1,4 +1,3 @@
-import { accessSync, constants } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parseLocalUrl } from "../client/file-url.js";
 import { readWithoutTrace } from "../client/local/read-without-trace.js";
@@ -157,13 +156,7 @@ function whyUnreadable(path: string): Finding | undefined {
   const toFinding = (code: FindingCode, message: string): Finding => ({ code, severity: "error", message });
   const failure = whyUnusable(path, `file ${path}`);
   if (failure?.code === "NOT_FOUND") throw failure;
-  if (failure !== undefined) return toFinding(failure.code as FindingCode, failure.message);
-  try {
-    accessSync(path, constants.R_OK);
-    return undefined;
-  } catch (error) {
-    return toFinding("CANNOT_OPEN", `${path} cannot be read: ${(error as Error).message}`);
-  }
+  return failure && toFinding(failure.code as FindingCode, failure.message);
 }
 
 function describeLog(path: string): Finding[] {

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { otherThanFile } from "../files/file-kind.js";
+import { mayRead, otherThanFile } from "../files/file-kind.js";
 import { guardProgress } from "../shared/callbacks.js";
 import { environmentKey } from "../shared/environment.js";
 import { StorageError } from "../shared/errors.js";
@@ -34,6 +34,9 @@ export function whyUnusable(path: string, what: string, ifEmpty = "Restore a bac
   if (found === undefined) return new StorageError("NOT_FOUND", `There is no ${what}. Check the path`);
   const kind = otherThanFile(path);
   if (kind !== undefined) return new StorageError("CANNOT_OPEN", `The ${what} is ${kind}. Name the database file`);
+  if (!mayRead(path)) {
+    return new StorageError("CANNOT_OPEN", `The ${what} cannot be read: this user may not. Check its permissions`);
+  }
   if (found.size > 0 || logBytes(path) > 0) return undefined;
   return new StorageError("NOT_A_DATABASE", `The ${what} is empty. ${ifEmpty}`);
 }

@@ -8,7 +8,9 @@ import { openReplica, openServer } from "../client/remote/open-remote.js";
 import { findMetadata, replicaUnusable } from "../client/remote/replica-files.js";
 import type { EngineClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
+import { TOO_MANY_FILES } from "../files/descriptors.js";
 import { asFileError } from "../files/file-error.js";
+import { mayRead, mayWrite, otherThanFile } from "../files/file-kind.js";
 import { makeFolder } from "../files/folders.js";
 import { removeOldBackups } from "../migrate/backup.js";
 import { type JournalOptions, migrate, restoreMissingObjects, verify } from "../migrate/index.js";
@@ -160,15 +162,28 @@ export function migrationSets({ migrations }: ResolvedStorageOptions): JournalOp
   return migrations === undefined ? [OWN_MIGRATIONS] : [OWN_MIGRATIONS, migrations.set];
 }
 
+/** Whether a file could be opened with `readOnly`, and was not. */
+function isOnlyReadable(path: string, message: string): boolean {
+  if (message.includes("readOnly") || message.includes(TOO_MANY_FILES)) return false;
+  if (!existsSync(path) || !mayRead(path) || otherThanFile(path) !== undefined) return false;
+  return !mayWrite(path) || !mayWrite(dirname(path));
+}
+
+const ONLY_READS =
+  'this user may not write to it or to its folder. To read it only, open it with `readOnly: true`, or with `readOnly: "immutable"` if its folder cannot be written to either and no process writes to the file';
+
 /** Adds to the error which database could not be opened. */
 export function asOpenError(error: unknown, path: string): unknown {
   const failure = toStorageError(error);
   if (failure instanceof StorageError) {
     if (!["NOT_A_DATABASE", "CORRUPT", "CANNOT_OPEN", "IO", "READONLY", "FULL"].includes(failure.code)) return failure;
     const what = `Cannot open ${path}: `;
-    const why = failure.message.replace(/^SQLITE_CANTOPEN: /, "");
+    const isRefused = /^(?:READONLY|CANNOT_OPEN)$/.test(failure.code) && isOnlyReadable(path, failure.message);
+    const why = isRefused ? ONLY_READS : failure.message.replace(/^SQLITE_CANTOPEN: /, "");
+    const { retryable } = failure;
     return new StorageError(failure.code, why.startsWith(what) ? why : what + why, {
       cause: failure.cause ?? failure,
+      retryable,
     });
   }
   const code = (error as NodeJS.ErrnoException | undefined)?.code;

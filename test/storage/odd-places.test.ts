@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -71,4 +72,36 @@ test("a relative path in a deleted working folder is CANNOT_OPEN and names the p
   const out = join(db.dir, "out.db");
   const absolute = await runChild("odd-places", { path: db.path, out, gone, calls: ["open", "salvage", "lock"] });
   expect(absolute).toEqual({ open: "no error", salvage: "no error", lock: "no error" });
+});
+
+const NOBODY = 65534;
+
+describe.skipIf(process.getuid?.() !== 0)("as a user without permissions", () => {
+  test("a file that this user may not read is CANNOT_OPEN, and says so", async () => {
+    await using db = await tempDatabase();
+    await runChild("odd-places", { path: db.path, calls: ["open"] });
+    chmodSync(db.path, 0);
+    chmodSync(db.dir, 0o777);
+    const calls = ["open", "readOnly", "immutable", "check", "salvage", "restore"];
+    const out = join(db.dir, "out.db");
+    const errors = await runChild<Failures>("odd-places", { path: db.path, out, uid: NOBODY, calls });
+    expect(Object.keys(errors)).toEqual(calls);
+    for (const [call, { code, message }] of Object.entries(errors)) {
+      expect({ call, code }).toEqual({ call, code: "CANNOT_OPEN" });
+      expect(message).toContain(db.path);
+      expect(message).toMatch(/this user may not.* Check its permissions/);
+    }
+  });
+
+  test("a folder that this user may only read has the advice to open the file with readOnly", async () => {
+    await using db = await tempDatabase();
+    await runChild("odd-places", { path: db.path, calls: ["open"] });
+    chmodSync(db.path, 0o644);
+    chmodSync(db.dir, 0o555);
+    const calls = ["open", "readOnly", "immutable"];
+    const errors = await runChild<Failures>("odd-places", { path: db.path, uid: NOBODY, calls });
+    expect(errors.open?.message).toContain('readOnly: "immutable"');
+    expect(errors.readOnly?.message).toContain('readOnly: "immutable"');
+    expect(errors.immutable).toBe("no error");
+  });
 });

@@ -54,7 +54,7 @@ test("an error about a file that cannot be opened appears once, with one piece o
   const { code, message } = await rejection(openStorage(folder));
   expect(code).toBe("CANNOT_OPEN");
   expect(message.match(/Cannot open/g)).toHaveLength(1);
-  expect(message.match(/Check that/g)).toHaveLength(1);
+  expect(message.match(/Name a database file/g)).toHaveLength(1);
 });
 
 test("the tenth storage that is open on one file causes one warning", async () => {
@@ -90,6 +90,7 @@ test("without descriptors, every call that opens files rejects with the reason, 
     readonly type: string;
     readonly code: string;
     readonly message: string;
+    readonly retryable: boolean;
   }
   const { errors, left, kept } = await runChild<{ errors: Failure[]; left: string[]; kept: number }>("too-many-files", {
     path: db.path,
@@ -98,8 +99,9 @@ test("without descriptors, every call that opens files rejects with the reason, 
   const short = errors.filter(({ code }) => code !== "INVALID_IMPORT");
   const calls = ["open", "check", "checkFile", "salvage", "restore", "backup", "firstImport", "import"];
   expect([...new Set(short.map(({ call }) => call))]).toEqual(calls);
-  for (const { type, code, message } of short) {
-    expect({ type, code, message }).toMatchObject({ type: "StorageError", code: "CANNOT_OPEN" });
+  for (const failure of short) {
+    expect(failure).toMatchObject({ type: "StorageError", code: "CANNOT_OPEN", retryable: true });
+    const { message } = failure;
     expect(message).toMatch(/EMFILE.*Close storages and clients.*ulimit -n/s);
     expect(message).not.toContain("_journal.json");
   }

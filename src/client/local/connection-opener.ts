@@ -5,7 +5,7 @@ import type { ClientOptions } from "../options.js";
 import { primaryCode, READONLY } from "../sql/sqlite-error.js";
 import { Connection } from "./connection.js";
 import { noteOpen } from "./open-files.js";
-import { assertFile, assertNothingElse, explainReadOnly, type ReadOnly, readOnlyOpening } from "./read-only.js";
+import { assertFile, assertOpenable, explainReadOnly, type ReadOnly, readOnlyOpening } from "./read-only.js";
 import type { SessionSettings } from "./session-settings.js";
 import { type StatementCacheStats, sumStatementStats } from "./statement-cache.js";
 import { SEES_FILL } from "./wal-file.js";
@@ -58,7 +58,7 @@ export class ConnectionOpener {
   claimFile(): () => void {
     const { isMemory, path, readOnly } = this.#options;
     if (isMemory) return () => undefined;
-    assertNothingElse(path);
+    assertOpenable(path);
     if (readOnly !== false) assertFile(path);
     const noteMade = readOnly === false ? createPrivately(path) : () => undefined;
     this.#forgetFile = noteOpen(path);

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { otherThanFile } from "../../files/file-kind.js";
+import { mayRead, otherThanFile } from "../../files/file-kind.js";
 import { CANTOPEN, primaryCode } from "../sql/sqlite-error.js";
 
 /** How a file is opened for reading only. The last two are ways to leave its -shm alone: see `readWithoutTrace`. */
@@ -28,12 +28,16 @@ export function readOnlyOpening(path: string, readOnly: ReadOnly): Opening {
   }
 }
 
-/** Throws if something other than a file is at `path`: opening a named pipe would wait for its other end. */
-export function assertNothingElse(path: string): void {
+/**
+ * Throws if something other than a file is at `path`, since opening a named pipe would wait for its other end, or a file
+ * that this user may not read, which SQLite does not tell from other failures.
+ */
+export function assertOpenable(path: string): void {
   const kind = otherThanFile(path);
-  if (kind === undefined) return;
+  if (kind === undefined && mayRead(path)) return;
   const advice = kind === "a folder" ? "Name a database file in it" : "Name a database file";
-  const message = `Cannot open ${path}: it is ${kind}. ${advice}`;
+  const why = kind === undefined ? "this user may not read it. Check its permissions" : `it is ${kind}. ${advice}`;
+  const message = `Cannot open ${path}: ${why}`;
   throw new LibsqlError(message, "SQLITE_CANTOPEN", "SQLITE_CANTOPEN", CANTOPEN);
 }
 

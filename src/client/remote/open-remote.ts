@@ -4,7 +4,7 @@ import { lazyModule } from "../../files/load-module.js";
 import type { SettledClientConfig } from "../config.js";
 import { type LocalTarget, parseLocalUrl } from "../file-url.js";
 import { LocalClient } from "../local/local-client.js";
-import { assertNothingElse } from "../local/read-only.js";
+import { assertOpenable } from "../local/read-only.js";
 import { resolveClientOptions } from "../options.js";
 import type { EngineClient } from "../storage-client.js";
 import { RemoteClient } from "./remote-client.js";
@@ -68,7 +68,7 @@ export function replicaFile(config: SettledClientConfig): LocalTarget {
     );
   }
   assertHttp("syncUrl", syncUrl);
-  assertNothingElse(local.path);
+  assertOpenable(local.path);
   assertNotPlain(local.path);
   return local;
 }

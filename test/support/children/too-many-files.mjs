@@ -31,7 +31,9 @@ for (const [name, call] of Object.entries(calls)) {
     // Full.
   }
   for (let free = 0; free < 4; free++) {
-    await call(free).catch(({ name: type, code, message }) => errors.push({ call: name, type, code, message }));
+    await call(free).catch(({ name: type, code, message, retryable }) =>
+      errors.push({ call: name, type, code, message, retryable }),
+    );
     closeSync(taken.pop());
   }
   for (const descriptor of taken) closeSync(descriptor);
