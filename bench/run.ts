@@ -24,6 +24,7 @@ import * as search from "./trials/search.js";
 import * as stall from "./trials/stall.js";
 import * as startUp from "./trials/start-up.js";
 import * as stories from "./trials/stories.js";
+import * as vectors from "./trials/vectors.js";
 import * as writes from "./trials/writes.js";
 
 const TRIALS: Record<string, Trial> = {
@@ -36,6 +37,7 @@ const TRIALS: Record<string, Trial> = {
   ...startUp,
   ...longText,
   ...search,
+  ...vectors,
   ...backup,
   ...memvid,
   ...graph,
