@@ -68,6 +68,11 @@ export interface NearestOptions extends MemoryFilter {
   readonly version?: string | undefined;
   /** The most results. @default 10 */
   readonly limit?: number | undefined;
+  /**
+   * `true` requires that every vector is compared. This version always compares every vector; a later one may answer
+   * large projects from candidates unless you set this. @default false
+   */
+  readonly exact?: boolean | undefined;
 }
 
 /** One memory that `nearest` found. */
@@ -173,8 +178,9 @@ export async function nearestMemories(
   embedding: Float32Array | readonly number[],
   options: NearestOptions,
 ): Promise<NearMemory[]> {
-  expectKeys("nearest", options, [...FILTER_KEYS, "model", "version", "limit"]);
-  const { limit = 10, ...selector } = options;
+  expectKeys("nearest", options, [...FILTER_KEYS, "model", "version", "limit", "exact"]);
+  const { limit = 10, exact = false, ...selector } = options;
+  if (typeof exact !== "boolean") throw new TypeError(expectation("exact", "a boolean", exact));
   expectLimit(limit);
   const hits = await findNearest(context, toVector("embedding", embedding), selector, limit);
   const records = await readRows(
@@ -207,7 +213,7 @@ function findWords(
 async function findNearest(
   context: RepositoryContext,
   vector: Float32Array,
-  options: Omit<NearestOptions, "limit">,
+  options: Omit<NearestOptions, "limit" | "exact">,
   limit: number,
 ): Promise<RankedRow[]> {
   const { model, version, ...filter } = options;

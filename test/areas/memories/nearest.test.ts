@@ -101,6 +101,7 @@ test("nearest and search by vector agree with a scan in JavaScript, for filters,
         const wanted = expectedDistances(all.filter(matches), vector, version).slice(0, limit);
         const near = await memories.nearest(vector, { model: "m", version, limit, ...filter });
         expect(near.map(({ memory }) => memory.id)).toEqual(wanted.map(({ id }) => id));
+        expect(await memories.nearest(vector, { model: "m", version, limit, exact: true, ...filter })).toEqual(near);
         for (const [i, { distance }] of near.entries()) expect(distance).toBeCloseTo(wanted[i]!.distance, 5);
         const options = { embedding: vector, embeddingModel: "m", embeddingVersion: version, mode: "vector" } as const;
         const found = await memories.search("x", { ...options, limit, ...filter });

@@ -154,6 +154,7 @@ describe("wrong arguments are named and nothing is stored", () => {
       () => memories.search(5 as never),
       () => memories.nearest([1], {} as never),
       () => memories.nearest([], { model: "m" }),
+      () => memories.nearest([1], { model: "m", exact: "yes" as never }),
       () => memories.timeline({ around: "x", before: -1 }),
       () => memories.reembed(5 as never, { model: "m" }),
       () => memories.insertMany("x" as never),
