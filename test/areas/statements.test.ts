@@ -1,5 +1,7 @@
+import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
-import { inParts } from "../../src/areas/statements.js";
+import { inParts, list, rendered, selection, toStatement } from "../../src/areas/statements.js";
+import { memories } from "../../src/schema/memories.js";
 
 const statement = (rows: readonly object[]) => ({ sql: "insert", args: [JSON.stringify(rows)] });
 const sizes = (rows: readonly object[]) =>
@@ -14,4 +16,18 @@ test.each<[string, readonly object[], number[]]>([
   ["a text that is too long by itself", [["x".repeat(5_000_000)], ["y"]], [1, 1]],
 ])("%s go into statements in order, none too long for a server or a string", (_, rows, expected) => {
   expect(sizes(rows)).toEqual(expected);
+});
+
+test("a rendered part of a statement gives the same SQL, and keeps its arguments", () => {
+  const { id, content } = memories;
+  const parts = [sql`${id}, ${content}`, sql`${id} = ${"a"}`, selection({ id, text: content }).columns];
+  const texts = parts.map((part) => toStatement(sql`select ${rendered(part)}`));
+  expect(texts).toEqual(parts.map((part) => toStatement(sql`select ${part}`)));
+  expect(texts[2]!.sql).toBe('select "memories"."id" as "id", "memories"."content" as "text"');
+});
+
+test("selections of one SELECT have names of their own with a prefix", () => {
+  const [a, b] = [selection({ id: sql`a.id` }, "a_"), selection({ id: sql`b.id` }, "b_")];
+  expect([a.at.id, b.at.id]).toEqual(["a_id", "b_id"]);
+  expect(toStatement(list([a.columns, b.columns])).sql).toBe('a.id as "a_id", b.id as "b_id"');
 });

@@ -5,7 +5,7 @@ import type { Executor } from "../executor.js";
 import { parseList } from "../json.js";
 import { readAll } from "../read-all.js";
 import { notFound } from "../repository.js";
-import { all, prepareStatement, selection, toStatement } from "../statements.js";
+import { prepareStatement, selection } from "../statements.js";
 import { isVisible, type Message, type MessageRole, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
 /** The messages of a conversation that belong to one conversation: to itself or to one of its ancestors. */
@@ -83,6 +83,21 @@ export interface ChainRange {
   readonly limit: number;
 }
 
+/** The messages of one segment of a chain, in both orders. */
+const segmentStatements = (condition: SQL) => {
+  // The plus sign keeps SQLite from choosing an index by project, which would not narrow the search.
+  const inOrder = (direction: SQL) =>
+    prepareStatement(sql`select ${messageColumns} from ${messagesWithOwner}
+      where ${m.conversationRowId} = ${placeholder("rowId")} and ${m.seq} > ${placeholder("from")}
+        and ${m.seq} <= ${placeholder("to")} and +${m.project} = ${placeholder("project")} ${condition}
+      order by ${m.seq} ${direction} limit ${placeholder("limit")}`);
+  return { first: inOrder(sql`asc`), last: inOrder(sql`desc`) };
+};
+const selectSegment = segmentStatements(sql``);
+const selectRolesOfSegment = segmentStatements(
+  sql`and ${m.role} in (select value from json_each(${placeholder("roles")}))`,
+);
+
 /** Messages of a conversation in `seq` order, the first `limit` of a range or, with `last`, the last ones, newest first. */
 export async function readChain(
   { project }: RepositoryContext,
@@ -97,22 +112,16 @@ export async function readChain(
     const to = Math.min(before - 1, segment.upTo);
     if (found.length >= limit) break;
     if (from >= to) continue;
-    // The plus sign keeps SQLite from choosing an index by project, which would not narrow the search.
-    const conditions: SQL[] = [
-      sql`${m.conversationRowId} = ${segment.rowId}`,
-      sql`${m.seq} > ${from}`,
-      sql`${m.seq} <= ${Math.min(to, ALL_VISIBLE)}`,
-      sql`+${m.project} = ${project}`,
-    ];
-    if (roles !== undefined) conditions.push(sql`${m.role} in (select value from json_each(${JSON.stringify(roles)}))`);
-    const direction = order === "first" ? sql`asc` : sql`desc`;
-    const rest = limit === Number.POSITIVE_INFINITY ? -1 : limit - found.length;
-    const rows = await readAll(
-      executor,
-      toStatement(sql`select ${messageColumns} from ${messagesWithOwner} where ${all(conditions)}
-        order by ${m.seq} ${direction} limit ${rest}`),
-    );
-    for (const row of rows) found.push(toMessage(row));
+    const select = (roles === undefined ? selectSegment : selectRolesOfSegment)[order];
+    const statement = select({
+      project,
+      rowId: segment.rowId,
+      from,
+      to: Math.min(to, ALL_VISIBLE),
+      roles: roles === undefined ? null : JSON.stringify(roles),
+      limit: limit === Number.POSITIVE_INFINITY ? -1 : limit - found.length,
+    });
+    for (const row of await readAll(executor, statement)) found.push(toMessage(row));
   }
   return found;
 }

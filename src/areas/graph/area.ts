@@ -70,7 +70,7 @@ export const graphArea: Area<"graph", GraphRepository> = {
         order by ${n.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, nodes)) {
       yield rows.map((row) => {
-        const record: NodeLine = toExported(toNode(row, node.at.id));
+        const record: NodeLine = toExported(toNode(row));
         return { project: row[node.at.project] as string, record: { node: record } };
       });
     }
@@ -79,7 +79,7 @@ export const graphArea: Area<"graph", GraphRepository> = {
         order by ${aliased.rowId} limit ${limit}`;
     for await (const rows of pagesByRowId(reader, edges)) {
       yield rows.map((row) => {
-        const record: EdgeLine = { ...toEdge(row, edge.at), copy: Number(row[edge.at.copy]) };
+        const record: EdgeLine = { ...toEdge(row), copy: Number(row[edge.at.copy]) };
         return { project: row[edge.at.project] as string, record: { edge: record } };
       });
     }

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { LRUCache } from "lru-cache";
 import { graphEdges, graphNodes, graphVersions } from "../../schema/graph.js";
@@ -175,7 +176,7 @@ function bytesOf(graph: Adjacency): number {
   return estimateBytes(graph.size, graph.edgeCount, idChars) + 1;
 }
 
-export type Rows = { readonly rows: readonly ArrayLike<unknown>[] };
+export type Rows = { readonly rows: readonly Row[] };
 
 /** The version in the answer to `versionStatement`. */
 export function versionIn({ rows }: Rows): number | undefined {
@@ -202,7 +203,7 @@ interface GraphRead {
   readonly version: number | undefined;
   readonly ids: string[];
   readonly rowIds: number[];
-  readonly edges: ArrayLike<unknown>[];
+  readonly edges: Row[];
 }
 
 async function readWhole(executor: Executor, project: string): Promise<GraphRead> {
@@ -251,7 +252,7 @@ async function readInPieces(
     for (const rowId of piece.rowIds) rowIds.push(rowId);
     isLast = piece.ids.length < asked;
   }
-  const edges: ArrayLike<unknown>[] = [];
+  const edges: Row[] = [];
   for (let first: { type: string; row: number } | undefined = { type: "", row: 0 }; first !== undefined; ) {
     const from: { project: string; type: string; row: number } = { project, ...first };
     const bound = await read(selectBoundary({ ...from, offset: EDGES_PER_READ }));

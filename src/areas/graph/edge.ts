@@ -1,3 +1,4 @@
+import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { StorageError } from "../../shared/errors.js";
@@ -78,7 +79,7 @@ const project = sql.placeholder("project");
 
 /** Edges `e` with their nodes `f` and `t`; a condition on `f`, `t` or `e` has to name the project. */
 export const edgesWithNodes = sql`${e} as e join ${n} as f on f.row_id = e.from_row join ${n} as t on t.row_id = e.to_row`;
-/** The columns that `toEdge` reads, of `edgesWithNodes`. A query may select more after them. */
+/** The columns that `toEdge` reads, of `edgesWithNodes`. A query may select more. */
 export const edgeParts = {
   id: sql.raw("e.id"),
   from: sql.raw("f.id"),
@@ -92,8 +93,8 @@ export const edgeColumns = edge.columns;
 /** The order of edges wherever several are given. */
 export const edgeOrder = sql.raw("f.id, t.id, e.type, e.id");
 
-/** If the columns of the edge are not the first ones of the row, `at` has their positions. */
-export function toEdge(row: ArrayLike<unknown>, at: typeof edge.at = edge.at): GraphEdge {
+export function toEdge(row: Row): GraphEdge {
+  const { at } = edge;
   const id = row[at.id] as string;
   return {
     id,

@@ -1,13 +1,14 @@
+import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { expectArray, expectation, expectOneOf, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
-import { type Statement, toStatement } from "../statements.js";
+import { list, type Statement, selection, toStatement } from "../statements.js";
 import type { Direction } from "./algorithms/adjacency.js";
 import { expectNodeFilter, type GraphNodeFilter, nodeConditions } from "./filter.js";
-import { type GraphNode, NODE_WIDTH, nodeColumns, toNode } from "./node.js";
+import { type GraphNode, nodeParts, toNode } from "./node.js";
 
 /** A node of a pattern. */
 export interface PatternNode extends GraphNodeFilter {
@@ -50,7 +51,7 @@ export function compileMatch(
   context: RepositoryContext,
   pattern: GraphPattern,
   options: MatchOptions,
-): { statement: Statement; toMatch: (row: ArrayLike<unknown>) => Record<string, GraphNode> } {
+): { statement: Statement; toMatch: (row: Row) => Record<string, GraphNode> } {
   const { project } = context;
   expectKeys("match", options, ["limit"]);
   const { limit = Number.POSITIVE_INFINITY } = options;
@@ -78,8 +79,9 @@ export function compileMatch(
   const variables = [...bound.keys()];
   const rowIds = [...bound.values()].map((alias, index) => sql`${alias}.row_id as ${sql.raw(`b${index}`)}`);
   const shown = variables.map((_, index) => sql.raw(`v${index}`));
+  const selections = shown.map((alias, index) => selection(nodeParts(alias), `v${index}_`));
   const comma = sql`, `;
-  const statement = toStatement(sql`select ${sql.join(shown.map(nodeColumns), comma)}
+  const statement = toStatement(sql`select ${list(selections.map(({ columns }) => columns))}
     from (select distinct ${sql.join(rowIds, comma)} from ${sql.join(tables, sql` cross join `)} where ${sql.join(conditions, sql` and `)})
     ${sql.join(
       shown.map((alias, index) => sql`join ${graphNodes} as ${alias} on ${alias}.row_id = ${sql.raw(`b${index}`)}`),
@@ -91,11 +93,12 @@ export function compileMatch(
     )} limit ${toSqlLimit(limit)}`);
   // A node can occur in many rows, and is made once.
   const known = new Map<string, GraphNode>();
-  const toMatch = (row: ArrayLike<unknown>) =>
+  const toMatch = (row: Row) =>
     Object.fromEntries(
       variables.map((variable, index) => {
-        const id = row[index * NODE_WIDTH] as string;
-        const node = known.get(id) ?? toNode(row, index * NODE_WIDTH);
+        const { at } = selections[index]!;
+        const id = row[at.id] as string;
+        const node = known.get(id) ?? toNode(row, at);
         known.set(id, node);
         return [variable, node];
       }),

@@ -1,4 +1,4 @@
-import type { InValue } from "@libsql/client";
+import type { InValue, Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { graphLabels, graphNodes } from "../../schema/graph.js";
 import { expectArray, expectation, expectText } from "../../shared/expectation.js";
@@ -122,26 +122,20 @@ export function nodeParts(nodes: SQL = sql`${n}`) {
   };
 }
 
-const { at } = selection(nodeParts());
+const node = selection(nodeParts());
+export const nodeColumns = node.columns;
 
-/** The number of these columns. */
-export const NODE_WIDTH = Object.keys(at).length;
-
-export function nodeColumns(nodes?: SQL): SQL {
-  return selection(nodeParts(nodes)).columns;
-}
-
-/** The node of a row in which `nodeParts` start at `offset`. */
-export function toNode(row: ArrayLike<unknown>, offset = 0): GraphNode {
-  const id = row[offset + at.id] as string;
+/** The node of a row. Pass the `at` of the selection if it has a prefix. */
+export function toNode(row: Row, at: typeof node.at = node.at): GraphNode {
+  const id = row[at.id] as string;
   return {
     id,
-    kind: row[offset + at.kind] as string,
-    name: row[offset + at.name] as string,
-    data: parseObject(row[offset + at.data], "graph_nodes", id),
-    labels: JSON.parse(row[offset + at.labels] as string) as string[],
-    createdAt: new Date(Number(row[offset + at.createdAt])),
-    updatedAt: new Date(Number(row[offset + at.updatedAt])),
+    kind: row[at.kind] as string,
+    name: row[at.name] as string,
+    data: parseObject(row[at.data], "graph_nodes", id),
+    labels: JSON.parse(row[at.labels] as string) as string[],
+    createdAt: new Date(Number(row[at.createdAt])),
+    updatedAt: new Date(Number(row[at.updatedAt])),
   };
 }
 
@@ -159,8 +153,8 @@ export function draftToNode(draft: NodeDraft): GraphNode {
 /** Condition: the node of this project and id. */
 export const isNode = sql`${n.project} = ${project} and ${n.id} = ${sql.placeholder("id")}`;
 
-export const selectNode = prepareStatement(sql`select ${nodeColumns()} from ${n} where ${isNode}`);
-export const selectNodes = prepareStatement(sql`select ${nodeColumns()} from ${n} where ${n.project} = ${project}
+export const selectNode = prepareStatement(sql`select ${nodeColumns} from ${n} where ${isNode}`);
+export const selectNodes = prepareStatement(sql`select ${nodeColumns} from ${n} where ${n.project} = ${project}
   and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`);
 
 // Statements take rows as JSON: one statement for many rows costs a third of one for each.

@@ -36,8 +36,8 @@ import {
   type GraphNodePatch,
   insertNodes,
   isNode,
-  nodeColumns,
   nodeExists,
+  nodeParts,
   ownRow,
   putNodeStatements,
   selectNode,
@@ -74,6 +74,7 @@ const n = graphNodes;
 const e = graphEdges;
 const l = graphLabels;
 const placeholder = sql.placeholder("project");
+const aliasedNode = selection(nodeParts(sql.raw("n")));
 
 const insertLabel = prepareStatement(sql`insert or ignore into ${l} (project, node_row, label)
   select ${n.project}, ${n.rowId}, ${sql.placeholder("label")} from ${n} where ${isNode}`);
@@ -179,11 +180,10 @@ export class GraphRecords {
     const { limit = 50, cursor, ...filter } = options;
     expectLimit(limit);
     const { project, executor } = this.#context;
-    const nodes = sql.raw("n");
-    const conditions = nodeConditions(project, filter, nodes);
+    const conditions = nodeConditions(project, filter, sql.raw("n"));
     if (cursor !== undefined) conditions.push(sql`n.id > ${decodeTexts("nodes", cursor, 1)[0]}`);
     const { rows } = await executor.execute(
-      toStatement(sql`select ${nodeColumns(nodes)} from ${n} as n where ${all(conditions)}
+      toStatement(sql`select ${aliasedNode.columns} from ${n} as n where ${all(conditions)}
         order by n.id limit ${toSqlLimit(limit + 1)}`),
     );
     return toPage(

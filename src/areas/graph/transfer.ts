@@ -1,3 +1,4 @@
+import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { StorageError } from "../../shared/errors.js";
@@ -45,7 +46,7 @@ const project = sql.placeholder("project");
 const last = sql.placeholder("last");
 const limit = sql.placeholder("limit");
 
-const selectNodePage = prepareStatement(sql`select ${nodeColumns()} from ${n}
+const selectNodePage = prepareStatement(sql`select ${nodeColumns} from ${n}
   where ${n.project} = ${project} and ${n.id} > ${last} order by ${n.id} limit ${limit}`);
 /** An edge, and whether there are others of the same ends and type. */
 const exported = selection({
@@ -84,7 +85,7 @@ function page({ project }: RepositoryContext, after: string) {
 async function* pages(
   executor: Executor,
   select: (after: string) => Statement,
-  toLine: (row: ArrayLike<unknown>) => string,
+  toLine: (row: Row) => string,
 ): AsyncGenerator<string, void, undefined> {
   for (let after = ""; ; ) {
     const rows = await readAll(executor, select(after));
@@ -94,11 +95,11 @@ async function* pages(
   }
 }
 
-function nodeLine(row: ArrayLike<unknown>): string {
+function nodeLine(row: Row): string {
   return JSON.stringify({ node: toNode(row) });
 }
 
-function edgeLine(row: ArrayLike<unknown>): string {
+function edgeLine(row: Row): string {
   // Nothing says which one of several equal edges came first, so all of them allow for others.
   const parallel = Number(row[exported.at.hasOthers]) === 1 ? { parallel: true } : {};
   return JSON.stringify({ edge: { ...toEdge(row), ...parallel } });

@@ -50,7 +50,7 @@ const selectEdgesAmong = prepareStatement(sql`with chosen(row_id) as materialize
     and (${sql.placeholder("types")} is null or e.type in (select value from json_each(${sql.placeholder("types")})))
   order by ${edgeOrder}`);
 const selectAllNodes = prepareStatement(
-  sql`select ${nodeColumns()} from ${n} where ${n.project} = ${project} order by ${n.id}`,
+  sql`select ${nodeColumns} from ${n} where ${n.project} = ${project} order by ${n.id}`,
 );
 const selectAllEdges = prepareStatement(
   sql`select ${edgeColumns} from ${edgesWithNodes} where f.project = ${project} order by ${edgeOrder}`,

@@ -10,7 +10,7 @@ import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import type { Repair } from "../repair.js";
-import { selection } from "../statements.js";
+import { rendered, selection } from "../statements.js";
 import { readContent } from "./content.js";
 
 /** The kind of an observation. Any other lower-case word of up to 32 characters is allowed too. */
@@ -216,7 +216,7 @@ export const givenColumns = {
 /** The columns that `deriveColumns` makes. */
 export const derivedColumns = { contentHash: m.contentHash, checksum: m.checksum, searchText: m.searchText };
 
-/** The first columns of a query whose rows `toMemory` reads; other columns may follow. */
+/** The columns of a query whose rows `toMemory` reads; it may select others too. */
 export const memoryColumns = {
   rowId: m.rowId,
   ...givenColumns,
@@ -228,9 +228,9 @@ export const memoryColumns = {
 export const { columns, at } = selection(memoryColumns);
 
 /** Memories with their latest vector, if they have one. */
-export const memoriesWithVector = sql`${m} left join ${e} on ${e.rowId} = ${m.embeddingRowId}`;
+export const memoriesWithVector = rendered(sql`${m} left join ${e} on ${e.rowId} = ${m.embeddingRowId}`);
 
-/** The record of a row of a selection that begins with `memoryColumns`. */
+/** The record of a row of a selection that includes `memoryColumns`. */
 export function toMemory(project: string, row: Row): Memory {
   const vector = row[at.vector] as ArrayBuffer | null;
   const deletedAt = row[at.deletedAt];

@@ -4,7 +4,7 @@ import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { checksumOfVector } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { expectStill } from "../optimistic.js";
-import { insertOf, prepareStatement, type Statement, set, setEach } from "../statements.js";
+import { insertOf, prepareStatement, rendered, type Statement, set, setEach } from "../statements.js";
 import { packContent } from "./content.js";
 import {
   columns,
@@ -20,7 +20,7 @@ const m = memories;
 const e = memoryEmbeddings;
 export const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
 export const isLive = sql`${m.deletedAt} is null`;
-export const newestFirst = sql`${m.createdAt} desc, ${m.rowId} desc`;
+export const newestFirst = rendered(sql`${m.createdAt} desc, ${m.rowId} desc`);
 export const selectOne = prepareStatement(sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
 const storedColumns = { ...givenColumns, ...derivedColumns };
 const insertRow = insertOf(m, { project: m.project, ...storedColumns });
