@@ -1,6 +1,9 @@
 import { brotliDecompressSync } from "node:zlib";
+import { lazyModule } from "../files/load-module.js";
 import { type ChildEnd, type ChildOptions, runChild } from "../files/start-child.js";
 import type { ReadingOrder } from "./reading-program.js";
+
+const programText = lazyModule(() => import("./reading-program-text.js"));
 
 /**
  * Has another process check or salvage a file, since a damaged file can abort the process that reads it; see `runChild`.
@@ -11,7 +14,7 @@ export async function runReadingChild<Message>(
   options: ChildOptions,
   onMessage: (message: Message) => void,
 ): Promise<ChildEnd> {
-  const { READING_PROGRAM } = await import("./reading-program-text.js");
+  const { READING_PROGRAM } = await programText();
   const program = brotliDecompressSync(Buffer.from(READING_PROGRAM, "base64")).toString();
   const end = await runChild(program, order, options, onMessage);
   const words = end.stderr.split("\n").find((text) => /panicked|Error|error/.test(text));
