@@ -137,6 +137,11 @@ export function names(columns: readonly AnyColumn[]): SQL {
   return list(columns.map(({ name }) => sql`${sql.identifier(name)}`));
 }
 
+/** The columns of a RETURNING clause, under the names that a `selection` of the same parts gives them. */
+export function returned(parts: Readonly<Record<string, AnyColumn>>): SQL {
+  return list(Object.entries(parts).map(([as, { name }]) => sql`${sql.identifier(name)} as ${sql.identifier(as)}`));
+}
+
 /** Conditions with AND between; the first is always there. */
 export function all(conditions: readonly SQL[]): SQL {
   return sql.join([...conditions], sql` and `);

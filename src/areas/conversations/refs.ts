@@ -6,7 +6,7 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, MAX_NAME_CHARS } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { notFound } from "../repository.js";
-import { names, prepareStatement, selection } from "../statements.js";
+import { prepareStatement, returned, selection } from "../statements.js";
 import { isVisible, type Message, messageColumns, messagesWithOwner, toMessage } from "./record.js";
 
 /** A reference from a message to something else. */
@@ -51,7 +51,7 @@ export const insertRef = prepareStatement(sql`insert ${insertInto} ${ofMessage}`
 export const insertMissingRef = prepareStatement(sql`insert or ignore ${insertInto} ${ofMessage}`);
 const upsert = prepareStatement(sql`insert ${insertInto} from ${messagesWithOwner} where ${visibleMessage}
   on conflict (message_row_id, kind, target) do update set score = coalesce(excluded.score, score)
-  returning ${names(Object.values(refParts))}`);
+  returning ${returned(refParts)}`);
 const remove = prepareStatement(sql`delete from ${r} where ${isRef} and ${r.messageRowId} =
   (select ${m.rowId} from ${messagesWithOwner} where ${visibleMessage})`);
 const selectRefs = prepareStatement(sql`select ${columns} from ${messagesWithOwner}

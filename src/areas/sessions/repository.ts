@@ -9,7 +9,7 @@ import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { announce, inOrderOf, notFound } from "../repository.js";
-import { all, list, prepareStatement, set, toStatement } from "../statements.js";
+import { all, list, prepareStatement, returned, set, toStatement } from "../statements.js";
 import {
   at,
   columns,
@@ -49,7 +49,7 @@ const endRow = prepareStatement(
     // The clock of another machine, or one set back, must not end it before it started.
     set(s.endedAt, sql`max(${s.startedAt}, ${sql.placeholder("endedAt")})`),
     set(s.summary, sql`coalesce(${sql.placeholder("summary")}, ${s.summary})`),
-  ])} where ${isId} returning ${list(Object.values(sessionColumns).map((column) => sql`${sql.identifier(column.name)}`))}`,
+  ])} where ${isId} returning ${returned(sessionColumns)}`,
 );
 
 /** The sessions of one project. */
