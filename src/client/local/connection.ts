@@ -70,6 +70,8 @@ export class Connection {
   readonly #subject: string;
   #isClosed = false;
   #isStuck = false;
+  /** Whether another database was ever attached. The version of the schema is that of the main database only. */
+  #hasAttached = false;
   /** Whether an error since the last check makes its health doubtful. */
   isSuspect = false;
   /** Whether the session's settings have changed since it opened: it is then closed when its owner releases it. */
@@ -125,6 +127,7 @@ export class Connection {
   execute(statement: ParsedStatement, args: readonly NativeValue[], intMode: IntMode): ResultSet {
     this.wasUsed = true;
     const { sql } = statement;
+    if (statement.kind === "attach") this.#hasAttached = true;
     try {
       const cached = this.#statements.getOrPrepare(sql, () => this.#prepare(statement));
       if (cached.method === "run") return this.#run(cached.native, args);
@@ -280,6 +283,8 @@ export class Connection {
   #prepare({ sql, pragma, hasStar }: ParsedStatement): CachedStatement {
     // Read before preparing: a schema that changes in between then shows as changed. Only a `*` asks for it again.
     const schemaVersion = hasStar ? this.#readSchemaVersion() : 0;
+    // A connection knows the schema as it last saw it, and preparing does not look again. Stepping does.
+    if (hasStar) this.#database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").raw(true).get([]);
     const native = this.#database.prepare(sql);
     // `PRAGMA incremental_vacuum` steps once a page without having columns: `run` stops after the first of them.
     const method: StatementMethod = native.reader ? "all" : pragma === undefined ? "run" : "exec";
@@ -309,6 +314,11 @@ export class Connection {
   }
 
   #rows(cached: CachedStatement, statement: ParsedStatement, args: readonly NativeValue[]): unknown[][] {
+    if (statement.hasStar && this.#hasAttached) {
+      const rows = cached.native.all(args) as unknown[][];
+      Object.assign(cached, this.#describeColumns(cached.native));
+      return rows;
+    }
     if (cached.uses < SINGLE_ROW_FROM && ++cached.uses === SINGLE_ROW_FROM && statement.kind === "read") {
       cached.singleRow = this.#prepareSingleRow(cached, statement);
     }
