@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
+import { openNative } from "../../../src/client/local/native.js";
 import { runChild } from "../../support/child.js";
 import { rejection } from "../../support/clients.js";
 import { startServer, type TestServer } from "../../support/server.js";
@@ -167,6 +168,9 @@ test("files that are deleted while open: health says so, writes are acknowledged
 
 test("check of a replica advises to fetch it again, not to restore a backup", async () => {
   await using setting = await fetched();
+  const database = openNative(setting.path, {});
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.close();
   const bytes = readFileSync(setting.path);
   await using replica = await openStorage(setting.options);
   // Pages in the middle, so that it still opens.
