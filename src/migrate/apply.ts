@@ -5,7 +5,7 @@ import { parseStatement } from "../client/sql/parse.js";
 import { FILE_REPLACED } from "../files/file-identity.js";
 import { backUpLocked, holdsRows } from "./backup.js";
 import { assertCompiles, type ScriptResult } from "./compile.js";
-import { decide, type MigrateResult, resultOf } from "./decision.js";
+import { decide, type MigrateResult, resultOf, stillDue } from "./decision.js";
 import { asRolledBack, migrationFailed } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import type { Journal } from "./journal.js";
@@ -22,15 +22,15 @@ import { indexJudge } from "./snapshots.js";
  * Applies pending migrations to a local file, in one transaction on its writer.
  *
  * It reads the ledger while it holds the write lock, so one of several processes applies the migrations and the others
- * find them applied. `scripts` holds every migration that may be pending, in order. A failure leaves the file and the
- * ledger unchanged.
+ * find them applied. `scripts` holds the migrations that were pending, in order. Resolves to undefined if more of them
+ * are pending by now. A failure leaves the file and the ledger unchanged.
  */
 export function applyLocally(
   pool: ConnectionPool,
   journal: Journal,
   scripts: readonly Script[],
   options: ResolvedMigrateOptions,
-): Promise<MigrateResult> {
+): Promise<MigrateResult | undefined> {
   const purpose = `apply ${listTags(scripts.map(({ migration }) => migration))}`;
   return lockedTurn(pool, scripts, { ...options, purpose }, (connection) =>
     applyLocked(pool, connection, journal, scripts, options),
@@ -43,10 +43,11 @@ async function applyLocked(
   journal: Journal,
   scripts: readonly Script[],
   options: ResolvedMigrateOptions,
-): Promise<MigrateResult> {
+): Promise<MigrateResult | undefined> {
   const { logger, table } = options;
   const decision = await decide((sql) => connection.query(sql), journal, options);
-  const due = scripts.filter(({ migration }) => decision.pending.includes(migration));
+  const due = stillDue(decision, scripts);
+  if (due === undefined) return undefined;
   const first = due[0];
   if (first === undefined) return resultOf(journal, decision, []);
   const backup = await backUpIfDue(pool, connection, first, options).catch((error: unknown) => {

@@ -3,6 +3,7 @@ import type { Journal, Migration } from "./journal.js";
 import { type Query, readLedger } from "./ledger.js";
 import type { ResolvedJournalOptions, ResolvedMigrateOptions } from "./options.js";
 import { type Comparison, compareWithLedger, planMigrations } from "./plan.js";
+import type { Script } from "./script.js";
 
 /** The migrations that a run applied, by tag. */
 export interface MigrateResult {
@@ -53,4 +54,13 @@ async function holdsAny(query: Query, tables: readonly string[]): Promise<boolea
   const names = tables.map((name) => quoteText(name.toLowerCase())).join(", ");
   const found = await query(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) IN (${names}) LIMIT 1`);
   return found.length > 0;
+}
+
+/**
+ * The scripts whose migrations are still pending. Undefined if other migrations are pending too, because another process
+ * has reverted them since: without those, the others would run out of order.
+ */
+export function stillDue({ pending }: Decision, scripts: readonly Script[]): Script[] | undefined {
+  const due = scripts.filter(({ migration }) => pending.includes(migration));
+  return due.length === pending.length ? due : undefined;
 }

@@ -39,24 +39,34 @@ export async function migrate(
   const resolved = resolveMigrateOptions(options);
   const journal = loadJournal(resolved);
   try {
-    const { decision, scripts } = await prepare(client, journal, resolved);
     const pool = poolOf(client);
     if (dryRun) {
+      const { decision, scripts } = await prepare(client, journal, resolved);
       if (decision.pending.length === 0) return { migrations: [] };
       if (pool === undefined) return await dryRunRemotely(client, journal, scripts);
       return await dryRunLocally(pool, journal, scripts, resolved);
     }
-    if (decision.pending.length === 0) return resultOf(journal, decision, []);
-    if (pool === undefined) return await applyRemotely(client, journal, scripts, resolved);
-    const result = await applyLocally(pool, journal, scripts, resolved);
-    if (result.backup !== undefined) {
-      await removeOldBackups(resolved.backupTo!, pool.options.path, resolved.keepBackups, [result.backup]);
-    }
+    const result = await apply(client, journal, resolved);
+    if (pool === undefined || result.backup === undefined) return result;
+    await removeOldBackups(resolved.backupTo!, pool.options.path, resolved.keepBackups, [result.backup]);
     if (resolved.keepBackups > 0) return result;
     const { backup: _, ...rest } = result;
     return rest;
   } catch (error) {
     throw toStorageError(error);
+  }
+}
+
+/** Applies the pending migrations; plans again if another process has reverted some in between. */
+async function apply(client: Client, journal: Journal, options: ResolvedMigrateOptions): Promise<MigrateResult> {
+  const pool = poolOf(client);
+  for (;;) {
+    const { decision, scripts } = await prepare(client, journal, options);
+    if (decision.pending.length === 0) return resultOf(journal, decision, []);
+    const result = await (pool === undefined
+      ? applyRemotely(client, journal, scripts, options)
+      : applyLocally(pool, journal, scripts, options));
+    if (result !== undefined) return result;
   }
 }
 

@@ -3,7 +3,7 @@ import { type Client, LibsqlBatchError, LibsqlError } from "@libsql/client/sqlit
 import { quoteName } from "../client/sql/quote.js";
 import { assertCompiles, type ScriptResult } from "./compile.js";
 import { completeOn } from "./complete.js";
-import { decide, type MigrateResult, resultOf, type Standing } from "./decision.js";
+import { decide, type MigrateResult, resultOf, type Standing, stillDue } from "./decision.js";
 import { asRolledBack, MigrationError, migrationFailed } from "./failure.js";
 import type { Journal } from "./journal.js";
 import { clientQuery, createLedgerSql, hasNames, insertLedgerSql, readLedger } from "./ledger.js";
@@ -33,18 +33,20 @@ interface Step {
  *
  * Sends all of them in one `client.migrate`, which switches foreign keys off around its transaction. (In an interactive
  * transaction they stay on, and a rebuild would delete all cascade children.) The first statement fails if the ledger
- * has changed since it was read; then everything is decided again.
+ * has changed since it was read; then everything is decided again. Resolves to undefined if more than `scripts` is
+ * pending by then.
  */
 export async function applyRemotely(
   client: Client,
   journal: Journal,
   scripts: readonly Script[],
   options: ResolvedMigrateOptions,
-): Promise<MigrateResult> {
+): Promise<MigrateResult | undefined> {
   const query = clientQuery(client);
   return retryOnRace(options.lockTimeoutMs, async () => {
     const decision = await decide(query, journal, options);
-    const due = scripts.filter(({ migration }) => decision.pending.includes(migration));
+    const due = stillDue(decision, scripts);
+    if (due === undefined) return undefined;
     if (due.length === 0) return resultOf(journal, decision, []);
     const pending = due.map(({ migration }) => migration);
     await options.before({ pending: pending.map(({ tag }) => tag), backup: undefined });

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
 import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { cliProgram, holdfast } from "../support/cli.js";
+import { packagesOf } from "../support/packages-of.js";
 import { tempDatabase } from "../support/temp.js";
 
 describe("the database of a command", () => {
@@ -77,15 +77,5 @@ test("one record is one record", async () => {
 });
 
 test("the version loads nothing of the library", () => {
-  const loaded = new Set<string>();
-  const load = (path: string) => {
-    if (loaded.has(path)) return;
-    loaded.add(path);
-    for (const [, name = ""] of readFileSync(path, "utf8").matchAll(/^(?:import|export)[^;]*?"([^"]+)";$/gm)) {
-      if (name.startsWith(".")) load(join(dirname(path), name));
-      else if (!name.startsWith("node:")) loaded.add(name);
-    }
-  };
-  load(cliProgram);
-  expect([...loaded].filter((name) => !name.startsWith("/"))).toEqual(["commander"]);
+  expect(packagesOf(cliProgram)).toEqual(["commander"]);
 });

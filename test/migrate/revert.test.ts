@@ -309,3 +309,31 @@ describe("with other processes", () => {
     await p.client.checkpoint();
   });
 });
+
+test("migrations that another process reverts while migrate waits for the lock are applied too, in order", async () => {
+  await using p = await migrated();
+  const { client, folder, temp } = p;
+  await revert(client, { folder, steps: 1 });
+  await using other = openTestClient(temp.url);
+  const tx = await other.transaction();
+  let reverted: Promise<void> | undefined;
+  const { applied } = await migrate(client, {
+    folder,
+    logger: {
+      info(message) {
+        if (!message.startsWith("Waiting")) return;
+        // By now, migrate has found only the third one pending.
+        reverted = (async () => {
+          await tx.execute("ALTER TABLE a DROP COLUMN y");
+          await tx.execute(
+            "DELETE FROM __drizzle_migrations WHERE created_at = (SELECT max(created_at) FROM __drizzle_migrations)",
+          );
+          await tx.commit();
+        })();
+      },
+    },
+  });
+  await reverted;
+  expect(applied).toEqual(["0001_two", "0002_three"]);
+  expect(await status(client, { folder })).toMatchObject({ pending: [] });
+});
