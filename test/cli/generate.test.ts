@@ -177,3 +177,16 @@ test("the text of a generated migration has one statement between two breakpoint
   const parts = readFileSync(second.path, "utf8").split("--> statement-breakpoint");
   expect(parts.every((part) => part.trim().endsWith(";"))).toBe(true);
 });
+
+test.each(["a/c", "../x", "a b", ""])("the name %j is refused before drizzle-kit writes its journal", async (name) => {
+  await using temp = await tempDatabase();
+  installKit(temp.dir);
+  writeFileSync(join(temp.dir, "schema.ts"), FIRST);
+  const { code, stderr } = await holdfast(
+    ["generate", "--folder", "drizzle", "--schema", "schema.ts", "--name", name, "--custom"],
+    { cwd: temp.dir },
+  );
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/USAGE: Expected --name/);
+  expect(readdirSync(temp.dir)).not.toContain("drizzle");
+});

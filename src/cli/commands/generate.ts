@@ -19,6 +19,10 @@ export const generateCommand: CliCommand = {
     const { folder, schema, config, name, custom } = options as Record<string, string | undefined>;
     if (folder === undefined) throw new InvalidArgumentError("Expected --folder.");
     if (schema !== undefined && config !== undefined) throw new InvalidArgumentError("Expected --schema or --config.");
+    // drizzle-kit writes the journal before it fails to write a file of such a name.
+    if (name !== undefined && !/^[\p{L}\p{N}_.-]+$/u.test(name)) {
+      throw new InvalidArgumentError("Expected --name to be letters, digits, _, - and dots, as in add_tags.");
+    }
     const generated = await generate({ folder, schema, config, name, custom: custom !== undefined });
     output.result({ generated }, () => {
       if (generated.length === 0) output.line(`no changes in ${folder}`);
