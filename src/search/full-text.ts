@@ -15,8 +15,8 @@ const CANDIDATES_IN_SEQUENCE = 100;
 /** Rows with all words, the best, and with the phrase, the latest. */
 const WHOLE_ROWS = 50;
 /**
- * Rows that the rarer words may have together to be ranked one and all: ranking is what takes FTS5 longest, about 2 ms
- * for so many. A long question about documents needs them: nDCG@10 of CISI is 0.401 with 2,000 and 0.406 with these.
+ * Rows that the rarer words may have together to be ranked one and all: ranking is what takes FTS5 longest. A long
+ * question about documents needs them: nDCG@10 of CISI is 0.401 with 2,000 and 0.406 with these.
  */
 const RANKED_ROWS = 4_000;
 /** Fewer rows than this from the rarer words, and the common ones are asked as well. */

@@ -88,7 +88,7 @@ export interface RankTerm extends QueryTerm {
  * 3. Of several words, the best three rows lend their telling words, at a small weight, and the order within each tier is
  *    made once more (pseudo-relevance feedback): a question rarely uses all the words of its answer.
  *
- * Rows that follow one another are ranked as if each were a text of its own words and those of the rows around it (both
+ * Rows that follow one another are ranked as if each were a text of the row's words and those of the rows around it (both
  * their counts and their length): the answer to a question rarely repeats its words, but stands next to them. Phrases and
  * all-words matches must lie in the row itself.
  *

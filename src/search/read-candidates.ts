@@ -103,7 +103,7 @@ async function readSessions(
   const { table, rowId } = target;
   const { group, time, isOther } = target.session!;
   // In two parts, each a range of the index: by (time, id) together, SQLite would read all rows of one time.
-  const beside = (sign: "<" | ">") => {
+  const neighborsOf = (sign: "<" | ">") => {
     const order = sign === "<" ? "DESC" : "ASC";
     const part = (condition: string) =>
       `SELECT row_id FROM (SELECT n.${rowId} AS row_id FROM ${table} n WHERE n.${group} = m.${group} AND ${isOther} AND ${condition}` +
@@ -113,7 +113,7 @@ async function readSessions(
     return `CASE WHEN m.${group} IS NOT NULL THEN (SELECT json_group_array(row_id) FROM (${list})) END`;
   };
   const rows = await reader.all(
-    `WITH found AS MATERIALIZED (SELECT f.row_id, f.tier, ${beside("<")} AS before, ${beside(">")} AS after` +
+    `WITH found AS MATERIALIZED (SELECT f.row_id, f.tier, ${neighborsOf("<")} AS before, ${neighborsOf(">")} AS after` +
       ` FROM (${found.sql}) f CROSS JOIN ${table} m ON m.${rowId} = f.row_id),` +
       " neighbors AS (SELECT value AS row_id FROM found, json_each(found.before) UNION SELECT value FROM found, json_each(found.after))" +
       ` SELECT m.${rowId}, c.tier, ${textColumns(target)}, c.before, c.after, c.tier >= 0 OR (${where.sql})` +

@@ -26,7 +26,7 @@ test("a rendered part of a statement gives the same SQL, and keeps its arguments
   expect(texts[2]!.sql).toBe('select "memories"."id" as "id", "memories"."content" as "text"');
 });
 
-test("selections of one SELECT have names of their own with a prefix", () => {
+test("a prefix keeps the names of several selections of one SELECT apart", () => {
   const [a, b] = [selection({ id: sql`a.id` }, "a_"), selection({ id: sql`b.id` }, "b_")];
   expect([a.at.id, b.at.id]).toEqual(["a_id", "b_id"]);
   expect(toStatement(list([a.columns, b.columns])).sql).toBe('a.id as "a_id", b.id as "b_id"');

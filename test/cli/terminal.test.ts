@@ -89,7 +89,7 @@ test("colors follow NO_COLOR, FORCE_COLOR and whether the output is a terminal",
   expect(failed.stderr).toMatch(/^\u001b\[31mholdfast:\u001b\[39m NOT_FOUND: /);
 });
 
-// Each phase left a bar of its own on the screen.
+// Each phase left its bar on the screen.
 test("a terminal gets one progress bar, which is gone at the end; JSON and pipes get none", async () => {
   const { db } = await filled();
   await using _ = db;

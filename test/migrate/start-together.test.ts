@@ -35,7 +35,7 @@ const STATE = `SELECT (SELECT group_concat(name, ' ') FROM pragma_table_info('no
 const BEFORE = `id body | notes_insert | 1 | ${ROWS}`;
 const AFTER = `id body stars | notes_insert tags | 5 | ${ROWS}`;
 
-test("eight processes that start at once on an old file find it whole: one applies, none starts before, nobody sees a mix", async () => {
+test("eight processes that start at once on an old file find it whole: one applies, none starts before, and none sees a mix", async () => {
   for (let round = 0; round < times(1, 20); round++) {
     await using temp = await tempDatabase();
     await using client = openTestClient(temp.url);

@@ -1,4 +1,4 @@
-// Makes calls on a path that is no file of its own, perhaps as another user or in a deleted folder, and reports the
+// Makes calls on a path that is not a regular file, perhaps as another user or in a deleted folder, and reports the
 // error of each.
 
 import { mkdirSync, rmdirSync } from "node:fs";
