@@ -140,7 +140,7 @@ async function runOffThread(
     return;
   }
   const wait = { lockTimeoutMs: LOCK_TIMEOUT_MS, logger: undefined, purpose: `rebuild ${name}` };
-  await lockedTurn(pool, [], wait, async (connection) => {
+  await lockedTurn(pool, wait, async (connection) => {
     for (const statement of statements) await connection.execOffThread(statement);
     connection.commit();
   });

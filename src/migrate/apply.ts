@@ -32,7 +32,7 @@ export function applyLocally(
   options: ResolvedMigrateOptions,
 ): Promise<MigrateResult | undefined> {
   const purpose = `apply ${listTags(scripts.map(({ migration }) => migration))}`;
-  return lockedTurn(pool, scripts, { ...options, purpose }, (connection) =>
+  return lockedTurn(pool, { ...options, purpose }, (connection) =>
     applyLocked(pool, connection, journal, scripts, options),
   );
 }

@@ -53,7 +53,7 @@ export function dryRunLocally(
   options: ResolvedMigrateOptions,
 ): Promise<DryRunResult> {
   const purpose = `try out ${listTags(scripts.map(({ migration }) => migration))}`;
-  return lockedTurn(pool, scripts, { ...options, purpose }, async (connection) => {
+  return lockedTurn(pool, { ...options, purpose }, async (connection) => {
     const query = (sql: string) => connection.query(sql);
     const before = toSchema(query(SCHEMA_QUERY));
     const context = { judge: indexJudge(journal), violations: findViolations(connection) };

@@ -3,7 +3,7 @@ import { type Connection, rollBackAfter } from "../client/local/connection.js";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { StorageError } from "../shared/errors.js";
 import type { MigrationLogger } from "./options.js";
-import type { Script } from "./script.js";
+import { RESTORED_PRAGMAS } from "./script.js";
 
 export interface LockWait {
   readonly lockTimeoutMs: number;
@@ -16,16 +16,15 @@ const TELL_AFTER_MS = 1000;
 
 /**
  * Runs `work` on the writer, in a transaction that has the write lock and does not enforce foreign keys. Afterwards it
- * rolls back a transaction that is still open, and restores the settings that `scripts` change.
+ * rolls back a transaction that is still open, and restores the settings that a migration may change.
  */
 export function lockedTurn<T>(
   pool: ConnectionPool,
-  scripts: readonly Script[],
   wait: LockWait,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   return pool.turn(async (connection) => {
-    const restoreSettings = keepSettings(connection, ["foreign_keys", ...scripts.flatMap(({ settings }) => settings)]);
+    const restoreSettings = keepSettings(connection, ["foreign_keys", ...RESTORED_PRAGMAS]);
     // Inside a transaction this has no effect. If it were on, the DROP of a rebuild would delete all cascade children.
     connection.exec("PRAGMA foreign_keys = OFF");
     try {
@@ -69,7 +68,7 @@ async function waitForLock(pool: ConnectionPool, connection: Connection, wait: L
 
 /** Remembers settings of the connection. The returned function restores them, outside of a transaction. */
 function keepSettings(connection: Connection, names: readonly string[]): () => void {
-  const values = [...new Set(names)].map((name) => [name, connection.query(`PRAGMA ${name}`)[0]?.[0]] as const);
+  const values = names.map((name) => [name, connection.query(`PRAGMA ${name}`)[0]?.[0]] as const);
   return () => {
     // The writer replaces a connection that cannot roll back at the end of the turn.
     if (connection.isClosed || connection.inTransaction) return;

@@ -76,7 +76,7 @@ export async function restoreMissingObjects(
     if (pool === undefined) await client.batch(repairs(found), "write").catch((error) => refuse(error, found));
     else {
       const purpose = `re-create ${list(found)}`;
-      made = await lockedTurn(pool, [], { lockTimeoutMs, logger, purpose }, async (connection) => {
+      made = await lockedTurn(pool, { lockTimeoutMs, logger, purpose }, async (connection) => {
         const now = await compare((sql) => connection.query(sql), journal, resolved);
         try {
           for (const sql of repairs(now)) await connection.execOffThread(sql);

@@ -63,11 +63,15 @@ class Run {
   readonly #journal: Journal;
   readonly #options: ResolvedRevertOptions;
   readonly #query: Query;
-  /** The migrations to keep, decided once: if another process migrates at the same time, this run reverts no fewer. */
+  /**
+   * The migrations to keep. Decided while the first step holds the lock, so that of two runs of one step, each reverts
+   * one; then fixed, so that this run reverts no fewer if another process migrates between its steps.
+   */
   #kept: ReadonlySet<Migration> = new Set();
   readonly #scripts = new Map<Migration, Script>();
   readonly #reverted: Migration[] = [];
   #last: Migration | undefined;
+  #from: string | undefined;
   #backup: string | undefined;
 
   constructor(client: Client, journal: Journal, options: ResolvedRevertOptions) {
@@ -78,18 +82,22 @@ class Run {
   }
 
   async toEnd(): Promise<RevertResult> {
-    const found = await lookUp(this.#query, this.#journal, this.#options);
-    const from = found.comparison.last?.tag;
-    this.#last = found.comparison.last;
-    const due = planRevert(this.#journal, found.comparison, { ...this.#options, ...found });
     // Reads all down files before the first one runs.
-    for (const migration of due) this.#scriptOf(migration);
-    this.#kept = new Set(found.comparison.applied.filter((migration) => !due.includes(migration)));
-    while (due.length > 0 && (await this.#step())) {
+    this.#plan(await lookUp(this.#query, this.#journal, this.#options));
+    while (this.#scripts.size > 0 && (await this.#step())) {
       // Repeats until no migration above the kept ones is left.
     }
     const backup = this.#backup === undefined ? {} : { backup: this.#backup };
-    return { reverted: this.#reverted.map(({ tag }) => tag), from, to: this.#last?.tag, ...backup };
+    return { reverted: this.#reverted.map(({ tag }) => tag), from: this.#from, to: this.#last?.tag, ...backup };
+  }
+
+  /** Decides what to revert, and reads the down files of that. */
+  #plan(found: Standing): void {
+    const due = planRevert(this.#journal, found.comparison, { ...this.#options, ...found });
+    for (const migration of due) this.#scriptOf(migration);
+    this.#kept = new Set(found.comparison.applied.filter((migration) => !due.includes(migration)));
+    this.#last = found.comparison.last;
+    this.#from = this.#last?.tag;
   }
 
   /** Reverts the next one; false if there is none. */
@@ -111,9 +119,8 @@ class Run {
 
   #stepLocally(pool: ConnectionPool): Promise<Script | undefined> {
     const { table, before } = this.#options;
-    const scripts = [...this.#scripts.values()];
-    const purpose = `revert ${listTags(scripts.map(({ migration }) => migration))}`;
-    return lockedTurn(pool, scripts, { ...this.#options, purpose }, async (connection) => {
+    const purpose = `revert ${listTags([...this.#scripts.keys()])}`;
+    return lockedTurn(pool, { ...this.#options, purpose }, async (connection) => {
       const found = await lookUp((sql) => connection.query(sql), this.#journal, this.#options);
       const script = this.#next(found);
       if (script === undefined) return undefined;
@@ -146,6 +153,7 @@ class Run {
   }
 
   #next(found: Standing): Script | undefined {
+    if (this.#reverted.length === 0) this.#plan(found);
     // The ledger may have changed since the first read, so its rules are checked again.
     const due = planRevert(this.#journal, found.comparison, {
       ...this.#options,

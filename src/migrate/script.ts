@@ -17,14 +17,12 @@ export interface Script {
   readonly migration: Migration;
   readonly isDown: boolean;
   readonly statements: readonly MigrationStatement[];
-  /** The connection settings that it changes, which must be restored. */
-  readonly settings: readonly string[];
 }
 
 /** The separator that drizzle-kit writes between statements. */
 export const BREAKPOINT = "--> statement-breakpoint";
 
-/** Settings that a migration may change while it runs. */
+/** Settings that a migration may change while it runs, and that are restored afterwards. */
 export const RESTORED_PRAGMAS: ReadonlySet<string> = new Set([
   "ignore_check_constraints",
   "legacy_alter_table",
@@ -40,7 +38,6 @@ export function readScript(migration: Migration, down?: string): Script {
   // UTF-16, which `assertRunnable` refuses.
   const text = given.includes("\0") ? "" : given;
   const statements: MigrationStatement[] = [];
-  const settings = new Set<string>();
   let line = 1;
   let counted = 0;
   let enforcesKeys = true;
@@ -48,18 +45,15 @@ export function readScript(migration: Migration, down?: string): Script {
     for (let at = text.indexOf("\n", counted); at >= 0 && at < offset; at = text.indexOf("\n", at + 1)) line++;
     counted = offset;
     const { pragma, isExplain } = parseStatement(sql);
-    if (pragma !== undefined && !isExplain) {
-      // drizzle-kit writes it around table rebuilds. It has no effect in a transaction, and foreign keys are already
-      // off for the whole run: `Cascades` takes their place.
-      if (pragma.name === "foreign_keys") {
-        if (pragma.value !== undefined) enforcesKeys = /^(1|on|yes|true)$/i.test(pragma.value);
-        continue;
-      }
-      if (RESTORED_PRAGMAS.has(pragma.name)) settings.add(pragma.name);
+    // drizzle-kit writes it around table rebuilds. It has no effect in a transaction, and foreign keys are already off
+    // for the whole run: `Cascades` takes their place.
+    if (pragma?.name === "foreign_keys" && !isExplain) {
+      if (pragma.value !== undefined) enforcesKeys = /^(1|on|yes|true)$/i.test(pragma.value);
+      continue;
     }
     statements.push({ sql, line, ddl: readDdl(sql), enforcesKeys });
   }
-  return { migration, isDown: down !== undefined, statements, settings: [...settings] };
+  return { migration, isDown: down !== undefined, statements };
 }
 
 /** A statement that can be told from those of a file. */

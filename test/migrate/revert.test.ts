@@ -246,19 +246,45 @@ describe("failing", () => {
 });
 
 describe("with other processes", () => {
-  test("if four processes revert at once, each migration is reverted by one of them", async () => {
+  // Both runs of one step had planned to revert the same migration, and the second reverted nothing.
+  test.each([
+    ["two processes revert to one migration", 2, { to: "0000_one" }, "0000_one"],
+    ["two processes revert one step each", 2, { steps: 1 }, "0000_one"],
+  ])("if %s at once, each migration is reverted by one of them", async (_, processes, wanted, end) => {
     await using p = await migrated();
-    const input = { url: p.temp.url, folder: p.folder, to: "0000_one" };
+    const input = { url: p.temp.url, folder: p.folder, ...wanted };
     using other = openSecond(p.temp.path, ["BEGIN IMMEDIATE"]);
-    const children = Array.from({ length: 4 }, () => startChild("revert", input));
+    const children = Array.from({ length: processes }, () => startChild("revert", input));
     const isWaiting = ({ message }: { message?: string }) => message?.startsWith("Waiting") === true;
     await Promise.all(children.map((child) => child.message(isWaiting)));
     other.exec("COMMIT");
-    type Done = { event: string; reverted: string[]; to: string };
+    type Done = { event: string; reverted: string[]; from: string; to: string };
     const outcomes = await Promise.all(children.map((child) => child.message<Done>(({ event }) => event === "done")));
     for (const child of children) expect(await child.exited).toMatchObject({ code: 0 });
     expect(outcomes.flatMap(({ reverted }) => reverted).sort()).toEqual(["0001_two", "0002_three"]);
-    expect(outcomes.map(({ to }) => to)).toEqual(Array(4).fill("0000_one"));
+    if ("steps" in wanted) {
+      expect(outcomes.map(({ reverted, from }) => [from, reverted]).sort()).toEqual([
+        ["0001_two", ["0001_two"]],
+        ["0002_three", ["0002_three"]],
+      ]);
+    } else expect(outcomes.map(({ to }) => to)).toEqual(Array(processes).fill(end));
+    expect(await status(p.client, { folder: p.folder })).toMatchObject({ applied: [end] });
+  });
+
+  test("one step reverts one migration, if another process without a pool reverts one first", async () => {
+    await using p = await migrated();
+    const stock = createClient({ url: p.temp.url, timeout: 2000 });
+    const { folder } = p;
+    let calls = 0;
+    const before = async () => {
+      if (calls++ === 0) expect(await revert(p.client, { folder, steps: 1 })).toMatchObject({ to: "0001_two" });
+    };
+    expect(await revert(stock, { folder, steps: 1, before })).toEqual({
+      reverted: ["0001_two"],
+      from: "0001_two",
+      to: "0000_one",
+    });
+    stock.close();
   });
 
   test("a lock that another process keeps is BUSY, and nothing has changed", async () => {
