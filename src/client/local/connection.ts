@@ -32,6 +32,9 @@ import {
 export const SINGLE_ROW_FROM = 20;
 /** Statements kept for use off the thread: each holds its last arguments, which are long ones. */
 const OFF_THREAD_STATEMENTS = 8;
+const ROLLBACK = /rollback/i;
+/** Preparing a statement uses the schema that the connection has last seen. Stepping one looks whether it has changed. */
+export const READ_SCHEMA = "SELECT 1 FROM sqlite_schema LIMIT 1";
 
 interface ConnectionOptions {
   readonly encryptionKey?: string;
@@ -72,6 +75,8 @@ export class Connection {
   #isStuck = false;
   /** Whether another database was ever attached. The version of the schema is that of the main database only. */
   #hasAttached = false;
+  /** Counts what may have rolled back, errors too: another schema may then get a version that was seen before. */
+  #rollbacks = 0;
   /** Whether an error since the last check makes its health doubtful. */
   isSuspect = false;
   /** Whether the session's settings have changed since it opened: it is then closed when its owner releases it. */
@@ -128,6 +133,7 @@ export class Connection {
     this.wasUsed = true;
     const { sql } = statement;
     if (statement.kind === "attach") this.#hasAttached = true;
+    if (statement.kind.startsWith("rollback")) this.#rollbacks++;
     try {
       const cached = this.#statements.getOrPrepare(sql, () => this.#prepare(statement));
       if (cached.method === "run") return this.#run(cached.native, args);
@@ -146,6 +152,7 @@ export class Connection {
   /** Runs a script, or the BEGIN and COMMIT around everything: SQLITE_BUSY from here leaves nothing in progress. */
   exec(sql: string): void {
     this.wasUsed = true;
+    if (ROLLBACK.test(sql)) this.#rollbacks++;
     try {
       this.#database.exec(sql);
     } catch (error) {
@@ -156,6 +163,7 @@ export class Connection {
   /** The same on another thread; the connection must not be touched until the promise settles. */
   async execOffThread(sql: string): Promise<void> {
     this.wasUsed = true;
+    if (ROLLBACK.test(sql)) this.#rollbacks++;
     try {
       await execOffThread(this.#database, sql);
     } catch (error) {
@@ -174,6 +182,7 @@ export class Connection {
   ): Promise<ResultSet> {
     this.wasUsed = true;
     try {
+      if (!this.#offThread.has(sql)) this.#readSchema();
       const statement = this.#offThread.get(sql) ?? (await prepareOffThread(this.#database, sql));
       this.#offThread.set(sql, statement);
       const rows = (await statement.all(args)) as unknown[][];
@@ -237,7 +246,7 @@ export class Connection {
   checkHealth(): boolean {
     if (this.#isStuck) return false;
     try {
-      this.query("SELECT 1 FROM sqlite_schema LIMIT 1");
+      this.query(READ_SCHEMA);
       this.isSuspect = false;
       return true;
     } catch {
@@ -264,6 +273,7 @@ export class Connection {
   }
 
   #note(error: unknown): unknown {
+    this.#rollbacks++;
     if (makesSuspect(error)) this.isSuspect = true;
     this.#options.onError?.(error);
     if ((error as { rawCode?: unknown }).rawCode === READONLY && !this.#isQueryOnly()) {
@@ -282,14 +292,27 @@ export class Connection {
 
   #prepare({ sql, pragma, hasStar }: ParsedStatement): CachedStatement {
     // Read before preparing: a schema that changes in between then shows as changed. Only a `*` asks for it again.
-    const schemaVersion = hasStar ? this.#readSchemaVersion() : 0;
-    // A connection knows the schema as it last saw it, and preparing does not look again. Stepping does.
-    if (hasStar) this.#database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").raw(true).get([]);
-    const native = this.#database.prepare(sql);
+    const known = { schemaVersion: hasStar ? this.#readSchemaVersion() : 0, rollbacks: this.#rollbacks };
+    if (hasStar) this.#readSchema();
+    const native = this.#prepareNative(sql);
     // `PRAGMA incremental_vacuum` steps once a page without having columns: `run` stops after the first of them.
     const method: StatementMethod = native.reader ? "all" : pragma === undefined ? "run" : "exec";
     if (method === "all") native.raw(true).safeIntegers(true);
-    return { native, method, ...this.#describeColumns(native), schemaVersion, uses: 0, singleRow: undefined };
+    return { native, method, ...this.#describeColumns(native), ...known, uses: 0, singleRow: undefined };
+  }
+
+  /** Tries again with the schema of now: an INSERT without a list of columns does not compile with an older one. */
+  #prepareNative(sql: string): NativeStatement {
+    try {
+      return this.#database.prepare(sql);
+    } catch {
+      this.#readSchema();
+      return this.#database.prepare(sql);
+    }
+  }
+
+  #readSchema(): void {
+    this.#database.prepare(READ_SCHEMA).raw(true).get([]);
   }
 
   #run(native: NativeStatement, args: readonly NativeValue[]): ResultSet {
@@ -350,17 +373,18 @@ export class Connection {
     rows: unknown[][],
   ): unknown[][] {
     let current = rows;
-    for (let version = this.#readSchemaVersion(); version !== cached.schemaVersion; ) {
+    while (!this.#isUpToDate(cached)) {
+      const known = { schemaVersion: this.#readSchemaVersion(), rollbacks: this.#rollbacks };
       const mayChange = kind === "read" && !this.inTransaction;
       if (mayChange) current = cached.native.all(args) as unknown[][];
-      Object.assign(cached, this.#describeColumns(cached.native), { schemaVersion: version });
-      if (mayChange) version = this.#readSchemaVersion();
+      Object.assign(cached, this.#describeColumns(cached.native), known);
+      if (!mayChange) break;
     }
     return current;
   }
 
-  #isUpToDate({ schemaVersion }: CachedStatement): boolean {
-    return this.#readSchemaVersion() === schemaVersion;
+  #isUpToDate({ schemaVersion, rollbacks }: CachedStatement): boolean {
+    return rollbacks === this.#rollbacks && this.#readSchemaVersion() === schemaVersion;
   }
 
   #describeColumns(native: NativeStatement): Pick<CachedStatement, "columns" | "columnTypes" | "makeRow"> {

@@ -4,7 +4,7 @@ import { firstWord, type ParsedStatement } from "../sql/parse.js";
 import { StatementResult, singleRow } from "../sql/rows.js";
 import type { StatementTrace } from "../statement-trace.js";
 import type { Checkpointer, CheckpointResult } from "./checkpointer.js";
-import type { Connection } from "./connection.js";
+import { type Connection, READ_SCHEMA } from "./connection.js";
 import type { Session } from "./session.js";
 import { isSetting, writesFile } from "./session-settings.js";
 import type { WriterQueue } from "./writer-queue.js";
@@ -62,6 +62,8 @@ export class SpecialStatements {
     await writer.turn(async (connection) => {
       writer.assertSound();
       trace?.start();
+      // Otherwise an INSERT without a list of columns may be compiled with an older schema.
+      await writer.whileBusy(() => connection.exec(READ_SCHEMA));
       try {
         for (const statement of statements) await this.#runPart(connection, statement);
       } finally {

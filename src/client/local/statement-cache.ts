@@ -20,6 +20,8 @@ export interface CachedStatement {
   singleRow: NativeStatement | undefined;
   /** The schema for which the columns behind a `*` hold. */
   schemaVersion: number;
+  /** The count of rollbacks up to which they hold. */
+  rollbacks: number;
 }
 
 /** Figures of a statement cache since it was made. */
