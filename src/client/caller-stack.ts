@@ -24,11 +24,21 @@ export function atCaller(error: unknown, call: Call): unknown {
   return own;
 }
 
+/** The stack above `call`, which runs now. Its text is made only if it is read. */
+export interface Trace {
+  readonly stack?: unknown;
+}
+
+/** Where `call` was called. Use it in `call` itself, before the first `await`. */
+export function traceAbove(call: Call): Trace {
+  const trace: Trace = {};
+  Error.captureStackTrace(trace, call);
+  return trace;
+}
+
 /** The lines of the stack above `call`, or nothing if no caller is known. */
 function framesAbove(call: Call): string {
-  const here: { stack?: unknown } = {};
-  Error.captureStackTrace(here, call);
-  const { stack } = here;
+  const { stack } = traceAbove(call);
   const start = typeof stack === "string" ? stack.indexOf("\n    at ") : -1;
   return start === -1 ? "" : (stack as string).slice(start);
 }

@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
+import type { Trace } from "./caller-stack.js";
+
 /** A call that holds a connection for longer than one statement. */
 interface Holder {
   readonly what: string;
   readonly since: number;
-  /** Created where the connection was requested; its stack is read only if another call times out. */
-  readonly trace: Error;
+  /** Where the connection was requested; its stack is read only if another call times out. */
+  readonly trace: Trace;
 }
 
 /** A transaction that waits for a call made outside of it waits for itself; the client cannot tell that from slow work. */
@@ -14,7 +17,7 @@ export const OUTSIDE_CALL_ADVICE =
 export class Holders {
   readonly #holders = new Set<Holder>();
 
-  add(what: string, trace: Error): Holder {
+  add(what: string, trace: Trace): Holder {
     const holder = { what, since: performance.now(), trace };
     this.#holders.add(holder);
     return holder;
@@ -37,15 +40,24 @@ export class Holders {
   }
 }
 
-/** The folder of the package's files. Undefined in a bundle, where frames of the caller are in the same file. */
-const OWN_FILES = /^file:.*\/holdfast\/dist\/|^file:.*\.ts$/.test(import.meta.url ?? "")
-  ? new URL(".", import.meta.url).pathname
-  : undefined;
-
-function callerOf(trace: Error): string {
-  const frames = (trace.stack ?? "").split("\n").slice(1);
-  const outside = frames.find(
-    (frame) => (OWN_FILES === undefined || !frame.includes(OWN_FILES)) && !frame.includes("node:internal"),
-  );
+function callerOf({ stack }: Trace): string {
+  const own = ownFiles();
+  const frames = typeof stack === "string" ? stack.split("\n").slice(1) : [];
+  const outside = frames.find((frame) => !(own && frame.includes(own)) && !frame.includes("node:internal"));
   return outside === undefined ? "" : ` ${outside.trim()}`;
+}
+
+/** The folder of the package's files. Undefined in a bundle, where the caller's code is in the same file. */
+function ownFiles(): string | undefined {
+  const module: string | undefined = import.meta.url;
+  // Built modules are moved into chunks at the top of `dist`; in `src` this one is a folder further down.
+  for (const folder of ["./", "../"]) {
+    try {
+      const manifest = readFileSync(new URL(`${folder}../package.json`, module), "utf8");
+      if (JSON.parse(manifest).name === "holdfast") return new URL(folder, module).pathname;
+    } catch {
+      // There is no package.json here, or the module has no place of its own.
+    }
+  }
+  return undefined;
 }

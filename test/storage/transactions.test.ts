@@ -270,6 +270,24 @@ describe("transaction", () => {
   });
 
   // A query of Drizzle starts when it is awaited, which used to be outside of the guarded callback.
+  // The message named a function of the library, because the package was not in a folder named holdfast.
+  fileTest("a call that waited for it in vain says where it was begun, in the caller's code", async () => {
+    await using temp = await tempFileStorage({ acquireTimeoutMs: 20 });
+    const { storage } = temp;
+    let message = "";
+    async function beginAndWait() {
+      await storage.project("a").transaction(() => waiting);
+    }
+    const waiting = new Promise<void>((resolve) => {
+      setImmediate(async () => {
+        message = (await rejection(storage.memories.insert({ content: "x" }))).message;
+        resolve();
+      });
+    });
+    await beginAndWait();
+    expect(message).toMatch(/a write transaction taken \d+ ms ago at beginAndWait .*transactions\.test\.ts/);
+  });
+
   test("a query that the callback returns without awaiting it is guarded too", async () => {
     await using temp = await tempStorage();
     const { storage } = temp;

@@ -2,7 +2,7 @@ import type { LibsqlError, ResultSet, TransactionMode } from "@libsql/client/sql
 import { turnWhenDue } from "../../shared/event-loop.js";
 import { InFlight } from "../../shared/in-flight.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { atCaller } from "../caller-stack.js";
+import { atCaller, type Trace, traceAbove } from "../caller-stack.js";
 import { areCallsObserved } from "../diagnostics.js";
 import type { BoundStatement, StatementInput } from "../sql/bound-statement.js";
 import type { ParsedStatement } from "../sql/parse.js";
@@ -193,8 +193,8 @@ export class ConnectionPool {
   }
 
   /** @internal Begins a transaction: of mode `read` on a reader, otherwise on the writer. */
-  begin(mode: TransactionMode): Promise<Transaction> {
-    return this.#holds.begin(mode);
+  begin(mode: TransactionMode, trace: Trace): Promise<Transaction> {
+    return this.#holds.begin(mode, trace);
   }
 
   /** @internal Hands the writer to `use` for a turn; whatever `use` leaves open is rolled back. */
@@ -260,7 +260,8 @@ export class ConnectionPool {
       throw new TypeError(`Expected \`role\` to be "reader" or "writer", got ${JSON.stringify(role)}`);
     }
     this.guard?.(role === "writer" ? "write" : "read");
-    const acquire = () => this.#holds.acquire(role);
+    const trace = traceAbove(this.acquire);
+    const acquire = () => this.#holds.acquire(role, trace);
     try {
       return await (areCallsObserved() ? tracedAcquire(role, acquire) : acquire());
     } catch (error) {

@@ -1,4 +1,5 @@
 import { LibsqlError, type ResultSet, type TransactionMode } from "@libsql/client/sqlite3";
+import { type Trace, traceAbove } from "../caller-stack.js";
 import { Holders } from "../holders.js";
 import type { BoundStatement } from "../sql/bound-statement.js";
 import { BEGIN_SNAPSHOT } from "./batch.js";
@@ -36,8 +37,8 @@ export class Holds {
     return this.#holders.describe();
   }
 
-  async acquire(role: ConnectionRole): Promise<Checkout> {
-    const trace = new Error("acquired");
+  /** `trace` says where the connection was asked for. */
+  async acquire(role: ConnectionRole, trace: Trace): Promise<Checkout> {
     if (role === "writer" || this.#readers === undefined) {
       return new Promise((resolve, reject) => {
         const use = (connection: Connection) => {
@@ -54,14 +55,13 @@ export class Holds {
   }
 
   /** Begins a transaction: of mode `read` on a reader, otherwise on the writer. */
-  begin(mode: TransactionMode): Promise<Transaction> {
-    const trace = new Error("taken");
+  begin(mode: TransactionMode, trace: Trace): Promise<Transaction> {
     return mode === "read" && this.#readers !== undefined ? this.#beginRead(trace) : this.#beginWrite(mode, trace);
   }
 
   /** Runs one SELECT that may take long on a separate reader and on another thread. */
   async scan({ statement, args, trace: times }: BoundStatement): Promise<ResultSet> {
-    const trace = new Error("taken");
+    const trace = traceAbove(this.scan);
     const connection = await this.#takeReader();
     const holder = this.#holders.add("a long read", trace);
     try {
@@ -85,7 +85,7 @@ export class Holds {
     return this.#readers!.acquire();
   }
 
-  #checkout(role: ConnectionRole, connection: Connection, trace: Error, giveBack: () => void): Checkout {
+  #checkout(role: ConnectionRole, connection: Connection, trace: Trace, giveBack: () => void): Checkout {
     const holder = this.#holders.add(`a ${role}`, trace);
     const held: HeldConnection = new HeldConnection(this.#session, this.#writer, role, connection, () => {
       this.#holders.remove(holder);
@@ -96,7 +96,7 @@ export class Holds {
     return held;
   }
 
-  async #beginRead(trace: Error): Promise<Transaction> {
+  async #beginRead(trace: Trace): Promise<Transaction> {
     const readers = this.#readers!;
     const connection = await this.#takeReader();
     try {
@@ -112,7 +112,7 @@ export class Holds {
     return this.#transaction(connection, "read", trace, () => readers.release(connection));
   }
 
-  #beginWrite(mode: TransactionMode, trace: Error): Promise<Transaction> {
+  #beginWrite(mode: TransactionMode, trace: Trace): Promise<Transaction> {
     return new Promise((resolve, reject) => {
       const use = async (connection: Connection) => {
         if (mode === "write") await this.#writer.lock(connection);
@@ -127,7 +127,7 @@ export class Holds {
     });
   }
 
-  #transaction(connection: Connection, mode: TransactionMode, trace: Error, giveBack: () => void): Transaction {
+  #transaction(connection: Connection, mode: TransactionMode, trace: Trace, giveBack: () => void): Transaction {
     const holder = this.#holders.add(`a ${mode} transaction`, trace);
     const transaction: Transaction = new Transaction(this.#session, this.#writer, connection, mode, () => {
       this.#holders.remove(holder);

@@ -6,7 +6,7 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import { atCaller } from "../caller-stack.js";
+import { atCaller, traceAbove } from "../caller-stack.js";
 import { areCallsObserved } from "../diagnostics.js";
 import {
   assertNoCommit,
@@ -138,7 +138,8 @@ export class LocalClient implements LocalDatabase {
     this.#assertOpen();
     expectMode(mode);
     this.#admit(mode === "read" ? "read" : "write");
-    const begin = () => this.#pool.begin(mode);
+    const trace = traceAbove(this.transaction);
+    const begin = () => this.#pool.begin(mode, trace);
     try {
       return await (areCallsObserved() ? tracedBegin(mode === "read" ? "reader" : "writer", begin) : begin());
     } catch (error) {
