@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import { type Command, InvalidArgumentError } from "commander";
-import type { JournalOptions } from "../migrate/index.js";
+import { type JournalOptions, readJournal } from "../migrate/index.js";
 import { DEFAULT_TABLE } from "../migrate/options.js";
 import { findOtherLedgers } from "../migrate/other-ledgers.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
@@ -25,6 +25,8 @@ export function setOf(options: Options): JournalOptions {
 export function requiredSetOf(options: Options): JournalOptions {
   const { folder, table } = options as { folder?: string; table?: string };
   if (folder === undefined || table === undefined) throw new InvalidArgumentError("Expected --folder and --table.");
+  // A folder that is missing or malformed must not leave a new database behind.
+  readJournal(folder);
   return { folder, table };
 }
 

@@ -2,17 +2,12 @@ import { readFileSync } from "node:fs";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
 import { withoutMark } from "./checksum.js";
-import { type Migration, whyUnreadable } from "./journal.js";
+import { downPath, type Migration, whyUnreadable } from "./journal.js";
 import { assertRunnable } from "./refusals.js";
 import { readScript, type Script } from "./script.js";
 
 /** A down file contains this line until it is written. While it does, the migration cannot be reverted. */
 export const UNFINISHED = "-- NOT WRITTEN YET";
-
-/** The path of the down file of a migration: `0003_name.down.sql` next to `0003_name.sql`, or `migration.down.sql`. */
-export function downPath({ path }: Pick<Migration, "path">): string {
-  return path.replace(/\.sql$/, ".down.sql");
-}
 
 /**
  * Reads the down file of a migration. Throws IRREVERSIBLE if it is missing, empty or not written yet. (A down file that

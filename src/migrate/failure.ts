@@ -1,5 +1,6 @@
 import { isFull } from "../client/sql/sqlite-error.js";
 import { StorageError } from "../shared/errors.js";
+import { downName, type Migration } from "./journal.js";
 
 const SHOWN_SQL = 120;
 
@@ -13,7 +14,7 @@ export interface FailureDetails {
 
 /** The migration or down file that failed. */
 export interface Failing {
-  readonly migration: { readonly tag: string };
+  readonly migration: Pick<Migration, "tag"> & Partial<Pick<Migration, "path" | "code">>;
   readonly isDown?: boolean;
 }
 
@@ -50,8 +51,10 @@ export function migrationFailed(failing: Failing, what: string, details: Failure
 }
 
 /** The failed migration or down file, as the subject of a sentence. */
-export function nameOf({ migration: { tag }, isDown }: Failing): string {
-  return isDown === true ? `The down file of migration ${tag} (${tag}.down.sql)` : `Migration ${tag}`;
+export function nameOf({ migration: { tag, path, code }, isDown }: Failing): string {
+  if (isDown !== true) return `Migration ${tag}`;
+  if (path === undefined || code !== undefined) return `The \`down\` of migration ${tag}`;
+  return `The down file of migration ${tag} (${downName({ tag, path })})`;
 }
 
 /** Adds to a MigrationError that the whole run was rolled back. Returns other errors unchanged. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { isShortOfDescriptors, TOO_MANY_FILES } from "../files/descriptors.js";
 import { asFileError, hasErrno } from "../files/file-error.js";
 import { StorageError } from "../shared/errors.js";
@@ -25,6 +25,17 @@ export interface Migration {
   readonly snapshotPath?: string;
   /** Why the file is not text, so that it cannot be applied; undefined for text. */
   readonly unreadable?: string;
+}
+
+/** The path of the down file of a migration: `0003_name.down.sql` next to `0003_name.sql`, or `migration.down.sql`. */
+export function downPath({ path }: Pick<Migration, "path">): string {
+  return path.replace(/\.sql$/, ".down.sql");
+}
+
+/** The same, seen from the folder of the migrations. */
+export function downName({ tag, path }: Pick<Migration, "tag" | "path">): string {
+  const name = basename(downPath({ path }));
+  return name === `${tag}.down.sql` ? name : join(tag, name);
 }
 
 /** The migrations in the order in which a new file gets them. */

@@ -11,7 +11,7 @@ import { asRolledBack } from "./failure.js";
 import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
 import { type MigrateOptions, type ResolvedMigrateOptions, resolveMigrateOptions } from "./options.js";
-import { assertRunnable } from "./refusals.js";
+import { assertKeepsLedger, assertRunnable } from "./refusals.js";
 import { applyRemotely, complete } from "./remote.js";
 import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import { readScript, type Script } from "./script.js";
@@ -107,23 +107,24 @@ async function prepare(
 ): Promise<{ decision: Decision; scripts: Script[] }> {
   const query = clientQuery(client);
   const decision = await decide(query, journal, options);
-  const scripts = readScripts(decision);
+  const scripts = readScripts(decision, options);
   try {
     await assertNoClash(query, decision, scripts);
   } catch (error) {
     // Another process may be applying them at this moment.
     const now = await decide(query, journal, options);
-    if (now.pending.length < decision.pending.length) return { decision: now, scripts: readScripts(now) };
+    if (now.pending.length < decision.pending.length) return { decision: now, scripts: readScripts(now, options) };
     throw asRolledBack(error, decision.comparison.last?.tag);
   }
   return { decision, scripts };
 }
 
-function readScripts({ pending, comparison }: Decision): Script[] {
+function readScripts({ pending, comparison }: Decision, { table }: ResolvedMigrateOptions): Script[] {
   try {
     return pending.map((migration) => {
       const script = readScript(migration);
       assertRunnable(script);
+      assertKeepsLedger(script, table);
       return script;
     });
   } catch (error) {

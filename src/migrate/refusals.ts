@@ -1,5 +1,5 @@
 import { isSetting } from "../client/local/session-settings.js";
-import { parseStatement } from "../client/sql/parse.js";
+import { parseStatement, tokens, unquote } from "../client/sql/parse.js";
 import { StorageError } from "../shared/errors.js";
 import { type Failing, migrationFailed, nameOf } from "./failure.js";
 import type { Migration } from "./journal.js";
@@ -30,6 +30,20 @@ const CONFLICT_END = /^>{7} /m;
  */
 export function assertRunnable(script: Script): void {
   for (const refusal of refusalsOf(script)) throw refusal;
+}
+
+/** Refuses a script that drops or alters the ledger, in which it could not be recorded then. */
+export function assertKeepsLedger(script: Script, ledger: string): void {
+  const statement = script.statements.find(({ sql }) => {
+    if (!/^(DROP|ALTER)\b/i.test(sql)) return false;
+    const words = [...tokens(sql)].filter(({ text }) => !/^(IF|EXISTS|main|\.)$/i.test(text));
+    const [, table, name] = words;
+    if (table?.text.toUpperCase() !== "TABLE" || name === undefined) return false;
+    return unquote(name).toLowerCase() === ledger.toLowerCase();
+  });
+  if (statement === undefined) return;
+  const why = `${ledger} is the ledger of these migrations, which must stay as it is. Remove the statement`;
+  throw migrationFailed(script, "cannot run", { at: statement, why });
 }
 
 /** The errors with which a script is refused, one for each reason. */

@@ -14,6 +14,7 @@ import { clientQuery, deleteLedgerSql, type LedgerRow, type Query } from "./ledg
 import { lockedTurn } from "./lock.js";
 import { type ResolvedRevertOptions, type RevertOptions, resolveRevertOptions } from "./options.js";
 import { listTags, planRevert } from "./plan.js";
+import { assertKeepsLedger } from "./refusals.js";
 import { retryOnRace, runRemotely } from "./remote.js";
 import { runScript } from "./run-script.js";
 import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
@@ -174,6 +175,7 @@ class Run {
     const known = this.#scripts.get(migration);
     if (known !== undefined) return known;
     const script = readDown(migration);
+    assertKeepsLedger(script, this.#options.table);
     this.#scripts.set(migration, script);
     return script;
   }

@@ -1,6 +1,7 @@
 import type { Client } from "@libsql/client";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
+import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
 import { lookUp, type Standing } from "./decision.js";
 import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery, type LedgerRow } from "./ledger.js";
@@ -33,7 +34,7 @@ export async function status(client: Client, options: JournalOptions): Promise<M
 export async function verify(client: Client, options: JournalOptions): Promise<void> {
   const source = readJournalOf("verify", options);
   const { comparison, hasOwnTables } = await readStanding(client, source);
-  const { folder, table } = source.resolved;
+  const { folder, table, migrations } = source.resolved;
   assertOurs(comparison, { folder, table, hasOwnTables });
   assertUnchanged(comparison, folder);
   const { pending } = comparison;
@@ -42,8 +43,15 @@ export async function verify(client: Client, options: JournalOptions): Promise<v
   const are = pending.length === 1 ? "is" : "are";
   throw new StorageError(
     "MIGRATION_PENDING",
-    `${some} ${are} not applied yet. Run migrate(), \`holdfast migrate\` or drizzle-kit migrate`,
+    `${some} ${are} not applied yet. Run migrate()${commandFor(folder, table, migrations)}`,
   );
+}
+
+/** The command that applies the migrations, as the end of a sentence; nothing for those in code of an application. */
+function commandFor(folder: string, table: string, migrations: ResolvedJournalOptions["migrations"]): string {
+  if (migrations === undefined)
+    return `, \`holdfast migrate --folder ${folder} --table ${table}\` or drizzle-kit migrate`;
+  return migrations === HOLDFAST_MIGRATIONS ? ", `holdfast migrate` or drizzle-kit migrate" : "";
 }
 
 /** Resolves to the tag of the last applied migration, in the order of the journal; undefined if none is applied. */

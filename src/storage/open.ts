@@ -13,7 +13,7 @@ import { asFileError } from "../files/file-error.js";
 import { mayRead, mayWrite, otherThanFile } from "../files/file-kind.js";
 import { makeFolder } from "../files/folders.js";
 import { removeOldBackups } from "../migrate/backup.js";
-import { type JournalOptions, migrate, restoreMissingObjects, verify } from "../migrate/index.js";
+import { type JournalOptions, migrate, readJournal, restoreMissingObjects, verify } from "../migrate/index.js";
 import { assertApplicable } from "../migrate/migrate.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { StorageError } from "../shared/errors.js";
@@ -29,6 +29,10 @@ export interface OpenTarget {
 /** Opens the client that the options ask for: a file, memory, a replica or a server. */
 export async function openClient(options: ResolvedStorageOptions): Promise<OpenTarget> {
   const { url } = options.client;
+  // Migrations that are missing or malformed must not leave a new file behind.
+  if (options.migrate !== "skip" && options.migrations?.set.folder !== undefined) {
+    readJournal(options.migrations.set.folder);
+  }
   const { client: config, requestTimeoutMs, maxResponseBytes, redact } = options;
   let target: LocalTarget | undefined;
   try {

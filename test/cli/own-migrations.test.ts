@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { openStorage } from "holdfast";
 import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { holdfast } from "../support/cli.js";
@@ -72,6 +73,15 @@ test.each([
   const { code, stderr } = await holdfast([...args, "--url", db.path], { cwd: db.dir });
   expect(code).toBe(2);
   expect(stderr).toContain(hint);
+  expect(existsSync(db.path)).toBe(false);
+});
+
+test("a folder that is missing leaves no new database behind", async () => {
+  await using db = await tempDatabase();
+  const set = { folder: `${db.dir}/none`, table: "app_migrations" };
+  const run = await holdfast(["migrate", "--folder", set.folder, "--table", set.table, "--url", db.path]);
+  expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("There is no migrations folder at") });
+  await expect(openStorage({ url: db.url, migrations: set })).rejects.toMatchObject({ code: "NOT_FOUND" });
   expect(existsSync(db.path)).toBe(false);
 });
 

@@ -66,6 +66,13 @@ describe("a pending migration is refused, and nothing is changed, if", () => {
       "PRAGMA journal_mode is not allowed",
     ],
     ["it names an attached database", "INSERT INTO o.t VALUES (1);", "MIGRATION_FAILED", "no such table: o.t"],
+    [
+      "it drops its ledger",
+      'DELETE FROM b;\nDROP TABLE IF EXISTS main."__Drizzle_Migrations";',
+      "MIGRATION_FAILED",
+      'line 2, `DROP TABLE IF EXISTS main."__Drizzle_Migrations"`: __drizzle_migrations is the ledger',
+    ],
+    ["it alters its ledger", "ALTER TABLE __drizzle_migrations DROP COLUMN hash;", "MIGRATION_FAILED", "is the ledger"],
     ["it loads an extension", "SELECT load_extension('x');", "MIGRATION_FAILED", "load_extension"],
     ["a text does not end", "DELETE FROM b;\nINSERT INTO a VALUES ('x);\n", "MIGRATION_FAILED", "failed at line 2"],
     [

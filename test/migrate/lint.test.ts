@@ -122,6 +122,28 @@ describe("lint finds, with file and line,", () => {
       ["0001_tags.sql:1 MIGRATION_INVALID"],
     ],
     [
+      "folders in place of files",
+      (folder) => {
+        for (const name of ["0001_tags.sql", "0000_notes.down.sql", "meta/0001_snapshot.json"]) {
+          rmSync(join(folder, name));
+          mkdirSync(join(folder, name));
+        }
+      },
+      [
+        "0001_tags.sql:1 MIGRATION_INVALID",
+        "0000_notes.down.sql:1 DOWN_WRONG",
+        "meta/0001_snapshot.json:1 SNAPSHOT_INVALID",
+      ],
+    ],
+    [
+      "a folder in place of the journal",
+      (folder) => {
+        rmSync(join(folder, "meta/_journal.json"));
+        mkdirSync(join(folder, "meta/_journal.json"));
+      },
+      ["meta/_journal.json:1 JOURNAL_INVALID"],
+    ],
+    [
       "a parameter",
       edit("0001_tags.sql", (text) => `${text}\nUPDATE tags SET name = ?;`),
       ["0001_tags.sql:2 MIGRATION_INVALID"],

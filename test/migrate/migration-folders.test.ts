@@ -74,6 +74,11 @@ describe("the folders of drizzle-kit 1.0", () => {
       code: "IRREVERSIBLE",
       message: expect.stringContaining("migration.down.sql"),
     });
+    writeFolders(temp.dir, [FIRST, { ...SECOND, down: "DROP TABLE nothing;" }]);
+    expect(await rejection(revert(client, { ...set, steps: 1 }))).toMatchObject({
+      code: "MIGRATION_FAILED",
+      message: expect.stringContaining(`(${SECOND.tag}/migration.down.sql) failed at line 1`),
+    });
     const down = SECOND.sql.replaceAll(" NOT NULL", "");
     writeFolders(temp.dir, [FIRST, { ...SECOND, down }]);
     expect(await revert(client, { ...set, steps: 2 })).toMatchObject({ reverted: [SECOND.tag, FIRST.tag] });
@@ -120,6 +125,9 @@ describe("the folders of drizzle-kit 1.0", () => {
     const found = async () =>
       (await lint({ folder })).findings.map(({ file, code }) => `${file.slice(folder.length + 1)} ${code}`);
     rmSync(join(folder, SECOND.tag, "migration.down.sql"));
+    expect((await lint({ folder })).findings).toMatchObject([
+      { code: "DOWN_MISSING", message: expect.stringContaining(`Write ${SECOND.tag}/migration.down.sql`) },
+    ]);
     expect(await found()).toEqual([`${SECOND.tag}/migration.sql DOWN_MISSING`]);
     rmSync(join(folder, FIRST.tag, "snapshot.json"));
     expect(await found()).toEqual([
@@ -127,6 +135,9 @@ describe("the folders of drizzle-kit 1.0", () => {
       `${FIRST.tag}/snapshot.json SNAPSHOT_MISSING`,
       `${SECOND.tag}/snapshot.json SNAPSHOT_INVALID`,
     ]);
+    rmSync(join(folder, FIRST.tag, "migration.sql"));
+    mkdirSync(join(folder, FIRST.tag, "migration.sql"));
+    expect(await found()).toContain(`${FIRST.tag}/migration.sql MIGRATION_INVALID`);
   });
 });
 

@@ -35,6 +35,10 @@ test("verify resolves if all migrations of the journal are applied, and otherwis
   const folder = writeMigrations(temp.dir, [ONE, TWO]);
   const failure = () => rejection(verify(client, { folder }));
   expect(await failure()).toMatchObject({ code: "MIGRATION_PENDING", message: expect.stringContaining("0001_two") });
+  expect(await failure()).toMatchObject({
+    message: expect.stringContaining(`\`holdfast migrate --folder ${folder} --table __drizzle_migrations\``),
+  });
+  expect((await rejection(verify(client, { migrations: [ONE], table: "app" }))).message).toMatch(/Run migrate\(\)$/);
   await migrate(client, { folder });
   await verify(client, { folder });
   writeMigrations(temp.dir, [ONE]);

@@ -13,9 +13,9 @@ export const acceptCommand: CliCommand = {
     command.option("--tag <tag>", "the migration that was edited");
   },
   async run(context, { options }) {
-    const set = requiredSetOf(options);
     const { tag } = options as { tag?: string };
     if (tag === undefined) throw new InvalidArgumentError("Expected --tag.");
+    const set = requiredSetOf(options);
     requireFile(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
       const result = await accept(client, { ...set, tag });

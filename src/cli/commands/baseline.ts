@@ -13,9 +13,9 @@ export const baselineCommand: CliCommand = {
     command.option("--to <tag>", "the last migration to mark");
   },
   async run(context, { options }) {
-    const set = requiredSetOf(options);
     const { to } = options as { to?: string };
     if (to === undefined) throw new InvalidArgumentError("Expected --to.");
+    const set = requiredSetOf(options);
     requireFile(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
       const result = await baseline(client, { ...set, to });

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { readDdl } from "../ddl.js";
-import { downPath, UNFINISHED } from "../down.js";
-import type { Journal, Migration } from "../journal.js";
+import { UNFINISHED } from "../down.js";
+import { downPath, type Journal, type Migration } from "../journal.js";
 import { migrate } from "../migrate.js";
 import { revert } from "../revert.js";
 import { BREAKPOINT, splitMigration } from "../script.js";

@@ -54,6 +54,8 @@ export interface ReadFile {
   readonly path: string;
   readonly bytes: Buffer | undefined;
   readonly text: string;
+  /** Whether there is a folder in its place. */
+  readonly isFolder?: boolean;
 }
 
 /** The line of the first place of `needle` in a text, from 1; 1 if it is not there. */

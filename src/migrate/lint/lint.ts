@@ -1,16 +1,15 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { asFileError, hasErrno } from "../../files/file-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { sha256, withoutMark } from "../checksum.js";
-import { downPath } from "../down.js";
-import type { Migration } from "../journal.js";
+import { downName, downPath, type Migration } from "../journal.js";
 import { listMigrationFolders } from "../migration-folders.js";
 import { resolveFolder } from "../options.js";
 import { indexOf } from "../plan.js";
-import type { LintFinding, LintResult, ReadFile } from "./finding.js";
+import type { LintCode, LintFinding, LintResult, ReadFile } from "./finding.js";
 import { compareFiles, readRawJournal } from "./journal-findings.js";
 import { lintSnapshots, parseSnapshot } from "./snapshot-findings.js";
 import { findMarker, lintText } from "./text-findings.js";
@@ -50,11 +49,11 @@ export async function lint(options: LintOptions): Promise<LintResult> {
 
   const texts: LintFinding[] = [];
   for (const { tag, file, migration, down, snapshot } of items) {
-    texts.push(...lintFile(file, () => lintText(migration, file, false)));
-    texts.push(...lintFile(down, () => lintText(migration, down, true)));
-    texts.push(...lintFile(snapshot, () => []));
-    if (down.bytes !== undefined || file.bytes === undefined) continue;
-    const message = `${tag} has no down file, so it cannot be reverted. Write ${basename(down.path)}`;
+    texts.push(...lintFile(file, "MIGRATION_INVALID", () => lintText(migration, file, false)));
+    texts.push(...lintFile(down, "DOWN_WRONG", () => lintText(migration, down, true)));
+    texts.push(...lintFile(snapshot, "SNAPSHOT_INVALID", () => []));
+    if (down.isFolder === true || down.bytes !== undefined || file.bytes === undefined) continue;
+    const message = `${tag} has no down file, so it cannot be reverted. Write ${downName(migration)}`;
     texts.push({ file: file.path, line: 1, severity: "error", code: "DOWN_MISSING", message });
   }
   // Two migrations with the same number have one file.
@@ -86,8 +85,11 @@ export async function lint(options: LintOptions): Promise<LintResult> {
   return toResult(findings.filter(({ file }) => !hidden.has(file)));
 }
 
-/** The conflict markers of a file, or else what `more` finds. Nothing if it is missing. */
-function lintFile(file: ReadFile, more: () => Iterable<LintFinding>): Iterable<LintFinding> {
+/** A folder in its place, as `code`; the conflict markers of a file, or else what `more` finds. Nothing if it is missing. */
+function lintFile(file: ReadFile, code: LintCode, more: () => Iterable<LintFinding>): Iterable<LintFinding> {
+  if (file.isFolder === true) {
+    return [{ file: file.path, line: 1, severity: "error", code, message: "This is a folder, not a file. Replace it" }];
+  }
   if (file.bytes === undefined) return [];
   const marker = findMarker(file);
   return marker === undefined ? more() : [marker];
@@ -110,6 +112,9 @@ function readPlaces(folder: string): { places: Place[]; findings: LintFinding[];
   if (folders.length > 0 && journal.bytes === undefined) {
     const places = folders.map((one) => ({ ...one, downPath: downPath(one) }));
     return { places, findings: [], isReadable: true };
+  }
+  if (journal.isFolder === true) {
+    return { places: [], findings: [...lintFile(journal, "JOURNAL_INVALID", () => [])], isReadable: false };
   }
   if (journal.bytes === undefined) {
     throw new StorageError(
@@ -144,6 +149,7 @@ function read(path: string): ReadFile {
     return { path, bytes, text: bytes.toString() };
   } catch (error) {
     if (hasErrno(error, "ENOENT")) return { path, bytes: undefined, text: "" };
+    if (hasErrno(error, "EISDIR")) return { path, bytes: undefined, text: "", isFolder: true };
     throw asFileError(error, `Cannot read ${path}`);
   }
 }

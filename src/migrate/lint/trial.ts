@@ -78,7 +78,8 @@ export async function* tryMigrations(
         }
       } catch (error) {
         if (!(error instanceof StorageError)) throw error;
-        yield report(downPath, "DOWN_WRONG", withoutState(error.message), error.line);
+        const message = withoutState(error.message).replace(/^The `down` of/, "The down file of");
+        yield report(downPath, "DOWN_WRONG", message, error.line);
       }
       // Goes on from the migration alone.
       client.close();
