@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { stemmer } from "stemmer";
+import { LruCache } from "../shared/lru-cache.js";
 import { afterTurn } from "../shared/timers.js";
 import { AsciiTerms } from "./ascii-terms.js";
 import { baseForms } from "./base-forms.js";
@@ -125,7 +125,7 @@ export function searchScope(project: string): string {
 }
 
 /** A hash costs as much as the index terms of a short text. */
-const scopes = new LRUCache<string, string>({ max: 1000 });
+const scopes = new LruCache<string>({ max: 1000 });
 
 /** Calls `visit` with each word of `text`, folded but with its case, as `termsOfWord` takes it. */
 export function eachWord(text: string, visit: (word: string) => void): void {

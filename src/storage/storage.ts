@@ -1,5 +1,4 @@
 import type { Readable } from "node:stream";
-import { LRUCache } from "lru-cache";
 import { DEFAULT_PROJECT, expectProject } from "../areas/arguments.js";
 import { AREAS, type Repositories } from "../areas/registry.js";
 import type { ClientStats, EngineClient, RemoteStats, StorageClient } from "../client/storage-client.js";
@@ -23,6 +22,7 @@ import { type CompactResult, compactStorage } from "../maintenance/space.js";
 import { expectFunction } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
+import { LruCache } from "../shared/lru-cache.js";
 import type { TextSource } from "../shared/text-lines.js";
 import { StorageCore, type TransactionOptions } from "./core.js";
 import { type BeginScope, drizzleOnClient, type StorageDatabase, type StorageSchema } from "./drizzle-scope.js";
@@ -115,7 +115,7 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
    */
   readonly db: StorageDatabase<TSchema>;
   readonly #core: StorageCore;
-  readonly #projects = new LRUCache<string, Project>({ max: 1000 });
+  readonly #projects = new LruCache<Project>({ max: 1000 });
   readonly #outer: Project;
   readonly #noteClosed: () => void;
 

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
-import { LRUCache } from "lru-cache";
 import { graphEdges, graphNodes, graphVersions } from "../../schema/graph.js";
+import { LruCache } from "../../shared/lru-cache.js";
 import type { Executor } from "../executor.js";
 import { halvedUntilItFits } from "../read-all.js";
 import { prepareStatement, type Statement, selection } from "../statements.js";
@@ -79,17 +79,17 @@ export interface GraphDemand {
  */
 export class GraphCache {
   readonly maxBytes: number;
-  readonly #graphs: LRUCache<string, Adjacency> | undefined;
+  readonly #graphs: LruCache<Adjacency> | undefined;
   /** By project: the version that a small call has asked for, and the version that does not fit. */
-  readonly #asked = new LRUCache<string, number>({ max: 1000 });
-  readonly #tooBig = new LRUCache<string, number>({ max: 1000 });
+  readonly #asked = new LruCache<number>({ max: 1000 });
+  readonly #tooBig = new LruCache<number>({ max: 1000 });
   readonly #reading = new Map<string, { executor: Executor; graph: Promise<Adjacency | undefined> }>();
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
     if (maxBytes > 0) {
-      this.#graphs = new LRUCache(
-        maxBytes === Number.POSITIVE_INFINITY ? { max: 1000 } : { maxSize: maxBytes, sizeCalculation: bytesOf },
+      this.#graphs = new LruCache(
+        maxBytes === Number.POSITIVE_INFINITY ? { max: 1000 } : { maxSize: maxBytes, sizeOf: bytesOf },
       );
     }
   }

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { LruCache } from "../../shared/lru-cache.js";
 
 /** A story at a version. */
 export interface CachedStory {
@@ -21,7 +21,7 @@ export interface StoryCacheOptions {
 /** One memory budget for the caches of several projects; it evicts the least recently used story of all of them. */
 export class StoryCachePool {
   readonly options: StoryCacheOptions;
-  readonly entries: LRUCache<string, Entry> | undefined;
+  readonly entries: LruCache<Entry> | undefined;
   /** The map that the `ShownRevisions` of all projects share. */
   readonly shownRevisions = new Map<string, number>();
 
@@ -29,12 +29,12 @@ export class StoryCachePool {
     this.options = options;
     const { cacheSize, cacheBytes } = options;
     if (cacheSize === 0 || cacheBytes === 0) return;
-    this.entries = new LRUCache<string, Entry>({
-      ...(cacheSize === Number.POSITIVE_INFINITY ? {} : { max: cacheSize }),
-      // A string takes up to two bytes a character. Without `max`, the cache needs this limit.
-      maxSize: Math.min(cacheBytes, Number.MAX_SAFE_INTEGER),
-      sizeCalculation: ({ text }, key) => 2 * (text.length + key.length) + 100,
-      dispose: ({ owner }) => owner.forgetOne(),
+    this.entries = new LruCache<Entry>({
+      max: cacheSize,
+      maxSize: cacheBytes,
+      // A string takes up to two bytes a character.
+      sizeOf: ({ text }, key) => 2 * (text.length + key.length) + 100,
+      onRemove: ({ owner }) => owner.forgetOne(),
     });
   }
 }

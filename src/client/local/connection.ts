@@ -1,5 +1,5 @@
 import type { IntMode, ResultSet } from "@libsql/client";
-import { LRUCache } from "lru-cache";
+import { LruCache } from "../../shared/lru-cache.js";
 import type { ParsedStatement } from "../sql/parse.js";
 import { decodeRow, plainRows, type RowMaker, StatementResult, sharedRows } from "../sql/rows.js";
 import {
@@ -62,7 +62,7 @@ interface ConnectionOptions {
 export class Connection {
   readonly #database: NativeDatabase;
   readonly #statements: StatementCache;
-  readonly #offThread = new LRUCache<string, OffThreadStatement>({ max: OFF_THREAD_STATEMENTS });
+  readonly #offThread = new LruCache<OffThreadStatement>({ max: OFF_THREAD_STATEMENTS });
   /**
    * Dropped by `close`, as all statements are. Until they are collected, the binding does not close the connection, and
    * SQLite does not move the log into the file and remove it, as it does when the last connection of a file closes.

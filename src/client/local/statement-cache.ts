@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { LruCache } from "../../shared/lru-cache.js";
 import type { RowMaker } from "../sql/rows.js";
 import type { NativeStatement } from "./native.js";
 
@@ -41,16 +41,16 @@ export interface StatementCacheStats {
  * A statement that threw must be deleted: its state is then unknown.
  */
 export class StatementCache {
-  readonly #statements: LRUCache<string, CachedStatement>;
+  readonly #statements: LruCache<CachedStatement>;
   #hits = 0;
   #misses = 0;
   #evictions = 0;
 
   constructor(options: { readonly max: number }) {
-    this.#statements = new LRUCache<string, CachedStatement>({
+    this.#statements = new LruCache<CachedStatement>({
       max: options.max,
-      dispose: (_statement, _sql, reason) => {
-        if (reason === "evict") this.#evictions++;
+      onRemove: (_statement, isEvicted) => {
+        if (isEvicted) this.#evictions++;
       },
     });
   }

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { LruCache } from "../../shared/lru-cache.js";
 
 /**
  * What a statement does, as far as the engine must know before running it.
@@ -101,7 +101,7 @@ function tokenType(match: RegExpExecArray): TokenType {
 
 // Texts over this length are parsed each time: caching them would let a few scripts fill the memory.
 const MAX_CACHED_LENGTH = 32 * 1024;
-const parsed = new LRUCache<string, ParsedStatement>({ max: 2000 });
+const parsed = new LruCache<ParsedStatement>({ max: 2000 });
 
 /** Reads what the engine must know of `sql`; remembered for the statements used lately. */
 export function parseStatement(sql: string): ParsedStatement {
