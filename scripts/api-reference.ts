@@ -1,4 +1,4 @@
-// Writes the pages of docs/reference/api, from the declarations in `dist` and their doc comments.
+// Writes the pages of docs/reference/api, from the declarations of the build and their doc comments.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";

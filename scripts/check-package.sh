@@ -9,6 +9,14 @@ trap 'rm -rf "$folder"' EXIT
 npm run -s build
 npm pack --silent --pack-destination "$folder" >/dev/null
 cd "$folder"
+# Two fifths of it are code that a bundled application needs too: the program that reads damaged files is in there twice.
+limit=450000
+size=$(stat -c %s ./holdfast-*.tgz)
+echo "The tarball has $size bytes"
+if [ "$size" -gt "$limit" ]; then
+  echo "The tarball has more than $limit bytes" >&2
+  exit 1
+fi
 npx --yes publint@0.3.25 --strict ./holdfast-*.tgz
 # Decided: "node10" cannot read `exports`, and TypeScript has deprecated it. Requiring an ES module works in every version
 # of Node in `engines`, and TypeScript knows that with `module` nodenext or node20 ("node16" still expects CommonJS).

@@ -7,9 +7,13 @@ const ENTRY = fileURLToPath(new URL("../src/maintenance/reading-program.ts", imp
 /** These processes open no repository, so modules that only repositories need are left out: a third of the program. */
 const REPOSITORIES = /src.areas.(?:\w+.(?:repository|service|line|libsql.backend))\.ts$/;
 
-const withoutRepositories = {
-  name: "without-repositories",
+const leftOut = {
+  name: "left-out",
   setup({ onLoad }) {
+    // The parent sends the migrations, which are an eighth of the program.
+    onLoad({ filter: /holdfast-migrations\.ts$/ }, () => ({
+      contents: "export const HOLDFAST_MIGRATIONS = order.migrations;",
+    }));
     onLoad({ filter: REPOSITORIES }, () => ({ contents: "module.exports = {};", loader: "js" }));
   },
 };
@@ -35,7 +39,7 @@ async function bundle() {
     logLevel: "error",
     external: ["@libsql/*", "libsql"],
     define: { "import.meta.url": "base" },
-    plugins: [withoutRepositories],
+    plugins: [leftOut],
   });
   return outputFiles[0].contents;
 }

@@ -43,7 +43,7 @@ export interface Declaration {
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url)).replaceAll("\\", "/");
 
-/** What the entries of the package export, from the declarations in `dist`. */
+/** What the entries of the package export, from its declarations. */
 export function readEntries(): Declaration[] {
   const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8"));
   const api = new API({ cwd: ROOT });
@@ -54,7 +54,7 @@ export function readEntries(): Declaration[] {
     for (const [entry, { types }] of Object.entries(exports as Record<string, { readonly types?: string }>)) {
       // The tables of the schema have their own page.
       if (types === undefined || entry === "./schema") continue;
-      for (const [name, symbol] of exportsOf(project, `${ROOT}${types.slice(2)}`)) {
+      for (const [name, symbol] of exportsOf(project, `${ROOT}${types.replace("./dist", "declarations")}`)) {
         const known = found.get(symbol.id) ?? describe(project, name, symbol);
         known?.entries.push(`holdfast${entry.slice(1)}`);
         if (known !== undefined) found.set(symbol.id, known);
@@ -151,7 +151,7 @@ function nodesOf(project: Project, symbol: CompilerSymbol): Node[] {
 }
 
 function fileOf(node: Node | undefined): string | undefined {
-  const path = node === undefined ? undefined : relative(`${ROOT}dist`, node.getSourceFile().fileName);
+  const path = node === undefined ? undefined : relative(`${ROOT}declarations`, node.getSourceFile().fileName);
   return path === undefined || path.startsWith("..") ? undefined : path.replace(/\.d\.ts$/, "");
 }
 

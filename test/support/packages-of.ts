@@ -9,7 +9,7 @@ export function packagesOf(path: string): string[] {
     if (seen.has(file)) return;
     seen.add(file);
     for (const [, name] of readFileSync(file, "utf8").matchAll(
-      /(?:^|;)(?:import|export)\b(?:[^;"()]*\bfrom)?"([^"]+)"/gm,
+      /(?:^|[;}])(?:import|export)\b(?:[^;"()]*\bfrom)?"([^"]+)"/gm,
     )) {
       if (name!.startsWith(".")) visit(resolve(dirname(file), name!));
       else if (!name!.startsWith("node:")) packages.add(name!);
