@@ -45,13 +45,14 @@ export function createClient(config: ClientConfig): StorageClient {
   }
   expectKeys("createClient", config, CLIENT_KEYS);
   const settled = withTextUrls(config);
+  const options = resolveClientOptions(settled);
   if (settled.syncUrl) return createReplica(settled);
   const target = typeof settled.url === "string" ? parseLocalUrl(settled.url) : undefined;
   if (target === undefined) {
     assertWritable(settled);
     return extendStockClient(createStockClient(settled));
   }
-  return new LocalClient({ ...resolveClientOptions(settled), ...target, encryptionKey: settled.encryptionKey });
+  return new LocalClient({ ...options, ...target, encryptionKey: settled.encryptionKey });
 }
 
 function createReplica(settled: SettledClientConfig): StorageClient {
@@ -61,7 +62,6 @@ function createReplica(settled: SettledClientConfig): StorageClient {
   const { encryptionKey, remoteEncryptionKey, authToken: given } = settled;
   const authToken = primary.authToken ?? given;
   const config = { ...settled, syncUrl: primary.url, ...(authToken === undefined ? {} : { authToken }) };
-  resolveClientOptions(config);
   replicaFile(config);
   const redact = redactor([authToken, given, encryptionKey, remoteEncryptionKey]);
   const limits = { requestTimeoutMs: REQUEST_TIMEOUT_MS, maxResponseBytes: MAX_RESPONSE_BYTES };

@@ -1,5 +1,5 @@
-import type { IntMode } from "@libsql/client";
-import { expectation, expectDuration, expectInteger, expectOneOf } from "../shared/expectation.js";
+import type { Config, IntMode } from "@libsql/client";
+import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 
 /** `"full"`: a commit survives power loss. `"relaxed"`: it survives a crash of the process; power loss may take the last ones. */
@@ -51,8 +51,11 @@ export interface ClientOptions extends Required<Omit<PoolConfig, "checkpoint">> 
   readonly intMode: IntMode;
 }
 
+/** Options of @libsql/client; it takes most of them as they are. */
+type Unchecked = { readonly [K in keyof Config]?: Config[K] | undefined };
+
 /** Fills in the defaults and checks the ranges of a local client's options; throws TypeError or RangeError. */
-export function resolveClientOptions(config: PoolConfig & { timeout?: number; intMode?: IntMode }): ClientOptions {
+export function resolveClientOptions(config: PoolConfig & Unchecked): ClientOptions {
   const {
     readers = 4,
     acquireTimeoutMs = 30_000,
@@ -80,6 +83,7 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
   expectReadOnly(readOnly);
   expectOneOf("durability", durability, ["full", "relaxed"]);
   expectOneOf("intMode", intMode, ["number", "bigint", "string"]);
+  expectStockOptions(config);
   return {
     readers,
     acquireTimeoutMs,
@@ -93,6 +97,28 @@ export function resolveClientOptions(config: PoolConfig & { timeout?: number; in
     plainRows,
     readOnly,
   };
+}
+
+/** Checks the options that @libsql/client takes as they are. */
+function expectStockOptions(config: Unchecked): void {
+  for (const name of ["authToken", "encryptionKey", "remoteEncryptionKey"] as const) {
+    // The value may be a secret.
+    if (!["string", "undefined"].includes(typeof config[name]))
+      throw new TypeError(`Expected \`${name}\` to be a string`);
+  }
+  // An empty key would silently leave the file unencrypted.
+  if (config.encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
+  for (const name of ["readYourWrites", "offline", "tls"] as const) {
+    const value = config[name];
+    if (value !== undefined && typeof value !== "boolean")
+      throw new TypeError(expectation(name, "true or false", value));
+  }
+  const { concurrency = 0, syncInterval = 0, fetch } = config;
+  if (concurrency !== Number.POSITIVE_INFINITY) expectInteger("concurrency", concurrency, 0);
+  if (typeof syncInterval !== "number")
+    throw new TypeError(expectation("syncInterval", "a number of seconds", syncInterval));
+  if (!(syncInterval >= 0)) throw new RangeError(expectation("syncInterval", "at least 0 seconds", syncInterval));
+  if (fetch !== undefined) expectFunction("fetch", fetch);
 }
 
 export function expectReadOnly(value: unknown): void {

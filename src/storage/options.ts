@@ -234,12 +234,9 @@ export function resolveStorageOptions(
   }
   if (!isRecord(schema)) throw new TypeError(expectation("schema", "an object of tables", schema));
   const syncUrl = urlText(givenSyncUrl);
-  for (const [name, value] of Object.entries({ encryptionKey, authToken: givenToken, syncUrl })) {
-    // The value may be a secret.
-    if (value !== undefined && typeof value !== "string") throw new TypeError(`Expected \`${name}\` to be a string`);
-  }
-  // An empty key would silently leave the file unencrypted.
-  if (encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
+  if (syncUrl !== undefined && typeof syncUrl !== "string") throw new TypeError("Expected `syncUrl` to be a string");
+  // Report wrong client options before the file is created.
+  resolveClientOptions({ ...client, encryptionKey, authToken: givenToken });
   // A token in a URL would appear in every message that names the URL.
   const address = takeToken(expectAddress("url", toUrl(urlText(url), pathText("dataDir", dataDir), environment)));
   const primary = syncUrl === undefined ? undefined : takeToken(expectAddress("syncUrl", syncUrl as string));
@@ -248,8 +245,6 @@ export function resolveStorageOptions(
     ...(authToken === undefined ? {} : { authToken }),
     ...(encryptionKey === undefined ? {} : { encryptionKey }),
   };
-  // Report wrong client options before the file is created.
-  resolveClientOptions(client);
   return {
     invalidText,
     client: { ...client, ...secrets, ...(primary === undefined ? {} : { syncUrl: primary.url }), url: address.url },

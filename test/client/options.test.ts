@@ -46,6 +46,13 @@ describe("options", () => {
     ["checkpoint", { walBytes: -1 }, RangeError, "Expected `checkpoint.walBytes` to be an integer of at least 0"],
     ["checkpoint", 5, TypeError, "checkpoint"],
     ["checkpoint", null, TypeError, "checkpoint"],
+    ["encryptionKey", "", RangeError, "Expected `encryptionKey` not to be empty"],
+    ["encryptionKey", 5, TypeError, "Expected `encryptionKey` to be a string"],
+    ["authToken", 5, TypeError, "Expected `authToken` to be a string"],
+    ["tls", "no", TypeError, 'Expected `tls` to be true or false, got "no"'],
+    ["concurrency", -1, RangeError, "Expected `concurrency` to be an integer of at least 0, got -1"],
+    ["syncInterval", Number.NaN, RangeError, "Expected `syncInterval` to be at least 0 seconds, got NaN"],
+    ["fetch", 5, TypeError, "Expected `fetch` to be a function, got 5"],
   ] as const)("%s: %j is refused before anything is opened", (name, value, type, message) => {
     const create = () => createClient({ url: ":memory:", [name]: value } as never);
     expect(create).toThrow(type);
