@@ -152,8 +152,9 @@ function findNeedles(text: string, hasTerms: boolean): string[][] {
 
 /** The spellings of `needle` to search, because LIKE ignores the case of ASCII letters only. */
 export function spellings(needle: string): string[] {
+  if (/^[\x00-\x7f]*$/.test(needle)) return [needle];
   const lower = needle.toLowerCase();
   const capital =
     String.fromCodePoint(lower.codePointAt(0)!).toUpperCase() + lower.slice(lower.codePointAt(0)! > 0xffff ? 2 : 1);
-  return /^[\x00-\x7f]*$/.test(needle) ? [needle] : [...new Set([needle, lower, needle.toUpperCase(), capital])];
+  return [...new Set([needle, lower, needle.toUpperCase(), capital])];
 }

@@ -382,6 +382,8 @@ describe("list", () => {
     expect(await ids({ titleContains: "DONE" })).toEqual(["a", "b"]);
     expect(await ids({ titleContains: "äpfel_" })).toEqual(["c"]);
     expect(await ids({ titleContains: "_" })).toEqual(["c"]);
+    // As from a search box that nobody has typed into.
+    expect(await ids({ titleContains: "" })).toEqual(["a", "b", "c"]);
     expect(await ids({ tags: ["x", "y"] })).toEqual(["a"]);
     expect(await ids({ anyTag: ["x", "y"] })).toEqual(["a", "b"]);
     expect(await ids({ anyTag: [] })).toEqual([]);
