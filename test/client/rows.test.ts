@@ -59,6 +59,14 @@ describe.each([{ plainRows: false }, { plainRows: true }])("rows with %o", (opti
     expect(Object.entries(row)).toEqual(Object.entries(LITERAL));
   });
 
+  test("keep the selected values by index when a column's property is assigned or deleted", async () => {
+    const row = (await rowOf()) as Partial<Row>;
+    row.name = "Ben";
+    delete row.id;
+    expect(Array.from(row as ArrayLike<unknown>)).toEqual(Object.values(LITERAL));
+    expect({ ...row }).toEqual({ name: "Ben", tags: LITERAL.tags, gone: null });
+  });
+
   test("pass through React's serializer for server components", async () => {
     const env = { NODE_ENV: "production", NODE_OPTIONS: "--conditions=react-server" };
     await using child = startChild("react-rows", { sql: QUERY, options }, env);
@@ -135,6 +143,7 @@ test("plainRows gives rows with Object.prototype, as deepStrictEqual and superjs
   expect(superjson.parse(superjson.stringify(plain))).toEqual({ id: 1n });
 
   const [row] = await rowsOf("SELECT 1 AS id", { intMode: "bigint" });
+  expect([Object.hasOwn(plain!, 0), Object.hasOwn(row!, 0)]).toEqual([true, false]);
   expect(() => deepStrictEqual(row, { id: 1n })).toThrow();
   expect(() => superjson.stringify(row)).toThrow(/BigInt/);
 });

@@ -11,7 +11,7 @@ export type RowMaker = (values: Value[]) => Row;
 const PLAIN_MEMBERS = Object.getOwnPropertyDescriptors(Object.prototype);
 /**
  * The hidden property with all values, of rows in which several columns have one name. No column has this name: SQLite's
- * end at a NUL. It is a property and no private field, because a Proxy of the row has no private fields.
+ * end at a NUL. Unlike a private field, it can be read through a Proxy of the row.
  */
 const VALUES = "\0values";
 
@@ -19,26 +19,37 @@ const VALUES = "\0values";
  * Rows that read as the stock client's: `row.name` (own, enumerable), `row[0]` and `row.length` (hidden).
  *
  * One prototype for each statement, because defining these properties on each row costs many times as much as the
- * assignments. An index reads the column by its name, so that it also works through a Proxy and `Object.create(row)`.
+ * assignments. An index reads the value that was selected, also after the column's property has changed. A Proxy and
+ * `Object.create(row)` have no private fields, so there it reads the column by its name.
  */
 export function sharedRows(columns: readonly string[]): RowMaker {
   const named = namedColumns(columns);
   if (named.some(({ name }) => isAwkward(name))) return plainRows(columns);
 
-  function StatementRow(this: Record<string, Value>, values: Value[]): void {
-    for (const { name, index } of named) this[name] = values[index] as Value;
-  }
-  StatementRow.prototype = rowPrototype(columns);
-  const RowClass = StatementRow as unknown as new (values: Value[]) => Row;
-  if (named.length === columns.length) return (values) => new RowClass(values);
-  return (values) => Object.defineProperty(new RowClass(values), VALUES, { value: values, configurable: true });
-}
+  class StatementRow {
+    readonly #values: readonly Value[];
 
-function rowPrototype(columns: readonly string[]): object {
-  const prototype = Object.create(null, PLAIN_MEMBERS);
+    constructor(values: readonly Value[]) {
+      this.#values = values;
+      for (const { name, index } of named) (this as unknown as Record<string, Value>)[name] = values[index] as Value;
+    }
+
+    static valueAt(row: object, index: number, name: string): Value | undefined {
+      if (#values in row) return row.#values[index];
+      // A copy of the row, such as that of lodash, has lost the values of later columns of one name.
+      if (columns.indexOf(name) !== index) return (row as { readonly [VALUES]?: readonly Value[] })[VALUES]?.[index];
+      return (row as Record<string, Value>)[name];
+    }
+  }
+  const { prototype, valueAt } = StatementRow;
+  Object.setPrototypeOf(prototype, null);
+  Object.defineProperties(prototype, PLAIN_MEMBERS);
   for (const [index, name] of columns.entries()) {
-    const isReachedByName = columns.indexOf(name) === index;
-    Object.defineProperty(prototype, index, { get: isReachedByName ? getterOf(name) : laterGetterOf(index) });
+    Object.defineProperty(prototype, index, {
+      get(this: object) {
+        return valueAt(this, index, name);
+      },
+    });
   }
   Object.defineProperty(prototype, "length", { value: columns.length });
   Object.defineProperty(prototype, inspect.custom, {
@@ -46,20 +57,9 @@ function rowPrototype(columns: readonly string[]): object {
       return { ...this };
     },
   });
-  return prototype;
-}
-
-function getterOf(name: string): () => Value {
-  return function (this: Record<string, Value>) {
-    return this[name] as Value;
-  };
-}
-
-function laterGetterOf(index: number): () => Value | undefined {
-  // A copy of the row, such as that of lodash, has lost them.
-  return function (this: { readonly [VALUES]?: readonly Value[] }) {
-    return this[VALUES]?.[index];
-  };
+  const RowClass = StatementRow as unknown as new (values: Value[]) => Row;
+  if (named.length === columns.length) return (values) => new RowClass(values);
+  return (values) => Object.defineProperty(new RowClass(values), VALUES, { value: values, configurable: true });
 }
 
 /** Names that plain assignment would not store, or that a Proxy may answer itself: of Object.prototype, `length`, indexes. */
