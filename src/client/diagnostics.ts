@@ -1,4 +1,5 @@
 import { type Channel, channel } from "node:diagnostics_channel";
+import { withoutValues } from "./quoted-values.js";
 
 export type Role = "reader" | "writer";
 
@@ -14,7 +15,7 @@ export interface StatementMessage {
   readonly rows?: number;
   /** `writer` if it writes, `reader` if not. In a transaction or a checkout: the role of its connection. */
   readonly role: Role;
-  /** What the call rejected with. */
+  /** What the call rejected with; without its message if that may quote the value of a parameter. */
   readonly error?: unknown;
 }
 
@@ -83,9 +84,10 @@ export function areCheckpointsObserved(): boolean {
 }
 
 /** Gives a message to all subscribers. If one throws, the others get it nevertheless, and the process gets a warning. */
-export function publish<Name extends keyof Messages>(name: Name, message: Messages[Name]): void {
+export function publish<Name extends keyof Messages>(name: Name, made: Messages[Name]): void {
   const target = CHANNELS[name];
   if (!target.hasSubscribers) return;
+  const message = "error" in made ? { ...made, error: withoutValues(made.error) } : made;
   // `publish` turns the error of a subscriber into an uncaught exception, which ends the process.
   const { _subscribers: subscribers } = target as { _subscribers?: readonly Subscriber[] };
   if (!Array.isArray(subscribers)) {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
+import { inspect } from "node:util";
 import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
@@ -82,6 +83,41 @@ describe("on a file", () => {
       { waitMs: time, role: "writer", error: begin },
     ]);
     expect(messages.transaction.at(-1)).toMatchObject({ state: "rolledBack", error: begin });
+  });
+
+  test("the errors in messages have no values of parameters, and the rejections have them", async () => {
+    await using db = await tempDatabase();
+    await using client = openTestClient(db.url);
+    await client.execute("CREATE VIRTUAL TABLE f USING fts5(x)");
+    await client.execute("CREATE TABLE j (x)");
+    using messages = listen();
+    const calls: [string, string, RegExp][] = [
+      ["SELECT * FROM f WHERE f MATCH ?", 'secret"', /unterminated string/],
+      ["SELECT * FROM f WHERE f MATCH ?", "secret : x", /no such column: secret/],
+      ["SELECT * FROM f WHERE f MATCH ?", "secret secret(", /syntax error near/],
+      ["SELECT json_extract('{}', ?)", "secret", /bad JSON path: 'secret'|secret/],
+      ["INSERT INTO j SELECT json_extract('{}', ?)", "secret", /secret/],
+      ["INSERT INTO f (f) VALUES (?)", "secret", /./],
+      ["ATTACH ? AS other", "/secret/no/such", /secret/],
+    ];
+    for (const [sql, value, message] of calls) {
+      const { length } = messages.statement;
+      const error = await rejection(client.execute(sql, [value]));
+      expect(error.message).toMatch(message);
+      await rejection(client.batch([{ sql, args: [value] }], sql.startsWith("SELECT") ? "read" : "write"));
+      if (!sql.startsWith("ATTACH")) {
+        const transaction = await client.transaction("write");
+        await rejection(transaction.execute({ sql, args: [value] }));
+        transaction.close();
+      }
+      const sent = messages.statement.slice(length);
+      expect(sent.length).toBeGreaterThanOrEqual(sql.startsWith("ATTACH") ? 1 : 3);
+      for (const { error: told } of sent) expect(told).toMatchObject({ code: error.code });
+      expect((sent[0]!.error as Error).stack).toContain("diagnostics.test.ts");
+    }
+    const { code, message } = await rejection(client.execute("SELECT * FROM none WHERE x = ?", ["secret"]));
+    expect(messages.statement.at(-1)!.error).toMatchObject({ code, message });
+    expect(inspect(messages, { depth: 20, maxStringLength: 10_000 })).not.toContain("secret");
   });
 
   test("every way to run a statement sends one message for it", async () => {

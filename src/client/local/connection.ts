@@ -1,5 +1,6 @@
 import type { IntMode, ResultSet } from "@libsql/client";
 import { LruCache } from "../../shared/lru-cache.js";
+import { quotesNoValue } from "../quoted-values.js";
 import type { ParsedStatement } from "../sql/parse.js";
 import { decodeRow, plainRows, type RowMaker, StatementResult, sharedRows } from "../sql/rows.js";
 import {
@@ -18,6 +19,7 @@ import {
   type NativeValue,
   type OffThreadStatement,
   openNative,
+  prepare,
   prepareOffThread,
 } from "./native.js";
 import { prepareSingleRow } from "./single-row.js";
@@ -156,7 +158,7 @@ export class Connection {
     try {
       this.#database.exec(sql);
     } catch (error) {
-      throw this.#note(error);
+      throw this.#note(quotesNoValue(error));
     }
   }
 
@@ -167,7 +169,7 @@ export class Connection {
     try {
       await execOffThread(this.#database, sql);
     } catch (error) {
-      throw this.#note(error);
+      throw this.#note(quotesNoValue(error));
     }
   }
 
@@ -307,8 +309,8 @@ export class Connection {
       return this.#database.prepare(sql);
     } catch {
       this.#readSchema();
-      return this.#database.prepare(sql);
     }
+    return prepare(this.#database, sql);
   }
 
   #readSchema(): void {

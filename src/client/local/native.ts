@@ -1,4 +1,5 @@
 import { requireAsClient } from "../../files/client-packages.js";
+import { quotesNoValue } from "../quoted-values.js";
 
 /** The values that the binding accepts for a parameter; `bind.ts` converts or refuses all others. */
 export type NativeValue = null | string | number | bigint | Uint8Array;
@@ -60,8 +61,19 @@ export function execOffThread(database: NativeDatabase, sql: string): Promise<vo
   return AsyncDatabase.prototype.exec.call({ db: database.db }, sql);
 }
 
+/** A statement, or the error that SQLite has for its text. */
+export function prepare(database: NativeDatabase, sql: string): NativeStatement {
+  try {
+    return database.prepare(sql);
+  } catch (error) {
+    throw quotesNoValue(error);
+  }
+}
+
 /** Prepares one statement the same way; its rows are arrays, with integers as bigint. */
 export async function prepareOffThread(database: NativeDatabase, sql: string): Promise<OffThreadStatement> {
-  const statement = await AsyncDatabase.prototype.prepare.call({ db: database.db }, sql);
+  const statement = await AsyncDatabase.prototype.prepare.call({ db: database.db }, sql).catch((error: unknown) => {
+    throw quotesNoValue(error);
+  });
   return statement.reader ? statement.raw(true).safeIntegers(true) : statement;
 }
