@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import { parseLocalUrl } from "../client/file-url.js";
 import { readWithoutTrace } from "../client/local/read-without-trace.js";
+import type { StorageClient } from "../client/storage-client.js";
 import { StorageError } from "../shared/errors.js";
+import { openClient } from "../storage/open.js";
 import { type ResolvedStorageOptions, resolveStorageOptions, type StorageOptions } from "../storage/options.js";
 import { openResolved, type Storage } from "../storage/storage.js";
 import type { CommandContext } from "./command.js";
@@ -56,6 +58,24 @@ export async function withReadable(
       : await readWithoutTrace(path, (readOnly) => whileOpen({ ...options, readOnly }, read));
   await show();
   return 0;
+}
+
+/**
+ * Runs `work` on a client that leaves the file as it is, its journal mode included; on an empty database in memory if the
+ * file is missing.
+ */
+export async function withUnchanged<T>(
+  context: Pick<CommandContext, "url">,
+  work: (client: StorageClient) => Promise<T>,
+): Promise<T> {
+  const path = fileOf(context);
+  const url = path === undefined || existsSync(path) ? context.url : ":memory:";
+  const { client } = await openClient(resolveStorageOptions({ url, migrate: "skip" }), { keepsJournal: true });
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
 }
 
 /** The same for an existing storage with the schema of this code. */

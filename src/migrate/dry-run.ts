@@ -2,6 +2,7 @@ import { type Client, LibsqlError } from "@libsql/client/sqlite3";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { tokens, unquote } from "../client/sql/parse.js";
 import { quoteName, quoteText } from "../client/sql/quote.js";
+import { poolOf } from "../client/storage-client.js";
 import { assertCompiles, type ScriptResult } from "./compile.js";
 import { MigrationError } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
@@ -30,7 +31,7 @@ export interface DryRunProblem {
   readonly sample: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** What `migrate` would run. */
+/** What `migrate` or `revert` would run. */
 export interface DryRunResult {
   readonly migrations: readonly {
     readonly tag: string;
@@ -40,17 +41,29 @@ export interface DryRunResult {
   }[];
 }
 
+type LockOptions = Pick<ResolvedMigrateOptions, "lockTimeoutMs" | "logger">;
 type Entry = DryRunResult["migrations"][number] & { sql: string[]; problems: DryRunProblem[] };
 
 /**
- * Runs migrations on a file in a transaction that is rolled back. What follows the first problem is listed, and not
+ * Runs migrations or down files in a transaction that is rolled back. What follows the first problem is listed, and not
  * tried.
  */
-export function dryRunLocally(
+export async function dryRun(
+  client: Client,
+  journal: Journal,
+  scripts: readonly Script[],
+  options: LockOptions,
+): Promise<DryRunResult> {
+  if (scripts.length === 0) return { migrations: [] };
+  const pool = poolOf(client);
+  return pool === undefined ? dryRunRemotely(client, journal, scripts) : dryRunLocally(pool, journal, scripts, options);
+}
+
+function dryRunLocally(
   pool: ConnectionPool,
   journal: Journal,
   scripts: readonly Script[],
-  options: ResolvedMigrateOptions,
+  options: LockOptions,
 ): Promise<DryRunResult> {
   const purpose = `try out ${listTags(scripts.map(({ migration }) => migration))}`;
   return lockedTurn(pool, { ...options, purpose }, async (connection) => {
@@ -94,11 +107,7 @@ export function dryRunLocally(
 }
 
 /** The same on a server, where foreign keys stay on in a transaction, and so are not checked. */
-export async function dryRunRemotely(
-  client: Client,
-  journal: Journal,
-  scripts: readonly Script[],
-): Promise<DryRunResult> {
+async function dryRunRemotely(client: Client, journal: Journal, scripts: readonly Script[]): Promise<DryRunResult> {
   const schema = toSchema(await clientQuery(client)(SCHEMA_QUERY));
   const entries = scripts.map((script) => ({ script, ledgerSql: "" }));
   const migrations: Entry[] = scripts.map(({ migration }) => ({ tag: migration.tag, sql: [], problems: [] }));

@@ -1,16 +1,15 @@
 import type { Client } from "@libsql/client";
 import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
-import { expectation } from "../shared/expectation.js";
 import { applyLocally } from "./apply.js";
 import { removeOldBackups } from "./backup.js";
 import { assertNoClash } from "./clash.js";
 import { type Decision, decide, type MigrateResult, resultOf } from "./decision.js";
-import { type DryRunResult, dryRunLocally, dryRunRemotely } from "./dry-run.js";
+import { type DryRunResult, dryRun } from "./dry-run.js";
 import { asRolledBack } from "./failure.js";
 import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
-import { type MigrateOptions, type ResolvedMigrateOptions, resolveMigrateOptions } from "./options.js";
+import { type MigrateOptions, type ResolvedMigrateOptions, resolveDryRun, resolveMigrateOptions } from "./options.js";
 import { assertKeepsLedger, assertRunnable } from "./refusals.js";
 import { applyRemotely, complete } from "./remote.js";
 import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
@@ -34,18 +33,15 @@ export async function migrate(
   client: Client,
   options: MigrateOptions & { readonly dryRun?: boolean },
 ): Promise<MigrateResult | DryRunResult> {
-  const { dryRun = false } = options;
-  if (typeof dryRun !== "boolean") throw new TypeError(expectation("dryRun", "a boolean", dryRun));
+  const isTrial = resolveDryRun(options);
   const resolved = resolveMigrateOptions(options);
   const journal = loadJournal(resolved);
   try {
-    const pool = poolOf(client);
-    if (dryRun) {
-      const { decision, scripts } = await prepare(client, journal, resolved);
-      if (decision.pending.length === 0) return { migrations: [] };
-      if (pool === undefined) return await dryRunRemotely(client, journal, scripts);
-      return await dryRunLocally(pool, journal, scripts, resolved);
+    if (isTrial) {
+      const { scripts } = await prepare(client, journal, resolved);
+      return await dryRun(client, journal, scripts, resolved);
     }
+    const pool = poolOf(client);
     const result = await apply(client, journal, resolved);
     if (pool === undefined || result.backup === undefined) return result;
     await removeOldBackups(resolved.backupTo!, pool.options.path, resolved.keepBackups, [result.backup]);

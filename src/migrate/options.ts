@@ -126,7 +126,11 @@ const CODE_KEYS = Object.keys({
   when: true,
   snapshot: true,
 } satisfies Record<keyof CodeMigration, true>);
-const REVERT_KEYS = [...MIGRATE_KEYS.filter((key) => key !== "allowOutOfOrder" && key !== "keepBackups"), "steps"];
+const REVERT_KEYS = [
+  ...MIGRATE_KEYS.filter((key) => key !== "allowOutOfOrder" && key !== "keepBackups"),
+  ...DRY_RUN_KEYS,
+  "steps",
+];
 
 /** `name` is the name of the call; `more` are its options beyond those that every call has. */
 export function resolveJournalOptions(
@@ -177,6 +181,12 @@ export function resolveMigrateOptions(
     logger: guardMigrationLogger(logger),
     before,
   };
+}
+
+/** Returns `dryRun` as a boolean. */
+export function resolveDryRun({ dryRun = false }: { readonly dryRun?: boolean | undefined }): boolean {
+  if (typeof dryRun !== "boolean") throw new TypeError(expectation("dryRun", "a boolean", dryRun));
+  return dryRun;
 }
 
 export type ResolvedRevertOptions = Omit<ResolvedMigrateOptions, "allowOutOfOrder"> & {

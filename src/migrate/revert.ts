@@ -7,12 +7,13 @@ import { backUpIfDue, commit } from "./apply.js";
 import { assertCompiles } from "./compile.js";
 import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";
+import { type DryRunResult, dryRun } from "./dry-run.js";
 import { MigrationError, standing } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import { type Journal, loadJournal, type Migration } from "./journal.js";
 import { clientQuery, deleteLedgerSql, type LedgerRow, type Query } from "./ledger.js";
 import { lockedTurn } from "./lock.js";
-import { type ResolvedRevertOptions, type RevertOptions, resolveRevertOptions } from "./options.js";
+import { type ResolvedRevertOptions, type RevertOptions, resolveDryRun, resolveRevertOptions } from "./options.js";
 import { listTags, planRevert } from "./plan.js";
 import { assertKeepsLedger } from "./refusals.js";
 import { retryOnRace, runRemotely } from "./remote.js";
@@ -43,11 +44,20 @@ export interface RevertResult {
  * `to` is unknown or not applied, and with FOREIGN_LEDGER, MIGRATION_UNKNOWN or MIGRATION_CHANGED. MIGRATION_FAILED
  * rolls back the migration that failed, and its message says where the file stands. BUSY means that another process
  * kept the lock.
+ *
+ * With `dryRun`, changes nothing, and resolves to the SQL that it would run and the rows that would make it fail.
  */
-export async function revert(client: Client, options: RevertOptions): Promise<RevertResult> {
+export function revert(client: Client, options: RevertOptions & { readonly dryRun: true }): Promise<DryRunResult>;
+export function revert(client: Client, options: RevertOptions & { readonly dryRun?: false }): Promise<RevertResult>;
+export async function revert(
+  client: Client,
+  options: RevertOptions & { readonly dryRun?: boolean },
+): Promise<RevertResult | DryRunResult> {
   const resolved = resolveRevertOptions(options);
   const journal = loadJournal(resolved);
+  const isTrial = resolveDryRun(options);
   try {
+    if (isTrial) return await dryRun(client, journal, await new Run(client, journal, resolved).plan(), resolved);
     return await new Run(client, journal, resolved).toEnd();
   } catch (error) {
     throw toStorageError(error);
@@ -83,13 +93,18 @@ class Run {
   }
 
   async toEnd(): Promise<RevertResult> {
-    // Reads all down files before the first one runs.
-    this.#plan(await lookUp(this.#query, this.#journal, this.#options));
-    while (this.#scripts.size > 0 && (await this.#step())) {
+    const due = await this.plan();
+    while (due.length > 0 && (await this.#step())) {
       // Repeats until no migration above the kept ones is left.
     }
     const backup = this.#backup === undefined ? {} : { backup: this.#backup };
     return { reverted: this.#reverted.map(({ tag }) => tag), from: this.#from, to: this.#last?.tag, ...backup };
+  }
+
+  /** Reads all down files before the first one runs. */
+  async plan(): Promise<readonly Script[]> {
+    this.#plan(await lookUp(this.#query, this.#journal, this.#options));
+    return [...this.#scripts.values()];
   }
 
   /** Decides what to revert, and reads the down files of that. */

@@ -26,8 +26,14 @@ export interface OpenTarget {
   readonly path: string | undefined;
 }
 
-/** Opens the client that the options ask for: a file, memory, a replica or a server. */
-export async function openClient(options: ResolvedStorageOptions): Promise<OpenTarget> {
+/**
+ * Opens the client that the options ask for: a file, memory, a replica or a server. With `keepsJournal`, a file does not
+ * enter WAL mode.
+ */
+export async function openClient(
+  options: ResolvedStorageOptions,
+  { keepsJournal = false }: { readonly keepsJournal?: boolean } = {},
+): Promise<OpenTarget> {
   const { url } = options.client;
   // Migrations that are missing or malformed must not leave a new file behind.
   if (options.migrate !== "skip" && options.migrations?.set.folder !== undefined) {
@@ -51,7 +57,7 @@ export async function openClient(options: ResolvedStorageOptions): Promise<OpenT
     await makeFolder(dirname(target.path));
     const metadata = findMetadata(target.path);
     if (metadata.length > 0) return openAsCopy(target, options, metadata);
-    return { client: await openFile(target, options), path: target.path };
+    return { client: await openFile(target, options, keepsJournal), path: target.path };
   } catch (error) {
     throw asOpenError(error, target?.path ?? url);
   }
@@ -69,11 +75,15 @@ function openAsCopy(target: LocalTarget, options: ResolvedStorageOptions, metada
 /**
  * Opens a file. Checks it before it enters WAL mode, so that a file of another program is not changed by a single byte.
  */
-async function openFile(target: LocalTarget, options: ResolvedStorageOptions): Promise<LocalClient> {
+async function openFile(
+  target: LocalTarget,
+  options: ResolvedStorageOptions,
+  keepsJournal: boolean,
+): Promise<LocalClient> {
   const client = openLocalClient(options.client, target, { keepsJournal: true });
   try {
     await assertOurs(client, target, options);
-    await client.enterWal();
+    if (!keepsJournal) await client.enterWal();
     warnOfHardLinks(target.path, options);
     return client;
   } catch (error) {

@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { openStorage } from "holdfast";
 import { migrate } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { holdfast } from "../support/cli.js";
 import { openSecond, openTestClient } from "../support/clients.js";
-import { writeMigrations, writeSnapshot } from "../support/migrations.js";
+import { sha256, writeMigrations, writeSnapshot } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
 
 const ONE = { tag: "0000_one", sql: "CREATE TABLE a (x text);", down: "DROP TABLE a;" };
@@ -74,6 +74,38 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toContain(hint);
   expect(existsSync(db.path)).toBe(false);
+});
+
+test("a dry run prints the SQL and what would fail, and changes no byte, nor the journal mode", async () => {
+  await using db = await tempDatabase();
+  const unique = { tag: "0001_unique", sql: "CREATE UNIQUE INDEX u ON a (x);\nCREATE TABLE c (\n x);" };
+  const folder = writeMigrations(db.dir, [ONE, unique]);
+  const run = (...args: string[]) =>
+    holdfast([...args, "--dry-run", "--folder", folder, "--table", "app", "--url", db.path]);
+  const first = await run("migrate");
+  expect(first).toMatchObject({ code: 0, stderr: "" });
+  expect(first.stdout.split("\n").slice(0, 3)).toEqual(["-- 0000_one", "CREATE TABLE a (x text);", "-- 0001_unique"]);
+  expect(existsSync(db.path)).toBe(false);
+  {
+    using file = openSecond(db.path);
+    file.exec(
+      `${ONE.sql} INSERT INTO a VALUES ('same'), ('same'); CREATE TABLE app (id SERIAL PRIMARY KEY, hash text, created_at numeric);`,
+    );
+    file.exec(`INSERT INTO app (hash, created_at) VALUES ('${sha256(ONE.sql)}', 1000)`);
+    expect(file.all("PRAGMA journal_mode")).toEqual([["delete"]]);
+  }
+  const files = readdirSync(db.dir);
+  const bytes = readFileSync(db.path);
+  expect(await run("migrate")).toMatchObject({
+    code: 1,
+    stdout:
+      "-- 0001_unique\nCREATE UNIQUE INDEX u ON a (x);\nCREATE TABLE c (\n x);\n-- would fail: UNIQUE of a: 2 rows, in CREATE UNIQUE INDEX u ON a (x)\n",
+  });
+  const back = await run("revert", "--steps", "1", "--json");
+  expect(back.code).toBe(0);
+  expect(JSON.parse(back.stdout)).toEqual({ migrations: [{ tag: "0000_one", sql: ["DROP TABLE a"], problems: [] }] });
+  expect(readFileSync(db.path).equals(bytes)).toBe(true);
+  expect(readdirSync(db.dir)).toEqual(files);
 });
 
 test("a folder that is missing leaves no new database behind", async () => {

@@ -231,6 +231,12 @@ describe.each(["file", "server"] as const)("on a %s", (target) => {
     expect(await p.values("SELECT sql FROM sqlite_schema")).toEqual(before);
     expect(await status(p.client, { migrations: [first], table })).toMatchObject({ applied: ["0000_first"] });
     expect(await migrate(p.client, { migrations: [first], table, dryRun: true })).toEqual({ migrations: [] });
+    const down = "DROP TABLE log;\nDROP TRIGGER t;\nCREATE UNIQUE INDEX a_x ON a (x);";
+    const back = await revert(p.client, { migrations: [{ ...first, down }], table, steps: 1, dryRun: true });
+    expect(back.migrations).toMatchObject([
+      { tag: "0000_first", sql: down.slice(0, -1).split(";\n"), problems: [{ constraint: "UNIQUE", rows: 2 }] },
+    ]);
+    expect(await p.values("SELECT sql FROM sqlite_schema")).toEqual(before);
   });
 });
 

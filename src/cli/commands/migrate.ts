@@ -3,8 +3,9 @@ import { migrate } from "../../migrate/index.js";
 import { KEPT_MIGRATION_BACKUPS } from "../../storage/options.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
+import { showDryRun } from "../dry-run.js";
 import { addSetOptions, setOf } from "../migration-set.js";
-import { fileOf, withStorage } from "../target.js";
+import { fileOf, withStorage, withUnchanged } from "../target.js";
 import { waitingLogger } from "../waiting-logger.js";
 
 export const migrateCommand: CliCommand = {
@@ -15,6 +16,10 @@ export const migrateCommand: CliCommand = {
     addSetOptions(command);
     command.option("--allow-out-of-order", "also apply migrations that were merged late");
     command.option(
+      "--dry-run",
+      "only print the SQL, and the rows that would make it fail; exit code 1 if there are any",
+    );
+    command.option(
       "--keep-backups <n>",
       "how many backups from before migrations to keep; the oldest are removed",
       parseCount,
@@ -23,11 +28,17 @@ export const migrateCommand: CliCommand = {
   },
   async run(context, { options }) {
     const set = setOf(options);
+    const allowOutOfOrder = options.allowOutOfOrder === true;
+    if (options.dryRun === true) {
+      const logger = waitingLogger(context.output);
+      const tried = { ...set, allowOutOfOrder, logger, dryRun: true } as const;
+      return showDryRun(context.output, await withUnchanged(context, (client) => migrate(client, tried)));
+    }
     const path = fileOf(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
       const result = await migrate(client, {
         ...set,
-        allowOutOfOrder: options.allowOutOfOrder === true,
+        allowOutOfOrder,
         keepBackups: options.keepBackups as number,
         backupTo: path === undefined ? undefined : join(dirname(path), "backups"),
         logger: waitingLogger(context.output),

@@ -3,8 +3,9 @@ import { InvalidArgumentError, Option } from "commander";
 import { revert } from "../../migrate/index.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
+import { showDryRun } from "../dry-run.js";
 import { addSetOptions, assertMeant, setOf } from "../migration-set.js";
-import { fileOf, requireFile, withStorage } from "../target.js";
+import { fileOf, requireFile, withStorage, withUnchanged } from "../target.js";
 import { waitingLogger } from "../waiting-logger.js";
 
 export const revertCommand: CliCommand = {
@@ -17,12 +18,24 @@ export const revertCommand: CliCommand = {
       new Option("--steps <n>", "how many to undo, the last one first").argParser(parseCount).conflicts("to"),
     );
     command.option("--to <tag>", "the migration that stays applied; all later ones are undone");
+    command.option(
+      "--dry-run",
+      "only print the SQL, and the rows that would make it fail; exit code 1 if there are any",
+    );
   },
   async run(context, { options }) {
     const { steps, to } = options as { steps?: number; to?: string };
     if (steps === undefined && to === undefined) throw new InvalidArgumentError("Expected --steps or --to.");
     const set = setOf(options);
     requireFile(context);
+    if (options.dryRun === true) {
+      const tried = { ...set, steps, to, logger: waitingLogger(context.output), dryRun: true } as const;
+      const result = await withUnchanged(context, async (client) => {
+        await assertMeant(client, options);
+        return revert(client, tried);
+      });
+      return showDryRun(context.output, result);
+    }
     const path = fileOf(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
       await assertMeant(client, options);
