@@ -1,14 +1,23 @@
 import type { Client } from "@libsql/client";
+import { openMemoryClient } from "../client/local/open-local.js";
 import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { lookUp, type MigrateResult } from "./decision.js";
+import { findDifferences } from "./differences.js";
 import { migrationFailed } from "./failure.js";
 import { loadJournal } from "./journal.js";
 import { describeLacking, findLacking } from "./lacking.js";
 import { clientQuery, createLedgerSql, hasNames, insertLedgerSql, readLedger } from "./ledger.js";
-import { DEFAULT_TABLE, expectTable, type JournalOptions, resolveJournalOptions } from "./options.js";
+import { migrate } from "./migrate.js";
+import {
+  DEFAULT_TABLE,
+  expectTable,
+  type JournalOptions,
+  type ResolvedJournalOptions,
+  resolveJournalOptions,
+} from "./options.js";
 import { assertOurs, assertUnchanged, indexOf, isHoldfasts } from "./plan.js";
 import { fold, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import { readScript } from "./script.js";
@@ -78,8 +87,9 @@ export async function adopt(client: Client, options: AdoptOptions): Promise<Adop
 /**
  * Marks migrations as applied, up to `to`, on a database that has their schema already, and runs none of them.
  *
- * Rejects with MIGRATION_FAILED, and names what is missing, if the database lacks a table, column, index, trigger or
- * view that they create.
+ * Rejects with MIGRATION_FAILED, and names what is missing or different, if the database lacks a table, column, index,
+ * trigger or view that they create, or has it otherwise: another type, default or key, another foreign key or check, or
+ * more columns. More tables do not matter. If the migrations cannot be applied to an empty database, only names count.
  */
 export async function baseline(
   client: Client,
@@ -96,12 +106,19 @@ export async function baseline(
     assertUnchanged(found.comparison, folder);
     const schema = toSchema(await query(SCHEMA_QUERY));
     const scripts = due.map((migration) => readScript(migration));
-    const missing = (await findLacking(query, schema, scripts)).map(describeLacking);
-    if (missing.length > 0) {
-      const why = `the database lacks ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}. Nothing was changed. Choose an earlier migration, or apply them with migrate()`;
+    const refuse = (what: string, all: readonly string[], advice: string) => {
+      const why = `the database ${what} ${all.slice(0, 5).join(", ")}${all.length > 5 ? ", …" : ""}. Nothing was changed. ${advice}`;
       throw migrationFailed({ migration: due.at(-1)! }, "cannot be marked as applied", { why });
-    }
+    };
+    const missing = (await findLacking(query, schema, scripts)).map(describeLacking);
+    if (missing.length > 0) refuse("lacks", missing, "Choose an earlier migration, or apply them with migrate()");
     const pending = found.comparison.pending.filter((migration) => due.includes(migration));
+    const last = journal.findLast((one) => one === found.comparison.last || due.includes(one));
+    const wanted = pending.length === 0 ? undefined : await schemaAt(last!.tag, resolved);
+    const differences = wanted === undefined ? [] : findDifferences(wanted, schema);
+    if (differences.length > 0) {
+      refuse("differs from the migrations in", differences, "Choose another migration, or change the database");
+    }
     const withNames = await hasNames(query, table);
     await client.batch(
       [createLedgerSql(table), ...pending.map((migration) => insertLedgerSql(table, migration, withNames))],
@@ -111,6 +128,20 @@ export async function baseline(
     return { applied: pending.map(({ tag }) => tag), from: found.comparison.last?.tag, to: to?.tag };
   } catch (error) {
     throw toStorageError(error);
+  }
+}
+
+/** The schema that the migrations build. Undefined if they cannot be applied to an empty database. */
+async function schemaAt(to: string, { folder, migrations, table }: ResolvedJournalOptions) {
+  const client = openMemoryClient();
+  try {
+    await migrate(client, { ...(migrations === undefined ? { folder } : { migrations }), table, to });
+    return toSchema(await clientQuery(client)(SCHEMA_QUERY)).filter(({ name }) => fold(name) !== fold(table));
+  } catch {
+    // They may need tables of another set, or rows.
+    return undefined;
+  } finally {
+    await client.close();
   }
 }
 

@@ -169,12 +169,18 @@ describe.each(["file", "server"] as const)("on a %s", (target) => {
   test("baseline marks as applied what the database has, and names what it lacks", async () => {
     await using p = await open(target);
     const set = { migrations: [ONE, TWO, THREE], table };
-    await p.client.executeMultiple("CREATE TABLE a (x text); CREATE TABLE b (y text);");
+    await p.client.executeMultiple("CREATE TABLE a (x text); CREATE TABLE b (y text); CREATE TABLE other (z);");
     const error = await rejection(baseline(p.client, { ...set, to: "0001_two" }));
     expect(error).toMatchObject({ code: "MIGRATION_FAILED", tag: "0001_two" });
     expect(error.message).toContain("the database lacks the column x of b, the index b_x");
     expect(await p.values(`SELECT count(*) FROM sqlite_schema WHERE name = '${table}'`)).toEqual([0]);
-    await p.client.executeMultiple("ALTER TABLE b ADD x text; CREATE INDEX b_x ON b (x);");
+    await p.client.executeMultiple(
+      "DROP TABLE b; CREATE TABLE b (x integer NOT NULL, y text); CREATE INDEX b_x ON b (x);",
+    );
+    expect((await rejection(baseline(p.client, { ...set, to: "0001_two" }))).message).toContain(
+      "the database differs from the migrations in the table b (extra: x integer not null; y text; missing: x text). Nothing was changed",
+    );
+    await p.client.executeMultiple("DROP TABLE b; CREATE TABLE b (x text); CREATE INDEX b_x ON b (x);");
     expect(await baseline(p.client, { ...set, to: "0001_two" })).toEqual({
       applied: ["0000_one", "0001_two"],
       from: undefined,

@@ -69,7 +69,7 @@ async function tableLines(client: Client, name: string, sql: string): Promise<st
 }
 
 /** SQL without comments and quotes of names, in lower case and with single spaces. */
-function plain(sql: string): string {
+export function plain(sql: string): string {
   return sql
     .replace(/--[^\n]*/g, " ")
     .replace(/["`[\]]/g, "")
@@ -80,7 +80,7 @@ function plain(sql: string): string {
 }
 
 /** Splits at commas outside of parentheses and text. */
-function splitAtCommas(text: string): string[] {
+export function splitAtCommas(text: string): string[] {
   const parts: string[] = [];
   let depth = 0;
   let start = 0;
