@@ -9,7 +9,7 @@ import { loadJournal } from "../migrate/journal.js";
 import { resolveJournalOptions } from "../migrate/options.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { StorageError } from "../shared/errors.js";
-import { expectation, expectText } from "../shared/expectation.js";
+import { expectText, toBoolean } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
@@ -132,8 +132,8 @@ function forReplica(path: string, finding: Finding): Finding {
 
 function resolve(options: CheckOptions): CheckOptions & { readonly deep: boolean } {
   expectKeys("check", options, ["deep", "migrations", "onProgress", "signal"]);
-  const { deep = false, migrations } = options;
-  if (typeof deep !== "boolean") throw new TypeError(expectation("deep", "a boolean", deep));
+  const { migrations } = options;
+  const deep = toBoolean("deep", options.deep);
   checkLongCall(options);
   if (migrations === undefined) return { ...options, deep };
   const { folder, table, ...resolved } = resolveJournalOptions("migrations", migrations);

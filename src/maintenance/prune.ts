@@ -10,7 +10,7 @@ import { AREAS, areasIn, selectAreas } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
-import { expectation, expectInteger } from "../shared/expectation.js";
+import { expectInteger, toBoolean } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
 import type { MaintenanceContext } from "./context.js";
@@ -156,9 +156,7 @@ function resolvePolicy(policy: PrunePolicy): Limits {
     throw new TypeError("Expected `olderThan`, `maxRows` or `maxBytes`: without a limit there is nothing to prune");
   }
   const before = olderThan === undefined ? -Number.MAX_SAFE_INTEGER : toMillis("olderThan", olderThan);
-  if (dryRun !== undefined && typeof dryRun !== "boolean") {
-    throw new TypeError(expectation("dryRun", "a boolean", dryRun));
-  }
+  toBoolean("dryRun", dryRun);
   checkLongCall(policy);
   const limit = (name: string, value: number | undefined): number => {
     if (value === undefined || value === Number.POSITIVE_INFINITY) return Number.MAX_SAFE_INTEGER;

@@ -23,6 +23,13 @@ export function expectDuration(name: string, value: unknown): void {
   if (Number.isNaN(value) || value < 0) throw new RangeError(expectation(name, "at least 0 ms", value));
 }
 
+/** An option that is true or false; left out, it is `byDefault`. "false", 0 and null are refused: they are truthy or unclear. */
+export function toBoolean(name: string, value: unknown, byDefault = false): boolean {
+  if (value === undefined) return byDefault;
+  if (typeof value !== "boolean") throw new TypeError(expectation(name, "true or false", value));
+  return value;
+}
+
 export function expectOneOf(name: string, value: unknown, allowed: readonly string[]): void {
   if (typeof value === "string" && allowed.includes(value)) return;
   const list = allowed.map((one) => JSON.stringify(one)).join(" or ");

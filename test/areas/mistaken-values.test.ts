@@ -1,3 +1,4 @@
+import { StoryMigrations } from "holdfast/stories";
 import { expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
@@ -39,6 +40,37 @@ test("times in seconds are refused, and say that milliseconds are expected; a Da
     await call(new Date(0));
     await call(new Date(SECONDS));
   }
+});
+
+test("what is not true or false is refused where an option is a boolean", async () => {
+  // "false" from a command line or a query string was taken as true by some calls, and as false by others.
+  await using temp = await tempStorage();
+  const { memories, conversations, stories } = temp.storage;
+  const migrations = new StoryMigrations({ service: stories, backupDir: "unused" });
+  const calls: Record<string, (value: never) => Promise<unknown>> = {
+    includeDeleted: (includeDeleted) => memories.get("m", { includeDeleted }),
+    "includeDeleted of conversations": (includeDeleted) => conversations.get("c", { includeDeleted }),
+    skipCache: (skipCache) => stories.loadStory("s", { skipCache }),
+    "skipCache of saveStory": (skipCache) => stories.saveStory("s", {}, { skipCache }),
+    atomic: (atomic) => stories.batchSave({}, { atomic }),
+    dryRun: (dryRun) => migrations.migrate("s", { dryRun }),
+    "dryRun of migrateAll": (dryRun) => migrations.migrateAll({ dryRun }),
+    backup: (backup) => migrations.migrate("s", { backup }),
+    validate: (validate) => migrations.migrate("s", { validate }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    for (const value of ["false", 0, 1, null]) {
+      const error = await rejection(call(value as never));
+      expect(error, name).toBeInstanceOf(TypeError);
+      expect(error.message).toBe(
+        `Expected \`${name.split(" ")[0]}\` to be true or false, got ${JSON.stringify(value)}`,
+      );
+    }
+  }
+  expect(await stories.hasStory("s")).toBe(false);
+  const signal = {} as AbortSignal;
+  const error = await rejection(memories.reembed(async () => [], { model: "m", signal }));
+  expect(error.message).toBe("Expected `signal` to be an AbortSignal, got Object");
 });
 
 test("an invalid Date is called one", async () => {

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { conversations } from "../../schema/conversations.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
-import { expectArray, expectation } from "../../shared/expectation.js";
+import { expectArray, expectation, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { definedOnly, expectId, expectLimit } from "../arguments.js";
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
@@ -164,8 +164,9 @@ export class ConversationRepository {
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
+    const includeDeleted = toBoolean("includeDeleted", options.includeDeleted);
     const found = await findConversation(this.#context, this.#context.executor, id);
-    return found?.deletedAt === null || options.includeDeleted === true ? found : undefined;
+    return found?.deletedAt === null || includeDeleted ? found : undefined;
   }
 
   /** The conversations that exist among `ids`, in the order of `ids`. */
@@ -279,8 +280,7 @@ export class ConversationRepository {
   ): Promise<Message | undefined> {
     expectId(id);
     expectKeys("updateMessage", options, ["mustExist"]);
-    const { mustExist = false } = options;
-    if (typeof mustExist !== "boolean") throw new TypeError(expectation("mustExist", "a boolean", mustExist));
+    const mustExist = toBoolean("mustExist", options.mustExist);
     expectKeys("a patch", patch, ["content", "metadata"]);
     const given = definedOnly(patch);
     const checked = toMessageDraft(this.#context, { role: "user", content: "", ...given });

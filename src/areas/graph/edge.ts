@@ -2,7 +2,7 @@ import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectation } from "../../shared/expectation.js";
+import { expectation, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, toJsonText } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
@@ -62,7 +62,7 @@ export function toEdgeDraft({ repair }: Pick<RepositoryContext, "repair">, input
   expectId(to, "to");
   expectWord("type", type);
   expectWeight(weight);
-  if (typeof parallel !== "boolean") throw new TypeError(expectation("parallel", "a boolean", parallel));
+  toBoolean("parallel", parallel);
   return { id, from, to, type, weight, data: toJsonText("data", repair(data), repair), parallel };
 }
 

@@ -6,6 +6,7 @@ import {
   expectFunction,
   expectInteger,
   expectOneOf,
+  toBoolean,
 } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import type { LineSource } from "../../shared/text-lines.js";
@@ -126,7 +127,7 @@ export class GraphRepository extends GraphRecords {
     expectId(b, "b");
     expectKeys("shortestPath", options, ["direction", "types", "weighted"]);
     const { weighted = false } = options;
-    if (typeof weighted !== "boolean") throw new TypeError(expectation("weighted", "a boolean", weighted));
+    toBoolean("weighted", weighted);
     return pathBetween(this.#context, a, b, toFollowing(options), weighted);
   }
 

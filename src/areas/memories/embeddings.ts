@@ -4,6 +4,7 @@ import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectFunction, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
+import { checkLongCall } from "../../shared/long-call.js";
 import { expectId, expectLimit, toSqlLimit, toVector } from "../arguments.js";
 import { failedStatement } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
@@ -102,6 +103,7 @@ export async function embedMemories(
   const { batchSize = 64, onProgress, signal, model, version } = guardProgress(options);
   expectInteger("batchSize", batchSize, 1);
   if (onProgress !== undefined) expectFunction("onProgress", onProgress);
+  checkLongCall({ signal });
   const owner = modelOf(options);
   // Vectors that the last round stored must not be read as missing.
   const current = { ...context, executor: currentExecutor(context.executor) };

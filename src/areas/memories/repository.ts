@@ -4,7 +4,7 @@ import { memories } from "../../schema/memories.js";
 import type { QueryPlan } from "../../search/query.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectArray } from "../../shared/expectation.js";
+import { expectArray, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { definedOnly, expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import { type BatchOptions, checkEach } from "../batch.js";
@@ -163,8 +163,9 @@ export class MemoryRepository {
   async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Memory | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
+    const includeDeleted = toBoolean("includeDeleted", options.includeDeleted);
     const memory = await this.#find(this.#context.executor, id);
-    return memory?.deletedAt === null || options.includeDeleted === true ? memory : undefined;
+    return memory?.deletedAt === null || includeDeleted ? memory : undefined;
   }
 
   /** The memories that exist among `ids`, in the order of `ids`. */

@@ -7,7 +7,14 @@ import { makeFolder } from "../../files/folders.js";
 import { pathTaken, placeFile, temporaryName, writeSynced } from "../../files/place-file.js";
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectation, expectFunction, expectObject, expectText, isObject } from "../../shared/expectation.js";
+import {
+  expectation,
+  expectFunction,
+  expectObject,
+  expectText,
+  isObject,
+  toBoolean,
+} from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { pathText } from "../../shared/locations.js";
 import { expectId } from "../arguments.js";
@@ -136,11 +143,7 @@ export class StoryMigrations {
   async migrate(id: string, options: MigrateStoryOptions = {}): Promise<StoryMigrationResult> {
     expectId(id);
     expectKeys("migrate", options, KEYS);
-    const { target = "2.0", dryRun = false, backup = true, validate = true } = options;
-    expectText("target", target, 100);
-    if (backup && !dryRun && this.#backupDir === undefined) {
-      throw new TypeError(expectation("backupDir", "a folder, since `backup` is on", undefined));
-    }
+    const { target, dryRun, backup, validate } = this.#resolve(options);
     const { story, revision, fromVersion } = await this.#read(id);
     const result = { storyId: id, fromVersion, toVersion: target, dryRun };
     if (fromVersion === target) return { ...result, migrated: false };
@@ -164,6 +167,7 @@ export class StoryMigrations {
     expectKeys("migrateAll", options, [...KEYS, "onProgress"]);
     const { onProgress, ...rest } = guardProgress(options);
     if (onProgress !== undefined) expectFunction("onProgress", onProgress);
+    this.#resolve(rest);
     const stories = await this.#service.listStories();
     const errors = new Map<string, unknown>();
     let migrated = 0;
@@ -174,7 +178,6 @@ export class StoryMigrations {
         if (fromVersion === toVersion) skipped++;
         else migrated++;
       } catch (error) {
-        if (error instanceof TypeError || error instanceof RangeError) throw error;
         errors.set(id, error);
       }
       onProgress?.({ done: index + 1, total: stories.length, storyId: id });
@@ -206,6 +209,18 @@ export class StoryMigrations {
   /** The migrations of this object, oldest first. */
   history(): StoryMigrationRecord[] {
     return this.#history.map((record) => ({ ...record, at: new Date(record.at) }));
+  }
+
+  /** Fills in the defaults; throws TypeError or RangeError. */
+  #resolve(options: MigrateStoryOptions) {
+    const { target = "2.0" } = options;
+    expectText("target", target, 100);
+    const dryRun = toBoolean("dryRun", options.dryRun);
+    const backup = toBoolean("backup", options.backup, true);
+    if (backup && !dryRun && this.#backupDir === undefined) {
+      throw new TypeError(expectation("backupDir", "a folder, since `backup` is on", undefined));
+    }
+    return { target, dryRun, backup, validate: toBoolean("validate", options.validate, true) };
   }
 
   async #read(id: string): Promise<{ story: StoryData; revision: number; fromVersion: string }> {

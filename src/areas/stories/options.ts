@@ -1,4 +1,4 @@
-import { expectation, expectInteger } from "../../shared/expectation.js";
+import { expectInteger, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import type { StoryMetadataInput } from "./story.js";
 
@@ -56,7 +56,7 @@ export function resolveStoryOptions(options: StoryOptions): ResolvedStoryOptions
   expectCount("cacheSize", cacheSize, 0);
   expectCount("cacheBytes", cacheBytes, 0);
   expectCount("historyLimit", historyLimit, 1);
-  if (typeof events !== "boolean") throw new TypeError(expectation("events", "true or false", events));
+  toBoolean("events", events);
   return { cacheSize, cacheBytes, events, historyLimit };
 }
 

@@ -1,11 +1,5 @@
 import { StorageError } from "../../shared/errors.js";
-import {
-  describeValue,
-  expectArray,
-  expectation,
-  expectFunction,
-  expectPlainObject,
-} from "../../shared/expectation.js";
+import { describeValue, expectArray, expectFunction, expectPlainObject, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId } from "../arguments.js";
 import { keepText, type Repair } from "../repair.js";
@@ -85,7 +79,8 @@ export class StoryService {
    */
   async saveStory(id: string, data: StoryData, options: SaveStoryOptions = {}): Promise<StoryMetadata> {
     expectKeys("saveStory", options, ["metadata", "expectedRevision", "skipCache"]);
-    const { metadata, expectedRevision, skipCache = false } = options;
+    const { metadata, expectedRevision } = options;
+    const skipCache = toBoolean("skipCache", options.skipCache);
     const draft = toDraft(id, this.#repair(data), this.#repair(metadata), expectedRevision);
     const [saved] = await this.#watch("saveStory", id, () => this.#store.saveTexts([draft]));
     this.#noteSaved(draft, saved!, skipCache);
@@ -96,10 +91,11 @@ export class StoryService {
   async loadStory<T extends object = StoryData>(id: string, options: LoadStoryOptions = {}): Promise<T | undefined> {
     expectId(id);
     expectKeys("loadStory", options, ["skipCache"]);
+    const skipCache = toBoolean("skipCache", options.skipCache);
     this.#assertOpen();
     let loaded: LoadedStory | undefined;
     try {
-      loaded = await this.#loadText(id, options.skipCache === true);
+      loaded = await this.#loadText(id, skipCache);
     } catch (error) {
       this.#noteFailure("loadStory", id, error);
       throw error;
@@ -179,8 +175,7 @@ export class StoryService {
    */
   async importStory(story: string | StoryData, options: ImportStoryOptions = {}): Promise<string> {
     expectKeys("importStory", options, ["validate"]);
-    const { validate = true } = options;
-    if (typeof validate !== "boolean") throw new TypeError(expectation("validate", "true or false", validate));
+    const validate = toBoolean("validate", options.validate, true);
     const { id, data: given } = toImport(story);
     const { data, metadata } = fromExport(given);
     const { valid, errors, warnings } = validateStory(data);
@@ -199,9 +194,9 @@ export class StoryService {
   ): Promise<BatchSaveResult> {
     expectPlainObject("stories", stories);
     expectKeys("batchSave", options, ["atomic"]);
-    const isAtomic = options.atomic === true;
-    const { drafts, errors } = toDrafts(stories, this.#repair, isAtomic);
-    if (isAtomic) return { saved: await this.#saveAll(drafts), errors: {} };
+    const atomic = toBoolean("atomic", options.atomic);
+    const { drafts, errors } = toDrafts(stories, this.#repair, atomic);
+    if (atomic) return { saved: await this.#saveAll(drafts), errors: {} };
     const save = (some: readonly StoryDraft[], id?: string) => this.#saveAll(some, id);
     const saved = await saveEach(drafts, errors, save, this.#store.isBuiltIn);
     return { saved, errors: errorsById(Object.keys(stories), errors) };
