@@ -81,10 +81,24 @@ export function isBounds(name: string, value: unknown): value is Bounds {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const keys = Object.keys(value);
   const operators = keys.filter((key) => Object.hasOwn(OPERATORS, key));
-  if (operators.length > 0 && operators.length < keys.length) {
+  const isMixed = operators.length > 0 && operators.length < keys.length;
+  if (isMixed || (operators.length === 0 && operatorsIn(value).length > 0)) {
     throw new TypeError(expectation(name, `a value, or bounds of ${Object.keys(OPERATORS).join(", ")} alone`, value));
   }
   return operators.length > 0;
+}
+
+const OPERATOR = /^(?:gte?|lte?|eq|neq?|\$[a-z]+)$/i;
+const LIST_OPERATOR = /^(?:in|nin|notIn|between)$/i;
+
+/** The keys of an object of operators, as other libraries have them; empty for any other value. */
+export function operatorsIn(value: unknown): string[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [];
+  const entries = Object.entries(value);
+  const areOperators = entries.every(
+    ([key, operand]) => OPERATOR.test(key) || (LIST_OPERATOR.test(key) && Array.isArray(operand)),
+  );
+  return areOperators ? entries.map(([key]) => key) : [];
 }
 
 /** The keys of a path with dots between; a dot within a key is written `\.`, a backslash `\\`. */

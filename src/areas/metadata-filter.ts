@@ -1,6 +1,6 @@
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { expectObject, expectText } from "../shared/expectation.js";
-import { jsonEquals } from "./json-condition.js";
+import { jsonEquals, operatorsIn } from "./json-condition.js";
 
 /** The conditions under which the JSON object in `column` has these top-level keys with these values. */
 export function metadataConditions(column: AnyColumn, metadata: unknown): SQL[] {
@@ -12,19 +12,11 @@ export function metadataConditions(column: AnyColumn, metadata: unknown): SQL[] 
   });
 }
 
-const OPERATOR = /^(?:gte?|lte?|eq|neq?|\$[a-z]+)$/i;
-const LIST_OPERATOR = /^(?:in|nin|notIn|between)$/i;
-
 /** Operators of another filter would be compared as the object that they are, and match nothing. */
 function expectNoOperators(name: string, value: unknown): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return;
-  const entries = Object.entries(value);
-  const areOperators = entries.every(
-    ([key, operand]) => OPERATOR.test(key) || (LIST_OPERATOR.test(key) && Array.isArray(operand)),
-  );
-  if (entries.length === 0 || !areOperators) return;
-  const given = entries.map(([key]) => key).join(", ");
+  const operators = operatorsIn(value);
+  if (operators.length === 0) return;
   throw new TypeError(
-    `Expected \`${name}\` to be the value to equal, got the operators ${given}: metadata is compared for equality only. Graph nodes can be found by ranges, with \`where\``,
+    `Expected \`${name}\` to be the value to equal, got the operators ${operators.join(", ")}: metadata is compared for equality only. Graph nodes can be found by ranges, with \`where\``,
   );
 }

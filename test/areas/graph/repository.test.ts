@@ -160,7 +160,11 @@ describe("findNodes", () => {
     ]);
     expect(third.nextCursor).toBeUndefined();
     expect(await rejection(graph.findNodes({ cursor: "x" }))).toBeInstanceOf(TypeError);
-    expect(await rejection(graph.findNodes({ where: { a: { gt: 1, or: 2 } } }))).toBeInstanceOf(TypeError);
+    for (const a of [{ gt: 1, or: 2 }, { ne: 1 }, { $gt: 1 }, { in: [1] }]) {
+      const error = await rejection(graph.findNodes({ where: { a } }));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(/^Expected `where\.a` to be a value, or bounds of gt, gte, lt, lte alone/);
+    }
     expect(await rejection(graph.findNodes({ wher: {} } as object))).toBeInstanceOf(TypeError);
   });
 });
