@@ -40,6 +40,21 @@ describe("close", () => {
     expect(other.all("SELECT count(*) FROM t")).toEqual([[3002]]);
   });
 
+  // The stock client of a server says UNKNOWN.
+  test("of the client of a server makes every call CLIENT_CLOSED", async () => {
+    const client = createClient({ url: "http://127.0.0.1:9" });
+    await client.close();
+    const calls = [
+      client.execute("SELECT 1"),
+      client.batch(["SELECT 1"]),
+      client.transaction("read"),
+      client.executeMultiple("SELECT 1"),
+      client.migrate(["SELECT 1"]),
+    ];
+    for (const call of calls)
+      expect(await rejection(call)).toMatchObject({ name: "LibsqlError", code: "CLIENT_CLOSED" });
+  });
+
   test("leaves the log alone if the client wrote nothing, and else moves it into the file", async () => {
     await using db = await tempDatabase();
     using other = openSecond(db.path, ["PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0"]);

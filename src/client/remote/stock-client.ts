@@ -1,4 +1,5 @@
 import type { Client, InArgs, InStatement, ResultSet, Transaction, TransactionMode } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import { atCaller } from "../caller-stack.js";
 import { areCallsObserved, type Role } from "../diagnostics.js";
 import { type ClientTransaction, type Savepoint, Savepoints } from "../savepoints.js";
@@ -16,7 +17,7 @@ export function extendStockClient(stock: Client): StorageClient {
   const open = async (mode: TransactionMode) => extendTransaction(await begin(mode), mode);
   return Object.defineProperties(stock, {
     ...tracedMembers(stock),
-    migrate: namesCaller(async (inputs: InStatement[]) =>
+    migrate: callOf(stock, async (inputs: InStatement[]) =>
       areCallsObserved()
         ? traceBatch(inputs, { role: "writer", isImmediate: true }, () => migrate(inputs))
         : migrate(inputs),
@@ -28,7 +29,7 @@ export function extendStockClient(stock: Client): StorageClient {
     },
     stats: { value: () => NO_POOL_STATS },
     checkpoint: { value: () => Promise.reject(localOnly("checkpoint()")) },
-    transaction: namesCaller(async (mode: TransactionMode = "write") =>
+    transaction: callOf(stock, async (mode: TransactionMode = "write") =>
       areCallsObserved() ? tracedBegin(mode === "read" ? "reader" : "writer", () => open(mode)) : open(mode),
     ),
     close: { value: async () => close() },
@@ -80,7 +81,7 @@ function extendTransaction(stock: Transaction, mode: TransactionMode): ClientTra
         await run(`RELEASE ${mark.name}`);
       },
     },
-    commit: namesCaller(async () => {
+    commit: callOf(stock, async () => {
       try {
         await commit();
         isCommitted = true;
@@ -120,19 +121,19 @@ function tracedMembers(stock: Client | Transaction, fixed?: CallTraits) {
   const script = stock.executeMultiple.bind(stock);
   const traitsOf = (text: string): CallTraits => fixed ?? { role: roleOf(text), isImmediate: true };
   return {
-    execute: namesCaller(async (input: InStatement, args?: InArgs) => {
+    execute: callOf(stock, async (input: InStatement, args?: InArgs) => {
       const statement = typeof input === "string" && args !== undefined ? { sql: input, args } : input;
       if (!areCallsObserved()) return execute(statement);
       const text = textOf(input);
       return tracedStatement(text, traitsOf(text), () => executeOnce(statement));
     }),
-    batch: namesCaller(async (inputs: StatementInput[], mode?: TransactionMode) => {
+    batch: callOf(stock, async (inputs: StatementInput[], mode?: TransactionMode) => {
       const run = () => (fixed === undefined ? batch(inputs, mode) : batch(inputs));
       if (!areCallsObserved() || isInExecute || !Array.isArray(inputs)) return run();
       const isRead = mode === "read" || inputs.every((input) => roleOf(textOf(input)) === "reader");
       return traceBatch(inputs, fixed ?? { role: isRead ? "reader" : "writer", isImmediate: true }, run);
     }),
-    executeMultiple: namesCaller(async (sql: string) =>
+    executeMultiple: callOf(stock, async (sql: string) =>
       areCallsObserved()
         ? tracedStatement(sql, fixed ?? { role: "writer", isImmediate: true }, () => script(sql))
         : script(sql),
@@ -140,10 +141,12 @@ function tracedMembers(stock: Client | Transaction, fixed?: CallTraits) {
   };
 }
 
-/** The property for a call whose rejections have a stack that names the caller. */
-function namesCaller<Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) {
+/** The property for a call that a closed client refuses, and whose rejections have a stack that names the caller. */
+function callOf<Args extends unknown[], Result>(stock: Client | Transaction, call: (...args: Args) => Promise<Result>) {
   const value = async (...args: Args): Promise<Result> => {
     try {
+      // The stock client gives its own calls UNKNOWN, and those of its transactions their code.
+      if ("protocol" in stock && stock.closed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
       return await call(...args);
     } catch (error) {
       throw atCaller(error, value);
