@@ -78,3 +78,8 @@ function reason(cause: unknown): string {
   if (cause === undefined) return "";
   return (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
 }
+
+/** A message of a refusal without what it says about a database. */
+export function withoutState(message: string): string {
+  return message.replace(/\. Nothing was changed\b.*$/s, "");
+}

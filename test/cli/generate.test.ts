@@ -162,6 +162,23 @@ test("a schema that drizzle-kit cannot read fails the command, and its own outpu
   expect(run.stderr).toMatch(/holdfast: MIGRATION_FAILED: drizzle-kit .* generate wrote no migration/);
 });
 
+test("a new column that every row would need a value for fails the command, and says what to do", async () => {
+  await using app = await project();
+  await app.generate(FIRST, "first");
+  writeFileSync(join(app.temp.dir, "schema.ts"), FIRST.replace("age:", 'owner: text("owner").notNull(), age:'));
+  const run = await holdfast(
+    ["generate", "--folder", "drizzle", "--schema", "schema.ts", "--name", "owner", "--json"],
+    { cwd: app.temp.dir },
+  );
+  expect(run.code).toBe(1);
+  expect(JSON.parse(run.stdout).error).toMatchObject({
+    code: "MIGRATION_FAILED",
+    message: expect.stringMatching(
+      /drizzle-kit wrote .*0001_owner\.sql, and it fails on each table that has rows: .*NOT NULL.*\. Give the column a constant default; .*drizzle-kit drop/,
+    ),
+  });
+});
+
 test.each([
   [["generate"], "Expected --folder"],
   [["generate", "--folder", "x", "--schema", "a", "--config", "b"], "Expected --schema or --config"],

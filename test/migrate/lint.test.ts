@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { lint } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
-import { type MigrationSource, writeMigrations } from "../support/migrations.js";
+import { type MigrationSource, rebuild, writeMigrations } from "../support/migrations.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
 
 const NOTES = {
@@ -198,6 +198,37 @@ describe("lint finds, with file and line,", () => {
     expect(await found(folder)).toEqual(expect.arrayContaining(expected));
     expect(ok).toBe(false);
     expect(findings.every(({ message }) => !message.includes("\n"))).toBe(true);
+  });
+
+  // `lint` was ok with it, and `migrate` failed on the first database in use.
+  test("migrations that fail on every table with rows, and not those that fail on some", async () => {
+    await using temp = await tempDatabase();
+    const add = (number: number, sql: string) => ({ tag: `000${number}_add`, sql, down: "SELECT 1;" });
+    const copied = rebuild("tags", "name text, note integer, kind text NOT NULL", ["name", "note"]);
+    const sources = [
+      NOTES,
+      TAGS,
+      add(2, "CREATE TABLE more (x text NOT NULL);\nALTER TABLE notes ADD owner text NOT NULL;"),
+      add(3, "ALTER TABLE notes ADD at integer DEFAULT (unixepoch()) NOT NULL;"),
+      add(4, copied),
+      // These need rows that are as they expect, or none.
+      add(5, "ALTER TABLE tags ADD size integer DEFAULT 0 NOT NULL;\nCREATE UNIQUE INDEX one ON tags (kind);"),
+      add(6, "DELETE FROM more;\nALTER TABLE more ADD y text NOT NULL;"),
+      add(7, rebuild("tags", "name text NOT NULL, note integer NOT NULL, kind text, size integer", ["name", "note"])),
+    ];
+    const { findings } = await lint({ folder: write(temp, sources) });
+    expect(
+      findings
+        .filter(({ code }) => code === "FAILS_ON_ROWS")
+        .map(({ file, line, severity }) => [file.slice(-12), line, severity]),
+    ).toEqual([
+      ["0002_add.sql", 2, "error"],
+      ["0003_add.sql", 1, "error"],
+      ["0004_add.sql", copied.split("\n").findIndex((line) => line.includes("INSERT")) + 1, "error"],
+    ]);
+    expect(findings.find(({ code }) => code === "FAILS_ON_ROWS")?.message).toMatch(
+      /^Migration 0002_add failed at line 2, .*NOT NULL column.*\. It fails on each table that has rows\. Give the column/,
+    );
   });
 
   test("as info, what a migration removes and where a breakpoint is missing, and is ok", async () => {

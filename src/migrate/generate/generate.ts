@@ -2,8 +2,10 @@ import { spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { StorageError } from "../../shared/errors.js";
+import { withoutState } from "../failure.js";
 import { type Journal, readJournal } from "../journal.js";
-import { completeForward, find, openAt } from "./complete-forward.js";
+import { before, completeForward, find, openAt } from "./complete-forward.js";
+import { failureOnRows, ROWS_ADVICE } from "./fails-on-rows.js";
 import { findKit, type Kit } from "./kit.js";
 import { repairSql } from "./repairs.js";
 import { compareSchemas, schemaText } from "./schema-text.js";
@@ -59,15 +61,17 @@ export async function generate(options: GenerateOptions): Promise<GeneratedMigra
 
 /** Makes a migration that drizzle-kit has just written safe. */
 async function finish(folder: string, tag: string, kit: Kit, isCustom: boolean): Promise<GeneratedMigration> {
-  const { path, sql } = find(folder, tag).migration;
+  const { journal, migration } = find(folder, tag);
+  const { path, sql } = migration;
   const snapshot = readSnapshot(folder, tag);
   const { sql: text, notes } = isCustom ? { sql, notes: [] } : repairSql(sql, snapshot);
   if (text !== sql) writeFileSync(path, text);
+  let generated: GeneratedMigration;
   try {
     const added = await completeForward(folder, tag);
     const differences = isCustom ? [] : await compareWithSnapshot(folder, tag, kit);
     const down = await writeDown(folder, tag, kit);
-    return { tag, path, repaired: notes, added, differences, down };
+    generated = { tag, path, repaired: notes, added, differences, down };
   } catch (error) {
     if (error instanceof StorageError && error.code !== "MIGRATION_FAILED") throw error;
     throw new StorageError(
@@ -76,6 +80,14 @@ async function finish(folder: string, tag: string, kit: Kit, isCustom: boolean):
       { cause: error },
     );
   }
+  const failure = isCustom ? undefined : await failureOnRows({ folder }, before(journal, migration), tag);
+  if (failure === undefined) return generated;
+  const why = withoutState(failure.message);
+  throw new StorageError(
+    "MIGRATION_FAILED",
+    `drizzle-kit wrote ${path}, and it fails on each table that has rows: ${why}. ${ROWS_ADVICE}. Take the migration back with \`drizzle-kit drop\` first, or correct the file`,
+    { cause: failure },
+  );
 }
 
 /** Where the schema that the migrations build differs from the one that the snapshot describes. */

@@ -16,6 +16,8 @@ export type LintCode =
   | "MIGRATION_INVALID"
   /** A migration with a statement that is not allowed or fails, or that leaves something that does not work. */
   | "MIGRATION_FAILED"
+  /** A migration that fails on each database whose tables have rows, because a new column needs a value. */
+  | "FAILS_ON_ROWS"
   /** Two statements without a breakpoint between them, of which some drivers run only the first. */
   | "BREAKPOINT_MISSING"
   | "DOWN_MISSING"

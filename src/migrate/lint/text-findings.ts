@@ -1,5 +1,6 @@
 import { splitScript } from "../../client/sql/parse.js";
 import { UNFINISHED } from "../down.js";
+import { withoutState } from "../failure.js";
 import type { Migration } from "../journal.js";
 import { whyUnreadable } from "../journal.js";
 import { refusalsOf } from "../refusals.js";
@@ -70,9 +71,4 @@ export function* lintText(migration: Migration, file: ReadFile, isDown: boolean)
       "There is no breakpoint before this statement, so drizzle-kit migrate may not run it. Write --> statement-breakpoint before it";
     yield report("BREAKPOINT_MISSING", message, line, "info");
   }
-}
-
-/** A message of a refusal without what it says about a database. */
-export function withoutState(message: string): string {
-  return message.replace(/\. Nothing was changed\b.*$/s, "");
 }

@@ -3,6 +3,8 @@ import { openMemoryClient } from "../../client/local/open-local.js";
 import { tokens, unquote } from "../../client/sql/parse.js";
 import { quoteText } from "../../client/sql/quote.js";
 import { StorageError } from "../../shared/errors.js";
+import { withoutState } from "../failure.js";
+import { failureOnRows, ROWS_ADVICE } from "../generate/fails-on-rows.js";
 import { difference, schemaText } from "../generate/schema-text.js";
 import type { Journal } from "../journal.js";
 import { migrate } from "../migrate.js";
@@ -12,7 +14,6 @@ import { fold } from "../schema-objects.js";
 import { readScript, type Script } from "../script.js";
 import type { LintCode, LintFinding } from "./finding.js";
 import type { SnapshotJson } from "./snapshot-findings.js";
-import { withoutState } from "./text-findings.js";
 
 /** A migration to try, with the paths of its files. */
 export interface Trial {
@@ -52,6 +53,13 @@ export async function* tryMigrations(
         return;
       }
       const script = readScript(journal[index]!);
+      if (mayNeedValues(script) && hasNewColumns(had, await readColumns(client))) {
+        const failure = await failureOnRows({ migrations }, trials[index - 1]?.code.tag, tag);
+        if (failure !== undefined) {
+          const message = `${withoutState(failure.message)}. It fails on each table that has rows. ${ROWS_ADVICE}`;
+          yield report(path, "FAILS_ON_ROWS", message, failure.line);
+        }
+      }
       for (const { what, line } of removed(script, had, await readColumns(client))) {
         yield report(path, "DESTRUCTIVE", `${tag} removes ${what} with the values in it`, line);
       }
@@ -105,6 +113,19 @@ async function readColumns(client: LocalClient): Promise<Columns> {
     columns.set(fold(String(name)), new Set(found.rows.map((row) => fold(String(row[0])))));
   }
   return columns;
+}
+
+/** Whether a script has something that a new column may need a value for. Trying it with rows takes time. */
+function mayNeedValues({ statements }: Script): boolean {
+  return statements.some(({ sql }) => /^(ALTER|CREATE)\s+TABLE\b.*\b(NOT\s+NULL|DEFAULT|STORED)\b/is.test(sql));
+}
+
+/** Whether a table that there was has more columns. */
+function hasNewColumns(had: Columns, has: Columns): boolean {
+  return [...has].some(([table, columns]) => {
+    const old = had.get(table);
+    return old !== undefined && [...columns].some((column) => !old.has(column));
+  });
 }
 
 /** The tables and columns that a migration removed, without those that it renamed. */
