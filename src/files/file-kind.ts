@@ -27,7 +27,7 @@ function may(path: string, mode: number): boolean {
     accessSync(path, mode);
     return true;
   } catch (error) {
-    return !hasErrno(error, "EACCES");
+    return !hasErrno(error, "EACCES") && !hasErrno(error, "EROFS");
   }
 }
 

@@ -187,8 +187,19 @@ describe("readOnly", () => {
     await filled(db);
     await withReadOnlyMount(db.dir, async (mount) => {
       const options = { url: join(mount, "test.db"), readOnly: "immutable" };
-      const answer = await runChild("read-only", { options, backup: join(out.dir, "copy.db") });
-      expect(answer).toMatchObject({ count: 3, found: 2, backup: true });
+      const answer = await runChild("read-only", { options, write: true, backup: join(out.dir, "copy.db") });
+      expect(answer).toMatchObject({
+        count: 3,
+        found: 2,
+        backup: true,
+        failure: { code: "READONLY", message: expect.stringContaining("make a copy with `backup`") },
+      });
+      // It advised to check the user's rights on the folder.
+      const refused = await rejection(openStorage(options.url));
+      expect(refused).toMatchObject({
+        code: "CANNOT_OPEN",
+        message: expect.stringContaining('`readOnly: "immutable"`'),
+      });
     });
   });
 

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { mayRead, otherThanFile } from "../../files/file-kind.js";
+import { mayRead, mayWrite, otherThanFile } from "../../files/file-kind.js";
 import { CANTOPEN, primaryCode } from "../sql/sqlite-error.js";
 
 /** How a file is opened for reading only. The last two are ways to leave its -shm alone: see `readWithoutTrace`. */
@@ -47,9 +47,14 @@ export function assertFile(path: string): void {
   throw new LibsqlError(`There is no database ${path}, and readOnly does not create one. Check the path`, "NOT_FOUND");
 }
 
-const NOTHING_WRITTEN = "nothing is written to it. Open it without that option to write";
+function nothingWritten(path: string): string {
+  const advice = mayWrite(path)
+    ? "Open it without that option to write"
+    : "This user may not write to it: make a copy with `backup`, and write to that";
+  return `nothing is written to it. ${advice}`;
+}
 
-export function readOnlyError(path: string, reason = NOTHING_WRITTEN): LibsqlError {
+export function readOnlyError(path: string, reason = nothingWritten(path)): LibsqlError {
   return new LibsqlError(
     `${path} was opened with \`readOnly\`, and ${reason}`,
     "SQLITE_READONLY",
