@@ -49,6 +49,7 @@ export type {
   MemoryEntry,
   MemoryInput,
   MemoryPatch,
+  Metadata,
   Observation,
   ObservationType,
 } from "./areas/memories/record.js";
@@ -91,7 +92,7 @@ export type { LongCallOptions, Progress } from "./shared/long-call.js";
 export type { LineSource, TextSource } from "./shared/text-lines.js";
 export type { TransactionOptions } from "./storage/core.js";
 export type { StorageDatabase, StorageSchema } from "./storage/drizzle-scope.js";
-export type { Change } from "./storage/events.js";
+export type { Change, StorageEvents } from "./storage/events.js";
 export type { FileStats, Health } from "./storage/health.js";
 export type { Logger, OwnMigrations, StorageOptions } from "./storage/options.js";
 export type { ProjectCount } from "./storage/projects.js";

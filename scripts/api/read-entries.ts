@@ -143,7 +143,8 @@ function typeOf(checker: Checker, member: CompilerSymbol, node: Node | undefined
   const written = (node as { readonly type?: Node } | undefined)?.type;
   const type = checker.getTypeOfSymbol(member);
   const text = written !== undefined ? written.getText() : type === undefined ? "" : checker.typeToString(type);
-  return clean(text).replace(/ \| undefined$/, "");
+  const isOptional = (member.flags & SymbolFlags.Optional) !== 0;
+  return isOptional ? clean(text).replace(/ \| undefined$/, "") : clean(text);
 }
 
 function nodesOf(project: Project, symbol: CompilerSymbol): Node[] {

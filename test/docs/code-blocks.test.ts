@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { tempDatabase } from "../support/temp.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
+const tsc = `${root}node_modules/typescript/bin/tsc`;
 const pages = [
   "README.md",
   ...(readdirSync(`${root}docs`, { recursive: true }) as string[])
@@ -30,6 +31,46 @@ test("the pages have programs", () => {
 test("every block of TypeScript runs, or is marked as a fragment", () => {
   const unknown = /^ *```(?!(?:ts|ts fragment|sh|text|json|sql|diff|mermaid)?$)\S.*$/gm;
   expect(pages.filter((page) => unknown.test(readFileSync(root + page, "utf8")))).toEqual([]);
+});
+
+const COMMON_JS = `import { openStorage } from "holdfast";
+export async function notes() {
+  const notes = (await openStorage(":memory:")).memories.withMetadata<{ file: string }>();
+  (await notes.require("a")).metadata.file satisfies string;
+  // @ts-expect-error
+  await notes.insert({ content: "b", metadata: { path: "c" } });
+}
+`;
+
+// Against the declarations that the package ships, as an application would.
+test("every block of TypeScript compiles, in ES modules, CommonJS and for bundlers", async () => {
+  const folder = `${root}dist/types-of-pages-${process.pid}`;
+  mkdirSync(folder, { recursive: true });
+  try {
+    for (const { page, index, code } of blocks) {
+      writeFileSync(`${folder}/${page.replace(/[/.]/g, "-")}-${index}.mts`, `${code}\nexport {};\n`);
+    }
+    writeFileSync(`${folder}/common.cts`, COMMON_JS);
+    const options = {
+      target: "es2023",
+      lib: ["es2023", "esnext.disposable"],
+      types: ["node"],
+      strict: true,
+      skipLibCheck: true,
+      noEmit: true,
+    };
+    for (const module of [{ module: "nodenext" }, { module: "preserve", moduleResolution: "bundler" }]) {
+      const config = `${folder}/tsconfig.${module.module}.json`;
+      writeFileSync(
+        config,
+        JSON.stringify({ compilerOptions: { ...options, ...module }, include: ["*.mts", "*.cts"] }),
+      );
+      const { stdout } = await promisify(execFile)(process.execPath, [tsc, "-p", config]).catch((error) => error);
+      expect(stdout).toBe("");
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 // Several at a time, because a program spends most of its time starting.

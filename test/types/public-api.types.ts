@@ -32,6 +32,24 @@ const drop: Client = local;
 drizzle({ client: drop });
 local.stats().statements.hitRate satisfies number;
 
+interface NoteMetadata {
+  file: string;
+  line?: number;
+}
+const notes = (await openStorage(":memory:")).project("notes").memories.withMetadata<NoteMetadata>();
+const note = await notes.insert({ content: "a", metadata: { file: "a.ts" } });
+note.metadata satisfies NoteMetadata;
+(await notes.list()).items[0]!.metadata.line satisfies number | undefined;
+(await notes.search("a"))[0]!.memory.metadata.file satisfies string;
+(await notes.nearest([1], { model: "m" }))[0]!.memory.metadata.file satisfies string;
+await notes.update(note.id, { metadata: { file: "b.ts", line: 1 } });
+await notes.put("b", note);
+// @ts-expect-error `file` is missing.
+await notes.insert({ content: "a", metadata: { line: 1 } });
+// @ts-expect-error Not a part of the metadata.
+note.metadata.path;
+note satisfies Memory<NoteMetadata>;
+
 const remote = createClient({ url: process.env.URL ?? "" });
 remote satisfies StorageClient;
 remote.pool.acquire() satisfies Promise<unknown>;

@@ -38,7 +38,7 @@ const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWith
 
 export async function insertMemories(
   context: RepositoryContext,
-  inputs: readonly MemoryInput[],
+  inputs: readonly MemoryInput<object>[],
   options: BatchOptions,
 ): Promise<Memory[]> {
   expectArray("inputs", inputs, "memories");

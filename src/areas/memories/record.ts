@@ -16,15 +16,18 @@ import { readContent } from "./content.js";
 /** The kind of an observation. Any other lower-case word of up to 32 characters is allowed too. */
 export type ObservationType = "tool" | "file" | "error" | "decision" | "context" | (string & {});
 
+/** A JSON object of your own. `withMetadata` gives it a type. */
+export type Metadata = Record<string, unknown>;
+
 /** Something that a project remembers. */
-export interface Memory {
+export interface Memory<M extends object = Metadata> {
   readonly id: string;
   readonly project: string;
   readonly sessionId: string | null;
   readonly type: ObservationType;
   readonly source: string;
   readonly content: string;
-  readonly metadata: Record<string, unknown>;
+  readonly metadata: M;
   /** The vector stored last, of whichever model. */
   readonly embedding: Float32Array | null;
   readonly embeddingModel: string | null;
@@ -49,7 +52,7 @@ export interface MemoryEntry {
 }
 
 /** The input for a new memory. */
-export interface MemoryInput {
+export interface MemoryInput<M extends object = Metadata> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   /** The session it belongs to, which need not exist. */
@@ -61,7 +64,7 @@ export interface MemoryInput {
   /** 1 to `maxContentChars` characters. */
   readonly content: string;
   /** A JSON object of your own. @default {} */
-  readonly metadata?: Record<string, unknown> | undefined;
+  readonly metadata?: M | undefined;
   /** Needs `embeddingModel`. */
   readonly embedding?: Float32Array | readonly number[] | null | undefined;
   /** The model of `embedding`. */
@@ -73,7 +76,9 @@ export interface MemoryInput {
 }
 
 /** Fields to change; those left out, or undefined, stay. */
-export type MemoryPatch = { readonly [K in Exclude<keyof MemoryInput, "id">]?: MemoryInput[K] | undefined };
+export type MemoryPatch<M extends object = Metadata> = {
+  readonly [K in Exclude<keyof MemoryInput, "id">]?: MemoryInput<M>[K] | undefined;
+};
 
 /** A vector and its model. */
 export interface EmbeddingInput {
@@ -118,14 +123,14 @@ export const MEMORY_KEYS = [
 ];
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. Records of `get` are inputs as well. */
-export function toDraft(context: RepositoryContext, input: MemoryInput, id = input?.id): MemoryDraft {
+export function toDraft(context: RepositoryContext, input: MemoryInput<object>, id = input?.id): MemoryDraft {
   expectKeys("a memory", input, MEMORY_KEYS);
   // Records are inputs too, but never a way into another project.
   const { project = context.project } = input as Partial<Memory>;
   if (project !== context.project)
     throw new TypeError(expectation("project", JSON.stringify(context.project), project));
   const { sessionId = null, type = "context", createdAt } = input;
-  const { source = "unknown", content, metadata = {} } = repairFields(context.repair, input);
+  const { source = "unknown", content, metadata = {} } = repairFields(context.repair, input as MemoryInput);
   if (id !== undefined) expectId(id);
   if (input.id !== undefined && input.id !== id) throw new TypeError(expectation("id", JSON.stringify(id), input.id));
   if (sessionId !== null) expectText("sessionId", sessionId, MAX_NAME_CHARS);
@@ -231,7 +236,7 @@ export const { columns, at } = selection(memoryColumns);
 export const memoriesWithVector = rendered(sql`${m} left join ${e} on ${e.rowId} = ${m.embeddingRowId}`);
 
 /** The record of a row of a selection that includes `memoryColumns`. */
-export function toMemory(project: string, row: Row): Memory {
+export function toMemory<M extends object = Metadata>(project: string, row: Row): Memory<M> {
   const vector = row[at.vector] as ArrayBuffer | null;
   const deletedAt = row[at.deletedAt];
   return {
@@ -241,7 +246,7 @@ export function toMemory(project: string, row: Row): Memory {
     type: row[at.type] as string,
     source: row[at.source] as string,
     content: readContent(row[at.content]),
-    metadata: parseObject(row[at.metadata], "memories", row[at.id]),
+    metadata: parseObject(row[at.metadata], "memories", row[at.id]) as M,
     embedding: vector === null ? null : new Float32Array(vector),
     embeddingModel: row[at.model] as string | null,
     embeddingVersion: (row[at.version] as string | null) || null,
@@ -252,7 +257,7 @@ export function toMemory(project: string, row: Row): Memory {
 }
 
 /** The record of a draft that has just been stored. */
-export function draftToMemory(project: string, draft: MemoryDraft): Memory {
+export function draftToMemory<M extends object = Metadata>(project: string, draft: MemoryDraft): Memory<M> {
   const { embedding } = draft;
   return {
     id: draft.id,
@@ -261,7 +266,7 @@ export function draftToMemory(project: string, draft: MemoryDraft): Memory {
     type: draft.type,
     source: draft.source,
     content: draft.content,
-    metadata: JSON.parse(draft.metadata) as Record<string, unknown>,
+    metadata: JSON.parse(draft.metadata) as M,
     embedding: embedding?.vector ?? null,
     embeddingModel: embedding?.model ?? null,
     embeddingVersion: embedding?.version || null,

@@ -38,6 +38,7 @@ import {
   type Memory,
   type MemoryInput,
   type MemoryPatch,
+  type Metadata,
   memoriesWithVector,
   memoryColumns,
   toDraft,
@@ -99,7 +100,7 @@ const undelete = prepareStatement(
   ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
 );
 /** The memories of one project. Nothing of another project can be read or changed through it. */
-export class MemoryRepository {
+export class MemoryRepository<M extends object = Metadata> {
   readonly #context: RepositoryContext;
 
   /** @internal */
@@ -108,10 +109,21 @@ export class MemoryRepository {
   }
 
   /**
+   * The same repository, whose memories have metadata of the type `Shape`. Only the compiler knows the type: nothing
+   * checks stored metadata, and a memory that was inserted without metadata has `{}`.
+   *
+   * @example
+   * const notes = storage.memories.withMetadata<{ file: string; line?: number }>();
+   */
+  withMetadata<Shape extends object>(): MemoryRepository<Shape> {
+    return this as unknown as MemoryRepository<Shape>;
+  }
+
+  /**
    * Stores a memory, and resolves to the stored record. Rejects with `CONFLICT` if the project has its id already, deleted
    * or not, and with `DIMENSION_MISMATCH` if the stored vectors of its model and version have another length.
    */
-  async insert(input: MemoryInput): Promise<Memory> {
+  async insert(input: MemoryInput<M>): Promise<Memory<M>> {
     let draft = toDraft(this.#context, input);
     if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
     const statements = insertStatements(this.#context, draft);
@@ -124,15 +136,15 @@ export class MemoryRepository {
    * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
    * not an error, and the result holds the stored memories, in the order of `inputs`.
    */
-  insertMany(inputs: readonly MemoryInput[], options: BatchOptions = {}): Promise<Memory[]> {
-    return insertMemories(this.#context, inputs, options);
+  insertMany(inputs: readonly MemoryInput<M>[], options: BatchOptions = {}): Promise<Memory<M>[]> {
+    return insertMemories(this.#context, inputs, options) as Promise<Memory<M>[]>;
   }
 
   /**
    * Stores a memory under `id`, in place of the one there, whose `createdAt` stays; a deleted one is revived. Rejects with
    * `DIMENSION_MISMATCH` as `insert` does.
    */
-  async put(id: string, input: MemoryInput): Promise<Memory> {
+  async put(id: string, input: MemoryInput<M>): Promise<Memory<M>> {
     expectId(id);
     let draft = toDraft(this.#context, input, id);
     if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
@@ -160,7 +172,7 @@ export class MemoryRepository {
    * The memory with this id; undefined if there is none. A deleted memory is undefined too, unless `includeDeleted` is
    * set.
    */
-  async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Memory | undefined> {
+  async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Memory<M> | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
     const includeDeleted = toBoolean("includeDeleted", options.includeDeleted);
@@ -169,7 +181,7 @@ export class MemoryRepository {
   }
 
   /** The memories that exist among `ids`, in the order of `ids`. */
-  async getMany(ids: readonly string[]): Promise<Memory[]> {
+  async getMany(ids: readonly string[]): Promise<Memory<M>[]> {
     expectArray("ids", ids, "ids");
     checkEach(ids, (id) => expectId(id));
     const found = await this.#select(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
@@ -177,14 +189,14 @@ export class MemoryRepository {
   }
 
   /** The memory with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
-  async require(id: string): Promise<Memory> {
+  async require(id: string): Promise<Memory<M>> {
     const memory = await this.get(id);
     if (memory === undefined) throw notFound(this.#context, "memory", id);
     return memory;
   }
 
   /** The one memory whose id starts with `idPrefix`; undefined for less than 4 characters, none, or several. */
-  async find(idPrefix: string): Promise<Memory | undefined> {
+  async find(idPrefix: string): Promise<Memory<M> | undefined> {
     expectId(idPrefix, "idPrefix");
     if (idPrefix.length < 4) return undefined;
     // No character sorts after U+10FFFF, so this bounds all continuations.
@@ -199,7 +211,7 @@ export class MemoryRepository {
    * A page of memories, newest first; of equal times the one inserted last comes first. Pass its `nextCursor` as `cursor`
    * to get the next page; it is undefined on the last one.
    */
-  async list(options: ListMemoriesOptions = {}): Promise<Page<Memory>> {
+  async list(options: ListMemoriesOptions = {}): Promise<Page<Memory<M>>> {
     expectKeys("list", options, [...FILTER_KEYS, "limit", "cursor"]);
     const { limit = 50, cursor, ...filter } = options;
     expectLimit(limit);
@@ -222,7 +234,7 @@ export class MemoryRepository {
    * Changes the fields given, and resolves to the new record; undefined when unknown or deleted. New content without a
    * vector drops the old ones. Rejects with `DIMENSION_MISMATCH` as `insert` does.
    */
-  async update(id: string, patch: MemoryPatch): Promise<Memory | undefined> {
+  async update(id: string, patch: MemoryPatch<M>): Promise<Memory<M> | undefined> {
     expectId(id);
     expectKeys("a patch", patch, MEMORY_KEYS);
     // Checked before any work starts. Values that the patch leaves out come from the row.
@@ -243,7 +255,7 @@ export class MemoryRepository {
       const isStill = assertStill(this.#context, id, sql`${m.deletedAt} is null and ${m.checksum} = ${checksum}`);
       await executor.batch([isStill, ...replaceStatements(this.#context, draft, dropsVectors)]);
       const kept = dropsVectors || draft.embedding !== undefined ? {} : { embedding, embeddingModel, embeddingVersion };
-      return { ...draftToMemory(project, draft), ...kept };
+      return { ...draftToMemory<M>(project, draft), ...kept };
     };
     const updated = await namingDimensions(this.#context, given, () =>
       withoutLock(this.#context.executor, attempt, hasMoved),
@@ -313,16 +325,16 @@ export class MemoryRepository {
    * Groups of memories whose content is equal, the largest first; oldest first within a group: 50 groups, or up to
    * `limit`. Nothing is merged.
    */
-  findDuplicates(options: { readonly limit?: number | undefined } = {}): Promise<Memory[][]> {
-    return findDuplicates(this.#context, options);
+  findDuplicates(options: { readonly limit?: number | undefined } = {}): Promise<Memory<M>[][]> {
+    return findDuplicates(this.#context, options) as Promise<Memory<M>[][]>;
   }
 
   /**
    * The neighbors in time of a memory (itself included) or of a moment, oldest first. Rejects with `NOT_FOUND` for an
    * unknown id.
    */
-  timeline(options: TimelineOptions): Promise<Memory[]> {
-    return readTimeline(this.#context, options);
+  timeline(options: TimelineOptions): Promise<Memory<M>[]> {
+    return readTimeline(this.#context, options) as Promise<Memory<M>[]>;
   }
 
   /**
@@ -331,8 +343,8 @@ export class MemoryRepository {
    *
    * With an embedding, the scores of words and vectors are combined: `vectorWeight` says how, and `mode` chooses one of them.
    */
-  search(text: string, options: SearchOptions = {}): Promise<SearchResult[]> {
-    return searchMemories(this.#context, text, options);
+  search(text: string, options: SearchOptions = {}): Promise<SearchResult<M>[]> {
+    return searchMemories(this.#context, text, options) as Promise<SearchResult<M>[]>;
   }
 
   /** @internal The rows that `search` finds. `read` returns their records. */
@@ -341,13 +353,13 @@ export class MemoryRepository {
   }
 
   /** @internal The memories of these rows that are there and not deleted, by row. */
-  read(rowIds: readonly number[]): Promise<Map<number, Memory>> {
-    return readRows(this.#context, rowIds);
+  read(rowIds: readonly number[]): Promise<Map<number, Memory<M>>> {
+    return readRows(this.#context, rowIds) as Promise<Map<number, Memory<M>>>;
   }
 
   /** The memories whose vectors of `model` are nearest by cosine distance, compared exactly, nearest first. Rejects with `DIMENSION_MISMATCH`. */
-  nearest(embedding: Float32Array | readonly number[], options: NearestOptions): Promise<NearMemory[]> {
-    return nearestMemories(this.#context, embedding, options);
+  nearest(embedding: Float32Array | readonly number[], options: NearestOptions): Promise<NearMemory<M>[]> {
+    return nearestMemories(this.#context, embedding, options) as Promise<NearMemory<M>[]>;
   }
 
   /**
@@ -359,8 +371,8 @@ export class MemoryRepository {
   }
 
   /** Memories that have no vector of this model (and version, where named), oldest first: 50, or up to `limit`. */
-  unembedded(options: EmbeddingSelector & { readonly limit?: number | undefined }): Promise<Memory[]> {
-    return unembedded(this.#context, options);
+  unembedded(options: EmbeddingSelector & { readonly limit?: number | undefined }): Promise<Memory<M>[]> {
+    return unembedded(this.#context, options) as Promise<Memory<M>[]>;
   }
 
   /**
@@ -376,13 +388,13 @@ export class MemoryRepository {
     return dropModel(this.#context, model, version);
   }
 
-  async #find(executor: Executor, id: string): Promise<Memory | undefined> {
+  async #find(executor: Executor, id: string): Promise<Memory<M> | undefined> {
     const { project } = this.#context;
     const { rows } = await executor.execute(selectOne({ project, id }));
     return rows[0] === undefined ? undefined : toMemory(project, rows[0]);
   }
 
-  async #select(statement: Statement): Promise<Memory[]> {
+  async #select(statement: Statement): Promise<Memory<M>[]> {
     const { rows } = await this.#context.executor.execute(statement);
     return rows.map((row) => toMemory(this.#context.project, row));
   }

@@ -18,7 +18,7 @@ import { all, toStatement } from "../statements.js";
 import { readContent } from "./content.js";
 import { type EmbeddingSelector, isOfModel } from "./embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
-import { at, columns, type Memory, memoriesWithVector, toMemory } from "./record.js";
+import { at, columns, type Memory, type Metadata, memoriesWithVector, toMemory } from "./record.js";
 
 /** How a result was found. */
 export type SearchMatch = KeywordMatch | "vector" | "hybrid";
@@ -50,8 +50,8 @@ export interface SearchOptions extends MemoryFilter {
 export type RankOptions = Omit<SearchOptions, "snippet">;
 
 /** One memory that a search found. */
-export interface SearchResult {
-  readonly memory: Memory;
+export interface SearchResult<M extends object = Metadata> {
+  readonly memory: Memory<M>;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
   /** Which strategy found it: all words, prefixes, substrings, vectors, or words and vectors (`hybrid`). */
@@ -76,8 +76,8 @@ export interface NearestOptions extends MemoryFilter {
 }
 
 /** One memory that `nearest` found. */
-export interface NearMemory {
-  readonly memory: Memory;
+export interface NearMemory<M extends object = Metadata> {
+  readonly memory: Memory<M>;
   /** Cosine distance, 0 (same direction) to 2. */
   readonly distance: number;
   /** One minus the distance. */
