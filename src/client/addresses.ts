@@ -30,6 +30,15 @@ export function expectAddress(name: string, url: string): string {
   return url;
 }
 
+/** Refuses a path: @libsql/client says only that it is not a URL. */
+export function expectScheme(url: string): string {
+  if (url === ":memory:" || /^[a-z][a-z\d+.-]+:/i.test(url)) return url;
+  throw new LibsqlError(
+    "The URL is not in a valid format. For a file, write file: before the path: file:app.db",
+    "URL_INVALID",
+  );
+}
+
 function expectLocal(name: string, url: string): string {
   try {
     parseLocalUrl(url);

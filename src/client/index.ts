@@ -2,7 +2,7 @@ import { createClient as createStockClient } from "@libsql/client";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
-import { expectAddress } from "./addresses.js";
+import { expectAddress, expectScheme } from "./addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
 import { parseLocalUrl } from "./file-url.js";
 import { LateClient } from "./late-client.js";
@@ -47,7 +47,7 @@ export function createClient(config: ClientConfig): StorageClient {
   const settled = withTextUrls(config);
   const options = resolveClientOptions(settled);
   if (settled.syncUrl) return createReplica(settled);
-  const target = typeof settled.url === "string" ? parseLocalUrl(settled.url) : undefined;
+  const target = typeof settled.url === "string" ? parseLocalUrl(expectScheme(settled.url)) : undefined;
   if (target === undefined) {
     assertWritable(settled);
     return extendStockClient(createStockClient(settled));

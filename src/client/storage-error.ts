@@ -1,6 +1,6 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
 import { TOO_MANY_FILES } from "../files/descriptors.js";
-import { StorageError, type StorageErrorCode } from "../shared/errors.js";
+import { StorageError, type StorageErrorCode, withoutCode } from "../shared/errors.js";
 import { UnavailableError } from "./remote/remote-error.js";
 import { CANTOPEN, SHORT_READ, showsIndexDamage } from "./sql/sqlite-error.js";
 
@@ -171,6 +171,7 @@ function constraintError(failure: LibsqlError): StorageError | undefined {
   const code = isForeign ? "FOREIGN_KEY" : isUnique ? "CONFLICT" : "INVALID";
   const details = table === undefined ? {} : { table, columns };
   const advice = (code === "CONFLICT" ? CONFLICT_ADVICE[table ?? ""] : undefined) ?? ADVICE[code];
-  const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
+  const what = withoutCode(failure);
+  const message = advice === undefined ? what : `${what}. ${advice}`;
   return new StorageError(code, message, { cause: failure, ...details });
 }

@@ -80,6 +80,7 @@ test("colors follow NO_COLOR, FORCE_COLOR and whether the output is a terminal",
   const inPipe = (env: Record<string, string>) => holdfast(args, { env });
   expect((await inPipe({})).stdout).not.toContain("\u001b");
   expect((await inPipe({ FORCE_COLOR: "1" })).stdout).toContain(bold);
+  expect((await inPipe({ FORCE_COLOR: "1", NO_COLOR: "1" })).stdout).toContain(bold);
   expect((await inPipe({ FORCE_COLOR: "0" })).stdout).not.toContain("\u001b");
   expect((await holdfastInTerminal(args)).stdout).toContain(bold);
   for (const env of [{ NO_COLOR: "1" }, { TERM: "dumb" }, { FORCE_COLOR: "0" }]) {

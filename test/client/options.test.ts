@@ -89,6 +89,17 @@ describe("options", () => {
 });
 
 describe("the entry", () => {
+  test("refuses a path in place of a URL, and says how to write one", () => {
+    for (const url of ["app.db", "./app.db", "/data/app.db", "C:\\app.db", ""]) {
+      expect(() => createClient({ url })).toThrow(
+        expect.objectContaining({
+          code: "URL_INVALID",
+          message: expect.stringContaining("write file: before the path"),
+        }),
+      );
+    }
+  });
+
   test("exports the stock client's names", () => {
     for (const name of ["createClient", "LibsqlError", "LibsqlBatchError"]) expect(entry).toHaveProperty(name);
     // They are types: `createClient` makes the objects.
