@@ -1,50 +1,29 @@
 /**
  * Runs the trials: each figure in a fresh process, the contenders one after the other, medians over the rounds.
  *
- *     npm run bench -- [--rounds 5] [--only TEXT] [--data FOLDER]
+ *     npm run bench -- [--rounds 5] [--only NAME,NAME] [--data FOLDER] [--write]
+ *
+ * `--only` takes parts of the trials' names. `--write` keeps the figures in bench/results.json, and makes the page, the
+ * charts and the README's table from it. Trials that did not run keep their earlier figures.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { Trial } from "./trial.js";
-import * as backup from "./trials/backup.js";
-import * as conversations from "./trials/conversations.js";
-import * as graph from "./trials/graph.js";
-import * as list from "./trials/list.js";
-import * as longText from "./trials/long-text.js";
-import * as lost from "./trials/lost.js";
-import * as memvid from "./trials/memvid.js";
-import * as open from "./trials/open.js";
-import * as pointRead from "./trials/point-read.js";
-import * as remote from "./trials/remote.js";
-import * as search from "./trials/search.js";
-import * as stall from "./trials/stall.js";
-import * as startUp from "./trials/start-up.js";
-import * as stories from "./trials/stories.js";
-import * as vectors from "./trials/vectors.js";
-import * as writes from "./trials/writes.js";
+import { writePages } from "./report/page.js";
+import {
+  currentConditions,
+  formatFigure,
+  median,
+  ratioTo,
+  readResults,
+  type TrialResult,
+  writeResults,
+} from "./report/results.js";
+import { TRIALS } from "./trials.js";
 
-const TRIALS: Record<string, Trial> = {
-  ...pointRead,
-  ...list,
-  ...writes,
-  ...open,
-  ...stall,
-  ...lost,
-  ...startUp,
-  ...longText,
-  ...search,
-  ...vectors,
-  ...backup,
-  ...memvid,
-  ...graph,
-  ...conversations,
-  ...stories,
-  ...remote,
-};
 const SELF = fileURLToPath(import.meta.url);
 
 if (process.argv[2] === "--run") await runOne(process.argv[3]!, process.argv[4]!, process.argv[5]!);
@@ -75,52 +54,50 @@ function runAll(shared: string): void {
       rounds: { type: "string", default: "5" },
       only: { type: "string", default: "" },
       data: { type: "string" },
+      write: { type: "boolean", default: false },
     },
   });
-  const rounds = Number(values.rounds);
+  const conditions = currentConditions(Number(values.rounds));
   // npm runs this in the folder of the package, and INIT_CWD names the caller's folder.
   const data = resolve(process.env.INIT_CWD ?? ".", values.data ?? process.env.HOLDFAST_TEST_DATA ?? "");
-  console.log(
-    `${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}; medians of ${rounds} fresh processes each\n`,
-  );
-  for (const [name, trial] of Object.entries(TRIALS)) {
-    if (!name.toLowerCase().includes(values.only.toLowerCase())) continue;
-    if (trial.data !== undefined && !existsSync(join(data, trial.data))) continue;
-    const contenders = Object.keys(trial.contenders);
-    const figures = new Map(contenders.map((contender) => [contender, [] as number[]]));
-    for (let round = 0; round < rounds; round++) {
-      for (const contender of contenders) {
+  const wanted = values.only.toLowerCase().split(",");
+  console.log(`${conditions.machine}, Node ${conditions.node}; medians of ${values.rounds} fresh processes each\n`);
+  for (const [name, { title, unit, isMoreBetter = false, isCases = false, data: file, contenders }] of Object.entries(
+    TRIALS,
+  )) {
+    if (!wanted.some((part) => name.toLowerCase().includes(part))) continue;
+    if (file !== undefined && !existsSync(join(data, file))) continue;
+    const figures = Object.fromEntries(Object.keys(contenders).map((contender) => [contender, [] as number[]]));
+    for (let round = 0; round < conditions.rounds; round++) {
+      for (const contender of Object.keys(contenders)) {
         const output = execFileSync(process.execPath, ["--import", "tsx", SELF, "--run", name, contender, shared], {
           encoding: "utf8",
           env: { ...process.env, HOLDFAST_TEST_DATA: data },
         });
-        figures.get(contender)!.push(Number(output.trim().split("\n").at(-1)));
+        figures[contender]!.push(Number(output.trim().split("\n").at(-1)));
       }
     }
-    report(trial, figures);
+    const result: TrialResult = { title, unit, isMoreBetter, isCases, figures, conditions };
+    print(result);
+    // After each trial: a run may be stopped.
+    if (values.write) writeResults(inOrder({ ...readResults(), [name]: result }));
   }
+  if (values.write) writePages(readResults());
 }
 
-function report(trial: Trial, figures: ReadonlyMap<string, number[]>): void {
-  console.log(trial.title);
-  const [own] = [...figures.values()];
-  for (const [contender, values] of figures) {
-    const sorted = [...values].sort((a, b) => a - b);
-    const range = `${format(sorted[0]!)}–${format(sorted.at(-1)!)}`;
-    // The ratios are paired: one for each round, then their median.
-    const ratio = median(values.map((value, round) => value / own![round]!));
-    const compared = values === own ? "" : `  ${ratio.toFixed(2)}×`;
-    console.log(`  ${contender.padEnd(18)} ${format(median(values)).padStart(9)} ${trial.unit}  (${range})${compared}`);
+/** In the order of the trials, without those that no longer exist. */
+function inOrder(results: Record<string, TrialResult>): Record<string, TrialResult> {
+  return Object.fromEntries(Object.keys(TRIALS).flatMap((name) => (results[name] ? [[name, results[name]]] : [])));
+}
+
+function print(result: TrialResult): void {
+  console.log(result.title);
+  for (const [contender, values] of Object.entries(result.figures)) {
+    const range = `${formatFigure(Math.min(...values))}–${formatFigure(Math.max(...values))}`;
+    const ratio = ratioTo(result, contender);
+    const compared = ratio === undefined ? "" : `  ${formatFigure(ratio)}×`;
+    const figure = formatFigure(median(values)).padStart(9);
+    console.log(`  ${contender.padEnd(26)} ${figure} ${result.unit}  (${range})${compared}`);
   }
   console.log();
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function format(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toFixed(2);
 }

@@ -125,10 +125,19 @@ export async function measurePlainDocuments({ documents, queries }: Cisi): Promi
 }
 
 /** The turns in plain FTS5 tables, one for each conversation. */
-export async function measurePlainTurns(samples: readonly Sample[], { isBare = false } = {}): Promise<Quality> {
+export function measurePlainTurns(samples: readonly Sample[], options?: { readonly isBare?: boolean }) {
+  return measureTurns(samples, plainIndex, options);
+}
+
+/** The turns in indexes that `makeIndex` makes, one for each conversation. */
+export async function measureTurns(
+  samples: readonly Sample[],
+  makeIndex: (records: readonly { readonly id: string; readonly text: string }[]) => Promise<Find>,
+  { isBare = false }: { readonly isBare?: boolean } = {},
+): Promise<Quality> {
   const asked: Asked[] = [];
   for (const { turns, questions } of samples) {
-    const find = await plainIndex(turns.map((turn) => ({ id: turn.id, text: toText(turn, isBare) })));
+    const find = await makeIndex(turns.map((turn) => ({ id: turn.id, text: toText(turn, isBare) })));
     asked.push(...toAsked(questions, find));
   }
   return await ask(asked);

@@ -11,6 +11,10 @@ export interface Trial {
   /** What is measured, including sizes. */
   readonly title: string;
   readonly unit: string;
+  /** A larger figure is better. @default false */
+  readonly isMoreBetter?: boolean;
+  /** The contenders are cases of the same work of Holdfast, so they have no ratios and no chart. @default false */
+  readonly isCases?: boolean;
   /** The name of a file in the folder of `--data`. Without the file, the trial is skipped. */
   readonly data?: string;
   /** The contenders by name. The others are compared with the first. Each resolves to one figure in `unit`. */

@@ -42,6 +42,8 @@ async function speed({ folder }: TrialContext, until: "copied" | "verified"): Pr
 export const backup: Trial = {
   title: `backup of a database of ${MEGABYTES} MB (HOLDFAST_BENCH_BACKUP_MB) of rows of ${ROW_BYTES} characters with one index`,
   unit: "MB/s",
+  isMoreBetter: true,
+  isCases: true,
   contenders: {
     "cp and fsync": async ({ folder }) => {
       const { path, megabytes } = await filled(folder);
@@ -73,6 +75,7 @@ async function growth({ folder }: TrialContext, megabytes: number): Promise<numb
 export const backupMemory: Trial = {
   title: `memory that a backup takes, of ${MEGABYTES} MB and of an eighth of it`,
   unit: "MB",
+  isCases: true,
   contenders: {
     whole: (context) => growth(context, MEGABYTES),
     "an eighth": (context) => growth(context, MEGABYTES / 8),

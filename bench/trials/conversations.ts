@@ -112,12 +112,14 @@ export const loadConversations: Trial = {
   title:
     "loading 100,000 messages of 23 words of a vocabulary of 30,000 in 2,000 conversations, full-text index included",
   unit: "messages/s",
+  isMoreBetter: true,
   contenders: loads(() => textMaker(7)),
 };
 
 export const loadConversationsReal: Trial = {
   title: "the same with the messages of LoCoMo, repeated, each with a unique word",
   unit: "messages/s",
+  isMoreBetter: true,
   data: LOCOMO,
   contenders: loads(() => {
     const turns = readLocomo(process.env.HOLDFAST_TEST_DATA!).flatMap(({ turns }) => turns);

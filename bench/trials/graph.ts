@@ -136,6 +136,7 @@ export const graphPath = questionTrial(
 export const graphInserts: Trial = {
   title: "1,000 nodes inserted: in one call, and awaited one by one",
   unit: "ms",
+  isCases: true,
   contenders: {
     "one call": async ({ folder }) => {
       const { graph } = await openStorage(join(folder, "graph.db"));
@@ -155,6 +156,7 @@ export const graphInserts: Trial = {
 export const graphBulk: Trial = {
   title: "a call of addEdges with 50,000 edges among 10,000 nodes",
   unit: "edges/s",
+  isMoreBetter: true,
   contenders: {
     holdfast: async (context) => {
       const { ids, edges } = randomGraph(10_000, 5);
@@ -168,6 +170,7 @@ export const graphBulk: Trial = {
 export const graphFacebook: Trial = {
   title: "SNAP ego-Facebook, 4,039 nodes and 88,234 edges: loading it, then a search in both directions",
   unit: "ms",
+  isCases: true,
   data: "facebook_combined.txt",
   contenders: {
     "loading it": (context) => millis(async () => open(context, readFacebook())),

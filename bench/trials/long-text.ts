@@ -59,6 +59,7 @@ const appending = (chars: number) => (context: TrialContext) =>
 export const longText: Trial = {
   title: `longest event-loop gap, as CPU time, while a text of ${CHARS / 1e6} MB, or ${LONG_CHARS / 1e6} MB, is stored or removed`,
   unit: "ms",
+  isCases: true,
   contenders: {
     append: appending(CHARS),
     updateMessage: (context) =>

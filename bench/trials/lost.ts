@@ -117,12 +117,14 @@ const stored = {
 export const lostOfTwoProcesses: Trial = {
   title: `records stored, of ${TWO * EACH} that two processes stored at the same time`,
   unit: "records",
+  isMoreBetter: true,
   contenders: stored,
 };
 
 export const lostOfOneProcess: Trial = {
   title: `records stored, of ${EACH} that one process stored at once, each acknowledged`,
   unit: "records",
+  isMoreBetter: true,
   contenders: {
     holdfast: async ({ folder }) => {
       const storage = await openStorage(join(folder, "notes.db"));

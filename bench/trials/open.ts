@@ -25,6 +25,7 @@ export const openClient: Trial = {
 export const openStorages: Trial = {
   title: "openStorage: an existing file, and a new one with its migrations",
   unit: "ms",
+  isCases: true,
   contenders: {
     existing: async ({ folder }) => {
       const path = join(folder, "storage.db");
