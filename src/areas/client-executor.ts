@@ -23,6 +23,10 @@ export class ClientExecutor implements Executor {
     return this.#client.local?.refusesWrites === true;
   }
 
+  assertOutside(): void {
+    this.#client.guard?.("write");
+  }
+
   execute(statement: Statement) {
     return this.#watched(() => this.#client.execute(statement));
   }

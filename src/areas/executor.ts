@@ -11,6 +11,8 @@ export interface Executor {
   readonly mayLag?: boolean;
   /** Whether every write is refused, so that none is worth an attempt. */
   readonly refusesWrites?: boolean;
+  /** Throws `WRONG_HANDLE` where a write would. For calls that read first, and write only if they find something. */
+  assertOutside?(): void;
   execute(statement: Statement): Promise<ResultSet>;
   /** Runs one SELECT that may read many rows, off the main thread if possible. */
   scan(statement: Statement): Promise<ResultSet>;

@@ -30,6 +30,7 @@ export async function withoutLock<T>(
   attempt: (executor: Executor) => Promise<T>,
   isLost: (error: unknown) => boolean,
 ): Promise<T> {
+  executor.assertOutside?.();
   try {
     const result = await attempt(executor);
     if (result !== undefined || executor.mayLag !== true) return result;

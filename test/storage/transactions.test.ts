@@ -84,6 +84,9 @@ describe("transaction", () => {
         () => storage.client.migrate(["DELETE FROM memories"]),
         () => storage.db.delete(memoriesTable),
         () => storage.memories.put("x", { content: "x" }),
+        // These read first, and find nothing: "inside" is not committed yet.
+        () => storage.memories.update("inside", { content: "x" }),
+        () => storage.memories.restore("inside"),
       ];
       // Only the client of a file has these methods.
       if (testTarget === "file") {

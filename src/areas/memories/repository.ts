@@ -277,6 +277,7 @@ export class MemoryRepository<M extends object = Metadata> {
   async restore(id: string): Promise<boolean> {
     expectId(id);
     const { project, now } = this.#context;
+    this.#context.executor.assertOutside?.();
     const attempt = async (executor: Executor, isLocked = false): Promise<boolean> => {
       const known = await this.#find(executor, id);
       if (known === undefined || known.deletedAt === null) {

@@ -3,6 +3,14 @@ import { atRecord, isOfRecord } from "../batch.js";
 import type { Repair } from "../repair.js";
 import { type StoryData, type StoryDraft, toDraft } from "./story.js";
 
+/** Errors of the whole call, which no story could avoid. */
+const OF_THE_CALL: readonly unknown[] = ["WRONG_HANDLE", "TRANSACTION_CLOSED", "CLOSED"];
+
+/** Throws the error of a batch that is not about one of its stories. */
+export function throwIfOfTheCall(error: unknown): void {
+  if (error instanceof StorageError && OF_THE_CALL.includes(error.code)) throw error;
+}
+
 /** Drafts in one transaction of a batch that need not be atomic. */
 const BATCH_CHUNK = 250;
 
@@ -60,6 +68,7 @@ export async function saveEach(
     try {
       saved += await save(chunk, hasTransactions ? undefined : chunk[0]!.key);
     } catch (error) {
+      throwIfOfTheCall(error);
       // On a full disk, fewer may fit. Any other failure would make each of them wait just as long.
       const mayFit = hasTransactions && error instanceof StorageError && error.code === "FULL";
       if (mayFit) saved += await saveEach(chunk, errors, save, false);

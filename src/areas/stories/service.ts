@@ -5,7 +5,14 @@ import { expectId } from "../arguments.js";
 import { keepText, type Repair } from "../repair.js";
 import { storeOf } from "./adapted-store.js";
 import { type DefinedBackend, defineBackend, type StoryBackend } from "./backend.js";
-import { type BatchLoadResult, type BatchSaveResult, errorsById, saveEach, toDrafts } from "./batches.js";
+import {
+  type BatchLoadResult,
+  type BatchSaveResult,
+  errorsById,
+  saveEach,
+  throwIfOfTheCall,
+  toDrafts,
+} from "./batches.js";
 import { StoryCachePool } from "./cache.js";
 import { InvalidStoryError, noStory } from "./errors.js";
 import type { StoryEvents } from "./events.js";
@@ -213,6 +220,7 @@ export class StoryService {
         if (story === undefined) errors.set(id, noStory(id));
         else stories.set(id, story);
       } catch (error) {
+        throwIfOfTheCall(error);
         errors.set(typeof id === "string" ? id : describeValue(id), error);
       }
     }

@@ -185,7 +185,11 @@ describe("stories of a storage", () => {
     await temp.storage.transaction(async (tx) => {
       late = tx.stories;
       expect(await rejection(temp.storage.stories.saveStory("a", {}))).toMatchObject({ code: "WRONG_HANDLE" });
+      // Not one of the `errors` of a batch, which many callers do not read.
+      expect(await rejection(temp.storage.stories.batchSave({ a: {} }))).toMatchObject({ code: "WRONG_HANDLE" });
     });
+    expect(await rejection(late!.batchSave({ a: {} }))).toMatchObject({ code: "TRANSACTION_CLOSED" });
+    expect(await rejection(late!.batchLoad(["a"]))).toMatchObject({ code: "TRANSACTION_CLOSED" });
     expect(await rejection(late!.saveStory("a", {}))).toMatchObject({ code: "TRANSACTION_CLOSED" });
     expect(await rejection(late!.loadStory("a"))).toMatchObject({ code: "TRANSACTION_CLOSED" });
   });
