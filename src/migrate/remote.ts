@@ -113,7 +113,7 @@ export async function runRemotely(
     await client.migrate(steps.map(({ sql }) => sql));
   } catch (error) {
     if (!(error instanceof LibsqlError)) throw error;
-    const failed = error instanceof LibsqlBatchError ? error.statementIndex : 0;
+    const failed = error instanceof LibsqlBatchError ? error.statementIndex : Math.max(findUnparsable(steps), 0);
     const step = steps[failed] ?? steps[0]!;
     const failure = failureOf({ script: entries[0]!.script, ...step }, error);
     const isRace = error.code === "SQLITE_BUSY" || (failed === 0 && (await hasMoved()));
@@ -180,6 +180,23 @@ function failureOf({ script, statement, addition, check }: Step & { readonly scr
     return migrationFailed(script, `would leave rows of ${check.child} without the row that a foreign key refers to`);
   }
   return migrationFailed(script, "failed", { ...(statement === undefined ? {} : { at: statement }), cause });
+}
+
+/** The place of the first statement that is not SQL: a server then refuses the batch, and does not say which one. */
+function findUnparsable(steps: readonly Step[]): number {
+  const memory = new MemorySchema();
+  try {
+    return steps.findIndex(({ sql }) => {
+      try {
+        memory.exec(`EXPLAIN ${sql}`);
+        return false;
+      } catch (error) {
+        return /syntax error|unrecognized token|incomplete input/.test((error as Error).message);
+      }
+    });
+  } finally {
+    memory.close();
+  }
 }
 
 /** Whether a script may do more than create objects. */

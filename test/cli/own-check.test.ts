@@ -1,8 +1,10 @@
+import { createClient } from "@libsql/client";
 import { migrate } from "holdfast/migrate";
 import { expect, test } from "vitest";
 import { holdfast } from "../support/cli.js";
 import { openSecond, openTestClient } from "../support/clients.js";
 import { writeMigrations } from "../support/migrations.js";
+import { startServer } from "../support/server.js";
 import { tempDatabase } from "../support/temp.js";
 
 const NOTES = {
@@ -128,6 +130,35 @@ test("Holdfast's own migrations are checked too in a database that has them", as
     code: 1,
     findings: expect.arrayContaining([expect.objectContaining({ message: expect.stringContaining(trigger) })]),
   });
+});
+
+test("a database on a server is checked by the folder too", async () => {
+  await using server = await startServer();
+  await using temp = await tempDatabase();
+  const folder = writeMigrations(temp.dir, [NOTES]);
+  const client = createClient({ url: server.url });
+  await migrate(client, { folder, table: "app" });
+  const check = async () => {
+    const { code, stdout } = await holdfast(["check", "--folder", folder, "--table", "app", "--json"], {
+      cwd: temp.dir,
+      env: { HOLDFAST_URL: server.url },
+    });
+    return { code, ...JSON.parse(stdout) };
+  };
+  expect(await check()).toMatchObject({ code: 0, ok: true });
+  writeMigrations(temp.dir, [NOTES, { tag: "0001_bad", sql: "UPDATE notes SET nothing = 1;" }]);
+  await client.execute("DROP TRIGGER notes_log");
+  expect(await check()).toMatchObject({
+    code: 1,
+    findings: expect.arrayContaining([
+      expect.objectContaining({ code: "OBJECT_MISSING", message: expect.stringContaining("notes_log") }),
+      expect.objectContaining({ code: "MIGRATION_FAILED", message: expect.stringContaining("0001_bad") }),
+    ]),
+  });
+  await client.execute("DROP VIEW recent");
+  await client.execute("DROP TABLE app");
+  client.close();
+  expect(await check()).toMatchObject({ code: 1, ok: false });
 });
 
 test("a missing folder is an error, not a finding", async () => {
