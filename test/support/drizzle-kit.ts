@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { findKit } from "../../src/migrate/generate/kit.js";
+import { holdfast } from "./cli.js";
 import type { TempDatabase } from "./temp.js";
 
 const require = createRequire(import.meta.url);
@@ -27,6 +28,19 @@ export async function drizzleKit(temp: TempDatabase, ...args: string[]): Promise
   writeFileSync(join(temp.dir, "drizzle.config.json"), JSON.stringify(config));
   installKit(temp.dir);
   await promisify(execFile)(process.execPath, [KIT, ...args], { cwd: temp.dir });
+}
+
+/**
+ * Adds a migration to `drizzle/` with `holdfast generate`, which runs the real command line of drizzle-kit. `schema` is
+ * the source of a module that exports the tables. Returns its tag.
+ */
+export async function generateMigration(temp: TempDatabase, name: string, schema: string): Promise<string> {
+  installKit(temp.dir);
+  writeFileSync(join(temp.dir, "schema.ts"), schema);
+  const args = ["generate", "--folder", "drizzle", "--schema", "schema.ts", "--name", name, "--json"];
+  const { code, stdout, stderr } = await holdfast(args, { cwd: temp.dir });
+  if (code !== 0) throw new Error(`holdfast generate failed: ${stderr}`);
+  return JSON.parse(stdout).generated[0].tag;
 }
 
 /**
@@ -56,7 +70,8 @@ export async function addMigration(
   const after = await generateSQLiteDrizzleJson(schema, idx === 0 ? undefined : before.id);
   const text = sql ?? (await generateSQLiteMigration(before, after)).join("\n--> statement-breakpoint\n");
   const tag = `${number(idx)}_${name}`;
-  journal.entries.push({ idx, version: "6", when: 1000 * (idx + 1), tag, breakpoints: true });
+  const when = Math.max(1000 * (idx + 1), (journal.entries.at(-1)?.when ?? 0) + 1);
+  journal.entries.push({ idx, version: "6", when, tag, breakpoints: true });
   writeFileSync(journalPath, JSON.stringify(journal));
   writeFileSync(join(meta, `${number(idx)}_snapshot.json`), JSON.stringify(after));
   writeFileSync(join(temp.dir, "drizzle", `${tag}.sql`), text);
