@@ -100,7 +100,7 @@ function isStackOverflow(error: unknown): boolean {
 
 /**
  * A replacer for JSON.stringify that throws on what JSON would quietly store as something else: NaN as null, a Map, a
- * Set or an Error as `{}`. Undefined values and functions are left out, as in JSON.
+ * Set or an Error as `{}`, a typed array as an object of its positions. Undefined values and functions are left out, as in JSON.
  */
 export function refuseLost(name: string): (key: string, inner: unknown) => unknown {
   return (key, inner) => {
@@ -108,8 +108,8 @@ export function refuseLost(name: string): (key: string, inner: unknown) => unkno
     if (typeof inner === "number" && !Number.isFinite(inner)) {
       throw new RangeError(expectation(path(), "a finite number", inner));
     }
-    if (typeof inner === "object" && inner !== null && !Array.isArray(inner) && Object.keys(inner).length === 0) {
-      expectPlainObject(path(), inner);
+    if (typeof inner === "object" && inner !== null && !Array.isArray(inner)) {
+      if (ArrayBuffer.isView(inner) || Object.keys(inner).length === 0) expectPlainObject(path(), inner);
     }
     return inner;
   };

@@ -195,8 +195,8 @@ export function expectRevision(revision: unknown): asserts revision is number {
 export function toJson(name: string, value: unknown): string {
   const text = stringify(name, value);
   if (text === undefined) throw new TypeError(expectation(name, "a JSON value", value));
-  // NaN and Map become one of these. Checking each value costs more than everything else here.
-  if (text.includes("null") || text.includes("{}")) stringify(name, value, refuseLost(name));
+  // NaN, a Map and a typed array become one of these. Checking each value costs more than everything else here.
+  if (["null", "{}", '{"0":'].some((sign) => text.includes(sign))) stringify(name, value, refuseLost(name));
   return text;
 }
 

@@ -100,6 +100,12 @@ describe("wrong arguments are named and nothing is stored", () => {
     ["metadata that is a Map", { content: "x", metadata: new Map() }, "TypeError", /`metadata`/],
     ["metadata that is a Date", { content: "x", metadata: new Date(0) }, "TypeError", /`metadata`/],
     ["a Map within metadata", { content: "x", metadata: { a: [new Map([[1, 2]])] } }, "TypeError", /`metadata\.0`/],
+    [
+      "a typed array within metadata",
+      { content: "x", metadata: { a: new Uint8Array(2) } },
+      "TypeError",
+      /`metadata\.a`/,
+    ],
     ["an Error within metadata", { content: "x", metadata: { a: new Error("x") } }, "TypeError", /`metadata\.a`/],
     ["NaN in metadata", { content: "x", metadata: { a: Number.NaN } }, "RangeError", /`metadata\.a`/],
     [

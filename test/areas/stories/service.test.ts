@@ -369,6 +369,7 @@ describe.each(KINDS)("a service on %s", (kind) => {
       { n: Number.NaN },
       { passages: [{ tags: new Set(["a"]) }] },
       { at: { by: new Map([["a", 1]]) } },
+      { vector: new Float32Array([1, 2]) },
     ]) {
       const error = await rejection(service.saveStory("a", data as unknown as Record<string, unknown>));
       expect(error instanceof TypeError || error instanceof RangeError, String(error)).toBe(true);
