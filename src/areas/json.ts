@@ -14,7 +14,7 @@ function parse(text: unknown, table: string, id: unknown, what: string): unknown
   try {
     return JSON.parse(text as string);
   } catch (cause) {
-    const message = `The ${what} of ${JSON.stringify(id)} in ${table} is not JSON any more`;
+    const message = `The ${what} of ${JSON.stringify(id)} in ${table} is not JSON any more, so other software has changed it: correct it with SQL, or restore a backup`;
     throw new StorageError("CORRUPT", message, { cause });
   }
 }

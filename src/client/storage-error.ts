@@ -77,6 +77,11 @@ const CONFLICT_ADVICE: Readonly<Record<string, string>> = {
 
 /** The triggers that use a full-text table, or a scratch table, that is gone fail every write to the table behind it. */
 const LOST_INDEX = /no such table: (?:main\.)?\w+_(?:fts|replaced)\b/;
+/** A filter has read a column that other software has changed. */
+const NO_JSON = /malformed JSON$/;
+const NO_JSON_ADVICE =
+  "A record has metadata or data that is not JSON any more, and a filter reads those of all records: the same call without the filter names the record";
+
 const LOST_INDEX_ADVICE =
   "A table of the full-text index has been dropped: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
 
@@ -96,7 +101,8 @@ export function toStorageError(error: unknown): unknown {
   const constraint = constraintError(failure);
   if (constraint !== undefined) return constraint;
   const isOtherSchema = isOfOtherSchema(failure);
-  const code = isOtherSchema ? "MIGRATION_PENDING" : (BY_SQLITE_CODE[failure.code] ?? "SQL");
+  const known = NO_JSON.test(failure.message) ? "CORRUPT" : BY_SQLITE_CODE[failure.code];
+  const code = isOtherSchema ? "MIGRATION_PENDING" : (known ?? "SQL");
   const advice = adviceFor(code, failure);
   const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
   const { outcome } = failure as { readonly outcome?: unknown };
@@ -129,6 +135,7 @@ function adviceFor(code: StorageErrorCode, failure: LibsqlError): string | undef
   if (failure.rawCode === SHORT_READ) return undefined;
   // The file could be written to, or not: the caller has said that it is only to be read, and the error says so.
   if (failure.message.includes("readOnly")) return undefined;
+  if (NO_JSON.test(failure.message)) return NO_JSON_ADVICE;
   if (showsIndexDamage(failure)) return DAMAGED_INDEX_ADVICE;
   if (code === "CORRUPT" && failure.rawCode === undefined) return REMOTE_DAMAGE_ADVICE;
   return ADVICE[code] ?? (LOST_INDEX.test(failure.message) ? LOST_INDEX_ADVICE : undefined);

@@ -194,7 +194,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
               : {
                   code: "CHECKSUM",
                   severity: "error",
-                  message: `${record} is not what was stored: its ${part} does not match its checksum. Compare it with a backup, then store it again`,
+                  message: `${record} is not what was stored: its ${part === "checksum" ? "values do" : `${part} does`} not match its checksum. Compare it with a backup, then store it again`,
                 },
           );
         }

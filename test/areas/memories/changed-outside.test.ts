@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { rejection } from "../../support/clients.js";
 import { tempStorage } from "../../support/storage.js";
 
 const byHand = "update memories set content = 'the giraffe of another program' where id = 'm'";
@@ -42,4 +43,33 @@ test("reembed embeds a memory whose content another program has changed once", a
   );
   expect(result).toEqual({ embedded: 2, remaining: 0 });
   expect(texts.sort()).toEqual(["another", "the giraffe of another program"]);
+});
+
+test("metadata or data that is not JSON any more is CORRUPT, and says how to find it", async () => {
+  await using temp = await tempStorage();
+  const { memories, conversations, graph, client } = temp.storage;
+  await memories.insert({ id: "m", content: "a zebra" });
+  await conversations.insert({ id: "c" });
+  await graph.addNode({ id: "n", kind: "k", name: "n" });
+  for (const column of ["memories set metadata", "conversations set metadata", "graph_nodes set data"]) {
+    await client.execute(`update ${column} = 'not json'`);
+  }
+  for (const read of [() => memories.list(), () => conversations.list(), () => graph.findNodes()]) {
+    const error = await rejection(read());
+    expect(error).toMatchObject({ code: "CORRUPT" });
+    expect(error.message).toMatch(
+      /^The \w+ of "[mcn]" in \w+ is not JSON any more, .* correct it with SQL, or restore a backup$/,
+    );
+  }
+  const metadata = { a: 1 };
+  const filters = [
+    () => memories.list({ metadata }),
+    () => conversations.list({ metadata }),
+    () => graph.findNodes({ where: metadata }),
+  ];
+  for (const filter of filters) {
+    const error = await rejection(filter());
+    expect(error).toMatchObject({ code: "CORRUPT" });
+    expect(error.message).toMatch(/not JSON any more, .* the same call without the filter names the record$/);
+  }
 });
