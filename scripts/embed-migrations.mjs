@@ -1,6 +1,7 @@
 // Writes the migrations of drizzle/ as code, so that a bundled program needs no folder next to it.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import Database from "libsql";
 
 const FOLDER = new URL("../drizzle/", import.meta.url);
 const MODULE = new URL("../src/shared/holdfast-migrations.ts", import.meta.url);
@@ -30,7 +31,25 @@ ${snapshots.map((snapshot) => `  ${snapshot},\n`).join("")}] as const;
 /** The migrations of this package, in their order. */
 export const HOLDFAST_MIGRATIONS = [
 ${migrations.join("")}] as const;
+
+/** The tables and triggers that these migrations leave, by type and name. Reading them from the SQL would slow every start. */
+export const HOLDFAST_OBJECTS = [
+${objectsOf(entries.map(({ tag }) => read(`${tag}.sql`)))
+  .map((key) => `  ${JSON.stringify(key)},\n`)
+  .join("")}] as const;
 `;
+}
+
+function objectsOf(scripts) {
+  const database = new Database(":memory:");
+  for (const script of scripts) database.exec(script);
+  const objects = database.prepare(
+    `SELECT type || ' ' || lower(name) FROM sqlite_schema
+     WHERE type IN ('table', 'trigger') AND name NOT LIKE 'sqlite%' ORDER BY 1`,
+  );
+  const keys = objects.raw().all().flat();
+  database.close();
+  return keys;
 }
 
 /** The indexes of the tables in a snapshot, as JSON in the form of a snapshot. Nothing else of it is used. */

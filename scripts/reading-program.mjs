@@ -12,7 +12,7 @@ const leftOut = {
   setup({ onLoad }) {
     // The parent sends the migrations, which are an eighth of the program.
     onLoad({ filter: /holdfast-migrations\.ts$/ }, () => ({
-      contents: "export const HOLDFAST_MIGRATIONS = order.migrations;",
+      contents: "export const { migrations: HOLDFAST_MIGRATIONS, objects: HOLDFAST_OBJECTS } = order;",
     }));
     onLoad({ filter: REPOSITORIES }, () => ({ contents: "module.exports = {};", loader: "js" }));
   },

@@ -1,7 +1,7 @@
 import { brotliDecompressSync } from "node:zlib";
 import { lazyModule } from "../files/load-module.js";
 import { type ChildEnd, type ChildOptions, runChild } from "../files/start-child.js";
-import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
+import { HOLDFAST_MIGRATIONS, HOLDFAST_OBJECTS } from "../shared/holdfast-migrations.js";
 import type { ReadingOrder } from "./reading-program.js";
 
 const programText = lazyModule(() => import("./reading-program-text.js"));
@@ -17,7 +17,8 @@ export async function runReadingChild<Message>(
 ): Promise<ChildEnd> {
   const { READING_PROGRAM } = await programText();
   const program = brotliDecompressSync(Buffer.from(READING_PROGRAM, "base64")).toString();
-  const end = await runChild(program, { ...order, migrations: HOLDFAST_MIGRATIONS }, options, onMessage);
+  const known = { migrations: HOLDFAST_MIGRATIONS, objects: HOLDFAST_OBJECTS };
+  const end = await runChild(program, { ...order, ...known }, options, onMessage);
   const words = end.stderr.split("\n").find((text) => /panicked|Error|error/.test(text));
   return words === undefined ? end : { ...end, reason: `${end.reason}, ${words.slice(0, 200)}` };
 }

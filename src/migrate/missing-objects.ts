@@ -3,6 +3,7 @@ import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
+import { HOLDFAST_MIGRATIONS, HOLDFAST_OBJECTS } from "../shared/holdfast-migrations.js";
 import { findBroken } from "./compile.js";
 import { completeOn } from "./complete.js";
 import { lookUp } from "./decision.js";
@@ -163,25 +164,37 @@ function toMissing({ type, name, table }: SchemaObject): MissingObject {
  * Compares the file with the result of the applied migrations. Objects of a table that is gone do not count as missing.
  */
 function missingFrom(schema: readonly SchemaObject[], applied: readonly Migration[]): SchemaObject[] {
-  const scripts = applied.map((migration) => ddlOf(migration));
-  if (!isSuspect(schema, scripts)) return [];
-  const expected = expectedSchema(schema, scripts);
+  if (!isSuspect(schema, applied)) return [];
+  const expected = expectedSchema(schema, applied.map(ddlOf));
   const present = new Set(schema.map(keyOf));
   const triggers = expected.filter((object) => object.type === "trigger" && !present.has(keyOf(object)));
   const all = [...schema, ...triggers].filter(({ type }) => type === "trigger");
   const tables = expected.filter((object) => {
     if (object.type !== "table") return false;
-    if (present.has(keyOf(object))) return hasLostContent(schema, object);
+    const own = schema.find((one) => keyOf(one) === keyOf(object));
+    if (own !== undefined) return hasLostContent(schema, own);
     return isFullText(object.sql) || isScratch(object.name, all);
   });
   const stands = relations([...schema, ...tables]);
   return [...tables, ...triggers.filter(({ table }) => stands.has(fold(table)))];
 }
 
-/** Whether an object that the text of the migrations creates is not in the file. Costs no more than reading the text. */
-function isSuspect(schema: readonly SchemaObject[], scripts: readonly Script[]): boolean {
+/** Whether an object that the text of the migrations creates is not in the file. Every open asks this. */
+function isSuspect(schema: readonly SchemaObject[], applied: readonly Migration[]): boolean {
+  const present = new Set(schema.map(keyOf));
+  const named = areHoldfasts(applied) ? HOLDFAST_OBJECTS : [...namedBy(applied)];
+  return named.some((key) => !present.has(key)) || schema.some((object) => hasLostContent(schema, object));
+}
+
+function areHoldfasts(applied: readonly Migration[]): boolean {
+  const isOwn = ({ sql }: Migration, index: number) => sql === HOLDFAST_MIGRATIONS[index]?.sql;
+  return applied.length === HOLDFAST_MIGRATIONS.length && applied.every(isOwn);
+}
+
+/** The tables and triggers that migrations leave, by their text. */
+function namedBy(applied: readonly Migration[]): Set<string> {
   const named = new Set<string>();
-  for (const { statements } of scripts) {
+  for (const { statements } of applied.map(ddlOf)) {
     for (const { ddl } of statements) {
       if (ddl?.action === "create" && (ddl.type === "trigger" || ddl.type === "table")) named.add(keyOf(ddl));
       if (ddl?.action === "drop") named.delete(keyOf(ddl));
@@ -189,15 +202,13 @@ function isSuspect(schema: readonly SchemaObject[], scripts: readonly Script[]):
       if (ddl?.action === "rename" && named.delete(`table ${fold(ddl.from)}`)) named.add(`table ${fold(ddl.to)}`);
     }
   }
-  const present = new Set(schema.map(keyOf));
-  return [...named].some((key) => !present.has(key)) || schema.some((object) => hasLostContent(schema, object));
+  return named;
 }
 
 /** Whether a full-text table names a content table that was renamed. */
-function hasLostContent(schema: readonly SchemaObject[], { name }: SchemaObject): boolean {
-  const own = schema.find((object) => object.type === "table" && fold(object.name) === fold(name));
-  if (own === undefined || !isFullText(own.sql)) return false;
-  const content = contentOf(own.sql);
+function hasLostContent(schema: readonly SchemaObject[], { type, sql }: SchemaObject): boolean {
+  if (type !== "table" || !isFullText(sql)) return false;
+  const content = contentOf(sql);
   return content !== "" && !relations(schema).has(content);
 }
 
