@@ -1,11 +1,11 @@
 import { sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import { ALL_VISIBLE, conversations } from "../../schema/conversations.js";
 import { expectation, expectInteger, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
+import { newId } from "../ids.js";
 import { notFound } from "../repository.js";
 import { prepareInsert, prepareStatement, type Statement } from "../statements.js";
 import { type Chain, requireChain } from "./chain.js";
@@ -113,7 +113,7 @@ export async function forkConversation(
   const chain = await requireChain(context, executor, id);
   const source = await findConversation(context, executor, id);
   if (source === undefined) throw notFound(context, "conversation", id);
-  const { atSeq = source.messageCount, title = source.title, id: forkId = uuidv7() } = options;
+  const { atSeq = source.messageCount, title = source.title, id: forkId = newId() } = options;
   if (atSeq > source.messageCount) {
     throw new RangeError(expectation("atSeq", `at most ${source.messageCount}, the last message`, atSeq));
   }

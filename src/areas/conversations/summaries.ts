@@ -1,11 +1,11 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import { conversationSummaries, conversations } from "../../schema/conversations.js";
 import { expectation, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import { newId } from "../ids.js";
 import { readAll } from "../read-all.js";
 import { notFound } from "../repository.js";
 import { all, prepareStatement, selection, toStatement } from "../statements.js";
@@ -84,7 +84,7 @@ export async function addSummary(
   expectSummary(summary);
   const { project, executor } = context;
   const { date, title, text } = summary;
-  const values = { id: uuidv7(), conversationId, date, title, text };
+  const values = { id: newId(), conversationId, date, title, text };
   const createdAt = context.now();
   const { rowsAffected } = await executor.execute(insertSummary({ ...values, project, createdAt }));
   if (rowsAffected === 0) throw notFound(context, "conversation", conversationId);

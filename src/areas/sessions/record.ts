@@ -1,10 +1,10 @@
 import type { Row } from "@libsql/client";
-import { v7 as uuidv7 } from "uuid";
 import { sessions } from "../../schema/sessions.js";
 import { expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import { insertOf, selection } from "../statements.js";
 
@@ -61,7 +61,7 @@ export const { columns, at } = selection(sessionColumns);
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
 export function toDraft({ project, now, repair }: RepositoryContext, input: SessionInput): SessionDraft {
   expectKeys("a session", input, ["id", "metadata", "startedAt"]);
-  const { id = uuidv7(), metadata = {}, startedAt } = input;
+  const { id = newId(), metadata = {}, startedAt } = input;
   expectSessionId(id);
   return {
     project,

@@ -1,6 +1,5 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import { sessions } from "../../schema/sessions.js";
 import { expectArray } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -8,6 +7,7 @@ import { expectLimit, toMillis, toSqlLimit } from "../arguments.js";
 import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
+import { newId } from "../ids.js";
 import { announce, inOrderOf, notFound } from "../repository.js";
 import { all, list, prepareStatement, returned, set, toStatement } from "../statements.js";
 import {
@@ -62,7 +62,7 @@ export class SessionRepository {
   }
 
   /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
-  async start(id: string = uuidv7(), options: StartSessionOptions = {}): Promise<Session> {
+  async start(id: string = newId(), options: StartSessionOptions = {}): Promise<Session> {
     expectKeys("start", options, ["metadata", "startedAt"]);
     const draft = toDraft(this.#context, { ...options, id });
     await this.#context.executor.execute(insertSession(draft));

@@ -1,9 +1,9 @@
-import { v7 as uuidv7 } from "uuid";
 import { expectation, expectDuration, expectFunction, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { callListener, Listeners } from "../../shared/listeners.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
 import { expectId } from "../arguments.js";
+import { newId } from "../ids.js";
 import type {
   AutosaveEvents,
   AutosaveState,
@@ -293,7 +293,7 @@ export class Autosave {
     }
     if (resolution === "remote") return this.#settle(edit, text, remoteRevision, false);
     if (resolution === "keepBoth") {
-      const savedAs = `${id.slice(0, MAX_COPIED_ID_CHARS).toWellFormed()}-conflict-${uuidv7()}`;
+      const savedAs = `${id.slice(0, MAX_COPIED_ID_CHARS).toWellFormed()}-conflict-${newId()}`;
       const { local } = conflict();
       const { revision } = await this.#service.saveStory(savedAs, local, {
         metadata: remote === undefined || metadata === undefined ? {} : copiedMetadata(metadata, remote, local),

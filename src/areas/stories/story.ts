@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from "uuid";
 import { StorageError } from "../../shared/errors.js";
 import {
   expectArray,
@@ -11,6 +10,7 @@ import {
 } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, isExpectation, MAX_NAME_CHARS, refuseLost, toMillis } from "../arguments.js";
+import { newId } from "../ids.js";
 
 /** A story: any JSON object. Only the title and the id have a meaning here. */
 export type StoryData = Record<string, unknown>;
@@ -173,7 +173,7 @@ export function toImport(source: unknown): { id: string; data: StoryData } {
     }
   }
   expectObject("story", data);
-  const { id = uuidv7() } = data;
+  const { id = newId() } = data;
   if (typeof id !== "string") throw new StorageError("INVALID", "The story to import has an `id` that is not text");
   expectId(id, "story.id");
   return { id, data };

@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from "uuid";
 import { expectText } from "../../../shared/expectation.js";
+import { newId } from "../../ids.js";
 import type { Repair } from "../../repair.js";
 import type { SecretBox } from "../secret.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";
@@ -57,7 +57,7 @@ export abstract class FilesystemExtras extends TextBackend<StoryRecord> {
   }
 
   async addToSyncQueue(input: SyncEntryInput): Promise<SyncEntry> {
-    const { entry } = toSyncEntry(input, this.now, uuidv7);
+    const { entry } = toSyncEntry(input, this.now, newId);
     await this.guarded(() => this.opened.queue.set(entry.id, entry));
     return entry;
   }

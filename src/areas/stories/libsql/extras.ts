@@ -1,6 +1,5 @@
 import type { ResultSet } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
-import { v7 as uuidv7 } from "uuid";
 import {
   stories,
   storyContents,
@@ -14,6 +13,7 @@ import {
 import { expectText } from "../../../shared/expectation.js";
 import { expectId } from "../../arguments.js";
 import type { RepositoryContext } from "../../context.js";
+import { newId } from "../../ids.js";
 import { insertOf, pick, prepareStatement, type Statement, selection, toStatement } from "../../statements.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";
 import { TextBackend } from "../text-backend.js";
@@ -97,7 +97,7 @@ export abstract class LibsqlExtras extends TextBackend<KnownRow> {
 
   async addToSyncQueue(input: SyncEntryInput): Promise<SyncEntry> {
     const { project, now } = this.context;
-    const { entry, json } = toSyncEntry(input, now, uuidv7);
+    const { entry, json } = toSyncEntry(input, now, newId);
     await this.execute(upsertEntry({ ...entry, project, data: json, timestamp: entry.timestamp.getTime() }));
     return entry;
   }
