@@ -8,7 +8,7 @@ import { openStories } from "holdfast/stories";
 import { describe, expect, test } from "vitest";
 import { runChild } from "../support/child.js";
 import { holdfast } from "../support/cli.js";
-import { rejection } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { canMount, withReadOnlyMount } from "../support/read-only-mount.js";
 import { runSql } from "../support/stock-sql.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
@@ -194,12 +194,13 @@ describe("readOnly", () => {
         backup: true,
         failure: { code: "READONLY", message: expect.stringContaining("make a copy with `backup`") },
       });
-      // It advised to check the user's rights on the folder.
-      const refused = await rejection(openStorage(options.url));
-      expect(refused).toMatchObject({
-        code: "CANNOT_OPEN",
-        message: expect.stringContaining('`readOnly: "immutable"`'),
-      });
+    });
+    // It advised to check the user's rights on the folder.
+    openSecond(join(out.dir, "copy.db"), ["PRAGMA journal_mode = WAL"])[Symbol.dispose]();
+    expect(readdirSync(out.dir)).toEqual(["copy.db"]);
+    await withReadOnlyMount(out.dir, async (mount) => {
+      const { error } = await runChild("read-only", { options: { url: join(mount, "copy.db") } });
+      expect(error).toMatchObject({ code: "CANNOT_OPEN", message: expect.stringContaining('`readOnly: "immutable"`') });
     });
   });
 
