@@ -11,7 +11,7 @@ import type { RepositoryContext } from "../context.js";
 import { type Executor, scalar } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { halvedUntilItFits } from "../read-all.js";
-import { announce } from "../repository.js";
+import { announce, notFound } from "../repository.js";
 import { all, selection, set, toStatement } from "../statements.js";
 import { type EmbeddingInput, type Memory, memoriesWithVector, memoryColumns, toMemory, toModel } from "./record.js";
 import { embeddingStatements } from "./statements.js";
@@ -60,7 +60,7 @@ export async function storeEmbedding(
   id: string,
   vector: Float32Array | readonly number[],
   selector: EmbeddingSelector,
-): Promise<boolean> {
+): Promise<void> {
   expectId(id);
   expectKeys("setEmbedding", selector, ["model", "version"]);
   const embedding = { vector: toVector("vector", vector), ...modelOf(selector) };
@@ -68,9 +68,8 @@ export async function storeEmbedding(
     context.executor.batch(embeddingStatements(context, id, embedding)),
   );
   // The second statement inserts the vector if the memory exists.
-  const isStored = results[1]!.rowsAffected > 0;
-  if (isStored) announce(context, "memories", "update", [id]);
-  return isStored;
+  if (results[1]!.rowsAffected === 0) throw notFound(context, "memory", id);
+  announce(context, "memories", "update", [id]);
 }
 
 export async function unembedded(

@@ -364,10 +364,10 @@ export class MemoryRepository<M extends object = Metadata> {
   }
 
   /**
-   * Stores a vector of a memory, in place of one of the same model and version. False if there is no such memory. Rejects
-   * with `DIMENSION_MISMATCH` if the stored vectors of this model and version have another length.
+   * Stores a vector of a memory, in place of one of the same model and version. Rejects with `NOT_FOUND` if there is no
+   * such memory, and with `DIMENSION_MISMATCH` if the stored vectors of this model and version have another length.
    */
-  setEmbedding(id: string, vector: Float32Array | readonly number[], selector: EmbeddingSelector): Promise<boolean> {
+  setEmbedding(id: string, vector: Float32Array | readonly number[], selector: EmbeddingSelector): Promise<void> {
     return storeEmbedding(this.#context, id, vector, selector);
   }
 

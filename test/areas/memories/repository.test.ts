@@ -326,7 +326,10 @@ describe("changing", () => {
     expect(await memories.search("")).toEqual([]);
     expect(await memories.nearest([1, 1, 1], { model: "model-a" })).toEqual([]);
     expect(await memories.update("m-1", { type: "x" })).toBeUndefined();
-    expect(await memories.setEmbedding("m-1", [1, 1, 1], { model: "model-a" })).toBe(false);
+    expect(await rejection(memories.setEmbedding("m-1", [1, 1, 1], { model: "model-a" }))).toMatchObject({
+      code: "NOT_FOUND",
+      message: expect.stringContaining("m-1"),
+    });
     expect((await memories.stats()).count).toBe(0);
     expect(await memories.restore("m-1")).toBe(true);
     expect(await memories.restore("m-1")).toBe(false);
@@ -435,7 +438,7 @@ describe("vectors", () => {
     await using temp = await tempStorage();
     const { memories } = temp.storage;
     await memories.insert({ id: "a", content: "x", embedding: [1, 0], embeddingModel: "old" });
-    expect(await memories.setEmbedding("a", [1, 2, 3], { model: "new", version: "1" })).toBe(true);
+    await memories.setEmbedding("a", [1, 2, 3], { model: "new", version: "1" });
     expect(await memories.get("a")).toMatchObject({ embeddingModel: "new", embeddingVersion: "1" });
     await memories.setEmbedding("a", [0, 1], { model: "old" });
     expect((await memories.get("a"))?.embedding).toEqual(new Float32Array([0, 1]));
