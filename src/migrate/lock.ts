@@ -12,7 +12,9 @@ export interface LockWait {
   readonly purpose: string;
 }
 
-const TELL_AFTER_MS = 1000;
+/** A shorter wait is no news. */
+const TELL_AFTER_MS = 200;
+const SLOW_DOWN_AFTER_MS = 1000;
 
 /**
  * Runs `work` on the writer, in a transaction that has the write lock and does not enforce foreign keys. Afterwards it
@@ -61,7 +63,7 @@ async function waitForLock(pool: ConnectionPool, connection: Connection, wait: L
       isTold = true;
       logger?.info(`Waiting to ${purpose}: another process holds the write lock of ${path}, perhaps to migrate it`);
     }
-    const longest = age < TELL_AFTER_MS ? 2 : 10;
+    const longest = age < SLOW_DOWN_AFTER_MS ? 2 : 10;
     await sleep(Math.min(Math.random() * longest, timeoutMs - age));
   }
 }
