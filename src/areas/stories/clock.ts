@@ -1,3 +1,4 @@
+import { callSafely } from "../../shared/callbacks.js";
 import { MAX_TIMER_MS } from "../../shared/timers.js";
 
 /** Timers, for tests that control the clock. */
@@ -14,7 +15,7 @@ export const systemClock: Clock = {
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
 };
 
-/** Timers on a clock that may throw. */
+/** Timers on a clock that may throw, or return a promise that rejects. */
 export class SafeTimers {
   readonly #clock: Clock;
 
@@ -22,23 +23,24 @@ export class SafeTimers {
     this.#clock = clock;
   }
 
-  /** Returns undefined if the delay is too long for a timer, or if the clock throws; `fail` gets that error. */
+  /** Returns undefined if the delay is too long for a timer, or if the clock throws; `fail` gets the clock's error. */
   set(task: () => void, delayMs: number, fail: (error: unknown) => void): unknown {
     if (delayMs > MAX_TIMER_MS) return undefined;
-    try {
-      return this.#clock.setTimeout(task, delayMs);
-    } catch (error) {
-      fail(error);
-      return undefined;
-    }
+    let timer: unknown;
+    const start = () => {
+      timer = this.#clock.setTimeout(task, delayMs);
+      return timer;
+    };
+    callSafely(start, fail);
+    return timer;
   }
 
   clear(timer: unknown): void {
     if (timer === undefined) return;
-    try {
-      this.#clock.clearTimeout(timer);
-    } catch {
-      // Harmless: each task checks whether there is anything to do.
-    }
+    // A failure is harmless: each task checks whether there is anything to do.
+    callSafely(
+      () => this.#clock.clearTimeout(timer),
+      () => undefined,
+    );
   }
 }

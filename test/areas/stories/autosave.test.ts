@@ -500,19 +500,18 @@ test("an infinite debounce waits for the interval, and timers may be numbers", a
   autosave.stop();
 });
 
-test("a clock that throws is an error of the story that waits for it, which stays dirty", async () => {
+const throws = () => {
+  throw new Error("no timers");
+};
+test.each([
+  ["throws", throws],
+  ["rejects", async () => throws()],
+])("a clock that %s is an error of the story that waits for it, which stays dirty", async (_, fails) => {
   await using temp = await tempStories("libsql");
-  const broken = {
-    setTimeout: () => {
-      throw new Error("no timers");
-    },
-    clearTimeout: () => {
-      throw new Error("none to clear");
-    },
-  };
-  const { autosave, events } = autosaveOf(temp, { clock: broken });
+  const { autosave, events } = autosaveOf(temp, { clock: { setTimeout: fails, clearTimeout: fails } });
   autosave.markDirty("a", { n: 1 });
   autosave.start();
+  await new Promise((resolve) => setImmediate(resolve));
   expect(events[0]).toEqual(["error", { id: "a", error: new Error("no timers"), attempts: 0 }]);
   expect(autosave.isDirty("a")).toBe(true);
   expect(await autosave.saveNow("a")).toBe(true);
