@@ -37,9 +37,13 @@ export async function assertNotInUse(path: string): Promise<void> {
   }
   if (pids.length === 0) return;
   const who = pids.length === 1 ? `process ${pids[0]} has` : `processes ${pids.join(", ")} have`;
-  throw new StorageError("IN_USE", `${path} is in use: ${who} it open. Stop what uses it, then try again`, {
-    retryable: true,
-  });
+  throw new StorageError(
+    "IN_USE",
+    `${path} is in use: ${who} it open. Stop what uses it, then try again. A process that has closed it can keep it until it ends`,
+    {
+      retryable: true,
+    },
+  );
 }
 
 async function otherHolders(paths: readonly string[]): Promise<number[]> {
