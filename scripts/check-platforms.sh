@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the packed package under the oldest and the newer versions of Node, and under Deno. They come from npm, 200 MB in all, so this is
-# run by hand before a release. check-package.sh, which CI runs, covers the installed version of Node, and Bun.
+# Runs the packed package under the oldest and the newer versions of Node, and under Deno. They come from npm, 200 MB in
+# all, so this is run by hand before a release. check-package.sh, which CI runs, covers the installed Node, and Bun.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
