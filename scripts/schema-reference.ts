@@ -59,12 +59,14 @@ const LOOSE: readonly (readonly [table: string, column: string, target: string])
 
 /** Tables that only migrations know. */
 const OTHER_TABLES: Readonly<Record<string, string>> = {
-  memories_fts: "FTS5: the index terms of `memories`.",
-  messages_fts: "FTS5: the index terms of `messages`, and their conversation.",
+  memories_fts: "FTS5: the index terms of `memories`, which the rows do not have. It keeps no content.",
+  messages_fts: "FTS5: the same of `messages`, and their conversation.",
   story_search_fts: "FTS5: the index terms of `story_search`.",
   memories_replaced: "Scratch: the row that an INSERT OR REPLACE removes, while the statement runs. Empty otherwise.",
   messages_replaced: "Scratch, the same for `messages`.",
   story_search_replaced: "Scratch, the same for `story_search`.",
+  search_backlog:
+    "Ranges of rows (`first` to `last`, of the table `target`) that the next search or a reindex indexes: those of a file of an earlier version, and rows of `memories` that other code wrote without index terms. Empty otherwise.",
   __drizzle_migrations:
     "The ledger: one row for each applied migration, with the hash of its text (`hash`) and its time in the journal (`created_at`). `drizzle-kit migrate` reads and writes the same table.",
   sqlite_sequence: "SQLite's own: the last `row_id` of each table.",
@@ -75,6 +77,10 @@ const TRIGGERS: readonly (readonly [RegExp, string])[] = [
   [
     /^messages_fts_/,
     "keep the full-text index and `conversation_tags` equal to the table, also for INSERT OR REPLACE; set `search_text` to null if other code changes the content, so that the next search indexes it",
+  ],
+  [
+    /^memories_fts_/,
+    "keep the full-text index equal to the table, also for INSERT OR REPLACE; if other code changes the content, the next search indexes it",
   ],
   [/_fts_/, "keep the full-text index equal to its table, also for INSERT OR REPLACE"],
   [/^memory_embeddings_dimensions$/, "refuse a vector whose length differs from those of its model and version"],

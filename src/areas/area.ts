@@ -97,8 +97,8 @@ export interface Area<Name extends string = string, Repository = unknown> {
   /** Compares every record with its checksum and derived columns; reads the whole area. */
   damaged(reader: Reader): AsyncIterable<CheckedPage>;
   /**
-   * Rebuilds the derived columns from the contents. Each step is a transaction, and yields the number of rows
-   * read so far. The caller rebuilds the full-text tables.
+   * Indexes the contents again. Each step is a transaction, and yields the number of rows read so far. The caller empties
+   * the full-text tables that keep no content before, and rebuilds the others afterwards.
    */
   rederive(executor: Executor): AsyncIterable<number>;
 }

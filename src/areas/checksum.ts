@@ -1,4 +1,5 @@
 import crypto from "node:crypto";
+import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 
 /** In hex. The form that makes no object takes half the time; Node has it from 20.12 on. */
 const sha256: (data: string | Uint8Array) => string =
@@ -9,6 +10,21 @@ const sha256: (data: string | Uint8Array) => string =
 /** 128 bits of SHA-256, in hex: enough to tell damage and equal content, short enough for every row. */
 function digest(data: string | Uint8Array): string {
   return sha256(data).slice(0, 32);
+}
+
+const SHORT_CHARS = 16;
+
+/**
+ * The part of a hash that rows with an index keep: 64 bits tell damage as well, in half the bytes. Rows of earlier
+ * versions keep the whole hash.
+ */
+export function shortened(hash: string): string {
+  return hash.slice(0, SHORT_CHARS);
+}
+
+/** The same in SQL. */
+export function shortenedColumn(hash: AnyColumn): SQL {
+  return sql`substr(${hash}, 1, ${sql.raw(String(SHORT_CHARS))})`;
 }
 
 /** The hash by which equal content is found. */

@@ -1,5 +1,6 @@
 import { getTableName } from "drizzle-orm";
 import { addOwnTables } from "../client/storage-error.js";
+import type { SearchTarget } from "../search/request.js";
 import { expectOneOf } from "../shared/expectation.js";
 import type { Area, Reader } from "./area.js";
 import type { RepositoryContext } from "./context.js";
@@ -12,6 +13,9 @@ import { tablesIn } from "./tables.js";
 
 /** In the order in which their rows are counted, and their changes announced. */
 export const AREAS = [memoryArea, sessionArea, conversationArea, graphArea, storyArea] as const;
+
+/** The tables that a keyword search reads, of all areas. */
+export const SEARCH_TARGETS: readonly SearchTarget[] = AREAS.flatMap(({ searchTargets }) => searchTargets);
 
 addOwnTables(AREAS.flatMap(({ tables }) => tables.map((table) => getTableName(table))));
 

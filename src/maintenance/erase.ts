@@ -1,7 +1,7 @@
-import { AREAS } from "../areas/registry.js";
+import { SEARCH_TARGETS } from "../areas/registry.js";
 import type { EngineClient, LocalDatabase } from "../client/storage-client.js";
 
-const INDEXES = AREAS.flatMap(({ searchTargets }) => searchTargets.map(({ fts }) => fts));
+const INDEXES = SEARCH_TARGETS.map(({ fts }) => fts);
 /** How many pages of an index to merge in one transaction, which keeps other writers waiting for a few ms. */
 const MERGE_PAGES = 64;
 /** A step with fewer changes than this found nothing to merge. */

@@ -1,12 +1,16 @@
+import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import type { Reader } from "../areas/area.js";
 import { scalar } from "../areas/executor.js";
+import { SEARCH_TARGETS } from "../areas/registry.js";
 import { pagesByRowId } from "../areas/rows.js";
 import { toStatement } from "../areas/statements.js";
 import { quoteText } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
 import { isFullText } from "../migrate/full-text.js";
-import { FTS_TOKENIZER } from "../search/terms.js";
+import type { SearchTarget } from "../search/request.js";
+import { textOf } from "../search/scan-packed.js";
+import { FTS_TOKENIZER, searchScope, toSearchText } from "../search/terms.js";
 import { StorageError } from "../shared/errors.js";
 
 /** A full-text table that indexes the text of another table. */
@@ -15,6 +19,8 @@ export interface ContentIndex {
   readonly content: string;
   readonly rowIdColumn: string;
   readonly columns: readonly string[];
+  /** Set if the index keeps no content, so that it cannot rebuild itself: its terms follow from those texts. */
+  readonly target?: SearchTarget;
 }
 
 const TERMS_PER_PAGE = 5000;
@@ -28,6 +34,10 @@ export async function findContentIndexes(reader: Reader): Promise<ContentIndex[]
     const [name, text] = [String(row.name), String(row.sql)];
     if (!isFullText(text) || optionOf(text, "tokenize") !== FTS_TOKENIZER) continue;
     const content = optionOf(text, "content");
+    const target = content === "" ? SEARCH_TARGETS.find(({ fts }) => fts === name) : undefined;
+    if (target !== undefined && tables.has(target.table)) {
+      indexes.push({ name, content: target.table, rowIdColumn: target.rowId, columns: columnsOf(text), target });
+    }
     if (content === undefined || !tables.has(content)) continue;
     const rowIdColumn = optionOf(text, "content_rowid") ?? "rowid";
     indexes.push({ name, content, rowIdColumn, columns: columnsOf(text) });
@@ -42,6 +52,9 @@ export async function findContentIndexes(reader: Reader): Promise<ContentIndex[]
  * waiting on a large file. So this counts the terms on both sides, in the snapshot of `reader`.
  */
 export async function compareWithContent(reader: Reader, index: ContentIndex): Promise<string | undefined> {
+  const marked = index.target && (await markedRows(reader, index.target));
+  // The next search or a reindex indexes those rows.
+  if (marked === "many") return undefined;
   const documents = sql.identifier(`${index.name}_docsize`);
   const content = sql.identifier(index.content);
   const rowId = sql.identifier(index.rowIdColumn);
@@ -60,7 +73,9 @@ export async function compareWithContent(reader: Reader, index: ContentIndex): P
     throw error;
   });
   if (indexed === undefined) return "it cannot be read";
-  return indexed.equals(await sumOfContent(reader, index)) ? undefined : `its words are not those of ${index.content}`;
+  return indexed.equals(await sumOfContent(reader, index, marked))
+    ? undefined
+    : `its words are not those of ${index.content}`;
 }
 
 async function sumOfIndex(reader: Reader, { name, columns }: ContentIndex): Promise<TermSum> {
@@ -89,16 +104,37 @@ async function sumOfIndex(reader: Reader, { name, columns }: ContentIndex): Prom
   }
 }
 
-async function sumOfContent(reader: Reader, { content, rowIdColumn, columns }: ContentIndex): Promise<TermSum> {
+/** The rows that the next search indexes, or `many` if a file of an earlier version is not indexed yet. */
+async function markedRows(reader: Reader, { table }: SearchTarget): Promise<ReadonlySet<number> | "many"> {
+  const { rows } = await reader.execute(
+    toStatement(sql`select first, last from search_backlog where target = ${table}`),
+  );
+  if (rows.some(({ first, last }) => first !== last)) return "many";
+  return new Set(rows.map(({ first }) => Number(first)));
+}
+
+async function sumOfContent(reader: Reader, index: ContentIndex, marked?: ReadonlySet<number>): Promise<TermSum> {
+  const { content, rowIdColumn, columns, target } = index;
   const rowId = sql.identifier(rowIdColumn);
-  const selected = sql.join([rowId, ...columns.map((column) => sql.identifier(column))], sql`, `);
+  const names = [rowIdColumn, ...columns, ...(target === undefined ? [] : ["project", target.content])];
+  const hasNone = sql.raw(target?.hasNoTerms ?? "0");
+  const selected = sql`${sql.join(
+    names.map((name) => sql`m.${sql.identifier(name)}`),
+    sql`, `,
+  )}, ${hasNone} as has_none`;
   const query = (after: number, limit: number) =>
-    sql`select ${selected} from ${sql.identifier(content)} where ${rowId} > ${after} order by ${rowId} limit ${limit}`;
+    sql`select ${selected} from ${sql.identifier(content)} as m where m.${rowId} > ${after} order by m.${rowId} limit ${limit}`;
+  /** '' stands for terms that are in the index alone. */
+  const textOfColumn = (row: Row, column: string): string => {
+    if (target === undefined || column !== target.searchText) return String(row[column] ?? "");
+    const isIndexed = row[column] !== null && Number(row.has_none) === 0 && !marked?.has(Number(row[rowIdColumn]));
+    return isIndexed ? toSearchText(textOf(row[target.content], target), searchScope(String(row.project))) : "";
+  };
   const sum = new TermSum();
   for await (const rows of pagesByRowId(reader, query)) {
     for (const row of rows) {
-      for (let column = 0; column < columns.length; column++) {
-        for (const [term, count] of countTokens(String(row[column + 1] ?? ""))) sum.add(column, term, 1, count);
+      for (const [place, column] of columns.entries()) {
+        for (const [term, count] of countTokens(textOfColumn(row, column))) sum.add(place, term, 1, count);
       }
     }
   }

@@ -1,4 +1,5 @@
-import { AREAS, areasIn } from "../areas/registry.js";
+import { AREAS, areasIn, SEARCH_TARGETS } from "../areas/registry.js";
+import { noteMissed } from "../areas/search-backlog.js";
 import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
@@ -45,10 +46,10 @@ export async function reindexTables(
 ): Promise<ReindexResult> {
   const indexes = await findContentIndexes(context.executor);
   const rebuildAll = async () => {
-    for (const [index, { name }] of indexes.entries()) {
+    for (const [place, { name, target }] of indexes.entries()) {
       signal?.throwIfAborted();
-      onProgress?.({ phase: "full text", done: index, total: indexes.length });
-      await rebuild(context, name);
+      onProgress?.({ phase: "full text", done: place, total: indexes.length });
+      if (target === undefined) await rebuild(context, name);
     }
     onProgress?.({ phase: "full text", done: indexes.length, total: indexes.length });
   };
@@ -60,11 +61,12 @@ export async function reindexTables(
       }
     }
   };
+  for (const { name, target } of indexes) if (target !== undefined) await empty(context, name);
   try {
     await rederiveAll();
   } catch (error) {
     if (!mayBeIndexDamage(error)) throw error;
-    // An update removes the old terms of a row from the index, which must have them.
+    // An update removes the old terms of a row from an index with external content, which must have them.
     await rebuildAll();
     await rederiveAll();
   }
@@ -106,11 +108,17 @@ export async function repairStorage(
   return { repaired, left };
 }
 
-async function makeMissing({ client, migrations }: MaintenanceContext): Promise<void> {
-  for (const set of migrations) await restoreMissingObjects(client, { ...set, lockTimeoutMs: LOCK_TIMEOUT_MS });
+async function makeMissing({ client, executor, migrations }: MaintenanceContext): Promise<void> {
+  for (const set of migrations) {
+    await noteMissed(
+      executor,
+      await restoreMissingObjects(client, { ...set, lockTimeoutMs: LOCK_TIMEOUT_MS }),
+      SEARCH_TARGETS,
+    );
+  }
 }
 
-/** Rebuilds an index. One that cannot be read is first replaced by an empty one. */
+/** Rebuilds an index from its content table. One that cannot be read is first replaced by an empty one. */
 async function rebuild(context: Pick<MaintenanceContext, "client">, name: string): Promise<void> {
   const quoted = quoteName(name);
   const fill = `INSERT INTO ${quoted}(${quoted}) VALUES('rebuild')`;
@@ -118,14 +126,33 @@ async function rebuild(context: Pick<MaintenanceContext, "client">, name: string
     await runOffThread(context, name, [fill]);
   } catch (error) {
     if (!mayBeIndexDamage(error)) throw error;
-    const shadow = (part: string) => quoteName(`${name}_${part}`);
-    await runOffThread(context, name, [
-      ...["data", "idx", "docsize"].map((part) => `DELETE FROM ${shadow(part)}`),
-      // This is the state of a new FTS5 table: no totals, no segments.
-      `INSERT INTO ${shadow("data")} (id, block) VALUES (1, x''), (10, x'00000000000000')`,
-      fill,
-    ]);
+    await runOffThread(context, name, [...emptied(name, EMPTY), fill]);
   }
+}
+
+/** Empties an index that keeps no content, and leaves a note of it: searches and `rederive` fill it again. */
+async function empty(context: Pick<MaintenanceContext, "client" | "executor">, name: string): Promise<void> {
+  await noteMissed(context.executor, [{ name }], SEARCH_TARGETS);
+  const quoted = quoteName(name);
+  const clear = `INSERT INTO ${quoted}(${quoted}) VALUES('delete-all')`;
+  try {
+    await runOffThread(context, name, [clear]);
+  } catch (error) {
+    if (!mayBeIndexDamage(error)) throw error;
+    await runOffThread(context, name, [...emptied(name, EMPTY_CONTENTLESS), clear]);
+  }
+}
+
+/** The state of a new FTS5 table: no segments. */
+const EMPTY = "x'00000000000000'";
+const EMPTY_CONTENTLESS = "x'00000000FF000001000000'";
+
+function emptied(name: string, state: string): string[] {
+  const shadow = (part: string) => quoteName(`${name}_${part}`);
+  return [
+    ...["data", "idx", "docsize"].map((part) => `DELETE FROM ${shadow(part)}`),
+    `INSERT INTO ${shadow("data")} (id, block) VALUES (1, x''), (10, ${state})`,
+  ];
 }
 
 /** Rebuilds in one transaction, off the main thread: a search sees the old index or the new one. */

@@ -61,7 +61,8 @@ async function overshoot(tx: StorageTransaction, maxSize: number): Promise<Overs
   const limit = Math.max(maxSize * (1 - RESERVE), SMALL_FILE_BYTES);
   if (size > limit) {
     const vectors = sql`(select coalesce(sum(length(${e.vector})), 0) from ${e} where ${e.memoryRowId} = ${m.rowId})`;
-    const texts = sql`octet_length(${m.content}) + octet_length(${m.searchText}) + octet_length(${m.metadata})`;
+    // The index of a text takes about two thirds of its bytes.
+    const texts = sql`octet_length(${m.content}) * 5 / 3 + octet_length(${m.metadata})`;
     return { size, bytes: size - limit + maxSize * SLACK, rowBytes: sql`${texts} + ${vectors} + ${ROW_BYTES}` };
   }
   // The contents are part of the file, so they can only be too large if the file is.

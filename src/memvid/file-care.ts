@@ -45,13 +45,13 @@ export async function healFile(storage: Storage, path: string, options: DoctorOp
   ]);
   const started = performance.now();
   const { rebuildLexIndex = false, vacuum = false, dryRun = false } = options;
-  const steps: [phase: string, sql: string][] = [];
-  if (rebuildLexIndex) steps.push(["rebuild_lex_index", "insert into memories_fts(memories_fts) values ('rebuild')"]);
-  if (vacuum) steps.push(["vacuum", "vacuum"]);
+  const steps: [phase: string, run: () => Promise<unknown>][] = [];
+  if (rebuildLexIndex) steps.push(["rebuild_lex_index", () => storage.reindex()]);
+  if (vacuum) steps.push(["vacuum", () => storage.client.execute("vacuum")]);
   const phases: DoctorResult["phases"] = [];
-  for (const [phase, sql] of steps) {
+  for (const [phase, run] of steps) {
     const from = performance.now();
-    if (!dryRun) await storage.client.execute(sql);
+    if (!dryRun) await run();
     const duration = Math.round(performance.now() - from);
     phases.push({ phase, status: dryRun ? "skipped" : "executed", duration_ms: duration });
   }

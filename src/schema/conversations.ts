@@ -89,7 +89,10 @@ export const messages = sqliteTable(
     checksum: text("checksum").notNull(),
     /** The text. */
     content: text("content").notNull(),
-    /** The index terms of the content. Null if other code has changed the content since. */
+    /**
+     * Index terms that are given to the row: a trigger moves them into `messages_fts` and leaves it empty. Null if other
+     * code has changed the content since. Rows that an earlier version wrote keep theirs until a search or `reindex`.
+     */
     searchText: text("search_text"),
   },
   (table) => [

@@ -31,20 +31,26 @@ export const memories = sqliteTable(
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
     deletedAt: integer("deleted_at"),
-    /** A hash of the content. Equal contents have equal hashes. */
+    /** A hash of the content: 16 characters, or 32 of which the first 16 count. Equal contents have equal hashes. */
     contentHash: text("content_hash").notNull(),
-    /** A checksum of all values that the caller gave. It finds damage that SQLite cannot see. */
+    /** A checksum of all values that the caller gave, as long as the hash. It finds damage that SQLite cannot see. */
     checksum: text("checksum").notNull(),
-    /** The index terms of the content. Empty while the memory is deleted. */
+    /**
+     * Index terms that are given to the row: a trigger moves them into `memories_fts` and leaves it empty. Rows that an
+     * earlier version wrote keep theirs until a search or `reindex` indexes them.
+     */
     searchText: text("search_text").notNull(),
   },
   (table) => [
     uniqueIndex("memories_id").on(table.project, table.id),
     index("memories_time").on(table.project, table.createdAt).where(isLive),
     index("memories_type").on(table.project, table.type, table.createdAt).where(isLive),
-    index("memories_source").on(table.project, table.source, table.createdAt).where(isLive),
-    index("memories_session").on(table.project, table.sessionId, table.createdAt).where(isLive),
-    index("memories_content_hash").on(table.project, table.contentHash).where(isLive),
+    index("memories_source")
+      .on(table.project, table.source, table.createdAt)
+      .where(sql`deleted_at is null and source <> 'unknown'`),
+    index("memories_session")
+      .on(table.project, table.sessionId, table.createdAt)
+      .where(sql`deleted_at is null and session_id is not null`),
   ],
 );
 

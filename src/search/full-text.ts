@@ -32,20 +32,24 @@ const COMMON_TERMS = 8;
 const COUNTED_ENTRIES = 160_000;
 const MAX_COUNT = 20_000;
 
-/** How many rows of the scope have each term, counted up to a bound that no rare word reaches; one statement. */
+/**
+ * How many rows of the scope have each term, counted up to a bound that no rare word reaches, and whether the index lacks
+ * rows; one statement.
+ */
 export async function countRows(
   reader: SearchReader,
   request: KeywordSearchRequest,
   terms: readonly QueryTerm[],
-): Promise<number[]> {
-  const { fts } = request.target;
+): Promise<{ readonly counts: number[]; readonly lacksRows: boolean }> {
+  const { backlog, target } = request;
+  const { fts } = target;
   const bound = Math.min(MAX_COUNT, Math.max(RANKED_ROWS + 1, Math.floor(COUNTED_ENTRIES / terms.length)));
   const rows = await reader.all(
-    `SELECT (SELECT count(*) FROM (SELECT 1 FROM ${fts} WHERE ${fts} MATCH j.value LIMIT ${bound}))` +
+    `SELECT (SELECT count(*) FROM (SELECT 1 FROM ${fts} WHERE ${fts} MATCH j.value LIMIT ${bound})), ${backlog?.sql ?? "0"}` +
       " FROM json_each(?) j ORDER BY j.key",
     [JSON.stringify(terms.map((term) => expressionFor(request, [term], "any")))],
   );
-  return rows.map((row) => Number(row[0]));
+  return { counts: rows.map((row) => Number(row[0])), lacksRows: rows.some((row) => Number(row[1]) === 1) };
 }
 
 /**
@@ -128,7 +132,7 @@ class CandidateQuery {
     this.#isThorough = depth !== undefined || request.lenders !== undefined;
     const most = request.target.sequence === undefined ? CANDIDATES : CANDIDATES_IN_SEQUENCE;
     this.#candidates = Math.min(most, CANDIDATES_PER_TERM * termCount);
-    this.#windowTerm = request.scope + windowTerm.text;
+    this.#windowTerm = windowTerm.text;
   }
 
   /**

@@ -13,6 +13,9 @@ export type {
   SqlValue,
 } from "./request.js";
 
+/** The table of the rows that indexes lack. */
+export const BACKLOG = "search_backlog";
+
 /** Rows that a deeper search ranks at first; each further one ranks four times as many. */
 const FIRST_DEPTH = 200;
 const DEPTH_FACTOR = 4;
@@ -29,7 +32,7 @@ const DEPTH_FACTOR = 4;
  */
 export async function keywordSearch(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
   const { rows, target } = request;
-  if (rows === undefined) return search(reader, request, findByWords);
+  if (rows === undefined) return search(reader, request, request.isUnindexed === true ? scanForWords : findByWords);
   const table = "searched_rows";
   const over = (how: "all" | "scan") => (sql: string, args: SqlValue[]) =>
     reader[how](`WITH ${table} AS (${rows.sql}) ${sql}`, [...rows.args, ...args]);
@@ -58,7 +61,11 @@ async function findRecent(reader: SearchReader, { target, where, limit }: Keywor
 
 async function findByWords(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
   try {
-    return await findByIndex(reader, request);
+    return await findByIndex(reader, request).catch((error: unknown) => {
+      // A file of an earlier version has no backlog. Its rows have their terms themselves.
+      if (request.backlog === undefined || !isAbout(error, BACKLOG)) throw error;
+      return findByIndex(reader, { ...request, backlog: undefined });
+    });
   } catch (error) {
     if (!isIndexMissing(error, request.target.fts) && !mayBeIndexDamage(error)) throw error;
     return scanForWords(reader, request);
@@ -66,8 +73,12 @@ async function findByWords(reader: SearchReader, request: KeywordSearchRequest):
 }
 
 async function findByIndex(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
-  const { plan } = request;
-  const counts = await countRows(reader, request, plan.terms);
+  const { plan, backlog } = request;
+  const { counts, lacksRows } = await countRows(reader, request, plan.terms);
+  if (lacksRows) {
+    const isIndexed = await backlog!.index();
+    return isIndexed ? findByIndex(reader, { ...request, backlog: undefined }) : scanForWords(reader, request);
+  }
   if (counts.some((count) => count > 0)) {
     const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
     let hits: readonly Ranked[] = await findWords(reader, request, terms, plan.phrase);
@@ -99,6 +110,10 @@ async function deepen(
     if (deeper.length < depth) break;
   }
   return hits;
+}
+
+function isAbout(error: unknown, name: string): boolean {
+  return error instanceof Error && (error.message.includes(name) || isAbout(error.cause, name));
 }
 
 /** SQLite has no separate code for a missing table; a table without its shadow tables fails to construct. */

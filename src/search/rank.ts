@@ -24,6 +24,14 @@ const SPACE = 32;
 /** A power of two, many times the words that are looked for. */
 const FILTER_SIZE = 4096;
 
+/** A scoped English term and its space, on average. */
+const CHARS_PER_TERM = 8.5;
+
+/** How many terms a text of index terms has, about. */
+export function lengthOf(searchText: string): number {
+  return searchText.length / CHARS_PER_TERM;
+}
+
 /** How far rows lend their words to their neighbors; each step halves their weight. */
 export const NEIGHBOUR_SPAN = 3;
 /** Weight of the words of the row right before, and of the one right after: a turn answers what came before it. */
@@ -35,7 +43,7 @@ const MIN_CONTEXT_TERMS = 2;
 /** A row to rank. */
 export interface Candidate {
   readonly rowId: number;
-  /** Its index terms as stored, scope and all; for a very long text those of a window around a match. */
+  /** Its index terms, scope and all; for a very long text those of a window around a match. */
   readonly searchText: string;
   /** How many terms the whole text has, about. */
   readonly length: number;

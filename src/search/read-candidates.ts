@@ -1,12 +1,12 @@
-import { type Candidate, NEIGHBOUR_SPAN } from "./rank.js";
+import { type Candidate, lengthOf, NEIGHBOUR_SPAN } from "./rank.js";
 import type { KeywordSearchRequest, SearchReader, SearchTarget, SqlValue } from "./request.js";
-import { namedSpeaker, speakerColumns } from "./speaker.js";
+import { textOf } from "./scan-packed.js";
+import { namedSpeaker, speakerColumn } from "./speaker.js";
+import { toSearchText } from "./terms.js";
 
-/** Of a longer search text, a window around its first rare word is ranked, not the whole. */
-const WINDOW_CHARS = 8_000;
-const WINDOW_LEAD_CHARS = 1_000;
-/** A scoped English term and its space, on average. */
-const CHARS_PER_TERM = 8.5;
+/** Of a longer text, a window around its first rare word is ranked, not the whole. */
+const WINDOW_CHARS = 5_400;
+const WINDOW_LEAD_CHARS = 700;
 
 /** A SELECT of `row_id` and `tier`. */
 export interface FoundRows {
@@ -15,7 +15,7 @@ export interface FoundRows {
 }
 
 export interface ReadOptions {
-  /** The term, with its scope, around which a long text is read. */
+  /** The term around which a long text is read. */
   readonly windowTerm: string;
   /** The terms of the query: rows by a speaker of these names count more. */
   readonly names: ReadonlySet<string>;
@@ -28,15 +28,14 @@ const AT = {
   rowId: 0,
   tier: 1,
   length: 2,
-  searchText: 3,
-  head: 4,
-  metadata: 5,
-  group: 6,
-  position: 7,
-  isShown: 8,
+  content: 3,
+  metadata: 4,
+  group: 5,
+  position: 6,
+  isShown: 7,
 } as const;
 /** The same where the sequence is a session. */
-const IN_SESSION = { before: 6, after: 7, isShown: 8 } as const;
+const IN_SESSION = { before: 5, after: 6, isShown: 7 } as const;
 
 type Row = ArrayLike<unknown>;
 
@@ -53,18 +52,19 @@ export async function readCandidates(
   if (options.withNeighbors && target.sequence !== undefined) return readSequence(reader, request, found, options);
   const rows = await reader.all(
     `SELECT m.${rowId}, c.tier, ${textColumns(target)} FROM (${found.sql}) c CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
-    [options.windowTerm, ...found.args],
+    [...windowArgs(options), ...found.args],
   );
-  return rows.map((row) => toCandidate(row, target, options));
+  return rows.map((row) => toCandidate(row, request, options));
 }
 
 /** With the rows at the positions around each. A neighbor that the filter leaves out lends its words, but is not a result. */
 async function readSequence(
   reader: SearchReader,
-  { target, where, line }: KeywordSearchRequest,
+  request: KeywordSearchRequest,
   found: FoundRows,
   options: ReadOptions,
 ): Promise<Candidate[]> {
+  const { target, where, line } = request;
   const { table, rowId } = target;
   const { group, position } = target.sequence!;
   const sameLine =
@@ -80,10 +80,10 @@ async function readSequence(
       ` SELECT m.${rowId}, c.tier, ${textColumns(target)}, ${line === undefined ? `m.${group}` : "0"}, m.${position}, c.tier >= 0 OR (${where.sql})` +
       " FROM (SELECT row_id, max(tier) AS tier FROM (SELECT * FROM found UNION ALL SELECT * FROM neighbors) GROUP BY row_id) c" +
       ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
-    [...found.args, ...lineArgs, options.windowTerm, ...where.args],
+    [...found.args, ...lineArgs, ...windowArgs(options), ...where.args],
   );
   return rows.map((row) => ({
-    ...toCandidate(row, target, options),
+    ...toCandidate(row, request, options),
     place: { group: Number(row[AT.group]), position: Number(row[AT.position]) },
     isNeighbor: Number(row[AT.tier]) < 0,
     isBystander: Number(row[AT.isShown]) === 0,
@@ -96,10 +96,11 @@ async function readSequence(
  */
 async function readSessions(
   reader: SearchReader,
-  { target, where }: KeywordSearchRequest,
+  request: KeywordSearchRequest,
   found: FoundRows,
   options: ReadOptions,
 ): Promise<Candidate[]> {
+  const { target, where } = request;
   const { table, rowId } = target;
   const { group, time, isOther } = target.session!;
   // In two parts, each a range of the index: by (time, id) together, SQLite would read all rows of one time.
@@ -119,11 +120,11 @@ async function readSessions(
       ` SELECT m.${rowId}, c.tier, ${textColumns(target)}, c.before, c.after, c.tier >= 0 OR (${where.sql})` +
       " FROM (SELECT * FROM found UNION ALL SELECT row_id, -1, NULL, NULL FROM neighbors WHERE row_id NOT IN (SELECT row_id FROM found)) c" +
       ` CROSS JOIN ${table} m ON m.${rowId} = c.row_id`,
-    [...found.args, options.windowTerm, ...where.args],
+    [...found.args, ...windowArgs(options), ...where.args],
   );
   const places = placesOf(rows);
   return rows.map((row) => ({
-    ...toCandidate(row, target, options),
+    ...toCandidate(row, request, options),
     place: places.get(Number(row[AT.rowId])),
     isNeighbor: Number(row[AT.tier]) < 0,
     isBystander: Number(row[IN_SESSION.isShown]) === 0,
@@ -158,20 +159,40 @@ function toIds(list: unknown): number[] {
   return typeof list === "string" ? (JSON.parse(list) as number[]) : [];
 }
 
+/** The length of the content, and the content or a window of it. A packed one cannot be cut before it is unpacked. */
 function textColumns(target: SearchTarget): string {
-  const text = `m.${target.searchText}`;
-  const window = `substr(${text}, max(1, instr(${text}, ?) - ${WINDOW_LEAD_CHARS}), ${WINDOW_CHARS})`;
+  const text = `m.${target.content}`;
+  const start = `coalesce(nullif(instr(lower(${text}), ' ' || ?), 0), instr(lower(${text}), ?))`;
+  const window = `substr(${text}, max(1, ${start} - ${WINDOW_LEAD_CHARS}), ${WINDOW_CHARS})`;
   const isWhole = `length(${text}) <= ${WINDOW_CHARS}`;
-  return `length(${text}), CASE WHEN ${isWhole} THEN ${text} ELSE ${window} END, ${speakerColumns(target, isWhole)}`;
+  const isRead = target.unpack === undefined ? isWhole : `(${isWhole} OR typeof(${text}) = 'blob')`;
+  return `length(${text}), CASE WHEN ${isRead} THEN ${text} ELSE ${window} END, ${speakerColumn(target, isWhole)}`;
 }
 
-function toCandidate(row: Row, target: SearchTarget, { names }: ReadOptions): Candidate {
-  const searchText = String(row[AT.searchText]);
+/** The term as a text has it: a stem may end with an "i" that is a "y" there. */
+function windowArgs({ windowTerm }: ReadOptions): SqlValue[] {
+  const start = windowTerm.length > 2 ? windowTerm.replace(/i$/, "") : windowTerm;
+  return [start, start];
+}
+
+function toCandidate(row: Row, { target, scope }: KeywordSearchRequest, { names, windowTerm }: ReadOptions): Candidate {
+  const stored = row[AT.content];
+  const read = textOf(stored, target);
+  const chars = typeof stored === "string" ? Number(row[AT.length]) : read.length;
+  const isWhole = chars <= WINDOW_CHARS;
+  const text = isWhole || typeof stored === "string" ? read : windowOf(read, windowTerm);
+  const searchText = toSearchText(text, scope);
+  const share = isWhole ? 1 : text.length / chars;
   return {
     rowId: Number(row[AT.rowId]),
     tier: Math.max(0, Number(row[AT.tier])),
-    length: Number(row[AT.length]) / CHARS_PER_TERM,
+    length: lengthOf(searchText) / share,
     searchText,
-    namedSpeaker: namedSpeaker(names, { head: row[AT.head], metadata: row[AT.metadata] }, target),
+    namedSpeaker: isWhole ? namedSpeaker(names, { text, metadata: row[AT.metadata] }) : undefined,
   };
+}
+
+function windowOf(text: string, term: string): string {
+  const at = text.toLowerCase().indexOf(term);
+  return text.slice(Math.max(0, at - WINDOW_LEAD_CHARS)).slice(0, WINDOW_CHARS);
 }

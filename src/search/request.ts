@@ -19,9 +19,11 @@ export interface SearchTarget {
   readonly content: string;
   /** Where a content may be stored packed, as a BLOB: makes text of it. */
   readonly unpack?: (content: unknown) => string;
-  /** The column with the result of `toSearchText`. */
+  /** The column that a row's terms (`toSearchText`) are given in, and that of the full-text table that has them. */
   readonly searchText: string;
-  /** The FTS5 table over that column, as `FTS_TOKENIZER` says, and perhaps others that `within` asks for. */
+  /** A condition on the alias `m`: rows that are not indexed, such as deleted ones. @default none */
+  readonly hasNoTerms?: string;
+  /** The FTS5 table of the terms, as `FTS_TOKENIZER` says, and perhaps of other columns that `within` asks for. */
   readonly fts: string;
   /**
    * Where rows follow one another, as the turns of a conversation do: the column of what they belong to, and that of
@@ -57,9 +59,19 @@ export interface KeywordSearchRequest {
    * in this way.
    */
   readonly line?: readonly { readonly group: number; readonly upTo: number }[];
+  /** Whether the index lacks rows: then every row is read instead. @default false */
+  readonly isUnindexed?: boolean;
+  /** Where the database may list rows that the index lacks: the condition that it does, and what indexes them. */
+  readonly backlog?:
+    | {
+        readonly sql: string;
+        /** Resolves to false if the rows cannot be indexed: then every row is read instead. */
+        index(): Promise<boolean>;
+      }
+    | undefined;
   /**
    * A SELECT whose rows are searched instead of the table, with the columns that the target and `where` name. Use it while
-   * the table has rows without their index terms: the full-text table is then not read.
+   * the table lacks rows: the full-text table is then not read.
    */
   readonly rows?: { readonly sql: string; readonly args: readonly SqlValue[] } | undefined;
   readonly limit: number;

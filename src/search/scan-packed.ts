@@ -1,7 +1,7 @@
-import type { KeywordSearchRequest, SearchReader } from "./request.js";
+import type { KeywordSearchRequest, SearchReader, SearchTarget } from "./request.js";
 
 /** Rows of a page: their texts are in memory at once. */
-const PAGE_ROWS = 1000;
+export const PAGE_ROWS = 1000;
 
 /**
  * How many of the needles each row with a packed content has, by row; rows without any are left out.
@@ -29,6 +29,16 @@ export async function scanPacked(
     }
     if (rows.length < PAGE_ROWS) return found;
     after = Number(rows.at(-1)![0]);
+  }
+}
+
+/** The text of a stored content; empty if it cannot be read. */
+export function textOf(stored: unknown, { unpack }: SearchTarget): string {
+  if (typeof stored === "string") return stored;
+  try {
+    return unpack?.(stored) ?? String(stored);
+  } catch {
+    return "";
   }
 }
 

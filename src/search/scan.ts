@@ -1,7 +1,8 @@
 import { asPrefixes, likePattern, type QueryTerm } from "./query.js";
-import { append, type Candidate, type Ranked, rank, toHit, wordsAsStored } from "./rank.js";
-import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
-import { scanPacked } from "./scan-packed.js";
+import { append, type Candidate, lengthOf, type Ranked, rank, toHit, wordsAsStored } from "./rank.js";
+import type { KeywordHit, KeywordSearchRequest, SearchReader } from "./request.js";
+import { PAGE_ROWS, scanPacked, textOf } from "./scan-packed.js";
+import { toSearchTextInSlices } from "./terms.js";
 
 /** Rows ranked at a time: those with the most words first, then the next. */
 const CANDIDATES = 200;
@@ -52,26 +53,21 @@ export async function scanForSubstrings(reader: SearchReader, request: KeywordSe
   }));
 }
 
+/** A row that has words of the query, with its terms. */
+interface Scanned extends Candidate {
+  readonly found: number;
+}
+
 async function scanAndRank(
   reader: SearchReader,
-  { target, scope, where, limit }: KeywordSearchRequest,
+  request: KeywordSearchRequest,
   terms: readonly QueryTerm[],
   phrase: readonly QueryTerm[],
 ): Promise<Ranked[]> {
   if (terms.length === 0) return [];
-  const found = terms.map(() => `(instr(' ' || m.${target.searchText} || ' ', ?) > 0)`).join(" + ");
-  const args: SqlValue[] = terms.map((term) => ` ${scope}${term.text}${term.isPrefix ? "" : " "}`);
-  // LIMIT -1 keeps SQLite from merging the two SELECTs, which would evaluate `found` twice a row.
-  const rows = await reader.scan(
-    `SELECT row_id, search_text FROM (SELECT m.${target.rowId} AS row_id, m.${target.searchText} AS search_text, ${found} AS found` +
-      ` FROM ${target.table} m WHERE (${where.sql}) LIMIT -1)` +
-      ` WHERE found > 0 ORDER BY found DESC, row_id DESC LIMIT ${CANDIDATES * Math.max(1, Math.ceil(limit / CANDIDATES))}`,
-    [...args, ...where.args],
-  );
-  const candidates = rows.map((row): Candidate => {
-    const searchText = String(row[1]);
-    return { rowId: Number(row[0]), tier: 0, length: searchText.split(" ").length, searchText };
-  });
+  const { scope, limit } = request;
+  const most = CANDIDATES * Math.max(1, Math.ceil(limit / CANDIDATES));
+  const candidates = await scanRows(reader, request, terms, most);
   let hits: Ranked[] = [];
   for (let start = 0; start < candidates.length; start += CANDIDATES) {
     const ranked = candidates.slice(start, start + CANDIDATES);
@@ -82,4 +78,39 @@ async function scanAndRank(
     hits = append(hits, rank(ranked, counted, phrase, scope));
   }
   return hits;
+}
+
+/**
+ * The rows with the most of the terms, the latest first of those with as many. The terms of each row are made here, a page
+ * at a time so that others get their turn.
+ */
+async function scanRows(
+  reader: SearchReader,
+  { target, scope, where }: KeywordSearchRequest,
+  terms: readonly QueryTerm[],
+  most: number,
+): Promise<Scanned[]> {
+  const stored = terms.map((term) => wordsAsStored([term], scope));
+  let best: Scanned[] = [];
+  const keepBest = () => {
+    best = best.sort((a, b) => b.found - a.found || b.rowId - a.rowId).slice(0, most);
+  };
+  for (let after = 0; ; ) {
+    const rows = await reader.scan(
+      `SELECT m.${target.rowId}, m.${target.content} FROM ${target.table} m WHERE m.${target.rowId} > ? AND (${where.sql})` +
+        ` ORDER BY m.${target.rowId} LIMIT ${PAGE_ROWS}`,
+      [after, ...where.args],
+    );
+    for (const row of rows) {
+      const searchText = await toSearchTextInSlices(textOf(row[1], target), scope);
+      const found = stored.filter((term) => ` ${searchText} `.includes(term)).length;
+      if (found === 0) continue;
+      best.push({ rowId: Number(row[0]), tier: 0, length: lengthOf(searchText), searchText, found });
+    }
+    if (best.length > 2 * most) keepBest();
+    if (rows.length < PAGE_ROWS) break;
+    after = Number(rows.at(-1)![0]);
+  }
+  keepBest();
+  return best;
 }

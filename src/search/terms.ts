@@ -86,6 +86,14 @@ export function toSearchText(text: string, scope: string): string {
   return out;
 }
 
+/**
+ * Terms as `search_text` is given them: a trigger indexes them and leaves '' in their place. So '' says that a row has no
+ * terms yet, and a blank that there are none.
+ */
+export function toGiven(terms: string): string {
+  return terms === "" ? " " : terms;
+}
+
 /** Characters whose terms are made at a time: a few ms. */
 const SLICE_CHARS = 50_000;
 

@@ -3,7 +3,7 @@ import type { Client, Row } from "@libsql/client";
 import { getTableName, sql } from "drizzle-orm";
 import type { ProjectTable } from "../areas/area.js";
 import { scalar } from "../areas/executor.js";
-import { AREAS } from "../areas/registry.js";
+import { AREAS, SEARCH_TARGETS } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { tablesIn } from "../areas/tables.js";
 import type { EngineClient } from "../client/storage-client.js";
@@ -45,13 +45,14 @@ export interface Health {
 }
 
 const TABLES: readonly ProjectTable[] = AREAS.flatMap(({ tables }) => tables);
-const SEARCH_TARGETS = AREAS.flatMap(({ searchTargets }) => searchTargets);
 
 /** Tables in which the triggers record rows that REPLACE removes. */
 const LOST_HELPERS = `select source || '_replaced' from (select column1 as source from (values ${SEARCH_TARGETS.map(
   ({ table }) => `('${table}')`,
 ).join(", ")})) where exists (select 1 from sqlite_schema where name = source || '_fts_before_insert')
   and not exists (select 1 from sqlite_schema where name = source || '_replaced')`;
+
+const FIND_BACKLOG = "select exists (select 1 from sqlite_schema where name = 'search_backlog')";
 
 export async function readFileStats(client: Client, path: string | undefined): Promise<FileStats> {
   const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
@@ -105,10 +106,12 @@ export async function readHealth(
     const { schemaVersion, walBytes, freePages } = await readFileStats(client, path);
     Object.assign(health, { schemaVersion, walBytes, freePages });
   });
+  let hasBacklog = false;
   await attempt(async () => {
     const count = async (tables: readonly ProjectTable[]) => {
       const counts = tables.map((table) => toStatement(sql`select count(*) from ${table}`));
-      const [lost, ...results] = await client.batch([LOST_HELPERS, ...counts], "read");
+      const [lost, backlog, ...results] = await client.batch([LOST_HELPERS, FIND_BACKLOG, ...counts], "read");
+      hasBacklog = Number(scalar(backlog!)) === 1;
       for (const [index, result] of results.entries()) {
         health.tables.push({ table: getTableName(tables[index]!), rows: Number(scalar(result)) });
       }
@@ -126,7 +129,7 @@ export async function readHealth(
   });
   const fts = await attempt(async () => {
     const looks = SEARCH_TARGETS.map(({ fts }) => `(select rowid from ${fts} where ${fts} match 'holdfast' limit 1)`);
-    const stales = SEARCH_TARGETS.map(isStale);
+    const stales = SEARCH_TARGETS.map((target) => isStale(target, hasBacklog));
     const [, stale] = await client.batch([`select ${looks.join(", ")}`, `select ${stales.join(", ")}`], "read");
     const names = SEARCH_TARGETS.filter((_, at) => Number((stale!.rows[0] as Row)[at]) > 0).map(({ fts }) => fts);
     if (names.length > 0) throw new Error(`The full-text index ${names.join(" and ")} is stale: run reindex`);
@@ -138,8 +141,10 @@ export async function readHealth(
 }
 
 /** Compares counts, which is fast: finds missing and surplus rows of an index, and terms of rows that do not exist. */
-function isStale({ table, rowId, searchText, fts }: SearchTarget): string {
-  return `((select count(*) from ${table}) <> (select count(*) from ${fts}_docsize) or exists (
+function isStale({ table, rowId, searchText, fts }: SearchTarget, hasBacklog: boolean): string {
+  // The next search indexes the rows of the backlog.
+  const isWaiting = hasBacklog ? `exists (select 1 from search_backlog where target = '${table}')` : "false";
+  return `(((select count(*) from ${table}) <> (select count(*) from ${fts}_docsize) and not ${isWaiting}) or exists (
     select 1 from ${table} as unindexed join ${fts}_docsize as size on size.id = unindexed.${rowId}
     where unindexed.${searchText} is null and substr(size.sz, 1, 1) <> x'00'))`;
 }

@@ -1,6 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
+import { ClientExecutor } from "../areas/client-executor.js";
+import { SEARCH_TARGETS } from "../areas/registry.js";
+import { noteMissed } from "../areas/search-backlog.js";
 import { type LocalTarget, parseLocalUrl } from "../client/file-url.js";
 import type { LocalClient } from "../client/local/local-client.js";
 import { openLocalClient } from "../client/local/open-local.js";
@@ -147,7 +150,8 @@ export async function bringUpToDate({ client, path }: OpenTarget, options: Resol
       const { backup } = await migrate(client, { ...set, ...waiting, backupTo, allowOutOfOrder });
       if (backup !== undefined) made.push(backup);
       // Another migrator may have applied a rebuild that dropped triggers.
-      await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
+      const restored = await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
+      await noteMissed(new ClientExecutor(client, () => undefined), restored, SEARCH_TARGETS);
     }
   }
   if (made.length > 0) await removeOldBackups(backupTo!, path!, options.keepMigrationBackups, made);

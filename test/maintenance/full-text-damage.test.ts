@@ -13,12 +13,7 @@ const damages: [name: string, sql: string, isTold: boolean][] = [
   ["a structure that is garbage", "UPDATE messages_fts_data SET block = x'0102030405' WHERE id = 10", true],
   ["nothing left of it", "DELETE FROM messages_fts_data", true],
   ["no sizes", "DELETE FROM messages_fts_docsize", true],
-  [
-    "entries that were removed twice",
-    `INSERT INTO messages_fts (messages_fts, rowid, search_text, conversation_row_id)
-      SELECT 'delete', row_id, search_text, conversation_row_id FROM messages`,
-    true,
-  ],
+  ["entries that were removed", "DELETE FROM messages_fts WHERE rowid > 0", true],
   ["terms of a row that has none", "UPDATE messages_fts_docsize SET sz = x'0501'", false],
 ];
 
@@ -81,6 +76,8 @@ test("opening a file that earlier triggers damaged repairs it", async () => {
   }
   {
     using file = openSecond(db.path);
+    // As that version left them: the rows have their terms.
+    file.exec("UPDATE messages SET search_text = content");
     file.exec("UPDATE messages SET content = content || '.', checksum = 'x', search_text = search_text WHERE seq = 7");
     expect(file.all("SELECT search_text FROM messages WHERE seq = 7")).toEqual([[null]]);
     expect(() => file.exec("INSERT INTO messages_fts (messages_fts, rank) VALUES ('integrity-check', 1)")).toThrow();

@@ -1,8 +1,10 @@
 import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
 import type { Reader } from "../../src/areas/area.js";
+import { filterConditions } from "../../src/areas/memories/filter.js";
 import { AREAS } from "../../src/areas/registry.js";
-import { toStatement } from "../../src/areas/statements.js";
+import { all, toStatement } from "../../src/areas/statements.js";
+import { memories } from "../../src/schema/memories.js";
 import { tempStorage } from "../support/storage.js";
 
 test.each(AREAS.map((area) => [area.name, area] as const))(
@@ -34,5 +36,20 @@ test.each(AREAS.map((area) => [area.name, area] as const))(
       const lines = await plan(statement);
       expect(lines.join(), statement.sql).not.toMatch(/TEMP B-TREE|SCAN (?!json_each|\(subquery)/);
     }
+  },
+);
+
+test.each([{ source: "s" }, { sessionId: "s" }, { type: "t" }])(
+  "a list of memories with %j reads their index",
+  async (filter) => {
+    await using temp = await tempStorage();
+    const query = sql`select 1 from ${memories} where ${all(filterConditions("default", filter))} order by created_at desc`;
+    const { sql: text, args } = toStatement(query);
+    const { rows } = await temp.storage.client.execute({ sql: `EXPLAIN QUERY PLAN ${text}`, args });
+    const [column] = Object.keys(filter);
+    const name = { source: "memories_source", sessionId: "memories_session", type: "memories_type" }[
+      column as "source"
+    ];
+    expect(rows.map((row) => String(row.detail)).join()).toMatch(new RegExp(`^SEARCH memories USING .*INDEX ${name} `));
   },
 );

@@ -133,7 +133,8 @@ async function salvaged(
     if (id.startsWith("salvaged-")) continue;
     const { items } = await storage.conversations.messages(id, { limit: 100 });
     expect(items.map(({ seq }) => seq)).toEqual(items.map((_, at) => at + 1));
-    for (const message of items.filter(({ id: own }) => own !== "own")) {
+    const known = items.filter(({ conversationId }) => !conversationId.startsWith("salvaged-"));
+    for (const message of known.filter(({ id: own }) => own !== "own")) {
       const [, c, i] = /^c(\d+)-(\d+)$/.exec(message.id)!;
       expect(message.content).toBe(`message ${i} of ${c} ${"about giraffes ".repeat(20)}`);
     }
@@ -339,7 +340,7 @@ describe("salvage", () => {
   test("of a file whose end is torn off saves what is before", async () => {
     await using db = await tempDatabase();
     await filled(db);
-    damage(db.path, (bytes) => bytes.subarray(0, Math.floor(bytes.length / 2) + 100));
+    damage(db.path, (bytes) => bytes.subarray(0, Math.floor(bytes.length * 0.65) + 100));
     const { areas } = await salvaged(db);
     const { saved, lost, lostAtMost } = areas[0]!;
     expect(saved).toBeGreaterThan(50);

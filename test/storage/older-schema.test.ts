@@ -70,6 +70,46 @@ test("a file of any earlier version is read as far as its tables go, or the erro
   expect([...refused].filter((one) => always.includes(one.slice(5)))).toEqual([]);
 });
 
+test("a file whose rows have their index terms finds the same before, while and after they are in the index alone", async () => {
+  await using db = await tempDatabase();
+  const client = openLocalClient({ url: db.url }, parseLocalUrl(db.url)!);
+  await migrate(client, { ...OWN_MIGRATIONS, to: "0009_message_sent_hash" });
+  await client.close();
+  const found = async (options: object) => {
+    await using storage = await openStorage({ url: db.path, ...options });
+    const { memories, conversations } = storage;
+    return [
+      (await memories.search("zebra crossings")).map(({ memory, match }) => [memory.id, match]),
+      (await conversations.search("zebras")).map(({ message, match }) => [message.id, match]),
+    ];
+  };
+  {
+    await using storage = await openStorage({ url: db.path, migrate: "skip" });
+    const contents = Array.from({ length: 600 }, (_, i) => (i % 100 === 7 ? `zebra ${i} crosses` : `a horse ${i}`));
+    await storage.memories.insertMany(contents.map((content, i) => ({ id: `m${i}`, content })));
+    await storage.memories.delete("m107");
+    await storage.conversations.insert({ messages: [{ id: "n", role: "user", content: "the zebra" }] });
+  }
+  const before = await found({ migrate: "skip" });
+  expect(before[0]).toHaveLength(5);
+  await using storage = await openStorage(db.path);
+  const waiting = async () => (await storage.client.execute("SELECT target FROM search_backlog")).rows.length;
+  expect(await waiting()).toBe(2);
+  expect(await storage.health()).toMatchObject({ ok: true, fts: true });
+  expect(await storage.check()).toMatchObject({ ok: true });
+  // Cannot store the terms, so it reads every row.
+  expect(await found({ readOnly: true })).toEqual(before);
+  expect(await waiting()).toBe(2);
+  expect(await found({})).toEqual(before);
+  expect(await waiting()).toBe(0);
+  const { rows } = await storage.client.execute(
+    "SELECT search_text FROM memories UNION SELECT search_text FROM messages",
+  );
+  expect(rows.map((row) => row[0])).toEqual([""]);
+  expect(await found({ readOnly: true })).toEqual(before);
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+});
+
 test('a file of a later version is MIGRATION_UNKNOWN with readOnly, and opens unlooked at with `migrate: "skip"`', async () => {
   await using db = await tempDatabase();
   {

@@ -7,7 +7,6 @@ import {
   messageRefs,
   messages,
 } from "../../schema/conversations.js";
-import { searchScope, toSearchText } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
@@ -23,14 +22,15 @@ import {
   toOptionalTime,
   toTime,
 } from "../rows.js";
+import { rederiveTerms } from "../search-backlog.js";
 import { list, names, prepareStatement, selection, set, toStatement } from "../statements.js";
 import { insertStoredMessages, type StoredMessage } from "./insert.js";
 import type { ConversationLine, MessageLine } from "./line.js";
 import {
   checksumOfMessage,
-  checksumWithSeq,
   conversationParts,
   derivedOf,
+  isChecksum,
   messageCount,
   messageParts,
   messagesWithOwner,
@@ -101,10 +101,6 @@ const selectPlace = prepareStatement(sql`with recursive line (row_id) as (
   select ${place.columns} from ${c} where ${isId}`);
 /** Runs last: the triggers of the messages have changed the time. */
 const storeTime = prepareStatement(sql`update ${c} set updated_at = ${placeholder("updatedAt")} where ${isId}`);
-const storeSearchText = prepareStatement(
-  sql`update ${m} set ${set(m.searchText, placeholder("searchText"))} where ${m.rowId} = ${placeholder("rowId")}
-    and ${m.content} = ${placeholder("content")}`,
-);
 
 /** The conversation, unless it is deleted, and its own visible messages. The index gives their number without counting. */
 const visibleRecords = sql`(${c.deletedAt} is null) + max(0, min(${c.visibleSeq}, coalesce((
@@ -121,7 +117,7 @@ const conversation = selection({
 });
 const message = selection({ ...messageParts, updatedAt: m.updatedAt, sentHash: m.sentHash });
 const ref = selection({ ...refParts, messageRowId: r.messageRowId });
-const checked = selection({ ...messageParts, project: m.project, checksum: m.checksum, searchText: m.searchText });
+const checked = selection({ ...messageParts, project: m.project, checksum: m.checksum });
 
 /** Conversations with their own messages, refs and summaries. The messages that a fork shares belong to its parent, which comes first. */
 export const conversationArea: Area<"conversations", ConversationRepository> = {
@@ -236,21 +232,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
     }
   },
 
-  async *rederive(executor) {
-    let seen = 0;
-    for await (const rows of pagesByRowId(executor, messagesToCheck)) {
-      const statements = rows
-        .map((row) => ({ row, searchText: searchTextOf(row) }))
-        .filter(({ row, searchText }) => searchText !== row[checked.at.searchText])
-        .map(({ row, searchText }) => {
-          const content = row[checked.at.content] as string;
-          return storeSearchText({ rowId: Number(row[checked.at.rowId]), content, searchText });
-        });
-      if (statements.length > 0) await executor.batch(statements);
-      seen += rows.length;
-      yield seen;
-    }
-  },
+  rederive: (executor) => rederiveTerms(executor, MESSAGE_TARGET),
 };
 
 /** A message of an import, to be stored as it was. */
@@ -279,15 +261,8 @@ function partsThatDoNotFit(row: Row): DamagedRecord[] {
     string,
   ];
   const checksum = checksumOfMessage(project, conversationId, toStoredDraft(row));
-  const isChanged = checksumWithSeq(checksum, Number(row[at.seq])) !== row[at.checksum];
-  // Null is not stale: it marks a message whose terms the next search makes.
-  const isStale = row[at.searchText] !== null && row[at.searchText] !== searchTextOf(row);
-  const part = isChanged ? "checksum" : isStale ? "search text" : undefined;
-  return part === undefined ? [] : [{ project, id, part, table: "messages", rowId: Number(row[at.rowId]) }];
-}
-
-function searchTextOf(row: Row): string {
-  return toSearchText(row[checked.at.content] as string, searchScope(row[checked.at.project] as string));
+  const isChanged = !isChecksum(row[at.checksum], checksum, Number(row[at.seq]));
+  return isChanged ? [{ project, id, part: "checksum", table: "messages", rowId: Number(row[at.rowId]) }] : [];
 }
 
 async function toRecord(reader: Reader, row: Row): Promise<OutgoingRecord> {

@@ -1,12 +1,12 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { conversations, messages } from "../../schema/conversations.js";
-import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
+import { isLongText, searchScope, toGiven, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
 import { expectArray, expectOneOf, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { afterTurn } from "../../shared/timers.js";
 import { expectId, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
-import { checksumOf } from "../checksum.js";
+import { checksumOf, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseList, parseObject } from "../json.js";
@@ -191,13 +191,13 @@ export function derivedOf(project: string, conversationId: string, draft: Messag
 }
 
 function derive(project: string, conversationId: string, draft: MessageDraft, searchText: string): DerivedColumns {
-  return [checksumOfMessage(project, conversationId, draft), searchText, sentHashOf(draft)];
+  return [checksumOfMessage(project, conversationId, draft), toGiven(searchText), sentHashOf(draft)];
 }
 
 /** The checksum of a message without its seq. */
 export function checksumOfMessage(project: string, conversationId: string, draft: MessageDraft): string {
   const { id, role, content, metadata, tags, clientId, createdAt } = draft;
-  return checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]);
+  return shortened(checksumOf([project, conversationId, id, role, content, metadata, tags, clientId, createdAt]));
 }
 
 /** Whether the derived columns of one of the drafts take a while to make. */
@@ -242,6 +242,12 @@ function inOrder(json: string): string {
 /** The checksum of a stored message: that of its values, and the seq itself. */
 export function checksumWithSeq(checksum: string, seq: number): string {
   return `${checksum}.${seq}`;
+}
+
+/** Whether a stored checksum, perhaps of an earlier version, is that of a message. */
+export function isChecksum(stored: unknown, checksum: string, seq: number): boolean {
+  const [hash = "", end] = String(stored).split(".");
+  return shortened(hash) === checksum && end === String(seq);
 }
 
 const c = conversations;

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { conversations } from "../../schema/conversations.js";
-import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
+import { searchScope, toGiven, toSearchTextInSlices } from "../../search/terms.js";
 import { expectArray, expectation, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { definedOnly, expectId, expectLimit } from "../arguments.js";
@@ -290,7 +290,7 @@ export class ConversationRepository {
       ...("metadata" in given ? { metadata: checked.metadata } : {}),
     };
     const scope = searchScope(this.#context.project);
-    const searchText = hasContent ? await toSearchTextInSlices(checked.content, scope) : undefined;
+    const searchText = hasContent ? toGiven(await toSearchTextInSlices(checked.content, scope)) : undefined;
     const updated = await updateMessage(this.#context, id, changes, searchText);
     if (updated !== undefined) this.#announce("update", [id]);
     else if (mustExist) throw notFound(this.#context, "message", id);

@@ -4,15 +4,16 @@ import { mayBeIndexDamage } from "../../client/storage-error.js";
 import { conversations, conversationTags, messages } from "../../schema/conversations.js";
 import { keywordSearch } from "../../search/keyword-search.js";
 import { planQuery } from "../../search/query.js";
-import type { KeywordHit, KeywordMatch, KeywordSearchRequest, SearchTarget } from "../../search/request.js";
+import type { KeywordHit, KeywordMatch, SearchTarget } from "../../search/request.js";
 import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
-import { searchScope, toSearchText } from "../../search/terms.js";
+import { searchScope, toGiven, toSearchText } from "../../search/terms.js";
 import { expectArray, expectation, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
-import { isWriteRefused, searchReader, toSelect, toWhere } from "../search-reader.js";
+import { backlogOf } from "../search-backlog.js";
+import { isWriteRefused, searchReader, toWhere } from "../search-reader.js";
 import { prepareStatement, selection, set, toStatement } from "../statements.js";
 import { type Chain, findChain, readChain } from "./chain.js";
 import {
@@ -78,7 +79,7 @@ export const MESSAGE_TARGET: SearchTarget = {
 };
 /** Longer lists of ancestors than this are left to the filter: FTS5 bounds the depth of its expressions. */
 const MAX_INDEXED_SEGMENTS = 100;
-/** How many messages of other programs a search indexes at most. */
+/** How many messages of other programs a search indexes at a time. */
 const UNINDEXED = 1_000;
 
 const unindexed = selection({ rowId: m.rowId, content: m.content });
@@ -113,7 +114,7 @@ export async function searchMessages(
   const { project, executor } = context;
   const chain = conversationId === undefined ? undefined : await findChain(context, executor, conversationId);
   if (conversationId !== undefined && chain === undefined) return [];
-  const foreign = await indexForeignMessages(context);
+  const isUnindexed = !(await indexForeignMessages(context));
   const tags = options.tags === undefined ? [] : toTags("tags", options.tags);
   const scope = [sql`${aliased.project} = ${project}`, chain === undefined ? VISIBLE : inChain(chain)];
   const conditions = [...filter, ...tagConditions(project, chain, tags)];
@@ -127,7 +128,8 @@ export async function searchMessages(
     ...(chain === undefined || chain.segments.length === 1
       ? {}
       : { line: chain.segments.map(({ rowId, upTo }) => ({ group: rowId, upTo })) }),
-    rows: foreign && rowsWith(project, foreign),
+    isUnindexed,
+    backlog: backlogOf(executor, MESSAGE_TARGET),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
   const found = await fetchFound(context, hits, chain);
@@ -183,44 +185,31 @@ function withinChain({ segments }: Chain): string {
   return `${m.conversationRowId.name} : (${segments.map(({ rowId }) => `"${rowId}"`).join(" OR ")})`;
 }
 
-type IndexTerms = readonly { readonly rowId: number; readonly content: string; readonly searchText: string }[];
-
 /**
- * Indexes the messages that another program, such as Drizzle Studio, has written or changed; a trigger marks them.
- * Resolves to their terms if they cannot be stored.
+ * Indexes the messages that another program, such as Drizzle Studio, has written or changed; a trigger marks them. Resolves
+ * to false if their terms cannot be stored.
  */
-async function indexForeignMessages({ project, executor }: RepositoryContext): Promise<IndexTerms | undefined> {
+async function indexForeignMessages({ project, executor }: RepositoryContext): Promise<boolean> {
   const scope = searchScope(project);
   const { at } = unindexed;
-  const read = async (limit: number): Promise<IndexTerms> =>
-    (await readAll(executor, selectUnindexed({ project, limit }))).map((row) => {
+  for (;;) {
+    const rows = await readAll(executor, selectUnindexed({ project, limit: UNINDEXED }));
+    if (rows.length === 0) return true;
+    if (executor.refusesWrites === true) return false;
+    const statements = rows.map((row) => {
       const content = row[at.content] as string;
-      return { rowId: Number(row[at.rowId]), content, searchText: toSearchText(content, scope) };
+      return indexRow({ rowId: Number(row[at.rowId]), content, searchText: toGiven(toSearchText(content, scope)) });
     });
-  const terms = await read(UNINDEXED);
-  if (terms.length === 0) return undefined;
-  if (executor.refusesWrites !== true) {
     try {
-      await executor.batch(terms.map((row) => indexRow(row)));
-      return undefined;
+      const results = await executor.batch(statements);
+      // A read replica may still show messages that are indexed by now.
+      if (results.every(({ rowsAffected }) => rowsAffected === 0)) return true;
     } catch (error) {
       // `health` and `check` report a damaged index.
       if (!isWriteRefused(error) && !mayBeIndexDamage(error)) throw error;
+      return false;
     }
   }
-  return terms.length < UNINDEXED ? terms : read(-1);
-}
-
-/** The messages of the project as they would be if those terms were stored. */
-function rowsWith(project: string, terms: IndexTerms): KeywordSearchRequest["rows"] {
-  const list = JSON.stringify(terms.map(({ rowId, searchText }) => [rowId, searchText]));
-  const columns = sql.join(
-    [m.rowId, m.project, m.conversationRowId, m.seq, m.role, m.metadata, m.createdAt, m.content],
-    sql`, `,
-  );
-  return toSelect(sql`select ${columns}, ${m.searchText} from ${m}
-    where ${m.project} = ${project} and ${m.rowId} not in (select value ->> 0 from json_each(${list}))
-    union all select ${columns}, value ->> 1 from json_each(${list}) cross join ${m} on ${m.rowId} = value ->> 0`);
 }
 
 interface Found {

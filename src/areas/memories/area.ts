@@ -1,14 +1,14 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
-import { searchScope, toSearchText } from "../../search/terms.js";
 import { expectation } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
-import { checksumOfVector } from "../checksum.js";
+import { checksumOfVector, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toOptionalMillis, toTime, whereProject } from "../rows.js";
-import { prepareStatement, selection, set, toStatement } from "../statements.js";
+import { rederiveTerms } from "../search-backlog.js";
+import { selection, toStatement } from "../statements.js";
 import { contentBytes, readContent } from "./content.js";
 import type { MemoryLine } from "./line.js";
 import {
@@ -51,12 +51,6 @@ const checkedVector = selection({
   ...vectorColumns,
   checksum: e.checksum,
 });
-
-const storeSearchText = prepareStatement(
-  sql`update ${m} set ${set(m.searchText, sql.placeholder("searchText"))} where ${m.rowId} = ${sql.placeholder("rowId")}
-    and ${m.contentHash} = ${sql.placeholder("contentHash")}
-    and (${m.deletedAt} is not null) = ${sql.placeholder("isDeleted")}`,
-);
 
 /** Memories with the vectors of all their models. */
 export const memoryArea: Area<"memories", MemoryRepository> = {
@@ -129,22 +123,7 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
     }
   },
 
-  async *rederive(executor) {
-    let seen = 0;
-    for await (const rows of pagesByRowId(executor, rowsToCheck)) {
-      const statements = rows.flatMap((row) => {
-        const content = readableContent(row);
-        const searchText = content === undefined ? row[at.searchText] : searchTextOf(row, content);
-        if (searchText === row[at.searchText]) return [];
-        const isDeleted = row[at.deletedAt] === null ? 0 : 1;
-        const [rowId, contentHash] = [Number(row[at.rowId]), row[at.contentHash] as string];
-        return storeSearchText({ rowId, contentHash, isDeleted, searchText: searchText as string });
-      });
-      if (statements.length > 0) await executor.batch(statements);
-      seen += rows.length;
-      yield seen;
-    }
-  },
+  rederive: (executor) => rederiveTerms(executor, MEMORY_TARGET),
 };
 
 function rowsToCheck(after: number, limit: number) {
@@ -156,11 +135,10 @@ function vectorsToCheck(after: number, limit: number) {
     where ${e.rowId} > ${after} order by ${e.rowId} limit ${limit}`;
 }
 
-/** The derived columns as findings name them. The index terms follow from the content, so only the first mismatch counts. */
+/** The derived columns as findings name them. */
 const DERIVED = [
   ["checksum", "checksum"],
   ["contentHash", "content hash"],
-  ["searchText", "search text"],
 ] as const;
 
 function findMismatch(row: Row): DamagedRecord[] {
@@ -181,10 +159,9 @@ function mismatchIn(row: Row): string | undefined {
     content,
     metadata: row[at.metadata],
     createdAt: typeof row[at.createdAt] === "bigint" ? Number(row[at.createdAt]) : row[at.createdAt],
-    deletedAt: row[at.deletedAt],
   };
   const expected = deriveColumns(row[at.project] as string, stored as Parameters<typeof deriveColumns>[1]);
-  return DERIVED.find(([column]) => expected[column] !== row[at[column]])?.[1];
+  return DERIVED.find(([column]) => expected[column] !== shortened(String(row[at[column]])))?.[1];
 }
 
 function findVectorMismatch(row: Row): DamagedRecord[] {
@@ -208,10 +185,6 @@ function readableContent(row: Row): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function searchTextOf(row: Row, content: string): string {
-  return row[at.deletedAt] === null ? toSearchText(content, searchScope(row[at.project] as string)) : "";
 }
 
 type Vector = MemoryLine["embeddings"][number];

@@ -82,7 +82,10 @@ async function insertOver(
     await storeEach(
       context.project,
       [...settled.values()],
-      (draft) => (known.has(draft.id) ? replaceStatements(context, draft, true) : insertStatements(context, draft)),
+      (draft) =>
+        known.has(draft.id)
+          ? replaceStatements(context, draft, { dropsVectors: true })
+          : insertStatements(context, draft),
       locked,
       drafts,
     );

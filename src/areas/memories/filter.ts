@@ -24,6 +24,9 @@ type MemoryColumns = Readonly<
   Record<"project" | "deletedAt" | "type" | "source" | "sessionId" | "createdAt" | "metadata", AnyColumn>
 >;
 
+/** The source of a memory that is given none. */
+export const DEFAULT_SOURCE = "unknown";
+
 export const FILTER_KEYS = ["type", "source", "sessionId", "since", "until", "metadata"] as const;
 
 /**
@@ -41,6 +44,8 @@ export function filterConditions(project: string, filter: MemoryFilter, m: Memor
   if (source !== undefined) {
     expectText("source", source, 1000, 0);
     conditions.push(sql`${m.source} = ${source}`);
+    // The index leaves the default out, and SQLite does not look into an argument.
+    if (source !== DEFAULT_SOURCE) conditions.push(sql`${m.source} <> ${sql.raw(`'${DEFAULT_SOURCE}'`)}`);
   }
   if (sessionId !== undefined) {
     expectText("sessionId", sessionId, MAX_NAME_CHARS);

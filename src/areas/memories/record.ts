@@ -1,17 +1,18 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
-import { isLongText, searchScope, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
+import { isLongText, searchScope, toGiven, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
 import { expectation, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectType, MAX_NAME_CHARS, toJsonText, toMillis, toVector } from "../arguments.js";
-import { checksumOf, hashText } from "../checksum.js";
+import { checksumOf, hashText, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import type { Repair } from "../repair.js";
 import { rendered, selection } from "../statements.js";
 import { readContent } from "./content.js";
+import { DEFAULT_SOURCE } from "./filter.js";
 
 /** The kind of an observation. Any other lower-case word of up to 32 characters is allowed too. */
 export type ObservationType = "tool" | "file" | "error" | "decision" | "context" | (string & {});
@@ -130,7 +131,7 @@ export function toDraft(context: RepositoryContext, input: MemoryInput<object>, 
   if (project !== context.project)
     throw new TypeError(expectation("project", JSON.stringify(context.project), project));
   const { sessionId = null, type = "context", createdAt } = input;
-  const { source = "unknown", content, metadata = {} } = repairFields(context.repair, input as MemoryInput);
+  const { source = DEFAULT_SOURCE, content, metadata = {} } = repairFields(context.repair, input as MemoryInput);
   if (id !== undefined) expectId(id);
   if (input.id !== undefined && input.id !== id) throw new TypeError(expectation("id", JSON.stringify(id), input.id));
   if (sessionId !== null) expectText("sessionId", sessionId, MAX_NAME_CHARS);
@@ -193,14 +194,18 @@ export async function withLongTerms(project: string, draft: MemoryDraft): Promis
   return { ...draft, searchText: await toSearchTextInSlices(draft.content, searchScope(project)) };
 }
 
-/** The columns that follow from the others: content hash, checksum, and index terms, which a deleted memory lacks. */
-export function deriveColumns(project: string, draft: Omit<MemoryDraft, "updatedAt" | "embedding">) {
-  const { id, sessionId, type, source, content, metadata, createdAt, deletedAt } = draft;
+/** The columns that follow from the others: content hash and checksum. */
+export function deriveColumns(project: string, draft: Omit<MemoryDraft, "updatedAt" | "deletedAt" | "embedding">) {
+  const { id, sessionId, type, source, content, metadata, createdAt } = draft;
   return {
-    contentHash: hashText(content),
-    checksum: checksumOf([project, id, sessionId, type, source, content, metadata, createdAt]),
-    searchText: deletedAt === null ? (draft.searchText ?? toSearchText(content, searchScope(project))) : "",
+    contentHash: shortened(hashText(content)),
+    checksum: shortened(checksumOf([project, id, sessionId, type, source, content, metadata, createdAt])),
   };
+}
+
+/** The index terms of a draft as they are given to its row. A deleted memory has none. */
+export function givenTerms(project: string, { content, deletedAt, searchText }: MemoryDraft): string {
+  return deletedAt === null ? toGiven(searchText ?? toSearchText(content, searchScope(project))) : "";
 }
 
 const m = memories;
@@ -219,7 +224,7 @@ export const givenColumns = {
 };
 
 /** The columns that `deriveColumns` makes. */
-export const derivedColumns = { contentHash: m.contentHash, checksum: m.checksum, searchText: m.searchText };
+export const derivedColumns = { contentHash: m.contentHash, checksum: m.checksum };
 
 /** The columns of a query whose rows `toMemory` reads; it may select others too. */
 export const memoryColumns = {

@@ -2,7 +2,7 @@ import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { memories } from "../../schema/memories.js";
 import type { QueryPlan } from "../../search/query.js";
-import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
+import { searchScope, toGiven, toSearchTextInSlices } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectArray, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -157,7 +157,7 @@ export class MemoryRepository<M extends object = Metadata> {
       const createdAt = known.createdAt.getTime();
       const replacement = createdThen(draft, known.createdAt);
       const isStill = assertStill(this.#context, id, sql`${m.createdAt} = ${createdAt}`);
-      await executor.batch([isStill, ...replaceStatements(this.#context, replacement, true)]);
+      await executor.batch([isStill, ...replaceStatements(this.#context, replacement, { dropsVectors: true })]);
       return { action: "update", draft: replacement } as const;
     };
     const isLost = (error: unknown) => hasMoved(error) || isIdTaken(error);
@@ -249,11 +249,13 @@ export class MemoryRepository<M extends object = Metadata> {
       // Stored content may be longer than a limit that was lowered since, or hold text that is refused now.
       const repair = forStored(this.#context.repair);
       const unlimited = { ...this.#context, repair, maxContentChars: Number.POSITIVE_INFINITY };
-      const draft = await withLongTerms(project, toDraft(unlimited, { ...rest, ...changes }, id));
-      const dropsVectors = draft.content !== known.content || changes.embedding === null;
+      const changed = toDraft(unlimited, { ...rest, ...changes }, id);
+      const keepsContent = changed.content === known.content;
+      const draft = keepsContent ? changed : await withLongTerms(project, changed);
+      const dropsVectors = !keepsContent || changes.embedding === null;
       const checksum = row[forUpdate.at.checksum];
       const isStill = assertStill(this.#context, id, sql`${m.deletedAt} is null and ${m.checksum} = ${checksum}`);
-      await executor.batch([isStill, ...replaceStatements(this.#context, draft, dropsVectors)]);
+      await executor.batch([isStill, ...replaceStatements(this.#context, draft, { dropsVectors, keepsContent })]);
       const kept = dropsVectors || draft.embedding !== undefined ? {} : { embedding, embeddingModel, embeddingVersion };
       return { ...draftToMemory<M>(project, draft), ...kept };
     };
@@ -284,7 +286,7 @@ export class MemoryRepository<M extends object = Metadata> {
         // The read may have been stale.
         return !isLocked && executor.mayLag === true && executor.atomically((locked) => attempt(locked, true));
       }
-      const searchText = await toSearchTextInSlices(known.content, searchScope(project));
+      const searchText = toGiven(await toSearchTextInSlices(known.content, searchScope(project)));
       // The content that was read, which another program may have changed since it was stored.
       const content = isLocked ? null : known.content;
       const { rowsAffected } = await executor.execute(undelete({ project, id, now: now(), searchText, content }));

@@ -13,6 +13,7 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, toSqlLimit, toVector } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
+import { backlogOf } from "../search-backlog.js";
 import { searchReader, toWhere } from "../search-reader.js";
 import { all, toStatement } from "../statements.js";
 import { readContent } from "./content.js";
@@ -100,6 +101,7 @@ export const MEMORY_TARGET: SearchTarget = {
   content: m.content.name,
   unpack: readContent,
   searchText: m.searchText.name,
+  hasNoTerms: `m.${m.deletedAt.name} IS NOT NULL`,
   fts: "memories_fts",
   session: {
     group: m.sessionId.name,
@@ -205,6 +207,7 @@ function findWords(
     plan,
     scope: searchScope(project),
     where: toWhere(filterConditions(project, filter, aliased)),
+    backlog: backlogOf(executor, MEMORY_TARGET),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
 }

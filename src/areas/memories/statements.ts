@@ -12,6 +12,7 @@ import {
   derivedColumns,
   type EmbeddingInput,
   givenColumns,
+  givenTerms,
   type MemoryDraft,
   memoriesWithVector,
 } from "./record.js";
@@ -22,10 +23,13 @@ export const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id}
 export const isLive = sql`${m.deletedAt} is null`;
 export const newestFirst = rendered(sql`${m.createdAt} desc, ${m.rowId} desc`);
 export const selectOne = prepareStatement(sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
-const storedColumns = { ...givenColumns, ...derivedColumns };
+const storedColumns = { ...givenColumns, ...derivedColumns, searchText: m.searchText };
 const insertRow = insertOf(m, { project: m.project, ...storedColumns });
 const { id: _, ...replacedColumns } = storedColumns;
 const replaceRow = prepareStatement(sql`update ${m} set ${setEach(replacedColumns)} where ${isId}`);
+const { content: _content, searchText: _terms, ...aboutColumns } = replacedColumns;
+/** Leaves the content and its index terms, which take longest to store. */
+const replaceAbout = prepareStatement(sql`update ${m} set ${setEach(aboutColumns)} where ${isId}`);
 /** All but those of one model and version, which a new vector is about to replace. */
 const deleteVectors = prepareStatement(
   sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})
@@ -48,10 +52,14 @@ export function assertStill({ project }: RepositoryContext, id: string, conditio
 }
 
 /** The statements that put a draft in the place of the memory of its id. */
-export function replaceStatements(context: RepositoryContext, draft: MemoryDraft, dropsVectors: boolean): Statement[] {
+export function replaceStatements(
+  context: RepositoryContext,
+  draft: MemoryDraft,
+  { dropsVectors, keepsContent = false }: { readonly dropsVectors: boolean; readonly keepsContent?: boolean },
+): Statement[] {
   const { project } = context;
   const { id, embedding } = draft;
-  const statements = [replaceRow(toRow(context, draft))];
+  const statements = [keepsContent ? replaceAbout(toAbout(context, draft)) : replaceRow(toRow(context, draft))];
   const { model = null, version = null } = embedding ?? {};
   if (dropsVectors) statements.push(forgetVector({ project, id }), deleteVectors({ project, id, model, version }));
   if (embedding !== undefined) statements.push(...embeddingStatements(context, id, embedding));
@@ -59,22 +67,28 @@ export function replaceStatements(context: RepositoryContext, draft: MemoryDraft
 }
 
 /** The row that a draft becomes. */
-function toRow({ project, compressContents }: RepositoryContext, draft: MemoryDraft) {
-  const { contentHash, checksum, searchText } = deriveColumns(project, draft);
+function toRow(context: RepositoryContext, draft: MemoryDraft) {
+  const { project, compressContents } = context;
+  const about = toAbout(context, draft);
+  const content = compressContents ? packContent(draft.content) : draft.content;
+  return { ...about, content, searchText: givenTerms(project, draft) };
+}
+
+/** The same without the content and its index terms. */
+function toAbout({ project }: RepositoryContext, draft: MemoryDraft) {
+  const { contentHash, checksum } = deriveColumns(project, draft);
   return {
     project,
     id: draft.id,
     sessionId: draft.sessionId,
     type: draft.type,
     source: draft.source,
-    content: compressContents ? packContent(draft.content) : draft.content,
     metadata: draft.metadata,
     createdAt: draft.createdAt,
     updatedAt: draft.updatedAt,
     deletedAt: draft.deletedAt,
     contentHash,
     checksum,
-    searchText,
   };
 }
 

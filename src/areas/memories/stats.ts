@@ -2,10 +2,11 @@ import { sql } from "drizzle-orm";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, toSqlLimit } from "../arguments.js";
+import { shortenedColumn } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { selection, toStatement } from "../statements.js";
 import { contentBytes } from "./content.js";
-import { type Memory, memoriesWithVector, memoryColumns, toMemory } from "./record.js";
+import { type Memory, columns as memoryColumnList, toMemory } from "./record.js";
 import { isLive } from "./statements.js";
 
 /** Figures of the memories of a project, without deleted ones. */
@@ -31,7 +32,6 @@ const bytes = sql`coalesce(sum(${contentBytes(m.content)}), 0)`;
 const total = selection({ count, bytes, oldest: sql`min(${m.createdAt})`, newest: sql`max(${m.createdAt})` });
 const ofType = selection({ type: m.type, count });
 const ofModel = selection({ model: e.model, version: e.version, dimensions: e.dimensions, count });
-const duplicate = selection({ ...memoryColumns, contentHash: m.contentHash });
 
 export async function readStats({ project, executor }: RepositoryContext): Promise<MemoryStats> {
   const own = sql`${m.project} = ${project} and ${isLive}`;
@@ -66,16 +66,19 @@ export async function findDuplicates(
   const { limit = 50 } = options;
   expectLimit(limit);
   const own = sql`${m.project} = ${project} and ${isLive}`;
-  const { rows } = await executor.execute(
-    toStatement(sql`select ${duplicate.columns} from ${memoriesWithVector} join (
-        select ${m.contentHash} as hash, count(*) as size from ${m} where ${own} group by 1 having size > 1
-        order by size desc, hash limit ${toSqlLimit(limit)}
-      ) as repeated on repeated.hash = ${m.contentHash} where ${own}
+  // The hashes have no index, since only this call would read it.
+  const { rows } = await executor.scan(
+    toStatement(sql`with own as materialized (
+        select ${m.rowId} as row_id, ${shortenedColumn(m.contentHash)} as hash from ${m} where ${own}
+      ), repeated as (
+        select hash, count(*) as size from own group by 1 having size > 1 order by size desc, hash limit ${toSqlLimit(limit)}
+      ) select ${memoryColumnList}, repeated.hash as hash from repeated join own on own.hash = repeated.hash
+        join ${m} on ${m.rowId} = own.row_id left join ${e} on ${e.rowId} = ${m.embeddingRowId}
       order by repeated.size desc, repeated.hash, ${m.createdAt}, ${m.rowId}`),
   );
   const groups = new Map<string, Memory[]>();
   for (const row of rows) {
-    const hash = row[duplicate.at.contentHash] as string;
+    const hash = row.hash as string;
     groups.set(hash, [...(groups.get(hash) ?? []), toMemory(project, row)]);
   }
   return [...groups.values()];

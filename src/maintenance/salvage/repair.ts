@@ -1,10 +1,9 @@
 import { sql } from "drizzle-orm";
-import { checksumOf } from "../../areas/checksum.js";
-import { checksumWithSeq } from "../../areas/conversations/record.js";
+import { checksumOfMessage, checksumWithSeq, messageParts, toStoredDraft } from "../../areas/conversations/record.js";
 import type { Executor } from "../../areas/executor.js";
 import { readAll } from "../../areas/read-all.js";
 import { AREAS } from "../../areas/registry.js";
-import { type Statement, toStatement } from "../../areas/statements.js";
+import { type Statement, selection, toStatement } from "../../areas/statements.js";
 import { quoteName } from "../../client/sql/quote.js";
 import { ALL_VISIBLE } from "../../schema/conversations.js";
 import {
@@ -108,17 +107,19 @@ async function freeId(executor: Executor, project: string, id: string): Promise<
   }
 }
 
+const { conversationId: _, ...own } = messageParts;
+const renewed = selection({ ...own, project: messages.project });
+
 async function renewChecksums(executor: Executor, conversationRowId: number, conversationId: string): Promise<void> {
   const rows = await readAll(
     executor,
-    toStatement(sql`select row_id, seq, project, id, role, content, metadata, tags, client_id, created_at from ${messages}
-      where conversation_row_id = ${conversationRowId}`),
+    toStatement(sql`select ${renewed.columns} from ${messages} where conversation_row_id = ${conversationRowId}`),
   );
+  const { at } = renewed;
   const statements = rows.map((row) => {
-    const { project, id, role, content, metadata, tags, client_id: clientId, created_at: createdAt } = row;
-    const values = [project, conversationId, id, role, content, metadata, tags, clientId] as (string | null)[];
-    const checksum = checksumWithSeq(checksumOf([...values, Number(createdAt)]), Number(row.seq));
-    return toStatement(sql`update ${messages} set checksum = ${checksum} where row_id = ${Number(row.row_id)}`);
+    const hash = checksumOfMessage(row[at.project] as string, conversationId, toStoredDraft(row));
+    const checksum = checksumWithSeq(hash, Number(row[at.seq]));
+    return toStatement(sql`update ${messages} set checksum = ${checksum} where row_id = ${Number(row[at.rowId])}`);
   });
   await runAll(executor, statements);
 }

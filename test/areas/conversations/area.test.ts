@@ -128,8 +128,7 @@ test("a check finds a message that was changed by hand, and an index that lacks 
   const { findings } = await temp.storage.check({ deep: true });
   expect(findings.map(({ code, message }) => `${code} ${message}`).join("\n")).toMatch(/CHECKSUM .*default-plain-2/);
   await temp.storage.client.execute(
-    `insert into messages_fts (messages_fts, rowid, search_text, conversation_row_id)
-      select 'delete', row_id, search_text, conversation_row_id from messages where id = 'default-plain-3'`,
+    "delete from messages_fts where rowid = (select row_id from messages where id = 'default-plain-3')",
   );
   const again = await temp.storage.check();
   expect(again.findings.filter(({ severity }) => severity === "error")).toMatchObject([{ code: "INDEX_STALE" }]);
