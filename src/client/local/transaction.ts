@@ -70,13 +70,11 @@ export class Transaction implements ClientTransaction {
     this.#hasLock = mode !== "deferred";
     const { transactionTimeoutMs } = session.options;
     if (mode !== "read" && transactionTimeoutMs !== Number.POSITIVE_INFINITY) {
-      this.#timer = setTimeout(
-        () => {
-          this.#whyClosed = `: it was held longer than ${transactionTimeoutMs} ms (transactionTimeoutMs) and was rolled back`;
-          this.close();
-        },
-        Math.min(transactionTimeoutMs, MAX_TIMER_MS),
-      );
+      const expire = () => {
+        this.#whyClosed = `: it was held longer than ${transactionTimeoutMs} ms (transactionTimeoutMs) and was rolled back`;
+        this.close();
+      };
+      this.#timer = setTimeout(expire, Math.min(transactionTimeoutMs, MAX_TIMER_MS));
     }
   }
 
@@ -97,9 +95,17 @@ export class Transaction implements ClientTransaction {
     const bound = this.#session.bindWithin(
       typeof input === "string" && args !== undefined ? { sql: input, args } : input,
     );
-    const run = (one: BoundStatement) => this.#turn.run(() => this.#run(one));
     try {
-      return await (areCallsObserved() ? this.#runTraced(bound, run) : run(bound));
+      if (areCallsObserved()) return await this.#runTraced(bound, (one) => this.#turn.run(() => this.#run(one)));
+      const queued = this.#turn.take();
+      if (queued !== undefined) await queued;
+      try {
+        // No async function in between: the error of a statement that runs at once has the whole stack of the call.
+        const result = this.#run(bound);
+        return result instanceof Promise ? await result : result;
+      } finally {
+        this.#turn.pass();
+      }
     } catch (error) {
       throw atCaller(error, this.execute);
     }
@@ -128,17 +134,14 @@ export class Transaction implements ClientTransaction {
   async executeMultiple(sql: string): Promise<void> {
     this.#assertActive();
     expectSql(sql);
-    const runAll = async () => {
+    const runAll = async (trace?: StatementTrace) => {
+      trace?.start();
       for (const part of splitScript(sql)) {
         const result = this.#run(this.#session.bindWithin(part.sql));
         if (result instanceof Promise) await result;
       }
     };
-    const run = (trace?: StatementTrace) =>
-      this.#turn.run(() => {
-        trace?.start();
-        return runAll();
-      });
+    const run = (trace?: StatementTrace) => this.#turn.run(() => runAll(trace));
     try {
       await (areCallsObserved() ? tracedStatement(sql, this.#traits, run) : run());
     } catch (error) {
