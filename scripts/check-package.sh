@@ -9,7 +9,7 @@ trap 'rm -rf "$folder"' EXIT
 npm run -s build
 npm pack --silent --pack-destination "$folder" >/dev/null
 cd "$folder"
-# Two fifths of it are code that a bundled application needs too: the program that reads damaged files is in there twice.
+# A fifth of it is the program that reads damaged files: bundled applications have no file to start it from.
 limit=475000
 size=$(stat -c %s ./holdfast-*.tgz)
 echo "The tarball has $size bytes"
