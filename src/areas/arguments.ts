@@ -194,6 +194,40 @@ export function toVector(name: string, value: unknown): Float32Array {
   return vector;
 }
 
+/**
+ * A vector for a comparison, with the length between 1 and 2, so that no product overflows; throws RangeError on one of
+ * zeros. It is multiplied by a power of two, which does not round.
+ */
+export function toDirection(name: string, value: unknown): Float32Array {
+  const vector = toVector(name, value);
+  const length = lengthOf(name, vector);
+  const exponent = Math.floor(Math.log2(length));
+  // In two steps, because one power of two may be too large.
+  const half = 2 ** -Math.trunc(exponent / 2);
+  const rest = 2 ** -(exponent - Math.trunc(exponent / 2));
+  return vector.map((component) => component * half * rest);
+}
+
+const LEAST_LENGTH = 1e-15;
+const MOST_LENGTH = 1e15;
+
+/** A vector that can be stored. SQLite compares in float32, and the product of squared lengths must be one. */
+export function toStorableVector(name: string, value: unknown): Float32Array {
+  const vector = toVector(name, value);
+  const length = lengthOf(name, vector);
+  if (length >= LEAST_LENGTH && length <= MOST_LENGTH) return vector;
+  throw new RangeError(
+    `${expectation(name, `a vector of a length from ${LEAST_LENGTH} to ${MOST_LENGTH}`, length)}: scale it, which does not change its direction`,
+  );
+}
+
+function lengthOf(name: string, vector: Float32Array): number {
+  let square = 0;
+  for (const component of vector) square += component * component;
+  if (square > 0) return Math.sqrt(square);
+  throw new RangeError(expectation(name, "a vector with a direction, not one of zeros", vector));
+}
+
 /** The fields of a patch that change something: undefined means "as it is", as everywhere. */
 export function definedOnly(patch: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));

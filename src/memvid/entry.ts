@@ -1,4 +1,4 @@
-import { expectId, isType, toMillis, toVector } from "../areas/arguments.js";
+import { expectId, isType, toMillis, toStorableVector } from "../areas/arguments.js";
 import type { Memory, MemoryEntry, MemoryInput } from "../areas/memories/record.js";
 import { expectation, expectObject } from "../shared/expectation.js";
 import { MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
@@ -44,7 +44,8 @@ export function toEntryDraft(id: string, entry: MemoryEntryInput, maxContentChar
     metadata.type ??= marks.type;
   }
   if (hasOwnKey || type !== givenType || content === "") metadata[MARKS_KEY] = marks;
-  const vector = entry.vector === undefined || entry.vector === null ? undefined : toVector("vector", entry.vector);
+  const hasVector = entry.vector !== undefined && entry.vector !== null;
+  const vector = hasVector ? toStorableVector("vector", entry.vector) : undefined;
   return {
     id: ownId,
     input: { type, content: content || NO_TEXT, metadata, createdAt: toDate(createdAt), ...toSource(metadata.uri) },

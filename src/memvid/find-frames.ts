@@ -1,4 +1,4 @@
-import { toVector } from "../areas/arguments.js";
+import { toDirection } from "../areas/arguments.js";
 import type { Memory } from "../areas/memories/record.js";
 import { planQuery, type QueryPlan } from "../search/query.js";
 import { countMatches, snippet } from "../search/snippet.js";
@@ -72,7 +72,7 @@ export async function findNearFrames(
   options: VecSearchInput,
 ): Promise<VecSearchResult> {
   expectKeys("vecSearch", options, VEC_SEARCH_KEYS);
-  toVector("queryEmbedding", vector);
+  toDirection("queryEmbedding", vector);
   return findPage(storage, query, options, { uses: "vectors", vector });
 }
 

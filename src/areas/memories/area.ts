@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { expectation } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
+import { toVector } from "../arguments.js";
 import { checksumOfVector, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
@@ -18,8 +19,8 @@ import {
   type Memory,
   memoryColumns,
   toDraft,
-  toEmbedding,
   toMemory,
+  toModel,
 } from "./record.js";
 import { MemoryRepository } from "./repository.js";
 import { MEMORY_TARGET } from "./search.js";
@@ -233,7 +234,8 @@ function vectorStatements(context: RepositoryContext, id: string, { model, versi
   }
   // A copy, since Buffers of Node start anywhere in their pool.
   const numbers = new Float32Array(new Uint8Array(bytes).buffer);
-  const embedding = toEmbedding(numbers, model, version)!;
+  // A vector that an earlier version stored comes back as it was, with a direction or without.
+  const embedding = { vector: toVector("vector", numbers), ...toModel("model", model, "version", version) };
   return embeddingStatements({ ...context, now: () => Date.parse(createdAt) }, id, embedding, {
     includesDeleted: true,
   });

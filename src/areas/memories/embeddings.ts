@@ -5,7 +5,7 @@ import { StorageError } from "../../shared/errors.js";
 import { expectation, expectFunction, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { checkLongCall } from "../../shared/long-call.js";
-import { expectId, expectLimit, toSqlLimit, toVector } from "../arguments.js";
+import { expectId, expectLimit, toSqlLimit, toStorableVector } from "../arguments.js";
 import { failedStatement } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import { type Executor, scalar } from "../executor.js";
@@ -63,7 +63,7 @@ export async function storeEmbedding(
 ): Promise<void> {
   expectId(id);
   expectKeys("setEmbedding", selector, ["model", "version"]);
-  const embedding = { vector: toVector("vector", vector), ...modelOf(selector) };
+  const embedding = { vector: toStorableVector("vector", vector), ...modelOf(selector) };
   const results = await namingDimensions(context, embedding, () =>
     context.executor.batch(embeddingStatements(context, id, embedding)),
   );
@@ -120,7 +120,7 @@ export async function embedMemories(
     if (!Array.isArray(vectors) || vectors.length !== batch.length) {
       throw new TypeError(expectation("the answer of embed", `${batch.length} vectors`, vectors));
     }
-    const embeddings = vectors.map((vector) => ({ vector: toVector("vector", vector), ...owner }));
+    const embeddings = vectors.map((vector) => ({ vector: toStorableVector("vector", vector), ...owner }));
     const statements = batch.flatMap((memory, index) =>
       embeddingStatements(
         context,

@@ -4,7 +4,7 @@ import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { isLongText, searchScope, toGiven, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
 import { expectation, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { expectId, expectType, MAX_NAME_CHARS, toJsonText, toMillis, toVector } from "../arguments.js";
+import { expectId, expectType, MAX_NAME_CHARS, toJsonText, toMillis, toStorableVector } from "../arguments.js";
 import { checksumOf, hashText, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
@@ -66,7 +66,7 @@ export interface MemoryInput<M extends object = Metadata> {
   readonly content: string;
   /** A JSON object of your own. @default {} */
   readonly metadata?: M | undefined;
-  /** Needs `embeddingModel`. */
+  /** Needs `embeddingModel`, and a direction: its length is from 1e-15 to 1e15. */
   readonly embedding?: Float32Array | readonly number[] | null | undefined;
   /** The model of `embedding`. */
   readonly embeddingModel?: string | null | undefined;
@@ -164,7 +164,10 @@ export function toEmbedding(vector: unknown, model: unknown, version: unknown): 
     if (model === undefined || model === null) return undefined;
     throw new TypeError(expectation("embedding", "a vector, since `embeddingModel` is given", vector));
   }
-  return { vector: toVector("embedding", vector), ...toModel("embeddingModel", model, "embeddingVersion", version) };
+  return {
+    vector: toStorableVector("embedding", vector),
+    ...toModel("embeddingModel", model, "embeddingVersion", version),
+  };
 }
 
 export function toModel(modelName: string, model: unknown, versionName: string, version: unknown) {

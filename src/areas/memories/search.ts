@@ -10,7 +10,7 @@ import { searchScope } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectOneOf } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { expectLimit, toSqlLimit, toVector } from "../arguments.js";
+import { expectLimit, toDirection, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
 import { backlogOf } from "../search-backlog.js";
@@ -167,7 +167,7 @@ export async function rankMemories(
   // Side by side: to a server each waits for its own answers.
   const [words, near] = await Promise.all([
     usesKeywords ? findWords(context, plan, filter, depth) : [],
-    usesVectors ? findNearest(context, toVector("embedding", embedding!), { ...filter, ...selector }, depth) : [],
+    usesVectors ? findNearest(context, toDirection("embedding", embedding), { ...filter, ...selector }, depth) : [],
   ]);
   // The text holds no words, so recent memories would only dilute the hits of the vector.
   const asked = usesVectors ? words.filter(({ match }) => match !== "recent") : words;
@@ -184,7 +184,7 @@ export async function nearestMemories(
   const { limit = 10, exact = false, ...selector } = options;
   if (typeof exact !== "boolean") throw new TypeError(expectation("exact", "a boolean", exact));
   expectLimit(limit);
-  const hits = await findNearest(context, toVector("embedding", embedding), selector, limit);
+  const hits = await findNearest(context, toDirection("embedding", embedding), selector, limit);
   const records = await readRows(
     context,
     hits.map(({ rowId }) => rowId),

@@ -413,7 +413,7 @@ describe("vectors", () => {
       [0.9, 0.1],
       [0, 1],
       [-1, 0],
-      [0, 0],
+      [0, -1],
     ];
     await memories.insertMany(
       vectors.map((embedding, i) => ({
@@ -432,6 +432,44 @@ describe("vectors", () => {
     expect((await memories.nearest([1, 0], { model: "m", type: "tool" })).map(({ memory }) => memory.id)).toEqual([
       "v1",
     ]);
+  });
+
+  test("a vector of zeros is refused, and one too long or short to compare; that of a question may have any length", async () => {
+    await using temp = await tempStorage();
+    const { memories } = temp.storage;
+    const model = { embeddingModel: "m" };
+    await memories.insertMany([
+      { id: "east", content: "x", embedding: [1, 0.1], ...model },
+      { id: "north", content: "x", embedding: [1e14, 9e14], ...model },
+      { id: "small", content: "x", embedding: [-1e-15, 1e-15], ...model },
+    ]);
+    for (const embedding of [[0, 0], [1e16, 1], new Float32Array([1e-16, 0])]) {
+      for (const write of [
+        () => memories.insert({ content: "x", embedding, ...model }),
+        () => memories.update("east", { embedding, ...model }),
+        () => memories.setEmbedding("east", embedding, { model: "m" }),
+        () => memories.reembed(async (texts) => texts.map(() => embedding), { model: "n" }),
+      ]) {
+        expect(await rejection(write())).toBeInstanceOf(RangeError);
+      }
+    }
+    for (const read of [
+      () => memories.nearest([0, 0], { model: "m" }),
+      () => memories.search("x", { embedding: [0, 0], ...model }),
+    ]) {
+      expect(await rejection(read())).toMatchObject({ name: "RangeError", message: expect.stringContaining("zeros") });
+    }
+    for (const scale of [1e-44, 1e-30, 1, 1e30, 3e38]) {
+      const near = await memories.nearest([0.1 * scale, scale], { model: "m" });
+      expect(near.map(({ memory }) => memory.id)).toEqual(["north", "small", "east"]);
+    }
+    expect((await memories.get("north"))?.embedding).toEqual(Float32Array.of(1e14, 9e14));
+    // Earlier versions stored them, and their exports are imported.
+    await temp.storage.client.execute("update memory_embeddings set vector = zeroblob(8)");
+    expect((await memories.nearest([1, 0], { model: "m" })).map(({ distance }) => distance)).toEqual([1, 1, 1]);
+    await using copy = await tempStorage();
+    await copy.storage.import(temp.storage.export());
+    expect((await copy.storage.memories.get("north"))?.embedding).toEqual(Float32Array.of(0, 0));
   });
 
   test("models coexist; the record shows the vector stored last, and dropModel falls back to the one before", async () => {
