@@ -11,7 +11,7 @@ type TableConfig = ReturnType<typeof getTableConfig>;
 const PATH = fileURLToPath(new URL("../docs/reference/schema.md", import.meta.url));
 
 const TITLES: Readonly<Record<string, readonly SQLiteTable[]>> = {
-  Memories: [schema.memories, schema.memoryEmbeddings],
+  Memories: [schema.memories, schema.memoryEmbeddings, schema.vectorVersions],
   Sessions: [schema.sessions],
   Conversations: [
     schema.conversations,
@@ -84,6 +84,7 @@ const TRIGGERS: readonly (readonly [RegExp, string])[] = [
   ],
   [/_fts_/, "keep the full-text index equal to its table, also for INSERT OR REPLACE"],
   [/^memory_embeddings_dimensions$/, "refuse a vector whose length differs from those of its model and version"],
+  [/^memory_embeddings_/, "keep `vector_versions`"],
   [/^graph_nodes_/, "change `graph_versions`"],
   [/^graph_edges_/, "change `graph_versions`, and keep one of the parallel edges at `copy` 0"],
   [/^messages_content$/, "keep the full-text index equal to a `search_text` that was set to null"],

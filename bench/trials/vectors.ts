@@ -1,3 +1,6 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import Database from "better-sqlite3";
 import type { Storage } from "../../src/storage/storage.js";
 import { openFilled } from "../filled.js";
 import type { Trial, TrialContext } from "../trial.js";
@@ -69,13 +72,67 @@ function scanMatrix(matrix: Float32Array, vector: Float32Array): { row: number; 
   return best;
 }
 
+const openVectors = (context: TrialContext, count: number): Promise<Storage> =>
+  openFilled(context, `vectors-${count}`, (one) => fill(one, count));
+
+/** Searches until the codes are in memory, for which no search waits. */
+async function warm(storage: Storage): Promise<void> {
+  const make = vectorMaker(4);
+  const { client } = storage as never as { client: { scan(statement: { sql: string }): Promise<unknown> } };
+  const { scan } = client;
+  let isWarm = false;
+  client.scan = (statement) => {
+    isWarm ||= statement.sql.includes("chosen(row_id)");
+    return scan.call(client, statement);
+  };
+  while (!isWarm) await storage.memories.nearest(make(), { model: MODEL });
+  client.scan = scan;
+}
+
+async function openWarm(context: TrialContext, count: number): Promise<Storage> {
+  const storage = await openVectors(context, count);
+  await warm(storage);
+  return storage;
+}
+
+/** The share of the ten nearest that a search finds without `exact`. */
+async function recallOf({ memories }: Storage): Promise<number> {
+  const make = vectorMaker(5);
+  let found = 0;
+  for (let i = 0; i < MEASURED; i++) {
+    const vector = make();
+    const near = new Set((await memories.nearest(vector, { model: MODEL })).map(({ memory }) => memory.id));
+    const exact = await memories.nearest(vector, { model: MODEL, exact: true });
+    found += exact.filter(({ memory }) => near.has(memory.id)).length;
+  }
+  return found / (10 * MEASURED);
+}
+
+/** The longest pause of a 1 ms timer during `work`, in milliseconds. */
+async function longestGap(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 1);
+  await work();
+  clearInterval(timer);
+  return longest;
+}
+
 const trialOf = (count: number): Trial => ({
   title: `the ten nearest of ${count.toLocaleString("en")} vectors of ${DIMENSIONS} dimensions, median`,
   unit: "ms",
   contenders: {
     "memories.nearest": async (context: TrialContext) => {
-      await using storage = await openFilled(context, `vectors-${count}`, (one) => fill(one, count));
+      await using storage = await openWarm(context, count);
       return await medianOf((vector) => storage.memories.nearest(vector, { model: MODEL }));
+    },
+    "memories.nearest, exact": async (context: TrialContext) => {
+      await using storage = await openVectors(context, count);
+      return await medianOf((vector) => storage.memories.nearest(vector, { model: MODEL, exact: true }));
     },
     "Float32Array in JavaScript": async () => {
       const make = vectorMaker(2);
@@ -83,8 +140,47 @@ const trialOf = (count: number): Trial => ({
       for (let row = 0; row < count; row++) matrix.set(make(), row * DIMENSIONS);
       return await medianOf((vector) => scanMatrix(matrix, vector));
     },
+    "sqlite-vec": async ({ folder }: TrialContext) => {
+      const db = new Database(join(folder, "vec.db"));
+      createRequire(import.meta.url)("sqlite-vec").load(db);
+      db.exec(`CREATE VIRTUAL TABLE v USING vec0(vector float[${DIMENSIONS}] distance_metric=cosine)`);
+      const insert = db.prepare("INSERT INTO v (vector) VALUES (?)");
+      const make = vectorMaker(2);
+      const bytes = ({ buffer }: Float32Array) => Buffer.from(buffer);
+      db.transaction(() => {
+        for (let row = 0; row < count; row++) insert.run(bytes(make()));
+      })();
+      const search = db.prepare("SELECT rowid, distance FROM v WHERE vector MATCH ? ORDER BY distance LIMIT 10");
+      return await medianOf((vector) => search.all(bytes(vector)));
+    },
   },
 });
 
 export const nearest20k = trialOf(20_000);
 export const nearest100k = trialOf(100_000);
+
+export const nearestRecall: Trial = {
+  title: "recall@10 of memories.nearest among 100,000 vectors, against `exact`",
+  unit: "of 1",
+  contenders: {
+    "memories.nearest": async (context) => {
+      await using storage = await openWarm(context, 100_000);
+      return await recallOf(storage);
+    },
+  },
+};
+
+export const nearestGap: Trial = {
+  title: "longest event-loop pause of memories.nearest among 100,000 vectors",
+  unit: "ms",
+  contenders: {
+    "20 searches": async (context) => {
+      await using storage = await openWarm(context, 100_000);
+      return await longestGap(() => medianOf((vector) => storage.memories.nearest(vector, { model: MODEL })));
+    },
+    "until the codes are made": async (context) => {
+      await using storage = await openVectors(context, 100_000);
+      return await longestGap(() => warm(storage));
+    },
+  },
+};

@@ -27,6 +27,10 @@ export class ClientExecutor implements Executor {
     this.#client.guard?.("write");
   }
 
+  get database(): object | undefined {
+    return this.#client.local?.pool;
+  }
+
   execute(statement: Statement) {
     return this.#watched(() => this.#client.execute(statement));
   }

@@ -1,5 +1,6 @@
 import type { Executor } from "./executor.js";
 import type { GraphCache } from "./graph/cache.js";
+import type { VectorCache } from "./memories/vector-cache.js";
 import type { Repair } from "./repair.js";
 import type { StoryHubs } from "./stories/hub.js";
 import type { SecretBox } from "./stories/secret.js";
@@ -33,6 +34,7 @@ export interface RepositoryContext {
   readonly compressContents: boolean;
   readonly maxMessageChars: number;
   readonly graphs: GraphCache;
+  readonly vectors: VectorCache;
   readonly stories: { readonly hubs: StoryHubs; readonly box: SecretBox; readonly historyLimit: number };
   /** Within a transaction: runs a task once it has committed. */
   readonly afterCommit?: (task: () => void) => void;

@@ -13,6 +13,11 @@ export interface Executor {
   readonly refusesWrites?: boolean;
   /** Throws `WRONG_HANDLE` where a write would. For calls that read first, and write only if they find something. */
   assertOutside?(): void;
+  /**
+   * The open local database whose latest commits each read sees, and nothing else; another object after a reconnect.
+   * Undefined in a transaction, and where the database is elsewhere.
+   */
+  readonly database?: object | undefined;
   execute(statement: Statement): Promise<ResultSet>;
   /** Runs one SELECT that may read many rows, off the main thread if possible. */
   scan(statement: Statement): Promise<ResultSet>;

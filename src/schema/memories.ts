@@ -84,3 +84,15 @@ export const memoryEmbeddings = sqliteTable(
     index("memory_embeddings_model").on(table.project, table.model, table.version, table.dimensions),
   ],
 );
+
+/**
+ * What a storage needs to keep vectors of a project in memory: which of its rows are new, and whether others than new ones
+ * have changed.
+ */
+export const vectorVersions = sqliteTable("vector_versions", {
+  project: text("project").primaryKey(),
+  /** A random number, which changes when a vector is changed in place or stored under a `row_id` that was used before. */
+  version: integer("version").notNull(),
+  /** The highest `row_id` that a vector of the project has had. */
+  lastRowId: integer("last_row_id").notNull(),
+});

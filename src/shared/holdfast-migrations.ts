@@ -7,6 +7,7 @@ const SNAPSHOTS = [
   {"tables":{"conversation_summaries":{"indexes":{"conversation_summaries_id":{},"conversation_summaries_date":{},"conversation_summaries_conversation":{}}},"conversation_tags":{"indexes":{"conversation_tags_tag":{},"conversation_tags_owner":{}}},"conversations":{"indexes":{"conversations_id":{},"conversations_created":{},"conversations_updated":{},"conversations_parent":{}}},"graph_edges":{"indexes":{"graph_edges_id":{},"graph_edges_from":{},"graph_edges_to":{},"graph_edges_type":{}}},"graph_labels":{"indexes":{"graph_labels_label":{}}},"graph_nodes":{"indexes":{"graph_nodes_id":{},"graph_nodes_row":{},"graph_nodes_kind":{},"graph_nodes_name":{}}},"graph_versions":{"indexes":{}},"memories":{"indexes":{"memories_id":{},"memories_time":{},"memories_type":{},"memories_source":{},"memories_session":{},"memories_content_hash":{}}},"memory_embeddings":{"indexes":{"memory_embeddings_memory":{},"memory_embeddings_model":{}}},"message_refs":{"indexes":{"message_refs_message":{},"message_refs_target":{}}},"messages":{"indexes":{"messages_id":{},"messages_seq":{},"messages_client_id":{},"messages_time":{},"messages_unindexed":{}}},"sessions":{"indexes":{"sessions_id":{},"sessions_time":{},"sessions_active":{}}}}},
   {"tables":{"conversation_summaries":{"indexes":{"conversation_summaries_id":{},"conversation_summaries_date":{},"conversation_summaries_conversation":{}}},"conversation_tags":{"indexes":{"conversation_tags_tag":{},"conversation_tags_owner":{}}},"conversations":{"indexes":{"conversations_id":{},"conversations_created":{},"conversations_updated":{},"conversations_parent":{}}},"graph_edges":{"indexes":{"graph_edges_id":{},"graph_edges_from":{},"graph_edges_to":{},"graph_edges_type":{}}},"graph_labels":{"indexes":{"graph_labels_label":{}}},"graph_nodes":{"indexes":{"graph_nodes_id":{},"graph_nodes_row":{},"graph_nodes_kind":{},"graph_nodes_name":{}}},"graph_versions":{"indexes":{}},"memories":{"indexes":{"memories_id":{},"memories_time":{},"memories_type":{},"memories_source":{},"memories_session":{},"memories_content_hash":{}}},"memory_embeddings":{"indexes":{"memory_embeddings_memory":{},"memory_embeddings_model":{}}},"message_refs":{"indexes":{"message_refs_message":{},"message_refs_target":{}}},"messages":{"indexes":{"messages_id":{},"messages_seq":{},"messages_client_id":{},"messages_time":{},"messages_unindexed":{}}},"sessions":{"indexes":{"sessions_id":{},"sessions_time":{},"sessions_active":{}}},"stories":{"indexes":{"stories_id":{},"stories_time":{},"stories_unindexed":{}}},"story_contents":{"indexes":{"story_contents_project":{}}},"story_preferences":{"indexes":{}},"story_revisions":{"indexes":{"story_revisions_revision":{},"story_revisions_content":{}}},"story_search":{"indexes":{"story_search_time":{}}},"story_secrets":{"indexes":{}},"story_sync_queue":{"indexes":{"story_sync_queue_id":{}}},"story_tags":{"indexes":{"story_tags_story":{}}}}},
   {"tables":{"conversation_summaries":{"indexes":{"conversation_summaries_id":{},"conversation_summaries_date":{},"conversation_summaries_conversation":{}}},"conversation_tags":{"indexes":{"conversation_tags_tag":{},"conversation_tags_owner":{}}},"conversations":{"indexes":{"conversations_id":{},"conversations_created":{},"conversations_updated":{},"conversations_parent":{}}},"graph_edges":{"indexes":{"graph_edges_id":{},"graph_edges_from":{},"graph_edges_to":{},"graph_edges_type":{}}},"graph_labels":{"indexes":{"graph_labels_label":{}}},"graph_nodes":{"indexes":{"graph_nodes_id":{},"graph_nodes_row":{},"graph_nodes_kind":{},"graph_nodes_name":{}}},"graph_versions":{"indexes":{}},"memories":{"indexes":{"memories_id":{},"memories_time":{},"memories_type":{},"memories_source":{},"memories_session":{}}},"memory_embeddings":{"indexes":{"memory_embeddings_memory":{},"memory_embeddings_model":{}}},"message_refs":{"indexes":{"message_refs_message":{},"message_refs_target":{}}},"messages":{"indexes":{"messages_id":{},"messages_seq":{},"messages_client_id":{},"messages_time":{},"messages_unindexed":{}}},"sessions":{"indexes":{"sessions_id":{},"sessions_time":{},"sessions_active":{}}},"stories":{"indexes":{"stories_id":{},"stories_time":{},"stories_unindexed":{}}},"story_contents":{"indexes":{"story_contents_project":{}}},"story_preferences":{"indexes":{}},"story_revisions":{"indexes":{"story_revisions_revision":{},"story_revisions_content":{}}},"story_search":{"indexes":{"story_search_time":{}}},"story_secrets":{"indexes":{}},"story_sync_queue":{"indexes":{"story_sync_queue_id":{}}},"story_tags":{"indexes":{"story_tags_story":{}}}}},
+  {"tables":{"conversation_summaries":{"indexes":{"conversation_summaries_id":{},"conversation_summaries_date":{},"conversation_summaries_conversation":{}}},"conversation_tags":{"indexes":{"conversation_tags_tag":{},"conversation_tags_owner":{}}},"conversations":{"indexes":{"conversations_id":{},"conversations_created":{},"conversations_updated":{},"conversations_parent":{}}},"graph_edges":{"indexes":{"graph_edges_id":{},"graph_edges_from":{},"graph_edges_to":{},"graph_edges_type":{}}},"graph_labels":{"indexes":{"graph_labels_label":{}}},"graph_nodes":{"indexes":{"graph_nodes_id":{},"graph_nodes_row":{},"graph_nodes_kind":{},"graph_nodes_name":{}}},"graph_versions":{"indexes":{}},"memories":{"indexes":{"memories_id":{},"memories_time":{},"memories_type":{},"memories_source":{},"memories_session":{}}},"memory_embeddings":{"indexes":{"memory_embeddings_memory":{},"memory_embeddings_model":{}}},"message_refs":{"indexes":{"message_refs_message":{},"message_refs_target":{}}},"messages":{"indexes":{"messages_id":{},"messages_seq":{},"messages_client_id":{},"messages_time":{},"messages_unindexed":{}}},"sessions":{"indexes":{"sessions_id":{},"sessions_time":{},"sessions_active":{}}},"stories":{"indexes":{"stories_id":{},"stories_time":{},"stories_unindexed":{}}},"story_contents":{"indexes":{"story_contents_project":{}}},"story_preferences":{"indexes":{}},"story_revisions":{"indexes":{"story_revisions_revision":{},"story_revisions_content":{}}},"story_search":{"indexes":{"story_search_time":{}}},"story_secrets":{"indexes":{}},"story_sync_queue":{"indexes":{"story_sync_queue_id":{}}},"story_tags":{"indexes":{"story_tags_story":{}}},"vector_versions":{"indexes":{}}}},
 ] as const;
 
 /** The migrations of this package, in their order. */
@@ -1226,6 +1227,54 @@ INSERT INTO memories_fts (memories_fts) VALUES ('rebuild');
 INSERT INTO messages_fts (messages_fts) VALUES ('rebuild');
 `,
   },
+  {
+    tag: "0012_vector_versions",
+    when: 1796084227710,
+    snapshot: SNAPSHOTS[5],
+    sql: `CREATE TABLE \`vector_versions\` (
+	\`project\` text PRIMARY KEY NOT NULL,
+	\`version\` integer NOT NULL,
+	\`last_row_id\` integer NOT NULL
+);
+`,
+    down: `-- Reverts 0012_vector_versions. Dropped tables and columns are restored empty.
+DROP TABLE \`vector_versions\`;
+`,
+  },
+  {
+    tag: "0013_vector_versions_in_step",
+    when: 1796084244103,
+    snapshot: SNAPSHOTS[5],
+    sql: `-- New vectors, whose row ids are higher than all before them, are not a change: what is in memory stays right, and they are
+-- added to it. Nor is a deletion, since every vector is read again before it is an answer. All other changes give the project
+-- another version, by whatever hand.
+INSERT INTO \`vector_versions\` (project, version, last_row_id)
+SELECT project, random() & 9007199254740991, max(row_id) FROM memory_embeddings GROUP BY project;
+--> statement-breakpoint
+CREATE TRIGGER \`memory_embeddings_insert\` AFTER INSERT ON \`memory_embeddings\` BEGIN
+	INSERT INTO vector_versions (project, version, last_row_id)
+	SELECT new.project, random() & 9007199254740991, 0
+	WHERE NOT EXISTS (SELECT 1 FROM vector_versions WHERE project = new.project);
+	UPDATE vector_versions SET
+		version = CASE WHEN new.row_id > last_row_id THEN version ELSE random() & 9007199254740991 END,
+		last_row_id = max(last_row_id, new.row_id)
+	WHERE project = new.project;
+END;
+--> statement-breakpoint
+CREATE TRIGGER \`memory_embeddings_update\` AFTER UPDATE OF row_id, project, model, version, dimensions, vector ON \`memory_embeddings\` BEGIN
+	INSERT INTO vector_versions (project, version, last_row_id)
+	SELECT new.project, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM vector_versions WHERE project = new.project);
+	UPDATE vector_versions SET version = random() & 9007199254740991, last_row_id = max(last_row_id, new.row_id)
+	WHERE project IN (old.project, new.project);
+END;
+`,
+    down: `DROP TRIGGER \`memory_embeddings_update\`;
+--> statement-breakpoint
+DROP TRIGGER \`memory_embeddings_insert\`;
+--> statement-breakpoint
+DELETE FROM \`vector_versions\`;
+`,
+  },
 ] as const;
 
 /** The tables and triggers that these migrations leave, by type and name. Reading them from the SQL would slow every start. */
@@ -1269,6 +1318,7 @@ export const HOLDFAST_OBJECTS = [
   "table story_secrets",
   "table story_sync_queue",
   "table story_tags",
+  "table vector_versions",
   "trigger conversations_id_taken",
   "trigger conversations_tags_delete",
   "trigger conversations_tags_insert",
@@ -1285,6 +1335,8 @@ export const HOLDFAST_OBJECTS = [
   "trigger memories_fts_insert",
   "trigger memories_fts_update",
   "trigger memory_embeddings_dimensions",
+  "trigger memory_embeddings_insert",
+  "trigger memory_embeddings_update",
   "trigger messages_content",
   "trigger messages_fts_before_insert",
   "trigger messages_fts_before_update",

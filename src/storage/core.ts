@@ -4,6 +4,7 @@ import { ClientExecutor } from "../areas/client-executor.js";
 import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import { asStorageErrors, type Executor } from "../areas/executor.js";
 import { GraphCache } from "../areas/graph/cache.js";
+import { VectorCache } from "../areas/memories/vector-cache.js";
 import { openRepositories, type Repositories } from "../areas/registry.js";
 import { forStored, toRepair } from "../areas/repair.js";
 import { StoryHubs } from "../areas/stories/hub.js";
@@ -64,6 +65,7 @@ export class StorageCore implements HandleParts {
       compressContents,
       repair: toRepair(options.invalidText),
       graphs: new GraphCache(options.graphCacheBytes),
+      vectors: new VectorCache(options.vectorCacheBytes),
       stories: { hubs: new StoryHubs(stories), box, historyLimit: stories.historyLimit },
     };
     this.#removal = {
@@ -163,6 +165,11 @@ export class StorageCore implements HandleParts {
   /** Saves the stories that wait to be saved. Returns undefined if there are none. */
   flush(): Promise<void> | undefined {
     return this.#shared.stories.hubs.flush();
+  }
+
+  /** Frees what is kept in memory, which the caller may hold on to with the closed storage. */
+  forget(): void {
+    this.#shared.vectors.close();
   }
 
   /**

@@ -102,6 +102,12 @@ export interface StorageOptions<TSchema extends StorageSchema = StorageSchema> e
    * 134217728
    */
   readonly graphCacheBytes?: number | undefined;
+  /**
+   * Maximum bytes of the codes of vectors kept in memory for `memories.nearest` and searches with an embedding: 80 bytes for
+   * a vector of 384 dimensions. They are kept for a local database and 2,000 vectors or more of one model. If they do
+   * not fit, every search compares all vectors. 0 keeps none. @default 134217728
+   */
+  readonly vectorCacheBytes?: number | undefined;
   /** The key that encrypts secrets (tokens): 32 bytes or 64 hex digits. @default HOLDFAST_SECRET */
   readonly secret?: Uint8Array | string | undefined;
   /** The options of `storage.stories`. */
@@ -136,6 +142,7 @@ export interface ResolvedStorageOptions {
   readonly compressContents: boolean;
   readonly maxMessageChars: number;
   readonly graphCacheBytes: number;
+  readonly vectorCacheBytes: number;
   readonly box: SecretBox;
   readonly stories: ResolvedStoryOptions;
   readonly requestTimeoutMs: number;
@@ -164,6 +171,7 @@ const KEYS: readonly string[] = Object.keys({
   compressContents: true,
   maxMessageChars: true,
   graphCacheBytes: true,
+  vectorCacheBytes: true,
   secret: true,
   stories: true,
   requestTimeoutMs: true,
@@ -199,6 +207,7 @@ export function resolveStorageOptions(
     compressContents = false,
     maxMessageChars = 1_000_000,
     graphCacheBytes = 128 * 1024 * 1024,
+    vectorCacheBytes = 128 * 1024 * 1024,
     secret = environment.HOLDFAST_SECRET,
     stories = {},
     requestTimeoutMs = REQUEST_TIMEOUT_MS,
@@ -225,7 +234,9 @@ export function resolveStorageOptions(
     throw new TypeError(expectation("compressContents", "a boolean", compressContents));
   }
   expectInteger("maxMessageChars", maxMessageChars, 1);
-  if (graphCacheBytes !== Number.POSITIVE_INFINITY) expectInteger("graphCacheBytes", graphCacheBytes, 0);
+  for (const [name, bytes] of Object.entries({ graphCacheBytes, vectorCacheBytes })) {
+    if (bytes !== Number.POSITIVE_INFINITY) expectInteger(name, bytes, 0);
+  }
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
   expectDuration("requestTimeoutMs", requestTimeoutMs);
   if (maxResponseBytes !== Number.POSITIVE_INFINITY) expectInteger("maxResponseBytes", maxResponseBytes, 1);
@@ -261,6 +272,7 @@ export function resolveStorageOptions(
     compressContents,
     maxMessageChars,
     graphCacheBytes,
+    vectorCacheBytes,
     box: new SecretBox(secret || undefined),
     stories: resolveStoryOptions(stories),
     onError,

@@ -336,6 +336,7 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
   async close(): Promise<void> {
     const flushing = this.#core.flush();
     if (flushing !== undefined) await flushing;
+    this.#core.forget();
     await this.#core.client.close();
     this.#noteClosed();
   }

@@ -1,6 +1,6 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { memories, memoryEmbeddings } from "../../schema/memories.js";
+import { memories, memoryEmbeddings, vectorVersions } from "../../schema/memories.js";
 import { expectation } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
 import { toVector } from "../arguments.js";
@@ -56,8 +56,8 @@ const checkedVector = selection({
 /** Memories with the vectors of all their models. */
 export const memoryArea: Area<"memories", MemoryRepository> = {
   name: "memories",
-  tables: [m, e],
-  purgeOrder: [e, m],
+  tables: [m, e, vectorVersions],
+  purgeOrder: [e, m, vectorVersions],
   recordTables: [m],
   searchTargets: [MEMORY_TARGET],
   counted: sql`select ${m.project}, 1 as records from ${m} where ${m.deletedAt} is null`,

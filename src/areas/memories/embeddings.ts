@@ -216,6 +216,6 @@ export function isOfModel(project: string, selector: EmbeddingSelector): SQL {
   return all(conditions);
 }
 
-function modelOf({ model, version }: EmbeddingSelector): { model: string; version: string } {
+export function modelOf({ model, version }: EmbeddingSelector): { model: string; version: string } {
   return toModel("model", model, "version", version);
 }

@@ -159,7 +159,7 @@ function repairFields(repair: Repair, { source, content, metadata }: MemoryInput
 }
 
 /** Throws TypeError on a vector without a model, or a model without a vector. */
-export function toEmbedding(vector: unknown, model: unknown, version: unknown): EmbeddingInput | undefined {
+function toEmbedding(vector: unknown, model: unknown, version: unknown): EmbeddingInput | undefined {
   if (vector === undefined || vector === null) {
     if (model === undefined || model === null) return undefined;
     throw new TypeError(expectation("embedding", "a vector, since `embeddingModel` is given", vector));

@@ -360,7 +360,11 @@ export class MemoryRepository<M extends object = Metadata> {
     return readRows(this.#context, rowIds) as Promise<Map<number, Memory<M>>>;
   }
 
-  /** The memories whose vectors of `model` are nearest by cosine distance, compared exactly, nearest first. Rejects with `DIMENSION_MISMATCH`. */
+  /**
+   * The memories whose vectors of `model` are nearest by cosine distance, nearest first. A large project is searched by
+   * codes in memory, unless `exact` is set; the distances are exact. Rejects with `DIMENSION_MISMATCH`, and with RangeError
+   * for a vector of zeros.
+   */
   nearest(embedding: Float32Array | readonly number[], options: NearestOptions): Promise<NearMemory<M>[]> {
     return nearestMemories(this.#context, embedding, options) as Promise<NearMemory<M>[]>;
   }

@@ -1,24 +1,23 @@
-import { type AnyColumn, type SQL, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
-import { memories, memoryEmbeddings } from "../../schema/memories.js";
+import { memories } from "../../schema/memories.js";
 import { DEFAULT_VECTOR_WEIGHT, FUSED_PLACES, fuse } from "../../search/fuse.js";
 import { keywordSearch } from "../../search/keyword-search.js";
 import { planQuery, type QueryPlan } from "../../search/query.js";
 import type { KeywordMatch, SearchTarget } from "../../search/request.js";
 import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope } from "../../search/terms.js";
-import { StorageError } from "../../shared/errors.js";
 import { expectation, expectOneOf } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { expectLimit, toDirection, toSqlLimit } from "../arguments.js";
+import { expectLimit, toDirection } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
 import { backlogOf } from "../search-backlog.js";
 import { searchReader, toWhere } from "../search-reader.js";
-import { all, toStatement } from "../statements.js";
+import { toStatement } from "../statements.js";
 import { readContent } from "./content.js";
-import { type EmbeddingSelector, isOfModel } from "./embeddings.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
+import { findNearest } from "./nearest.js";
 import { at, columns, type Memory, type Metadata, memoriesWithVector, toMemory } from "./record.js";
 
 /** How a result was found. */
@@ -70,8 +69,8 @@ export interface NearestOptions extends MemoryFilter {
   /** The most results. @default 10 */
   readonly limit?: number | undefined;
   /**
-   * `true` requires that every vector is compared. This version always compares every vector; a later one may answer
-   * large projects from candidates unless you set this. @default false
+   * Whether every vector is compared. Without it, from 2,000 vectors on, a search for up to 100 results compares those that
+   * may be among them by their codes in memory, within the error of the codes. @default false
    */
   readonly exact?: boolean | undefined;
 }
@@ -93,7 +92,6 @@ export interface RankedRow {
 }
 
 const m = memories;
-const e = memoryEmbeddings;
 const aliased = alias(memories, "m");
 export const MEMORY_TARGET: SearchTarget = {
   table: "memories",
@@ -165,10 +163,11 @@ export async function rankMemories(
   const depth = usesKeywords && usesVectors ? FUSED_PLACES * Math.max(1, Math.ceil(limit / FUSED_PLACES)) : limit;
   const selector = { model: embeddingModel as string, version: embeddingVersion };
   // Side by side: to a server each waits for its own answers.
-  const [words, near] = await Promise.all([
+  const [words, neighbors] = await Promise.all([
     usesKeywords ? findWords(context, plan, filter, depth) : [],
     usesVectors ? findNearest(context, toDirection("embedding", embedding), { ...filter, ...selector }, depth) : [],
   ]);
+  const near = neighbors.map(({ rowId, distance }): RankedRow => ({ rowId, score: 1 - distance, match: "vector" }));
   // The text holds no words, so recent memories would only dilute the hits of the vector.
   const asked = usesVectors ? words.filter(({ match }) => match !== "recent") : words;
   const hits = !usesVectors ? words : usesKeywords ? fuseHits(asked, near, weight) : near;
@@ -184,14 +183,14 @@ export async function nearestMemories(
   const { limit = 10, exact = false, ...selector } = options;
   if (typeof exact !== "boolean") throw new TypeError(expectation("exact", "a boolean", exact));
   expectLimit(limit);
-  const hits = await findNearest(context, toDirection("embedding", embedding), selector, limit);
+  const hits = await findNearest(context, toDirection("embedding", embedding), { ...selector, exact }, limit);
   const records = await readRows(
     context,
     hits.map(({ rowId }) => rowId),
   );
-  return hits.flatMap(({ rowId, score }) => {
+  return hits.flatMap(({ rowId, distance }) => {
     const memory = records.get(rowId);
-    return memory === undefined ? [] : { memory, distance: 1 - score, score };
+    return memory === undefined ? [] : { memory, distance, score: 1 - distance };
   });
 }
 
@@ -210,82 +209,6 @@ function findWords(
     backlog: backlogOf(executor, MEMORY_TARGET),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
-}
-
-/** By cosine distance, exactly; of several versions of a memory's vector the nearest counts. Score is 1 - distance. */
-async function findNearest(
-  context: RepositoryContext,
-  vector: Float32Array,
-  options: Omit<NearestOptions, "limit" | "exact">,
-  limit: number,
-): Promise<RankedRow[]> {
-  const { model, version, ...filter } = options;
-  const { project, executor } = context;
-  const { rows } = await executor.scan(toStatement(exactScan(project, vector, { model, version }, filter, limit)));
-  if (rows.length === 0) await assertDimensions(context, model, version, vector.length);
-  return rows.map((row) => ({ rowId: Number(row[0]), score: 1 - Number(row[1]), match: "vector" }));
-}
-
-const other = alias(memoryEmbeddings, "other");
-
-/**
- * Sorts the distances alone. Then it looks at the memories, nearest first, until it has enough. A filter comes
- * first, because it may leave few rows.
- */
-function exactScan(
-  project: string,
-  vector: Float32Array,
-  selector: EmbeddingSelector,
-  filter: MemoryFilter,
-  limit: number,
-): SQL {
-  const isComparable = [isOfModel(project, selector), sql`${e.dimensions} = ${vector.length}`];
-  const conditions = filterConditions(project, filter);
-  const isFiltered = FILTER_KEYS.some((key) => filter[key] !== undefined);
-  if (isFiltered) isComparable.push(sql`${e.memoryRowId} in (select ${m.rowId} from ${m} where ${all(conditions)})`);
-  const isLiveOwn = sql`exists (select 1 from ${m} where ${m.rowId} = near.memory and ${all(conditions)})`;
-  const isWanted = [isFiltered ? sql`true` : isLiveOwn];
-  if (!selector.version) {
-    const distance = distanceOf(other.vector, vector);
-    isWanted.push(sql`not exists (select 1 from ${memoryEmbeddings} as other where ${other.memoryRowId} = near.memory
-      and ${other.model} = ${selector.model} and ${other.dimensions} = ${vector.length}
-      and (${distance} < near.distance or (${distance} = near.distance and ${other.rowId} < near.vector)))`);
-  }
-  // LIMIT -1 keeps SQLite from moving the conditions into the subquery, and from leaving out its ORDER BY. The
-  // materialized rows are there before the first one is read, so that none of the work is left to the event loop.
-  return sql`with best as materialized (
-      select near.memory, near.distance from (
-        select ${e.memoryRowId} as memory, ${e.rowId} as vector, ${distanceOf(e.vector, vector)} as distance from ${e}
-        where ${all(isComparable)} order by distance, memory desc limit -1
-      ) as near where ${all(isWanted)} limit ${toSqlLimit(limit)}
-    ) select memory, distance from best order by distance, memory desc`;
-}
-
-function distanceOf(column: AnyColumn, vector: Float32Array): SQL {
-  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
-  // A vector of zeros has no direction; SQLite then gives NULL, which stands for as far as unrelated. Components near
-  // the ends of float32 overflow in the library, which then gives anything.
-  return sql`max(0.0, min(2.0, coalesce(vector_distance_cos(${column}, ${bytes}), 1.0)))`;
-}
-
-/** Nothing found may mean that the question was made by another model than the vectors. */
-async function assertDimensions(
-  { project, executor }: RepositoryContext,
-  model: string,
-  version: string | undefined,
-  dimensions: number,
-): Promise<void> {
-  const { rows } = await executor.execute(
-    toStatement(
-      sql`select distinct ${e.dimensions} from ${e} where ${isOfModel(project, { model, version })} limit 10`,
-    ),
-  );
-  const known = rows.map((row) => Number(row[0]));
-  if (known.length === 0 || known.includes(dimensions)) return;
-  throw new StorageError(
-    "DIMENSION_MISMATCH",
-    `The vectors of ${JSON.stringify(model)} have ${known.join(" or ")} dimensions, the one given has ${dimensions}`,
-  );
 }
 
 function toWeight(vectorWeight: number = DEFAULT_VECTOR_WEIGHT): number {

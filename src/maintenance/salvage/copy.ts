@@ -46,7 +46,14 @@ export interface CopyResult {
 }
 
 /** Tables made from others, which are rebuilt. */
-const DERIVED = new Set(["conversation_tags", "story_tags", "story_search", "graph_versions", "__drizzle_migrations"]);
+const DERIVED = new Set([
+  "conversation_tags",
+  "story_tags",
+  "story_search",
+  "graph_versions",
+  "vector_versions",
+  "__drizzle_migrations",
+]);
 const BATCH_ROWS = 1000;
 
 interface Table {

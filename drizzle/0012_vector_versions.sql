@@ -1,0 +1,5 @@
+CREATE TABLE `vector_versions` (
+	`project` text PRIMARY KEY NOT NULL,
+	`version` integer NOT NULL,
+	`last_row_id` integer NOT NULL
+);
