@@ -1,6 +1,7 @@
 import type { Trial } from "./trial.js";
 import * as backup from "./trials/backup.js";
 import * as conversations from "./trials/conversations.js";
+import * as disk from "./trials/disk.js";
 import * as graph from "./trials/graph.js";
 import * as limits from "./trials/limits.js";
 import * as list from "./trials/list.js";
@@ -58,6 +59,7 @@ export const GROUPS: readonly TrialGroup[] = [
   { name: "memvid", heading: "memvid", isCases: true, trials: memvid },
   { name: "start", heading: "Starting and opening", trials: { ...startUp, ...open } },
   { name: "event-loop", heading: "The event loop", trials: stall },
+  { name: "disk", heading: "Disk space", trials: disk },
   { name: "backup", heading: "Backups", trials: backup },
   { name: "remote", heading: "Servers and replicas", isCases: true, trials: remote },
 ];
