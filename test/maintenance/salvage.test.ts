@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { AREAS } from "../../src/areas/registry.js";
 import { startChild } from "../support/child.js";
 import { holdfast } from "../support/cli.js";
-import { openSecond, rejection } from "../support/clients.js";
+import { rejection } from "../support/clients.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { rounds, SOAK_TIMEOUT_MS } from "../support/soak.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
@@ -241,10 +241,7 @@ describe("salvage", () => {
     {
       await using storage = await openStorage(db.path);
       await storage.conversations.fork("c4", { atSeq: 20, id: "bare" });
-    }
-    {
-      using file = openSecond(db.path);
-      file.exec("UPDATE conversations SET project = 'defoult' WHERE id IN ('c4', 'bare')");
+      await storage.client.execute("UPDATE conversations SET project = 'defoult' WHERE id IN ('c4', 'bare')");
     }
     const { path } = await salvaged(db);
     await using storage = await openStorage(path);
