@@ -74,19 +74,19 @@ export async function noteMissed(
 ): Promise<void> {
   if (made.length === 0 || !(await tablesIn(client)).has(BACKLOG)) return;
   const isOf = ({ fts, table }: SearchTarget, name: string) => name.startsWith(fts) || name === `${table}_content`;
-  const statements = targets.filter((target) => made.some(({ name }) => isOf(target, name))).flatMap(addAll);
+  const statements = targets
+    .filter((target) => made.some(({ name }) => isOf(target, name)))
+    .flatMap(noteAll)
+    .map((sql) => ({ sql, args: [] }));
   if (statements.length > 0) await client.batch(statements);
 }
 
 /** The statements after which every row of the table counts as not indexed. */
-function addAll({ table, rowId }: SearchTarget): Statement[] {
-  const insert = `INSERT INTO ${BACKLOG} (target, first, last)`;
+export function noteAll({ table, rowId }: SearchTarget): string[] {
+  const last = `SELECT max(${rowId}) FROM ${table}`;
   return [
-    { sql: `DELETE FROM ${BACKLOG} WHERE target = ?`, args: [table] },
-    {
-      sql: `${insert} SELECT ?, 0, ${rowId} FROM ${table} WHERE ${rowId} = (SELECT max(${rowId}) FROM ${table})`,
-      args: [table],
-    },
+    `DELETE FROM ${BACKLOG} WHERE target = '${table}'`,
+    `INSERT INTO ${BACKLOG} (target, first, last) SELECT '${table}', 0, ${rowId} FROM ${table} WHERE ${rowId} = (${last})`,
   ];
 }
 

@@ -1,10 +1,11 @@
 import { AREAS, areasIn, SEARCH_TARGETS } from "../areas/registry.js";
-import { noteMissed } from "../areas/search-backlog.js";
+import { noteAll, noteMissed } from "../areas/search-backlog.js";
 import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
 import { restoreMissingObjects } from "../migrate/index.js";
 import { lockedTurn } from "../migrate/lock.js";
+import type { SearchTarget } from "../search/request.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
@@ -61,7 +62,7 @@ export async function reindexTables(
       }
     }
   };
-  for (const { name, target } of indexes) if (target !== undefined) await empty(context, name);
+  for (const { name, target } of indexes) if (target !== undefined) await empty(context, name, target);
   try {
     await rederiveAll();
   } catch (error) {
@@ -130,16 +131,18 @@ async function rebuild(context: Pick<MaintenanceContext, "client">, name: string
   }
 }
 
-/** Empties an index that keeps no content, and leaves a note of it: searches and `rederive` fill it again. */
-async function empty(context: Pick<MaintenanceContext, "client" | "executor">, name: string): Promise<void> {
-  await noteMissed(context.executor, [{ name }], SEARCH_TARGETS);
+/**
+ * Empties an index that keeps no content, and notes in the same transaction that it lacks every row: searches and
+ * `rederive` fill it again. Rows that another process indexed between the two would not be noted any more.
+ */
+async function empty(context: Pick<MaintenanceContext, "client">, name: string, target: SearchTarget): Promise<void> {
   const quoted = quoteName(name);
-  const clear = `INSERT INTO ${quoted}(${quoted}) VALUES('delete-all')`;
+  const clear = [`INSERT INTO ${quoted}(${quoted}) VALUES('delete-all')`, ...noteAll(target)];
   try {
-    await runOffThread(context, name, [clear]);
+    await runOffThread(context, name, clear);
   } catch (error) {
     if (!mayBeIndexDamage(error)) throw error;
-    await runOffThread(context, name, [...emptied(name, EMPTY_CONTENTLESS), clear]);
+    await runOffThread(context, name, [...emptied(name, EMPTY_CONTENTLESS), ...clear]);
   }
 }
 

@@ -97,3 +97,23 @@ test("SQL that is refused because of the index names reindex, not a backup", asy
   expect(error).toMatchObject({ code: "CORRUPT", message: expect.stringMatching(/reindex/) });
   expect(error.message).not.toMatch(/backup/);
 });
+
+// `reindex` noted that the index lacks all rows, and emptied it in a later transaction: rows that another process had
+// indexed between the two were in neither.
+test("two reindexes and searches at once leave every row in the index", async () => {
+  await using db = await tempDatabase();
+  await using storage = await openStorage(db.path);
+  await using other = await openStorage(db.path);
+  await storage.memories.insertMany(Array.from({ length: 1_500 }, (_, i) => ({ content: `hello memory${i}x` })));
+  for (let round = 0; round < 4; round++) {
+    await Promise.all([
+      storage.reindex(),
+      other.reindex(),
+      other.memories.search("hello"),
+      storage.memories.search("hello"),
+    ]);
+    const lacks = "SELECT count(*) AS rows FROM memories WHERE row_id NOT IN (SELECT id FROM memories_fts_docsize)";
+    expect((await storage.client.execute(lacks)).rows[0]).toMatchObject({ rows: 0 });
+  }
+  expect(await storage.memories.search("memory1499x")).toMatchObject([{ match: "keyword" }]);
+});
