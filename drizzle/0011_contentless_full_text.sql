@@ -44,7 +44,7 @@ CREATE TABLE `search_backlog` (
 	first INTEGER NOT NULL,
 	last INTEGER NOT NULL,
 	PRIMARY KEY (target, first, last)
-) WITHOUT ROWID;
+);
 --> statement-breakpoint
 INSERT INTO search_backlog (target, first, last)
 SELECT 'memories', 0, row_id FROM memories WHERE row_id = (SELECT max(row_id) FROM memories);

@@ -1,5 +1,3 @@
 DROP TRIGGER `memory_embeddings_update`;
 --> statement-breakpoint
 DROP TRIGGER `memory_embeddings_insert`;
---> statement-breakpoint
-DELETE FROM `vector_versions`;

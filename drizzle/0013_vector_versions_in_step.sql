@@ -1,7 +1,9 @@
 -- New vectors, whose row ids are higher than all before them, are not a change: what is in memory stays right, and they are
 -- added to it. Nor is a deletion, since every vector is read again before it is an answer. All other changes give the project
 -- another version, by whatever hand.
-INSERT INTO `vector_versions` (project, version, last_row_id)
+UPDATE `vector_versions` SET version = random() & 9007199254740991;
+--> statement-breakpoint
+INSERT OR REPLACE INTO `vector_versions` (project, version, last_row_id)
 SELECT project, random() & 9007199254740991, max(row_id) FROM memory_embeddings GROUP BY project;
 --> statement-breakpoint
 CREATE TRIGGER `memory_embeddings_insert` AFTER INSERT ON `memory_embeddings` BEGIN

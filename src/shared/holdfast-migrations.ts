@@ -1018,7 +1018,7 @@ CREATE TABLE \`search_backlog\` (
 	first INTEGER NOT NULL,
 	last INTEGER NOT NULL,
 	PRIMARY KEY (target, first, last)
-) WITHOUT ROWID;
+);
 --> statement-breakpoint
 INSERT INTO search_backlog (target, first, last)
 SELECT 'memories', 0, row_id FROM memories WHERE row_id = (SELECT max(row_id) FROM memories);
@@ -1248,7 +1248,9 @@ DROP TABLE \`vector_versions\`;
     sql: `-- New vectors, whose row ids are higher than all before them, are not a change: what is in memory stays right, and they are
 -- added to it. Nor is a deletion, since every vector is read again before it is an answer. All other changes give the project
 -- another version, by whatever hand.
-INSERT INTO \`vector_versions\` (project, version, last_row_id)
+UPDATE \`vector_versions\` SET version = random() & 9007199254740991;
+--> statement-breakpoint
+INSERT OR REPLACE INTO \`vector_versions\` (project, version, last_row_id)
 SELECT project, random() & 9007199254740991, max(row_id) FROM memory_embeddings GROUP BY project;
 --> statement-breakpoint
 CREATE TRIGGER \`memory_embeddings_insert\` AFTER INSERT ON \`memory_embeddings\` BEGIN
@@ -1271,8 +1273,6 @@ END;
     down: `DROP TRIGGER \`memory_embeddings_update\`;
 --> statement-breakpoint
 DROP TRIGGER \`memory_embeddings_insert\`;
---> statement-breakpoint
-DELETE FROM \`vector_versions\`;
 `,
   },
 ] as const;
