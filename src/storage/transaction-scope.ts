@@ -129,6 +129,9 @@ export class TransactionScope implements Executor {
         await this.#turn.run(() => undefined);
         // The work announces its change some microtasks later.
         await nextTurn();
+      } else {
+        // So does work that was not awaited and has run at once. A tick comes after all microtasks.
+        await new Promise<void>((resolve) => process.nextTick(resolve));
       }
     }
   }
