@@ -200,7 +200,8 @@ export function toVector(name: string, value: unknown): Float32Array {
  */
 export function toDirection(name: string, value: unknown): Float32Array {
   const vector = toVector(name, value);
-  const length = lengthOf(name, vector);
+  const length = lengthOf(vector);
+  if (length === 0) throw new RangeError(expectation(name, "a vector with a direction, not one of zeros", vector));
   const exponent = Math.floor(Math.log2(length));
   // In two steps, because one power of two may be too large.
   const half = 2 ** -Math.trunc(exponent / 2);
@@ -208,24 +209,31 @@ export function toDirection(name: string, value: unknown): Float32Array {
   return vector.map((component) => component * half * rest);
 }
 
+/** Whether a vector has a component that is not 0. */
+export function hasDirection(name: string, value: unknown): boolean {
+  return lengthOf(toVector(name, value)) > 0;
+}
+
 const LEAST_LENGTH = 1e-15;
 const MOST_LENGTH = 1e15;
 
-/** A vector that can be stored. SQLite compares in float32, and the product of squared lengths must be one. */
+/**
+ * A vector that can be stored. SQLite compares in float32, and the product of squared lengths must be one. Zeros, which
+ * some models give for a text without a word that they know, are as far from everything as unrelated texts.
+ */
 export function toStorableVector(name: string, value: unknown): Float32Array {
   const vector = toVector(name, value);
-  const length = lengthOf(name, vector);
-  if (length >= LEAST_LENGTH && length <= MOST_LENGTH) return vector;
+  const length = lengthOf(vector);
+  if (length === 0 || (length >= LEAST_LENGTH && length <= MOST_LENGTH)) return vector;
   throw new RangeError(
     `${expectation(name, `a vector of a length from ${LEAST_LENGTH} to ${MOST_LENGTH}`, length)}: scale it, which does not change its direction`,
   );
 }
 
-function lengthOf(name: string, vector: Float32Array): number {
+function lengthOf(vector: Float32Array): number {
   let square = 0;
   for (const component of vector) square += component * component;
-  if (square > 0) return Math.sqrt(square);
-  throw new RangeError(expectation(name, "a vector with a direction, not one of zeros", vector));
+  return Math.sqrt(square);
 }
 
 /** The fields of a patch that change something: undefined means "as it is", as everywhere. */

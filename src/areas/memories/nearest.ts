@@ -187,7 +187,7 @@ function isWanted({ vector, set }: NearestQuery): SQL {
 function distanceOf(column: AnyColumn, vector: Float32Array): SQL {
   const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   // A vector of zeros has no direction; SQLite then gives NULL, which stands for as far as unrelated. Earlier versions
-  // stored such vectors, and some whose length overflows in the library, which then gives anything.
+  // also stored vectors whose length overflows in the library, which then gives anything.
   return sql`max(0.0, min(2.0, coalesce(vector_distance_cos(${column}, ${bytes}), 1.0)))`;
 }
 

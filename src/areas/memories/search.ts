@@ -9,7 +9,7 @@ import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../searc
 import { searchScope } from "../../search/terms.js";
 import { expectation, expectOneOf } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { expectLimit, toDirection } from "../arguments.js";
+import { expectLimit, hasDirection, toDirection } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { readAll } from "../read-all.js";
 import { backlogOf } from "../search-backlog.js";
@@ -156,16 +156,19 @@ export async function rankMemories(
     throw new TypeError(expectation("embeddingModel", "the name of the model that made the vector", embeddingModel));
   }
   const weight = toWeight(vectorWeight);
-  const isFused = embedding !== undefined && (mode === "auto" || mode === "hybrid");
+  // Some models give zeros for a text without a word that they know. Then the keywords alone decide.
+  const isFused =
+    (mode === "auto" || mode === "hybrid") && embedding !== undefined && hasDirection("embedding", embedding);
   const usesKeywords = isFused ? weight < 1 : mode !== "vector";
   const usesVectors = isFused ? weight > 0 : mode === "vector";
   // Whole blocks of the fusion, so that the first places do not depend on the limit.
   const depth = usesKeywords && usesVectors ? FUSED_PLACES * Math.max(1, Math.ceil(limit / FUSED_PLACES)) : limit;
   const selector = { model: embeddingModel as string, version: embeddingVersion };
+  const direction = usesVectors ? toDirection("embedding", embedding) : undefined;
   // Side by side: to a server each waits for its own answers.
   const [words, neighbors] = await Promise.all([
     usesKeywords ? findWords(context, plan, filter, depth) : [],
-    usesVectors ? findNearest(context, toDirection("embedding", embedding), { ...filter, ...selector }, depth) : [],
+    direction === undefined ? [] : findNearest(context, direction, { ...filter, ...selector }, depth),
   ]);
   const near = neighbors.map(({ rowId, distance }): RankedRow => ({ rowId, score: 1 - distance, match: "vector" }));
   // The text holds no words, so recent memories would only dilute the hits of the vector.
