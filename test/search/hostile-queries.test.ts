@@ -5,7 +5,7 @@ import { seededRandom } from "../support/random.js";
 import { times } from "../support/soak.js";
 import { indexedRows } from "./indexed-rows.js";
 
-const QUERIES = times(2_000, 10_000);
+const QUERIES = times(1_000, 10_000);
 const LONG_QUERIES = 20;
 const MAX_PIECES = 12;
 const MAX_SNIPPET_CHARS = 60;

@@ -4,6 +4,7 @@ import { openStorage } from "holdfast";
 import { describe, expect, test } from "vitest";
 import { LOCOMO, readLocomo } from "../../bench/locomo.js";
 import { seededRandom } from "../support/random.js";
+import { times } from "../support/soak.js";
 import { indexedRows } from "./indexed-rows.js";
 
 const LIMITS = [1, 7, 10, 11, 50, 200, 201, 900];
@@ -22,7 +23,7 @@ describe("the list for a limit is the beginning of the list for a higher one", (
       );
     }
     if (how === "without it") rows.database.exec("DROP TRIGGER notes_insert; DROP TABLE notes_fts;");
-    for (let run = 0; run < 16; run++) {
+    for (let run = 0; run < times(8, 32); run++) {
       const text = run % 8 === 0 ? "wor word1" : some(5);
       const filter = run % 4 === 0 ? { kind: "rare" } : {};
       const all = await rows.search(text, { ...filter, limit: 100_000 });
