@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ChangeArea } from "holdfast";
 import { checkFile, openStorage, type SalvageResult, type StorageOptions, salvage } from "holdfast";
 import { createClient } from "holdfast/client";
@@ -105,11 +106,20 @@ const hashOf = (path: string) => createHash("sha256").update(readFileSync(path))
 const countsOf = ({ areas }: SalvageResult, what: "saved" | "lost" | "lostAtMost") =>
   Object.fromEntries(areas.map((area) => [area.area, area[what]]));
 
+/** SQLite removes the -wal and -shm of a closed storage when the binding's objects are collected. */
+async function collectClosed(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) {
+    (globalThis as { gc?: () => void }).gc?.();
+    await nextTurn();
+  }
+}
+
 /** What every salvage has to keep: the source, a sound result, and no record that is not what was stored. */
 async function salvaged(
   db: TempDatabase,
   { encryptionKey, isTransferred = true }: { encryptionKey?: string; isTransferred?: boolean } = {},
 ): Promise<SalvageResult> {
+  await collectClosed();
   const before = readdirSync(db.dir).map((name) => [name, hashOf(join(db.dir, name))]);
   const path = join(db.dir, "out", "salvaged.db");
   const result = await salvage(db.path, path, { encryptionKey });
