@@ -41,7 +41,7 @@ const folder = process.env.HOLDFAST_TEST_DATA ?? "";
 
 // Skipped, and reported as skipped, if HOLDFAST_TEST_DATA is not a folder with the file.
 test.skipIf(!existsSync(join(folder, LOCOMO)))(
-  "the ten best of fifty are the ten best for every question",
+  "the ten best of fifty are the ten best of ten",
   // For a machine that is busy with much else: it needs a quarter of a minute of one core.
   { timeout: 900_000 },
   async () => {
@@ -51,7 +51,8 @@ test.skipIf(!existsSync(join(folder, LOCOMO)))(
       const contents = turns.map(({ speaker, text }) => `${speaker}: ${text}`);
       await memories.insertMany(contents.map((content) => ({ content })));
       await conversations.insert({ messages: contents.map((content) => ({ role: "user", content })) });
-      for (const { text } of questions) {
+      // All of them in a soak: each is searched four times.
+      for (const { text } of questions.filter((_, place) => place % times(6, 1) === 0)) {
         const ten = (await memories.search(text, { limit: 10 })).map(({ memory }) => memory.id);
         const fifty = (await memories.search(text, { limit: 50 })).map(({ memory }) => memory.id);
         expect(fifty.slice(0, 10), text).toEqual(ten);
