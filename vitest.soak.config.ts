@@ -7,7 +7,7 @@ export default defineConfig({
       "test/reliability/*.soak.ts",
       "test/maintenance/salvage.test.ts",
       "test/reliability/{contention,injected-faults,kills,model,power-loss,replica,crash,story-crash,workers}.test.ts",
-      "test/{search/{hostile-queries,limits},files/lock/file-lock,migrate/{corpus,applications,start-together}}.test.ts",
+      "test/{search/{hostile-queries,limits,quality},files/lock/file-lock,migrate/{corpus,applications,start-together}}.test.ts",
     ],
     globalSetup: ["test/support/reliability-table.ts"],
     pool: "forks",

@@ -16,7 +16,7 @@ import { type TempDatabase, tempDatabase } from "../support/temp.js";
 const shim = compileShim();
 afterAll(() => shim?.[Symbol.dispose]());
 
-const STATES = times(30, 300);
+const STATES = times(16, 300);
 
 interface State {
   readonly number: number;

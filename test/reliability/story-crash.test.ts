@@ -20,7 +20,7 @@ interface Attempt {
   readonly next: StoryState | null;
 }
 
-const KILLS = times(40, 100);
+const KILLS = times(24, 100);
 const IDS = ["a", "B", "../c", "d e", "é", "x".repeat(300)];
 
 test(`a process that saves, deletes and tags is killed ${KILLS} times: what it acknowledged is there, and each story whole`, async () => {

@@ -5,8 +5,8 @@
 export const soakMinutes =
   process.env.HOLDFAST_SOAK_MINUTES === undefined ? undefined : Number(process.env.HOLDFAST_SOAK_MINUTES);
 
-/** The number of repetitions in a test: `short` in `npm test`, and `long` in a soak. */
-export const times = (short: number, long: number): number => (soakMinutes === undefined ? short : long);
+/** The number of repetitions in a test, or its cases: `short` in `npm test`, and `long` in a soak. */
+export const times = <T = number>(short: T, long: T): T => (soakMinutes === undefined ? short : long);
 
 /** The longest time of a test on a slow machine. For a soak, its duration and that of a last round. */
 export const SOAK_TIMEOUT_MS = soakMinutes === undefined ? 600_000 : (soakMinutes + 15) * 60_000;
