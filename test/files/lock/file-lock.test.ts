@@ -362,7 +362,7 @@ describe("an abandoned lock", () => {
   });
 });
 
-const SECTIONS = times(100, 500);
+const SECTIONS = times(250, 500);
 
 test(`four processes pass ${SECTIONS} critical sections each, one at a time, though holders and contenders are killed`, async () => {
   await using db = await tempDatabase();
