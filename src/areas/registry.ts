@@ -7,6 +7,7 @@ import type { RepositoryContext } from "./context.js";
 import { conversationArea } from "./conversations/area.js";
 import { graphArea } from "./graph/area.js";
 import { memoryArea } from "./memories/area.js";
+import { noteMissedIn } from "./search-backlog.js";
 import { sessionArea } from "./sessions/area.js";
 import { storyArea } from "./stories/area.js";
 import { tablesIn } from "./tables.js";
@@ -16,6 +17,9 @@ export const AREAS = [memoryArea, sessionArea, conversationArea, graphArea, stor
 
 /** The tables that a keyword search reads, of all areas. */
 export const SEARCH_TARGETS: readonly SearchTarget[] = AREAS.flatMap(({ searchTargets }) => searchTargets);
+
+/** @see noteMissedIn */
+export const noteMissed = noteMissedIn.bind(undefined, SEARCH_TARGETS);
 
 addOwnTables(AREAS.flatMap(({ tables }) => tables.map((table) => getTableName(table))));
 

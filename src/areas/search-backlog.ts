@@ -64,21 +64,18 @@ async function* rederiveRows(executor: Executor, target: SearchTarget): AsyncGen
 }
 
 /**
- * Has every row of an index indexed again whose table or triggers were missing: it may have missed changes. `made` are
- * the objects that were created again.
+ * The statements that have every row of an index indexed again whose table or triggers were missing, or that may have
+ * been in a lost backlog: it may have missed changes. `made` are the objects that were created again.
  */
-export async function noteMissed(
-  client: Pick<Executor, "execute" | "batch">,
-  made: readonly { readonly name: string }[],
+export function noteMissedIn(
   targets: readonly SearchTarget[],
-): Promise<void> {
-  if (made.length === 0 || !(await tablesIn(client)).has(BACKLOG)) return;
-  const isOf = ({ fts, table }: SearchTarget, name: string) => name.startsWith(fts) || name === `${table}_content`;
-  const statements = targets
-    .filter((target) => made.some(({ name }) => isOf(target, name)))
-    .flatMap(noteAll)
-    .map((sql) => ({ sql, args: [] }));
-  if (statements.length > 0) await client.batch(statements);
+  made: readonly { readonly name: string }[],
+  has: (table: string) => boolean,
+): string[] {
+  if (!has(BACKLOG)) return [];
+  const isOf = ({ fts, table }: SearchTarget, name: string) =>
+    name === BACKLOG || name.startsWith(fts) || name === `${table}_content`;
+  return targets.filter((target) => has(target.table) && made.some(({ name }) => isOf(target, name))).flatMap(noteAll);
 }
 
 /** The statements after which every row of the table counts as not indexed. */

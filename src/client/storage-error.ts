@@ -75,15 +75,15 @@ const CONFLICT_ADVICE: Readonly<Record<string, string>> = {
   sessions: "There is a session of this id already: choose another id, or leave it out for a new one",
 };
 
-/** The triggers that use a full-text table, or a scratch table, that is gone fail every write to the table behind it. */
-const LOST_INDEX = /no such table: (?:main\.)?\w+_(?:fts|replaced)\b/;
+/** The triggers that use a full-text table, or a table of their own, that is gone fail every write to the table behind it. */
+const LOST_INDEX = /no such table: (?:main\.)?(?:\w+_(?:fts|replaced)|search_backlog|vector_versions)\b/;
 /** A filter has read a column that other software has changed. */
 const NO_JSON = /malformed JSON$/;
 const NO_JSON_ADVICE =
   "A record has metadata or data that is not JSON any more, and a filter reads those of all records: the same call without the filter names the record";
 
 const LOST_INDEX_ADVICE =
-  "A table of the full-text index has been dropped: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
+  "A table that an index needs has been dropped: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";
 
 const DAMAGED_INDEX_ADVICE =
   "A full-text index is damaged, the records are not: storage.reindex() or `holdfast reindex` makes it again; nothing was stored";

@@ -5,6 +5,7 @@ import { scalar } from "../areas/executor.js";
 import { SEARCH_TARGETS } from "../areas/registry.js";
 import { pagesByRowId } from "../areas/rows.js";
 import { toStatement } from "../areas/statements.js";
+import { tablesIn } from "../areas/tables.js";
 import { quoteText } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
 import { isFullText } from "../migrate/full-text.js";
@@ -104,8 +105,12 @@ async function sumOfIndex(reader: Reader, { name, columns }: ContentIndex): Prom
   }
 }
 
-/** The rows that the next search indexes, or `many` if a file of an earlier version is not indexed yet. */
+/**
+ * The rows that the next search indexes. `many` if a file of an earlier version is not indexed yet, or if nothing says
+ * which they are.
+ */
 async function markedRows(reader: Reader, { table }: SearchTarget): Promise<ReadonlySet<number> | "many"> {
+  if (!(await tablesIn(reader)).has("search_backlog")) return "many";
   const { rows } = await reader.execute(
     toStatement(sql`select first, last from search_backlog where target = ${table}`),
   );

@@ -1,10 +1,10 @@
-import { AREAS, areasIn, SEARCH_TARGETS } from "../areas/registry.js";
-import { noteAll, noteMissed } from "../areas/search-backlog.js";
+import { AREAS, areasIn, noteMissed } from "../areas/registry.js";
+import { noteAll } from "../areas/search-backlog.js";
 import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
-import { restoreMissingObjects } from "../migrate/index.js";
 import { lockedTurn } from "../migrate/lock.js";
+import { restoreObjects } from "../migrate/missing-objects.js";
 import type { SearchTarget } from "../search/request.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -109,13 +109,9 @@ export async function repairStorage(
   return { repaired, left };
 }
 
-async function makeMissing({ client, executor, migrations }: MaintenanceContext): Promise<void> {
+async function makeMissing({ client, migrations }: MaintenanceContext): Promise<void> {
   for (const set of migrations) {
-    await noteMissed(
-      executor,
-      await restoreMissingObjects(client, { ...set, lockTimeoutMs: LOCK_TIMEOUT_MS }),
-      SEARCH_TARGETS,
-    );
+    await restoreObjects(client, { ...set, lockTimeoutMs: LOCK_TIMEOUT_MS }, noteMissed);
   }
 }
 

@@ -17,8 +17,8 @@ import { fold, keyOf, mentions, relations, SCHEMA_QUERY, type SchemaObject, toSc
 import { readScript, type Script } from "./script.js";
 
 /**
- * A trigger, full-text table or scratch table of triggers that applied migrations created and that is missing in the
- * file.
+ * A trigger, full-text table or table that triggers write to, which applied migrations created and which is missing in
+ * the file.
  */
 export interface MissingObject {
   readonly type: "trigger" | "table";
@@ -34,8 +34,8 @@ export interface MissingObject {
 }
 
 /**
- * Finds the triggers, full-text tables and scratch tables that the applied migrations created and that are missing in
- * the file. A table rebuild by another migrator drops triggers, and the full-text index then becomes stale without an
+ * Finds the triggers, full-text tables and tables of triggers that the applied migrations created and that are missing
+ * in the file. A table rebuild by another migrator drops triggers, and the full-text index then becomes stale without an
  * error. Changes nothing.
  */
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
@@ -58,9 +58,20 @@ export async function findMissingObjects(client: Client, options: JournalOptions
  * Leaves out what no longer fits its table, because a migration removed a column that it uses: `findMissingObjects`
  * and the log say why. A migration that drops or replaces such an object settles it.
  */
-export async function restoreMissingObjects(
+export function restoreMissingObjects(client: Client, options: RestoreObjectsOptions): Promise<MissingObject[]> {
+  return restoreObjects(client, options);
+}
+
+type RestoreObjectsOptions = JournalOptions & Pick<MigrateOptions, "lockTimeoutMs" | "logger">;
+
+/** The statements that follow in the transaction that creates `made`, if the file then has the tables that `has` knows. */
+type AlsoRun = (made: readonly MissingObject[], has: (table: string) => boolean) => readonly string[];
+
+/** As `restoreMissingObjects`. */
+export async function restoreObjects(
   client: Client,
-  options: JournalOptions & Pick<MigrateOptions, "lockTimeoutMs" | "logger">,
+  options: RestoreObjectsOptions,
+  alsoRun: AlsoRun = () => [],
 ): Promise<MissingObject[]> {
   const resolved = resolveJournalOptions("restoreMissingObjects", options, ["lockTimeoutMs", "logger"]);
   const { lockTimeoutMs = 600_000 } = options;
@@ -74,13 +85,13 @@ export async function restoreMissingObjects(
     if (found.missing.length === 0) return [];
     const pool = poolOf(client);
     let made = found;
-    if (pool === undefined) await client.batch(repairs(found), "write").catch((error) => refuse(error, found));
+    if (pool === undefined) await client.batch(repairs(found, alsoRun), "write").catch((error) => refuse(error, found));
     else {
       const purpose = `re-create ${list(found)}`;
       made = await lockedTurn(pool, { lockTimeoutMs, logger, purpose }, async (connection) => {
         const now = await compare((sql) => connection.query(sql), journal, resolved);
         try {
-          for (const sql of repairs(now)) await connection.execOffThread(sql);
+          for (const sql of repairs(now, alsoRun)) await connection.execOffThread(sql);
           connection.commit();
         } catch (error) {
           refuse(error, now);
@@ -169,15 +180,22 @@ function missingFrom(schema: readonly SchemaObject[], applied: readonly Migratio
   const present = new Set(schema.map(keyOf));
   const triggers = expected.filter((object) => object.type === "trigger" && !present.has(keyOf(object)));
   const all = [...schema, ...triggers].filter(({ type }) => type === "trigger");
+  const isOwn = applied[0]?.sql === HOLDFAST_MIGRATIONS[0].sql;
   const tables = expected.filter((object) => {
     if (object.type !== "table") return false;
     const own = schema.find((one) => keyOf(one) === keyOf(object));
     if (own !== undefined) return hasLostContent(schema, own);
-    return isFullText(object.sql) || isScratch(object.name, all);
+    return isFullText(object.sql) || isScratch(object.name, all) || (isOwn && HOLDFAST_DERIVED.has(fold(object.name)));
   });
   const stands = relations([...schema, ...tables]);
   return [...tables, ...triggers.filter(({ table }) => stands.has(fold(table)))];
 }
+
+/**
+ * Tables of this package that follow from others: their triggers fill them again, and `noteMissed` has all rows indexed
+ * again.
+ */
+const HOLDFAST_DERIVED: ReadonlySet<string> = new Set(["search_backlog", "vector_versions"]);
 
 /** Whether an object that the text of the migrations creates is not in the file. Every open asks this. */
 function isSuspect(schema: readonly SchemaObject[], applied: readonly Migration[]): boolean {
@@ -276,14 +294,16 @@ function ddlOf(migration: Migration): Script {
   return script;
 }
 
-function repairs({ schema, missing }: Comparison): string[] {
+function repairs({ schema, missing }: Comparison, alsoRun: AlsoRun): string[] {
   const replaced = new Set(missing.map(keyOf));
+  const made = withMissing(schema, missing);
   return [
     ...schema
       .filter((object) => replaced.has(keyOf(object)))
       .map(({ type, name }) => `DROP ${type.toUpperCase()} ${quoteName(name)}`),
     ...missing.map(({ sql }) => sql),
-    ...dependentIndexes(withMissing(schema, missing), missing).map(fillSql),
+    ...dependentIndexes(made, missing).map(fillSql),
+    ...alsoRun(missing.map(toMissing), (table) => relations(made).has(table)),
   ];
 }
 

@@ -46,11 +46,15 @@ export interface Health {
 
 const TABLES: readonly ProjectTable[] = AREAS.flatMap(({ tables }) => tables);
 
-/** Tables in which the triggers record rows that REPLACE removes. */
-const LOST_HELPERS = `select source || '_replaced' from (select column1 as source from (values ${SEARCH_TARGETS.map(
-  ({ table }) => `('${table}')`,
-).join(", ")})) where exists (select 1 from sqlite_schema where name = source || '_fts_before_insert')
-  and not exists (select 1 from sqlite_schema where name = source || '_replaced')`;
+/** Tables that only triggers write to, and that are gone. */
+const LOST_HELPERS = `select helper from (select column1 as helper from (values ${[
+  ...SEARCH_TARGETS.map(({ table }) => `${table}_replaced`),
+  "search_backlog",
+  "vector_versions",
+]
+  .map((name) => `('${name}')`)
+  .join(", ")})) where not exists (select 1 from sqlite_schema where name = helper)
+  and exists (select 1 from sqlite_schema where type = 'trigger' and instr(sql, helper) > 0)`;
 
 const FIND_BACKLOG = "select exists (select 1 from sqlite_schema where name = 'search_backlog')";
 

@@ -1,9 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Client, LibsqlError } from "@libsql/client/sqlite3";
-import { ClientExecutor } from "../areas/client-executor.js";
-import { SEARCH_TARGETS } from "../areas/registry.js";
-import { noteMissed } from "../areas/search-backlog.js";
+import { noteMissed } from "../areas/registry.js";
 import { type LocalTarget, parseLocalUrl } from "../client/file-url.js";
 import type { LocalClient } from "../client/local/local-client.js";
 import { openLocalClient } from "../client/local/open-local.js";
@@ -16,8 +14,9 @@ import { asFileError } from "../files/file-error.js";
 import { mayRead, mayWrite, otherThanFile } from "../files/file-kind.js";
 import { makeFolder } from "../files/folders.js";
 import { removeOldBackups } from "../migrate/backup.js";
-import { type JournalOptions, migrate, readJournal, restoreMissingObjects, verify } from "../migrate/index.js";
+import { type JournalOptions, migrate, readJournal, verify } from "../migrate/index.js";
 import { assertApplicable } from "../migrate/migrate.js";
+import { restoreObjects } from "../migrate/missing-objects.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { StorageError } from "../shared/errors.js";
 import type { ResolvedStorageOptions } from "./options.js";
@@ -150,8 +149,7 @@ export async function bringUpToDate({ client, path }: OpenTarget, options: Resol
       const { backup } = await migrate(client, { ...set, ...waiting, backupTo, allowOutOfOrder });
       if (backup !== undefined) made.push(backup);
       // Another migrator may have applied a rebuild that dropped triggers.
-      const restored = await restoreMissingObjects(client, { ...set, logger, lockTimeoutMs: migrateTimeoutMs });
-      await noteMissed(new ClientExecutor(client, () => undefined), restored, SEARCH_TARGETS);
+      await restoreObjects(client, { ...set, ...waiting }, noteMissed);
     }
   }
   if (made.length > 0) await removeOldBackups(backupTo!, path!, options.keepMigrationBackups, made);
