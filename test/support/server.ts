@@ -11,8 +11,10 @@ import { tempDatabase } from "./temp.js";
 export interface TestServer extends AsyncDisposable {
   /** The URL for clients. */
   readonly url: string;
-  /** The URL for read replicas. */
+  /** The URL of a primary for its read replicas. */
   readonly grpcUrl: string;
+  /** The URL of a read replica for its operator. */
+  readonly adminUrl: string;
   readonly port: number;
   /** The folder of its data. */
   readonly data: string;
@@ -57,12 +59,12 @@ kill $guard 2>/dev/null
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const folder = await tempDatabase();
   const port = await freePort();
-  const grpcPort = await freePort(port);
+  const secondPort = await freePort(port);
   const isPrimary = options.primaryGrpcUrl === undefined;
   const role = isPrimary
-    ? ["--grpc-listen-addr", `127.0.0.1:${grpcPort}`]
-    : ["--primary-grpc-url", options.primaryGrpcUrl];
-  const ports = isPrimary ? [port, grpcPort] : [port];
+    ? ["--grpc-listen-addr", `127.0.0.1:${secondPort}`]
+    : ["--primary-grpc-url", options.primaryGrpcUrl, "--admin-listen-addr", `127.0.0.1:${secondPort}`];
+  const ports = [port, secondPort];
   const data = join(folder.dir, "data");
   if (options.template !== undefined) cpSync(options.template, data, { recursive: true });
   const args = [
@@ -73,7 +75,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   let running = await launch(args, ports, options.env);
   return {
     url: `http://127.0.0.1:${port}`,
-    grpcUrl: `http://127.0.0.1:${grpcPort}`,
+    grpcUrl: `http://127.0.0.1:${secondPort}`,
+    adminUrl: `http://127.0.0.1:${secondPort}`,
     port,
     data,
     get pid() {
@@ -94,6 +97,21 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/**
+ * Resolves when a read replica answers reads itself. Until it has fetched what the primary had when the replica started,
+ * it sends them on to the primary, so that an answer alone does not show that it has any data.
+ */
+export async function caughtUp(replica: TestServer): Promise<void> {
+  const requests = [{ type: "execute", stmt: { sql: "SELECT 1" } }, { type: "close" }];
+  for (let before: number | undefined; ; ) {
+    await fetch(`${replica.url}/v2/pipeline`, { method: "POST", body: JSON.stringify({ requests }) });
+    const answer = await fetch(`${replica.adminUrl}/v1/namespaces/default/stats`);
+    const { write_requests_delegated: sentOn } = (await answer.json()) as { write_requests_delegated: number };
+    if (sentOn === before) return;
+    before = sentOn;
+  }
 }
 
 interface Running {

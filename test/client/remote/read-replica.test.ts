@@ -3,7 +3,7 @@ import { Autosave, copyStories, StoryMigrations } from "holdfast/stories";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../../support/clients.js";
 import { holdReplication } from "../../support/held-replication.js";
-import { startServer, type TestServer } from "../../support/server.js";
+import { caughtUp, startServer, type TestServer } from "../../support/server.js";
 
 interface Setting extends AsyncDisposable {
   readonly primary: TestServer;
@@ -25,8 +25,8 @@ async function replicated({ isHeld = false } = {}): Promise<Setting> {
   await direct.close();
   const replication = isHeld ? await holdReplication(primary.grpcUrl) : undefined;
   const replica = await startServer({ primaryGrpcUrl: replication?.url ?? primary.grpcUrl });
+  await caughtUp(replica);
   const storage = await openStorage({ url: replica.url, requestTimeoutMs: REQUEST_TIMEOUT_MS });
-  await expect.poll(() => storage.memories.get("before"), RECOVERY).toBeDefined();
   return {
     primary,
     replica,
@@ -74,6 +74,28 @@ test("a read replica whose primary is killed serves reads, refuses writes in tim
   await using direct = await openStorage(primary.url);
   expect(await direct.sessions.get("after")).toBeDefined();
   expect((await storage.stats()).remote).toMatchObject({ active: 0, waiting: 0 });
+});
+
+test("a read replica that has not caught up since its start cannot answer reads without its primary", async () => {
+  await using primary = await startServer();
+  const direct = await openStorage(primary.url);
+  await direct.memories.insert({ id: "before", content: "from before" });
+  await direct.close();
+  await using replication = await holdReplication(primary.grpcUrl);
+  replication.hold();
+  await using replica = await startServer({ primaryGrpcUrl: replication.url });
+  // The answers that migrating reads are as large as pages, and so would be held.
+  await using storage = await openStorage({ url: replica.url, requestTimeoutMs: 1_000, migrate: "skip" });
+  const read = () => storage.memories.get("before");
+  expect(await read()).toBeDefined();
+  await primary.kill();
+  expect(await rejection(read())).toMatchObject({ code: "UNAVAILABLE", retryable: true });
+  await primary.restart();
+  replication.release();
+  await expect.poll(() => read().catch(() => undefined), RECOVERY).toBeDefined();
+  await caughtUp(replica);
+  await primary.kill();
+  expect(await read()).toBeDefined();
 });
 
 test("a read replica that is killed is UNAVAILABLE at once, and has the missed writes when it is back", async () => {
