@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { openStorage } from "../../src/storage/storage.js";
 import { createNotes, INSERT_NOTE, openRaw, openRawFile } from "../raw.js";
@@ -50,6 +51,28 @@ export const memoryInsert: Trial = {
       const insert = database.prepare(INSERT_NOTE);
       const text = textMaker(7);
       return meanMicros(() => insert.run(randomUUID(), text(), Date.now()), STEADY);
+    },
+  },
+};
+
+/** The check is one `stat`. What it takes within a commit, it takes after one. */
+export const commitCheck: Trial = {
+  title: "the check before each commit that the file is in its place, as a share of a durable insert",
+  unit: "%",
+  isCases: true,
+  contenders: {
+    "memories.insert": async ({ folder }) => {
+      const path = join(folder, "memories.db");
+      const { memories } = await openStorage(path);
+      const text = textMaker(7);
+      return shareOfStat(path, () => memories.insert({ content: text() }));
+    },
+    "an INSERT by the client": async ({ folder }) => {
+      const path = join(folder, "client.db");
+      const { client } = await openStorage(path);
+      await client.execute("CREATE TABLE notes (row_id INTEGER PRIMARY KEY, content TEXT NOT NULL)");
+      const text = textMaker(7);
+      return shareOfStat(path, () => client.execute("INSERT INTO notes (content) VALUES (?)", [text()]));
     },
   },
 };
@@ -119,6 +142,22 @@ export const messageLoad: Trial = {
     },
   },
 };
+
+/** The time of `stat` in percent of that of `insert`, before each of which it is measured. */
+async function shareOfStat(path: string, insert: () => Promise<unknown>): Promise<number> {
+  let ofStat = 0;
+  let ofInsert = 0;
+  await meanMicros(async (index) => {
+    const start = performance.now();
+    statSync(path, { throwIfNoEntry: false });
+    const looked = performance.now();
+    await insert();
+    if (index < STEADY.warmup) return;
+    ofStat += looked - start;
+    ofInsert += performance.now() - looked;
+  }, STEADY);
+  return (ofStat / ofInsert) * 100;
+}
 
 function texts(count: number, seed = 7): { readonly content: string }[] {
   const text = textMaker(seed);
