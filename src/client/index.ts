@@ -1,4 +1,5 @@
 import { createClient as createStockClient } from "@libsql/client";
+import { wrongType } from "../shared/argument-error.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
@@ -41,7 +42,7 @@ export type Transaction = ClientTransaction;
  */
 export function createClient(config: ClientConfig): StorageClient {
   if (typeof config !== "object" || config === null) {
-    throw new TypeError(`Expected client configuration as object, got ${config === null ? "null" : typeof config}`);
+    throw wrongType(`Expected client configuration as object, got ${config === null ? "null" : typeof config}`);
   }
   expectKeys("createClient", config, CLIENT_KEYS);
   const settled = withTextUrls(config);
@@ -56,7 +57,7 @@ export function createClient(config: ClientConfig): StorageClient {
 }
 
 function createReplica(settled: SettledClientConfig): StorageClient {
-  if (typeof settled.syncUrl !== "string") throw new TypeError("Expected `syncUrl` to be a string or a URL");
+  if (typeof settled.syncUrl !== "string") throw wrongType("Expected `syncUrl` to be a string or a URL");
   // A token in a URL would be in every message that names the URL.
   const primary = takeToken(expectAddress("syncUrl", settled.syncUrl));
   const { encryptionKey, remoteEncryptionKey, authToken: given } = settled;

@@ -1,5 +1,6 @@
 import type { MemoryEntry } from "../areas/memories/record.js";
 import { expectReadOnly } from "../client/options.js";
+import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -221,13 +222,13 @@ function resolveOptions(options: StorageOptions): ResolvedOptions {
   const { readOnly = false, maxSize = Number.POSITIVE_INFINITY, compression = false } = options;
   const { onError, strict = false } = options;
   const { onFull = "refuse", maxContentChars = 1_000_000, busyTimeoutMs = 5_000 } = options;
-  if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
+  if (typeof path !== "string" || path === "") throw wrongType(expectation("path", "the path of a file", path));
   if (maxSize !== Number.POSITIVE_INFINITY) expectInteger("maxSize", maxSize, 1);
   if (maxContentChars !== Number.POSITIVE_INFINITY) expectInteger("maxContentChars", maxContentChars, 1);
   expectOneOf("onFull", onFull, ["refuse", "evict"]);
   expectDuration("busyTimeoutMs", busyTimeoutMs);
   for (const [name, value] of Object.entries({ compression, strict })) {
-    if (typeof value !== "boolean") throw new TypeError(expectation(name, "true or false", value));
+    if (typeof value !== "boolean") throw wrongType(expectation(name, "true or false", value));
   }
   expectReadOnly(readOnly);
   if (onError !== undefined) expectFunction("onError", onError);

@@ -58,11 +58,12 @@ export async function findMissingObjects(client: Client, options: JournalOptions
  * Leaves out what no longer fits its table, because a migration removed a column that it uses: `findMissingObjects`
  * and the log say why. A migration that drops or replaces such an object settles it.
  */
-export function restoreMissingObjects(client: Client, options: RestoreObjectsOptions): Promise<MissingObject[]> {
+export function restoreMissingObjects(
+  client: Client,
+  options: JournalOptions & Pick<MigrateOptions, "lockTimeoutMs" | "logger">,
+): Promise<MissingObject[]> {
   return restoreObjects(client, options);
 }
-
-type RestoreObjectsOptions = JournalOptions & Pick<MigrateOptions, "lockTimeoutMs" | "logger">;
 
 /** The statements that follow in the transaction that creates `made`, if the file then has the tables that `has` knows. */
 type AlsoRun = (made: readonly MissingObject[], has: (table: string) => boolean) => readonly string[];
@@ -70,7 +71,7 @@ type AlsoRun = (made: readonly MissingObject[], has: (table: string) => boolean)
 /** As `restoreMissingObjects`. */
 export async function restoreObjects(
   client: Client,
-  options: RestoreObjectsOptions,
+  options: Parameters<typeof restoreMissingObjects>[1],
   alsoRun: AlsoRun = () => [],
 ): Promise<MissingObject[]> {
   const resolved = resolveJournalOptions("restoreMissingObjects", options, ["lockTimeoutMs", "logger"]);

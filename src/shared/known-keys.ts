@@ -1,3 +1,4 @@
+import { wrongType } from "./argument-error.js";
 import { expectation, expectPlainObject } from "./expectation.js";
 
 /** Option names of other libraries, and the options of ours that they may stand for. */
@@ -41,7 +42,7 @@ const SLIPS: Readonly<Record<string, readonly string[]>> = {
  */
 export function expectKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(expectation(name, "an object", value));
+    throw wrongType(expectation(name, "an object", value));
   }
   const keys = Object.keys(value);
   // A promise that was not awaited, a Map or a Date: without keys, all of it would be ignored.
@@ -50,7 +51,7 @@ export function expectKeys(name: string, value: unknown, known: readonly string[
     if (known.includes(key)) continue;
     const meant = meantBy(key, known);
     const hint = meant === undefined ? "." : `: did you mean \`${meant}\`?`;
-    throw new TypeError(`Unknown option \`${key}\` of ${name}${hint} Known options: ${known.join(", ")}`);
+    throw wrongType(`Unknown option \`${key}\` of ${name}${hint} Known options: ${known.join(", ")}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { FilesystemBackend } from "../areas/stories/filesystem/backend.js";
 import { resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
 import { SecretBox } from "../areas/stories/secret.js";
 import { StoryService } from "../areas/stories/service.js";
+import { wrongType } from "../shared/argument-error.js";
 import { environment } from "../shared/environment.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectOneOf } from "../shared/expectation.js";
@@ -63,7 +64,7 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
   expectOneOf("invalidText", invalidText, ["refuse", "replace"]);
   const repair = toRepair(invalidText);
   const path = backend === "filesystem" ? pathText("path", options.path) : urlText(options.path);
-  if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
+  if (path !== undefined && typeof path !== "string") throw wrongType(expectation("path", "a path", path));
   if (readOnly !== false && backend !== "libsql" && backend !== "sqlite") {
     const what = backend === "filesystem" ? "A folder of stories" : "A backend of your own";
     throw new StorageError(
@@ -75,7 +76,7 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
   if (typeof backend === "object" && backend !== null) return initialized(backend);
   expectOneOf("backend", backend, ["libsql", "sqlite", "filesystem"]);
   if (backend === "filesystem") {
-    if (path === "") throw new TypeError(expectation("path", "a folder", path));
+    if (path === "") throw wrongType(expectation("path", "a folder", path));
     const root = path ?? join(dataFolder(), "stories");
     const box = new SecretBox(secret);
     return initialized(new FilesystemBackend({ root, project, box, historyLimit: limit, now, repair }));

@@ -1,3 +1,4 @@
+import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import {
   expectArray,
@@ -274,7 +275,7 @@ function ranked(ids: readonly string[], scores: Float64Array, limit: number): Ra
 }
 
 function expectShare(name: string, value: unknown, most: number): void {
-  if (typeof value !== "number") throw new TypeError(expectation(name, "a number", value));
+  if (typeof value !== "number") throw wrongType(expectation(name, "a number", value));
   expectFinite(name, value);
-  if (value < 0 || value > most) throw new RangeError(expectation(name, `0 to ${most}`, value));
+  if (value < 0 || value > most) throw outOfRange(expectation(name, `0 to ${most}`, value));
 }

@@ -1,6 +1,7 @@
 import { Buffer, constants } from "node:buffer";
 import { types } from "node:util";
 import type { InArgs, InValue } from "@libsql/client";
+import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import type { NativeValue } from "../local/native.js";
 import type { ParsedStatement } from "./parse.js";
 
@@ -23,7 +24,7 @@ export function bindArguments(statement: ParsedStatement, args: InArgs | undefin
   if (args === undefined || args === null) return bindList(statement, []);
   if (Array.isArray(args)) return bindList(statement, args);
   if (typeof args !== "object" || !isPlainRecord(args)) {
-    throw new TypeError(`Expected the arguments to be an array or a plain object of names, got ${describe(args)}`);
+    throw wrongType(`Expected the arguments to be an array or a plain object of names, got ${describe(args)}`);
   }
   return bindNames(statement, args);
 }
@@ -31,7 +32,7 @@ export function bindArguments(statement: ParsedStatement, args: InArgs | undefin
 function bindList(statement: ParsedStatement, args: readonly InValue[]): readonly NativeValue[] {
   const count = statement.parameterCount;
   if (args.length !== count) {
-    throw new RangeError(`Expected ${count} argument${count === 1 ? "" : "s"} for the statement, got ${args.length}`);
+    throw outOfRange(`Expected ${count} argument${count === 1 ? "" : "s"} for the statement, got ${args.length}`);
   }
   if (count === 0) return NONE;
   const values = new Array<NativeValue>(count);
@@ -43,9 +44,7 @@ function bindNames(statement: ParsedStatement, args: Record<string, InValue>): r
   const { namedParameters, parameterCount } = statement;
   // A `?1` among names is allowed if it has the number of one of them.
   if (parameterCount > namedParameters.length) {
-    throw new TypeError(
-      "Expected an array of arguments for the `?` parameters of the statement, got an object of names",
-    );
+    throw wrongType("Expected an array of arguments for the `?` parameters of the statement, got an object of names");
   }
   if (parameterCount === 0) return NONE;
   const bare = new Map<string, InValue>();
@@ -54,7 +53,7 @@ function bindNames(statement: ParsedStatement, args: Record<string, InValue>): r
   for (const { name, number } of namedParameters) {
     const isExact = Object.hasOwn(args, name);
     if (!isExact && !bare.has(name.slice(1))) {
-      throw new RangeError(`Expected an argument named \`${name.slice(1)}\`, got none`);
+      throw outOfRange(`Expected an argument named \`${name.slice(1)}\`, got none`);
     }
     values[number - 1] = toNative(isExact ? args[name] : bare.get(name.slice(1)), name.slice(1));
   }
@@ -69,12 +68,12 @@ function toNative(value: unknown, parameter: number | string): NativeValue {
       // Whole numbers bind as INTEGER: as REAL, 'x' || 5 would be 'x5.0' and a TEXT column would store '5.0'.
       if (Number.isSafeInteger(value)) return BigInt(value);
       if (!Number.isFinite(value)) {
-        throw new RangeError(`Only finite numbers can be passed as arguments; parameter ${parameter} is ${value}`);
+        throw outOfRange(`Only finite numbers can be passed as arguments; parameter ${parameter} is ${value}`);
       }
       return value;
     case "bigint":
       if (value < MIN_INT64 || value > MAX_INT64) {
-        throw new RangeError(`Expected parameter ${parameter} to fit a 64-bit integer, got ${value}`);
+        throw outOfRange(`Expected parameter ${parameter} to fit a 64-bit integer, got ${value}`);
       }
       return value;
     case "boolean":
@@ -98,8 +97,7 @@ function objectToNative(value: object, parameter: number | string): NativeValue 
   if (types.isArrayBuffer(value)) return checkedBytes(new Uint8Array(value), parameter);
   if (types.isDate(value)) {
     const time = Date.prototype.getTime.call(value);
-    if (Number.isNaN(time))
-      throw new RangeError(`Expected parameter ${parameter} to be a valid Date, got Invalid Date`);
+    if (Number.isNaN(time)) throw outOfRange(`Expected parameter ${parameter} to be a valid Date, got Invalid Date`);
     return BigInt(time);
   }
   throw refusal(value, parameter);
@@ -107,7 +105,7 @@ function objectToNative(value: object, parameter: number | string): NativeValue 
 
 function checkedBytes(value: Uint8Array, parameter: number | string): Uint8Array {
   if (value.byteLength > MAX_BYTES) {
-    throw new RangeError(
+    throw outOfRange(
       `Expected parameter ${parameter} to have at most ${MAX_BYTES} bytes, got ${value.byteLength}: it would be stored as NULL`,
     );
   }
@@ -119,15 +117,13 @@ function checkedBytes(value: Uint8Array, parameter: number | string): Uint8Array
 
 function checkedText(value: string, parameter: number | string): string {
   if (value.includes("\0")) {
-    throw new RangeError(
-      `Expected parameter ${parameter} without NUL characters: text is cut there. Bind bytes instead`,
-    );
+    throw outOfRange(`Expected parameter ${parameter} without NUL characters: text is cut there. Bind bytes instead`);
   }
   if (!value.isWellFormed()) {
-    throw new RangeError(`Expected parameter ${parameter} without lone surrogates: they have no UTF-8 form`);
+    throw outOfRange(`Expected parameter ${parameter} without lone surrogates: they have no UTF-8 form`);
   }
   if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
-    throw new RangeError(
+    throw outOfRange(
       `Expected parameter ${parameter} to have at most ${MAX_TEXT_BYTES} bytes as UTF-8: longer text cannot be read back`,
     );
   }
@@ -135,7 +131,7 @@ function checkedText(value: string, parameter: number | string): string {
 }
 
 function refusal(value: unknown, parameter: number | string): TypeError {
-  return new TypeError(
+  return wrongType(
     `Expected parameter ${parameter} to be null, string, number, bigint, boolean, Date, ArrayBuffer or a typed array, got ${describe(value)}`,
   );
 }
