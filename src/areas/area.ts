@@ -31,11 +31,11 @@ export interface IncomingRecord {
   readonly replacement?: readonly Statement[];
 }
 
-/** A record with a wrong checksum, or with derived columns that do not match its values. */
+/** A record with a wrong checksum, with derived columns that do not match its values, or with text in place of JSON. */
 export interface DamagedRecord {
   readonly project: string;
   readonly id: string;
-  /** The part that does not match: "checksum", "vector", "search text". */
+  /** The part that does not match: "checksum", "vector", "search text", "JSON". */
   readonly part: string;
   /** The row that holds it. */
   readonly table: string;
@@ -43,7 +43,7 @@ export interface DamagedRecord {
 }
 
 /** The findings of one page of a check. */
-interface CheckedPage {
+export interface CheckedPage {
   /** Rows looked at. */
   readonly read: number;
   readonly records: readonly DamagedRecord[];
@@ -94,7 +94,7 @@ export interface Area<Name extends string = string, Repository = unknown> {
    * of one project. Without a project, one is found by its `row_id` at once.
    */
   prunable(project: string | undefined): SQL;
-  /** Compares every record with its checksum and derived columns; reads the whole area. */
+  /** Compares every record with its checksum and derived columns, or looks for JSON that is none; reads the whole area. */
   damaged(reader: Reader): AsyncIterable<CheckedPage>;
   /**
    * Indexes the contents again. Each step is a transaction, and yields the number of rows read so far. The caller empties

@@ -6,7 +6,7 @@ export type FindingCode =
   | "CANNOT_OPEN"
   /** A row refers to a missing row. */
   | "FOREIGN_KEY"
-  /** A record does not match its checksum. */
+  /** A record does not match its checksum, or cannot be read. */
   | "CHECKSUM"
   /** A full-text index does not match its table: searches miss records or find wrong ones. */
   | "INDEX_STALE"

@@ -183,20 +183,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
         for (const { project, id, part } of damaged.records) {
           if (++found > MOST_SHOWN) continue;
           const record = `${JSON.stringify(id)} of project ${JSON.stringify(project)} in ${area.name}`;
-          findings.push(
-            part === "search text"
-              ? {
-                  code: "INDEX_STALE",
-                  severity: "error",
-                  message: `The index terms of ${record} are not those of its content. Reindex to find it again`,
-                  repair: "reindex",
-                }
-              : {
-                  code: "CHECKSUM",
-                  severity: "error",
-                  message: `${record} is not what was stored: its ${part === "checksum" ? "values do" : `${part} does`} not match its checksum. Compare it with a backup, then store it again`,
-                },
-          );
+          findings.push(damageTo(record, part));
         }
       }
       if (found > MOST_SHOWN) {
@@ -221,6 +208,19 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     return [{ code: "RECLAIMABLE", severity: "info", message: `${bytes} bytes of the file are free. ${how}` }];
   },
 };
+
+function damageTo(record: string, part: string): Finding {
+  if (part === "search text") {
+    const message = `The index terms of ${record} are not those of its content. Reindex to find it again`;
+    return { code: "INDEX_STALE", severity: "error", message, repair: "reindex" };
+  }
+  const what = part === "checksum" ? "its values do not match its checksum" : `its ${part} does not match its checksum`;
+  const message =
+    part === "JSON"
+      ? `${record} cannot be read: other software has put something else in the place of JSON. Correct it with SQL, or restore a backup`
+      : `${record} is not what was stored: ${what}. Compare it with a backup, then store it again`;
+  return { code: "CHECKSUM", severity: "error", message };
+}
 
 /** What SQLite reports about a damaged index; the rest of the file may be sound. */
 const MALFORMED_INDEX = /malformed inverted index for FTS5 table (?:main\.)?(\S+)/;

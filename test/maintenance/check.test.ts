@@ -277,6 +277,29 @@ describe("repair", () => {
   });
 });
 
+test.each([
+  ["sessions", "metadata"],
+  ["conversations", "metadata"],
+  ["graph_nodes", "data"],
+  ["graph_edges", "data"],
+])("a deep check finds text in place of JSON in %s.%s, which reading rejects", async (table, column) => {
+  await using storage = await openStorage(":memory:");
+  await storage.sessions.start("one");
+  await storage.conversations.insert({ id: "one" });
+  await storage.graph.addNodes([
+    { id: "one", kind: "k", name: "a" },
+    { id: "two", kind: "k", name: "b" },
+  ]);
+  await storage.graph.addEdge({ id: "one", from: "one", to: "two", type: "t" });
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+  await storage.client.execute(`UPDATE ${table} SET ${column} = '{broken' WHERE id = 'one'`);
+  const { ok, findings } = await storage.check({ deep: true });
+  expect(ok).toBe(false);
+  expect(findings.filter(({ severity }) => severity === "error")).toEqual([
+    { code: "CHECKSUM", severity: "error", message: expect.stringMatching(/^"one" of project "default" in .*JSON/) },
+  ]);
+});
+
 test("reindex makes a dropped full-text table again, without which writes say what to do", async () => {
   await using db = await tempDatabase();
   await filled(db);

@@ -13,6 +13,7 @@ import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
 import { expectId } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import { withoutJson } from "../json.js";
 import { readAll } from "../read-all.js";
 import {
   inOrderOfRows,
@@ -228,6 +229,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
   },
 
   async *damaged(reader) {
+    yield* withoutJson(reader, c, [c.metadata]);
     for await (const rows of pagesByRowId(reader, messagesToCheck)) {
       yield { read: rows.length, records: rows.flatMap((row) => partsThatDoNotFit(row)) };
     }

@@ -2,6 +2,7 @@ import { type AnyColumn, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { graphEdges, graphLabels, graphNodes, graphVersions } from "../../schema/graph.js";
 import type { Area, IncomingRecord } from "../area.js";
+import { withoutJson } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toExported, whereProject } from "../rows.js";
 import { prepareStatement, selection, toStatement } from "../statements.js";
 import { deleteEdgeRow, deleteNodeStatements, edgeParts, toEdge, toEdgeDraft } from "./edge.js";
@@ -137,7 +138,10 @@ export const graphArea: Area<"graph", GraphRepository> = {
       from ${n}${whereProject(n.project, name)}`;
   },
 
-  async *damaged() {},
+  async *damaged(reader) {
+    yield* withoutJson(reader, n, [n.data]);
+    yield* withoutJson(reader, e, [e.data]);
+  },
 
   async *rederive() {},
 };

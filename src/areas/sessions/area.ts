@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { sessions } from "../../schema/sessions.js";
 import type { Area } from "../area.js";
+import { withoutJson } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId } from "../rows.js";
 import { prepareStatement, toStatement } from "../statements.js";
 import type { SessionLine } from "./line.js";
@@ -72,7 +73,7 @@ export const sessionArea: Area<"sessions", SessionRepository> = {
       where ${s.endedAt} is not null${project === undefined ? sql`` : sql` and ${s.project} = ${project}`}`;
   },
 
-  async *damaged() {},
+  damaged: (reader) => withoutJson(reader, s, [s.metadata]),
 
   async *rederive() {},
 };
