@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import { LibsqlError } from "@libsql/client/sqlite3";
 import { absolutePath } from "../files/absolute-path.js";
 import { realPath } from "../files/real-path.js";
@@ -54,6 +55,12 @@ export function readLocalUrl(url: string): LocalTarget | undefined {
   }
   if (path === "") throw new LibsqlError("The file: URL names no file", "URL_INVALID");
   return { path: absolutePath(path), isMemory };
+}
+
+/** The URL of a path. */
+export function toFileUrl(path: string): string {
+  // Not `//`, which @libsql/client would read as a host.
+  return `file:${pathToFileURL(absolutePath(path)).pathname}`;
 }
 
 function assertParameter(key: string, value: string, isMemory: boolean): void {

@@ -5,7 +5,7 @@ import { urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
 import { expectAddress, expectScheme } from "./addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
-import { parseLocalUrl } from "./file-url.js";
+import { parseLocalUrl, toFileUrl } from "./file-url.js";
 import { LateClient } from "./late-client.js";
 import { LocalClient } from "./local/local-client.js";
 import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "./options.js";
@@ -62,8 +62,9 @@ function createReplica(settled: SettledClientConfig): StorageClient {
   const primary = takeToken(expectAddress("syncUrl", settled.syncUrl));
   const { encryptionKey, remoteEncryptionKey, authToken: given } = settled;
   const authToken = primary.authToken ?? given;
-  const config = { ...settled, syncUrl: primary.url, ...(authToken === undefined ? {} : { authToken }) };
-  replicaFile(config);
+  const shared = { ...settled, syncUrl: primary.url, ...(authToken === undefined ? {} : { authToken }) };
+  // The file is opened by the first call, perhaps in another working folder.
+  const config = { ...shared, url: toFileUrl(replicaFile(shared).path) };
   const redact = redactor([authToken, given, encryptionKey, remoteEncryptionKey]);
   const limits = { requestTimeoutMs: REQUEST_TIMEOUT_MS, maxResponseBytes: MAX_RESPONSE_BYTES };
   const client = new LateClient(async () => (await openReplica({ config, ...limits, redact })).client);

@@ -99,7 +99,7 @@ function openMemvid(location: string | URL, kind: string | undefined, toOptions:
       throw new FileNotFoundError(`There is no file ${path}`, { path });
     }
     const maxContentChars = Number.MAX_SAFE_INTEGER;
-    const memvid = new Memvid(path, readOnly, () =>
+    const memvid = new Memvid(file, readOnly, () =>
       openStorage({ url: file, readOnly, busyTimeoutMs: lockTimeoutMs, maxContentChars }).catch((error) =>
         explain(error, file),
       ),

@@ -1,5 +1,6 @@
 import type { MemoryEntry } from "../areas/memories/record.js";
 import { expectReadOnly } from "../client/options.js";
+import { absolutePath } from "../files/absolute-path.js";
 import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../shared/expectation.js";
@@ -232,7 +233,27 @@ function resolveOptions(options: StorageOptions): ResolvedOptions {
   }
   expectReadOnly(readOnly);
   if (onError !== undefined) expectFunction("onError", onError);
-  return { path, readOnly, maxSize, onFull, compression, maxContentChars, busyTimeoutMs, strict, onError };
+  return {
+    path: toAbsolute(path),
+    readOnly,
+    maxSize,
+    onFull,
+    compression,
+    maxContentChars,
+    busyTimeoutMs,
+    strict,
+    onError,
+  };
+}
+
+/** The file is opened again if it is replaced, perhaps in another working folder. */
+function toAbsolute(path: string): string {
+  try {
+    return /^:memory:$|^[a-z][a-z.+-]+:/i.test(path) ? path : absolutePath(path);
+  } catch {
+    // Opening it reports that the working folder is gone.
+    return path;
+  }
 }
 
 /** Stores a batch in one transaction; resolves to the failure of each entry, or undefined. */

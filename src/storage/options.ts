@@ -1,14 +1,13 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { InvalidText } from "../areas/repair.js";
 import { type ResolvedStoryOptions, resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
 import { SecretBox } from "../areas/stories/secret.js";
 import { expectAddress } from "../client/addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "../client/config.js";
+import { toFileUrl } from "../client/file-url.js";
 import type { ReadOnly } from "../client/local/read-only.js";
 import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
-import { absolutePath } from "../files/absolute-path.js";
 import { type CodeMigration, type JournalOptions, resolveJournalOptions } from "../migrate/options.js";
 import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
@@ -308,9 +307,10 @@ function resolveOwnMigrations(own: OwnMigrations): ResolvedOwnMigrations {
   if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
     throw wrongType(expectation("migrations.table", "another table than that of Holdfast", table));
   }
-  // Checks the list, and that there is one source.
-  resolveJournalOptions("migrations", { folder, migrations, table });
-  return { set: migrations === undefined ? { folder, table } : { migrations, table }, allowOutOfOrder };
+  // Checks the list, and that there is one source. The folder becomes absolute: it is read again later, also by the
+  // process of a check, whose working folder is another one.
+  const { folder: absolute } = resolveJournalOptions("migrations", { folder, migrations, table });
+  return { set: migrations === undefined ? { folder: absolute, table } : { migrations, table }, allowOutOfOrder };
 }
 
 function toUrl(url: unknown, dataDir: unknown, environment: Environment): string {
@@ -319,18 +319,18 @@ function toUrl(url: unknown, dataDir: unknown, environment: Environment): string
     if (url === "" || /^file:(\/\/)?$/i.test(url) || url.includes("\0")) {
       throw outOfRange(expectation("url", "a path or a URL", url));
     }
-    return isUrl(url) ? expectScheme("url", url) : fileUrl(url);
+    return isUrl(url) ? expectScheme("url", url) : toFileUrl(url);
   }
   if (dataDir !== undefined) {
     if (typeof dataDir !== "string") throw wrongType(expectation("dataDir", "a folder", dataDir));
     if (dataDir === "") throw outOfRange(expectation("dataDir", "a folder", dataDir));
-    return fileUrl(join(dataDir, "holdfast.db"));
+    return toFileUrl(join(dataDir, "holdfast.db"));
   }
   const { HOLDFAST_URL: fromEnvironment } = environment;
   if (fromEnvironment) {
-    return isUrl(fromEnvironment) ? expectScheme("HOLDFAST_URL", fromEnvironment) : fileUrl(fromEnvironment);
+    return isUrl(fromEnvironment) ? expectScheme("HOLDFAST_URL", fromEnvironment) : toFileUrl(fromEnvironment);
   }
-  return fileUrl(join(dataFolder(environment), "holdfast.db"));
+  return toFileUrl(join(dataFolder(environment), "holdfast.db"));
 }
 
 /** The default data folder: `HOLDFAST_DATA_DIR`, else the platform's data folder. */
@@ -351,11 +351,6 @@ function expectScheme(name: string, url: string): string {
 /** The drive letter of a Windows path is not a scheme. */
 function isUrl(text: string): boolean {
   return text === ":memory:" || /^[a-z][a-z.+-]+:/i.test(text);
-}
-
-function fileUrl(path: string): string {
-  // Not `//`, which @libsql/client would read as a host.
-  return `file:${pathToFileURL(absolutePath(path)).pathname}`;
 }
 
 /** The platform's folder for data of the user, as opposed to the machine. */
