@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { IntMode, ResultSet } from "@libsql/client";
 import { LruCache } from "../../shared/lru-cache.js";
 import { quotesNoValue } from "../quoted-values.js";
@@ -71,6 +72,7 @@ export class Connection {
    */
   #schemaVersion: NativeStatement | undefined;
   #changes: NativeStatement | undefined;
+  #schemaRow: NativeStatement | undefined;
   readonly #options: ConnectionOptions;
   readonly #subject: string;
   #isClosed = false;
@@ -188,6 +190,9 @@ export class Connection {
       const statement = this.#offThread.get(sql) ?? (await prepareOffThread(this.#database, sql));
       this.#offThread.set(sql, statement);
       const rows = (await statement.all(args)) as unknown[][];
+      // The binding resolves promises in one turn of the event loop for as long as threads have results. A loop of
+      // short queries would let no timer and no socket in between.
+      await nextTurn();
       const columns = statement.columns();
       const names = columns.map(({ name }) => name);
       const makeRow = this.#rowMaker(names);
@@ -271,6 +276,7 @@ export class Connection {
     this.#offThread.clear();
     this.#schemaVersion = undefined;
     this.#changes = undefined;
+    this.#schemaRow = undefined;
     this.#database.close();
   }
 
@@ -313,8 +319,16 @@ export class Connection {
     return prepare(this.#database, sql);
   }
 
+  /**
+   * Keeps its statement: the garbage collector frees a dropped one on the main thread, which waits there for a query of
+   * the same connection that runs off it.
+   */
   #readSchema(): void {
-    this.#database.prepare(READ_SCHEMA).raw(true).get([]);
+    const statement = this.#schemaRow ?? this.#database.prepare(READ_SCHEMA).raw(true);
+    this.#schemaRow = undefined;
+    statement.get([]);
+    // Only here, since the state of one that threw is unknown.
+    this.#schemaRow = statement;
   }
 
   #run(native: NativeStatement, args: readonly NativeValue[]): ResultSet {
