@@ -1,6 +1,6 @@
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
-import { memories, memoryEmbeddings } from "../../schema/memories.js";
+import { memories, memoryEmbeddings, vectorVersions } from "../../schema/memories.js";
 import { StorageError } from "../../shared/errors.js";
 import { toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
@@ -21,7 +21,7 @@ const MOST_COMPARED = 1 / 8;
 const ROUNDING = 1e-6;
 /** How many vectors without a code, or row ids of other models, slow a search down less than adding codes does. */
 const NEW_VECTORS = 64;
-const NEW_ROW_IDS = 4096;
+const NEW_ROW_IDS = 512;
 
 /** Which vectors a search compares. */
 export interface NearestScope extends MemoryFilter, EmbeddingSelector {
@@ -37,6 +37,7 @@ export interface NearRow {
 
 const m = memories;
 const e = memoryEmbeddings;
+const v = vectorVersions;
 const other = alias(memoryEmbeddings, "other");
 
 /** By cosine distance; of several versions of a memory's vector the nearest counts. Equal distances: the latest memory first. */
@@ -131,23 +132,33 @@ async function compare(
     .sort((a, b) => a.distance - b.distance || b.rowId - a.rowId);
 }
 
-/** One row with the state of the project and how many vectors were compared, then the nearest memories in any order. */
+/**
+ * One row with the state of the project and how many vectors were compared, then the nearest memories in any order. The
+ * first row counts the others, so that they are there before it is, and none of the work is left to the event loop.
+ */
 function scanOf(query: NearestQuery, rowIds: readonly number[], lastRowId: number): SQL {
   const { set, vector } = query;
   const { project } = set;
-  // The plus signs keep SQLite from reading all vectors of the model by its index.
+  // The plus signs keep SQLite from reading all vectors of the model by its index. It does that for vectors without a
+  // code only if the project may have many of them: `latest` is empty if it has none.
+  const latest = (condition: SQL) => sql`(select 1 from ${v} where ${v.project} = ${project} and ${condition})`;
+  const few = lastRowId + NEW_ROW_IDS;
   return sql`with chosen(row_id) as materialized (
       select value from json_each(${JSON.stringify(rowIds)})
       union
-      select ${e.rowId} from ${e} where (select last_row_id from vector_versions where project = ${project}) > ${lastRowId}
-        and ${isInSet(set)} and ${e.rowId} > ${lastRowId}
+      select ${e.rowId} from ${latest(sql`${v.lastRowId} > ${lastRowId} and ${v.lastRowId} <= ${few}`)} cross join ${e}
+      where ${e.rowId} > ${lastRowId} and ${e.rowId} <= ${few} and +${isInSet(set)}
+      union
+      select ${e.rowId} from ${latest(sql`${v.lastRowId} > ${few}`)} cross join ${e}
+      where ${isInSet(set)} and ${e.rowId} > ${lastRowId}
     ), near(memory, vector, distance) as materialized (
       select ${e.memoryRowId}, ${e.rowId}, ${distanceOf(e.vector, vector)} from chosen cross join ${e}
       on ${e.rowId} = chosen.row_id where +${isInSet(set)}
     ), best(memory, distance) as materialized (
       select near.memory, near.distance from (select * from near order by distance, memory desc limit -1) as near
       where ${isWanted(query)} and ${isFound(query)} limit ${query.limit}
-    ) select ${stateOf(project)}, (select count(*) from near), (select count(*) from near where vector > ${lastRowId}), null, null
+    ) select ${stateOf(project)}, (select count(*) from near), (select count(*) from near where vector > ${lastRowId}),
+      (select count(*) from best), null
     union all select null, null, null, null, memory, distance from best`;
 }
 

@@ -11,8 +11,9 @@ import { all, toStatement } from "../statements.js";
 const LEAST_VECTORS = 2_000;
 /** Vectors whose mean is the center. */
 const SAMPLE = 512;
-/** Vectors that are read at once: the event loop waits for their codes. */
+/** Vectors that are read at once, and their numbers: the event loop waits for their codes, which takes 1 to 3 ms. */
 const VECTORS_PER_READ = 128;
+const VALUES_PER_READ = VECTORS_PER_READ * 384;
 /** Row ids that come as one value. */
 const IDS_PER_VALUE = 16_384;
 
@@ -108,7 +109,7 @@ export class VectorCache {
       }
       const step = Math.ceil(rowIds.length / SAMPLE);
       const sample: Float32Array[] = [];
-      const sampled = rowIds.filter((_, index) => index % step === 0);
+      const sampled = Array.from({ length: Math.ceil(rowIds.length / step) }, (_, index) => rowIds[index * step]!);
       await this.#read(executor, set, sampled, (_, vector) => sample.push(vector));
       const codes = new VectorCodes(set.dimensions, centerOf(set.dimensions, sample));
       await this.#read(executor, set, rowIds, (rowId, vector) => codes.add(rowId, vector));
@@ -140,8 +141,9 @@ export class VectorCache {
     rowIds: readonly number[],
     use: (rowId: number, vector: Float32Array) => void,
   ): Promise<void> {
-    for (let start = 0; start < rowIds.length && !this.#isClosed; start += VECTORS_PER_READ) {
-      const ids = JSON.stringify(rowIds.slice(start, start + VECTORS_PER_READ));
+    const count = Math.min(VECTORS_PER_READ, Math.ceil(VALUES_PER_READ / dimensions));
+    for (let start = 0; start < rowIds.length && !this.#isClosed; start += count) {
+      const ids = JSON.stringify(rowIds.slice(start, start + count));
       const { rows } = await executor.scan(
         toStatement(
           sql`select ${e.rowId}, ${e.vector} from ${e} where ${e.rowId} in (select value from json_each(${ids}))`,
@@ -190,20 +192,27 @@ async function isLarge(executor: Executor, set: VectorSet): Promise<boolean> {
   return Number(rows[0]![0]) === 1;
 }
 
-/** The row ids of a set after one of them, of one state of the database, whose version and last row id come with them. */
+/**
+ * The row ids of a set after one of them, of one state of the database, whose version and last row id come with them. The
+ * first row counts the others: SQLite then has them all before it, and the event loop does not wait while they are read.
+ */
 async function readRowIds(executor: Executor, set: VectorSet, after: number) {
   const { rows } = await executor.scan(
-    toStatement(sql`select ${stateOf(set.project)}, null union all
-      select null, null, json_group_array(row_id) from (
+    toStatement(sql`with ids(part) as materialized (
+      select json_group_array(row_id) from (
         select ${e.rowId} as row_id from ${e} where ${isInSet(set)} and ${e.rowId} > ${after}
-      ) group by row_id / ${IDS_PER_VALUE}`),
+      ) group by row_id / ${IDS_PER_VALUE}
+    ) select ${stateOf(set.project)}, (select count(*) from ids) union all select null, null, part from ids`),
   );
   const [state, ...groups] = rows as unknown as readonly [Row, ...Row[]];
   const rowIds: number[] = [];
+  let last = after;
   for (const group of groups) {
-    for (const rowId of JSON.parse(group[2] as string) as number[]) rowIds.push(rowId);
+    for (const rowId of JSON.parse(group[2] as string) as number[]) {
+      rowIds.push(rowId);
+      last = Math.max(last, rowId);
+    }
     await nextTurn();
   }
-  const last = rowIds.reduce((a, b) => Math.max(a, b), after);
   return { version: toOptionalNumber(state[0]), lastRowId: toOptionalNumber(state[1]) ?? last, rowIds };
 }

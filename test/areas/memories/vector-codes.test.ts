@@ -1,3 +1,4 @@
+import type { InStatement, InValue, ResultSet, Row } from "@libsql/client";
 import type { NearestOptions, Storage, StorageOptions } from "holdfast";
 import { expect } from "vitest";
 import { mulberry32 } from "../../../src/migrate/generate/random.js";
@@ -253,4 +254,51 @@ fileTest("codes are made of the vectors of one project, within `vectorCacheBytes
     for (let i = 0; i < 5; i++) await small.storage.memories.nearest(make(), { model: "m" });
     expect(own).toEqual({ searches: { byCodes: 0, whole: 5 }, coded: [] });
   }
+});
+
+fileTest("the event loop waits for the codes of a few vectors at once, and for no other row", async () => {
+  const long = 1536;
+  await using temp = await tempStorage({ durability: "relaxed" });
+  const { client, memories } = temp.storage;
+  const make = vectorMaker();
+  await fill(temp.storage, make);
+  await client.batch([
+    `insert into memory_embeddings (memory_row_id, project, model, version, dimensions, vector, created_at, checksum)
+     select row_id, project, 'long', '', ${long}, zeroblob(${long * 4}), 0, '' from memories`,
+  ]);
+  const local = client as never as { scan(statement: InStatement): Promise<ResultSet> };
+  const { scan } = local;
+  const scans: { sql: string; args: InValue[]; rows: Row[] }[] = [];
+  local.scan = async (statement) => {
+    const { rows } = await scan.call(client, statement);
+    scans.push({ ...(statement as { sql: string; args: InValue[] }), rows });
+    return { rows } as ResultSet;
+  };
+  const search = async (model: string, vector: Float32Array) => {
+    scans.length = 0;
+    for (let i = 0; !scans.some(({ sql }) => sql.includes("chosen(row_id)")); i++) {
+      expect(i).toBeLessThan(2_000);
+      await memories.nearest(vector, { model });
+    }
+    const reads = scans.filter(({ sql }) => sql.startsWith(`select "memory_embeddings"."row_id"`));
+    return Math.max(...reads.map(({ rows }) => rows.length));
+  };
+  expect(await search("long", new Float32Array(long).fill(1))).toBe(32);
+  expect(await search("m", make())).toBe(128);
+
+  // Only the first row of a query is read on another thread: it counts the others, so that they are there before it.
+  const counts = (part: string) => {
+    const { rows } = scans.findLast(({ sql }) => sql.includes(part))!;
+    return [Number(Array.from(rows[0]!).findLast((value) => value !== null)), rows.length - 1];
+  };
+  for (const part of ["json_group_array", "chosen(row_id)"]) {
+    const [counted, others] = counts(part);
+    expect(counted, part).toBe(others);
+  }
+
+  // Without new vectors, a search does not look for them among the vectors of the model.
+  const { sql, args } = scans.findLast((one) => one.sql.includes("chosen(row_id)"))!;
+  const plan = (await client.execute({ sql: `explain query plan ${sql}`, args })).rows.map((row) => String(row.detail));
+  const searches = plan.flatMap((detail, at) => (/USING.* memory_embeddings_model/.test(detail) ? [plan[at - 1]] : []));
+  expect(searches).toEqual([expect.stringMatching(/^SEARCH vector_versions /)]);
 });
