@@ -131,10 +131,50 @@ test("generate passes on a config file, and finds it by itself", async () => {
     const out = name.split(".", 1)[0]!;
     const config = { dialect: "sqlite", schema: "./schema.ts", out: `./${out}` };
     writeFileSync(join(app.temp.dir, name), `export default ${JSON.stringify(config)};`);
-    const run = await holdfast(["generate", "--folder", out, "--name", "one", ...args], { cwd: app.temp.dir });
-    expect(run).toMatchObject({ code: 0, stdout: expect.stringContaining("0000_one.down.sql") });
-    expect(readdirSync(join(app.temp.dir, out)).sort()).toEqual(["0000_one.down.sql", "0000_one.sql", "meta"]);
+    for (const [migration, folder] of [
+      ["one", ["--folder", out]],
+      ["two", ["--custom"]],
+    ] as const) {
+      const run = await holdfast(["generate", ...folder, "--name", migration, ...args], {
+        cwd: app.temp.dir,
+      });
+      expect(run).toMatchObject({ code: 0, stdout: expect.stringContaining(`_${migration}.down.sql`) });
+    }
+    const files = ["0000_one.down.sql", "0000_one.sql", "0001_two.down.sql", "0001_two.sql", "meta"];
+    expect(readdirSync(join(app.temp.dir, out)).sort()).toEqual(files);
   }
+});
+
+// drizzle-kit wrote to `out`, and the command said that there were no changes in the other folder.
+test("a folder that is not the `out` of the config is wrong usage, and nothing is written", async () => {
+  await using app = await project();
+  writeFileSync(join(app.temp.dir, "schema.ts"), FIRST);
+  writeFileSync(
+    join(app.temp.dir, "drizzle.config.ts"),
+    `export default { dialect: "sqlite", schema: "./schema.ts" };`,
+  );
+  for (const config of [[], ["--config", "drizzle.config.ts"]]) {
+    const args = ["generate", "--folder", "migrations", "--name", "one", ...config];
+    const run = await holdfast(args, { cwd: app.temp.dir });
+    expect(run).toMatchObject({ code: 2, stdout: "" });
+    expect(run.stderr).toMatch(
+      /USAGE: Expected --folder to be the `out` of .*drizzle\.config\.ts, .*\/drizzle, got .*\/migrations/,
+    );
+  }
+  expect(readdirSync(app.temp.dir).sort()).toEqual(["drizzle.config.ts", "node_modules", "schema.ts"]);
+});
+
+test("a config file that is missing or cannot be loaded is an error", async () => {
+  await using app = await project();
+  const run = (...args: string[]) => holdfast(["generate", ...args], { cwd: app.temp.dir });
+  const missing = /NOT_FOUND: There is no drizzle\.config\.ts, \.js or \.json in /;
+  expect(await run()).toMatchObject({ code: 1, stderr: expect.stringMatching(missing) });
+  expect(await run("--config", "x.ts")).toMatchObject({ code: 1, stderr: expect.stringContaining("no config file") });
+  writeFileSync(join(app.temp.dir, "drizzle.config.ts"), "export default nothing;");
+  const { code, stderr } = await run();
+  expect(code).toBe(1);
+  expect(stderr).toContain("nothing is not defined");
+  expect(stderr).toMatch(/MIGRATION_FAILED: drizzle-kit .* could not load .*drizzle\.config\.ts/);
 });
 
 test.each([
@@ -170,6 +210,7 @@ test("a new column that every row would need a value for fails the command, and 
   await using app = await project();
   const columns = { id: integer().primaryKey(), name: text().notNull() };
   await addMigration(app.temp, "first", { people: sqliteTable("people", columns) });
+  const journal = readFileSync(join(app.folder, "meta/_journal.json"), "utf8");
   writeFileSync(
     join(app.temp.dir, "schema.ts"),
     `${IMPORTS} export const people = sqliteTable("people", { id: integer().primaryKey(), name: text().notNull(), owner: text().notNull() });`,
@@ -182,13 +223,55 @@ test("a new column that every row would need a value for fails the command, and 
   expect(JSON.parse(run.stdout).error).toMatchObject({
     code: "MIGRATION_FAILED",
     message: expect.stringMatching(
-      /drizzle-kit wrote .*0001_owner\.sql, and it fails on each table that has rows: .*NOT NULL.*\. Give the column a constant default; .*drizzle-kit drop/,
+      /The migration would fail on each table that has rows: .*NOT NULL.*\. Nothing was written\. Give the column a constant default; /,
     ),
   });
+  expect(readdirSync(app.folder).sort()).toEqual(["0000_first.sql", "meta"]);
+  expect(readdirSync(join(app.folder, "meta")).sort()).toEqual(["0000_snapshot.json", "_journal.json"]);
+  expect(readFileSync(join(app.folder, "meta/_journal.json"), "utf8")).toBe(journal);
+});
+
+test("a schema without tables writes nothing, names the tables that would be dropped, and needs --drop-all", async () => {
+  await using app = await project();
+  await app.generate(FIRST, "first");
+  const journal = readFileSync(join(app.folder, "meta/_journal.json"), "utf8");
+  const files = readdirSync(app.folder, { recursive: true }).sort();
+  const args = ["generate", "--folder", "drizzle", "--name", "gone", "--json", "--schema"];
+  writeFileSync(join(app.temp.dir, "empty.ts"), "export const unrelated = 1;");
+  const refused = await holdfast([...args, "empty.ts"], { cwd: app.temp.dir });
+  expect(refused.code).toBe(1);
+  expect(JSON.parse(refused.stdout).error).toEqual({
+    code: "INVALID",
+    message: expect.stringMatching(
+      /drop all of them with their rows: notes, people\. Nothing was written\..* --drop-all/,
+    ),
+  });
+  // drizzle-kit itself refuses this.
+  const unmatched = await holdfast([...args, "nothing/*.ts"], { cwd: app.temp.dir });
+  expect(unmatched.code).toBe(1);
+  expect(readFileSync(join(app.folder, "meta/_journal.json"), "utf8")).toBe(journal);
+  expect(readdirSync(app.folder, { recursive: true }).sort()).toEqual(files);
+
+  const [dropping] = await app.generate("", "notes", "--drop-all");
+  expect(dropping).toMatchObject({ dropped: ["notes", "people"], down: { state: "generated" } });
+});
+
+test("generate lists the tables that a migration drops, without those that it renames", async () => {
+  await using app = await project();
+  await app.generate(FIRST, "first");
+  const less = FIRST.replace(/export const notes.*$/s, "");
+  const [one] = await app.generate(less, "less");
+  expect(one).toMatchObject({ dropped: ["notes"] });
+  writeFileSync(join(app.temp.dir, "schema.ts"), less.replace('"people"', '"persons"'));
+  const args = ["generate", "--folder", "drizzle", "--schema", "schema.ts", "--name", "renamed"];
+  const keys = "\u001b[B\r";
+  const run = await holdfastAtPrompt(args, { cwd: app.temp.dir, prompt: "created or renamed", keys });
+  expect(run.stdout).toMatch(/generated .*0002_renamed\.sql/);
+  expect(run.stdout).not.toContain("drops the table");
 });
 
 test.each([
-  [["generate"], "Expected --folder"],
+  [["generate", "--schema", "a"], "Expected --folder with --schema"],
   [["generate", "--folder", "x", "--schema", "a", "--config", "b"], "Expected --schema or --config"],
 ])("%j is wrong usage", async (args, hint) => {
   await using temp = await tempDatabase();

@@ -1,34 +1,47 @@
 import { spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
+import { outOfRange } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { withoutState } from "../failure.js";
 import { type Journal, readJournal } from "../journal.js";
 import { before, completeForward, find, openAt } from "./complete-forward.js";
+import { findConfig, readOut } from "./config.js";
 import { failureOnRows, ROWS_ADVICE } from "./fails-on-rows.js";
 import { findKit, type Kit } from "./kit.js";
+import { readIfThere } from "./read-if-there.js";
 import { repairSql } from "./repairs.js";
 import { compareSchemas, schemaText } from "./schema-text.js";
-import { emptySnapshot, readSnapshot } from "./snapshot.js";
+import { emptySnapshot, readSnapshot, type Snapshot, snapshotPath } from "./snapshot.js";
 import { type DownFile, writeDown } from "./write-down.js";
 
 export interface GenerateOptions {
-  /** The folder of the migrations. */
-  readonly folder: string;
+  /** The folder of the migrations. With a config file, it is its `out`, and may be left out. */
+  readonly folder?: string | undefined;
   /** The file of the Drizzle schema. Without it, drizzle-kit reads the config file. */
   readonly schema?: string | undefined;
-  /** The config file of drizzle-kit, whose `out` is `folder`. */
+  /** The config file of drizzle-kit. @default drizzle.config.ts, .js or .json of the project */
   readonly config?: string | undefined;
   readonly name?: string | undefined;
   /** Whether to make an empty migration, for SQL of your own. */
   readonly custom?: boolean | undefined;
+  /** Whether a schema without tables is meant, so that the migration drops all of them. */
+  readonly dropAll?: boolean | undefined;
   /** The project's folder, in which drizzle-kit runs. @default the working folder */
   readonly project?: string | undefined;
+}
+
+export interface Generated {
+  readonly folder: string;
+  /** The new migrations; none if the schema is unchanged. */
+  readonly generated: readonly GeneratedMigration[];
 }
 
 export interface GeneratedMigration {
   readonly tag: string;
   readonly path: string;
+  /** The tables that it drops, with their rows. */
+  readonly dropped: readonly string[];
   /** The faults of drizzle-kit that were repaired. */
   readonly repaired: readonly string[];
   /** The statements that were added to keep what a rebuild loses. */
@@ -40,30 +53,65 @@ export interface GeneratedMigration {
 
 /**
  * Runs the drizzle-kit of a project, and makes what it wrote safe: repairs its known faults, adds what a table rebuild
- * would lose, and writes the down file, tested on rows. Resolves to the new migrations; none if the schema is unchanged.
+ * would lose, and writes the down file, tested on rows.
  *
- * drizzle-kit asks its questions on the terminal. Its output goes to standard error.
+ * A migration that nobody can apply, or that drops all tables by mistake, is taken back. drizzle-kit asks its questions
+ * on the terminal. Its output goes to standard error.
  */
-export async function generate(options: GenerateOptions): Promise<GeneratedMigration[]> {
+export async function generate(options: GenerateOptions): Promise<Generated> {
   const project = resolve(options.project ?? ".");
-  const folder = resolve(project, options.folder);
   const kit = findKit(project);
+  const folder = folderOf(options, project, kit);
   const known = new Set(journalOf(folder).map(({ tag }) => tag));
+  const journalText = readIfThere(journalPath(folder));
   const errors = await runKit(kit, project, kitArguments(options, project, folder));
   const tags = journalOf(folder).map(({ tag }) => tag);
   const fresh = tags.filter((tag) => !known.has(tag));
   // It exits with 0 if the schema throws.
   if (fresh.length === 0 && /^\w*Error\b/m.test(errors)) throw kitFailed(kit.version, "wrote no migration");
+  const takeBack = () => {
+    for (const tag of fresh) {
+      rmSync(join(folder, `${tag}.sql`));
+      rmSync(snapshotPath(folder, tag));
+    }
+    writeFileSync(journalPath(folder), journalText!);
+  };
   const generated: GeneratedMigration[] = [];
-  for (const tag of fresh) generated.push(await finish(folder, tag, kit, options.custom === true));
-  return generated;
+  for (const tag of fresh) generated.push(await finish(folder, tag, kit, options, takeBack));
+  return { folder, generated };
+}
+
+/** The folder of the migrations. Throws RangeError if it is not the one that drizzle-kit will write to. */
+function folderOf({ folder, schema, config }: GenerateOptions, project: string, kit: Kit): string {
+  const given = folder === undefined ? undefined : resolve(project, folder);
+  if (schema !== undefined) return given!;
+  const path = findConfig(project, config);
+  const out = readOut(kit, project, path);
+  if (given === undefined || given === out) return out;
+  throw outOfRange(
+    `Expected --folder to be the \`out\` of ${path}, ${out}, got ${given}. Leave --folder out, or change the config`,
+  );
 }
 
 /** Makes a migration that drizzle-kit has just written safe. */
-async function finish(folder: string, tag: string, kit: Kit, isCustom: boolean): Promise<GeneratedMigration> {
+async function finish(
+  folder: string,
+  tag: string,
+  kit: Kit,
+  { custom: isCustom = false, dropAll = false }: GenerateOptions,
+  takeBack: () => void,
+): Promise<GeneratedMigration> {
   const { journal, migration } = find(folder, tag);
   const { path, sql } = migration;
   const snapshot = readSnapshot(folder, tag);
+  const dropped = droppedTables(folder, before(journal, migration), snapshot);
+  if (dropped.length > 0 && Object.keys(snapshot.tables).length === 0 && !dropAll) {
+    takeBack();
+    throw new StorageError(
+      "INVALID",
+      `The schema has no tables, so the migration would drop all of them with their rows: ${dropped.join(", ")}. Nothing was written. Check that the schema file exports its tables; if you mean it, add --drop-all`,
+    );
+  }
   const { sql: text, notes } = isCustom ? { sql, notes: [] } : repairSql(sql, snapshot);
   if (text !== sql) writeFileSync(path, text);
   let generated: GeneratedMigration;
@@ -71,7 +119,7 @@ async function finish(folder: string, tag: string, kit: Kit, isCustom: boolean):
     const added = await completeForward(folder, tag);
     const differences = isCustom ? [] : await compareWithSnapshot(folder, tag, kit);
     const down = await writeDown(folder, tag, kit);
-    generated = { tag, path, repaired: notes, added, differences, down };
+    generated = { tag, path, dropped, repaired: notes, added, differences, down };
   } catch (error) {
     if (error instanceof StorageError && error.code !== "MIGRATION_FAILED") throw error;
     throw new StorageError(
@@ -82,12 +130,22 @@ async function finish(folder: string, tag: string, kit: Kit, isCustom: boolean):
   }
   const failure = isCustom ? undefined : await failureOnRows({ folder }, before(journal, migration), tag);
   if (failure === undefined) return generated;
-  const why = withoutState(failure.message);
+  // Its SQL must not be corrected by hand: the snapshot would not have the correction, and undo it in the next migration.
+  takeBack();
+  if (generated.down.state !== "kept") rmSync(generated.down.path);
   throw new StorageError(
     "MIGRATION_FAILED",
-    `drizzle-kit wrote ${path}, and it fails on each table that has rows: ${why}. ${ROWS_ADVICE}. Take the migration back with \`drizzle-kit drop\` first, or correct the file`,
+    `The migration would fail on each table that has rows: ${withoutState(failure.message)}. Nothing was written. ${ROWS_ADVICE}`,
     { cause: failure },
   );
+}
+
+/** The tables of the snapshot before that are neither in the new one nor renamed. */
+function droppedTables(folder: string, previous: string | undefined, { tables, _meta }: Snapshot): string[] {
+  if (previous === undefined) return [];
+  const renamed = Object.keys(_meta?.tables ?? {}).map((name) => name.replaceAll('"', ""));
+  const names = Object.values(readSnapshot(folder, previous).tables).map(({ name }) => name);
+  return names.filter((name) => tables[name] === undefined && !renamed.includes(name));
 }
 
 /** Where the schema that the migrations build differs from the one that the snapshot describes. */
@@ -101,8 +159,12 @@ async function compareWithSnapshot(folder: string, tag: string, kit: Kit): Promi
   return compareSchemas(await schemaText(wanted), await schemaText(found));
 }
 
+function journalPath(folder: string): string {
+  return join(folder, "meta", "_journal.json");
+}
+
 function journalOf(folder: string): Journal {
-  return existsSync(join(folder, "meta", "_journal.json")) ? readJournal(folder) : [];
+  return existsSync(journalPath(folder)) ? readJournal(folder) : [];
 }
 
 function kitArguments({ schema, config, name, custom }: GenerateOptions, project: string, folder: string): string[] {

@@ -7,7 +7,7 @@ export interface Snapshot {
   readonly tables: Tables;
   readonly views: Record<string, unknown>;
   /** The renames of this migration, by names in double quotes: `"notes"."body"` to `"notes"."text"`. */
-  readonly _meta?: { readonly columns?: Record<string, string> };
+  readonly _meta?: { readonly columns?: Record<string, string>; readonly tables?: Record<string, string> };
 }
 
 export type Tables = Record<string, Table>;
@@ -43,9 +43,14 @@ export function emptySnapshot(of: Snapshot): Snapshot {
   return { ...of, tables: {}, views: {} };
 }
 
+/** The path of the snapshot that drizzle-kit writes with a migration. */
+export function snapshotPath(folder: string, tag: string): string {
+  return join(folder, "meta", `${tag.split("_")[0]}_snapshot.json`);
+}
+
 /** Reads the snapshot that drizzle-kit wrote with a migration. Throws NOT_FOUND. */
 export function readSnapshot(folder: string, tag: string): Snapshot {
-  const path = join(folder, "meta", `${tag.split("_")[0]}_snapshot.json`);
+  const path = snapshotPath(folder, tag);
   const text = readIfThere(path);
   if (text === undefined) {
     throw new StorageError(
