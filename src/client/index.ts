@@ -3,6 +3,7 @@ import { wrongType } from "../shared/argument-error.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
+import { refuseSurplus } from "../shared/surplus-arguments.js";
 import { expectAddress, expectScheme } from "./addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
 import { parseLocalUrl, toFileUrl } from "./file-url.js";
@@ -41,6 +42,8 @@ export type Transaction = ClientTransaction;
  * StorageError (`CANNOT_OPEN`) for a relative path if the working folder of the process has been deleted.
  */
 export function createClient(config: ClientConfig): StorageClient {
+  // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
+  refuseSurplus("createClient", 1, arguments, ": pass all options in its place, with the address as `url`");
   if (typeof config !== "object" || config === null) {
     throw wrongType(`Expected client configuration as object, got ${config === null ? "null" : typeof config}`);
   }

@@ -6,6 +6,7 @@ import { StorageError } from "../shared/errors.js";
 import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
+import { refuseSurplus } from "../shared/surplus-arguments.js";
 import { openStorage, type Storage } from "../storage/storage.js";
 import type { StorageTransaction } from "../storage/transaction.js";
 import { type CapacityOptions, makeRoom } from "./capacity.js";
@@ -23,6 +24,8 @@ export const DEFAULT_MODEL = "default";
  * next call tries again. Wrong options always reject with TypeError or RangeError.
  */
 export async function createStorage(options: StorageOptions): Promise<SQLiteStorage> {
+  // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
+  refuseSurplus("createStorage", 1, arguments, ": pass options in its place, with the file as `path`");
   const storage = new SQLiteStorage(options);
   await storage.open();
   return storage;

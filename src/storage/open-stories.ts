@@ -12,6 +12,7 @@ import { StorageError } from "../shared/errors.js";
 import { expectation, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
+import { refuseSurplus } from "../shared/surplus-arguments.js";
 import { dataFolder, type StorageOptions } from "./options.js";
 import { openStorage } from "./storage.js";
 
@@ -54,6 +55,8 @@ const KEYS = ["backend", "path", "readOnly", "project", "secret", "invalidText",
  * `openStorage` for a database; and with `CANNOT_OPEN` if the folder cannot be used.
  */
 export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
+  // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
+  refuseSurplus("openStories", 1, arguments, ": pass options in its place, with the path or URL as `path`");
   expectKeys("openStories", options, KEYS);
   const { backend = "libsql", project = "default", secret = environment().HOLDFAST_SECRET || undefined } = options;
   const { readOnly = false, invalidText = "refuse", now = Date.now } = options;

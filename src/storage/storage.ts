@@ -23,6 +23,7 @@ import { expectFunction } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import { LruCache } from "../shared/lru-cache.js";
+import { refuseSurplus, takeNoOptions } from "../shared/surplus-arguments.js";
 import type { TextSource } from "../shared/text-lines.js";
 import { StorageCore, type TransactionOptions } from "./core.js";
 import { type BeginScope, drizzleOnClient, type StorageDatabase, type StorageSchema } from "./drizzle-scope.js";
@@ -69,6 +70,8 @@ export interface StorageStats extends FileStats {
 export async function openStorage<TSchema extends StorageSchema = StorageSchema>(
   target?: string | URL | StorageOptions<TSchema>,
 ): Promise<Storage<NoInfer<TSchema>>> {
+  // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
+  refuseSurplus("openStorage", 1, arguments, TARGET_IN_OPTIONS);
   return openResolved(resolveStorageOptions(target));
 }
 
@@ -89,6 +92,9 @@ export async function openResolved<TSchema extends StorageSchema = StorageSchema
   }
 }
 
+const TARGET_IN_OPTIONS =
+  ': pass options in its place, with the path or URL as `url`: { url: "app.db", readOnly: true }';
+
 /** The repositories of project `"default"`. */
 // biome-ignore lint/correctness/noUnusedVariables: merged declarations have the same type parameters.
 export interface Storage<TSchema extends StorageSchema = StorageSchema> extends Repositories {}
@@ -97,6 +103,7 @@ export interface Storage<TSchema extends StorageSchema = StorageSchema> extends 
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the static block defines a getter for each repository.
 export class Storage<TSchema extends StorageSchema = StorageSchema> {
   static {
+    takeNoOptions("storage", Storage, { projects: 0, purgeProject: 1 });
     for (const { name } of AREAS) {
       Object.defineProperty(Storage.prototype, name, {
         configurable: true,

@@ -10,6 +10,7 @@ import {
   toBoolean,
 } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
+import { refuseSurplus, takeNoOptions } from "../../shared/surplus-arguments.js";
 import type { LineSource } from "../../shared/text-lines.js";
 import { expectId, expectLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
@@ -73,6 +74,10 @@ export interface RankedNode {
  * TypeError or RangeError.
  */
 export class GraphRepository extends GraphRecords {
+  static {
+    takeNoOptions("graph", GraphRepository, { import: 1, subgraph: 1, components: 0, topologicalOrder: 0 });
+  }
+
   readonly #context: RepositoryContext;
 
   /** @internal */
@@ -214,6 +219,8 @@ export class GraphRepository extends GraphRecords {
    * lines is in memory at a time. The export holds a read connection until the loop ends; `break` ends it early.
    */
   export(): AsyncGenerator<string, void, undefined> {
+    // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
+    refuseSurplus("graph.export", 0, arguments, ". It has no options");
     return exportGraph(this.#context);
   }
 
