@@ -56,6 +56,15 @@ export async function* numberedLines(
   if (last !== "") yield [number + 1, last];
 }
 
+/**
+ * Keeps a failure of a stream of Node from ending the process until it is read, which then reports it. Call it before
+ * anything is awaited: a file that is missing fails on the next turn of the event loop.
+ */
+export function expectFailure(source: unknown): void {
+  // Not removed: the call may reject before it reads the stream, and the stream may fail after that.
+  if (source instanceof Readable) source.on("error", () => undefined);
+}
+
 export function isTextSource(source: unknown): source is TextSource {
   if (typeof source === "string") return true;
   return typeof source === "object" && source !== null && (Symbol.asyncIterator in source || Symbol.iterator in source);

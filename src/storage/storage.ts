@@ -24,7 +24,7 @@ import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import { LruCache } from "../shared/lru-cache.js";
 import { refuseSurplus, takeNoOptions } from "../shared/surplus-arguments.js";
-import type { TextSource } from "../shared/text-lines.js";
+import { expectFailure, type TextSource } from "../shared/text-lines.js";
 import { StorageCore, type TransactionOptions } from "./core.js";
 import { type BeginScope, drizzleOnClient, type StorageDatabase, type StorageSchema } from "./drizzle-scope.js";
 import type { StorageEvents } from "./events.js";
@@ -322,9 +322,11 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
    * Stores an export, completely or not at all. Reads and checks the text before it takes the write lock.
    *
    * Rejects with INVALID_IMPORT, whose `lines` name every bad line and the reason (`line` is the first), and with
-   * CONFLICT for an id that the project already has, unless `onConflict` is "skip" or "replace".
+   * CONFLICT for an id that the project already has, unless `onConflict` is "skip" or "replace". Rejects with the error
+   * of a stream that fails, also if it failed before the call.
    */
   async import(stream: TextSource, options: ImportOptions = {}): Promise<ImportResult> {
+    expectFailure(stream);
     this.#core.assertWritable();
     const { importStorage } = await loadImport();
     return importStorage(this.#core.maintenance, stream, this.#core.guarded(options));

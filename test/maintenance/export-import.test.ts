@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { createReadStream, mkdirSync, readdirSync } from "node:fs";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { type Change, ImportError, openStorage, type Storage } from "holdfast";
@@ -350,3 +350,37 @@ describe("an import", () => {
     }
   });
 });
+
+// A missing file ended the process by an `error` event, before the import had begun to read the stream.
+test("an import rejects with the error of its stream, whenever that fails", async () => {
+  await using temp = await tempStorage();
+  const { storage } = temp;
+  const missing = new URL("missing.jsonl", import.meta.url);
+  const fault = new Error("the disk is gone");
+  const failed = new Readable({ read() {} });
+  failed.on("error", () => undefined).destroy(fault);
+  await closed(failed);
+  for (const [call, area] of [
+    [(stream: Readable, options = {}) => storage.import(stream, options), storage],
+    [(stream: Readable) => storage.graph.import(stream), storage.graph],
+  ] as const) {
+    expect(await rejection(call(createReadStream(missing)))).toMatchObject({ code: "ENOENT" });
+    expect(await rejection(call(failed))).toBe(fault);
+    const lines = area === storage ? text(storage.export()) : "";
+    const late = new Readable({ read() {} });
+    late.push(await lines);
+    const importing = rejection(call(late));
+    late.destroy(fault);
+    expect(await importing).toBe(fault);
+  }
+  // The call rejects for another reason, and never reads the stream.
+  const unread = createReadStream(missing);
+  const closing = closed(unread);
+  expect(await rejection(storage.import(unread, { nope: 1 } as never))).toBeInstanceOf(TypeError);
+  await closing;
+});
+
+/** `once` of node:events rejects on an `error` event. */
+function closed(stream: Readable): Promise<void> {
+  return new Promise((resolve) => stream.once("close", () => resolve()));
+}

@@ -5,7 +5,7 @@ import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { isTextSource, type LineSource, numberedLines } from "../../shared/text-lines.js";
+import { expectFailure, isTextSource, type LineSource, numberedLines } from "../../shared/text-lines.js";
 import { toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
@@ -113,6 +113,7 @@ interface Line<T> {
 
 /** Stores all lines of an export, or none of them. */
 export async function importGraph(context: RepositoryContext, source: LineSource): Promise<GraphImport> {
+  expectFailure(source);
   if (!isTextSource(source)) {
     throw wrongType(expectation("source", "a text, an iterable of lines, or a stream", source));
   }
