@@ -189,7 +189,7 @@ export class SQLiteStorage implements StorageInterface {
   #report(error: unknown): void {
     try {
       const { name, message } = error as Error;
-      console.error(`holdfast: ${(error as StorageError).code ?? name}: ${message}`);
+      console.error(`holdfast: ${error instanceof StorageError ? error.code : name}: ${message}`);
     } catch {}
     try {
       const told: unknown = this.#options.onError?.(error);
