@@ -6,12 +6,14 @@ import {
   type BatchOptions,
   checkEach,
   failedStatement,
+  firstTaken,
   isOfRecord,
   settleConflicts,
   toOnConflict,
 } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
+import { currentExecutor } from "../optimistic.js";
 import { readAll } from "../read-all.js";
 import { announce, runAll } from "../repository.js";
 import { inParts, prepareStatement, type Statement } from "../statements.js";
@@ -29,7 +31,7 @@ import {
   toMemory,
   withLongTerms,
 } from "./record.js";
-import { insertStatements, replaceStatements } from "./statements.js";
+import { embeddingStatements, insertRowStatements, insertStatements, replaceStatements } from "./statements.js";
 
 const m = memories;
 const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
@@ -47,7 +49,7 @@ export async function insertMemories(
   if (drafts.some(isLong)) drafts = await addLongTerms(context.project, drafts);
   if (drafts.length === 0) return [];
   if (onConflict !== "fail") return insertOver(context, drafts, onConflict);
-  await storeEach(context.project, drafts, (draft) => insertStatements(context, draft), context.executor);
+  await storeNew(context, drafts);
   announce(
     context,
     "memories",
@@ -116,6 +118,38 @@ async function findAny(project: string, executor: Executor, ids: readonly string
     }
   }
   return found;
+}
+
+/** Stores drafts under new ids, as one batch; a failure names its draft. */
+async function storeNew(context: RepositoryContext, drafts: readonly MemoryDraft[]): Promise<void> {
+  const { project, executor } = context;
+  const rows = insertRowStatements(context, drafts);
+  const vectors = drafts.flatMap((draft) => {
+    const own = draft.embedding === undefined ? [] : embeddingStatements(context, draft.id, draft.embedding);
+    return own.map((statement) => ({ draft, statement }));
+  });
+  try {
+    await runAll(executor, [...rows, ...vectors.map(({ statement }) => statement)]);
+  } catch (error) {
+    if (!isOfRecord(error)) throw error;
+    const at = failedStatement(error) ?? 0;
+    const draft = at < rows.length ? await firstTakenOf(context, drafts) : vectors[at - rows.length]?.draft;
+    if (draft === undefined) throw error;
+    const named = await withDimensions(executor, project, draft.embedding, error);
+    throw atRecord(named, { index: drafts.indexOf(draft), id: draft.id });
+  }
+}
+
+/** The first of the drafts whose id is taken, by a stored memory or an earlier draft. */
+async function firstTakenOf(
+  { project, executor }: RepositoryContext,
+  drafts: readonly MemoryDraft[],
+): Promise<MemoryDraft | undefined> {
+  const ids = drafts.map(({ id }) => id);
+  // If this read fails, the error of the batch is still the one to report.
+  const known = await findAny(project, currentExecutor(executor), ids).catch(() => new Map<string, Memory>());
+  const index = firstTaken(ids, new Set(known.keys()));
+  return index === undefined ? undefined : drafts[index];
 }
 
 /** Runs the statements of drafts as one batch; a failure names its draft by its place in `all`. */

@@ -1,6 +1,5 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 
 /** Shorter contents hardly shrink. */
@@ -33,9 +32,9 @@ export function readContent(value: unknown): string {
       ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
       : Buffer.from(value as ArrayBuffer);
     const length = Number(bytes.toString("latin1", 1, HEADER_BYTES));
-    if (bytes[0] !== DEFLATED || !Number.isInteger(length)) throw wrongType("The header is not known");
+    if (bytes[0] !== DEFLATED || !Number.isInteger(length)) throw new TypeError("The header is not known");
     const text = inflateRawSync(bytes.subarray(HEADER_BYTES), { maxOutputLength: Math.max(length, 1) });
-    if (text.length !== length) throw outOfRange(`Expected ${length} bytes of text, got ${text.length}`);
+    if (text.length !== length) throw new RangeError(`Expected ${length} bytes of text, got ${text.length}`);
     return text.toString();
   } catch (cause) {
     throw new StorageError(

@@ -95,7 +95,7 @@ export class Session {
   #checked(bound: BoundStatement): BoundStatement {
     if (bound.statement.kind === "attach") this.#assertMayAttach();
     if (this.#writes === undefined) return bound;
-    return { statement: this.#writes.get(bound.statement) ?? bound.statement, args: bound.args };
+    return { ...bound, statement: this.#writes.get(bound.statement) ?? bound.statement };
   }
 
   /** Throws if files are only read: SQLite opens the other file for writing, and creates it. */

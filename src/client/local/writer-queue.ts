@@ -7,6 +7,7 @@ import { type BoundStatement, isLongWrite } from "../sql/bound-statement.js";
 import { isBusy, showsDamage } from "../sql/sqlite-error.js";
 import type { Connection } from "./connection.js";
 import { retryWhileBusy, tryBeginImmediate } from "./write-lock.js";
+import { rowsAtHead, type StatementTask, storeRows, type Task, type TurnTask } from "./writer-tasks.js";
 
 /** Longest time one group of writes keeps the event loop before it commits. */
 const GROUP_BUDGET_MS = 10;
@@ -39,25 +40,6 @@ export interface WriteStats {
   /** Attempts to take the write lock that found another connection holding it. */
   readonly busyRetries: number;
 }
-
-interface StatementTask {
-  readonly kind: "statement";
-  readonly bound: BoundStatement;
-  readonly resolve: (result: ResultSet) => void;
-  readonly reject: (error: unknown) => void;
-  readonly enqueuedAt: number;
-  /** Set after its shared transaction was rolled back: it then runs in a separate one. */
-  isAlone: boolean;
-}
-
-interface TurnTask {
-  readonly kind: "turn";
-  readonly run: (connection: Connection) => Promise<void>;
-  readonly reject: (error: unknown) => void;
-  readonly enqueuedAt: number;
-}
-
-type Task = StatementTask | TurnTask;
 
 /**
  * The writer connection and its queue, first in, first out.
@@ -316,6 +298,20 @@ export class WriterQueue {
     const failed: { task: StatementTask; error: unknown }[] = [];
     for (let task = this.#tasks.peek(); task?.kind === "statement"; task = this.#tasks.peek()) {
       if (task.isAlone && stored.length > 0) break;
+      const rows = rowsAtHead(this.#tasks);
+      if (rows.length > 1) {
+        const results = storeRows(connection, rows, this.#options.intMode);
+        for (const [index, result] of results.entries()) {
+          this.#tasks.shift();
+          stored.push({ task: rows[index]!, result });
+        }
+        if (!connection.inTransaction) {
+          this.#takeDown(connection, stored, failed);
+          return;
+        }
+        if (performance.now() - start > GROUP_BUDGET_MS) break;
+        continue;
+      }
       this.#tasks.shift();
       try {
         const { statement, args, trace } = task.bound;

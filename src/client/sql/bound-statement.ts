@@ -13,10 +13,18 @@ import type { StatementTrace } from "../statement-trace.js";
 import { bindArguments } from "./bind.js";
 import { firstWord, type ParsedStatement, parseStatement } from "./parse.js";
 
+/**
+ * A property of a statement that stores one row: the SQL that stores many such rows, whose only argument is the JSON of
+ * an array of their arguments. The writer uses it for those that wait together, which is faster.
+ */
+export const AS_ROWS = Symbol("as rows");
+
 /** A statement with its checked arguments. */
 export interface BoundStatement {
   readonly statement: ParsedStatement;
   readonly args: readonly NativeValue[];
+  /** See `AS_ROWS`. */
+  readonly asRows?: string | undefined;
   /** The times of the statement, while someone subscribes to them. */
   readonly trace?: StatementTrace | undefined;
 }
@@ -66,7 +74,8 @@ export function bindInput(input: StatementInput): BoundStatement {
       "SQL_MANY_STATEMENTS",
     );
   }
-  return { statement, args: bindArguments(statement, args) };
+  const asRows = typeof input === "string" ? undefined : (input as { readonly [AS_ROWS]?: string })[AS_ROWS];
+  return { statement, args: bindArguments(statement, args), asRows };
 }
 
 /** Refuses a statement that would commit the transaction of a batch, and so store a part of it. */

@@ -1,4 +1,4 @@
-import { type MemoryInput, openStorage } from "holdfast";
+import { type Memory, type MemoryInput, openStorage, type Storage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../../support/clients.js";
@@ -38,6 +38,74 @@ describe("storing", () => {
     expect(first).toMatchObject({ type: "context", source: "unknown", metadata: {}, sessionId: null, embedding: null });
     expect(first.id < second.id).toBe(true);
     expect(first.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+  });
+
+  // Both store many rows by one statement, to which these are JSON.
+  const many = {
+    insertMany: (storage, inputs) => storage.memories.insertMany(inputs),
+    "300 calls of insert at once": (storage, inputs) =>
+      Promise.all(inputs.map((input) => storage.memories.insert(input))),
+    "insertMany in a transaction": (storage, inputs) =>
+      storage.transaction(({ memories }) => memories.insertMany(inputs)),
+  } satisfies Record<string, (storage: Storage, inputs: readonly MemoryInput[]) => Promise<Memory[]>>;
+
+  test.each(Object.entries(many))("%s stores the same as one call after the other", async (_name, storeAll) => {
+    await using temp = await tempStorage({ now: () => 1_800_000_000_000 });
+    const { storage } = temp;
+    const odd = [
+      "123",
+      "1e3",
+      "null",
+      "{}",
+      '"',
+      "\\",
+      "\u2028\u{1F5C4}",
+      "tab\there",
+      "日本語 and Ünïcode",
+      " x ",
+      "0x1F",
+    ];
+    const inputs = Array.from({ length: 300 }, (_, i): MemoryInput => {
+      const content = `${odd[i % odd.length]!} note${i}`;
+      if (i % 7 === 3) return { ...FULL, id: `id ${i}`, content };
+      return { id: `id ${i}`, content, type: i % 3 === 0 ? "decision" : "context" };
+    });
+    const stored = await storeAll(storage, inputs);
+    expect(stored).toMatchObject(inputs.map(({ id, content }) => ({ id, content })));
+    expect(await storage.memories.getMany(inputs.map(({ id }) => id!))).toEqual(stored);
+    const COLUMNS = [
+      "session_id",
+      "type",
+      "source",
+      "content",
+      "metadata",
+      "created_at",
+      "content_hash",
+      "search_text",
+    ];
+    const values = COLUMNS.map((name) => `${name}, typeof(${name})`).join(", ");
+    const rows = async (ids: string) => {
+      const sql = `SELECT replace(id, '${ids}', ''), ${values} FROM memories WHERE id LIKE '${ids}%' ORDER BY 1`;
+      return (await storage.client.execute(sql)).rows.map((row) => Array.from(row));
+    };
+    for (const input of inputs) await storage.memories.insert({ ...input, id: input.id!.replace("id ", "single ") });
+    expect(await rows("id ")).toEqual(await rows("single "));
+    expect(await storage.memories.search("note42")).toHaveLength(2);
+    expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+  });
+
+  test("of calls at once, one with a taken id rejects alone", async () => {
+    await using temp = await tempStorage();
+    const { memories } = temp.storage;
+    await memories.insert({ id: "id 60", content: "first" });
+    const calls = Array.from({ length: 150 }, (_, i) => memories.insert({ id: `id ${i}`, content: `note${i}` }));
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.flatMap((one, index) => (one.status === "rejected" ? [[index, one.reason.code]] : []))).toEqual([
+      [60, "CONFLICT"],
+    ]);
+    expect(await memories.count()).toBe(150);
+    expect((await memories.require("id 60")).content).toBe("first");
+    expect(await memories.search("note149")).toHaveLength(1);
   });
 
   test("an id that exists, deleted or not, is CONFLICT with table and columns, and nothing is stored", async () => {
