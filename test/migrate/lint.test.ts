@@ -1,8 +1,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { sql } from "drizzle-orm";
+import { blob, integer, numeric, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { lint } from "holdfast/migrate";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
+import { addMigration } from "../support/drizzle-kit.js";
 import { type MigrationSource, rebuild, writeMigrations } from "../support/migrations.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
 
@@ -46,6 +49,80 @@ test("the project's own folder is ok", async () => {
   const { ok, findings } = await lint({ folder: new URL("../../drizzle", import.meta.url) });
   expect(findings.filter(({ severity }) => severity === "error")).toEqual([]);
   expect(ok).toBe(true);
+});
+
+const COLUMNS = {
+  id: integer().primaryKey({ autoIncrement: true }),
+  plan: text().notNull(),
+  name: text().default("it's"),
+  price: real().default(-1.5),
+  isOpen: integer({ mode: "boolean" }).notNull().default(true),
+  at: integer({ mode: "timestamp" }).default(sql`(unixepoch())`),
+  day: text().default(sql`CURRENT_DATE`),
+  list: text({ mode: "json" }).default([1]),
+  bytes: blob(),
+  amount: numeric(),
+  lower: text().generatedAlwaysAs(sql`lower(name)`),
+};
+
+describe("columns that the last snapshot has otherwise", () => {
+  const drift = async (edit: (text: string) => string) => {
+    await using temp = await tempDatabase();
+    const tag = await addMigration(temp, "all", { all: sqliteTable("all", COLUMNS) });
+    const folder = join(temp.dir, "drizzle");
+    const text = readFileSync(join(folder, `${tag}.sql`), "utf8");
+    writeFileSync(join(folder, `${tag}.sql`), edit(text));
+    writeFileSync(join(folder, `${tag}.down.sql`), "DROP TABLE `all`;");
+    const { ok, findings } = await lint({ folder });
+    expect(ok).toBe(findings.length === 0);
+    expect(findings.map(({ code }) => code)).toEqual(findings.map(() => "SCHEMA_DRIFT"));
+    return findings.map(({ message }) => /create the column .*?, so/.exec(message)?.[0]);
+  };
+
+  test("are none as drizzle-kit writes them, nor with the same value in other words", async () => {
+    expect(await drift((text) => text)).toEqual([]);
+    expect(
+      await drift((text) => text.replace("DEFAULT true", "DEFAULT 1").replace("DEFAULT -1.5", "DEFAULT (-1.5)")),
+    ).toEqual([]);
+    expect(await drift((text) => text.replace("`plan` text", "`plan` TEXT"))).toEqual([]);
+  });
+
+  // Lint said ok, and the next migration was a rebuild that removed the default again.
+  test.each([
+    [
+      "`plan` text NOT NULL",
+      "`plan` text DEFAULT 'free' NOT NULL",
+      "plan of all with DEFAULT 'free', and the last snapshot has it with no default",
+    ],
+    [
+      "`plan` text NOT NULL",
+      "`plan` text",
+      "plan of all with NULL allowed, and the last snapshot has it with NOT NULL",
+    ],
+    [
+      "`bytes` blob",
+      "`bytes` blob NOT NULL",
+      "bytes of all with NOT NULL, and the last snapshot has it with NULL allowed",
+    ],
+    [
+      "DEFAULT true",
+      "DEFAULT false",
+      "isOpen of all with DEFAULT false, and the last snapshot has it with DEFAULT true",
+    ],
+    [
+      " DEFAULT (unixepoch())",
+      "",
+      "at of all with no default, and the last snapshot has it with DEFAULT (unixepoch())",
+    ],
+    [
+      "`amount` numeric",
+      "`amount` integer",
+      "amount of all with the type integer, and the last snapshot has it with numeric",
+    ],
+    ["`bytes` blob", "`bytes` blob, more text", "more of all, and the last snapshot does not have it"],
+  ])("%s as %s", async (from, to, message) => {
+    expect(await drift((text) => text.replace(from, to))).toEqual([`create the column ${message}, so`]);
+  });
 });
 
 describe("lint finds, with file and line,", () => {

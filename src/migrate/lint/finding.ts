@@ -26,7 +26,7 @@ export type LintCode =
   | "SNAPSHOT_MISSING"
   /** A snapshot that cannot be read, or does not follow that of the migration before. */
   | "SNAPSHOT_INVALID"
-  /** The last snapshot has a table or column that the migrations do not create. */
+  /** The last snapshot has a table or column that the migrations do not create, or create with another type or default. */
   | "SCHEMA_DRIFT"
   /** A migration removes a table or a column with its values. */
   | "DESTRUCTIVE";

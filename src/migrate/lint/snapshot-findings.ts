@@ -6,6 +6,15 @@ export interface TaggedSnapshot {
   readonly file: ReadFile;
 }
 
+/** A column in a snapshot. */
+export interface ColumnJson {
+  readonly type?: string;
+  readonly notNull?: boolean;
+  readonly primaryKey?: boolean;
+  /** SQL, or a number or boolean. */
+  readonly default?: unknown;
+}
+
 /** A snapshot of drizzle-kit, as far as it is read here. */
 export interface SnapshotJson {
   readonly id?: string;
@@ -13,12 +22,12 @@ export interface SnapshotJson {
   /** The snapshots before it, since drizzle-kit 1.0; several after a merge. */
   readonly prevIds?: readonly string[];
   readonly tables?: Readonly<
-    Record<string, { readonly name: string; readonly columns: Readonly<Record<string, unknown>> }>
+    Record<string, { readonly name: string; readonly columns: Readonly<Record<string, ColumnJson>> }>
   >;
 }
 
 /** An object in a snapshot of drizzle-kit 1.0. */
-interface DdlEntry {
+interface DdlEntry extends ColumnJson {
   readonly entityType: string;
   readonly name: string;
   readonly table?: string;
@@ -26,7 +35,7 @@ interface DdlEntry {
 
 function tablesOf(ddl: readonly DdlEntry[]): NonNullable<SnapshotJson["tables"]> {
   const columnsOf = (table: string) =>
-    ddl.filter((one) => one.entityType === "columns" && one.table === table).map(({ name }) => [name, {}]);
+    ddl.filter((one) => one.entityType === "columns" && one.table === table).map((one) => [one.name, one]);
   return Object.fromEntries(
     ddl
       .filter(({ entityType }) => entityType === "tables")

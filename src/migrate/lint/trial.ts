@@ -1,7 +1,5 @@
-import type { LocalClient } from "../../client/local/local-client.js";
 import { openMemoryClient } from "../../client/local/open-local.js";
 import { tokens, unquote } from "../../client/sql/parse.js";
-import { quoteText } from "../../client/sql/quote.js";
 import { StorageError } from "../../shared/errors.js";
 import { withoutState } from "../failure.js";
 import { failureOnRows, ROWS_ADVICE } from "../generate/fails-on-rows.js";
@@ -12,7 +10,9 @@ import type { CodeMigration } from "../options.js";
 import { revert } from "../revert.js";
 import { fold } from "../schema-objects.js";
 import { readScript, type Script } from "../script.js";
+import { type Columns, readColumns } from "./columns.js";
 import type { LintCode, LintFinding } from "./finding.js";
+import { findDrift } from "./snapshot-drift.js";
 import type { SnapshotJson } from "./snapshot-findings.js";
 
 /** A migration to try, with the paths of its files. */
@@ -94,25 +94,10 @@ export async function* tryMigrations(
       client = openMemoryClient();
       await migrate(client, { migrations, to: tag });
     }
-    if (lastSnapshot !== undefined) yield* compareWithSnapshot(lastSnapshot, await readColumns(client));
+    if (lastSnapshot !== undefined) yield* findDrift(client, lastSnapshot);
   } finally {
     client.close();
   }
-}
-
-/** The columns of each table, all names in lower case. */
-type Columns = ReadonlyMap<string, ReadonlySet<string>>;
-
-async function readColumns(client: LocalClient): Promise<Columns> {
-  const tables = await client.execute(
-    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB '__drizzle*' AND name NOT GLOB 'sqlite_*'",
-  );
-  const columns = new Map<string, ReadonlySet<string>>();
-  for (const { name } of tables.rows) {
-    const found = await client.execute(`SELECT name FROM pragma_table_xinfo(${quoteText(String(name))})`);
-    columns.set(fold(String(name)), new Set(found.rows.map((row) => fold(String(row[0])))));
-  }
-  return columns;
 }
 
 /** Whether a script has something that a new column may need a value for. Trying it with rows takes time. */
@@ -124,7 +109,7 @@ function mayNeedValues({ statements }: Script): boolean {
 function hasNewColumns(had: Columns, has: Columns): boolean {
   return [...has].some(([table, columns]) => {
     const old = had.get(table);
-    return old !== undefined && [...columns].some((column) => !old.has(column));
+    return old !== undefined && [...columns.keys()].some((column) => !old.has(column));
   });
 }
 
@@ -146,7 +131,7 @@ function* removed({ statements }: Script, had: Columns, has: Columns): Generator
       yield { what: `the table ${table}`, line: lineOf("drop", table) };
       continue;
     }
-    for (const column of old) {
+    for (const column of old.keys()) {
       const to = columns.get(`${table}.${column}`) ?? columns.get(`${name}.${column}`) ?? column;
       if (!now.has(to)) yield { what: `the column ${column} of ${name}`, line: lineOf("drop", table) };
     }
@@ -160,26 +145,4 @@ function readColumnRename(sql: string): { table: string; from: string; to: strin
   if (table === undefined || from === undefined || name === undefined || to?.text.toUpperCase() !== "TO")
     return undefined;
   return { table: fold(unquote(table)), from: fold(unquote(from)), to: fold(unquote(name)) };
-}
-
-function* compareWithSnapshot(
-  { path, snapshot }: { readonly path: string; readonly snapshot: SnapshotJson },
-  has: Columns,
-): Generator<LintFinding> {
-  const report = (what: string): LintFinding => ({
-    file: path,
-    line: 1,
-    severity: "error",
-    code: "SCHEMA_DRIFT",
-    message: `The last snapshot has ${what}, and the migrations do not create it, so drizzle-kit never will. Write a migration that creates it, or generate this one again`,
-  });
-  for (const { name, columns } of Object.values(snapshot.tables ?? {})) {
-    const now = has.get(fold(name));
-    if (now === undefined) yield report(`the table ${name}`);
-    else {
-      for (const column of Object.keys(columns)) {
-        if (!now.has(fold(column))) yield report(`the column ${column} of ${name}`);
-      }
-    }
-  }
 }
