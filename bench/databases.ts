@@ -63,11 +63,15 @@ export function openBetter(folder: string, rows = 0): Database.Database {
   return database;
 }
 
+export function drizzleBetterSqlite(folder: string, rows = 0) {
+  return drizzleOn(openBetter(folder, rows));
+}
+
 /**
  * The database that drizzle-orm/better-sqlite3 creates. Its own entry would look for the package next to drizzle-orm.
  */
-export function drizzleBetterSqlite(folder: string, rows = 0) {
+export function drizzleOn(database: Database.Database) {
   const dialect = new SQLiteSyncDialect();
-  const session = new BetterSQLiteSession(openBetter(folder, rows), dialect, undefined, {});
+  const session = new BetterSQLiteSession(database, dialect, undefined, {});
   return new BaseSQLiteDatabase<"sync", unknown, Record<string, unknown>>("sync", dialect, session, undefined);
 }
