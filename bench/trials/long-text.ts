@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openStorage, type Storage } from "../../src/storage/storage.js";
+import { longestPiece } from "../longest-piece.js";
 import type { Trial, TrialContext } from "../trial.js";
 
 const CHARS = 1_000_000;
@@ -12,10 +12,6 @@ function textOf(chars: number): string {
   for (let n = 0; text.length < chars; n++) text += `word${n % 5000} and some other text `;
   return text.slice(0, chars);
 }
-
-/** CPU time of the main thread in ms, which other processes do not affect. Only on Linux. */
-const mainThreadMillis = () =>
-  Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
 
 /**
  * The longest time in ms that the main thread works between two turns of its event loop, during the second run of
@@ -32,19 +28,7 @@ async function longestGap(
   });
   const work = await prepare(storage);
   await work(0);
-  let longest = 0;
-  let last = mainThreadMillis();
-  let isDone = false;
-  const turn = () => {
-    const now = mainThreadMillis();
-    longest = Math.max(longest, now - last);
-    last = now;
-    if (!isDone) setImmediate(turn);
-  };
-  setImmediate(turn);
-  await work(1);
-  await new Promise((resolve) => setImmediate(resolve));
-  isDone = true;
+  const longest = await longestPiece(() => work(1));
   await storage.close();
   return longest;
 }
