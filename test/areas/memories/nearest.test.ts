@@ -133,3 +133,17 @@ fileTest("nearest and search by vector compute the distances off the event loop"
   expect(await memories.search("x", { embedding: [1, 0], embeddingModel: "m" })).toHaveLength(1);
   expect(calls).toEqual(["scan", "scan"]);
 });
+
+fileTest("a new vector is compared with the lengths of the others by ranges of the index", async () => {
+  await using temp = await tempStorage();
+  const { client } = temp.storage;
+  const { rows } = await client.execute("select sql from sqlite_schema where name = 'memory_embeddings_dimensions'");
+  const [, condition] = /WHEN (.*)\sBEGIN/s.exec(String(rows[0]!.sql))!;
+  const values = condition!.replace(/new\.(\w+)/g, (_, column) => (column === "dimensions" ? "2" : "'a'"));
+  const plan = (await client.execute(`explain query plan select ${values}`)).rows.map((row) => String(row.detail));
+  const searches = plan.filter((detail) => detail.startsWith("SEARCH") || detail.startsWith("SCAN memory"));
+  expect(searches).toEqual([
+    expect.stringMatching(/memory_embeddings_model \(project=\? AND model=\? AND version=\? AND dimensions<\?\)/),
+    expect.stringMatching(/memory_embeddings_model \(project=\? AND model=\? AND version=\? AND dimensions>\?\)/),
+  ]);
+});

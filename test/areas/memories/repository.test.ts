@@ -448,6 +448,9 @@ describe("vectors", () => {
     await memories.insert({ id: "a", content: "x", embedding: [1, 0], embeddingModel: "m" });
     const wrong = { id: "b", content: "x", embedding: [1, 0, 0], embeddingModel: "m" };
     expect(await rejection(memories.insert(wrong))).toMatchObject({ code: "DIMENSION_MISMATCH" });
+    expect(await rejection(memories.insert({ ...wrong, embedding: [1] }))).toMatchObject({
+      code: "DIMENSION_MISMATCH",
+    });
     expect(await memories.get("b")).toBeUndefined();
     expect(await rejection(memories.nearest([1, 0, 0], { model: "m" }))).toMatchObject({ code: "DIMENSION_MISMATCH" });
     // The refusal of a write named no lengths, and no way to remove the old vectors.

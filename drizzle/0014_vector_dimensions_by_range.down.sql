@@ -1,0 +1,10 @@
+DROP TRIGGER `memory_embeddings_dimensions`;
+--> statement-breakpoint
+CREATE TRIGGER `memory_embeddings_dimensions` BEFORE INSERT ON `memory_embeddings`
+WHEN EXISTS (
+	SELECT 1 FROM memory_embeddings
+	WHERE project = new.project AND model = new.model AND version = new.version AND dimensions <> new.dimensions
+)
+BEGIN
+	SELECT RAISE(ABORT, 'DIMENSION_MISMATCH');
+END;
