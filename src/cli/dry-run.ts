@@ -1,18 +1,31 @@
-import type { DryRunResult } from "../migrate/index.js";
+import { type DryRunResult, MigrationError } from "../migrate/index.js";
+import { inCommandWords } from "./command-words.js";
 import type { Output } from "./output.js";
+import { toCount } from "./text.js";
 
-/** Writes the result of a dry run as SQL, with what would fail as comments. Returns the exit code. */
-export function showDryRun(output: Output, result: DryRunResult): number {
-  output.result(result, () => {
-    for (const { tag, sql, problems } of result.migrations) {
-      output.line(`-- ${tag}`);
-      for (const line of sql.flatMap((statement) => `${statement};`.split("\n"))) output.line(line);
-      for (const { constraint, table, rows, statement } of problems) {
-        const what = `${constraint} of ${table}: ${rows} ${rows === 1 ? "row" : "rows"}`;
-        output.line(`-- would fail: ${what}, in ${statement}`, "red");
-      }
+/** Writes the result of a dry run as SQL, with what it drops and what would fail as comments. Returns the exit code. */
+export async function showDryRun(output: Output, trial: Promise<DryRunResult>): Promise<number> {
+  try {
+    const result = await trial;
+    output.result(result, () => show(output, result));
+    return result.migrations.some(({ problems }) => problems.length > 0) ? 1 : 0;
+  } catch (error) {
+    if (!output.isJson && error instanceof MigrationError && error.tried !== undefined) {
+      show(output, error.tried);
+      output.line(`-- would fail: ${inCommandWords(error.message)}`, "red");
     }
-    if (result.migrations.length === 0) output.line("-- nothing to do");
-  });
-  return result.migrations.some(({ problems }) => problems.length > 0) ? 1 : 0;
+    throw error;
+  }
+}
+
+function show(output: Output, { migrations }: DryRunResult): void {
+  for (const { tag, sql, problems, dropped } of migrations) {
+    output.line(`-- ${tag}`);
+    for (const line of sql.flatMap((statement) => `${statement};`.split("\n"))) output.line(line);
+    for (const { table, rows } of dropped) output.line(`-- drops ${table} with ${toCount(rows, "row")}`, "yellow");
+    for (const { constraint, table, rows, statement } of problems) {
+      output.line(`-- would fail: ${constraint} of ${table}: ${toCount(rows, "row")}, in ${statement}`, "red");
+    }
+  }
+  if (migrations.length === 0) output.line("-- nothing to do");
 }

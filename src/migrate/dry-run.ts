@@ -4,7 +4,9 @@ import { tokens, unquote } from "../client/sql/parse.js";
 import { quoteName, quoteText } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { assertCompiles, type ScriptResult } from "./compile.js";
-import { MigrationError } from "./failure.js";
+import { countDropped } from "./dropped-tables.js";
+import type { DroppedTable, DryRunProblem, DryRunResult } from "./dry-run-result.js";
+import { CANNOT_ADD, MigrationError } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import type { Journal } from "./journal.js";
 import { clientQuery, type Query } from "./ledger.js";
@@ -19,30 +21,8 @@ import { indexJudge } from "./snapshots.js";
 
 const SAMPLE_ROWS = 3;
 
-/** Rows that would make a migration fail. */
-export interface DryRunProblem {
-  readonly statement: string;
-  /** UNIQUE, NOT NULL, CHECK or FOREIGN KEY. */
-  readonly constraint: string;
-  readonly table: string;
-  /** How many rows break it; 1 if they cannot be counted. */
-  readonly rows: number;
-  /** A few of them. */
-  readonly sample: readonly Readonly<Record<string, unknown>>[];
-}
-
-/** What `migrate` or `revert` would run. */
-export interface DryRunResult {
-  readonly migrations: readonly {
-    readonly tag: string;
-    /** Its statements, with those that are added to keep what a rebuild loses. */
-    readonly sql: readonly string[];
-    readonly problems: readonly DryRunProblem[];
-  }[];
-}
-
 type LockOptions = Pick<ResolvedMigrateOptions, "lockTimeoutMs" | "logger">;
-type Entry = DryRunResult["migrations"][number] & { sql: string[]; problems: DryRunProblem[] };
+type Entry = DryRunResult["migrations"][number] & { sql: string[]; problems: DryRunProblem[]; dropped: DroppedTable[] };
 
 /**
  * Runs migrations or down files in a transaction that is rolled back. What follows the first problem is listed, and not
@@ -73,12 +53,13 @@ function dryRunLocally(
     const migrations: Entry[] = [];
     const results: ScriptResult[] = [];
     for (const script of scripts) {
-      const entry: Entry = { tag: script.migration.tag, sql: [], problems: [] };
+      const entry: Entry = { tag: script.migration.tag, sql: [], problems: [], dropped: [] };
       migrations.push(entry);
       if (migrations.some(({ problems }) => problems.length > 0)) {
         entry.sql.push(...script.statements.map(({ sql }) => sql));
         continue;
       }
+      const dropped = await countDropped(query, script);
       try {
         const result = await runScript(connection, script, {
           ...context,
@@ -93,15 +74,25 @@ function dryRunLocally(
           },
         });
         results.push(result);
+        entry.dropped.push(...(await dropped()));
       } catch (error) {
-        const { statement, cause } = error as MigrationError;
-        if (!(error instanceof MigrationError) || statement === undefined || !isConstraint(cause)) throw error;
+        if (!(error instanceof MigrationError)) throw error;
+        const { statement, cause } = error;
+        if (statement === undefined || !isAboutRows(cause)) {
+          error.tried = { migrations };
+          throw error;
+        }
         entry.problems.push(await explain(query, statement, (cause as Error).message));
         const at = script.statements.findIndex(({ sql }) => sql === statement);
         entry.sql.push(...script.statements.slice(at + 1).map(({ sql }) => sql));
       }
     }
-    if (migrations.every(({ problems }) => problems.length === 0)) assertCompiles(before, results);
+    try {
+      if (migrations.every(({ problems }) => problems.length === 0)) assertCompiles(before, results);
+    } catch (error) {
+      if (error instanceof MigrationError) error.tried = { migrations };
+      throw error;
+    }
     return { migrations };
   });
 }
@@ -110,11 +101,18 @@ function dryRunLocally(
 async function dryRunRemotely(client: Client, journal: Journal, scripts: readonly Script[]): Promise<DryRunResult> {
   const schema = toSchema(await clientQuery(client)(SCHEMA_QUERY));
   const entries = scripts.map((script) => ({ script, ledgerSql: "" }));
-  const migrations: Entry[] = scripts.map(({ migration }) => ({ tag: migration.tag, sql: [], problems: [] }));
+  const migrations: Entry[] = scripts.map(({ migration }) => ({
+    tag: migration.tag,
+    sql: [],
+    problems: [],
+    dropped: [],
+  }));
   const transaction = await client.transaction("write");
+  const query: Query = async (text) => (await transaction.execute(text)).rows;
   let isStopped = false;
   try {
     await transaction.execute("PRAGMA defer_foreign_keys = ON");
+    const dropped = await Promise.all(scripts.map((script) => countDropped(query, script)));
     for (const { sql, script, check } of complete(schema, entries, journal)) {
       if (check !== undefined || sql === "") continue;
       const entry = migrations[scripts.indexOf(script!)]!;
@@ -123,12 +121,12 @@ async function dryRunRemotely(client: Client, journal: Journal, scripts: readonl
       try {
         await transaction.execute(sql);
       } catch (error) {
-        if (!isConstraint(error) || /FOREIGN KEY/.test((error as Error).message)) throw error;
-        const query: Query = async (text) => (await transaction.execute(text)).rows;
+        if (!isAboutRows(error) || /FOREIGN KEY/.test((error as Error).message)) throw error;
         entry.problems.push(await explain(query, sql, (error as Error).message));
         isStopped = true;
       }
     }
+    if (!isStopped) for (const [index, gone] of dropped.entries()) migrations[index]!.dropped.push(...(await gone()));
   } finally {
     await transaction.rollback();
     transaction.close();
@@ -136,12 +134,14 @@ async function dryRunRemotely(client: Client, journal: Journal, scripts: readonl
   return { migrations };
 }
 
-function isConstraint(error: unknown): boolean {
-  return error instanceof LibsqlError && error.code.startsWith("SQLITE_CONSTRAINT");
+/** Whether rows of the database made a statement fail: on others, it may succeed. */
+function isAboutRows(error: unknown): boolean {
+  return error instanceof LibsqlError && (error.code.startsWith("SQLITE_CONSTRAINT") || CANNOT_ADD.test(error.message));
 }
 
 /** Counts the rows that break a constraint, where the statement copies or indexes rows. */
 async function explain(query: Query, statement: string, message: string): Promise<DryRunProblem> {
+  if (CANNOT_ADD.test(message)) return explainAdd(query, statement, message);
   const [, constraint = "CONSTRAINT", failed = ""] =
     /(UNIQUE|NOT NULL|CHECK|FOREIGN KEY) constraint failed(?:: (.*))?/.exec(message) ?? [];
   const names = failed.split(", ").map((name) => name.slice(name.lastIndexOf(".") + 1));
@@ -160,6 +160,14 @@ async function explain(query: Query, statement: string, message: string): Promis
   const found = await query(`${rows.with} SELECT * FROM r WHERE ${isBroken} LIMIT ${SAMPLE_ROWS}`);
   const sample = found.map((row) => Object.fromEntries(rows.columns.map((name, index) => [name, plain(row[index])])));
   return { ...unknown, rows: Math.max(Number(counted![0]), 1), sample };
+}
+
+/** An ALTER TABLE that SQLite refuses if the table has any rows. */
+async function explainAdd(query: Query, statement: string, message: string): Promise<DryRunProblem> {
+  const table = unquote([...tokens(statement)][2]!);
+  const constraint = /STORED/i.test(message) ? "STORED" : /NOT NULL/i.test(message) ? "NOT NULL" : "DEFAULT";
+  const [counted] = await query(`SELECT count(*) FROM ${quoteName(table)}`);
+  return { statement, constraint, table, rows: Number(counted![0]), sample: [] };
 }
 
 /** The rows that a statement would write or index, as `r`. */

@@ -1,8 +1,12 @@
 import { isFull } from "../client/sql/sqlite-error.js";
 import { StorageError } from "../shared/errors.js";
+import type { DryRunResult } from "./dry-run-result.js";
 import { downName, type Migration } from "./journal.js";
 
 const SHOWN_SQL = 120;
+
+/** What SQLite refuses to add to a table that has rows, whatever is in them. */
+export const CANNOT_ADD = /cannot add a (NOT NULL column|column with non-constant default|STORED column)/i;
 
 export interface FailureDetails {
   /** The statement, and the line of the file on which it starts. */
@@ -24,6 +28,8 @@ export class MigrationError extends StorageError {
   readonly tag: string;
   /** The text of the statement that failed. Undefined if no single statement failed. */
   readonly statement: string | undefined;
+  /** @internal What a dry run had listed when this failed. */
+  tried: DryRunResult | undefined;
   readonly #details: FailureDetails;
 
   constructor(tag: string, message: string, details: FailureDetails) {

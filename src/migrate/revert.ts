@@ -7,7 +7,9 @@ import { backUpIfDue, commit } from "./apply.js";
 import { assertCompiles } from "./compile.js";
 import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";
-import { type DryRunResult, dryRun } from "./dry-run.js";
+import { countDropped } from "./dropped-tables.js";
+import { dryRun } from "./dry-run.js";
+import type { DroppedTable, DryRunResult } from "./dry-run-result.js";
 import { MigrationError, standing } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import { type Journal, loadJournal, type Migration } from "./journal.js";
@@ -26,6 +28,8 @@ import { indexJudge } from "./snapshots.js";
 export interface RevertResult {
   /** In the order in which they were reverted, from the last applied one backwards. */
   readonly reverted: string[];
+  /** The tables that are gone, and how many rows they had. */
+  readonly dropped: DroppedTable[];
   /** The last applied migration before and after the run. Undefined if there is none. */
   readonly from: string | undefined;
   readonly to: string | undefined;
@@ -81,6 +85,7 @@ class Run {
   #kept: ReadonlySet<Migration> = new Set();
   readonly #scripts = new Map<Migration, Script>();
   readonly #reverted: Migration[] = [];
+  readonly #dropped: DroppedTable[] = [];
   #last: Migration | undefined;
   #from: string | undefined;
   #backup: string | undefined;
@@ -98,7 +103,8 @@ class Run {
       // Repeats until no migration above the kept ones is left.
     }
     const backup = this.#backup === undefined ? {} : { backup: this.#backup };
-    return { reverted: this.#reverted.map(({ tag }) => tag), from: this.#from, to: this.#last?.tag, ...backup };
+    const reverted = this.#reverted.map(({ tag }) => tag);
+    return { reverted, dropped: this.#dropped, from: this.#from, to: this.#last?.tag, ...backup };
   }
 
   /** Reads all down files before the first one runs. */
@@ -145,10 +151,13 @@ class Run {
       }
       await before({ pending: [script.migration.tag], backup: this.#backup });
       const schema = toSchema(connection.query(SCHEMA_QUERY));
+      const dropped = await countDropped((sql) => connection.query(sql), script);
       const context = { judge: indexJudge(this.#journal), violations: findViolations(connection) };
       assertCompiles(schema, [await runScript(connection, script, context)]);
       connection.exec(deleteLedgerSql(table, entryOf(found, script.migration)));
+      const gone = await dropped();
       commit(connection, script);
+      this.#dropped.push(...gone);
       this.#noteLast(found, script);
       return script;
     });
@@ -162,7 +171,9 @@ class Run {
       if (script === undefined) return undefined;
       await before({ pending: [script.migration.tag], backup: undefined });
       const entry = { script, ledgerSql: deleteLedgerSql(table, entryOf(found, script.migration)) };
+      const dropped = await countDropped(this.#query, script);
       await runRemotely(this.#client, [entry], found, this.#journal, this.#options);
+      this.#dropped.push(...(await dropped()));
       this.#noteLast(found, script);
       return script;
     });

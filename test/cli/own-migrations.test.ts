@@ -103,9 +103,83 @@ test("a dry run prints the SQL and what would fail, and changes no byte, nor the
   });
   const back = await run("revert", "--steps", "1", "--json");
   expect(back.code).toBe(0);
-  expect(JSON.parse(back.stdout)).toEqual({ migrations: [{ tag: "0000_one", sql: ["DROP TABLE a"], problems: [] }] });
+  expect(JSON.parse(back.stdout)).toEqual({
+    migrations: [{ tag: "0000_one", sql: ["DROP TABLE a"], problems: [], dropped: [{ table: "a", rows: 2 }] }],
+  });
   expect(readFileSync(db.path).equals(bytes)).toBe(true);
   expect(readdirSync(db.dir)).toEqual(files);
+});
+
+// It printed only the error.
+test("a dry run prints the SQL up to a statement that fails, and what fails", async () => {
+  await using db = await tempDatabase();
+  const broken = { tag: "0001_broken", sql: "CREATE TABLE c (x);\nUPDATE nowhere SET x = 1;\nCREATE TABLE d (x);" };
+  const column = { tag: "0001_column", sql: "CREATE TABLE c (x);\nALTER TABLE a ADD plan text NOT NULL;" };
+  const run = (folder: string, ...args: string[]) =>
+    holdfast(["migrate", ...args, "--folder", folder, "--table", "app", "--url", db.path]);
+  const first = writeMigrations(db.dir, [ONE], "first");
+  expect(await run(first)).toMatchObject({ code: 0 });
+  {
+    using file = openSecond(db.path);
+    file.exec("INSERT INTO a VALUES ('one'), ('two')");
+  }
+  const added = await run(writeMigrations(db.dir, [ONE, column], "column"), "--dry-run");
+  const statement = "ALTER TABLE a ADD plan text NOT NULL";
+  expect(added).toMatchObject({ code: 1, stderr: "" });
+  expect(added.stdout).toBe(
+    `-- 0001_column\nCREATE TABLE c (x);\n${statement};\n-- would fail: NOT NULL of a: 2 rows, in ${statement}\n`,
+  );
+  const folder = writeMigrations(db.dir, [ONE, broken], "broken");
+  const failed = await run(folder, "--dry-run");
+  expect(failed.code).toBe(1);
+  expect(failed.stdout).toMatch(
+    /^-- 0001_broken\nCREATE TABLE c \(x\);\nUPDATE nowhere SET x = 1;\n-- would fail: Migration 0001_broken failed at line 2, .*no such table: nowhere.*\n$/,
+  );
+  expect(failed.stderr).toMatch(/^holdfast: MIGRATION_FAILED: Migration 0001_broken failed at line 2/);
+  const json = await run(folder, "--dry-run", "--json");
+  expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: "MIGRATION_FAILED" } });
+});
+
+test("revert says which tables are dropped, with how many rows", async () => {
+  await using db = await tempDatabase();
+  const rebuilt = {
+    tag: "0002_rebuilt",
+    sql: "CREATE TABLE d (y);",
+    down: "DROP TABLE d; CREATE TABLE __new_a (x text); INSERT INTO __new_a SELECT x FROM a; DROP TABLE a; ALTER TABLE __new_a RENAME TO a;",
+  };
+  const folder = writeMigrations(db.dir, [ONE, TWO, rebuilt]);
+  const run = (...args: string[]) => holdfast([...args, "--folder", folder, "--table", "app", "--url", db.path]);
+  expect(await run("migrate")).toMatchObject({ code: 0 });
+  {
+    using file = openSecond(db.path);
+    file.exec("INSERT INTO a VALUES ('one'), ('two'); INSERT INTO b VALUES ('three')");
+  }
+  const args = ["revert", "--to", "0000_one"];
+  const trial = await run(...args, "--dry-run");
+  expect(trial.stdout.match(/^-- drops .*$/gm)).toEqual(["-- drops d with 0 rows", "-- drops b with 1 row"]);
+  const done = await run(...args, "--json");
+  const dropped = [
+    { table: "d", rows: 0 },
+    { table: "b", rows: 1 },
+  ];
+  expect(JSON.parse(done.stdout)).toMatchObject({ reverted: ["0002_rebuilt", "0001_two"], dropped });
+  const last = await run("revert", "--steps", "1");
+  expect(last.stdout).toContain("reverted 0000_one\ndropped a with 2 rows\n");
+});
+
+// `--to 0003_graph_versions` dropped conversations and stories with their records, and said "reverted".
+test("revert of Holdfast's own migrations names the tables with records that are dropped", async () => {
+  await using db = await tempDatabase();
+  {
+    await using storage = await openStorage(db.url);
+    await storage.conversations.insert({ id: "c", messages: [{ role: "user", content: "precious" }] });
+  }
+  const args = ["revert", "--to", "0003_graph_versions", "--url", db.path];
+  const trial = await holdfast([...args, "--dry-run"]);
+  expect(trial.stdout).toMatch(/^-- drops conversations with 1 row$/m);
+  const done = await holdfast(args);
+  expect(done.stdout).toMatch(/^dropped conversations with 1 row$/m);
+  expect(done.stdout).toMatch(/^dropped messages with 1 row$/m);
 });
 
 test("a folder that is missing leaves no new database behind", async () => {

@@ -32,7 +32,10 @@ export const migrateCommand: CliCommand = {
     if (options.dryRun === true) {
       const logger = waitingLogger(context.output);
       const tried = { ...set, allowOutOfOrder, logger, dryRun: true } as const;
-      return showDryRun(context.output, await withUnchanged(context, (client) => migrate(client, tried)));
+      return showDryRun(
+        context.output,
+        withUnchanged(context, (client) => migrate(client, tried)),
+      );
     }
     const path = fileOf(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {

@@ -6,6 +6,7 @@ import type { CliCommand } from "../command.js";
 import { showDryRun } from "../dry-run.js";
 import { addSetOptions, assertMeant, setOf } from "../migration-set.js";
 import { fileOf, requireFile, withStorage, withUnchanged } from "../target.js";
+import { toCount } from "../text.js";
 import { waitingLogger } from "../waiting-logger.js";
 
 export const revertCommand: CliCommand = {
@@ -30,7 +31,7 @@ export const revertCommand: CliCommand = {
     requireFile(context);
     if (options.dryRun === true) {
       const tried = { ...set, steps, to, logger: waitingLogger(context.output), dryRun: true } as const;
-      const result = await withUnchanged(context, async (client) => {
+      const result = withUnchanged(context, async (client) => {
         await assertMeant(client, options);
         return revert(client, tried);
       });
@@ -48,6 +49,9 @@ export const revertCommand: CliCommand = {
       });
       context.output.result({ ...result, from: result.from ?? null, to: result.to ?? null }, () => {
         for (const tag of result.reverted) context.output.line(`reverted ${tag}`);
+        for (const { table, rows } of result.dropped) {
+          context.output.line(`dropped ${table} with ${toCount(rows, "row")}`, "yellow");
+        }
         context.output.line(`now at ${result.to ?? "no migration"}`);
         if (result.backup !== undefined) context.output.line(`backup ${result.backup}`);
       });

@@ -1,14 +1,12 @@
 import { openMemoryClient } from "../../client/local/open-local.js";
 import { quoteText } from "../../client/sql/quote.js";
-import { MigrationError } from "../failure.js";
+import { CANNOT_ADD, MigrationError } from "../failure.js";
 import { migrate } from "../migrate.js";
 import type { JournalOptions } from "../options.js";
 import { fold } from "../schema-objects.js";
 import { fillTables } from "./fill-tables.js";
 import { mulberry32 } from "./random.js";
 
-/** What SQLite refuses to add to a table that has rows, whatever is in them. */
-const CANNOT_ADD = /cannot add a (NOT NULL column|column with non-constant default|STORED column)/i;
 const NULL_IN = /NOT NULL constraint failed: (?:__new_)?(.+)\.([^.\s]+)/;
 
 /** What to do about such a migration. */

@@ -1,0 +1,28 @@
+import { quoteName } from "../client/sql/quote.js";
+import type { DroppedTable } from "./dry-run-result.js";
+import type { Query } from "./ledger.js";
+import { fold, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
+import type { Script } from "./script.js";
+
+/**
+ * Counts the rows of the tables that a script may drop. Call it before the script runs, and the returned function
+ * afterwards, which leaves out those that it created again, as a rebuild does. Indexes of text have no rows of their own.
+ */
+export async function countDropped(query: Query, script: Script): Promise<() => Promise<DroppedTable[]>> {
+  const names = new Set(
+    script.statements.flatMap(({ ddl }) => (ddl?.action === "drop" && ddl.type === "table" ? [fold(ddl.name)] : [])),
+  );
+  if (names.size === 0) return async () => [];
+  const tablesNow = async () =>
+    toSchema(await query(SCHEMA_QUERY)).filter(({ type, sql }) => type === "table" && !/^CREATE\s+VIRTUAL/i.test(sql));
+  const counted: DroppedTable[] = [];
+  for (const { name } of await tablesNow()) {
+    if (!names.has(fold(name))) continue;
+    const [row] = await query(`SELECT count(*) FROM ${quoteName(name)}`);
+    counted.push({ table: name, rows: Number(row![0]) });
+  }
+  return async () => {
+    const left = new Set((await tablesNow()).map(({ name }) => fold(name)));
+    return counted.filter(({ table }) => !left.has(fold(table)));
+  };
+}
