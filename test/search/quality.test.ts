@@ -22,30 +22,36 @@ describe.skipIf(!existsSync(join(folder, LOCOMO)))(
   "questions find the turns that answer them",
   { timeout: TIMEOUT_MS },
   () => {
-    const samples = () => readLocomo(folder);
+    // Every third question; all of them in a soak, which are harder on average.
+    const samples = () =>
+      readLocomo(folder).map(({ turns, questions }) => {
+        return { turns, questions: questions.filter((_, place) => place % times(3, 1) === 0) };
+      });
 
-    test("as memories: recall@10 of 0.655, better than plain FTS5", async () => {
+    test(`as memories: recall@10 of ${times(0.675, 0.655)}, better than plain FTS5`, async () => {
       const { recall } = await measureMemories(samples());
-      expect(recall).toBeGreaterThanOrEqual(0.655);
+      expect(recall).toBeGreaterThanOrEqual(times(0.675, 0.655));
       expect(recall).toBeGreaterThan((await measurePlainTurns(samples())).recall + 0.03);
     });
 
-    test("as memories of sessions: recall@10 of 0.755", async () => {
-      expect((await measureMemories(samples(), { withSessions: true })).recall).toBeGreaterThanOrEqual(0.755);
+    test(`as memories of sessions: recall@10 of ${times(0.785, 0.755)}`, async () => {
+      const { recall } = await measureMemories(samples(), { withSessions: true });
+      expect(recall).toBeGreaterThanOrEqual(times(0.785, 0.755));
     });
 
-    test("as memories with the vectors of a weak embedder: recall@10 of 0.665 and MRR@10 of 0.53", async () => {
+    test(`as memories with the vectors of a weak embedder: recall@10 of ${times(0.68, 0.665)} and MRR@10`, async () => {
       const { recall, mrr } = await measureMemories(samples(), { withVectors: true });
-      expect(recall).toBeGreaterThanOrEqual(0.665);
-      expect(mrr).toBeGreaterThanOrEqual(0.53);
+      expect(recall).toBeGreaterThanOrEqual(times(0.68, 0.665));
+      expect(mrr).toBeGreaterThanOrEqual(times(0.54, 0.53));
     });
 
-    test("as messages of all conversations: recall@10 of 0.745", async () => {
-      expect((await measureConversations(samples())).recall).toBeGreaterThanOrEqual(0.745);
+    test(`as messages of all conversations: recall@10 of ${times(0.77, 0.745)}`, async () => {
+      expect((await measureConversations(samples())).recall).toBeGreaterThanOrEqual(times(0.77, 0.745));
     });
 
-    test("as messages of one conversation: recall@10 of 0.76", async () => {
-      expect((await measureConversations(samples(), { isWithin: true })).recall).toBeGreaterThanOrEqual(0.76);
+    test(`as messages of one conversation: recall@10 of ${times(0.78, 0.76)}`, async () => {
+      const { recall } = await measureConversations(samples(), { isWithin: true });
+      expect(recall).toBeGreaterThanOrEqual(times(0.78, 0.76));
     });
   },
 );
