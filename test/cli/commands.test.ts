@@ -141,13 +141,19 @@ test.each([
 });
 
 test("every command has help with an example that it would accept", async () => {
+  const program = buildProgram(COMMANDS, () => undefined);
   for (const { usage, example } of COMMANDS) {
     const [name] = usage.split(" ") as [string];
-    const { code, stdout, stderr } = await holdfast([name, "--help"]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toContain(`$ holdfast ${example}`);
+    let help = "";
+    const command = program.commands.find((one) => one.name() === name)!;
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+    expect(help).toContain(`$ holdfast ${example}`);
     expect(example.startsWith(`${name} `)).toBe(true);
-    expect(stdout).toContain("--json");
+    expect(help).toContain("--json");
+    if (name !== "check") continue;
+    // A process takes a quarter of a second of CPU time, so one command shows that it prints this.
+    const { code, stdout, stderr } = await holdfast([name, "--help"]);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: help, stderr: "" });
   }
 });
 

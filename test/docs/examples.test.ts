@@ -8,22 +8,17 @@ import { tempDatabase } from "../support/temp.js";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
-test.each(readdirSync(`${root}examples`).filter((file) => file.endsWith(".ts")))(
-  "examples/%s runs from start to end",
-  async (file) => {
-    await using db = await tempDatabase();
-    const { stdout, stderr } = await run(
-      process.execPath,
-      ["--import", import.meta.resolve("tsx"), `examples/${file}`],
-      {
-        cwd: root,
-        env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
-      },
-    );
-    expect(stderr).toBe("");
-    expect(stdout).not.toBe("");
-  },
-);
+const files = readdirSync(`${root}examples`).filter((file) => file.endsWith(".ts"));
+
+test.each(files.filter((file) => file !== "memvid.ts"))("examples/%s runs from start to end", async (file) => {
+  await using db = await tempDatabase();
+  const { stdout, stderr } = await run(process.execPath, ["--import", import.meta.resolve("tsx"), `examples/${file}`], {
+    cwd: root,
+    env: { ...process.env, HOLDFAST_DATA_DIR: db.dir },
+  });
+  expect(stderr).toBe("");
+  expect(stdout).not.toBe("");
+});
 
 test("examples/memvid.ts: three processes put into one memory, and every note is found", async () => {
   await using db = await tempDatabase("notes.mv2");
