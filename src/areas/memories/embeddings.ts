@@ -84,9 +84,12 @@ export async function unembedded(
   return rows.map((row) => toMemory(context.project, row));
 }
 
-/** The rows of `unembedded`, each with the stored hash of its content at its end. */
+/**
+ * The rows of `unembedded`, each with the stored hash of its content at its end. On another thread, since all memories
+ * that have their vector are read before the first that has none.
+ */
 async function selectUnembedded(context: RepositoryContext, selector: EmbeddingSelector, limit: number) {
-  const { rows } = await context.executor.execute(
+  const { rows } = await context.executor.scan(
     toStatement(sql`select ${unembeddedRow.columns} from ${memoriesWithVector}
       where ${isUnembedded(context.project, selector)} order by ${m.createdAt}, ${m.rowId} limit ${toSqlLimit(limit)}`),
   );
@@ -162,7 +165,7 @@ export async function dropModel(context: RepositoryContext, model: string, versi
 
 async function countUnembedded(context: RepositoryContext, selector: EmbeddingSelector): Promise<number> {
   const count = sql`select count(*) from ${m} where ${isUnembedded(context.project, selector)}`;
-  return Number(scalar(await context.executor.execute(toStatement(count))));
+  return Number(scalar(await context.executor.scan(toStatement(count))));
 }
 
 function isUnembedded(project: string, selector: EmbeddingSelector): SQL {

@@ -79,7 +79,9 @@ export async function findDuplicates(
   const groups = new Map<string, Memory[]>();
   for (const row of rows) {
     const hash = row.hash as string;
-    groups.set(hash, [...(groups.get(hash) ?? []), toMemory(project, row)]);
+    const group = groups.get(hash);
+    if (group === undefined) groups.set(hash, [toMemory(project, row)]);
+    else group.push(toMemory(project, row));
   }
   return [...groups.values()];
 }

@@ -111,13 +111,13 @@ test("nearest and search by vector agree with a scan in JavaScript, for filters,
   }
 });
 
-/** Names of the client's calls with the SELECTs that compute distances. */
-function distanceCalls({ client }: Storage): string[] {
+/** Names of the client's calls with the SELECTs that have `part`. */
+function callsWith(part: string, { client }: Storage): string[] {
   const calls: string[] = [];
   for (const name of ["execute", "scan"] as const) {
     const call = (client as never as Record<string, (statement: { sql: string }) => unknown>)[name]!;
     (client as never as Record<string, unknown>)[name] = (statement: { sql: string }) => {
-      if (statement.sql.includes("vector_distance_cos")) calls.push(name);
+      if (statement.sql.includes(part)) calls.push(name);
       return call.call(client, statement);
     };
   }
@@ -128,10 +128,21 @@ fileTest("nearest and search by vector compute the distances off the event loop"
   await using temp = await tempStorage();
   const { memories } = temp.storage;
   await memories.insert({ content: "x", embedding: [1, 0], embeddingModel: "m" });
-  const calls = distanceCalls(temp.storage);
+  const calls = callsWith("vector_distance_cos", temp.storage);
   expect(await memories.nearest([1, 0], { model: "m" })).toHaveLength(1);
   expect(await memories.search("x", { embedding: [1, 0], embeddingModel: "m" })).toHaveLength(1);
   expect(calls).toEqual(["scan", "scan"]);
+});
+
+fileTest("memories without a vector are looked for off the event loop", async () => {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  await memories.insertMany([{ content: "x" }, { content: "y" }]);
+  const calls = callsWith("not exists (select 1 from", temp.storage);
+  expect(await memories.unembedded({ model: "m" })).toHaveLength(2);
+  await memories.reembed(async (texts) => texts.map(() => [1, 0]), { model: "m" });
+  // Two rounds of `reembed`, and the count of those that remain.
+  expect(calls).toEqual(["scan", "scan", "scan", "scan"]);
 });
 
 fileTest("a new vector is compared with the lengths of the others by ranges of the index", async () => {

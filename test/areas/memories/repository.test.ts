@@ -730,12 +730,14 @@ fileTest.each([
   const statements: string[] = [];
   const client = createClient({ url: temp.db.url });
   // What the repository sends, seen on its way: the plan of each is asked for below.
-  const spied = temp.storage.client;
-  const execute = spied.execute.bind(spied) as unknown as (statement: { sql: string }) => Promise<never>;
-  spied.execute = ((statement: { sql: string }) => {
-    statements.push(statement.sql);
-    return execute(statement);
-  }) as never;
+  const spied = temp.storage.client as never as Record<string, (statement: { sql: string }) => Promise<unknown>>;
+  for (const name of ["execute", "scan"]) {
+    const run = spied[name]!.bind(spied);
+    spied[name] = (statement) => {
+      statements.push(statement.sql);
+      return run(statement);
+    };
+  }
   const { memories } = temp.storage;
   const { nextCursor } = await memories.list({ limit: 5 });
   await memories.list({ limit: 5, cursor: nextCursor });
