@@ -46,20 +46,20 @@ async function linesOf(storage: Storage): Promise<string[]> {
 
 const withoutHeader = (lines: readonly string[]) => lines.slice(1).sort();
 
-test("150 memories of 100 kB are exported, checked, pruned and imported again at a server's own limits", async () => {
+test("110 memories of 100 kB are exported, checked, pruned and imported again at a server's own limits", async () => {
   await using setting = await onServer([]);
   await using other = await onServer([]);
   const { storage } = setting;
-  await storage.memories.insertMany(memoriesOf(150, 100_000));
+  await storage.memories.insertMany(memoriesOf(110, 100_000));
   const lines = await linesOf(storage);
-  expect(lines).toHaveLength(151);
-  expect(await other.storage.import(lines)).toMatchObject({ inserted: 150 });
+  expect(lines).toHaveLength(111);
+  expect(await other.storage.import(lines)).toMatchObject({ inserted: 110 });
   expect(withoutHeader(await linesOf(other.storage))).toEqual(withoutHeader(lines));
   expect(await storage.check({ deep: true })).toEqual({ ok: true, findings: [] });
   expect((await storage.reindex()).tables).toHaveLength(3);
-  const { removed } = await storage.prune({ area: "memories", maxRows: 140 });
+  const { removed } = await storage.prune({ area: "memories", maxRows: 100 });
   expect(removed).toEqual([{ project: "default", area: "memories", rows: 10 }]);
-  expect((await storage.memories.search("record149"))[0]?.memory.id).toBe("m149");
+  expect((await storage.memories.search("record109"))[0]?.memory.id).toBe("m109");
 });
 
 test("a deep check finds the one damaged record among large ones, and repair makes the repairs that it can", async () => {

@@ -37,7 +37,8 @@ const forms: readonly (readonly [string, (url: string) => { url: string; authTok
   ["in the URL", (url) => ({ url: `${url}?authToken=${encodeURIComponent(TOKEN)}` })],
 ];
 
-test.each(forms)("a token given %s is in no error, log, statistic or inspection", async (_, withToken) => {
+// Together, because they mostly wait for a server that says nothing.
+test.concurrent.each(forms)("a token given %s is in no error, log, statistic or inspection", async (_, withToken) => {
   await using server = await startServer();
   await using proxy = await startProxy(server.port);
   await using folder = await tempDatabase();
