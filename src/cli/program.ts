@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { expectProject } from "../areas/arguments.js";
 import { StorageError, withoutCode } from "../shared/errors.js";
+import { shellWord } from "../shared/shell-word.js";
 import { VERSION } from "../shared/version.js";
 import type { CliCommand, CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
@@ -12,6 +13,8 @@ import { toLine } from "./text.js";
 
 const FAILED = 1;
 const USAGE = 2;
+
+const DATABASE_NAME = /\.(?:db|db3|sqlite|sqlite3)$/i;
 
 /**
  * Runs `holdfast` with its arguments, and resolves to its exit code: 0, 1 for a failure, 2 for wrong usage, 128 and the
@@ -55,7 +58,7 @@ export function buildProgram(commands: readonly CliCommand[], onExit: (code: num
     .version(VERSION)
     .option("-u, --url <url>", "path or URL of the database (default: HOLDFAST_URL, HOLDFAST_DATA_DIR)")
     .addOption(new Option("--db <url>", "the same as --url").hideHelp())
-    .option("--project <name>", "only this project, for commands that read or remove records")
+    .option("--project <name>", "only this project, for search, show, export, import, prune and stats")
     .option("--json", "one JSON document instead of text")
     .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
     // `report` writes errors; help and version are written as they are.
@@ -99,7 +102,7 @@ function addCommand(program: Command, definition: CliCommand, onExit: (code: num
 }
 
 /** The options of every command, and its argument where that is the database. Throws UsageError. */
-function readGlobalOptions(command: Command, { usage, opensDatabase }: CliCommand) {
+function readGlobalOptions(command: Command, { usage, opensDatabase, usesProject, isCopy }: CliCommand) {
   const { url, db, project, json } = command.optsWithGlobals<{
     url?: string;
     db?: string;
@@ -109,11 +112,24 @@ function readGlobalOptions(command: Command, { usage, opensDatabase }: CliComman
   const { args, registeredArguments } = command;
   const hasOwnArguments = usage.includes(" ");
   const refuse = (message: string) => new UsageError(command.name(), message);
+  const name = command.name();
+  if (project !== undefined && usesProject !== true) {
+    throw refuse(`--project has no effect on ${name}, which does not work on single projects. Leave it out.`);
+  }
+  const location = url ?? db;
+  if (location !== undefined && opensDatabase === false) {
+    throw refuse(`--url has no effect on ${name}, which does not open that database. Leave it out.`);
+  }
   const [extra] = args.slice(registeredArguments.length);
   if (extra !== undefined) {
-    const isDatabase = opensDatabase !== false && isLocation(extra);
+    const [first] = args;
+    const isFirst =
+      first !== undefined && (isCopy === true || (DATABASE_NAME.test(first) && !DATABASE_NAME.test(extra)));
+    const [named, argument] = isFirst ? [first, extra] : [extra, first];
+    const isDatabase = opensDatabase !== false && isLocation(named);
+    const call = [name, ...(hasOwnArguments ? [argument!] : []), "--url", named].map(shellWord).join(" ");
     const way = isDatabase
-      ? ` Name the database with --url ${extra}.`
+      ? ` Name the database with --url: \`holdfast ${call}\`.`
       : hasOwnArguments
         ? " Quote a text of several words."
         : "";
@@ -122,7 +138,7 @@ function readGlobalOptions(command: Command, { usage, opensDatabase }: CliComman
   const [database] = hasOwnArguments ? [] : args;
   if (database !== undefined && !isLocation(database)) {
     throw refuse(
-      `Expected a path or URL of a database, got ${JSON.stringify(database)}. A file of this name is --url ./${database}.`,
+      `Expected a path or URL of a database, got ${JSON.stringify(database)}. A file of this name is --url ${shellWord(`./${database}`)}.`,
     );
   }
   const named = [url, db, database].filter((one) => one !== undefined);
@@ -132,7 +148,7 @@ function readGlobalOptions(command: Command, { usage, opensDatabase }: CliComman
 
 /** Whether an argument is meant as a database; a mistyped word must not become the name of a new file. */
 function isLocation(text: string): boolean {
-  return /[/\\]|^:memory:$|^[a-z]{2,}:|\.(?:db|db3|sqlite|sqlite3)$/i.test(text) || existsSync(text);
+  return /[/\\]|^:memory:$|^[a-z]{2,}:/i.test(text) || DATABASE_NAME.test(text) || existsSync(text);
 }
 
 class UsageError extends Error {

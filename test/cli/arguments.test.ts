@@ -22,7 +22,15 @@ describe("the database of a command", () => {
     [["migrate", "up"], /got "up"\. A file of this name is --url \.\/up\. .*`holdfast migrate --help`/],
     [["stats", "a.db", "--url", "b.db"], /one database, got b\.db and a\.db/],
     [["search", "two", "words"], /"words"\. Quote a text of several words\. .*`holdfast search --help`/],
-    [["search", "walrus", "./a.db"], /"\.\/a\.db"\. Name the database with --url \.\/a\.db\./],
+    [
+      ["search", "walrus", "./a.db"],
+      /"\.\/a\.db"\. Name the database with --url: `holdfast search walrus --url \.\/a\.db`\./,
+    ],
+    // It named the destination as the database.
+    [["backup", "data/a.db", "b/new db"], /"b\/new db"\. .*: `holdfast backup 'b\/new db' --url data\/a\.db`\./],
+    [["import", "a.db", "./all.jsonl"], /: `holdfast import \.\/all\.jsonl --url a\.db`\./],
+    [["restore", "old.db", "a.db"], /: `holdfast restore old\.db --url a\.db`\./],
+    [["salvage", "a.db", "b.db", "--url", "c.db"], /--url has no effect on salvage/],
     [["help", "nope"], /unknown command 'nope'/],
     [["serch", "x"], /unknown command 'serch' \(Did you mean search\?\) See/],
     [["stats", "--jsn"], /unknown option '--jsn' \(Did you mean --json\?\) See/],
@@ -44,6 +52,31 @@ describe("the database of a command", () => {
       expect(stderr).toBe(`holdfast: CANNOT_OPEN: Cannot open ${db.dir}: it is a folder. Name a database file in it\n`);
     }
   });
+});
+
+// `holdfast backup --project a` copied all projects.
+test("--project is refused by every command that does not work on single projects", async () => {
+  await using db = await tempDatabase();
+  const { stdout } = await holdfast(["--help"]);
+  const commands = [...stdout.slice(stdout.indexOf("Commands:")).matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!);
+  expect(commands).toContain("backup");
+  const accepting: string[] = [];
+  for (const name of commands.filter((one) => one !== "help")) {
+    const { code, stderr } = await holdfast([name, "a", "b", "--project", "p", "--url", db.path], { cwd: db.dir });
+    expect(code).toBe(2);
+    if (!stderr.includes(`USAGE: --project has no effect on ${name}`)) accepting.push(name);
+  }
+  expect(accepting).toEqual(["stats", "search", "show", "export", "import", "prune"]);
+  expect(readdirSync(db.dir)).toEqual([]);
+});
+
+test("backup with the source as its only argument says how to name it", async () => {
+  await using db = await tempDatabase("my app.db");
+  await (await openStorage(db.path)).close();
+  const { code, stderr } = await holdfast(["backup", "my app.db"], { cwd: db.dir });
+  expect(code).toBe(1);
+  expect(stderr).toContain("EXISTS: Expected the path of the new file, and my app.db exists already");
+  expect(stderr).toContain("`holdfast backup DEST --url 'my app.db'`");
 });
 
 test.each([

@@ -70,7 +70,8 @@ test.each([
   [["adopt"], "Expected --table"],
 ])("%j is wrong usage", async (args, hint) => {
   await using db = await tempDatabase();
-  const { code, stderr } = await holdfast([...args, "--url", db.path], { cwd: db.dir });
+  const url = args[0] === "lint" ? [] : ["--url", db.path];
+  const { code, stderr } = await holdfast([...args, ...url], { cwd: db.dir });
   expect(code).toBe(2);
   expect(stderr).toContain(hint);
   expect(existsSync(db.path)).toBe(false);
