@@ -157,7 +157,7 @@ describe("fetching into the file of an embedded replica", () => {
         fault: (path) => {
           if (path !== FRAMES) return undefined;
           isFetching();
-          return { bytesPerSecond: 200_000 };
+          return { bytesPerSecond: 800_000 };
         },
       });
       await using child = startChild("replica-writer", { ...input, name: `kill${kill}` });
