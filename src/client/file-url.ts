@@ -63,12 +63,22 @@ export function toFileUrl(path: string): string {
   return `file:${pathToFileURL(absolutePath(path)).pathname}`;
 }
 
+/** What to write for parameters of SQLite's URLs, and the like. */
+const INSTEAD: ReadonlyMap<string, string> = new Map([
+  ["mode", ". To read a file only, use the option `readOnly: true`"],
+  ["immutable", '. Use the option `readOnly: "immutable"`'],
+]);
+
 function assertParameter(key: string, value: string, isMemory: boolean): void {
   const allowed: Record<string, readonly string[] | undefined> = isMemory
     ? { cache: ["shared", "private"] }
     : { tls: ["0", "1"], authToken: undefined };
   if (!Object.hasOwn(allowed, key)) {
-    throw new LibsqlError("Unsupported URL query parameter", "URL_PARAM_NOT_SUPPORTED");
+    // The value may be a secret.
+    throw new LibsqlError(
+      `Unsupported URL query parameter "${key}"${INSTEAD.get(key) ?? ""}`,
+      "URL_PARAM_NOT_SUPPORTED",
+    );
   }
   const values = allowed[key];
   if (values !== undefined && !values.includes(value)) {

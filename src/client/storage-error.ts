@@ -53,7 +53,7 @@ const ADVICE: Partial<Record<StorageErrorCode, string>> = {
   READONLY: "Only reads are possible here: use a transaction of mode write, or make the file writable",
   TRANSACTION_CLOSED: "Begin another one",
   BUSY: "Another process kept the write lock: try again, or raise `busyTimeoutMs`",
-  FULL: "The disk is full: make room and try again; nothing was stored",
+  FULL: "Make room on the disk and try again; nothing was stored",
   CORRUPT:
     "The file is damaged and was left as it is: copy it with its -wal, then restore a backup, or save what can be read with salvage() or `holdfast salvage`",
   NOT_A_DATABASE: "If it should be one, its encryption key may be wrong. The file was not changed",
@@ -104,7 +104,9 @@ export function toStorageError(error: unknown): unknown {
   const known = NO_JSON.test(failure.message) ? "CORRUPT" : BY_SQLITE_CODE[failure.code];
   const code = isOtherSchema ? "MIGRATION_PENDING" : (known ?? "SQL");
   const advice = adviceFor(code, failure);
-  const message = advice === undefined ? failure.message : `${failure.message}. ${advice}`;
+  // The StorageError has a code of its own for those of the client. Those of SQLite say more, as SQLITE_LOCKED does.
+  const what = failure.code.startsWith("SQLITE_") ? failure.message : withoutCode(failure);
+  const message = advice === undefined ? what : `${what}. ${advice}`;
   const { outcome } = failure as { readonly outcome?: unknown };
   if (outcome === "unknown") return new StorageError(code, message, { cause: failure, outcome });
   if (failure instanceof UnavailableError) return new StorageError(code, message, { cause: failure, retryable: true });

@@ -196,7 +196,8 @@ export function asOpenError(error: unknown, path: string): unknown {
     if (!["NOT_A_DATABASE", "CORRUPT", "CANNOT_OPEN", "IO", "READONLY", "FULL"].includes(failure.code)) return failure;
     const what = `Cannot open ${path}: `;
     const isRefused = /^(?:READONLY|CANNOT_OPEN)$/.test(failure.code) && isOnlyReadable(path, failure.message);
-    const why = isRefused ? ONLY_READS : failure.message.replace(/^SQLITE_CANTOPEN: /, "");
+    const said = failure.message.replace(/^SQLITE_(?:CANTOPEN|FULL): /, "");
+    const why = isRefused ? ONLY_READS : said;
     const { retryable } = failure;
     return new StorageError(failure.code, why.startsWith(what) ? why : what + why, {
       cause: failure.cause ?? failure,

@@ -3,8 +3,11 @@ import { once } from "node:events";
 import { chmodSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { openStorage } from "holdfast";
+import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { runChild } from "../support/child.js";
+import { rejection } from "../support/clients.js";
 import { tempDatabase } from "../support/temp.js";
 
 // Each runs in a child process: a call that waits for the other end of a named pipe would stop this one.
@@ -104,4 +107,33 @@ describe.skipIf(process.getuid?.() !== 0)("as a user without permissions", () =>
     expect(errors.readOnly?.message).toContain('readOnly: "immutable"');
     expect(errors.immutable).toBe("no error");
   });
+});
+
+// It has no blocks, and so none that are free: that was taken for a full disk.
+test.skipIf(process.platform !== "linux")("a file system without a disk is CANNOT_OPEN, in one sentence", async () => {
+  for (const call of [() => openStorage("/proc/x.db"), async () => createClient({ url: "file:/proc/x.db" })]) {
+    const { code, message } = await rejection(call());
+    expect(["CANNOT_OPEN", "SQLITE_CANTOPEN"]).toContain(code);
+    expect(message.replace("SQLITE_CANTOPEN: ", "")).toBe(
+      "Cannot open /proc/x.db: SQLite can neither open nor create it. Check that its folder exists and that this user may write to it",
+    );
+  }
+});
+
+test("a StorageError does not begin with the code of the client", async () => {
+  await using db = await tempDatabase("place");
+  const closed = await openStorage(":memory:");
+  await closed.close();
+  expect(await rejection(closed.memories.count())).toMatchObject({
+    code: "CLOSED",
+    message: "The client is closed. Open the storage again",
+  });
+  const missing = await rejection(openStorage({ url: db.path, readOnly: true }));
+  expect(missing).toMatchObject({ code: "NOT_FOUND", message: expect.stringMatching(/^There is no database /) });
+});
+
+test("a parameter of a URL that is not supported is named, with the option in its place", async () => {
+  const error = await rejection(openStorage("file:./q.db?mode=ro"));
+  expect(error.message).toMatch(/parameter "mode"\. To read a file only, use the option `readOnly: true`$/);
+  expect((await rejection(openStorage("file:./q.db?constructor=1"))).message).toMatch(/parameter "constructor"$/);
 });

@@ -63,6 +63,8 @@ const DEFAULT_CONCURRENCY = 20;
 export class RemoteClient implements EngineClient {
   readonly #stock: Client;
   readonly #options: RemoteClientOptions;
+  /** Its address, without the path and the parameters of the URL. */
+  readonly #server: string;
   /** Requests at a time. */
   readonly #slots: Turn;
   /**
@@ -90,9 +92,10 @@ export class RemoteClient implements EngineClient {
       limit: this.#writerLimit,
       send: (statements) => this.#whileBusy(() => this.#callInSlot(true, () => this.#sendWrites(statements))),
     });
+    this.#server = originOf(config.url, config.tls);
     const send = guardedFetch({
       fetch: (config.fetch ?? fetch) as typeof fetch,
-      origin: originOf(config.url, config.tls),
+      origin: this.#server,
       maxBytes: options.maxResponseBytes,
     });
     this.#stock = options.createStockClient({
@@ -208,7 +211,7 @@ export class RemoteClient implements EngineClient {
       const stock = await this.#stock.transaction(mode);
       const transaction: RemoteTransaction = new RemoteTransaction(stock, mode, {
         bind: (input) => this.bind(input),
-        send: (isWrite, work) => this.#send(isWrite, work),
+        send: (isWrite, work) => this.#send({ isWrite, isRead: false }, work),
         begin: (attempt) => this.#whileBusy(attempt),
         open: () => this.#stock.transaction(mode),
         onEnd: () => {
@@ -285,13 +288,14 @@ export class RemoteClient implements EngineClient {
   async #callInSlot<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
     const { requestTimeoutMs } = this.#options;
     const deadline = performance.now() + requestTimeoutMs;
-    await this.#slots.take({ timeoutMs: requestTimeoutMs, onTimeout: () => timedOut(requestTimeoutMs, false) });
+    const call = { isWrite: false, isRead: !isWrite, server: this.#server };
+    await this.#slots.take({ timeoutMs: requestTimeoutMs, onTimeout: () => timedOut(requestTimeoutMs, call) });
     try {
-      return await this.#send(isWrite, work, deadline - performance.now());
+      return await this.#send({ isWrite, isRead: !isWrite }, work, deadline - performance.now());
     } catch (error) {
       // The server has closed a kept-alive connection in the meantime: a read is sent again, on a new one.
       if (isWrite || !isDropped(error)) throw error;
-      return await this.#send(isWrite, work, deadline - performance.now());
+      return await this.#send({ isWrite, isRead: !isWrite }, work, deadline - performance.now());
     } finally {
       this.#slots.pass();
     }
@@ -320,8 +324,13 @@ export class RemoteClient implements EngineClient {
   }
 
   /** Sends one request, and waits for its answer no longer than `requestTimeoutMs`. */
-  async #send<T>(isWrite: boolean, work: () => Promise<T>, timeoutMs = this.#options.requestTimeoutMs): Promise<T> {
+  async #send<T>(
+    kind: { readonly isWrite: boolean; readonly isRead: boolean },
+    work: () => Promise<T>,
+    timeoutMs = this.#options.requestTimeoutMs,
+  ): Promise<T> {
     const { requestTimeoutMs, redact } = this.#options;
+    const call = { ...kind, server: this.#server, redact };
     this.#requests++;
     let isLate = false;
     let timer: Timer | undefined;
@@ -329,19 +338,20 @@ export class RemoteClient implements EngineClient {
       if (timeoutMs > MAX_TIMER_MS) return;
       timer = setTimeout(() => {
         isLate = true;
-        reject(timedOut(requestTimeoutMs, isWrite));
+        reject(timedOut(requestTimeoutMs, call));
       }, timeoutMs);
     });
     const answer = work();
     try {
       return await Promise.race([answer, late]);
     } catch (error) {
-      const known = isTimeout(error) ? timedOut(requestTimeoutMs, isWrite) : toRemoteError(error, { isWrite, redact });
+      const known = isTimeout(error) ? timedOut(requestTimeoutMs, call) : toRemoteError(error, call);
       if ((known as LibsqlError).code === "UNAVAILABLE") {
         this.#unavailable++;
         // A server that lets one wait for so long would let the next: those in line learn at once that nothing was sent.
         if (isLate || isTimeout(error)) {
-          for (const line of [this.#writers, this.#group]) line.refuseAll(() => timedOut(requestTimeoutMs, false));
+          const unsent = { isWrite: false, server: this.#server };
+          for (const line of [this.#writers, this.#group]) line.refuseAll(() => timedOut(requestTimeoutMs, unsent));
         }
       }
       throw known;

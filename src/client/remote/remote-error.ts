@@ -22,6 +22,10 @@ export class UnavailableError extends LibsqlError {
 export interface CallContext {
   /** Whether the server may have stored something by it: a statement of an open transaction has not. */
   readonly isWrite: boolean;
+  /** Whether it was a read outside of a transaction, of which nothing could be stored. */
+  readonly isRead?: boolean;
+  /** The address of the server, without what may be secret in its URL. */
+  readonly server: string;
   readonly redact: (text: string) => string;
 }
 
@@ -120,7 +124,8 @@ export function endsTransaction(error: unknown, isWrite: boolean): boolean {
 }
 
 /** What the stock client or `fetch` threw, as the LibsqlError that callers are promised; the token is taken out. */
-export function toRemoteError(thrown: unknown, { isWrite, redact }: CallContext): unknown {
+export function toRemoteError(thrown: unknown, context: CallContext): unknown {
+  const { isWrite, redact } = context;
   if (!(thrown instanceof Error) || thrown instanceof UnavailableError) return thrown;
   redactAll(thrown, redact);
   const error = thrown instanceof LibsqlError ? asOfPrimary(thrown) : thrown;
@@ -140,21 +145,22 @@ export function toRemoteError(thrown: unknown, { isWrite, redact }: CallContext)
     if (isAnswerTooLarge(error)) error.message += `. ${ANSWER_ADVICE}`;
     if (/string or blob too big/.test(error.message)) return renamed(error, "SQLITE_TOOBIG", VALUE_ADVICE);
     if (error.code === "SQLITE_CONSTRAINT" && error.extendedCode === undefined) return withExtendedCode(error);
-    return unavailableFrom(error, isWrite) ?? error;
+    return unavailableFrom(error, context) ?? error;
   }
   // A wrong argument is told before anything is sent. `fetch failed` is a TypeError too, but has a cause.
   const isMisuse = error.cause === undefined && (error instanceof TypeError || error instanceof RangeError);
   if (isMisuse && (error as { code?: unknown }).code === undefined && error.message !== "fetch failed") return error;
   const codes = codesOf(error);
+  const unsent = { ...context, isWrite: false };
   if (codes.some((code) => UNTRUSTED.has(code))) {
     const advice = "Let NODE_EXTRA_CA_CERTS name the file of its authority, or use the name that it is made out to";
-    return unavailable(`The server's certificate is not trusted (${reasonOf(error)}). ${advice}`, false, error);
+    return unavailable(`cannot be used: its certificate is not trusted (${reasonOf(error)}). ${advice}`, unsent, error);
   }
   if (codes.includes(NO_TLS)) {
-    return unavailable("The server speaks no TLS: use http://, or libsql:// with ?tls=0", false, error);
+    return unavailable("speaks no TLS. Use http://, or libsql:// with ?tls=0", unsent, error);
   }
   const wasSent = !codes.some((code) => NOT_SENT.has(code));
-  return unavailable(`The server did not answer (${reasonOf(error)})`, isWrite && wasSent, error);
+  return unavailable(`did not answer (${reasonOf(error)})`, wasSent ? context : unsent, error);
 }
 
 export function isDropped(error: unknown): boolean {
@@ -162,13 +168,18 @@ export function isDropped(error: unknown): boolean {
 }
 
 /** Nothing came back within the time allowed. */
-export function timedOut(timeoutMs: number, mayBeStored: boolean): UnavailableError {
-  return unavailable(`The server did not answer within ${timeoutMs} ms (\`requestTimeoutMs\`)`, mayBeStored);
+export function timedOut(timeoutMs: number, call: Omit<CallContext, "redact">): UnavailableError {
+  return unavailable(`did not answer within ${timeoutMs} ms (\`requestTimeoutMs\`)`, call);
 }
 
-function unavailable(what: string, mayBeStored: boolean, cause?: Error): UnavailableError {
-  const advice = mayBeStored ? UNKNOWN_ADVICE : "Nothing was stored: try again once it can be reached";
-  return new UnavailableError(`${what}. ${advice}`, mayBeStored ? "unknown" : "notApplied", cause);
+function unavailable(
+  what: string,
+  { server, isWrite, isRead }: Omit<CallContext, "redact">,
+  cause?: Error,
+): UnavailableError {
+  const outcome = isRead === true ? "Try again" : "Nothing was stored: try again";
+  const advice = isWrite ? UNKNOWN_ADVICE : `${outcome} once it can be reached`;
+  return new UnavailableError(`The server ${server} ${what}. ${advice}`, isWrite ? "unknown" : "notApplied", cause);
 }
 
 /** A read replica passes on a statement's failure on the primary as text only: this is what the primary would say. */
@@ -188,8 +199,9 @@ export function noDatabase(cause?: Error): LibsqlError {
 }
 
 /** Answers that are no verdict of SQLite on the statement. */
-function unavailableFrom(error: LibsqlError, isWrite: boolean): LibsqlError | undefined {
-  const { code, message } = error;
+function unavailableFrom(error: LibsqlError, context: CallContext): LibsqlError | undefined {
+  const { code } = error;
+  const failed = `failed (${withoutCode(error)})`;
   if (code === "SERVER_ERROR") {
     const status = (error.cause as { status?: unknown } | undefined)?.status;
     if (status === 401 || status === 403) {
@@ -202,12 +214,12 @@ function unavailableFrom(error: LibsqlError, isWrite: boolean): LibsqlError | un
       );
     }
     if (status === 404) return noDatabase(error);
-    if (status === 429) return unavailable(message, false, error);
+    if (status === 429) return unavailable(failed, { ...context, isWrite: false }, error);
     const wasRefused = typeof status === "number" && status >= 400 && status < 500;
-    return wasRefused ? undefined : unavailable(message, isWrite, error);
+    return wasRefused ? undefined : unavailable(failed, context, error);
   }
   if (/^(HRANA_(PROTO|CLOSED|WEBSOCKET)_ERROR|INTERNAL_ERROR|UNKNOWN)$/.test(code))
-    return unavailable(message, isWrite, error);
+    return unavailable(failed, context, error);
   return undefined;
 }
 

@@ -49,6 +49,11 @@ export class ReplicaRelay {
     this.#namespace = namespaceOf(options.url);
   }
 
+  /** A fetch from the primary, for its errors. */
+  get call() {
+    return { isWrite: false, isRead: true, server: new URL(this.#options.url).origin };
+  }
+
   /** Where the library finds it. */
   async listen(): Promise<string> {
     this.#server ??= await this.#start();
@@ -99,7 +104,7 @@ export class ReplicaRelay {
     const body = await readAll(incoming);
     const request = new AbortController();
     const silence = new SilenceTimer(this.#options.timeoutMs, () =>
-      request.abort(timedOut(this.#options.timeoutMs, false)),
+      request.abort(timedOut(this.#options.timeoutMs, this.call)),
     );
     this.#requests.add(request);
     outgoing.once("close", () => request.abort());
@@ -156,7 +161,7 @@ export class ReplicaRelay {
 
   /** The library tries three times, a second apart, unless it is told that the namespace does not exist. */
   #refuse(outgoing: ServerResponse, error: unknown): void {
-    const context: CallContext = { isWrite: false, redact: this.#options.redact };
+    const context: CallContext = { ...this.call, redact: this.#options.redact };
     if (!this.#isClosed) this.#failure ??= toRemoteError(error, context) as Error;
     const isCall = String(outgoing.req.headers["content-type"]).startsWith("application/grpc");
     if (!isCall || outgoing.headersSent) {

@@ -89,7 +89,7 @@ export class ReplicaSync {
   async #within(fetch: Promise<Replicated>, ms: number): Promise<Replicated> {
     let timer: Timer | undefined;
     const late = new Promise<never>((_, reject) => {
-      if (ms <= MAX_TIMER_MS) timer = setTimeout(() => reject(timedOut(ms, false)), ms);
+      if (ms <= MAX_TIMER_MS) timer = setTimeout(() => reject(timedOut(ms, this.#options.relay.call)), ms);
     });
     this.#callers++;
     this.#worker?.ref();
@@ -187,7 +187,7 @@ export class ReplicaSync {
 const PERMANENT = /wal_index|Invalid meta file|disk image is malformed|file is not a database/i;
 
 function syncFailed(reason: string, cause?: Error): UnavailableError {
-  const text = (reason.split("\n", 1)[0] ?? "").replace(/^UNAVAILABLE: /, "").replace(/\. Nothing was stored.*$/, "");
+  const text = (reason.split("\n", 1)[0] ?? "").replace(/^UNAVAILABLE: /, "").replace(/\. Try again once.*$/, "");
   return new UnavailableError(
     `The replica could not fetch from its primary (${text}). It still has what it fetched before: try again`,
     "notApplied",

@@ -69,12 +69,16 @@ function toLibsqlError(error: unknown): unknown {
   );
 }
 
+const CONNECTION_FAILED = /^ConnectionFailed\("Unable to open connection to local database .*: 14"\)$/s;
+
 /** A failed open comes as a plain Error without a code. */
 export function toOpenError(error: unknown, path: string): LibsqlError {
   const known = toLibsqlError(error);
   if (known instanceof LibsqlError) return known;
   const reason = error instanceof Error ? error.message : String(error);
-  return shortageError(`Cannot open ${path}: ${reason}`, path, error, MAY_NOT_OPEN);
+  // The binding's words for SQLITE_CANTOPEN say no more than the code and the path.
+  const why = CONNECTION_FAILED.test(reason) ? "SQLite can neither open nor create it" : reason;
+  return shortageError(`Cannot open ${path}: ${why}`, path, error, MAY_NOT_OPEN);
 }
 
 /**
@@ -126,8 +130,9 @@ function findShortage(path: string): Shortage | undefined {
   if (mayLackDescriptors()) return { code: "SQLITE_CANTOPEN", advice: TOO_MANY_FILES };
   const full: Shortage = { code: "SQLITE_FULL", advice: "The disk is full" };
   try {
-    const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize < LEAST_FREE_BYTES ? full : undefined;
+    const { bavail, blocks, bsize } = statfsSync(dirname(path));
+    // A file system without a disk, such as /proc, has no blocks at all.
+    return blocks > 0 && bavail * bsize < LEAST_FREE_BYTES ? full : undefined;
   } catch (error) {
     return isFullDisk(error) ? full : undefined;
   }

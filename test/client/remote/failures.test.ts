@@ -151,7 +151,12 @@ describe("a connection that drops", () => {
     await using storage = await openStorage({ url: setting.server.url, migrate: "skip" });
     const error = await rejection(storage.memories.insert({ content: "x" }));
     expect(error).toMatchObject(KNOWN);
-    expect(error.message).toMatch(/Nothing was stored/);
+    const { host } = new URL(setting.server.url);
+    expect(error.message).toMatch(`The server http://${host} did not answer (`);
+    expect(error.message).toMatch(/\. Nothing was stored: try again/);
+    // Of a read it would say nothing.
+    const read = await rejection(storage.memories.count());
+    expect(read.message).toMatch(/\)\. Try again once it can be reached$/);
     expect(await rejection(openStorage(setting.server.url))).toMatchObject(KNOWN);
   });
 
