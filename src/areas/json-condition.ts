@@ -84,12 +84,17 @@ export function isBounds(name: string, value: unknown): value is Bounds {
   const operators = keys.filter((key) => Object.hasOwn(OPERATORS, key));
   const isMixed = operators.length > 0 && operators.length < keys.length;
   if (isMixed || (operators.length === 0 && operatorsIn(value).length > 0)) {
-    throw wrongType(expectation(name, `a value, or bounds of ${Object.keys(OPERATORS).join(", ")} alone`, value));
+    const expected = `a value, or bounds of ${Object.keys(OPERATORS).join(", ")} alone`;
+    throw wrongType(
+      `${expectation(name, expected, value)} with the keys ${keys.join(", ")}. A value in an object of the data has its own path: ${JSON.stringify(`${name.replace(/^where\./, "")}.${keys[0]}`)}`,
+    );
   }
   return operators.length > 0;
 }
 
-const OPERATOR = /^(?:gte?|lte?|eq|neq?|\$[a-z]+)$/i;
+/** Not `min`, `max` and the like, which are names in data as well. */
+const OPERATOR =
+  /^(?:gte?|lte?|eq|neq?|\$[a-z]+|[<>=!]+|not|(?:not)?equals?|(?:greater|less)than(?:orequals?)?|contains|(?:starts|ends)with|i?like|regexp?)$/i;
 const LIST_OPERATOR = /^(?:in|nin|notIn|between)$/i;
 
 /** The keys of an object of operators, as other libraries have them; empty for any other value. */

@@ -26,7 +26,7 @@ export interface PoolConfig {
   readonly statementCacheSize?: number;
   /** What a commit survives. @default "full" */
   readonly durability?: Durability;
-  /** A write transaction held longer is rolled back, in ms. @default Infinity */
+  /** A write transaction held longer is rolled back, in ms; more than 0. @default Infinity */
   readonly transactionTimeoutMs?: number;
   /** When the log is moved into the database file. */
   readonly checkpoint?: CheckpointOptions;
@@ -78,7 +78,7 @@ export function resolveClientOptions(config: PoolConfig & Unchecked): ClientOpti
   expectDuration("acquireTimeoutMs", acquireTimeoutMs);
   expectDuration(config.busyTimeoutMs === undefined ? "timeout" : "busyTimeoutMs", busyTimeoutMs);
   expectDuration("idleTimeoutMs", idleTimeoutMs);
-  expectDuration("transactionTimeoutMs", transactionTimeoutMs);
+  expectTimeout("transactionTimeoutMs", transactionTimeoutMs);
   expectInteger("checkpoint.walBytes", walBytes, 0);
   if (typeof plainRows !== "boolean") throw wrongType(expectation("plainRows", "true or false", plainRows));
   expectReadOnly(readOnly);
@@ -98,6 +98,12 @@ export function resolveClientOptions(config: PoolConfig & Unchecked): ClientOpti
     plainRows,
     readOnly,
   };
+}
+
+/** Throws on a time limit that nothing could keep. */
+export function expectTimeout(name: string, value: unknown): void {
+  expectDuration(name, value);
+  if (value === 0) throw outOfRange(expectation(name, "more than 0 ms (Infinity is without a limit)", value));
 }
 
 /** Checks the options that @libsql/client takes as they are. */

@@ -7,7 +7,7 @@ import { expectAddress } from "../client/addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "../client/config.js";
 import { toFileUrl } from "../client/file-url.js";
 import type { ReadOnly } from "../client/local/read-only.js";
-import { MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
+import { expectTimeout, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
 import { type CodeMigration, type JournalOptions, resolveJournalOptions } from "../migrate/options.js";
 import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
@@ -238,7 +238,7 @@ export function resolveStorageOptions(
     if (bytes !== Number.POSITIVE_INFINITY) expectInteger(name, bytes, 0);
   }
   expectDuration("migrateTimeoutMs", migrateTimeoutMs);
-  expectDuration("requestTimeoutMs", requestTimeoutMs);
+  expectTimeout("requestTimeoutMs", requestTimeoutMs);
   if (maxResponseBytes !== Number.POSITIVE_INFINITY) expectInteger("maxResponseBytes", maxResponseBytes, 1);
   for (const [name, value] of Object.entries({ onError, now })) {
     if (value !== undefined && typeof value !== "function") throw wrongType(expectation(name, "a function", value));

@@ -138,7 +138,8 @@ export class TransactionScope implements Executor {
 
   /** Throws if the scope must not be used at this point. */
   #assertUsable(): void {
-    if (this.#isEnded || this.#transaction.closed) {
+    // One that is closed while its callback runs was rolled back: its next statement rejects with the reason.
+    if (this.#isEnded) {
       throw new StorageError("TRANSACTION_CLOSED", "The transaction of this handle has ended: use the storage instead");
     }
     const inner = TransactionScope.open(this.#context);

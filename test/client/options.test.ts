@@ -41,6 +41,7 @@ describe("options", () => {
     ["timeout", "5s", TypeError, "Expected `timeout` to be a number of milliseconds"],
     ["idleTimeoutMs", null, TypeError, "got null"],
     ["transactionTimeoutMs", -5, RangeError, "got -5"],
+    ["transactionTimeoutMs", 0, RangeError, "more than 0 ms (Infinity is without a limit), got 0"],
     ["durability", "fast", TypeError, 'Expected `durability` to be "full" or "relaxed", got "fast"'],
     ["intMode", "int", TypeError, 'got "int"'],
     ["checkpoint", { walBytes: -1 }, RangeError, "Expected `checkpoint.walBytes` to be an integer of at least 0"],

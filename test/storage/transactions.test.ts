@@ -2,8 +2,9 @@ import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 import { type Change, openStorage, type StorageError } from "holdfast";
 import { memories as memoriesTable, messageRefs } from "holdfast/schema";
 import { describe, expect, test } from "vitest";
-import { rejection } from "../support/clients.js";
+import { openTestClient, rejection } from "../support/clients.js";
 import { fileTest, tempFileStorage, tempStorage, testTarget } from "../support/storage.js";
+import { tempDatabase } from "../support/temp.js";
 
 describe("transaction", () => {
   test("stores all of its writes, in several projects, or none", async () => {
@@ -154,6 +155,31 @@ describe("transaction", () => {
       expect(await rejection(handles[3]!())).toMatchObject({ code: "TRANSACTION_CLOSED" });
     });
     for (const use of handles) expect(await rejection(use())).toMatchObject({ code: "TRANSACTION_CLOSED" });
+    expect(await storage.memories.count()).toBe(0);
+  });
+
+  // "Use the storage instead" would have stored the second half alone.
+  fileTest("a handle whose transaction was rolled back by a time limit says so, as the transaction does", async () => {
+    await using db = await tempDatabase();
+    await using storage = await openStorage({ url: db.url, transactionTimeoutMs: 20 });
+    await using other = openTestClient(db.url);
+    const said = /held longer than 20 ms \(transactionTimeoutMs\) and was rolled back/;
+    const outer = await rejection(
+      storage.transaction(async (tx) => {
+        await tx.memories.insert({ content: "first half" });
+        // Another client has the write lock once the time limit has ended this transaction.
+        await (await other.transaction("write")).rollback();
+        for (const use of [
+          () => tx.memories.insert({ content: "second" }),
+          () => tx.savepoint((sp) => sp.memories.count()),
+        ])
+          expect(await rejection(use())).toMatchObject({
+            code: "TRANSACTION_CLOSED",
+            message: expect.stringMatching(said),
+          });
+      }),
+    );
+    expect(outer).toMatchObject({ code: "TRANSACTION_CLOSED", message: expect.stringMatching(said) });
     expect(await storage.memories.count()).toBe(0);
   });
 

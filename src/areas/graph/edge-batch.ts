@@ -19,6 +19,7 @@ import {
   insertEdges,
   namingEnds,
   toEdge,
+  unknownNode,
 } from "./edge.js";
 
 const e = graphEdges;
@@ -134,8 +135,7 @@ async function storeDue(
     await namingEnds(() => runAll(locked, statements));
   } catch (error) {
     if (!isOfRecord(error)) throw error;
-    const index = await firstWithoutNode(context, locked, drafts).catch(() => undefined);
-    throw index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
+    throw await atUnknownNode(context, locked, error, drafts).catch(() => error);
   }
 }
 
@@ -147,10 +147,8 @@ export async function atFailedEdge(
 ): Promise<unknown> {
   const executor = currentExecutor(context.executor);
   try {
-    const index =
-      error.code === "FOREIGN_KEY"
-        ? await firstWithoutNode(context, executor, drafts)
-        : await firstTakenEdge(context, executor, drafts);
+    if (error.code === "FOREIGN_KEY") return await atUnknownNode(context, executor, error, drafts);
+    const index = await firstTakenEdge(context, executor, drafts);
     return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
   } catch {
     // If this read fails, the error of the batch is still the one to report.
@@ -171,11 +169,13 @@ async function firstTakenEdge(
   return undefined;
 }
 
-async function firstWithoutNode(
+/** The error with the place of the first edge whose node is missing, and that node. */
+async function atUnknownNode(
   { project }: RepositoryContext,
   executor: Executor,
+  error: StorageError,
   drafts: readonly EdgeDraft[],
-): Promise<number | undefined> {
+): Promise<unknown> {
   const ids = [...new Set(drafts.flatMap(({ from, to }) => [from, to]))];
   const known = new Set<unknown>();
   const statements = inParts(
@@ -184,7 +184,10 @@ async function firstWithoutNode(
   );
   for (const statement of statements) for (const row of await readAll(executor, statement)) known.add(row[0]);
   const index = drafts.findIndex(({ from, to }) => !known.has(from) || !known.has(to));
-  return index < 0 ? undefined : index;
+  if (index < 0) return error;
+  const draft = drafts[index]!;
+  const end = known.has(draft.from) ? "to" : "from";
+  return atRecord(unknownNode(end, draft[end], error.cause), { index, id: draft.id });
 }
 
 /** The stored edges that could be in the way of drafts. */

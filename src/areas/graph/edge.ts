@@ -213,17 +213,23 @@ export function updateEdgeStatement(context: RepositoryContext, id: string, patc
   return updateRow({ project: context.project, id, type: type ?? null, weight: weight ?? null, data: json });
 }
 
-/** Runs work that stores edges. Its errors name the end whose node is unknown, or say that there is such an edge. */
-export async function namingEnds<T>(work: () => Promise<T>): Promise<T> {
+/** The nodes of an edge. */
+export type EdgeEnds = Pick<GraphEdge, "from" | "to">;
+
+/**
+ * Runs work that stores edges. Its errors name the end whose node is unknown, and the node if there is one edge, or say
+ * that there is such an edge.
+ */
+export async function namingEnds<T>(work: () => Promise<T>, edge?: EdgeEnds): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw asEdgeError(error);
+    throw asEdgeError(error, edge);
   }
 }
 
 /** An edge whose node is unknown has no row to refer to: SQLite then reports a NULL. */
-function asEdgeError(error: unknown): unknown {
+function asEdgeError(error: unknown, edge: EdgeEnds | undefined): unknown {
   if (!(error instanceof StorageError) || error.table !== "graph_edges") return error;
   const { code, cause, table, columns } = error;
   if (code === "CONFLICT" && columns?.includes("from_row") === true) {
@@ -235,9 +241,18 @@ function asEdgeError(error: unknown): unknown {
   const [column] = error.columns ?? [];
   if (column !== "from_row" && column !== "to_row") return error;
   const end = column === "from_row" ? "from" : "to";
-  return new StorageError("FOREIGN_KEY", `No node has the id that \`${end}\` of an edge names. Add the node first`, {
-    cause: error.cause,
+  return unknownNode(end, edge?.[end], error.cause);
+}
+
+/** The error for an edge whose node is unknown. */
+export function unknownNode(end: keyof EdgeEnds, id: string | undefined, cause: unknown): StorageError {
+  const what =
+    id === undefined
+      ? `No node has the id that \`${end}\` of an edge names`
+      : `There is no node ${JSON.stringify(id)}, which \`${end}\` of an edge names`;
+  return new StorageError("FOREIGN_KEY", `${what}. Add the node first`, {
+    cause,
     table: "graph_edges",
-    columns: [column],
+    columns: [end === "from" ? "from_row" : "to_row"],
   });
 }

@@ -17,7 +17,8 @@ export interface GraphNodeFilter {
   readonly label?: string | undefined;
   /**
    * Values in the data, by path: `"size"`, `"owner.name"`, `"tags.0"`; a dot within a key is written `\.`. Either the
-   * value that must be there, of the same type, or bounds.
+   * value that must be there, of the same type, or bounds. An object other than bounds is compared as a whole: with
+   * `{ lines: { min: 5 } }`, `lines` must be exactly that object.
    */
   readonly where?: GraphWhere | undefined;
 }

@@ -245,7 +245,7 @@ export class GraphRecords {
    */
   async addEdge(edge: GraphEdgeInput): Promise<GraphEdge> {
     const draft = toEdgeDraft(this.#context, edge);
-    await namingEnds(() => runAll(this.#context.executor, insertEdges(this.#context, [draft])));
+    await namingEnds(() => runAll(this.#context.executor, insertEdges(this.#context, [draft])), draft);
     this.#announce("insert", [draft.id]);
     return draftToEdge(draft);
   }

@@ -15,6 +15,7 @@ import { announce } from "../repository.js";
 import { prepareStatement, type Statement, selection } from "../statements.js";
 import {
   type EdgeDraft,
+  type EdgeEnds,
   edgeParts,
   edgesWithNodes,
   type GraphEdgeInput,
@@ -197,7 +198,8 @@ class ImportWriter {
   ): Promise<StorageError> {
     for (const { number, draft } of lines) {
       try {
-        await namingEnds(() => this.#executor.batch(toStatements([draft])));
+        const edge = "from" in draft ? (draft as unknown as EdgeEnds) : undefined;
+        await namingEnds(() => this.#executor.batch(toStatements([draft])), edge);
       } catch (error) {
         return refusedLine(number, error as StorageError);
       }
@@ -232,7 +234,8 @@ function invalidLine(line: number, cause: unknown): StorageError {
 /** A line that is well-formed, but does not fit what is stored. */
 function refusedLine(line: number, failure: StorageError): StorageError {
   const { code, table, columns } = failure;
-  const why = code === "CONFLICT" ? "there is such a node or edge already" : "a node of its edge is unknown";
+  const why =
+    code === "CONFLICT" ? "there is such a node or edge already" : failure.message.replace(/^T(.*)\. .*$/s, "t$1");
   const message = `Line ${line} of the import cannot be stored: ${why}. Nothing was imported`;
   return new StorageError("INVALID_IMPORT", message, { cause: failure, line, table, columns });
 }

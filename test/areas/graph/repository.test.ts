@@ -160,10 +160,26 @@ describe("findNodes", () => {
     ]);
     expect(third.nextCursor).toBeUndefined();
     expect(await rejection(graph.findNodes({ cursor: "x" }))).toBeInstanceOf(TypeError);
-    for (const a of [{ gt: 1, or: 2 }, { ne: 1 }, { $gt: 1 }, { in: [1] }]) {
+    for (const a of [
+      { gt: 1, or: 2 },
+      { ne: 1 },
+      { $gt: 1 },
+      { in: [1] },
+      { greaterThan: 1 },
+      { ">": 5 },
+      { "!=": 5 },
+      { not: 5 },
+      { contains: 1 },
+    ]) {
       const error = await rejection(graph.findNodes({ where: { a } }));
       expect(error).toBeInstanceOf(TypeError);
       expect(error.message).toMatch(/^Expected `where\.a` to be a value, or bounds of gt, gte, lt, lte alone/);
+      expect(error.message).toMatch(`A value in an object of the data has its own path: "a.${Object.keys(a)[0]}"`);
+    }
+    // Names that data has as well are compared as they are, and so is an empty object.
+    await graph.addNode({ id: "range", kind: "k", name: "range", data: { a: { min: 5 }, b: {}, c: { not: 5 } } });
+    for (const where of [{ a: { min: 5 } }, { b: {} }, { "a.min": 5 }, { "c.not": 5 }]) {
+      expect((await graph.findNodes({ where })).items.map(({ id }) => id)).toEqual(["range"]);
     }
     expect(await rejection(graph.findNodes({ wher: {} } as object))).toBeInstanceOf(TypeError);
   });
@@ -174,14 +190,22 @@ describe("edges", () => {
     await using temp = await tempStorage();
     const { graph } = temp.storage;
     await graph.addNodes([node("a"), node("b")]);
-    for (const [from, to, column] of [
-      ["a", "x", "to_row"],
-      ["x", "a", "from_row"],
+    for (const [from, to, end] of [
+      ["a", "x", "to"],
+      ["x", "a", "from"],
     ] as const) {
-      expect(await rejection(graph.addEdge({ from, to, type: "t" }))).toMatchObject({
+      const expected = {
         code: "FOREIGN_KEY",
         table: "graph_edges",
-        columns: [column],
+        columns: [`${end}_row`],
+        message: expect.stringMatching(`There is no node "x", which \`${end}\` of an edge names\\. Add the node first`),
+      };
+      const edge = { from, to, type: "t" };
+      expect(await rejection(graph.addEdge(edge))).toMatchObject(expected);
+      for (const onConflict of ["fail", "skip"] as const)
+        expect(await rejection(graph.addEdges([edge], { onConflict }))).toMatchObject({ ...expected, index: 0 });
+      expect(await rejection(graph.import(JSON.stringify({ edge })))).toMatchObject({
+        message: expect.stringMatching(/there is no node "x"/i),
       });
     }
     const first = await graph.addEdge({ from: "a", to: "b", type: "t" });
