@@ -158,6 +158,27 @@ describe("transaction", () => {
     expect(await storage.memories.count()).toBe(0);
   });
 
+  test("writes of nothing through the outer handle are WRONG_HANDLE, as others are", async () => {
+    await using temp = await tempStorage();
+    const { memories, sessions, conversations, graph, stories } = temp.storage;
+    await conversations.insert({ id: "c" });
+    await stories.saveStory("s", { title: "x" });
+    await temp.storage.transaction(async () => {
+      for (const call of [
+        () => memories.insertMany([]),
+        () => sessions.insertMany([]),
+        () => conversations.insertMany([]),
+        () => conversations.append("c", []),
+        () => graph.addNodes([]),
+        () => graph.addEdges([]),
+        () => stories.restore("s"),
+      ])
+        expect(await rejection(call()), String(call)).toMatchObject({ code: "WRONG_HANDLE" });
+    });
+    expect(await memories.insertMany([])).toEqual([]);
+    expect(await conversations.append("c", [])).toEqual([]);
+  });
+
   // "Use the storage instead" would have stored the second half alone.
   fileTest("a handle whose transaction was rolled back by a time limit says so, as the transaction does", async () => {
     await using db = await tempDatabase();

@@ -124,7 +124,10 @@ export class ConversationRepository {
     expectArray("inputs", inputs, "conversations");
     const onConflict = toOnConflict("insertMany", options);
     let drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
-    if (drafts.length === 0) return [];
+    if (drafts.length === 0) {
+      this.#context.executor.assertOutside?.();
+      return [];
+    }
     if (drafts.some(({ messages }) => haveLong(messages))) drafts = await withDerived(this.#context.project, drafts);
     if (onConflict === "fail") {
       return this.#insertAll(drafts).catch(async (error: unknown) => {
@@ -168,6 +171,7 @@ export class ConversationRepository {
     const drafts = isBatch ? checkEach(inputs, toDraft) : inputs.map(toDraft);
     const { executor } = this.#context;
     if (drafts.length === 0) {
+      executor.assertOutside?.();
       await requireChain(this.#context, executor, conversationId);
       return [];
     }

@@ -139,7 +139,10 @@ export class GraphRecords {
     expectArray("inputs", nodes, "nodes");
     const onConflict = toOnConflict("addNodes", options);
     const drafts = checkEach(nodes, (node) => toNodeDraft(this.#context, node));
-    if (drafts.length === 0) return [];
+    if (drafts.length === 0) {
+      this.#context.executor.assertOutside?.();
+      return [];
+    }
     if (onConflict !== "fail") {
       const { nodes: stored, inserted, updated } = await addNodesOver(this.#context, drafts, onConflict);
       this.#announce("insert", inserted);
@@ -259,7 +262,10 @@ export class GraphRecords {
     expectArray("inputs", edges, "edges");
     const onConflict = toOnConflict("addEdges", options);
     const drafts = checkEach(edges, (edge) => toEdgeDraft(this.#context, edge));
-    if (drafts.length === 0) return [];
+    if (drafts.length === 0) {
+      this.#context.executor.assertOutside?.();
+      return [];
+    }
     if (onConflict !== "fail") {
       const hasOwnId = edges.map(({ id }) => id !== undefined);
       const added = await addEdgesOver(this.#context, drafts, hasOwnId, onConflict);

@@ -47,7 +47,10 @@ export async function insertMemories(
   const onConflict = toOnConflict("insertMany", options);
   let drafts = checkEach(inputs, (input) => toDraft(context, input));
   if (drafts.some(isLong)) drafts = await addLongTerms(context.project, drafts);
-  if (drafts.length === 0) return [];
+  if (drafts.length === 0) {
+    context.executor.assertOutside?.();
+    return [];
+  }
   if (onConflict !== "fail") return insertOver(context, drafts, onConflict);
   await storeNew(context, drafts);
   announce(

@@ -13,7 +13,7 @@ import { type Executor, scalar } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { halvedUntilItFits } from "../read-all.js";
 import { announce, notFound } from "../repository.js";
-import { all, selection, set, toStatement } from "../statements.js";
+import { all, returned, selection, set, toStatement } from "../statements.js";
 import { type EmbeddingInput, type Memory, memoriesWithVector, memoryColumns, toMemory, toModel } from "./record.js";
 import { embeddingStatements } from "./statements.js";
 
@@ -151,15 +151,21 @@ export async function embedMemories(
 export async function dropModel(context: RepositoryContext, model: string, version?: string): Promise<number> {
   const isDropped = isOfModel(context.project, { model, version });
   // A memory that shows a dropped vector then shows the latest of its other vectors.
-  const [, dropped] = await context.executor.batch([
+  const [changed, dropped] = await context.executor.batch([
     toStatement(
       sql`update ${m} set ${set(
         m.embeddingRowId,
         sql`(select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId} and not (${isDropped}))`,
-      )} where ${m.embeddingRowId} in (select ${e.rowId} from ${e} where ${isDropped})`,
+      )} where ${m.embeddingRowId} in (select ${e.rowId} from ${e} where ${isDropped}) returning ${returned({ id: m.id })}`,
     ),
     toStatement(sql`delete from ${e} where ${isDropped}`),
   ]);
+  announce(
+    context,
+    "memories",
+    "update",
+    changed!.rows.map((row) => row[0] as string),
+  );
   return dropped!.rowsAffected;
 }
 

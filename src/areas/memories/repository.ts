@@ -406,7 +406,10 @@ export class MemoryRepository<M extends object = Metadata> {
     return embedMemories(this.#context, embed, options);
   }
 
-  /** Removes all vectors of a model, or of one version of it; resolves to how many there were. */
+  /**
+   * Removes all vectors of a model, or of one version of it; resolves to how many there were. Announces an update of the
+   * memories whose `embedding` this changes.
+   */
   dropModel(model: string, version?: string): Promise<number> {
     return dropModel(this.#context, model, version);
   }

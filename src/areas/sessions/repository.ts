@@ -79,6 +79,7 @@ export class SessionRepository {
   async insertMany(inputs: readonly SessionInput[]): Promise<Session[]> {
     expectArray("inputs", inputs, "sessions");
     const drafts = checkEach(inputs, (input) => toDraft(this.#context, input));
+    if (drafts.length === 0) this.#context.executor.assertOutside?.();
     try {
       await this.#context.executor.batch(drafts.map((draft) => insertSession(draft)));
     } catch (error) {

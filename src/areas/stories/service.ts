@@ -265,7 +265,10 @@ export class StoryService {
     const data = await this.#watch("loadRevision", id, () => backend.loadRevision(id, revision));
     if (!(await this.#watch("hasStory", id, () => backend.exists(id)))) throw noStory(id);
     if (data !== undefined) return this.saveStory(id, data);
-    throw new StorageError("NOT_FOUND", `Story ${JSON.stringify(id)} has no revision ${revision} any more`);
+    throw new StorageError(
+      "NOT_FOUND",
+      `Story ${JSON.stringify(id)} has no revision ${revision}. See revisions(${JSON.stringify(id)})`,
+    );
   }
 
   /** @internal A story with its metadata and its revision, which is 0 if there is none; never from a stale read. */
@@ -282,6 +285,7 @@ export class StoryService {
    */
   async restore(id: string): Promise<StoryMetadata> {
     expectId(id);
+    this.#store.assertOutside?.();
     const backend = this.#store.current;
     const present = await this.#watch("getMetadata", id, () => backend.getMetadata(id));
     if (present !== undefined) return present;

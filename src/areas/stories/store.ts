@@ -45,6 +45,8 @@ export interface StoryStore {
   restoreLast(key: string): Promise<SavedStory | undefined>;
   /** Stores a copy of a story: under a new key with its times, revisions and history, as far as the store can. */
   saveCopy(copy: StoryCopy): Promise<void>;
+  /** Throws `WRONG_HANDLE` where a write would. Only a store with transactions has this. */
+  assertOutside?(): void;
   /** These two never come between the check of a conditional save and the save. */
   delete(key: string): Promise<boolean>;
   updateMetadata(key: string, patch: StoryMetadataInput): Promise<StoryMetadata | undefined>;

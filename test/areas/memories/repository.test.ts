@@ -1,4 +1,4 @@
-import { type Memory, type MemoryInput, openStorage, type Storage } from "holdfast";
+import { type Change, type Memory, type MemoryInput, openStorage, type Storage } from "holdfast";
 import { createClient } from "holdfast/client";
 import { describe, expect, test } from "vitest";
 import { rejection } from "../../support/clients.js";
@@ -167,7 +167,7 @@ describe("wrong arguments are named and nothing is stored", () => {
     ["metadata that is no object", { content: "x", metadata: [1] }, "TypeError", /`metadata`/],
     ["metadata that is a Map", { content: "x", metadata: new Map() }, "TypeError", /`metadata`/],
     ["metadata that is a Date", { content: "x", metadata: new Date(0) }, "TypeError", /`metadata`/],
-    ["a Map within metadata", { content: "x", metadata: { a: [new Map([[1, 2]])] } }, "TypeError", /`metadata\.0`/],
+    ["a Map within metadata", { content: "x", metadata: { a: [new Map([[1, 2]])] } }, "TypeError", /`metadata\.a\.0`/],
     [
       "a typed array within metadata",
       { content: "x", metadata: { a: new Uint8Array(2) } },
@@ -559,7 +559,10 @@ describe("vectors", () => {
     await memories.setEmbedding("a", [0, 1], { model: "old" });
     expect((await memories.get("a"))?.embedding).toEqual(new Float32Array([0, 1]));
     expect((await memories.stats()).embeddings).toHaveLength(2);
+    const changes: Change[] = [];
+    temp.storage.on("change", (change) => changes.push(change));
     expect(await memories.dropModel("old")).toBe(1);
+    expect(changes).toEqual([{ project: "default", area: "memories", action: "update", ids: ["a"] }]);
     expect(await memories.get("a")).toMatchObject({ embeddingModel: "new", embedding: new Float32Array([1, 2, 3]) });
     expect(await memories.dropModel("new", "2")).toBe(0);
     expect(await memories.dropModel("new", "1")).toBe(1);

@@ -117,6 +117,10 @@ export class LibsqlBackend extends LibsqlExtras implements TextStore {
     return textOf(key, await this.execute(statements.selectRevisionText({ project, id: key, revision })));
   }
 
+  assertOutside(): void {
+    this.context.executor.assertOutside?.();
+  }
+
   async restoreLast(key: string): Promise<SavedStory | undefined> {
     expectId(key);
     const { project } = this.context;
