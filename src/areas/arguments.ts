@@ -8,6 +8,7 @@ export const DEFAULT_PROJECT = "default";
 /** Longest project or session name, in UTF-16 units. */
 export const MAX_NAME_CHARS = 200;
 const MAX_ID_CHARS = 1000;
+const TYPE_EXPECTED = "a word of 1 to 32 lower-case letters, digits, _ and -, with a letter first";
 const TYPE = /^[a-z][a-z0-9_-]{0,31}$/;
 
 export function expectProject(value: unknown): asserts value is string {
@@ -25,7 +26,7 @@ export function isType(value: string): boolean {
 
 export function expectType(value: unknown): asserts value is string {
   if (typeof value !== "string") throw wrongType(expectation("type", "a string", value));
-  if (!isType(value)) throw outOfRange(expectation("type", `text like ${TYPE}`, value));
+  if (!isType(value)) throw outOfRange(expectation("type", TYPE_EXPECTED, value));
 }
 
 /** SQLite reads no JSON that is nested deeper than 1,000; one such value would fail every filter of its project. */
@@ -69,20 +70,20 @@ function expectValidTexts(path: string, value: unknown): void {
  */
 export function stringify(name: string, value: unknown, expected = "a JSON value"): string | undefined {
   const tooLong = () => outOfRange(expectation(name, `at most ${MAX_JSON_CHARS} characters of JSON`, value));
-  const refuse = refuseLost(name);
+  const refuse = refuseLost(name, value);
   let chars = 0;
   let text: string | undefined;
   try {
-    text = JSON.stringify(value, (key, inner) => {
+    text = JSON.stringify(value, function (this: unknown, key: string, inner: unknown) {
       // Counting during the call stops values that are far too long early.
       chars += key.length + (typeof inner === "string" ? inner.length : 1);
       if (chars > MAX_JSON_CHARS) throw tooLong();
-      return refuse(key, inner);
+      return refuse.call(this, key, inner);
     });
   } catch (cause) {
     if (isExpectation(cause)) throw cause;
     if (isStackOverflow(cause)) throw tooDeep(name, value);
-    throw wrongType(expectation(name, expected, value), { cause });
+    throw isCircular(cause) ? circular(name, value, cause) : wrongType(expectation(name, expected, value), { cause });
   }
   if (text === undefined) return undefined;
   if (text.length > MAX_JSON_CHARS) throw tooLong();
@@ -100,20 +101,62 @@ function isStackOverflow(error: unknown): boolean {
 }
 
 /**
- * A replacer for JSON.stringify that throws on what JSON would quietly store as something else: NaN as null, a Map, a
- * Set or an Error as `{}`, a typed array as an object of its positions. Undefined values and functions are left out, as in JSON.
+ * A replacer for JSON.stringify of `root` that throws on a bigint and on what JSON would quietly store as something else:
+ * NaN as null, a Map, a Set or an Error as `{}`, a typed array as an object of its positions. Undefined values, functions
+ * and symbols are left out, as in JSON.
  */
-export function refuseLost(name: string): (key: string, inner: unknown) => unknown {
-  return (key, inner) => {
-    const path = () => (key === "" ? name : `${name}.${key}`);
+export function refuseLost(name: string, root: unknown): (this: unknown, key: string, inner: unknown) => unknown {
+  return function (this: unknown, key: string, inner: unknown): unknown {
+    const path = () =>
+      key === "" && (this as Record<string, unknown>)[""] === root ? name : pathOf(name, root, this, key);
     if (typeof inner === "number" && !Number.isFinite(inner)) {
       throw outOfRange(expectation(path(), "a finite number", inner));
     }
+    if (typeof inner === "bigint") throw wrongType(expectation(path(), "a JSON value", inner));
     if (typeof inner === "object" && inner !== null && !Array.isArray(inner)) {
       if (ArrayBuffer.isView(inner) || Object.keys(inner).length === 0) expectPlainObject(path(), inner);
     }
     return inner;
   };
+}
+
+/** The path of `key` of the object `holder` within `root`; only the key where `toJSON` has made the object. */
+function pathOf(name: string, root: unknown, holder: unknown, key: string): string {
+  const seen = new Set<unknown>();
+  const due: (readonly [unknown, string])[] = [[root, name]];
+  for (let next = due.pop(); next !== undefined; next = due.pop()) {
+    const [value, path] = next;
+    if (value === holder) return `${path}.${key}`;
+    if (typeof value !== "object" || value === null || seen.has(value)) continue;
+    seen.add(value);
+    for (const [inner, one] of Object.entries(value)) due.push([one, `${path}.${inner}`]);
+  }
+  return `${name}.${key}`;
+}
+
+/** JavaScript engines differ in their words, and agree in this one. */
+export function isCircular(error: unknown): boolean {
+  return error instanceof TypeError && /circular|cyclic/i.test(error.message);
+}
+
+/** The error for a value that contains itself, with the place where it does. */
+export function circular(name: string, root: unknown, cause: unknown): TypeError {
+  const ancestors = new Map<unknown, string>();
+  const find = (value: unknown, path: string): string | undefined => {
+    if (typeof value !== "object" || value === null) return undefined;
+    const above = ancestors.get(value);
+    if (above !== undefined) return `Expected \`${path}\` to be a JSON value, got \`${above}\`, which contains it`;
+    ancestors.set(value, path);
+    for (const [key, inner] of Object.entries(value)) {
+      const found = find(inner, `${path}.${key}`);
+      if (found !== undefined) return found;
+    }
+    ancestors.delete(value);
+    return undefined;
+  };
+  return wrongType(find(root, name) ?? `Expected \`${name}\` to be JSON, got an object that contains itself`, {
+    cause,
+  });
 }
 
 /** Whether `refuseLost` threw it; a `toJSON` of the caller's may throw anything. */

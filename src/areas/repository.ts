@@ -23,7 +23,12 @@ export function inOrderOf<T extends { readonly id: string }>(ids: readonly strin
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
+/** Records that `delete` hides. */
+const MAY_BE_DELETED = ["memory", "conversation", "message"];
+
 /** The error for an id that a project lacks; `kind` names the record: "memory", "session". */
 export function notFound({ project }: RepositoryContext, kind: string, id: string): StorageError {
-  return new StorageError("NOT_FOUND", `No ${kind} ${JSON.stringify(id)} in project ${JSON.stringify(project)}`);
+  const what = `There is no ${kind} ${JSON.stringify(id)} in project ${JSON.stringify(project)}`;
+  const deleted = MAY_BE_DELETED.includes(kind) ? ", or it is deleted" : "";
+  return new StorageError("NOT_FOUND", `${what}${deleted}. Check the id and the project`);
 }

@@ -71,7 +71,7 @@ export function resolveClientOptions(config: PoolConfig & Unchecked): ClientOpti
     plainRows = false,
     readOnly = false,
   } = config;
-  expectKeys("checkpoint", checkpoint, ["walBytes"]);
+  expectKeys("`checkpoint`", checkpoint, ["walBytes"]);
   const { walBytes = 4 * 1024 * 1024 } = checkpoint;
   expectInteger("readers", readers, 1);
   expectInteger("statementCacheSize", statementCacheSize, 1);

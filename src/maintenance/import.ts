@@ -155,8 +155,11 @@ async function check(
   if (counts === undefined && invalid.length === 0) invalid.push({ line: 1, message: "the text is empty" });
   const missing = Object.entries(counts ?? {}).filter(([area, count]) => count !== (found[area] ?? 0));
   if (invalid.length === 0 && missing.length > 0) {
-    const list = missing.map(([area, count]) => `${count} ${area} and found ${found[area] ?? 0}`).join(", ");
-    invalid.push({ line: last + 1, message: `the text is not whole: its header promises ${list}` });
+    const list = missing.map(([area, count]) => `${count} ${area}, of which ${found[area] ?? 0} are there`).join(", ");
+    invalid.push({
+      line: last + 1,
+      message: `the text is not whole: its header counts ${list}. Copy or export it again`,
+    });
   }
   onProgress?.({ phase: "check", done: last, total: last });
   return { invalid, total };

@@ -1,7 +1,7 @@
 import { hasErrno } from "../files/file-error.js";
 import { StorageError, type StorageErrorCode } from "../shared/errors.js";
 
-/** The codes of @memvid/sdk, and `NOT_SUPPORTED`; docs/guides/memvid.md says which of them occur. */
+/** The codes of @memvid/sdk, and `NOT_SUPPORTED`; the guide "Replacing @memvid/sdk" says which of them occur. */
 export type MemvidErrorCode =
   | "MV001"
   | "MV002"
@@ -43,7 +43,7 @@ const SUGGESTIONS: Partial<Readonly<Record<MemvidErrorCode, string>>> = {
   MV014: "Give all embeddings of one model the same length. Name another model in embeddingIdentity.",
   MV015: "Check the embedder, or pass the vector as embedding or queryEmbedding.",
   MV999: "The message says what is wrong, and the cause is the original error.",
-  NOT_SUPPORTED: "docs/guides/memvid.md says what there is instead.",
+  NOT_SUPPORTED: 'The guide "Replacing @memvid/sdk" at https://holdfast.example says what there is instead.',
 };
 
 /** What to do about an error of this code; null if there is no general advice. */

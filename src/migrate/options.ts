@@ -215,7 +215,7 @@ export function expectTable(option: string, table: unknown): asserts table is st
 }
 
 function expectMigration(migration: CodeMigration): void {
-  expectKeys("migrations", migration, CODE_KEYS);
+  expectKeys("`migrations`", migration, CODE_KEYS);
   const { tag, sql, down, dependsOn = [], when, snapshot } = migration;
   expectName("tag", tag);
   if (typeof sql !== "string") throw wrongType(expectation("sql", "a string", sql));

@@ -64,7 +64,7 @@ export function countMatches(content: string, plan: QueryPlan): number {
 
 /** Checks the options of a snippet; throws TypeError or RangeError. */
 export function resolveSnippetOptions(options: SnippetOptions = {}): SnippetShape {
-  expectKeys("snippet", options, ["maxChars", "open", "close"]);
+  expectKeys("`snippet`", options, ["maxChars", "open", "close"]);
   const { maxChars = 300, open = "<mark>", close = "</mark>" } = options;
   if (!Number.isInteger(maxChars) || maxChars < 10) {
     throw outOfRange(`Expected \`maxChars\` to be an integer of at least 10, got ${maxChars}`);

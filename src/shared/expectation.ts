@@ -8,9 +8,10 @@ export function expectation(name: string, expected: string, value: unknown): str
 /** Describes a value for a message: in short form, and without the contents of an object. */
 export function describeValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === "bigint") return `${value}n`;
   if (value === null || typeof value !== "object") return String(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : value.toISOString();
-  return Array.isArray(value) ? "an array" : (value.constructor?.name ?? "an object");
+  return Array.isArray(value) ? `an array of length ${value.length}` : (value.constructor?.name ?? "an object");
 }
 
 export function expectInteger(name: string, value: unknown, atLeast: number): void {
@@ -98,7 +99,11 @@ export function expectArray(name: string, value: unknown, what: string): asserts
 /** Throws TypeError for a Map, a Date and the like too: they have no keys, so their contents would be lost. */
 export function expectPlainObject(name: string, value: unknown): asserts value is Record<string, unknown> {
   expectObject(name, value);
+  if (!isPlainObject(value)) throw wrongType(expectation(name, "a plain object", value));
+}
+
+/** Whether an object is one of keys and values, of this realm or another. */
+export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
-  throw wrongType(expectation(name, "a plain object", value));
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

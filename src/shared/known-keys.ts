@@ -1,5 +1,5 @@
 import { wrongType } from "./argument-error.js";
-import { expectation, expectPlainObject } from "./expectation.js";
+import { describeValue, isPlainObject } from "./expectation.js";
 
 /** Option names of other libraries, and the options of ours that they may stand for. */
 const SLIPS: Readonly<Record<string, readonly string[]>> = {
@@ -39,20 +39,29 @@ const SLIPS: Readonly<Record<string, readonly string[]>> = {
  *
  * Refuses an unknown key whatever its value, even undefined, so that the mistake shows on the first run and not on the
  * first run with a value.
+ *
+ * `name` is what messages say: a call whose options these are, a parameter in backquotes, or a thing such as "a memory".
  */
 export function expectKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrongType(expectation(name, "an object", value));
+    throw wrongType(`Expected ${subjectOf(name)} to be an object, got ${describeValue(value)}`);
   }
   const keys = Object.keys(value);
   // A promise that was not awaited, a Map or a Date: without keys, all of it would be ignored.
-  if (keys.length === 0) expectPlainObject(name, value);
+  if (keys.length === 0 && !isPlainObject(value)) {
+    throw wrongType(`Expected ${subjectOf(name)} to be a plain object, got ${describeValue(value)}`);
+  }
   for (const key of keys) {
     if (known.includes(key)) continue;
     const meant = meantBy(key, known);
     const hint = meant === undefined ? "." : `: did you mean \`${meant}\`?`;
     throw wrongType(`Unknown option \`${key}\` of ${name}${hint} Known options: ${known.join(", ")}`);
   }
+}
+
+function subjectOf(name: string): string {
+  if (name.startsWith("`")) return name;
+  return /^an? /.test(name) ? name.replace(/^an? /, "the ") : `the options of \`${name}\``;
 }
 
 /** The known option that a name probably stands for, if there is one. */

@@ -290,7 +290,7 @@ export function resolveStorageOptions(
 }
 
 function resolveOwnMigrations(own: OwnMigrations): ResolvedOwnMigrations {
-  expectKeys("migrations", own, ["folder", "migrations", "table", "allowOutOfOrder"]);
+  expectKeys("`migrations`", own, ["folder", "migrations", "table", "allowOutOfOrder"]);
   const folder = pathText("migrations.folder", own.folder) as string | undefined;
   const { migrations, table, allowOutOfOrder = false } = own;
   if (typeof allowOutOfOrder !== "boolean") {

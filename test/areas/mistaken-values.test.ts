@@ -122,3 +122,64 @@ test("the advice of a CONFLICT fits the area", async () => {
   expect(edge).toMatch(/updateEdge/);
   expect(await advice(() => sessions.start("s"))).toMatch(/session of this id/);
 });
+
+test("a value that JSON cannot hold is named by its whole path", async () => {
+  await using temp = await tempStorage();
+  const { memories, stories } = temp.storage;
+  const circular: Record<string, unknown> = { list: [1] };
+  circular.list = [1, { back: circular }];
+  const cases: [unknown, string][] = [
+    [{ a: { b: 1n } }, "Expected `$.a.b` to be a JSON value, got 1n"],
+    [{ a: [1, Number.NaN] }, "Expected `$.a.1` to be a finite number, got NaN"],
+    [{ a: [{ m: new Map() }] }, "Expected `$.a.0.m` to be a plain object, got Map"],
+    [{ a: circular }, "Expected `$.a.list.1.back` to be a JSON value, got `$.a`, which contains it"],
+  ];
+  for (const [value, message] of cases) {
+    const metadata = value as Record<string, unknown>;
+    expect((await rejection(memories.insert({ content: "x", metadata }))).message).toBe(
+      message.replaceAll("$", "metadata"),
+    );
+    expect((await rejection(stories.saveStory("s", metadata))).message).toBe(message.replaceAll("$", "data"));
+  }
+  // As in JSON.stringify, and as the doc comment of Metadata says.
+  const left = await memories.insert({ content: "x", metadata: { f: () => 1, s: Symbol("s"), u: undefined, a: 1 } });
+  expect(left.metadata).toEqual({ a: 1 });
+});
+
+test("messages name options by their call, and what is not an option by its name", async () => {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  const calls: [() => Promise<unknown>, string][] = [
+    [() => memories.search("a", 5 as never), "Expected the options of `search` to be an object, got 5"],
+    [() => memories.insert("a" as never), 'Expected the memory to be an object, got "a"'],
+    [() => memories.update("a", [1, 2] as never), "Expected the patch to be an object, got an array of length 2"],
+    [() => memories.insert({ content: "x", type: "A b" }), 'with a letter first, got "A b"'],
+    [() => memories.list({ metadata: 5 as never }), "Expected `metadata` to be an object, got 5"],
+  ];
+  for (const [call, message] of calls) expect((await rejection(call())).message).toContain(message);
+});
+
+test("a record that was read can be passed back, and not as a deleted one", async () => {
+  await using temp = await tempStorage();
+  const { memories } = temp.storage;
+  const memory = await memories.insert({ id: "m", content: "one" });
+  expect(await memories.update("m", { ...memory, content: "two" })).toMatchObject({ content: "two" });
+  for (const call of [
+    () => memories.insert({ content: "x", deletedAt: new Date() } as never),
+    () => memories.update("m", { deletedAt: new Date() } as never),
+  ]) {
+    expect((await rejection(call())).message).toMatch(/^Expected `deletedAt` to be null, got .*call delete\(id\)$/);
+  }
+  expect(await memories.count()).toBe(1);
+});
+
+test("NOT_FOUND says what to check", async () => {
+  await using temp = await tempStorage();
+  const { conversations, stories } = temp.storage;
+  expect(await rejection(conversations.require("nope"))).toMatchObject({
+    code: "NOT_FOUND",
+    message: 'There is no conversation "nope" in project "default", or it is deleted. Check the id and the project',
+  });
+  await stories.saveStory("q", { title: "x" });
+  expect((await rejection(stories.revert("q", 99))).message).toBe('Story "q" has no revision 99. See revisions("q")');
+});

@@ -147,3 +147,9 @@ test("plainRows gives rows with Object.prototype, as deepStrictEqual and superjs
   expect(() => deepStrictEqual(row, { id: 1n })).toThrow();
   expect(() => superjson.stringify(row)).toThrow(/BigInt/);
 });
+
+test("an integer that no number can hold is refused by its column, with the option that reads it", async () => {
+  await expect(rowsOf("SELECT 1 AS id, 9007199254740993 AS big")).rejects.toThrow(
+    'Received integer which cannot be safely represented as a JavaScript number: column "big". Set `intMode` to "bigint" or "string"',
+  );
+});

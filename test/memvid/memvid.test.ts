@@ -627,7 +627,7 @@ describe("unsupported calls", () => {
     for (const call of calls) {
       await expect(call("x")).rejects.toMatchObject({
         code: "NOT_SUPPORTED",
-        suggestion: expect.stringContaining("docs/guides/memvid.md"),
+        suggestion: expect.stringContaining('guide "Replacing @memvid/sdk" at https://'),
       });
     }
     await expect(memvidModule.createMemory({ name: "x" })).rejects.toMatchObject({ code: "NOT_SUPPORTED" });

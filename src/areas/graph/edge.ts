@@ -205,7 +205,7 @@ export function deleteNodeStatements(project: string, id: string): Statement[] {
 
 /** The statement that changes an edge, if there is one; throws TypeError or RangeError. */
 export function updateEdgeStatement(context: RepositoryContext, id: string, patch: GraphEdgePatch): Statement {
-  expectKeys("patch", patch, ["type", "weight", "data"]);
+  expectKeys("a patch", patch, ["type", "weight", "data"]);
   const { type, weight, data } = context.repair(patch);
   if (type !== undefined) expectWord("type", type);
   if (weight !== undefined) expectWeight(weight);

@@ -228,7 +228,7 @@ export function replaceNodeStatements({ project }: RepositoryContext, draft: Nod
 
 /** The statements that change a node, if there is one. */
 export function updateNodeStatements(context: RepositoryContext, id: string, patch: GraphNodePatch): Statement[] {
-  expectKeys("patch", patch, ["kind", "name", "data", "labels"]);
+  expectKeys("a patch", patch, ["kind", "name", "data", "labels"]);
   const { kind, name, data, labels } = context.repair(patch);
   if (kind !== undefined) expectWord("kind", kind);
   if (name !== undefined) expectWord("name", name, MAX_NODE_NAME_CHARS);

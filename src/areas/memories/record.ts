@@ -18,7 +18,10 @@ import { DEFAULT_SOURCE } from "./filter.js";
 /** The kind of an observation. Any other lower-case word of up to 32 characters is allowed too. */
 export type ObservationType = "tool" | "file" | "error" | "decision" | "context" | (string & {});
 
-/** A JSON object of your own. `withMetadata` gives it a type. */
+/**
+ * A JSON object of your own. `withMetadata` gives it a type. As in JSON.stringify, functions, symbols and undefined values
+ * are left out. What JSON would store as something else, such as NaN, a bigint, a Map or a circular object, is refused.
+ */
 export type Metadata = Record<string, unknown>;
 
 /** Something that a project remembers. */
@@ -53,7 +56,10 @@ export interface MemoryEntry {
   readonly createdAt: Date;
 }
 
-/** The input for a new memory. */
+/**
+ * The input for a new memory. A record that was read is an input too: its `project` must be the same, its `updatedAt` is
+ * ignored, and its `deletedAt` must be null.
+ */
 export interface MemoryInput<M extends object = Metadata> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
@@ -77,7 +83,10 @@ export interface MemoryInput<M extends object = Metadata> {
   readonly createdAt?: Date | number | undefined;
 }
 
-/** Fields to change; those left out, or undefined, stay. */
+/**
+ * Fields to change; those left out, or undefined, stay. A record that was read is a patch too: its `id` and `project` must
+ * be the same, its `updatedAt` is ignored, and its `deletedAt` must be null.
+ */
 export type MemoryPatch<M extends object = Metadata> = {
   readonly [K in Exclude<keyof MemoryInput, "id">]?: MemoryInput<M>[K] | undefined;
 };
@@ -130,6 +139,10 @@ export function toDraft(context: RepositoryContext, input: MemoryInput<object>, 
   // Records are inputs too, but never a way into another project.
   const { project = context.project } = input as Partial<Memory>;
   if (project !== context.project) throw wrongType(expectation("project", JSON.stringify(context.project), project));
+  const { deletedAt = null } = input as Partial<Memory>;
+  if (deletedAt !== null) {
+    throw wrongType(`${expectation("deletedAt", "null", deletedAt)}: store the memory, then call delete(id)`);
+  }
   const { sessionId = null, type = "context", createdAt } = input;
   const { source = DEFAULT_SOURCE, content, metadata = {} } = repairFields(context.repair, input as MemoryInput);
   if (id !== undefined) expectId(id);

@@ -51,7 +51,7 @@ const CACHE_BYTES = 32 * 1024 * 1024;
 
 /** Fills in the defaults; throws TypeError or RangeError. */
 export function resolveStoryOptions(options: StoryOptions): ResolvedStoryOptions {
-  expectKeys("stories", options, ["cacheSize", "cacheBytes", "events", "historyLimit"]);
+  expectKeys("`stories`", options, ["cacheSize", "cacheBytes", "events", "historyLimit"]);
   const { cacheSize = 100, cacheBytes = CACHE_BYTES, events = true, historyLimit = 20 } = options;
   expectCount("cacheSize", cacheSize, 0);
   expectCount("cacheBytes", cacheBytes, 0);

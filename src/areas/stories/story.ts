@@ -10,7 +10,16 @@ import {
   isObject,
 } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { expectId, expectLimit, isExpectation, MAX_NAME_CHARS, refuseLost, toMillis } from "../arguments.js";
+import {
+  circular,
+  expectId,
+  expectLimit,
+  isCircular,
+  isExpectation,
+  MAX_NAME_CHARS,
+  refuseLost,
+  toMillis,
+} from "../arguments.js";
 import { newId } from "../ids.js";
 
 /** A story: any JSON object. Only the title and the id have a meaning here. */
@@ -132,7 +141,7 @@ export function toDraft(
 }
 
 export function toMetadataPatch(metadata: unknown): { title: string | undefined; tags: string[] | undefined } {
-  expectKeys("metadata", metadata, METADATA_KEYS);
+  expectKeys("`metadata`", metadata, METADATA_KEYS);
   const { title, tags } = metadata as StoryMetadataInput;
   if (title !== undefined) expectText("title", title, MAX_TITLE_CHARS, 0);
   return { title, tags: tags === undefined ? undefined : toTags(tags) };
@@ -197,7 +206,7 @@ export function toJson(name: string, value: unknown): string {
   const text = stringify(name, value);
   if (text === undefined) throw wrongType(expectation(name, "a JSON value", value));
   // NaN, a Map and a typed array become one of these. Checking each value costs more than everything else here.
-  if (["null", "{}", '{"0":'].some((sign) => text.includes(sign))) stringify(name, value, refuseLost(name));
+  if (["null", "{}", '{"0":'].some((sign) => text.includes(sign))) stringify(name, value, refuseLost(name, value));
   return text;
 }
 
@@ -211,11 +220,18 @@ function toStoryJson(data: unknown): string {
   return text;
 }
 
-function stringify(name: string, value: unknown, replacer?: (key: string, inner: unknown) => unknown) {
+function stringify(
+  name: string,
+  value: unknown,
+  replacer?: (this: unknown, key: string, inner: unknown) => unknown,
+): string | undefined {
   try {
     return JSON.stringify(value, replacer) as string | undefined;
   } catch (cause) {
     if (isExpectation(cause)) throw cause;
+    // A bigint, which the replacer names by its path, or a circular value.
+    if (replacer === undefined) return stringify(name, value, refuseLost(name, value));
+    if (isCircular(cause)) throw circular(name, value, cause);
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw wrongType(`${expectation(name, "a JSON value", value)}: ${reason}`, { cause });
   }
@@ -229,7 +245,7 @@ export function toTags(tags: unknown): string[] {
 
 export function toPreference(key: unknown, preference: unknown): { json: string; scope: string } {
   expectId(key, "key");
-  expectKeys("preference", preference, ["value", "scope"]);
+  expectKeys("`preference`", preference, ["value", "scope"]);
   const { value, scope = "user" } = preference as Partial<Preference>;
   expectText("scope", scope, MAX_NAME_CHARS);
   return { json: toJson("value", value), scope };
@@ -240,7 +256,7 @@ export function toSyncEntry(
   now: () => number,
   newId: () => string,
 ): { entry: SyncEntry; json: string } {
-  expectKeys("sync entry", input, ["id", "storyId", "action", "data", "timestamp"]);
+  expectKeys("a sync entry", input, ["id", "storyId", "action", "data", "timestamp"]);
   const { id = newId(), storyId, action, data = null, timestamp } = input as SyncEntryInput;
   expectId(id);
   expectId(storyId, "storyId");

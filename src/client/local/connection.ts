@@ -196,7 +196,7 @@ export class Connection {
       const columns = statement.columns();
       const names = columns.map(({ name }) => name);
       const makeRow = this.#rowMaker(names);
-      const made = rows.map((row) => makeRow(decodeRow(row, intMode)));
+      const made = rows.map((row) => makeRow(decodeRow(row, intMode, names)));
       const types = columns.map(({ type }) => type ?? "");
       const { changes = 0, lastInsertRowid } = kind === "write" ? this.#readChanges() : {};
       return new StatementResult(names, types, made, changes, lastInsertRowid);
@@ -345,7 +345,8 @@ export class Connection {
     if (statement.isExplain) cached.native.get(args);
     const { makeRow } = cached;
     const made = new Array(rows.length);
-    for (let index = 0; index < rows.length; index++) made[index] = makeRow(decodeRow(rows[index]!, intMode));
+    for (let index = 0; index < rows.length; index++)
+      made[index] = makeRow(decodeRow(rows[index]!, intMode, cached.columns));
     const columns = [...cached.columns];
     if (statement.kind !== "write") return new StatementResult(columns, [...cached.columnTypes], made, 0, undefined);
     const { changes, lastInsertRowid } = this.#readChanges();

@@ -92,21 +92,29 @@ function namedColumns(columns: readonly string[]): { name: string; index: number
  *
  * Throws RangeError on an integer that a JavaScript number cannot hold.
  */
-export function decodeRow(values: unknown[], intMode: IntMode): Value[] {
+export function decodeRow(values: unknown[], intMode: IntMode, columns: readonly string[]): Value[] {
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
-    if (typeof value === "bigint") values[index] = decodeInteger(value, intMode);
+    if (typeof value === "bigint") values[index] = decodeInteger(value, intMode, index, columns);
     else if (typeof value === "object" && value !== null) values[index] = decodeBlob(value);
   }
   return values as Value[];
 }
 
-function decodeInteger(value: bigint, intMode: IntMode): number | bigint | string {
+function decodeInteger(
+  value: bigint,
+  intMode: IntMode,
+  index: number,
+  columns: readonly string[],
+): number | bigint | string {
   if (intMode === "bigint") return value;
   if (intMode === "string") return value.toString();
   const number = Number(value);
   if (!Number.isSafeInteger(number)) {
-    throw new RangeError("Received integer which cannot be safely represented as a JavaScript number");
+    // The text of @libsql/client, then what to do.
+    throw new RangeError(
+      `Received integer which cannot be safely represented as a JavaScript number: column ${JSON.stringify(columns[index] ?? index)}. Set \`intMode\` to "bigint" or "string"`,
+    );
   }
   return number;
 }

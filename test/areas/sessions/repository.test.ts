@@ -134,7 +134,7 @@ test("an unknown id is undefined to get and end, left out by getMany, and NOT_FO
   expect((await t.sessions.require("a")).id).toBe("a");
   const error = await rejection(t.sessions.require("unknown"));
   expect(error).toMatchObject({ name: "StorageError", code: "NOT_FOUND" });
-  expect(error.message).toBe('No session "unknown" in project "default"');
+  expect(error.message).toBe('There is no session "unknown" in project "default". Check the id and the project');
 });
 
 describe("list, latest and active", () => {
