@@ -4,6 +4,7 @@ import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
+import { expectArguments } from "./arguments.js";
 import { lookUp, type MigrateResult } from "./decision.js";
 import { findDifferences } from "./differences.js";
 import { migrationFailed } from "./failure.js";
@@ -46,6 +47,7 @@ export interface AdoptResult {
  * is Holdfast's, and INVALID if it is not a ledger.
  */
 export async function adopt(client: Client, options: AdoptOptions): Promise<AdoptResult> {
+  expectArguments("adopt", client, options);
   expectKeys("adopt", options, ["table", "from"]);
   const { table, from = DEFAULT_TABLE } = options;
   expectTable("table", table);
@@ -95,6 +97,7 @@ export async function baseline(
   client: Client,
   options: JournalOptions & { readonly to: string },
 ): Promise<MigrateResult> {
+  expectArguments("baseline", client, options);
   const resolved = resolveJournalOptions("baseline", options, ["to"]);
   const journal = loadJournal(resolved);
   const { table, folder } = resolved;
@@ -161,6 +164,7 @@ export async function accept(
   client: Client,
   options: JournalOptions & { readonly tag: string },
 ): Promise<AcceptResult> {
+  expectArguments("accept", client, options);
   const resolved = resolveJournalOptions("accept", options, ["tag"]);
   const journal = loadJournal(resolved);
   const { tag } = options;

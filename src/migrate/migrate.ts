@@ -2,6 +2,7 @@ import type { Client } from "@libsql/client";
 import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { applyLocally } from "./apply.js";
+import { expectArguments } from "./arguments.js";
 import { removeOldBackups } from "./backup.js";
 import { assertNoClash } from "./clash.js";
 import { type Decision, decide, type MigrateResult, resultOf } from "./decision.js";
@@ -11,6 +12,7 @@ import { asRolledBack } from "./failure.js";
 import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
 import { type MigrateOptions, type ResolvedMigrateOptions, resolveDryRun, resolveMigrateOptions } from "./options.js";
+import { compareWithLedger, planMigrations } from "./plan.js";
 import { assertKeepsLedger, assertRunnable } from "./refusals.js";
 import { applyRemotely, complete } from "./remote.js";
 import { SCHEMA_QUERY, toSchema } from "./schema-objects.js";
@@ -34,6 +36,7 @@ export async function migrate(
   client: Client,
   options: MigrateOptions & { readonly dryRun?: boolean },
 ): Promise<MigrateResult | DryRunResult> {
+  expectArguments("migrate", client, options);
   const isTrial = resolveDryRun(options);
   const resolved = resolveMigrateOptions(options);
   const journal = loadJournal(resolved);
@@ -65,6 +68,20 @@ async function apply(client: Client, journal: Journal, options: ResolvedMigrateO
       : applyLocally(pool, journal, scripts, options));
     if (result !== undefined) return result;
   }
+}
+
+/**
+ * Throws the error with which `migrate` would refuse these migrations on an empty database, before it runs one. Opens no
+ * database, so a refusal leaves no new file behind.
+ */
+export function assertRunnableOnEmpty(options: MigrateOptions): void {
+  const resolved = resolveMigrateOptions(options);
+  const journal = loadJournal(resolved);
+  const comparison = compareWithLedger(journal, []);
+  readScripts(
+    { pending: planMigrations(journal, comparison, { ...resolved, hasOwnTables: false }), comparison },
+    resolved,
+  );
 }
 
 /** Throws the error with which `migrate` would refuse the file before changing anything. Only reads. */
@@ -116,7 +133,10 @@ async function prepare(
   return { decision, scripts };
 }
 
-function readScripts({ pending, comparison }: Decision, { table }: ResolvedMigrateOptions): Script[] {
+function readScripts(
+  { pending, comparison }: Pick<Decision, "pending" | "comparison">,
+  { table }: ResolvedMigrateOptions,
+): Script[] {
   try {
     return pending.map((migration) => {
       const script = readScript(migration);

@@ -4,6 +4,7 @@ import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { HOLDFAST_MIGRATIONS, HOLDFAST_OBJECTS } from "../shared/holdfast-migrations.js";
+import { expectArguments } from "./arguments.js";
 import { findBroken } from "./compile.js";
 import { completeOn } from "./complete.js";
 import { lookUp } from "./decision.js";
@@ -39,6 +40,7 @@ export interface MissingObject {
  * error. Changes nothing.
  */
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
+  expectArguments("findMissingObjects", client, options);
   const resolved = resolveJournalOptions("findMissingObjects", options);
   try {
     const { missing, unfit } = await compare(clientQuery(client), loadJournal(resolved), resolved);
@@ -74,6 +76,7 @@ export async function restoreObjects(
   options: Parameters<typeof restoreMissingObjects>[1],
   alsoRun: AlsoRun = () => [],
 ): Promise<MissingObject[]> {
+  expectArguments("restoreMissingObjects", client, options);
   const resolved = resolveJournalOptions("restoreMissingObjects", options, ["lockTimeoutMs", "logger"]);
   const { lockTimeoutMs = 600_000 } = options;
   const logger = guardMigrationLogger(options.logger);

@@ -144,6 +144,9 @@ export function resolveJournalOptions(
   expectTable("table", table);
   if (!Array.isArray(ownTables)) throw wrongType(expectation("ownTables", "an array of names", ownTables));
   for (const name of ownTables) expectName("ownTables", name);
+  if (migrations === undefined && folder === undefined) {
+    throw wrongType("Expected `folder`, the path of the migrations, or `migrations`, got neither");
+  }
   if (migrations === undefined) return { folder: resolveFolder(folder), migrations, table, ownTables };
   if (folder !== undefined) throw wrongType("Expected either `folder` or `migrations`, got both");
   if (!Array.isArray(migrations)) throw wrongType(expectation("migrations", "an array", migrations));

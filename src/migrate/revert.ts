@@ -4,6 +4,7 @@ import { poolOf } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { backUpIfDue, commit } from "./apply.js";
+import { expectArguments } from "./arguments.js";
 import { assertCompiles } from "./compile.js";
 import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";
@@ -57,6 +58,7 @@ export async function revert(
   client: Client,
   options: RevertOptions & { readonly dryRun?: boolean },
 ): Promise<RevertResult | DryRunResult> {
+  expectArguments("revert", client, options);
   const resolved = resolveRevertOptions(options);
   const journal = loadJournal(resolved);
   const isTrial = resolveDryRun(options);

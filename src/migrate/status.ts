@@ -2,6 +2,7 @@ import type { Client } from "@libsql/client";
 import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
+import { expectArguments } from "./arguments.js";
 import { lookUp, type Standing } from "./decision.js";
 import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery, type LedgerRow } from "./ledger.js";
@@ -20,7 +21,7 @@ export interface MigrationStatus {
 
 /** Compares the folder with the file. Changes nothing, and takes no lock. */
 export async function status(client: Client, options: JournalOptions): Promise<MigrationStatus> {
-  const { comparison } = await readStanding(client, readJournalOf("status", options));
+  const { comparison } = await readStanding(client, readJournalOf("status", client, options));
   const tags = (migrations: Journal) => migrations.map(({ tag }) => tag);
   const { applied, pending, changed, unknown } = comparison;
   return { applied: tags(applied), pending: tags(pending), changed: tags(changed), unknown: [...unknown] };
@@ -32,7 +33,7 @@ export async function status(client: Client, options: JournalOptions): Promise<M
  * Rejects with FOREIGN_LEDGER, MIGRATION_UNKNOWN, MIGRATION_CHANGED or MIGRATION_PENDING, checked in this order.
  */
 export async function verify(client: Client, options: JournalOptions): Promise<void> {
-  const source = readJournalOf("verify", options);
+  const source = readJournalOf("verify", client, options);
   const { comparison, hasOwnTables } = await readStanding(client, source);
   const { folder, table, migrations } = source.resolved;
   assertOurs(comparison, { folder, table, hasOwnTables });
@@ -56,7 +57,7 @@ function commandFor(folder: string, table: string, migrations: ResolvedJournalOp
 
 /** Resolves to the tag of the last applied migration, in the order of the journal; undefined if none is applied. */
 export async function currentVersion(client: Client, options: JournalOptions): Promise<string | undefined> {
-  const { comparison } = await readStanding(client, readJournalOf("currentVersion", options));
+  const { comparison } = await readStanding(client, readJournalOf("currentVersion", client, options));
   return comparison.last?.tag;
 }
 
@@ -65,7 +66,8 @@ interface Source {
   readonly journal: Journal;
 }
 
-function readJournalOf(name: string, options: JournalOptions): Source {
+function readJournalOf(name: string, client: Client, options: JournalOptions): Source {
+  expectArguments(name, client, options);
   const resolved = resolveJournalOptions(name, options);
   return { resolved, journal: loadJournal(resolved) };
 }

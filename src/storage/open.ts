@@ -15,7 +15,7 @@ import { mayRead, mayWrite, otherThanFile } from "../files/file-kind.js";
 import { makeFolder } from "../files/folders.js";
 import { removeOldBackups } from "../migrate/backup.js";
 import { type JournalOptions, migrate, readJournal, verify } from "../migrate/index.js";
-import { assertApplicable } from "../migrate/migrate.js";
+import { assertApplicable, assertRunnableOnEmpty } from "../migrate/migrate.js";
 import { restoreObjects } from "../migrate/missing-objects.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { INVALID_ARGUMENT } from "../shared/argument-error.js";
@@ -56,6 +56,10 @@ export async function openClient(
     if (isReadOnly(options)) {
       const { readOnly } = options;
       return { client: openLocalClient(options.client, target, { readOnly }), path: target.path };
+    }
+    if (options.migrate === "apply" && options.migrations !== undefined && !existsSync(target.path)) {
+      const { set, allowOutOfOrder } = options.migrations;
+      assertRunnableOnEmpty({ ...set, allowOutOfOrder });
     }
     await makeFolder(dirname(target.path));
     const metadata = findMetadata(target.path);

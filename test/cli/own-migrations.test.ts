@@ -183,6 +183,37 @@ test("revert of Holdfast's own migrations names the tables with records that are
   expect(done.stdout).toMatch(/^dropped messages with 1 row$/m);
 });
 
+// A file of 4,096 bytes was left, next to "Nothing was changed".
+test("migrations that are refused before one of them runs leave no new database and no folder behind", async () => {
+  await using db = await tempDatabase();
+  const cases = [
+    { tag: "0001_custom", sql: "-- Custom SQL migration file, put your code below! --" },
+    { tag: "0001_parameter", sql: "INSERT INTO a VALUES (?);" },
+    { tag: "0001_begin", sql: "BEGIN;" },
+    { tag: "0001_ledger", sql: "DROP TABLE app;" },
+    { tag: "0001_late", sql: "SELECT 1;", dependsOn: ["0002_missing"] },
+  ];
+  for (const { dependsOn, ...refused } of cases) {
+    const folder = writeMigrations(db.dir, [ONE, refused], refused.tag);
+    const path = `${db.dir}/data/new.db`;
+    const code = expect.stringMatching(/^MIGRATION_(INVALID|FAILED)$/);
+    const migrations = [
+      { tag: ONE.tag, sql: ONE.sql },
+      { ...refused, ...(dependsOn && { dependsOn }) },
+    ];
+    await expect(openStorage({ url: path, migrations: { migrations, table: "app" } })).rejects.toMatchObject({ code });
+    if (dependsOn === undefined) {
+      await expect(openStorage({ url: path, migrations: { folder, table: "app" } })).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining("Nothing was changed"),
+      });
+      const run = await holdfast(["migrate", "--folder", folder, "--table", "app", "--url", path]);
+      expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("Nothing was changed") });
+    }
+    expect(existsSync(`${db.dir}/data`)).toBe(false);
+  }
+});
+
 test("a folder that is missing leaves no new database behind", async () => {
   await using db = await tempDatabase();
   const set = { folder: `${db.dir}/none`, table: "app_migrations" };

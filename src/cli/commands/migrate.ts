@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { migrate } from "../../migrate/index.js";
+import { assertRunnableOnEmpty } from "../../migrate/migrate.js";
 import { KEPT_MIGRATION_BACKUPS } from "../../storage/options.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
@@ -38,6 +40,7 @@ export const migrateCommand: CliCommand = {
       );
     }
     const path = fileOf(context);
+    if (path !== undefined && !existsSync(path)) assertRunnableOnEmpty({ ...set, allowOutOfOrder });
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {
       const result = await migrate(client, {
         ...set,

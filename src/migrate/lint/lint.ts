@@ -5,6 +5,7 @@ import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
+import { expectOptions } from "../arguments.js";
 import { sha256, withoutMark } from "../checksum.js";
 import { downName, downPath, type Migration } from "../journal.js";
 import { listMigrationFolders } from "../migration-folders.js";
@@ -31,6 +32,7 @@ export interface LintOptions {
  * Rejects with NOT_FOUND if there is no such folder or journal, or no migration `after`. Anything else is a finding.
  */
 export async function lint(options: LintOptions): Promise<LintResult> {
+  expectOptions("lint", options);
   expectKeys("lint", options, ["folder", "after"]);
   const { after } = options;
   if (after !== undefined && typeof after !== "string") throw wrongType(expectation("after", "a tag", after));
