@@ -36,7 +36,7 @@ export interface ImportOptions extends LongCallOptions {
   readonly intoProject?: string | undefined;
 }
 
-/** How many records an import stored. */
+/** How many lines an import stored. A conversation is one line with its messages, and a story one with its history. */
 export interface ImportResult {
   readonly inserted: number;
   readonly replaced: number;

@@ -13,7 +13,10 @@ import { StorageError } from "../shared/errors.js";
 /** A project and the number of its records. */
 export interface ProjectCount {
   readonly project: string;
-  /** Records of all areas, without deleted ones. */
+  /**
+   * Records of all areas, without deleted ones. Each message and each edge counts, unlike in an export, where a
+   * conversation is one line with its messages.
+   */
   readonly count: number;
 }
 
