@@ -49,7 +49,6 @@ export type {
   MemoryEntry,
   MemoryInput,
   MemoryPatch,
-  Metadata,
   Observation,
   ObservationType,
 } from "./areas/memories/record.js";
@@ -64,6 +63,7 @@ export type {
 } from "./areas/memories/search.js";
 export type { MemoryStats } from "./areas/memories/stats.js";
 export type { TimelineOptions } from "./areas/memories/timeline.js";
+export type { Metadata, MetadataFilter } from "./areas/metadata.js";
 export type { ChangeArea, Repositories } from "./areas/registry.js";
 export type { Session, SessionInput, StartSessionOptions } from "./areas/sessions/record.js";
 export { type ListSessionsOptions, SessionRepository } from "./areas/sessions/repository.js";

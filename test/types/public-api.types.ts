@@ -49,6 +49,23 @@ await notes.insert({ content: "a", metadata: { line: 1 } });
 // @ts-expect-error Not a part of the metadata.
 note.metadata.path;
 note satisfies Memory<NoteMetadata>;
+await notes.search("a", { metadata: { file: "a.ts" } });
+await notes.list({ metadata: { line: 1 } });
+await notes.count({ metadata: {} });
+// @ts-expect-error Not a key of the metadata.
+await notes.search("a", { metadata: { path: "a.ts" } });
+// @ts-expect-error Not a value of that key.
+await notes.list({ metadata: { line: "1" } });
+// @ts-expect-error Not a key of the metadata.
+await notes.nearest([1], { model: "m", metadata: { path: "a.ts" } });
+const anyNotes = (await openStorage(":memory:")).memories;
+await anyNotes.search("a", { metadata: { whatever: [1] } });
+
+const runs = (await openStorage(":memory:")).sessions.withMetadata<{ host: string }>();
+(await runs.start("r", { metadata: { host: "a" } })).metadata.host satisfies string;
+(await runs.latest())[0]!.metadata.host satisfies string;
+// @ts-expect-error Not a part of the metadata.
+await runs.start("r", { metadata: { port: 1 } });
 
 const remote = createClient({ url: process.env.URL ?? "" });
 remote satisfies StorageClient;

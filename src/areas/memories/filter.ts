@@ -2,10 +2,11 @@ import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import { memories } from "../../schema/memories.js";
 import { expectText } from "../../shared/expectation.js";
 import { expectType, MAX_NAME_CHARS, toMillis } from "../arguments.js";
+import type { Metadata, MetadataFilter } from "../metadata.js";
 import { metadataConditions } from "../metadata-filter.js";
 
 /** Which memories; all conditions must hold. Bounds are inclusive and compare `createdAt`. */
-export interface MemoryFilter {
+export interface MemoryFilter<M extends object = Metadata> {
   /** The type of the memory. */
   readonly type?: string | undefined;
   /** The source of the memory. */
@@ -17,7 +18,7 @@ export interface MemoryFilter {
   /** The latest `createdAt`. */
   readonly until?: Date | number | undefined;
   /** Top-level keys of the metadata and the values they must have. */
-  readonly metadata?: Record<string, unknown> | undefined;
+  readonly metadata?: MetadataFilter<M> | undefined;
 }
 
 type MemoryColumns = Readonly<

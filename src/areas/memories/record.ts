@@ -10,6 +10,7 @@ import { checksumOf, hashText, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
+import type { Metadata } from "../metadata.js";
 import type { Repair } from "../repair.js";
 import { rendered, selection } from "../statements.js";
 import { readContent } from "./content.js";
@@ -17,12 +18,6 @@ import { DEFAULT_SOURCE } from "./filter.js";
 
 /** The kind of an observation. Any other lower-case word of up to 32 characters is allowed too. */
 export type ObservationType = "tool" | "file" | "error" | "decision" | "context" | (string & {});
-
-/**
- * A JSON object of your own. `withMetadata` gives it a type. As in JSON.stringify, functions, symbols and undefined values
- * are left out. What JSON would store as something else, such as NaN, a bigint, a Map or a circular object, is refused.
- */
-export type Metadata = Record<string, unknown>;
 
 /** Something that a project remembers. */
 export interface Memory<M extends object = Metadata> {

@@ -12,6 +12,7 @@ import { type BatchOptions, checkEach } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { type Executor, scalar } from "../executor.js";
+import type { Metadata } from "../metadata.js";
 import { hasMoved, withoutLock } from "../optimistic.js";
 import { forStored } from "../repair.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
@@ -39,7 +40,6 @@ import {
   type Memory,
   type MemoryInput,
   type MemoryPatch,
-  type Metadata,
   memoriesWithVector,
   memoryColumns,
   toDraft,
@@ -72,7 +72,7 @@ import { findDuplicates, type MemoryStats, readStats } from "./stats.js";
 import { readTimeline, type TimelineOptions } from "./timeline.js";
 
 /** Which memories, and how many. */
-export interface ListMemoriesOptions extends MemoryFilter {
+export interface ListMemoriesOptions<M extends object = Metadata> extends MemoryFilter<M> {
   /** The most memories of a page. @default 50 */
   readonly limit?: number | undefined;
   /** The `nextCursor` of the page before. */
@@ -227,12 +227,12 @@ export class MemoryRepository<M extends object = Metadata> {
    * A page of memories, newest first; of equal times the one inserted last comes first. Pass its `nextCursor` as `cursor`
    * to get the next page; it is undefined on the last one.
    */
-  async list(options: ListMemoriesOptions = {}): Promise<Page<Memory<M>>> {
+  async list(options: ListMemoriesOptions<M> = {}): Promise<Page<Memory<M>>> {
     expectKeys("list", options, [...FILTER_KEYS, "limit", "cursor"]);
     const { limit = 50, cursor, ...filter } = options;
     expectLimit(limit);
     const { project, executor } = this.#context;
-    const conditions = filterConditions(project, filter);
+    const conditions = filterConditions(project, filter as MemoryFilter);
     if (cursor !== undefined) {
       const { key, rowId } = decodeCursor("memories", cursor);
       conditions.push(sql`(${m.createdAt}, ${m.rowId}) < (${key}, ${rowId})`);
@@ -328,10 +328,10 @@ export class MemoryRepository<M extends object = Metadata> {
   }
 
   /** The number of memories that the filter selects, without deleted ones. */
-  async count(filter: MemoryFilter = {}): Promise<number> {
+  async count(filter: MemoryFilter<M> = {}): Promise<number> {
     expectKeys("count", filter, FILTER_KEYS);
     const { project, executor } = this.#context;
-    const count = sql`select count(*) from ${m} where ${all(filterConditions(project, filter))}`;
+    const count = sql`select count(*) from ${m} where ${all(filterConditions(project, filter as MemoryFilter))}`;
     return Number(scalar(await executor.execute(toStatement(count))));
   }
 
@@ -362,8 +362,8 @@ export class MemoryRepository<M extends object = Metadata> {
    *
    * With an embedding, the scores of words and vectors are combined: `vectorWeight` says how, and `mode` chooses one of them.
    */
-  search(text: string, options: SearchOptions = {}): Promise<SearchResult<M>[]> {
-    return searchMemories(this.#context, text, options) as Promise<SearchResult<M>[]>;
+  search(text: string, options: SearchOptions<M> = {}): Promise<SearchResult<M>[]> {
+    return searchMemories(this.#context, text, options as SearchOptions) as Promise<SearchResult<M>[]>;
   }
 
   /** @internal The rows that `search` finds. `read` returns their records. */
@@ -381,8 +381,8 @@ export class MemoryRepository<M extends object = Metadata> {
    * codes in memory, unless `exact` is set; the distances are exact. Rejects with `DIMENSION_MISMATCH`, and with RangeError
    * for a vector of zeros.
    */
-  nearest(embedding: Float32Array | readonly number[], options: NearestOptions): Promise<NearMemory<M>[]> {
-    return nearestMemories(this.#context, embedding, options) as Promise<NearMemory<M>[]>;
+  nearest(embedding: Float32Array | readonly number[], options: NearestOptions<M>): Promise<NearMemory<M>[]> {
+    return nearestMemories(this.#context, embedding, options as NearestOptions) as Promise<NearMemory<M>[]>;
   }
 
   /**

@@ -12,6 +12,7 @@ import { expectation, expectOneOf } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, hasDirection, toDirection } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import type { Metadata } from "../metadata.js";
 import { readAll } from "../read-all.js";
 import { backlogOf } from "../search-backlog.js";
 import { searchReader, toWhere } from "../search-reader.js";
@@ -19,7 +20,7 @@ import { toStatement } from "../statements.js";
 import { readContent } from "./content.js";
 import { FILTER_KEYS, filterConditions, type MemoryFilter } from "./filter.js";
 import { findNearest } from "./nearest.js";
-import { at, columns, type Memory, type Metadata, memoriesWithVector, toMemory } from "./record.js";
+import { at, columns, type Memory, memoriesWithVector, toMemory } from "./record.js";
 
 /** How a result was found. */
 export type SearchMatch = KeywordMatch | "vector" | "hybrid";
@@ -27,7 +28,7 @@ export type SearchMatch = KeywordMatch | "vector" | "hybrid";
 export type SearchMode = "auto" | "keyword" | "vector" | "hybrid";
 
 /** Which memories a search finds, and how. */
-export interface SearchOptions extends MemoryFilter {
+export interface SearchOptions<M extends object = Metadata> extends MemoryFilter<M> {
   /** The most results. @default 10 */
   readonly limit?: number | undefined;
   /** The vector of the question; needs `embeddingModel`. */
@@ -62,7 +63,7 @@ export interface SearchResult<M extends object = Metadata> {
 }
 
 /** Which memories `nearest` compares. */
-export interface NearestOptions extends MemoryFilter {
+export interface NearestOptions<M extends object = Metadata> extends MemoryFilter<M> {
   /** Only vectors of this model are compared. */
   readonly model: string;
   /** Only vectors of this version are compared. @default vectors of any version of the model */

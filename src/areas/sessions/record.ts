@@ -6,28 +6,29 @@ import { MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
+import type { Metadata } from "../metadata.js";
 import { insertOf, selection } from "../statements.js";
 
 /** A span of work in a project. */
-export interface Session {
+export interface Session<M extends object = Metadata> {
   readonly id: string;
   readonly project: string;
   readonly startedAt: Date;
   readonly endedAt: Date | null;
   readonly summary: string | null;
-  readonly metadata: Record<string, unknown>;
+  readonly metadata: M;
 }
 
 /** The options of `start`. */
-export interface StartSessionOptions {
+export interface StartSessionOptions<M extends object = Metadata> {
   /** A JSON object of your own. @default {} */
-  readonly metadata?: Record<string, unknown> | undefined;
+  readonly metadata?: M | undefined;
   /** A Date or integer milliseconds. @default now */
   readonly startedAt?: Date | number | undefined;
 }
 
 /** The input for a session of `insertMany`. */
-export interface SessionInput extends StartSessionOptions {
+export interface SessionInput<M extends object = Metadata> extends StartSessionOptions<M> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
 }
@@ -59,7 +60,7 @@ export const sessionColumns = { rowId: s.rowId, ...stored };
 export const { columns, at } = selection(sessionColumns);
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toDraft({ project, now, repair }: RepositoryContext, input: SessionInput): SessionDraft {
+export function toDraft({ project, now, repair }: RepositoryContext, input: SessionInput<object>): SessionDraft {
   expectKeys("a session", input, ["id", "metadata", "startedAt"]);
   const { id = newId(), metadata = {}, startedAt } = input;
   expectSessionId(id);
@@ -82,7 +83,7 @@ export function expectSummary(summary: unknown): asserts summary is string {
 }
 
 /** The record of a row of `columns`. */
-export function toSession(row: Row): Session {
+export function toSession<M extends object = Metadata>(row: Row): Session<M> {
   const endedAt = row[at.endedAt];
   return {
     id: row[at.id] as string,
@@ -90,12 +91,12 @@ export function toSession(row: Row): Session {
     startedAt: new Date(Number(row[at.startedAt])),
     endedAt: endedAt === null ? null : new Date(Number(endedAt)),
     summary: row[at.summary] as string | null,
-    metadata: parseObject(row[at.metadata], "sessions", row[at.id]),
+    metadata: parseObject(row[at.metadata], "sessions", row[at.id]) as M,
   };
 }
 
 /** The record of a draft that has just been stored. */
-export function draftToSession(draft: SessionDraft): Session {
+export function draftToSession<M extends object = Metadata>(draft: SessionDraft): Session<M> {
   const { id, project, startedAt, metadata } = draft;
   return {
     id,
@@ -103,6 +104,6 @@ export function draftToSession(draft: SessionDraft): Session {
     startedAt: new Date(startedAt),
     endedAt: null,
     summary: null,
-    metadata: JSON.parse(metadata) as Record<string, unknown>,
+    metadata: JSON.parse(metadata) as M,
   };
 }

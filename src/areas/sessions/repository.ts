@@ -9,6 +9,7 @@ import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { newId } from "../ids.js";
+import type { Metadata } from "../metadata.js";
 import { announce, inOrderOf, notFound } from "../repository.js";
 import { all, list, prepareStatement, returned, set, toStatement } from "../statements.js";
 import {
@@ -54,7 +55,7 @@ const endRow = prepareStatement(
 );
 
 /** The sessions of one project. */
-export class SessionRepository {
+export class SessionRepository<M extends object = Metadata> {
   static {
     takeNoOptions("sessions", SessionRepository, { insertMany: 1, get: 1, getMany: 1, require: 1, active: 0 });
   }
@@ -66,17 +67,25 @@ export class SessionRepository {
     this.#context = context;
   }
 
+  /**
+   * The same repository, whose sessions have metadata of the type `Shape`. Only the compiler knows the type: nothing checks
+   * stored metadata, and a session that was started without metadata has `{}`.
+   */
+  withMetadata<Shape extends object>(): SessionRepository<Shape> {
+    return this as unknown as SessionRepository<Shape>;
+  }
+
   /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
-  async start(id: string = newId(), options: StartSessionOptions = {}): Promise<Session> {
+  async start(id: string = newId(), options: StartSessionOptions<M> = {}): Promise<Session<M>> {
     expectKeys("start", options, ["metadata", "startedAt"]);
     const draft = toDraft(this.#context, { ...options, id });
     await this.#context.executor.execute(insertSession(draft));
     this.#announce("insert", [draft.id]);
-    return draftToSession(draft);
+    return draftToSession<M>(draft);
   }
 
   /** Starts all of them, or none. */
-  async insertMany(inputs: readonly SessionInput[]): Promise<Session[]> {
+  async insertMany(inputs: readonly SessionInput<M>[]): Promise<Session<M>[]> {
     expectArray("inputs", inputs, "sessions");
     const drafts = checkEach(inputs, (input) => toDraft(this.#context, input));
     if (drafts.length === 0) this.#context.executor.assertOutside?.();
@@ -91,11 +100,11 @@ export class SessionRepository {
       "insert",
       drafts.map(({ id }) => id),
     );
-    return drafts.map(draftToSession);
+    return drafts.map(draftToSession<M>);
   }
 
   /** Ends a session, now but never before it started, with a summary where one is given. Undefined when unknown. */
-  async end(id: string, summary?: string): Promise<Session | undefined> {
+  async end(id: string, summary?: string): Promise<Session<M> | undefined> {
     expectSessionId(id);
     const { project, executor, now, repair } = this.#context;
     const text = repair(summary);
@@ -103,35 +112,35 @@ export class SessionRepository {
     const { rows } = await executor.execute(endRow({ project, id, endedAt: now(), summary: text ?? null }));
     if (rows[0] === undefined) return undefined;
     this.#announce("update", [id]);
-    return toSession(rows[0]);
+    return toSession<M>(rows[0]);
   }
 
   /** The session with this id; undefined if there is none. */
-  async get(id: string): Promise<Session | undefined> {
+  async get(id: string): Promise<Session<M> | undefined> {
     expectSessionId(id);
     const { project, executor } = this.#context;
     const { rows } = await executor.execute(selectOne({ project, id }));
-    return rows[0] === undefined ? undefined : toSession(rows[0]);
+    return rows[0] === undefined ? undefined : toSession<M>(rows[0]);
   }
 
   /** The sessions that exist among `ids`, in the order of `ids`. */
-  async getMany(ids: readonly string[]): Promise<Session[]> {
+  async getMany(ids: readonly string[]): Promise<Session<M>[]> {
     expectArray("ids", ids, "ids");
     checkEach(ids, (id) => expectSessionId(id));
     const { project, executor } = this.#context;
     const { rows } = await executor.execute(selectMany({ project, ids: JSON.stringify(ids) }));
-    return inOrderOf(ids, rows.map(toSession));
+    return inOrderOf(ids, rows.map(toSession<M>));
   }
 
   /** The session with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
-  async require(id: string): Promise<Session> {
+  async require(id: string): Promise<Session<M>> {
     const session = await this.get(id);
     if (session === undefined) throw notFound(this.#context, "session", id);
     return session;
   }
 
   /** The 50, or `limit`, sessions started last by their `startedAt`, newest first; of equal times the one stored last comes first. */
-  async latest(limit = 50): Promise<Session[]> {
+  async latest(limit = 50): Promise<Session<M>[]> {
     return (await this.list({ limit })).items;
   }
 
@@ -139,17 +148,17 @@ export class SessionRepository {
    * The session that `latest` lists first of those that have not ended. The order is that of the clock: after it was set
    * back, a session that was started before with a later `startedAt` stays the newest until it ends.
    */
-  async active(): Promise<Session | undefined> {
+  async active(): Promise<Session<M> | undefined> {
     const { project, executor } = this.#context;
     const { rows } = await executor.execute(
       toStatement(sql`select ${columns} from ${s} where ${s.project} = ${project} and ${s.endedAt} is null
         order by ${newestFirst} limit 1`),
     );
-    return rows[0] === undefined ? undefined : toSession(rows[0]);
+    return rows[0] === undefined ? undefined : toSession<M>(rows[0]);
   }
 
   /** A page of sessions, newest first. */
-  async list(options: ListSessionsOptions = {}): Promise<Page<Session>> {
+  async list(options: ListSessionsOptions = {}): Promise<Page<Session<M>>> {
     expectKeys("list", options, ["since", "until", "limit", "cursor"]);
     const { since, until, limit = 50, cursor } = options;
     expectLimit(limit);
@@ -168,7 +177,7 @@ export class SessionRepository {
     );
     const cursorOf = (row: Row) =>
       encodeCursor("sessions", { key: Number(row[at.startedAt]), rowId: Number(row[at.rowId]) });
-    return toPage(rows, limit, toSession, cursorOf);
+    return toPage(rows, limit, toSession<M>, cursorOf);
   }
 
   #announce(action: ChangeAction, ids: readonly string[]): void {
