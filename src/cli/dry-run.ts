@@ -1,10 +1,14 @@
 import { type DryRunResult, MigrationError } from "../migrate/index.js";
+import type { CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
 import type { Output } from "./output.js";
 import { toCount } from "./text.js";
 
 /** Writes the result of a dry run as SQL, with what it drops and what would fail as comments. Returns the exit code. */
-export async function showDryRun(output: Output, trial: Promise<DryRunResult>): Promise<number> {
+export async function showDryRun(
+  { output, url }: Pick<CommandContext, "output" | "url">,
+  trial: Promise<DryRunResult>,
+): Promise<number> {
   try {
     const result = await trial;
     output.result(result, () => show(output, result));
@@ -12,7 +16,7 @@ export async function showDryRun(output: Output, trial: Promise<DryRunResult>): 
   } catch (error) {
     if (!output.isJson && error instanceof MigrationError && error.tried !== undefined) {
       show(output, error.tried);
-      output.line(`-- would fail: ${inCommandWords(error.message)}`, "red");
+      output.line(`-- would fail: ${inCommandWords(error.message, url)}`, "red");
     }
     throw error;
   }

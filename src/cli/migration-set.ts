@@ -5,6 +5,7 @@ import { DEFAULT_TABLE } from "../migrate/options.js";
 import { findOtherLedgers } from "../migrate/other-ledgers.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
 import { StorageError } from "../shared/errors.js";
+import { shellWord } from "../shared/shell-word.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -30,11 +31,9 @@ export function requiredSetOf(options: Options): JournalOptions {
   return { folder, table };
 }
 
-/** The migrations of the folder for a check, whose ledger may have the name that drizzle-kit gives it. */
+/** The migrations of the folder for a check; undefined for Holdfast's own. */
 export function checkedSetOf(options: Options): JournalOptions | undefined {
-  const { folder, table } = options as { folder?: string; table?: string };
-  if (folder === undefined && table !== undefined) throw new InvalidArgumentError("Expected --folder with --table.");
-  return folder === undefined ? undefined : { folder, table };
+  return options.folder === undefined && options.table === undefined ? undefined : requiredSetOf(options);
 }
 
 /**
@@ -47,6 +46,6 @@ export async function assertMeant(client: Client, options: Options): Promise<voi
   if (other === undefined) return;
   throw new StorageError(
     "FOREIGN_LEDGER",
-    `The database also has the migrations of the ledger ${other.table}. Nothing was changed. To revert those, add --folder DIR --table ${other.table}; to revert Holdfast's own, add --table ${DEFAULT_TABLE}`,
+    `The database also has the migrations of the ledger ${other.table}. Nothing was changed. To revert those, add --folder DIR --table ${shellWord(other.table)}; to revert Holdfast's own, add --table ${DEFAULT_TABLE}`,
   );
 }

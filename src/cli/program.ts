@@ -92,7 +92,8 @@ function addCommand(program: Command, definition: CliCommand, onExit: (code: num
       const context: CommandContext = { url, project, output, longCall };
       onExit((await definition.run(context, { args: command.args, options: command.opts() })) ?? 0);
     } catch (error) {
-      throw error instanceof InvalidArgumentError ? new UsageError(command.name(), error.message) : error;
+      if (error instanceof InvalidArgumentError) throw new UsageError(command.name(), error.message);
+      throw new CommandFailure(error, url);
     } finally {
       output.end();
     }
@@ -160,17 +161,28 @@ class UsageError extends Error {
   }
 }
 
+/** What a command failed with, and the database that it was called with. */
+class CommandFailure extends Error {
+  readonly url: string | undefined;
+
+  constructor(cause: unknown, url: string | undefined) {
+    super("The command failed", { cause });
+    this.url = url;
+  }
+}
+
 function usageMessage({ message }: CommanderError): string {
   const text = message.replace(/^error: /, "").trim();
   return /[.)?]$/.test(text) ? text : `${text}.`;
 }
 
 /** Writes the error on one line, with its code and the next step, and returns the exit code. */
-export function report(error: unknown, isJson: boolean): number {
+export function report(thrown: unknown, isJson: boolean): number {
+  const [error, url] = thrown instanceof CommandFailure ? [thrown.cause, thrown.url] : [thrown, undefined];
   // The reader of the output has closed the pipe.
   if ((error as NodeJS.ErrnoException | undefined)?.code === "EPIPE") return 0;
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
-  const { code, message, exitCode } = describe(error);
+  const { code, message, exitCode } = describe(error, url);
   const program = paint({ text: "holdfast:", style: "red" }, usesColor(process.stderr));
   process.stderr.write(`${program} ${code}: ${message}\n`);
   // One line, so that it is also a line of JSON Lines that an export had begun.
@@ -178,7 +190,7 @@ export function report(error: unknown, isJson: boolean): number {
   return exitCode;
 }
 
-function describe(error: unknown): { code: string; message: string; exitCode: number } {
+function describe(error: unknown, url: string | undefined): { code: string; message: string; exitCode: number } {
   if (error instanceof CommanderError) {
     return { code: "USAGE", message: toLine(`${usageMessage(error)} See \`holdfast --help\``), exitCode: USAGE };
   }
@@ -190,11 +202,11 @@ function describe(error: unknown): { code: string; message: string; exitCode: nu
     const { code } = error;
     const message = withoutCode(error);
     // The message about a bad line names its fields, which are not options.
-    const text = code === "INVALID_IMPORT" ? message : inCommandWords(message);
+    const text = code === "INVALID_IMPORT" ? message : inCommandWords(message, url);
     return { code, message: toLine(text), exitCode: stoppedExitCode() ?? FAILED };
   }
   const { code = "ERROR", message = String(error) } = error as NodeJS.ErrnoException;
-  const text = toLine(inCommandWords(message));
+  const text = toLine(inCommandWords(message, url));
   // A wrong argument of the API is a wrong argument of the command.
   if (error instanceof TypeError || error instanceof RangeError)
     return { code: "USAGE", message: text, exitCode: USAGE };

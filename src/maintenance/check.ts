@@ -163,8 +163,11 @@ function describeLog(path: string): Finding[] {
   const bytes = logBytes(path);
   if (bytes === 0) return [];
   const isLarge = bytes > LARGE_WAL_BYTES;
-  const advice = isLarge ? ". Look for a process that keeps a read transaction open" : "";
-  return [{ code: "WAL_SIZE", severity: isLarge ? "warning" : "info", message: `The log has ${bytes} bytes${advice}` }];
+  const advice = isLarge
+    ? "Look for a process that keeps a read transaction open: the log is not moved into the file before it ends"
+    : "It belongs to the database, and is moved into the file at times; nothing is to be done";
+  const message = `The log ${path}-wal has ${bytes} bytes. ${advice}`;
+  return [{ code: "WAL_SIZE", severity: isLarge ? "warning" : "info", message }];
 }
 
 interface CheckEnd {

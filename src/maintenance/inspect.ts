@@ -73,7 +73,11 @@ export function toFinding(error: unknown, phase: string): Finding {
     return { code, severity: "error", message };
   }
   // Other errors may come from a server that does not allow such queries.
-  return { code: "NOT_CHECKED", severity: "warning", message };
+  return {
+    code: "NOT_CHECKED",
+    severity: "warning",
+    message: `${message}. The other checks ran; run it again once that is settled`,
+  };
 }
 
 type Step = (reader: Reader, options: InspectOptions) => Promise<Finding[]>;
@@ -187,7 +191,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
         }
       }
       if (found > MOST_SHOWN) {
-        const message = `${found - MOST_SHOWN} more records of ${area.name} do not match their checksums`;
+        const message = `${found - MOST_SHOWN} more records of ${area.name} do not match their checksums. Compare them with a backup, or restore one`;
         findings.push({ code: "CHECKSUM", severity: "error", message });
       }
     }

@@ -5,6 +5,7 @@ import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { expectArguments } from "./arguments.js";
+import { commandOn } from "./command.js";
 import { lookUp, type MigrateResult } from "./decision.js";
 import { findDifferences } from "./differences.js";
 import { migrationFailed } from "./failure.js";
@@ -106,15 +107,21 @@ export async function baseline(
   try {
     const found = await lookUp(query, journal, resolved);
     assertOurs(found.comparison, { ...resolved, hasOwnTables: found.hasOwnTables });
-    assertUnchanged(found.comparison, folder);
+    assertUnchanged(found.comparison, resolved);
     const schema = toSchema(await query(SCHEMA_QUERY));
     const scripts = due.map((migration) => readScript(migration));
     const refuse = (what: string, all: readonly string[], advice: string) => {
       const why = `the database ${what} ${all.slice(0, 5).join(", ")}${all.length > 5 ? ", …" : ""}. Nothing was changed. ${advice}`;
       throw migrationFailed({ migration: due.at(-1)! }, "cannot be marked as applied", { why });
     };
+    const command = commandOn(resolved, "migrate");
     const missing = (await findLacking(query, schema, scripts)).map(describeLacking);
-    if (missing.length > 0) refuse("lacks", missing, "Choose an earlier migration, or apply them with migrate()");
+    if (missing.length > 0)
+      refuse(
+        "lacks",
+        missing,
+        `Choose an earlier migration, or apply them with migrate()${command === undefined ? "" : ` or ${command}`}`,
+      );
     const pending = found.comparison.pending.filter((migration) => due.includes(migration));
     const last = journal.findLast((one) => one === found.comparison.last || due.includes(one));
     const wanted = pending.length === 0 ? undefined : await schemaAt(last!.tag, resolved);

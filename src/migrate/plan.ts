@@ -1,8 +1,11 @@
 import { StorageError } from "../shared/errors.js";
 import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
+import { shellWord } from "../shared/shell-word.js";
 import { equivalentHashes } from "./checksum.js";
+import { commandOn } from "./command.js";
 import { type Journal, loadJournal, type Migration } from "./journal.js";
 import type { LedgerRow } from "./ledger.js";
+import { type CodeMigration, DEFAULT_TABLE } from "./options.js";
 
 /** The state of each migration. Every entry of journal and ledger is in one of the lists. */
 export interface Comparison {
@@ -25,6 +28,7 @@ export interface Comparison {
 
 export interface PlanOptions {
   readonly folder: string;
+  readonly migrations: readonly CodeMigration[] | undefined;
   readonly table: string;
   readonly to?: string | undefined;
   readonly allowOutOfOrder?: boolean;
@@ -87,7 +91,7 @@ export function planMigrations(journal: Journal, comparison: Comparison, options
   const { to, folder, allowOutOfOrder = false } = options;
   const lastIndex = to === undefined ? journal.length - 1 : indexOf(journal, to, folder);
   assertOurs(comparison, options);
-  assertUnchanged(comparison, folder);
+  assertUnchanged(comparison, options);
   const wanted = new Set(journal.slice(0, lastIndex + 1));
   const pending = comparison.pending.filter((migration) => wanted.has(migration));
   const lastApplied = comparison.last === undefined ? -1 : journal.indexOf(comparison.last);
@@ -117,7 +121,7 @@ export function planRevert(
   const { to, steps = Number.POSITIVE_INFINITY, folder } = options;
   const from = to === undefined ? 0 : indexOf(journal, to, folder) + 1;
   assertOurs(comparison, options);
-  assertUnchanged(comparison, folder);
+  assertUnchanged(comparison, options);
   if (comparison.pending.some(({ tag }) => tag === to)) {
     throw new StorageError(
       "NOT_FOUND",
@@ -145,7 +149,7 @@ export function assertOurs(comparison: Comparison, options: PlanOptions): void {
     }
     throw new StorageError(
       "FOREIGN_LEDGER",
-      `The ledger ${table} belongs to other migrations: ${entries}. Nothing was changed. Give one of the two a separate ledger, with the option \`table\` (openStorage: \`migrations.table\`) or, for drizzle-kit, \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files. To take over the ledger of an existing application, rename it with adopt() of holdfast/migrate (\`adopt(client, { table: "app_migrations" })\`)`,
+      `The ledger ${table} belongs to other migrations: ${entries}. Nothing was changed. Give one of the two a separate ledger, with the option \`table\` (openStorage: \`migrations.table\`) or, for drizzle-kit, \`migrations: { table: "…" }\` in drizzle.config.ts; or keep them in separate files. To take over the ledger of an existing application, rename it with adopt() (\`adopt(client, { table: "app_migrations" })\`) or \`holdfast adopt --table app_migrations${table === DEFAULT_TABLE ? "" : ` --from ${shellWord(table)}`}\``,
     );
   }
   if (unknown.length === 0) return;
@@ -163,11 +167,17 @@ export function isHoldfasts(ledger: readonly LedgerRow[]): boolean {
 }
 
 /** Throws MIGRATION_CHANGED if an applied file has been edited. */
-export function assertUnchanged({ changed }: Comparison, folder: string): void {
-  if (changed.length === 0) return;
+export function assertUnchanged(
+  { changed }: Comparison,
+  set: Pick<PlanOptions, "folder" | "table" | "migrations">,
+): void {
+  const { folder } = set;
+  const [first] = changed;
+  if (first === undefined) return;
+  const command = commandOn(set, "accept", ["--tag", first.tag]);
   throw new StorageError(
     "MIGRATION_CHANGED",
-    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied. Nothing was changed. Restore the original file, and put the change into a new migration; if the edit does no harm, accept it with accept() of holdfast/migrate`,
+    `${listTags(changed)} in ${folder} ${changed.length === 1 ? "was" : "were"} edited after being applied. Nothing was changed. Restore the original file, and put the change into a new migration; if the edit does no harm, accept it with accept()${command === undefined ? "" : ` or ${command}`}`,
   );
 }
 

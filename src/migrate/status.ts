@@ -3,6 +3,7 @@ import { toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
 import { expectArguments } from "./arguments.js";
+import { commandOn } from "./command.js";
 import { lookUp, type Standing } from "./decision.js";
 import { type Journal, loadJournal } from "./journal.js";
 import { clientQuery, type LedgerRow } from "./ledger.js";
@@ -35,24 +36,19 @@ export async function status(client: Client, options: JournalOptions): Promise<M
 export async function verify(client: Client, options: JournalOptions): Promise<void> {
   const source = readJournalOf("verify", client, options);
   const { comparison, hasOwnTables } = await readStanding(client, source);
-  const { folder, table, migrations } = source.resolved;
-  assertOurs(comparison, { folder, table, hasOwnTables });
-  assertUnchanged(comparison, folder);
+  assertOurs(comparison, { ...source.resolved, hasOwnTables });
+  assertUnchanged(comparison, source.resolved);
   const { pending } = comparison;
   if (pending.length === 0) return;
   const some = pending.length > 3 ? `${pending.length} migrations, from ${pending[0]!.tag} on,` : listTags(pending);
   const are = pending.length === 1 ? "is" : "are";
-  throw new StorageError(
-    "MIGRATION_PENDING",
-    `${some} ${are} not applied yet. Run migrate()${commandFor(folder, table, migrations)}`,
-  );
+  throw new StorageError("MIGRATION_PENDING", `${some} ${are} not applied yet. ${advice(source.resolved)}`);
 }
 
-/** The command that applies the migrations, as the end of a sentence; nothing for those in code of an application. */
-function commandFor(folder: string, table: string, migrations: ResolvedJournalOptions["migrations"]): string {
-  if (migrations === undefined)
-    return `, \`holdfast migrate --folder ${folder} --table ${table}\` or drizzle-kit migrate`;
-  return migrations === HOLDFAST_MIGRATIONS ? ", `holdfast migrate` or drizzle-kit migrate" : "";
+function advice(set: ResolvedJournalOptions): string {
+  if (set.migrations === HOLDFAST_MIGRATIONS) return "Run migrate() or `holdfast migrate`";
+  const command = commandOn(set, "migrate");
+  return command === undefined ? "Run migrate()" : `Run migrate(), ${command} or drizzle-kit migrate`;
 }
 
 /** Resolves to the tag of the last applied migration, in the order of the journal; undefined if none is applied. */

@@ -188,7 +188,7 @@ describe("a server", () => {
     expect(JSON.parse(before.stdout).findings).toMatchObject([{ code: "MIGRATION_PENDING" }]);
     expect(await run("stats")).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/MIGRATION_PENDING: .*`holdfast migrate`/),
+      stderr: expect.stringMatching(/MIGRATION_PENDING: .*`holdfast migrate --url http.*`/),
     });
     for (const args of [["migrate"], ["status"], ["check", "--deep"], ["stats"], ["search", "x"], ["export"]]) {
       expect(await run(...args), args.join(" ")).toMatchObject({ code: 0 });
@@ -292,12 +292,12 @@ test("errors name the options of the command instead of those of the library", a
   const flags = [program, ...program.commands].flatMap(({ options }) => options.map(({ long }) => long));
   for (const [name, flag] of Object.entries(OPTION_NAMES)) {
     if (flag.startsWith("--")) expect(flags).toContain(flag);
-    expect(inCommandWords(`or set \`${name}\` to it`)).toBe(`or set \`${flag}\` to it`);
+    expect(inCommandWords(`or set \`${name}\` to it`, undefined)).toBe(`or set \`${flag}\` to it`);
   }
   for (const code of ["CORRUPT", "BUSY", "CONSTRAINT", "ERROR"]) {
     const damage = new LibsqlError("no such table: memories_fts", `SQLITE_${code}`);
     const { message } = toStorageError(damage) as Error;
-    expect(inCommandWords(message)).not.toMatch(/\w\(\)|busyTimeoutMs/);
+    expect(inCommandWords(message, undefined)).not.toMatch(/\w\(\)|busyTimeoutMs/);
   }
 });
 

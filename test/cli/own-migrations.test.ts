@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openStorage } from "holdfast";
 import { migrate } from "holdfast/migrate";
@@ -65,6 +66,8 @@ test.each([
   [["lint"], "Expected --folder"],
   [["migrate", "--folder", "x"], "Expected --folder and --table"],
   [["status", "--table", "x"], "Expected --folder and --table"],
+  [["check", "--folder", "x"], "Expected --folder and --table"],
+  [["check", "--table", "x"], "Expected --folder and --table"],
   [["accept", "--tag", "x"], "Expected --folder and --table"],
   [["baseline", "--folder", "x", "--table", "y"], "Expected --to"],
   [["adopt"], "Expected --table"],
@@ -181,6 +184,48 @@ test("revert of Holdfast's own migrations names the tables with records that are
   const done = await holdfast(args);
   expect(done.stdout).toMatch(/^dropped conversations with 1 row$/m);
   expect(done.stdout).toMatch(/^dropped messages with 1 row$/m);
+});
+
+// Messages named functions, left out --url, and paths with spaces were several words to the shell.
+test("a command that a message suggests can be pasted into a shell and does what the message says", async () => {
+  await using db = await tempDatabase("my app.db");
+  const folder = writeMigrations(db.dir, [ONE, TWO, { tag: "0002_three", sql: "CREATE TABLE c (x);" }], "my drizzle");
+  const set = ["--folder", folder, "--table", "app", "--url", db.path];
+  const run = (...args: string[]) => holdfast(args, { cwd: db.dir });
+  const paste = (text: string) => {
+    const [, words] = /`holdfast (.*?)`/.exec(text)!;
+    const args = [...words!.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
+    return holdfast(args, { cwd: db.dir });
+  };
+  await run("migrate", ...set);
+  writeMigrations(db.dir, [ONE, { ...TWO, sql: "CREATE TABLE b (x text); -- edited" }], "my drizzle");
+  const three = { tag: "0002_three", sql: "CREATE TABLE c (x);" };
+  writeMigrations(db.dir, [ONE, { ...TWO, sql: "CREATE TABLE b (x text); -- edited" }, three], "my drizzle");
+  const status = await run("status", ...set);
+  expect(status.stdout).toBe("applied\t0000_one\nchanged\t0001_two\napplied\t0002_three\n");
+  const refused = await run("migrate", ...set);
+  expect(refused.stderr).toContain("MIGRATION_CHANGED");
+  expect(refused.stderr).not.toMatch(/\w\(\)/);
+  expect(await paste(refused.stderr)).toMatchObject({ code: 0, stdout: "accepted 0001_two\n" });
+  expect(await run("migrate", ...set)).toMatchObject({ code: 0 });
+
+  // The ledger of an application under the name of Holdfast's.
+  const shop = join(db.dir, "shop db.db");
+  await run("migrate", "--folder", folder, "--table", "__drizzle_migrations", "--url", shop);
+  const foreign = await run("migrate", "--url", shop);
+  expect(foreign.stderr).toContain("FOREIGN_LEDGER");
+  expect(foreign.stderr).not.toMatch(/\w\(/);
+  expect(await paste(foreign.stderr)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("is now app_migrations"),
+  });
+
+  const pending = await run("reindex", "--url", shop);
+  expect(pending.stderr).toMatch(/MIGRATION_PENDING: .* Run `holdfast migrate --url '.*shop db\.db'`\n$/);
+  expect(await paste(pending.stderr)).toMatchObject({ code: 0 });
+  expect(await run("reindex", "--url", shop)).toMatchObject({ code: 0 });
+  const ledgers = await run("status", "--url", shop);
+  expect(ledgers.stdout).toContain(`\`holdfast status --folder DIR --table app_migrations --url '${shop}'\``);
 });
 
 // A file of 4,096 bytes was left, next to "Nothing was changed".

@@ -76,6 +76,7 @@ describe("a check", () => {
     for (let i = 100; i < 500; i++) await storage.memories.purge(`m${i}`);
     const { ok, findings } = await storage.check();
     expect(ok).toBe(true);
+    for (const { message } of findings) expect(message).toMatch(/ bytes.*\. (New rows|It belongs)/);
     expect(findings.map(({ code, severity }) => `${code} ${severity}`)).toEqual(["RECLAIMABLE info", "WAL_SIZE info"]);
   });
 

@@ -1,26 +1,37 @@
 import { openStorage } from "holdfast";
 import { createClient } from "holdfast/client";
-import * as calls from "holdfast/migrate";
+import {
+  accept,
+  adopt,
+  baseline,
+  currentVersion,
+  findMissingObjects,
+  migrate,
+  restoreMissingObjects,
+  revert,
+  status,
+  verify,
+} from "holdfast/migrate";
 import { expect, test } from "vitest";
 import { rejection } from "../support/clients.js";
 
 type Call = (client: unknown, options?: unknown) => Promise<unknown>;
-const names = [
-  "accept",
-  "adopt",
-  "baseline",
-  "currentVersion",
-  "findMissingObjects",
-  "migrate",
-  "restoreMissingObjects",
-  "revert",
-  "status",
-  "verify",
-] as const;
+const calls = {
+  accept,
+  adopt,
+  baseline,
+  currentVersion,
+  findMissingObjects,
+  migrate,
+  restoreMissingObjects,
+  revert,
+  status,
+  verify,
+};
 
 // "Cannot read properties of undefined (reading 'dryRun')", and "e.execute is not a function".
-test.each(names)("%s says what it expects as client and as options", async (name) => {
-  const call = calls[name] as unknown as Call;
+test.each(Object.entries(calls))("%s says what it expects as client and as options", async (name, function_) => {
+  const call = function_ as unknown as Call;
   await using storage = await openStorage(":memory:");
   const client = createClient({ url: ":memory:" });
   const wrong = async (value: unknown, options: unknown = { folder: "x" }) => {
@@ -41,7 +52,7 @@ test.each(names)("%s says what it expects as client and as options", async (name
     expect((error as Error).message).toMatch(`Expected the options of ${name}() to be an object, got `);
   }
   if (name !== "adopt") {
-    const extra = { accept: { tag: "x" }, baseline: { to: "x" }, revert: { steps: 1 } }[name as string];
+    const extra = { accept: { tag: "x" }, baseline: { to: "x" }, revert: { steps: 1 } }[name];
     expect(await wrong(client, { ...extra })).toBe(
       "Expected `folder`, the path of the migrations, or `migrations`, got neither",
     );

@@ -79,6 +79,7 @@ describe("planning", () => {
     const plan = () =>
       planMigrations(JOURNAL, compareWithLedger(JOURNAL, ledger), {
         folder: "drizzle",
+        migrations: undefined,
         table: "__drizzle_migrations",
         hasOwnTables: false,
         ...options,

@@ -1,5 +1,6 @@
 import { migrate, status, verify } from "holdfast/migrate";
 import { expect, test } from "vitest";
+import { HOLDFAST_MIGRATIONS } from "../../src/shared/holdfast-migrations.js";
 import { column, openTestClient, rejection } from "../support/clients.js";
 import { sha256, writeMigrations } from "../support/migrations.js";
 import { tempDatabase } from "../support/temp.js";
@@ -39,6 +40,8 @@ test("verify resolves if all migrations of the journal are applied, and otherwis
     message: expect.stringContaining(`\`holdfast migrate --folder ${folder} --table __drizzle_migrations\``),
   });
   expect((await rejection(verify(client, { migrations: [ONE], table: "app" }))).message).toMatch(/Run migrate\(\)$/);
+  const own = { migrations: HOLDFAST_MIGRATIONS };
+  expect((await rejection(verify(client, own))).message).toMatch(/Run migrate\(\) or `holdfast migrate`$/);
   await migrate(client, { folder });
   await verify(client, { folder });
   writeMigrations(temp.dir, [ONE]);

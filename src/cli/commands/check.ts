@@ -43,10 +43,10 @@ function check(context: CommandContext, wanted: CheckOptions): Promise<CheckResu
   return withStorage(context, { migrate: "skip" }, (storage) => storage.check(options));
 }
 
-function show({ output }: CommandContext, { ok, findings }: CheckResult, repaired: readonly Finding[]): void {
+function show({ output, url }: CommandContext, { ok, findings }: CheckResult, repaired: readonly Finding[]): void {
   const rows = [
     ...repaired.map(({ code, message }) => ["repaired", code, message]),
-    ...findings.map(({ severity, code, message }) => [severity, code, inCommandWords(message)]),
+    ...findings.map(({ severity, code, message }) => [severity, code, inCommandWords(message, url)]),
   ];
   // Messages are not cut: they say what to do.
   for (const [severity = "", ...rest] of rows) {

@@ -35,7 +35,7 @@ export const migrateCommand: CliCommand = {
       const logger = waitingLogger(context.output);
       const tried = { ...set, allowOutOfOrder, logger, dryRun: true } as const;
       return showDryRun(
-        context.output,
+        context,
         withUnchanged(context, (client) => migrate(client, tried)),
       );
     }

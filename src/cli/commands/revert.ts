@@ -35,7 +35,7 @@ export const revertCommand: CliCommand = {
         await assertMeant(client, options);
         return revert(client, tried);
       });
-      return showDryRun(context.output, result);
+      return showDryRun(context, result);
     }
     const path = fileOf(context);
     return withStorage(context, { migrate: "skip" }, async ({ client }) => {

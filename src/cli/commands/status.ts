@@ -1,9 +1,14 @@
 import { status } from "../../migrate/index.js";
+import { loadJournal } from "../../migrate/journal.js";
+import { resolveJournalOptions } from "../../migrate/options.js";
 import { findOtherLedgers } from "../../migrate/other-ledgers.js";
 import { OWN_MIGRATIONS } from "../../schema/own-migrations.js";
+import { shellWord } from "../../shared/shell-word.js";
 import type { Storage } from "../../storage/storage.js";
 import type { CliCommand } from "../command.js";
+import { inCommandWords } from "../command-words.js";
 import { addSetOptions, setOf } from "../migration-set.js";
+import type { Cell } from "../table.js";
 import { withReadable } from "../target.js";
 
 export const statusCommand: CliCommand = {
@@ -21,22 +26,28 @@ export const statusCommand: CliCommand = {
       const found = await status(client, set);
       const { applied, pending, changed, unknown } = found;
       isUpToDate = pending.length + changed.length + unknown.length === 0;
+      const tags = loadJournal(resolveJournalOptions("status", set)).map(({ tag }) => tag);
+      const stateOf = (tag: string): Cell => {
+        if (applied.includes(tag)) return "applied";
+        return changed.includes(tag) ? [{ text: "changed", style: "red" }] : [{ text: "pending", style: "yellow" }];
+      };
       const ledgers = set === OWN_MIGRATIONS ? await findOtherLedgers(client) : [];
       return () =>
         context.output.result(set === OWN_MIGRATIONS ? { ...found, ledgers } : found, () => {
           context.output.table(
             ["state", "migration"],
             [
-              ...applied.map((tag) => ["applied", tag]),
-              ...changed.map((tag) => [[{ text: "changed", style: "red" }], tag] as const),
-              ...pending.map((tag) => [[{ text: "pending", style: "yellow" }], tag] as const),
+              ...tags.map((tag) => [stateOf(tag), tag] as const),
               ...unknown.map(
                 ({ hash, when }) =>
                   [[{ text: "unknown", style: "red" }], `${hash} of ${new Date(when).toISOString()}`] as const,
               ),
               ...ledgers.map(({ table, entries }) => [
                 "ledger",
-                `${table}, ${entries} applied: see \`holdfast status --folder DIR --table ${table}\``,
+                inCommandWords(
+                  `${table}, ${entries} applied: see \`holdfast status --folder DIR --table ${shellWord(table)}\``,
+                  context.url,
+                ),
               ]),
             ],
           );
