@@ -61,6 +61,23 @@ await notes.nearest([1], { model: "m", metadata: { path: "a.ts" } });
 const anyNotes = (await openStorage(":memory:")).memories;
 await anyNotes.search("a", { metadata: { whatever: [1] } });
 
+const chats = (await openStorage(":memory:")).conversations.withMetadata<{ agent: string }, { tokens?: number }>();
+const chat = await chats.insert({
+  metadata: { agent: "a" },
+  messages: [{ role: "user", content: "x", metadata: { tokens: 1 } }],
+});
+chat.metadata.agent satisfies string;
+(await chats.append(chat.id, { role: "user", content: "x" })).metadata.tokens satisfies number | undefined;
+(await chats.messages(chat.id)).items[0]!.metadata.tokens satisfies number | undefined;
+(await chats.search("x"))[0]!.message.metadata.tokens satisfies number | undefined;
+await chats.list({ metadata: { agent: "a" } });
+// @ts-expect-error Not a key of the metadata.
+await chats.list({ metadata: { tokens: 1 } });
+// @ts-expect-error `agent` is missing.
+await chats.insert({ metadata: {} });
+// @ts-expect-error Not a part of the metadata of messages.
+await chats.append(chat.id, { role: "user", content: "x", metadata: { agent: "a" } });
+
 const runs = (await openStorage(":memory:")).sessions.withMetadata<{ host: string }>();
 (await runs.start("r", { metadata: { host: "a" } })).metadata.host satisfies string;
 (await runs.latest())[0]!.metadata.host satisfies string;

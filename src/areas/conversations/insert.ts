@@ -41,7 +41,7 @@ const insertNew = insertOwned();
 const insertStored = insertOwned(part(row, "updatedAt"));
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toNewDraft(context: RepositoryContext, input: NewConversation): NewDraft {
+export function toNewDraft(context: RepositoryContext, input: NewConversation<object, object>): NewDraft {
   expectKeys("a conversation", input, [...CONVERSATION_KEYS, "messages"]);
   const { messages: inputs = [], ...own } = input;
   expectArray("messages", inputs, "messages");

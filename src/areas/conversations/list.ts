@@ -6,6 +6,7 @@ import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toMillis, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
+import type { Metadata, MetadataFilter } from "../metadata.js";
 import { metadataConditions } from "../metadata-filter.js";
 import { all, toStatement } from "../statements.js";
 import {
@@ -18,7 +19,7 @@ import {
 } from "./record.js";
 
 /** Which conversations; all conditions must hold. Bounds are inclusive. */
-export interface ListConversationsOptions {
+export interface ListConversationsOptions<C extends object = Metadata> {
   /** Only conversations with one of these ids. */
   readonly ids?: readonly string[] | undefined;
   /** Part of the title, taken literally, in any case. */
@@ -28,7 +29,7 @@ export interface ListConversationsOptions {
   /** At least one of these. */
   readonly anyTag?: readonly string[] | undefined;
   /** Top-level keys of the metadata and the values they must have. */
-  readonly metadata?: Record<string, unknown> | undefined;
+  readonly metadata?: MetadataFilter<C> | undefined;
   /** The earliest `createdAt`. */
   readonly createdFrom?: Date | number | undefined;
   /** The latest `createdAt`. */

@@ -10,6 +10,7 @@ import { checksumOf, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseList, parseObject } from "../json.js";
+import type { Metadata } from "../metadata.js";
 import { selection } from "../statements.js";
 
 /**
@@ -19,18 +20,18 @@ import { selection } from "../statements.js";
 export type MessageRole = "system" | "user" | "assistant" | "tool";
 
 /** The result of `append`. */
-export interface AppendedMessage extends Message {
+export interface AppendedMessage<M extends object = Metadata> extends Message<M> {
   /** Whether it is a repeat: its `clientId` was there already, and nothing was stored. Missing where it is new. */
   readonly repeated?: true;
 }
 
 /** A thread of messages. */
-export interface Conversation {
+export interface Conversation<C extends object = Metadata> {
   readonly id: string;
   readonly project: string;
   readonly title: string | null;
   readonly tags: readonly string[];
-  readonly metadata: Record<string, unknown>;
+  readonly metadata: C;
   /** How many messages it shows, those a fork shares included: the `seq` of the last. */
   readonly messageCount: number;
   /** Which conversation it was forked from, and after which message. */
@@ -41,7 +42,7 @@ export interface Conversation {
 }
 
 /** One turn. */
-export interface Message {
+export interface Message<M extends object = Metadata> {
   readonly id: string;
   /** The conversation that it was written in; forks show the same record. */
   readonly conversationId: string;
@@ -49,7 +50,7 @@ export interface Message {
   readonly seq: number;
   readonly role: MessageRole;
   readonly content: string;
-  readonly metadata: Record<string, unknown>;
+  readonly metadata: M;
   readonly tags: readonly string[];
   /** The name that the caller gave it, to recognize a repeated append. */
   readonly clientId: string | null;
@@ -57,7 +58,7 @@ export interface Message {
 }
 
 /** The input for a new conversation. */
-export interface ConversationInput {
+export interface ConversationInput<C extends object = Metadata> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   /** At most 1,000 characters. @default null */
@@ -65,29 +66,30 @@ export interface ConversationInput {
   /** The tags of the conversation. @default [] */
   readonly tags?: readonly string[] | undefined;
   /** A JSON object of your own. @default {} */
-  readonly metadata?: Record<string, unknown> | undefined;
+  readonly metadata?: C | undefined;
   /** A Date or integer milliseconds. @default now */
   readonly createdAt?: Date | number | undefined;
 }
 
 /** The input for a new conversation with its first messages. */
-export interface NewConversation extends ConversationInput {
+export interface NewConversation<C extends object = Metadata, M extends object = Metadata>
+  extends ConversationInput<C> {
   /** In order, stored as `append` would store them. @default [] */
-  readonly messages?: readonly MessageInput[] | undefined;
+  readonly messages?: readonly MessageInput<M>[] | undefined;
 }
 
 /** Fields to change; those left out, or undefined, stay. */
-export type ConversationPatch = Pick<ConversationInput, "title" | "tags" | "metadata">;
+export type ConversationPatch<C extends object = Metadata> = Pick<ConversationInput<C>, "title" | "tags" | "metadata">;
 
 /** The input for a new message. */
-export interface MessageInput {
+export interface MessageInput<M extends object = Metadata> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   readonly role: MessageRole;
   /** At most `maxMessageChars` characters; may be empty. */
   readonly content: string;
   /** A JSON object of your own. @default {} */
-  readonly metadata?: Record<string, unknown> | undefined;
+  readonly metadata?: M | undefined;
   /** The tags of the message. @default [] */
   readonly tags?: readonly string[] | undefined;
   /** Makes the append repeatable: a conversation stores each name once. */
@@ -97,7 +99,7 @@ export interface MessageInput {
 }
 
 /** The fields of a message that can be changed. */
-export type MessagePatch = Pick<Partial<MessageInput>, "content" | "metadata">;
+export type MessagePatch<M extends object = Metadata> = Pick<Partial<MessageInput<M>>, "content" | "metadata">;
 
 /** A checked input, as the columns of its row. */
 export interface ConversationDraft {
@@ -132,7 +134,7 @@ export const CONVERSATION_KEYS = ["id", "title", "tags", "metadata", "createdAt"
 const MESSAGE_KEYS = ["id", "role", "content", "metadata", "tags", "clientId", "createdAt"];
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toConversationDraft(context: RepositoryContext, input: ConversationInput): ConversationDraft {
+export function toConversationDraft(context: RepositoryContext, input: ConversationInput<object>): ConversationDraft {
   expectKeys("a conversation", input, CONVERSATION_KEYS);
   const { repair } = context;
   const { id = newId(), title: given = null, tags = [], metadata = {}, createdAt } = input;
@@ -149,7 +151,7 @@ export function toConversationDraft(context: RepositoryContext, input: Conversat
 }
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toMessageDraft(context: RepositoryContext, input: MessageInput): MessageDraft {
+export function toMessageDraft(context: RepositoryContext, input: MessageInput<object>): MessageDraft {
   expectKeys("a message", input, MESSAGE_KEYS);
   const { repair } = context;
   const { id = newId(), role, metadata = {}, tags = [], clientId = null, createdAt } = input;

@@ -9,6 +9,7 @@ import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import type { Executor } from "../executor.js";
+import type { Metadata } from "../metadata.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
 import { prepareStatement } from "../statements.js";
 import { appendMessages } from "./append.js";
@@ -73,7 +74,7 @@ export interface UpdateMessageOptions {
 }
 
 /** The conversations of one project and their messages. It cannot read or change those of another project. */
-export class ConversationRepository {
+export class ConversationRepository<C extends object = Metadata, M extends object = Metadata> {
   static {
     takeNoOptions("conversations", ConversationRepository, {
       insert: 1,
@@ -101,10 +102,19 @@ export class ConversationRepository {
   }
 
   /**
+   * The same repository, whose conversations have metadata of the type `Thread`, and whose messages have metadata of the
+   * type `Turn`. Only the compiler knows the types: nothing checks stored metadata, and a record that was stored without
+   * metadata has `{}`.
+   */
+  withMetadata<Thread extends object, Turn extends object = Metadata>(): ConversationRepository<Thread, Turn> {
+    return this as unknown as ConversationRepository<Thread, Turn>;
+  }
+
+  /**
    * Makes a conversation, with its first messages if there are any. Rejects with `CONFLICT` if the project has one of
    * the ids already, for a conversation or a message, deleted ones included.
    */
-  async insert(input: NewConversation = {}): Promise<Conversation> {
+  async insert(input: NewConversation<C, M> = {}): Promise<Conversation<C>> {
     let drafts = [toNewDraft(this.#context, input)];
     if (haveLong(drafts[0]!.messages)) drafts = await withDerived(this.#context.project, drafts);
     const [conversation] = await this.#insertAll(drafts);
@@ -120,7 +130,7 @@ export class ConversationRepository {
    * `replace` replaces the messages too. It still rejects with `CONFLICT` if a fork shows messages that would be removed,
    * or if the id of a message is taken.
    */
-  async insertMany(inputs: readonly NewConversation[], options: BatchOptions = {}): Promise<Conversation[]> {
+  async insertMany(inputs: readonly NewConversation<C, M>[], options: BatchOptions = {}): Promise<Conversation<C>[]> {
     expectArray("inputs", inputs, "conversations");
     const onConflict = toOnConflict("insertMany", options);
     let drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
@@ -137,10 +147,10 @@ export class ConversationRepository {
     const { conversations, inserted, updated } = await insertConversationsOver(this.#context, drafts, onConflict);
     this.#announce("insert", inserted);
     this.#announce("update", updated);
-    return conversations;
+    return conversations as Conversation<C>[];
   }
 
-  async #insertAll(drafts: readonly NewDraft[]): Promise<Conversation[]> {
+  async #insertAll(drafts: readonly NewDraft[]): Promise<Conversation<C>[]> {
     const time = new Date(this.#context.now());
     const statements = insertConversations({ ...this.#context, now: () => time.getTime() }, drafts);
     await runAll(this.#context.executor, statements);
@@ -148,7 +158,7 @@ export class ConversationRepository {
       ...drafts.map(({ id }) => id),
       ...drafts.flatMap(({ messages }) => messages.map(({ id }) => id)),
     ]);
-    return drafts.map((draft) => draftToConversation(this.#context.project, draft, time));
+    return drafts.map((draft) => draftToConversation(this.#context.project, draft, time) as Conversation<C>);
   }
 
   /**
@@ -157,17 +167,17 @@ export class ConversationRepository {
    * with `NOT_FOUND`, and with `CONFLICT` if an id is taken, or if the first message with that `clientId` was sent with
    * other content, role or metadata (later changes by `updateMessage` do not count).
    */
-  append(conversationId: string, message: MessageInput): Promise<AppendedMessage>;
-  append(conversationId: string, messages: readonly MessageInput[]): Promise<AppendedMessage[]>;
+  append(conversationId: string, message: MessageInput<M>): Promise<AppendedMessage<M>>;
+  append(conversationId: string, messages: readonly MessageInput<M>[]): Promise<AppendedMessage<M>[]>;
   async append(
     conversationId: string,
-    input: MessageInput | readonly MessageInput[],
-  ): Promise<AppendedMessage | AppendedMessage[]> {
+    input: MessageInput<M> | readonly MessageInput<M>[],
+  ): Promise<AppendedMessage<M> | AppendedMessage<M>[]> {
     expectId(conversationId, "conversationId");
     if (Array.isArray(input)) expectArray("messages", input, "messages");
-    const inputs = Array.isArray(input) ? (input as readonly MessageInput[]) : [input as MessageInput];
+    const inputs = Array.isArray(input) ? (input as readonly MessageInput<M>[]) : [input as MessageInput<M>];
     const isBatch = Array.isArray(input);
-    const toDraft = (one: MessageInput) => toMessageDraft(this.#context, one);
+    const toDraft = (one: MessageInput<M>) => toMessageDraft(this.#context, one);
     const drafts = isBatch ? checkEach(inputs, toDraft) : inputs.map(toDraft);
     const { executor } = this.#context;
     if (drafts.length === 0) {
@@ -181,42 +191,42 @@ export class ConversationRepository {
       },
     );
     this.#announce("insert", stored);
-    return isBatch ? messages : messages[0]!;
+    return (isBatch ? messages : messages[0]!) as AppendedMessage<M> | AppendedMessage<M>[];
   }
 
   /** The conversation with this id; undefined if there is none, or if it is deleted without `includeDeleted`. */
-  async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation | undefined> {
+  async get(id: string, options: { readonly includeDeleted?: boolean } = {}): Promise<Conversation<C> | undefined> {
     expectId(id);
     expectKeys("get", options, ["includeDeleted"]);
     const includeDeleted = toBoolean("includeDeleted", options.includeDeleted);
     const found = await findConversation(this.#context, this.#context.executor, id);
-    return found?.deletedAt === null || includeDeleted ? found : undefined;
+    return (found?.deletedAt === null || includeDeleted ? found : undefined) as Conversation<C> | undefined;
   }
 
   /** The conversations that exist among `ids`, in the order of `ids`. */
-  async getMany(ids: readonly string[]): Promise<Conversation[]> {
+  async getMany(ids: readonly string[]): Promise<Conversation<C>[]> {
     expectArray("ids", ids, "ids");
     checkEach(ids, (id) => expectId(id));
     const { project, executor } = this.#context;
     const { rows } = await executor.execute(selectMany({ project, ids: JSON.stringify(ids) }));
     return inOrderOf(
       ids,
-      rows.map((row) => toConversation(project, row)),
+      rows.map((row) => toConversation(project, row) as Conversation<C>),
     );
   }
 
   /** The conversation with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
-  async require(id: string): Promise<Conversation> {
+  async require(id: string): Promise<Conversation<C>> {
     return (await this.get(id)) ?? Promise.reject(notFound(this.#context, "conversation", id));
   }
 
   /** A page of conversations, by default the one updated last first. */
-  list(options: ListConversationsOptions = {}): Promise<Page<Conversation>> {
-    return listConversations(this.#context, options);
+  list(options: ListConversationsOptions<C> = {}): Promise<Page<Conversation<C>>> {
+    return listConversations(this.#context, options as ListConversationsOptions) as Promise<Page<Conversation<C>>>;
   }
 
   /** Changes the fields given; undefined when unknown or deleted. */
-  async update(id: string, patch: ConversationPatch): Promise<Conversation | undefined> {
+  async update(id: string, patch: ConversationPatch<C>): Promise<Conversation<C> | undefined> {
     expectId(id);
     expectKeys("a patch", patch, ["title", "tags", "metadata"]);
     const given = definedOnly(patch);
@@ -230,7 +240,7 @@ export class ConversationRepository {
       updateConversation(this.#context, executor, id, changes),
     );
     if (updated !== undefined) this.#announce("update", [id]);
-    return updated;
+    return updated as Conversation<C> | undefined;
   }
 
   /** Hides a conversation and its messages; forks still show and find the messages that they share. False if there is none. */
@@ -253,7 +263,7 @@ export class ConversationRepository {
   }
 
   /** A page of messages, in `seq` order. Rejects with `NOT_FOUND` if there is no such conversation. */
-  async messages(id: string, options: ListMessagesOptions = {}): Promise<Page<Message>> {
+  async messages(id: string, options: ListMessagesOptions = {}): Promise<Page<Message<M>>> {
     expectId(id);
     expectKeys("messages", options, ["after", "before", "roles", "limit", "cursor"]);
     const { after = 0, before = Number.POSITIVE_INFINITY, roles, limit = 50, cursor } = options;
@@ -271,23 +281,24 @@ export class ConversationRepository {
     return toPage(
       found,
       limit,
-      (message) => message,
+      (message) => message as Message<M>,
       ({ seq }) => encodeCursor("messages", { key: seq, rowId: 0 }),
     );
   }
 
   /** One message, by its id. */
-  async message(id: string): Promise<Message | undefined> {
+  async message(id: string): Promise<Message<M> | undefined> {
     expectId(id);
-    return findMessage(this.#context, this.#context.executor, id);
+    return findMessage(this.#context, this.#context.executor, id) as Promise<Message<M> | undefined>;
   }
 
   /** The newest messages that fit every limit, for a model. See {@link WindowOptions}. Rejects with `NOT_FOUND` or `WINDOW_TOO_SMALL`. */
-  async window(id: string, options: WindowOptions = {}): Promise<Message[]> {
+  async window(id: string, options: WindowOptions = {}): Promise<Message<M>[]> {
     expectId(id);
     const limits = resolveWindowOptions(options);
     const { executor } = this.#context;
-    return readWindow(this.#context, executor, await requireChain(this.#context, executor, id), limits);
+    const chain = await requireChain(this.#context, executor, id);
+    return (await readWindow(this.#context, executor, chain, limits)) as Message<M>[];
   }
 
   /**
@@ -295,13 +306,13 @@ export class ConversationRepository {
    * unknown, for example purged, the answer is undefined. With `mustExist` the call rejects with `NOT_FOUND`, so that a
    * stream can end.
    */
-  updateMessage(id: string, patch: MessagePatch, options: { readonly mustExist: true }): Promise<Message>;
-  updateMessage(id: string, patch: MessagePatch, options?: UpdateMessageOptions): Promise<Message | undefined>;
+  updateMessage(id: string, patch: MessagePatch<M>, options: { readonly mustExist: true }): Promise<Message<M>>;
+  updateMessage(id: string, patch: MessagePatch<M>, options?: UpdateMessageOptions): Promise<Message<M> | undefined>;
   async updateMessage(
     id: string,
-    patch: MessagePatch,
+    patch: MessagePatch<M>,
     options: UpdateMessageOptions = {},
-  ): Promise<Message | undefined> {
+  ): Promise<Message<M> | undefined> {
     expectId(id);
     expectKeys("updateMessage", options, ["mustExist"]);
     const mustExist = toBoolean("mustExist", options.mustExist);
@@ -318,12 +329,12 @@ export class ConversationRepository {
     const updated = await updateMessage(this.#context, id, changes, searchText);
     if (updated !== undefined) this.#announce("update", [id]);
     else if (mustExist) throw notFound(this.#context, "message", id);
-    return updated;
+    return updated as Message<M> | undefined;
   }
 
   /** The messages that match `text` best. Takes any text; `match` says which strategy found each. */
-  search(text: string, options: SearchMessagesOptions = {}): Promise<MessageSearchResult[]> {
-    return searchMessages(this.#context, text, options);
+  search(text: string, options: SearchMessagesOptions = {}): Promise<MessageSearchResult<M>[]> {
+    return searchMessages(this.#context, text, options) as Promise<MessageSearchResult<M>[]>;
   }
 
   /** Links a message to something. Linking again updates the score. Rejects with `NOT_FOUND` if there is no such message. */
@@ -346,8 +357,9 @@ export class ConversationRepository {
   }
 
   /** The messages that refer to something, oldest first. */
-  byRef(kind: string, target: string): Promise<Message[]> {
-    return messagesByRef(this.#context, this.#context.repair(kind), this.#context.repair(target));
+  byRef(kind: string, target: string): Promise<Message<M>[]> {
+    const { repair } = this.#context;
+    return messagesByRef(this.#context, repair(kind), repair(target)) as Promise<Message<M>[]>;
   }
 
   /** Adds tags to the conversation or message with this id; resolves to all of its tags. `NOT_FOUND` if there is neither. */
@@ -393,14 +405,14 @@ export class ConversationRepository {
    * Makes a conversation that shows the messages of another one up to `atSeq` and continues separately. The shared messages
    * are the same records, not copies. Rejects with `NOT_FOUND` if there is no such conversation.
    */
-  async fork(id: string, options: ForkOptions = {}): Promise<Conversation> {
+  async fork(id: string, options: ForkOptions = {}): Promise<Conversation<C>> {
     expectId(id);
     const checked = toForkOptions(this.#context, options);
     const fork = await this.#context.executor.atomically((executor) =>
       forkConversation(this.#context, executor, id, checked),
     );
     this.#announce("insert", [fork.id]);
-    return fork;
+    return fork as Conversation<C>;
   }
 
   /** A whole conversation as JSON, including the messages that it shares. Rejects with `NOT_FOUND` if there is none. */
@@ -413,13 +425,13 @@ export class ConversationRepository {
    * Stores an exported conversation with its ids. Existing records stay as they are, so importing twice changes nothing.
    * Rejects with TypeError or RangeError if the document is invalid, and with `CONFLICT` if other records have its ids.
    */
-  async import(document: ConversationDocument): Promise<Conversation> {
+  async import(document: ConversationDocument): Promise<Conversation<C>> {
     const checked = checkDocument(this.#context, document);
     const { conversation, isNew, stored } = await this.#context.executor.atomically((executor) =>
       importConversation(this.#context, executor, checked),
     );
     this.#announce("insert", [...(isNew ? [conversation.id] : []), ...stored]);
-    return conversation;
+    return conversation as Conversation<C>;
   }
 
   async #remove(action: ChangeAction, id: string, work: (executor: Executor) => Promise<boolean>): Promise<boolean> {

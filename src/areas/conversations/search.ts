@@ -12,6 +12,7 @@ import { expectArray, expectation, expectInteger } from "../../shared/expectatio
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import type { Metadata } from "../metadata.js";
 import { readAll } from "../read-all.js";
 import { backlogOf } from "../search-backlog.js";
 import { isWriteRefused, searchReader, toWhere } from "../search-reader.js";
@@ -48,8 +49,8 @@ export interface SearchMessagesOptions {
 }
 
 /** One message that a search found. */
-export interface MessageSearchResult {
-  readonly message: Message;
+export interface MessageSearchResult<M extends object = Metadata> {
+  readonly message: Message<M>;
   /** The conversation that wrote it, the fork that was searched, or the oldest fork that still shows it. */
   readonly conversationId: string;
   /** Higher is better; comparable within one result only. */
@@ -59,9 +60,9 @@ export interface MessageSearchResult {
   /** At most 300 characters of the content, with the matches between `<mark>` and `</mark>`. */
   readonly snippet: string;
   /** The turns right before it in that conversation, in order; with `context` only. */
-  readonly before?: readonly Message[];
+  readonly before?: readonly Message<M>[];
   /** The turns right after it. */
-  readonly after?: readonly Message[];
+  readonly after?: readonly Message<M>[];
 }
 
 const c = conversations;
