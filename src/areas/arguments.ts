@@ -1,4 +1,3 @@
-import { INVALID_ARGUMENT, outOfRange, wrongType } from "../shared/argument-error.js";
 import { expectation, expectInteger, expectPlainObject, expectText } from "../shared/expectation.js";
 import { keepText, type Repair, refusesInJson } from "./repair.js";
 
@@ -25,8 +24,8 @@ export function isType(value: string): boolean {
 }
 
 export function expectType(value: unknown): asserts value is string {
-  if (typeof value !== "string") throw wrongType(expectation("type", "a string", value));
-  if (!isType(value)) throw outOfRange(expectation("type", TYPE_EXPECTED, value));
+  if (typeof value !== "string") throw new TypeError(expectation("type", "a string", value));
+  if (!isType(value)) throw new RangeError(expectation("type", TYPE_EXPECTED, value));
 }
 
 /** SQLite reads no JSON that is nested deeper than 1,000; one such value would fail every filter of its project. */
@@ -43,7 +42,7 @@ export function toJsonText(name: string, value: unknown, repair: Repair = keepTe
   // The usual default: asking JSON would take most of the time of checking a record.
   if (Object.keys(value).length === 0 && !("toJSON" in value)) return "{}";
   const text = stringify(name, value, "a JSON object");
-  if (text === undefined || !text.startsWith("{")) throw wrongType(expectation(name, "a JSON object", value));
+  if (text === undefined || !text.startsWith("{")) throw new TypeError(expectation(name, "a JSON object", value));
   // A backslash before such an escape makes it plain text: only a closer look tells.
   if (refusesInJson(repair) && MAYBE_INVALID.test(text)) expectValidTexts(name, JSON.parse(text));
   return text;
@@ -69,7 +68,7 @@ function expectValidTexts(path: string, value: unknown): void {
  * on what is too long or nested too deep to be asked for.
  */
 export function stringify(name: string, value: unknown, expected = "a JSON value"): string | undefined {
-  const tooLong = () => outOfRange(expectation(name, `at most ${MAX_JSON_CHARS} characters of JSON`, value));
+  const tooLong = () => new RangeError(expectation(name, `at most ${MAX_JSON_CHARS} characters of JSON`, value));
   const refuse = refuseLost(name, value);
   let chars = 0;
   let text: string | undefined;
@@ -83,7 +82,9 @@ export function stringify(name: string, value: unknown, expected = "a JSON value
   } catch (cause) {
     if (isExpectation(cause)) throw cause;
     if (isStackOverflow(cause)) throw tooDeep(name, value);
-    throw isCircular(cause) ? circular(name, value, cause) : wrongType(expectation(name, expected, value), { cause });
+    throw isCircular(cause)
+      ? circular(name, value, cause)
+      : new TypeError(expectation(name, expected, value), { cause });
   }
   if (text === undefined) return undefined;
   if (text.length > MAX_JSON_CHARS) throw tooLong();
@@ -93,7 +94,7 @@ export function stringify(name: string, value: unknown, expected = "a JSON value
 }
 
 function tooDeep(name: string, value: unknown): RangeError {
-  return outOfRange(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
+  return new RangeError(expectation(name, `nested no deeper than ${MAX_JSON_DEPTH}`, value));
 }
 
 function isStackOverflow(error: unknown): boolean {
@@ -110,9 +111,9 @@ export function refuseLost(name: string, root: unknown): (this: unknown, key: st
     const path = () =>
       key === "" && (this as Record<string, unknown>)[""] === root ? name : pathOf(name, root, this, key);
     if (typeof inner === "number" && !Number.isFinite(inner)) {
-      throw outOfRange(expectation(path(), "a finite number", inner));
+      throw new RangeError(expectation(path(), "a finite number", inner));
     }
-    if (typeof inner === "bigint") throw wrongType(expectation(path(), "a JSON value", inner));
+    if (typeof inner === "bigint") throw new TypeError(expectation(path(), "a JSON value", inner));
     if (typeof inner === "object" && inner !== null && !Array.isArray(inner)) {
       if (ArrayBuffer.isView(inner) || Object.keys(inner).length === 0) expectPlainObject(path(), inner);
     }
@@ -154,14 +155,14 @@ export function circular(name: string, root: unknown, cause: unknown): TypeError
     ancestors.delete(value);
     return undefined;
   };
-  return wrongType(find(root, name) ?? `Expected \`${name}\` to be JSON, got an object that contains itself`, {
+  return new TypeError(find(root, name) ?? `Expected \`${name}\` to be JSON, got an object that contains itself`, {
     cause,
   });
 }
 
 /** Whether `refuseLost` threw it; a `toJSON` of the caller's may throw anything. */
 export function isExpectation(error: unknown): boolean {
-  return (error as { readonly code?: unknown } | undefined)?.code === INVALID_ARGUMENT;
+  return (error instanceof TypeError || error instanceof RangeError) && error.message.startsWith("Expected");
 }
 
 /** How deep a JSON text is nested, brackets inside of strings aside. */
@@ -199,13 +200,13 @@ const LEAST_MILLIS = 1e11;
 /** A Date or integer milliseconds, as milliseconds. An earlier time than `LEAST_MILLIS` has to be a Date. */
 export function toMillis(name: string, value: unknown): number {
   const millis = value instanceof Date ? value.getTime() : value;
-  if (typeof millis !== "number") throw wrongType(expectation(name, "a Date or integer milliseconds", value));
+  if (typeof millis !== "number") throw new TypeError(expectation(name, "a Date or integer milliseconds", value));
   // The range of Date, so that every stored time can be returned as a Date.
   if (!Number.isSafeInteger(millis) || Math.abs(millis) > 8.64e15) {
-    throw outOfRange(expectation(name, "a valid Date or integer milliseconds", value));
+    throw new RangeError(expectation(name, "a valid Date or integer milliseconds", value));
   }
   if (typeof value === "number" && value < LEAST_MILLIS) {
-    throw outOfRange(
+    throw new RangeError(
       `${expectation(name, "a time in milliseconds", value)}, as seconds are: multiply by 1000, or give a Date for a time before March 1973`,
     );
   }
@@ -225,15 +226,15 @@ export function toSqlLimit(limit: number): number {
 /** A copy of a vector as float32; throws on anything but finite numbers, and on an empty one. */
 export function toVector(name: string, value: unknown): Float32Array {
   if (!(value instanceof Float32Array) && !Array.isArray(value)) {
-    throw wrongType(expectation(name, "a Float32Array or an array of numbers", value));
+    throw new TypeError(expectation(name, "a Float32Array or an array of numbers", value));
   }
-  if (value.length === 0) throw outOfRange(expectation(name, "a vector of at least one dimension", value));
+  if (value.length === 0) throw new RangeError(expectation(name, "a vector of at least one dimension", value));
   for (let index = 0; index < value.length; index++) {
-    if (typeof value[index] !== "number") throw wrongType(expectation(name, "numbers only", value[index]));
+    if (typeof value[index] !== "number") throw new TypeError(expectation(name, "numbers only", value[index]));
   }
   const vector = new Float32Array(value as ArrayLike<number>);
   for (let index = 0; index < vector.length; index++) {
-    if (!Number.isFinite(vector[index])) throw outOfRange(expectation(name, "finite numbers only", value[index]));
+    if (!Number.isFinite(vector[index])) throw new RangeError(expectation(name, "finite numbers only", value[index]));
   }
   return vector;
 }
@@ -245,7 +246,7 @@ export function toVector(name: string, value: unknown): Float32Array {
 export function toDirection(name: string, value: unknown): Float32Array {
   const vector = toVector(name, value);
   const length = lengthOf(vector);
-  if (length === 0) throw outOfRange(expectation(name, "a vector with a direction, not one of zeros", vector));
+  if (length === 0) throw new RangeError(expectation(name, "a vector with a direction, not one of zeros", vector));
   const exponent = Math.floor(Math.log2(length));
   // In two steps, because one power of two may be too large.
   const half = 2 ** -Math.trunc(exponent / 2);
@@ -269,7 +270,7 @@ export function toStorableVector(name: string, value: unknown): Float32Array {
   const vector = toVector(name, value);
   const length = lengthOf(vector);
   if (length === 0 || (length >= LEAST_LENGTH && length <= MOST_LENGTH)) return vector;
-  throw outOfRange(
+  throw new RangeError(
     `${expectation(name, `a vector of a length from ${LEAST_LENGTH} to ${MOST_LENGTH}`, length)}: scale it, which does not change its direction`,
   );
 }

@@ -1,4 +1,3 @@
-import { wrongType } from "../shared/argument-error.js";
 import { expectation } from "../shared/expectation.js";
 
 /** One page of a list; pass `nextCursor` as `cursor` to get the next. */
@@ -48,7 +47,7 @@ function decode(list: string, cursor: unknown, count: number, isPart: (part: unk
   } catch {
     // Whatever is wrong with it, the message below is the same.
   }
-  throw wrongType(expectation("cursor", "the `nextCursor` of an earlier page in the same order", cursor));
+  throw new TypeError(expectation("cursor", "the `nextCursor` of an earlier page in the same order", cursor));
 }
 
 /** Makes a page of rows that were read with a limit of one more, the sign of another page; `cursor` is that of a row. */

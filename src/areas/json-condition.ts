@@ -1,5 +1,4 @@
 import { type SQL, sql } from "drizzle-orm";
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { expectation, expectFinite, expectText } from "../shared/expectation.js";
 import { stringify } from "./arguments.js";
 
@@ -46,7 +45,7 @@ export function jsonEquals(document: SQL, path: readonly string[], name: string,
       });
     }
     default:
-      throw wrongType(`Expected \`${name}\` to be a JSON value, got ${typeof value}`);
+      throw new TypeError(`Expected \`${name}\` to be a JSON value, got ${typeof value}`);
   }
 }
 
@@ -85,7 +84,7 @@ export function isBounds(name: string, value: unknown): value is Bounds {
   const isMixed = operators.length > 0 && operators.length < keys.length;
   if (isMixed || (operators.length === 0 && operatorsIn(value).length > 0)) {
     const expected = `a value, or bounds of ${Object.keys(OPERATORS).join(", ")} alone`;
-    throw wrongType(
+    throw new TypeError(
       `${expectation(name, expected, value)} with the keys ${keys.join(", ")}. A value in an object of the data has its own path: ${JSON.stringify(`${name.replace(/^where\./, "")}.${keys[0]}`)}`,
     );
   }
@@ -114,7 +113,7 @@ export function parsePath(path: string): string[] {
     if (part === ".") keys.push("");
     else keys[keys.length - 1] += /^\\[.\\]$/.test(part) ? part.slice(1) : part;
   }
-  if (keys.length > MAX_PATH) throw outOfRange(expectation(path, `a path of at most ${MAX_PATH} keys`, path));
+  if (keys.length > MAX_PATH) throw new RangeError(expectation(path, `a path of at most ${MAX_PATH} keys`, path));
   return keys;
 }
 

@@ -1,5 +1,4 @@
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
-import { wrongType } from "../shared/argument-error.js";
 import { expectObject, expectText } from "../shared/expectation.js";
 import { jsonEquals, operatorsIn } from "./json-condition.js";
 
@@ -17,7 +16,7 @@ export function metadataConditions(column: AnyColumn, metadata: unknown): SQL[] 
 function expectNoOperators(name: string, value: unknown): void {
   const operators = operatorsIn(value);
   if (operators.length === 0) return;
-  throw wrongType(
+  throw new TypeError(
     `Expected \`${name}\` to be the value to equal, got the operators ${operators.join(", ")}: metadata is compared for equality only. Graph nodes can be found by ranges, with \`where\``,
   );
 }

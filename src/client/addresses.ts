@@ -1,5 +1,4 @@
 import { LibsqlError } from "@libsql/client/sqlite3";
-import { outOfRange } from "../shared/argument-error.js";
 import { withoutCode } from "../shared/errors.js";
 import { parseLocalUrl } from "./file-url.js";
 
@@ -11,11 +10,11 @@ const PARAMETERS = ["authToken", "tls"];
  */
 export function expectAddress(name: string, url: string): string {
   if (/^\w+:\/\/[^/?#]*@/.test(url)) {
-    throw outOfRange(`Expected \`${name}\` to hold no user and no password: give a token as \`authToken\``);
+    throw new RangeError(`Expected \`${name}\` to hold no user and no password: give a token as \`authToken\``);
   }
   if (/^(file:|:memory:)/i.test(url)) return expectLocal(name, url);
   if (!/^(libsql|https?):/i.test(url)) return url;
-  const refuse = (what: string) => outOfRange(`Expected \`${name}\` to ${what}`);
+  const refuse = (what: string) => new RangeError(`Expected \`${name}\` to ${what}`);
   if (url.includes("#")) throw refuse("have no fragment (#…): give a token as `authToken`");
   let address: URL;
   try {
@@ -46,6 +45,6 @@ function expectLocal(name: string, url: string): string {
     return url;
   } catch (error) {
     if (!(error instanceof LibsqlError) || !error.code.startsWith("URL_")) throw error;
-    throw outOfRange(`Expected \`${name}\` to be a valid file: URL. ${withoutCode(error)}`);
+    throw new RangeError(`Expected \`${name}\` to be a valid file: URL. ${withoutCode(error)}`);
   }
 }

@@ -1,9 +1,8 @@
 import { createClient as createStockClient } from "@libsql/client";
-import { wrongType } from "../shared/argument-error.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
-import { refuseSurplus } from "../shared/surplus-arguments.js";
+import { refuseSecond } from "../shared/surplus-arguments.js";
 import { expectAddress, expectScheme } from "./addresses.js";
 import { CLIENT_KEYS, type ClientConfig, type SettledClientConfig } from "./config.js";
 import { parseLocalUrl, toFileUrl } from "./file-url.js";
@@ -43,9 +42,9 @@ export type Transaction = ClientTransaction;
  */
 export function createClient(config: ClientConfig): StorageClient {
   // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
-  refuseSurplus("createClient", 1, arguments, ": pass all options in its place, with the address as `url`");
+  refuseSecond("createClient", arguments, ": pass all options in its place, with the address as `url`");
   if (typeof config !== "object" || config === null) {
-    throw wrongType(`Expected client configuration as object, got ${config === null ? "null" : typeof config}`);
+    throw new TypeError(`Expected client configuration as object, got ${config === null ? "null" : typeof config}`);
   }
   expectKeys("createClient", config, CLIENT_KEYS);
   const settled = withTextUrls(config);
@@ -60,7 +59,7 @@ export function createClient(config: ClientConfig): StorageClient {
 }
 
 function createReplica(settled: SettledClientConfig): StorageClient {
-  if (typeof settled.syncUrl !== "string") throw wrongType("Expected `syncUrl` to be a string or a URL");
+  if (typeof settled.syncUrl !== "string") throw new TypeError("Expected `syncUrl` to be a string or a URL");
   // A token in a URL would be in every message that names the URL.
   const primary = takeToken(expectAddress("syncUrl", settled.syncUrl));
   const { encryptionKey, remoteEncryptionKey, authToken: given } = settled;

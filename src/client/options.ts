@@ -1,5 +1,4 @@
 import type { Config, IntMode } from "@libsql/client";
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 
@@ -80,7 +79,7 @@ export function resolveClientOptions(config: PoolConfig & Unchecked): ClientOpti
   expectDuration("idleTimeoutMs", idleTimeoutMs);
   expectTimeout("transactionTimeoutMs", transactionTimeoutMs);
   expectInteger("checkpoint.walBytes", walBytes, 0);
-  if (typeof plainRows !== "boolean") throw wrongType(expectation("plainRows", "true or false", plainRows));
+  if (typeof plainRows !== "boolean") throw new TypeError(expectation("plainRows", "true or false", plainRows));
   expectReadOnly(readOnly);
   expectOneOf("durability", durability, ["full", "relaxed"]);
   expectOneOf("intMode", intMode, ["number", "bigint", "string"]);
@@ -103,30 +102,32 @@ export function resolveClientOptions(config: PoolConfig & Unchecked): ClientOpti
 /** Throws on a time limit that nothing could keep. */
 export function expectTimeout(name: string, value: unknown): void {
   expectDuration(name, value);
-  if (value === 0) throw outOfRange(expectation(name, "more than 0 ms (Infinity is without a limit)", value));
+  if (value === 0) throw new RangeError(expectation(name, "more than 0 ms (Infinity is without a limit)", value));
 }
 
 /** Checks the options that @libsql/client takes as they are. */
 function expectStockOptions(config: Unchecked): void {
   for (const name of ["authToken", "encryptionKey", "remoteEncryptionKey"] as const) {
     // The value may be a secret.
-    if (!["string", "undefined"].includes(typeof config[name])) throw wrongType(`Expected \`${name}\` to be a string`);
+    if (!["string", "undefined"].includes(typeof config[name]))
+      throw new TypeError(`Expected \`${name}\` to be a string`);
   }
   // An empty key would silently leave the file unencrypted.
-  if (config.encryptionKey === "") throw outOfRange("Expected `encryptionKey` not to be empty");
+  if (config.encryptionKey === "") throw new RangeError("Expected `encryptionKey` not to be empty");
   for (const name of ["readYourWrites", "offline", "tls"] as const) {
     const value = config[name];
-    if (value !== undefined && typeof value !== "boolean") throw wrongType(expectation(name, "true or false", value));
+    if (value !== undefined && typeof value !== "boolean")
+      throw new TypeError(expectation(name, "true or false", value));
   }
   const { concurrency = 0, syncInterval = 0, fetch } = config;
   if (concurrency !== Number.POSITIVE_INFINITY) expectInteger("concurrency", concurrency, 0);
   if (typeof syncInterval !== "number")
-    throw wrongType(expectation("syncInterval", "a number of seconds", syncInterval));
-  if (!(syncInterval >= 0)) throw outOfRange(expectation("syncInterval", "at least 0 seconds", syncInterval));
+    throw new TypeError(expectation("syncInterval", "a number of seconds", syncInterval));
+  if (!(syncInterval >= 0)) throw new RangeError(expectation("syncInterval", "at least 0 seconds", syncInterval));
   if (fetch !== undefined) expectFunction("fetch", fetch);
 }
 
 export function expectReadOnly(value: unknown): void {
   if (typeof value === "boolean" || value === "immutable") return;
-  throw wrongType(expectation("readOnly", 'true, false or "immutable"', value));
+  throw new TypeError(expectation("readOnly", 'true, false or "immutable"', value));
 }

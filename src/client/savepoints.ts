@@ -6,7 +6,6 @@ import {
   type Transaction,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import { wrongType } from "../shared/argument-error.js";
 import { expectation } from "../shared/expectation.js";
 import type { StatementInput } from "./sql/bound-statement.js";
 import type { ParsedStatement } from "./sql/parse.js";
@@ -65,7 +64,8 @@ export class Savepoints {
 
   /** Throws unless `mark` is an open savepoint of this transaction. */
   assertOpen(mark: Savepoint): void {
-    if (typeof mark?.name !== "string") throw wrongType(expectation("mark", "a savepoint of this transaction", mark));
+    if (typeof mark?.name !== "string")
+      throw new TypeError(expectation("mark", "a savepoint of this transaction", mark));
     if (this.find(mark.name) === undefined)
       throw new LibsqlError(`The savepoint ${mark.name} has ended`, "SAVEPOINT_CLOSED");
   }

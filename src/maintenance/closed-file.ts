@@ -1,6 +1,5 @@
 import { statSync } from "node:fs";
 import { mayRead, otherThanFile } from "../files/file-kind.js";
-import { wrongType } from "../shared/argument-error.js";
 import { guardProgress } from "../shared/callbacks.js";
 import { environmentKey } from "../shared/environment.js";
 import { StorageError } from "../shared/errors.js";
@@ -24,7 +23,7 @@ export function resolveOptions<Options extends ClosedFileOptions>(
   const { encryptionKey = environmentKey(), ...rest } = guardProgress(options);
   checkLongCall(rest);
   if (encryptionKey !== undefined && typeof encryptionKey !== "string") {
-    throw wrongType(expectation("encryptionKey", "a string", encryptionKey));
+    throw new TypeError(expectation("encryptionKey", "a string", encryptionKey));
   }
   return { ...rest, encryptionKey: encryptionKey || undefined } as Options;
 }

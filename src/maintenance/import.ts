@@ -11,7 +11,6 @@ import { AREAS, selectAreas } from "../areas/registry.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asFileError } from "../files/file-error.js";
 import { lazyModule, NEEDED_FOR_ZOD } from "../files/load-module.js";
-import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -74,7 +73,7 @@ export async function importStorage(
   if (options.project !== undefined) expectProject(options.project);
   if (options.intoProject !== undefined) expectText("intoProject", options.intoProject, MAX_NAME_CHARS);
   if (!isTextSource(source)) {
-    throw wrongType("Expected `stream` to be a text, or a stream of strings or bytes");
+    throw new TypeError("Expected `stream` to be a text, or a stream of strings or bytes");
   }
   checkLongCall(options);
   const spool = await Spool.create();

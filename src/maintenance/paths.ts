@@ -1,7 +1,6 @@
 import { readLocalUrl } from "../client/file-url.js";
 import { absolutePath } from "../files/absolute-path.js";
 import { realPath } from "../files/real-path.js";
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation } from "../shared/expectation.js";
 import { urlText } from "../shared/locations.js";
@@ -9,9 +8,9 @@ import { urlText } from "../shared/locations.js";
 /** The absolute path of a file from a path or a `file:` URL. Throws NOT_SUPPORTED for a database in memory or on a server. */
 export function resolveFile(option: string, location: string | URL): string {
   const value = urlText(location);
-  if (typeof value !== "string") throw wrongType(expectation(option, "a path", value));
+  if (typeof value !== "string") throw new TypeError(expectation(option, "a path", value));
   if (value === "" || value.includes("\0")) {
-    throw outOfRange(expectation(option, "a path that is not empty, without NUL", value));
+    throw new RangeError(expectation(option, "a path that is not empty, without NUL", value));
   }
   if (/^(libsql|https?|wss?):/i.test(value) || value === ":memory:") {
     throw new StorageError(

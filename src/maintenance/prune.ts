@@ -9,7 +9,6 @@ import type { ChangeArea } from "../areas/registry.js";
 import { AREAS, areasIn, selectAreas } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { toStorageError } from "../client/storage-error.js";
-import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectInteger, toBoolean } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -154,7 +153,7 @@ function resolvePolicy(policy: PrunePolicy): Limits {
   if (project !== undefined) expectProject(project);
   selectAreas(area);
   if (olderThan === undefined && maxRows === undefined && maxBytes === undefined) {
-    throw wrongType("Expected `olderThan`, `maxRows` or `maxBytes`: without a limit there is nothing to prune");
+    throw new TypeError("Expected `olderThan`, `maxRows` or `maxBytes`: without a limit there is nothing to prune");
   }
   const before = olderThan === undefined ? -Number.MAX_SAFE_INTEGER : toMillis("olderThan", olderThan);
   toBoolean("dryRun", dryRun);

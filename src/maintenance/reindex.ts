@@ -6,7 +6,6 @@ import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
 import { lockedTurn } from "../migrate/lock.js";
 import { restoreObjects } from "../migrate/missing-objects.js";
 import type { SearchTarget } from "../search/request.js";
-import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
@@ -82,11 +81,11 @@ export async function repairStorage(
   findings: readonly Finding[],
   options: LongCallOptions,
 ): Promise<RepairResult> {
-  if (!Array.isArray(findings)) throw wrongType("Expected `findings` to be the findings of a check");
+  if (!Array.isArray(findings)) throw new TypeError("Expected `findings` to be the findings of a check");
   const known: readonly (Repair | undefined)[] = ["reindex", "triggers", undefined];
   for (const finding of findings as readonly Finding[]) {
     if (typeof finding !== "object" || finding === null || !known.includes(finding.repair)) {
-      throw wrongType("Expected `findings` to be the findings of a check");
+      throw new TypeError("Expected `findings` to be the findings of a check");
     }
   }
   expectKeys("repair", options, ["onProgress", "signal"]);

@@ -10,7 +10,6 @@ import { asFileError, hasErrno, lacksLinks } from "../files/file-error.js";
 import { syncFile, syncFolder } from "../files/folders.js";
 import { type CopyProgress, copyInOtherProcess } from "../files/other-process.js";
 import { makeNextTo, removeDatabase, SIDE_FILES, stamp } from "../files/place-file.js";
-import { outOfRange } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import { type ClosedFileOptions, logBytes, resolveOptions, whyUnusable } from "./closed-file.js";
@@ -85,7 +84,7 @@ function assertBackup(from: string, to: string): void {
   const [found, present] = [from, to].map((path) => statSync(path, { throwIfNoEntry: false }));
   if (present === undefined) return;
   if (present.ino === found?.ino && present.dev === found.dev) {
-    throw outOfRange(`Expected \`target\` to be another file than the backup, got ${to}`);
+    throw new RangeError(`Expected \`target\` to be another file than the backup, got ${to}`);
   }
   if (!present.isFile()) throw new StorageError("CANNOT_OPEN", `${to} is not a file. Name the database file`);
 }

@@ -1,5 +1,4 @@
 import type { GraphNode } from "../areas/graph/node.js";
-import { wrongType } from "../shared/argument-error.js";
 import { describeValue, expectation, expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
@@ -21,7 +20,7 @@ const POLARITIES = ["positive", "negative", "neutral"];
 
 /** Stores all cards or none; they are numbered from 0. */
 export async function addCards(storage: Storage, inputs: readonly MemoryCardInput[]): Promise<AddMemoryCardsResult> {
-  if (!Array.isArray(inputs)) throw wrongType(expectation("cards", "an array of memory cards", inputs));
+  if (!Array.isArray(inputs)) throw new TypeError(expectation("cards", "an array of memory cards", inputs));
   const drafts = inputs.map(toCard);
   if (drafts.length === 0) return { added: 0, ids: [] };
   return storage.transaction(async (tx) => {
@@ -40,7 +39,7 @@ export async function findCards({ graph }: Storage, entity?: string, slot?: stri
   for (const [name, value] of Object.entries({ entity, slot })) {
     // JavaScript callers also pass null for "all".
     if (value !== undefined && value !== null && typeof value !== "string") {
-      throw wrongType(expectation(name, "a string", value));
+      throw new TypeError(expectation(name, "a string", value));
     }
   }
   const isLike = (value: string, wanted: string | undefined) =>

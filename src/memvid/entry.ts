@@ -1,6 +1,5 @@
 import { expectId, isType, toMillis, toStorableVector } from "../areas/arguments.js";
 import type { Memory, MemoryEntry, MemoryInput } from "../areas/memories/record.js";
-import { wrongType } from "../shared/argument-error.js";
 import { expectation, expectObject } from "../shared/expectation.js";
 import { MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
 import { cutText, repairJson, repairText } from "./repair.js";
@@ -27,11 +26,11 @@ export function toEntryDraft(id: string, entry: MemoryEntryInput, maxContentChar
   const ownId = toEntryId(id);
   expectObject("entry", entry);
   if (entry.id !== undefined && entry.id !== id) {
-    throw wrongType(expectation("entry.id", `the id it is written under, ${JSON.stringify(id)}`, entry.id));
+    throw new TypeError(expectation("entry.id", `the id it is written under, ${JSON.stringify(id)}`, entry.id));
   }
   const { content: given, type: givenType = "context", createdAt } = entry;
-  if (typeof given !== "string") throw wrongType(expectation("content", "a string", given));
-  if (typeof givenType !== "string") throw wrongType(expectation("type", "a string", givenType));
+  if (typeof given !== "string") throw new TypeError(expectation("content", "a string", given));
+  if (typeof givenType !== "string") throw new TypeError(expectation("type", "a string", givenType));
   const metadata = toMetadata(entry.metadata);
   const cut = cutText(given, maxContentChars);
   if (cut.length < given.length) metadata.truncated = true;

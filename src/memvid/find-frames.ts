@@ -2,7 +2,6 @@ import { toDirection } from "../areas/arguments.js";
 import type { Memory } from "../areas/memories/record.js";
 import { planQuery, type QueryPlan } from "../search/query.js";
 import { countMatches, snippet } from "../search/snippet.js";
-import { wrongType } from "../shared/argument-error.js";
 import { expectation, expectInteger, expectOneOf, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { Storage } from "../storage/storage.js";
@@ -123,7 +122,7 @@ async function findPage(
   query: Uses & Pick<FrameQuery, "since" | "until">,
 ): Promise<FindResult> {
   const started = performance.now();
-  if (typeof text !== "string") throw wrongType(expectation("query", "a string", text));
+  if (typeof text !== "string") throw new TypeError(expectation("query", "a string", text));
   const { k = 10, snippetChars = 240, scope, cursor, asOfFrame, asOfTs } = options;
   expectInteger("k", k, 0);
   expectInteger("snippetChars", snippetChars, 10);
@@ -182,5 +181,5 @@ function toMode(mode: unknown = "lex"): "lex" | "sem" | "auto" {
 function toOffset(cursor: string | null | undefined): number {
   if (cursor === undefined || cursor === null) return 0;
   if (/^\d{1,9}$/.test(cursor)) return Number(cursor);
-  throw wrongType(expectation("cursor", "the next_cursor of a page", cursor));
+  throw new TypeError(expectation("cursor", "the next_cursor of a page", cursor));
 }

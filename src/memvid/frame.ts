@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import type { Memory, MemoryInput } from "../areas/memories/record.js";
 import { isOpenHere } from "../client/local/open-files.js";
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { expectation, expectObject, expectText } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
@@ -56,7 +55,7 @@ export interface FrameDraft {
 export function toFrameId(value: unknown): number {
   const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
   if (typeof number === "number" && Number.isSafeInteger(number) && number >= 0) return number;
-  throw wrongType(expectation("frameId", "a frame id", value));
+  throw new TypeError(expectation("frameId", "a frame id", value));
 }
 
 /** Frame numbers start at 0, row ids at 1. */
@@ -88,7 +87,7 @@ export async function toDraft(input: PutInput, boost?: number): Promise<FrameDra
   expectStrings("tags", tags);
   expectStrings("labels", labels);
   expectObject("metadata", metadata);
-  if (MARKS_KEY in metadata) throw wrongType(`Expected \`metadata\` to have no key "${MARKS_KEY}": it is taken`);
+  if (MARKS_KEY in metadata) throw new TypeError(`Expected \`metadata\` to have no key "${MARKS_KEY}": it is taken`);
   const createdAt = timestamp === undefined ? undefined : new Date(toTimestampMs(timestamp));
   const own = input.title === undefined && named === undefined ? [] : [title];
   const found = [...own, label, ...labels, ...tags, searchText, uri].filter((one) => one !== undefined && one !== "");
@@ -127,9 +126,9 @@ export function toCorrection(input: CorrectManyInput): Promise<FrameDraft> {
   expectKeys("correct", input, ["statement", "topics", "source", "boost"]);
   const { statement, topics = [], source, boost = 2 } = input;
   expectText("statement", statement, Number.POSITIVE_INFINITY);
-  if (typeof boost !== "number") throw wrongType(expectation("boost", "a number of at least 0", boost));
+  if (typeof boost !== "number") throw new TypeError(expectation("boost", "a number of at least 0", boost));
   if (!(boost >= 0 && boost < Number.POSITIVE_INFINITY)) {
-    throw outOfRange(expectation("boost", "a number of at least 0", boost));
+    throw new RangeError(expectation("boost", "a number of at least 0", boost));
   }
   const title = `Correction: ${cutText(statement, CORRECTION_TITLE_CHARS)}`;
   const metadata = source === undefined ? {} : { source };
@@ -198,7 +197,7 @@ function defaultUri(frameId: number): string {
 
 async function readText(file: unknown): Promise<string> {
   if (typeof file !== "string" || file === "") {
-    throw wrongType("Expected `put` to get `text` or `file`");
+    throw new TypeError("Expected `put` to get `text` or `file`");
   }
   // Closing the file after reading it would take the locks of this process on its own database.
   if (isOpenHere(file)) throw notText(file);
@@ -221,6 +220,6 @@ function notText(file: string, cause?: unknown): NotSupportedError {
 }
 
 function expectStrings(name: string, value: unknown): void {
-  if (!Array.isArray(value)) throw wrongType(expectation(name, "an array of strings", value));
+  if (!Array.isArray(value)) throw new TypeError(expectation(name, "an array of strings", value));
   for (const one of value) expectText(name, one, Number.POSITIVE_INFINITY, 0);
 }

@@ -3,7 +3,6 @@ import { atIndex } from "../areas/batch.js";
 import { readContent } from "../areas/memories/content.js";
 import { all } from "../areas/statements.js";
 import { memories } from "../schema/memories.js";
-import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectInteger, expectText } from "../shared/expectation.js";
 import { InFlight } from "../shared/in-flight.js";
@@ -115,7 +114,7 @@ export class Memvid extends UnsupportedCalls {
   /** Stores all inputs or none; resolves to their ids in order. */
   putMany(inputs: readonly PutManyInput[], options: PutManyOptions = {}): Promise<string[]> {
     return this.#write(async (storage) => {
-      if (!Array.isArray(inputs)) throw wrongType(expectation("inputs", "an array of documents", inputs));
+      if (!Array.isArray(inputs)) throw new TypeError(expectation("inputs", "an array of documents", inputs));
       expectKeys("putMany", options, PUT_MANY_KEYS);
       const { embedder } = options;
       if (options.enableEmbedding === true && embedder === undefined) {
@@ -162,7 +161,7 @@ export class Memvid extends UnsupportedCalls {
   /** Stores all corrections or none; resolves to their frame ids in order. */
   correctMany(corrections: readonly CorrectManyInput[]): Promise<string[]> {
     return this.#write(async (storage) => {
-      if (!Array.isArray(corrections)) throw wrongType(expectation("corrections", "an array", corrections));
+      if (!Array.isArray(corrections)) throw new TypeError(expectation("corrections", "an array", corrections));
       const drafts: FrameDraft[] = [];
       for (const [index, one] of corrections.entries()) drafts.push(await atIndex(index, () => toCorrection(one)));
       return this.#writer.put(

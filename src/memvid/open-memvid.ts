@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { absolutePath } from "../files/absolute-path.js";
 import { readStartInOtherProcess } from "../files/other-process.js";
-import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { describeValue, expectation, expectDuration, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -86,7 +85,7 @@ function openMemvid(location: string | URL, kind: string | undefined, toOptions:
   return asMemvidErrors(async () => {
     const options = toOptions();
     const path = pathText("path", location);
-    if (typeof path !== "string" || path === "") throw wrongType(expectation("path", "the path of a file", path));
+    if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
     expectKeys("use", options, USE_KEYS);
     const { mode = "open", readOnly = false, lockTimeoutMs = 5_000, memoryId } = options;
     expectOneOf("mode", mode, ["open", "create", "auto"]);

@@ -1,12 +1,11 @@
 import type { MemoryEntry } from "../areas/memories/record.js";
 import { expectReadOnly } from "../client/options.js";
 import { absolutePath } from "../files/absolute-path.js";
-import { wrongType } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectDuration, expectFunction, expectInteger, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText } from "../shared/locations.js";
-import { refuseSurplus } from "../shared/surplus-arguments.js";
+import { refuseSecond } from "../shared/surplus-arguments.js";
 import { openStorage, type Storage } from "../storage/storage.js";
 import type { StorageTransaction } from "../storage/transaction.js";
 import { type CapacityOptions, makeRoom } from "./capacity.js";
@@ -25,7 +24,7 @@ export const DEFAULT_MODEL = "default";
  */
 export async function createStorage(options: StorageOptions): Promise<SQLiteStorage> {
   // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
-  refuseSurplus("createStorage", 1, arguments, ": pass options in its place, with the file as `path`");
+  refuseSecond("createStorage", arguments, ": pass options in its place, with the file as `path`");
   const storage = new SQLiteStorage(options);
   await storage.open();
   return storage;
@@ -226,13 +225,13 @@ function resolveOptions(options: StorageOptions): ResolvedOptions {
   const { readOnly = false, maxSize = Number.POSITIVE_INFINITY, compression = false } = options;
   const { onError, strict = false } = options;
   const { onFull = "refuse", maxContentChars = 1_000_000, busyTimeoutMs = 5_000 } = options;
-  if (typeof path !== "string" || path === "") throw wrongType(expectation("path", "the path of a file", path));
+  if (typeof path !== "string" || path === "") throw new TypeError(expectation("path", "the path of a file", path));
   if (maxSize !== Number.POSITIVE_INFINITY) expectInteger("maxSize", maxSize, 1);
   if (maxContentChars !== Number.POSITIVE_INFINITY) expectInteger("maxContentChars", maxContentChars, 1);
   expectOneOf("onFull", onFull, ["refuse", "evict"]);
   expectDuration("busyTimeoutMs", busyTimeoutMs);
   for (const [name, value] of Object.entries({ compression, strict })) {
-    if (typeof value !== "boolean") throw wrongType(expectation(name, "true or false", value));
+    if (typeof value !== "boolean") throw new TypeError(expectation(name, "true or false", value));
   }
   expectReadOnly(readOnly);
   if (onError !== undefined) expectFunction("onError", onError);

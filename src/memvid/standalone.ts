@@ -1,4 +1,3 @@
-import { wrongType } from "../shared/argument-error.js";
 import { expectation } from "../shared/expectation.js";
 import { pathText } from "../shared/locations.js";
 import { asMemvidErrors, VerificationFailedError } from "./memvid-error.js";
@@ -48,7 +47,7 @@ const PII: readonly (readonly [RegExp, string])[] = [
 
 /** `text` with e-mail addresses, phone numbers, card and social security numbers, IPv4 addresses and API keys replaced. */
 export function maskPii(text: string): string {
-  if (typeof text !== "string") throw wrongType(expectation("text", "a string", text));
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   return PII.reduce((masked, [pattern, placeholder]) => masked.replace(pattern, placeholder), text);
 }
 

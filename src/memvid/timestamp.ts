@@ -1,4 +1,3 @@
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { expectation } from "../shared/expectation.js";
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -8,7 +7,7 @@ export function toTimestampMs(value: unknown): number {
   const millis = typeof value === "number" ? (Number.isSafeInteger(value) ? value * 1000 : Number.NaN) : parse(value);
   // The range of Date.
   if (Math.abs(millis) <= 8.64e15) return millis;
-  throw outOfRange(
+  throw new RangeError(
     `Expected \`timestamp\` to be whole seconds since 1970, or a date like "2023-01-15", "Jan 15, 2023" or "01/15/2023", got ${JSON.stringify(value)}`,
   );
 }
@@ -24,8 +23,8 @@ export function toIsoSeconds(date: Date): string {
 
 /** Milliseconds from a time in seconds; throws TypeError or RangeError. */
 export function startOfSecond(name: string, seconds: unknown): number {
-  if (typeof seconds !== "number") throw wrongType(expectation(name, "seconds since 1970", seconds));
-  if (!Number.isFinite(seconds)) throw outOfRange(expectation(name, "seconds since 1970", seconds));
+  if (typeof seconds !== "number") throw new TypeError(expectation(name, "seconds since 1970", seconds));
+  if (!Number.isFinite(seconds)) throw new RangeError(expectation(name, "seconds since 1970", seconds));
   return Math.floor(seconds * 1000);
 }
 

@@ -1,5 +1,4 @@
 import type { Client } from "@libsql/client";
-import { wrongType } from "../shared/argument-error.js";
 import { describeValue, expectation, isObject } from "../shared/expectation.js";
 
 /** Throws TypeError unless the arguments of a call are a client and an object of options. */
@@ -10,19 +9,19 @@ export function expectArguments(call: string, client: unknown, options: unknown)
 
 export function expectOptions(call: string, options: unknown): void {
   if (isObject(options)) return;
-  throw wrongType(`Expected the options of ${call}() to be an object, got ${describeValue(options)}`);
+  throw new TypeError(`Expected the options of ${call}() to be an object, got ${describeValue(options)}`);
 }
 
 function expectClient(client: unknown): void {
   if (typeof (client as Partial<Client> | null | undefined)?.execute === "function") return;
   const { client: own, $client: underlying } = (client ?? {}) as { client?: unknown; $client?: unknown };
   const isText = typeof client === "string" || client instanceof URL;
-  if (isText) throw wrongType(`${expectation("client", "a client", String(client))}: pass createClient({ url })`);
+  if (isText) throw new TypeError(`${expectation("client", "a client", String(client))}: pass createClient({ url })`);
   if (underlying !== undefined) {
-    throw wrongType(
+    throw new TypeError(
       "Expected `client` to be a client, got a Drizzle database: pass its client (storage.client, db.$client)",
     );
   }
-  if (own !== undefined) throw wrongType("Expected `client` to be a client, got a storage: pass storage.client");
-  throw wrongType(expectation("client", "a client, as of createClient() or storage.client", client));
+  if (own !== undefined) throw new TypeError("Expected `client` to be a client, got a storage: pass storage.client");
+  throw new TypeError(expectation("client", "a client, as of createClient() or storage.client", client));
 }

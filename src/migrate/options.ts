@@ -1,5 +1,4 @@
 import { absolutePath } from "../files/absolute-path.js";
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { guardLogger } from "../shared/callbacks.js";
 import { expectation, expectDuration, expectInteger } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
@@ -142,14 +141,14 @@ export function resolveJournalOptions(
   expectKeys(name, options, [...JOURNAL_KEYS, ...more]);
   const { folder, migrations, table = DEFAULT_TABLE, ownTables = [] } = options;
   expectTable("table", table);
-  if (!Array.isArray(ownTables)) throw wrongType(expectation("ownTables", "an array of names", ownTables));
+  if (!Array.isArray(ownTables)) throw new TypeError(expectation("ownTables", "an array of names", ownTables));
   for (const name of ownTables) expectName("ownTables", name);
   if (migrations === undefined && folder === undefined) {
-    throw wrongType("Expected `folder`, the path of the migrations, or `migrations`, got neither");
+    throw new TypeError("Expected `folder`, the path of the migrations, or `migrations`, got neither");
   }
   if (migrations === undefined) return { folder: resolveFolder(folder), migrations, table, ownTables };
-  if (folder !== undefined) throw wrongType("Expected either `folder` or `migrations`, got both");
-  if (!Array.isArray(migrations)) throw wrongType(expectation("migrations", "an array", migrations));
+  if (folder !== undefined) throw new TypeError("Expected either `folder` or `migrations`, got both");
+  if (!Array.isArray(migrations)) throw new TypeError(expectation("migrations", "an array", migrations));
   for (const migration of migrations) expectMigration(migration);
   return { folder: "the code", migrations, table, ownTables };
 }
@@ -163,7 +162,7 @@ export function resolveMigrateOptions(
   const { to, allowOutOfOrder = false, lockTimeoutMs = 600_000, logger, before = () => undefined } = options;
   if (to !== undefined) expectName("to", to);
   if (typeof allowOutOfOrder !== "boolean") {
-    throw wrongType(expectation("allowOutOfOrder", "a boolean", allowOutOfOrder));
+    throw new TypeError(expectation("allowOutOfOrder", "a boolean", allowOutOfOrder));
   }
   const backupTo = pathText("backupTo", options.backupTo);
   if (backupTo !== undefined) expectName("backupTo", backupTo);
@@ -171,9 +170,9 @@ export function resolveMigrateOptions(
   if (keepBackups !== Number.POSITIVE_INFINITY) expectInteger("keepBackups", keepBackups, 0);
   expectDuration("lockTimeoutMs", lockTimeoutMs);
   if (logger !== undefined && typeof logger?.info !== "function") {
-    throw wrongType(expectation("logger", "an object with `info`", logger));
+    throw new TypeError(expectation("logger", "an object with `info`", logger));
   }
-  if (typeof before !== "function") throw wrongType(expectation("before", "a function", before));
+  if (typeof before !== "function") throw new TypeError(expectation("before", "a function", before));
   const backupFolder = backupTo === undefined ? undefined : absolutePath(backupTo);
   return {
     ...journal,
@@ -189,7 +188,7 @@ export function resolveMigrateOptions(
 
 /** Returns `dryRun` as a boolean. */
 export function resolveDryRun({ dryRun = false }: { readonly dryRun?: boolean | undefined }): boolean {
-  if (typeof dryRun !== "boolean") throw wrongType(expectation("dryRun", "a boolean", dryRun));
+  if (typeof dryRun !== "boolean") throw new TypeError(expectation("dryRun", "a boolean", dryRun));
   return dryRun;
 }
 
@@ -201,7 +200,7 @@ export function resolveRevertOptions(options: RevertOptions): ResolvedRevertOpti
   const { allowOutOfOrder: _, ...resolved } = resolveMigrateOptions(options, "revert", REVERT_KEYS);
   const { to, steps } = options;
   if ((to === undefined) === (steps === undefined)) {
-    throw wrongType("Expected either `to`, the migration that stays applied, or `steps`, how many to revert");
+    throw new TypeError("Expected either `to`, the migration that stays applied, or `steps`, how many to revert");
   }
   if (steps !== undefined && steps !== Number.POSITIVE_INFINITY) expectInteger("steps", steps, 1);
   return { ...resolved, steps };
@@ -214,20 +213,20 @@ export function guardMigrationLogger(logger: MigrationLogger | undefined): Migra
 
 export function expectTable(option: string, table: unknown): asserts table is string {
   expectName(option, table);
-  if (/^sqlite_/i.test(table)) throw outOfRange(expectation(option, "a name that SQLite does not reserve", table));
+  if (/^sqlite_/i.test(table)) throw new RangeError(expectation(option, "a name that SQLite does not reserve", table));
 }
 
 function expectMigration(migration: CodeMigration): void {
   expectKeys("`migrations`", migration, CODE_KEYS);
   const { tag, sql, down, dependsOn = [], when, snapshot } = migration;
   expectName("tag", tag);
-  if (typeof sql !== "string") throw wrongType(expectation("sql", "a string", sql));
-  if (down !== undefined && typeof down !== "string") throw wrongType(expectation("down", "a string", down));
-  if (!Array.isArray(dependsOn)) throw wrongType(expectation("dependsOn", "an array of tags", dependsOn));
+  if (typeof sql !== "string") throw new TypeError(expectation("sql", "a string", sql));
+  if (down !== undefined && typeof down !== "string") throw new TypeError(expectation("down", "a string", down));
+  if (!Array.isArray(dependsOn)) throw new TypeError(expectation("dependsOn", "an array of tags", dependsOn));
   for (const one of dependsOn) expectName("dependsOn", one);
   if (when !== undefined) expectInteger("when", when, 0);
   if (snapshot !== undefined && (typeof snapshot !== "object" || snapshot === null)) {
-    throw wrongType(expectation("snapshot", "an object", snapshot));
+    throw new TypeError(expectation("snapshot", "an object", snapshot));
   }
 }
 
@@ -238,8 +237,8 @@ export function resolveFolder(folder: string | URL | undefined): string {
 }
 
 function expectName(option: string, value: unknown): asserts value is string {
-  if (typeof value !== "string") throw wrongType(expectation(option, "a string", value));
+  if (typeof value !== "string") throw new TypeError(expectation(option, "a string", value));
   if (value === "" || value.includes("\0")) {
-    throw outOfRange(expectation(option, "a string that is not empty, without NUL", value));
+    throw new RangeError(expectation(option, "a string that is not empty, without NUL", value));
   }
 }

@@ -1,4 +1,3 @@
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { QueryPlan } from "./query.js";
 import { eachOriginalWord, foldAccents, isAscii, isUnsegmented, scriptRuns, termsOfWord } from "./terms.js";
@@ -67,10 +66,10 @@ export function resolveSnippetOptions(options: SnippetOptions = {}): SnippetShap
   expectKeys("`snippet`", options, ["maxChars", "open", "close"]);
   const { maxChars = 300, open = "<mark>", close = "</mark>" } = options;
   if (!Number.isInteger(maxChars) || maxChars < 10) {
-    throw outOfRange(`Expected \`maxChars\` to be an integer of at least 10, got ${maxChars}`);
+    throw new RangeError(`Expected \`maxChars\` to be an integer of at least 10, got ${maxChars}`);
   }
   for (const [name, mark] of Object.entries({ open, close })) {
-    if (typeof mark !== "string") throw wrongType(`Expected \`${name}\` to be a string, got ${mark}`);
+    if (typeof mark !== "string") throw new TypeError(`Expected \`${name}\` to be a string, got ${mark}`);
   }
   return { maxChars, open, close };
 }

@@ -1,4 +1,3 @@
-import { wrongType } from "./argument-error.js";
 import { expectation } from "./expectation.js";
 
 /** A logger as callers pass it. Every level except `info` may be missing. */
@@ -46,7 +45,7 @@ export function guardClock(now: () => number): () => number {
     const time: unknown = now();
     if (typeof time !== "number" || !(Math.abs(time) <= 8.64e15)) {
       watchAnswer(time, () => undefined);
-      throw wrongType(expectation("now", "a function that gives milliseconds", time));
+      throw new TypeError(expectation("now", "a function that gives milliseconds", time));
     }
     return Math.trunc(time);
   };

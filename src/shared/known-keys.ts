@@ -1,4 +1,3 @@
-import { wrongType } from "./argument-error.js";
 import { describeValue, isPlainObject } from "./expectation.js";
 
 /** Option names of other libraries, and the options of ours that they may stand for. */
@@ -44,18 +43,18 @@ const SLIPS: Readonly<Record<string, readonly string[]>> = {
  */
 export function expectKeys(name: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrongType(`Expected ${subjectOf(name)} to be an object, got ${describeValue(value)}`);
+    throw new TypeError(`Expected ${subjectOf(name)} to be an object, got ${describeValue(value)}`);
   }
   const keys = Object.keys(value);
   // A promise that was not awaited, a Map or a Date: without keys, all of it would be ignored.
   if (keys.length === 0 && !isPlainObject(value)) {
-    throw wrongType(`Expected ${subjectOf(name)} to be a plain object, got ${describeValue(value)}`);
+    throw new TypeError(`Expected ${subjectOf(name)} to be a plain object, got ${describeValue(value)}`);
   }
   for (const key of keys) {
     if (known.includes(key)) continue;
     const meant = meantBy(key, known);
     const hint = meant === undefined ? "." : `: did you mean \`${meant}\`?`;
-    throw wrongType(`Unknown option \`${key}\` of ${name}${hint} Known options: ${known.join(", ")}`);
+    throw new TypeError(`Unknown option \`${key}\` of ${name}${hint} Known options: ${known.join(", ")}`);
   }
 }
 

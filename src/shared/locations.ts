@@ -1,5 +1,4 @@
 import { fileURLToPath } from "node:url";
-import { wrongType } from "./argument-error.js";
 
 /** Converts a URL object to text, also one of another realm (jsdom, a vm context). Returns other values unchanged. */
 export function urlText(value: unknown): unknown {
@@ -11,7 +10,7 @@ export function pathText(name: string, value: unknown): unknown {
   if (!isUrlObject(value)) return value;
   // Only the scheme, because the rest may contain a token.
   if (value.protocol !== "file:") {
-    throw wrongType(`Expected \`${name}\` to be a path or a file: URL, got a URL of scheme ${value.protocol}`);
+    throw new TypeError(`Expected \`${name}\` to be a path or a file: URL, got a URL of scheme ${value.protocol}`);
   }
   return fileURLToPath(value.href);
 }

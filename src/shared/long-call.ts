@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { wrongType } from "./argument-error.js";
 import { expectation } from "./expectation.js";
 
 /** The progress of a long call. */
@@ -24,10 +23,10 @@ const PROGRESS_EVERY_MS = 100;
 /** Throws TypeError for a wrong callback or signal, and the reason of a signal that is already aborted. */
 export function checkLongCall({ onProgress, signal }: LongCallOptions): void {
   if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw wrongType(expectation("onProgress", "a function", onProgress));
+    throw new TypeError(expectation("onProgress", "a function", onProgress));
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw wrongType(expectation("signal", "an AbortSignal", signal));
+    throw new TypeError(expectation("signal", "an AbortSignal", signal));
   }
   signal?.throwIfAborted();
 }

@@ -1,6 +1,5 @@
 import { Readable } from "node:stream";
 import { TextDecoder } from "node:util";
-import { wrongType } from "./argument-error.js";
 import { StorageError } from "./errors.js";
 
 /** Longest line that is read, in characters: a file without line ends must not fill the memory. */
@@ -37,7 +36,7 @@ export async function* numberedLines(
   let rest = "";
   const decode = (piece: string | Uint8Array): string => {
     if (typeof piece === "string") return endsLines && !piece.endsWith("\n") ? `${piece}\n` : piece;
-    if (!(piece instanceof Uint8Array)) throw wrongType("Expected the stream to give strings or bytes");
+    if (!(piece instanceof Uint8Array)) throw new TypeError("Expected the stream to give strings or bytes");
     return decodeWith(decoder, piece, number + 1);
   };
   const pieces = typeof source === "string" ? [source] : signal === undefined ? source : abortable(source, signal);

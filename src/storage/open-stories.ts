@@ -6,13 +6,12 @@ import { FilesystemBackend } from "../areas/stories/filesystem/backend.js";
 import { resolveStoryOptions, type StoryOptions } from "../areas/stories/options.js";
 import { SecretBox } from "../areas/stories/secret.js";
 import { StoryService } from "../areas/stories/service.js";
-import { wrongType } from "../shared/argument-error.js";
 import { environment } from "../shared/environment.js";
 import { StorageError } from "../shared/errors.js";
 import { expectation, expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
-import { refuseSurplus } from "../shared/surplus-arguments.js";
+import { refuseSecond } from "../shared/surplus-arguments.js";
 import { dataFolder, type StorageOptions } from "./options.js";
 import { openStorage } from "./storage.js";
 
@@ -56,7 +55,7 @@ const KEYS = ["backend", "path", "readOnly", "project", "secret", "invalidText",
  */
 export async function openStories(options: OpenStoriesOptions = {}): Promise<StoryService> {
   // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
-  refuseSurplus("openStories", 1, arguments, ": pass options in its place, with the path or URL as `path`");
+  refuseSecond("openStories", arguments, ": pass options in its place, with the path or URL as `path`");
   expectKeys("openStories", options, KEYS);
   const { backend = "libsql", project = "default", secret = environment().HOLDFAST_SECRET || undefined } = options;
   const { readOnly = false, invalidText = "refuse", now = Date.now } = options;
@@ -67,7 +66,7 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
   expectOneOf("invalidText", invalidText, ["refuse", "replace"]);
   const repair = toRepair(invalidText);
   const path = backend === "filesystem" ? pathText("path", options.path) : urlText(options.path);
-  if (path !== undefined && typeof path !== "string") throw wrongType(expectation("path", "a path", path));
+  if (path !== undefined && typeof path !== "string") throw new TypeError(expectation("path", "a path", path));
   if (readOnly !== false && backend !== "libsql" && backend !== "sqlite") {
     const what = backend === "filesystem" ? "A folder of stories" : "A backend of your own";
     throw new StorageError(
@@ -79,7 +78,7 @@ export async function openStories(options: OpenStoriesOptions = {}): Promise<Sto
   if (typeof backend === "object" && backend !== null) return initialized(backend);
   expectOneOf("backend", backend, ["libsql", "sqlite", "filesystem"]);
   if (backend === "filesystem") {
-    if (path === "") throw wrongType(expectation("path", "a folder", path));
+    if (path === "") throw new TypeError(expectation("path", "a folder", path));
     const root = path ?? join(dataFolder(), "stories");
     const box = new SecretBox(secret);
     return initialized(new FilesystemBackend({ root, project, box, historyLimit: limit, now, repair }));

@@ -18,7 +18,6 @@ import { type JournalOptions, migrate, readJournal, verify } from "../migrate/in
 import { assertApplicable, assertRunnableOnEmpty } from "../migrate/migrate.js";
 import { restoreObjects } from "../migrate/missing-objects.js";
 import { OWN_MIGRATIONS } from "../schema/own-migrations.js";
-import { INVALID_ARGUMENT } from "../shared/argument-error.js";
 import { StorageError } from "../shared/errors.js";
 import type { ResolvedStorageOptions } from "./options.js";
 
@@ -209,7 +208,7 @@ export function asOpenError(error: unknown, path: string): unknown {
     });
   }
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (error instanceof LibsqlError || code === undefined || code === INVALID_ARGUMENT) return error;
+  if (error instanceof LibsqlError || code === undefined || error instanceof TypeError) return error;
   const file = asFileError(error, `Cannot open ${path}`);
   if (file instanceof StorageError) return file;
   return new StorageError("CANNOT_OPEN", `Cannot open ${path}: ${(error as Error).message}`, { cause: error });

@@ -9,7 +9,6 @@ import { toFileUrl } from "../client/file-url.js";
 import type { ReadOnly } from "../client/local/read-only.js";
 import { expectTimeout, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOptions } from "../client/options.js";
 import { type CodeMigration, type JournalOptions, resolveJournalOptions } from "../migrate/options.js";
-import { outOfRange, wrongType } from "../shared/argument-error.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
 import { type Environment, environment as processEnvironment } from "../shared/environment.js";
 import { expectation, expectDuration, expectInteger, expectOneOf } from "../shared/expectation.js";
@@ -188,7 +187,7 @@ export function resolveStorageOptions(
   environment: Environment = processEnvironment(),
 ): ResolvedStorageOptions {
   if (target !== undefined && typeof target !== "string" && !isRecord(target)) {
-    throw wrongType(expectation("target", "a path, a URL or an object of options", target));
+    throw new TypeError(expectation("target", "a path, a URL or an object of options", target));
   }
   const location = urlText(target);
   const options = (typeof location === "string" ? { url: location } : (target ?? {})) as StorageOptions;
@@ -222,16 +221,16 @@ export function resolveStorageOptions(
   } = options;
   expectOneOf("migrate", migrate, ["apply", "verify", "skip"]);
   if (typeof backupBeforeMigrate !== "boolean") {
-    throw wrongType(expectation("backupBeforeMigrate", "a boolean", backupBeforeMigrate));
+    throw new TypeError(expectation("backupBeforeMigrate", "a boolean", backupBeforeMigrate));
   }
   if (keepMigrationBackups !== Number.POSITIVE_INFINITY) expectInteger("keepMigrationBackups", keepMigrationBackups, 0);
   if (logger !== undefined && typeof logger?.info !== "function") {
-    throw wrongType(expectation("logger", "an object like console", logger));
+    throw new TypeError(expectation("logger", "an object like console", logger));
   }
   expectInteger("maxContentChars", maxContentChars, 1);
   expectOneOf("invalidText", invalidText, ["refuse", "replace"]);
   if (typeof compressContents !== "boolean") {
-    throw wrongType(expectation("compressContents", "a boolean", compressContents));
+    throw new TypeError(expectation("compressContents", "a boolean", compressContents));
   }
   expectInteger("maxMessageChars", maxMessageChars, 1);
   for (const [name, bytes] of Object.entries({ graphCacheBytes, vectorCacheBytes })) {
@@ -241,11 +240,11 @@ export function resolveStorageOptions(
   expectTimeout("requestTimeoutMs", requestTimeoutMs);
   if (maxResponseBytes !== Number.POSITIVE_INFINITY) expectInteger("maxResponseBytes", maxResponseBytes, 1);
   for (const [name, value] of Object.entries({ onError, now })) {
-    if (value !== undefined && typeof value !== "function") throw wrongType(expectation(name, "a function", value));
+    if (value !== undefined && typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
   }
-  if (!isRecord(schema)) throw wrongType(expectation("schema", "an object of tables", schema));
+  if (!isRecord(schema)) throw new TypeError(expectation("schema", "an object of tables", schema));
   const syncUrl = urlText(givenSyncUrl);
-  if (syncUrl !== undefined && typeof syncUrl !== "string") throw wrongType("Expected `syncUrl` to be a string");
+  if (syncUrl !== undefined && typeof syncUrl !== "string") throw new TypeError("Expected `syncUrl` to be a string");
   // Report wrong client options before the file is created.
   resolveClientOptions({ ...client, encryptionKey, authToken: givenToken });
   // A token in a URL would appear in every message that names the URL.
@@ -294,18 +293,18 @@ function resolveOwnMigrations(own: OwnMigrations): ResolvedOwnMigrations {
   const folder = pathText("migrations.folder", own.folder) as string | undefined;
   const { migrations, table, allowOutOfOrder = false } = own;
   if (typeof allowOutOfOrder !== "boolean") {
-    throw wrongType(expectation("migrations.allowOutOfOrder", "a boolean", allowOutOfOrder));
+    throw new TypeError(expectation("migrations.allowOutOfOrder", "a boolean", allowOutOfOrder));
   }
   if (migrations === undefined && (typeof folder !== "string" || folder === "")) {
-    throw wrongType(expectation("migrations.folder", "a folder", folder));
+    throw new TypeError(expectation("migrations.folder", "a folder", folder));
   }
   if (table === undefined) {
-    throw wrongType(
+    throw new TypeError(
       "Expected `migrations.table`, the name of the ledger of your migrations. It is required, because the default __drizzle_migrations is Holdfast's ledger in the same database",
     );
   }
   if (typeof table !== "string" || table === "" || table.toLowerCase() === "__drizzle_migrations") {
-    throw wrongType(expectation("migrations.table", "another table than that of Holdfast", table));
+    throw new TypeError(expectation("migrations.table", "another table than that of Holdfast", table));
   }
   // Checks the list, and that there is one source. The folder becomes absolute: it is read again later, also by the
   // process of a check, whose working folder is another one.
@@ -315,15 +314,15 @@ function resolveOwnMigrations(own: OwnMigrations): ResolvedOwnMigrations {
 
 function toUrl(url: unknown, dataDir: unknown, environment: Environment): string {
   if (url !== undefined) {
-    if (typeof url !== "string") throw wrongType(expectation("url", "a path or a URL", url));
+    if (typeof url !== "string") throw new TypeError(expectation("url", "a path or a URL", url));
     if (url === "" || /^file:(\/\/)?$/i.test(url) || url.includes("\0")) {
-      throw outOfRange(expectation("url", "a path or a URL", url));
+      throw new RangeError(expectation("url", "a path or a URL", url));
     }
     return isUrl(url) ? expectScheme("url", url) : toFileUrl(url);
   }
   if (dataDir !== undefined) {
-    if (typeof dataDir !== "string") throw wrongType(expectation("dataDir", "a folder", dataDir));
-    if (dataDir === "") throw outOfRange(expectation("dataDir", "a folder", dataDir));
+    if (typeof dataDir !== "string") throw new TypeError(expectation("dataDir", "a folder", dataDir));
+    if (dataDir === "") throw new RangeError(expectation("dataDir", "a folder", dataDir));
     return toFileUrl(join(dataDir, "holdfast.db"));
   }
   const { HOLDFAST_URL: fromEnvironment } = environment;
@@ -345,7 +344,9 @@ function isRecord(value: unknown): boolean {
 function expectScheme(name: string, url: string): string {
   if (url === ":memory:" || /^(file|libsql|https?|wss?):/i.test(url)) return url;
   // Only the scheme, because the rest may contain a token.
-  throw outOfRange(expectation(name, "a path, or a file:, :memory:, libsql: or http(s): URL", `${url.split(":")[0]}:`));
+  throw new RangeError(
+    expectation(name, "a path, or a file:, :memory:, libsql: or http(s): URL", `${url.split(":")[0]}:`),
+  );
 }
 
 /** The drive letter of a Windows path is not a scheme. */

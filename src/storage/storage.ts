@@ -23,7 +23,7 @@ import { expectFunction } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import type { LongCallOptions } from "../shared/long-call.js";
 import { LruCache } from "../shared/lru-cache.js";
-import { refuseSurplus, takeNoOptions } from "../shared/surplus-arguments.js";
+import { refuseSecond } from "../shared/surplus-arguments.js";
 import { expectFailure, type TextSource } from "../shared/text-lines.js";
 import { StorageCore, type TransactionOptions } from "./core.js";
 import { type BeginScope, drizzleOnClient, type StorageDatabase, type StorageSchema } from "./drizzle-scope.js";
@@ -71,7 +71,7 @@ export async function openStorage<TSchema extends StorageSchema = StorageSchema>
   target?: string | URL | StorageOptions<TSchema>,
 ): Promise<Storage<NoInfer<TSchema>>> {
   // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
-  refuseSurplus("openStorage", 1, arguments, TARGET_IN_OPTIONS);
+  refuseSecond("openStorage", arguments, TARGET_IN_OPTIONS);
   return openResolved(resolveStorageOptions(target));
 }
 
@@ -103,7 +103,6 @@ export interface Storage<TSchema extends StorageSchema = StorageSchema> extends 
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the static block defines a getter for each repository.
 export class Storage<TSchema extends StorageSchema = StorageSchema> {
   static {
-    takeNoOptions("storage", Storage, { projects: 0, purgeProject: 1 });
     for (const { name } of AREAS) {
       Object.defineProperty(Storage.prototype, name, {
         configurable: true,

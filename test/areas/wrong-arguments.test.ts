@@ -48,8 +48,7 @@ function isOwn(error: unknown): boolean {
   if (error === CALLERS_OWN || error instanceof StorageError || error instanceof LibsqlError) return true;
   if (error instanceof MemvidError) return error.cause === undefined || isOwn(error.cause);
   const isMisuse = error instanceof TypeError || error instanceof RangeError;
-  if (!isMisuse || (error as { code?: unknown }).code !== "INVALID_ARGUMENT") return false;
-  return /^(Expected|Unknown|Nothing was imported)/.test(error.message);
+  return isMisuse && /^(Expected|Unknown|Nothing was imported)/.test(error.message);
 }
 
 /** Those of the class itself, what is internal by its doc comment aside. */

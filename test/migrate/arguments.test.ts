@@ -37,7 +37,6 @@ test.each(Object.entries(calls))("%s says what it expects as client and as optio
   const wrong = async (value: unknown, options: unknown = { folder: "x" }) => {
     const error = await rejection((async () => call(value, options))());
     expect(error).toBeInstanceOf(TypeError);
-    expect(error).toMatchObject({ code: "INVALID_ARGUMENT" });
     return (error as Error).message;
   };
   expect(await wrong(storage)).toBe("Expected `client` to be a client, got a storage: pass storage.client");
@@ -48,7 +47,7 @@ test.each(Object.entries(calls))("%s says what it expects as client and as optio
   expect(await wrong(undefined)).toMatch(/^Expected `client` to be a client, .*, got undefined$/);
   for (const options of [undefined, null, "drizzle"]) {
     const error = await rejection((async () => call(client, options))());
-    expect(error).toMatchObject({ name: "TypeError", code: "INVALID_ARGUMENT" });
+    expect(error).toMatchObject({ name: "TypeError" });
     expect((error as Error).message).toMatch(`Expected the options of ${name}() to be an object, got `);
   }
   if (name !== "adopt") {

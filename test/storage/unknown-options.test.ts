@@ -296,33 +296,4 @@ describe("options as an argument more than the call takes are refused", () => {
     }
     expect(existsSync(db.path)).toBe(false);
   });
-
-  test("by methods without options", async () => {
-    await using temp = await tempFileStorage();
-    const { storage } = temp;
-    const { memories, sessions, conversations, graph, stories }: Wrong = storage;
-    await memories.insert({ id: "m", content: "one" });
-    const calls: Record<string, Call> = {
-      "storage.purgeProject": (o) => (storage as Wrong).purgeProject("default", o),
-      "memories.insert": (o) => memories.insert({ content: "two" }, o),
-      "memories.require": (o) => memories.require("m", o),
-      "memories.purge": (o) => memories.purge("m", o),
-      "sessions.get": (o) => sessions.get("s", o),
-      "conversations.append": (o) => conversations.append("c", [], o),
-      "graph.deleteNode": (o) => graph.deleteNode("a", o),
-      "graph.import": (o) => graph.import("", o),
-      "graph.export": (o) => graph.export(o),
-      "stories.deleteStory": (o) => stories.deleteStory("s", o),
-    };
-    for (const [name, call] of Object.entries(calls)) {
-      expect(await refusal(() => call({ dryRun: true }), name)).toMatch(
-        new RegExp(
-          `^Expected ${name} to get \\w+ arguments?( at most)?, got Object as argument \\d. It has no options$`,
-        ),
-      );
-    }
-    expect(await memories.count()).toBe(1);
-    // The index of the item.
-    expect(await Promise.all(["m"].map((id, index) => memories.require(id, index)))).toHaveLength(1);
-  });
 });

@@ -7,7 +7,6 @@ import {
   messageRefs,
   messages,
 } from "../../schema/conversations.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
@@ -155,7 +154,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
     const createdAt = new Date(line.createdAt);
     const draft = toConversationDraft(context, { id, title, tags, metadata, createdAt });
     if (parentId !== null) expectId(parentId, "parentId");
-    else if (prefixSeq > 0) throw wrongType("Expected `parentId`, since `prefixSeq` says that messages are shared");
+    else if (prefixSeq > 0) throw new TypeError("Expected `parentId`, since `prefixSeq` says that messages are shared");
     const updatedAt = notBefore(line.createdAt, line.updatedAt);
     const deletedAt = toOptionalMillis(line.deletedAt);
     const purgedAt = toOptionalMillis(line.purgedAt);
@@ -245,7 +244,7 @@ function toStored(
   { refs, seq, updatedAt, createdAt, sentHash, ...input }: MessageLine,
   expected: number,
 ): StoredMessage {
-  if (seq !== expected) throw outOfRange(`Expected \`seq\` to be ${expected}, got ${seq}`);
+  if (seq !== expected) throw new RangeError(`Expected \`seq\` to be ${expected}, got ${seq}`);
   const draft = toMessageDraft(context, { ...input, createdAt: new Date(createdAt) });
   const [checksum, searchText, presentHash] = derivedOf(context.project, conversationId, draft);
   const sent = draft.clientId === null ? null : (sentHash ?? presentHash);

@@ -1,6 +1,5 @@
 import { sql } from "drizzle-orm";
 import { ALL_VISIBLE, conversations } from "../../schema/conversations.js";
-import { outOfRange } from "../../shared/argument-error.js";
 import { expectation, expectInteger, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId } from "../arguments.js";
@@ -116,7 +115,7 @@ export async function forkConversation(
   if (source === undefined) throw notFound(context, "conversation", id);
   const { atSeq = source.messageCount, title = source.title, id: forkId = newId() } = options;
   if (atSeq > source.messageCount) {
-    throw outOfRange(expectation("atSeq", `at most ${source.messageCount}, the last message`, atSeq));
+    throw new RangeError(expectation("atSeq", `at most ${source.messageCount}, the last message`, atSeq));
   }
   const draft = { id: forkId, title, tags: "[]", metadata: "{}", createdAt: context.now() };
   await executor.execute(insertConversationStatement(context, draft, originAt(chain, atSeq)));

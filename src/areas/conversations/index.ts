@@ -4,7 +4,6 @@ import { parseLocalUrl } from "../../client/file-url.js";
 import { openLocalClient } from "../../client/local/open-local.js";
 import { rotateBackups } from "../../maintenance/backup.js";
 import { resolveFile } from "../../maintenance/paths.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { resolveStorageOptions } from "../../storage/options.js";
@@ -92,5 +91,5 @@ export async function tagMessage(storage: HasConversations, messageId: string, .
 function conversationsOf(storage: HasConversations | null | undefined): ConversationRepository {
   const conversations = storage?.conversations;
   if (typeof conversations?.insert === "function") return conversations;
-  throw wrongType(expectation("storage", "an open storage, a project or a transaction", storage));
+  throw new TypeError(expectation("storage", "an open storage, a project or a transaction", storage));
 }

@@ -1,7 +1,6 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { conversations, messageRefs, messages } from "../../schema/conversations.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { expectation, expectFinite, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, MAX_NAME_CHARS } from "../arguments.js";
@@ -72,7 +71,7 @@ export async function linkRef(
   const { kind, target, score = null } = ref;
   expectRef(kind, target);
   if (score !== null) {
-    if (typeof score !== "number") throw wrongType(expectation("score", "a number", score));
+    if (typeof score !== "number") throw new TypeError(expectation("score", "a number", score));
     expectFinite("score", score);
   }
   const { project, now, executor } = context;

@@ -3,7 +3,6 @@ import { conversations } from "../../schema/conversations.js";
 import { searchScope, toGiven, toSearchTextInSlices } from "../../search/terms.js";
 import { expectArray, expectation, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { takeNoOptions } from "../../shared/surplus-arguments.js";
 import { definedOnly, expectId, expectLimit } from "../arguments.js";
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
@@ -75,25 +74,6 @@ export interface UpdateMessageOptions {
 
 /** The conversations of one project and their messages. It cannot read or change those of another project. */
 export class ConversationRepository<C extends object = Metadata, M extends object = Metadata> {
-  static {
-    takeNoOptions("conversations", ConversationRepository, {
-      insert: 1,
-      append: 2,
-      getMany: 1,
-      require: 1,
-      update: 2,
-      delete: 1,
-      restore: 1,
-      purge: 1,
-      message: 1,
-      linkRef: 2,
-      unlinkRef: 2,
-      refs: 1,
-      export: 1,
-      import: 1,
-    });
-  }
-
   readonly #context: RepositoryContext;
 
   /** @internal */

@@ -7,7 +7,6 @@ import { planQuery } from "../../search/query.js";
 import type { KeywordHit, KeywordMatch, SearchTarget } from "../../search/request.js";
 import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope, toGiven, toSearchText } from "../../search/terms.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { expectArray, expectation, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toMillis } from "../arguments.js";
@@ -103,7 +102,7 @@ export async function searchMessages(
   text: string,
   options: SearchMessagesOptions,
 ): Promise<MessageSearchResult[]> {
-  if (typeof text !== "string") throw wrongType(expectation("text", "a string", text));
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   const known = ["conversationId", "roles", "tags", "since", "until", "limit", "context", "snippet"];
   expectKeys("search", options, known);
   const { conversationId, limit = 10, context: turns = 0 } = options;

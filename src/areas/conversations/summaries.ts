@@ -1,7 +1,6 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { conversationSummaries, conversations } from "../../schema/conversations.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { expectation, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
@@ -134,7 +133,7 @@ export function toSummary(row: Row): ConversationSummary {
 }
 
 function expectDate(value: unknown): void {
-  if (typeof value !== "string") throw wrongType(expectation("date", "text like 2026-01-31", value));
+  if (typeof value !== "string") throw new TypeError(expectation("date", "text like 2026-01-31", value));
   const isDay = /^\d{4}-\d{2}-\d{2}$/.test(value) && new Date(`${value}T00:00:00Z`).toJSON()?.startsWith(value);
-  if (!isDay) throw outOfRange(expectation("date", "a day like 2026-01-31", value));
+  if (!isDay) throw new RangeError(expectation("date", "a day like 2026-01-31", value));
 }

@@ -1,6 +1,5 @@
 import { sql } from "drizzle-orm";
 import { conversations, conversationTags, messages } from "../../schema/conversations.js";
-import { outOfRange } from "../../shared/argument-error.js";
 import { expectText } from "../../shared/expectation.js";
 import { expectId, MAX_NAME_CHARS } from "../arguments.js";
 import { checkEach } from "../batch.js";
@@ -87,6 +86,6 @@ export function expectTags(id: string, tags: readonly string[]): string[] {
   expectId(id);
   checkEach(tags, (tag) => expectText("tags", tag, MAX_NAME_CHARS));
   const distinct = toTags("tags", tags);
-  if (distinct.length === 0) throw outOfRange("Expected `tags` to be at least one tag, got none");
+  if (distinct.length === 0) throw new RangeError("Expected `tags` to be at least one tag, got none");
   return distinct;
 }

@@ -1,6 +1,5 @@
 import { sql } from "drizzle-orm";
 import { ALL_VISIBLE, conversations, messageRefs, messages } from "../../schema/conversations.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectArray, expectation, expectObject } from "../../shared/expectation.js";
 import { expectId, toMillis } from "../arguments.js";
@@ -115,9 +114,11 @@ interface CheckedDocument {
 export function checkDocument(given: RepositoryContext, document: ConversationDocument): CheckedDocument {
   const context = { ...given, repair: forStored(given.repair) };
   expectObject("document", document);
-  if (document.format !== FORMAT) throw wrongType(expectation("format", JSON.stringify(FORMAT), document.format));
+  if (document.format !== FORMAT) throw new TypeError(expectation("format", JSON.stringify(FORMAT), document.format));
   if (document.version !== VERSION) {
-    throw outOfRange(`${expectation("version", String(VERSION), document.version)}: it was made by another release`);
+    throw new RangeError(
+      `${expectation("version", String(VERSION), document.version)}: it was made by another release`,
+    );
   }
   expectObject("conversation", document.conversation);
   const { forkedFrom, createdAt, updatedAt, ...rest } = document.conversation;
@@ -130,26 +131,27 @@ export function checkDocument(given: RepositoryContext, document: ConversationDo
     expectObject("forkedFrom", forkedFrom);
     expectId(forkedFrom.id, "forkedFrom.id");
     if (!Number.isSafeInteger(forkedFrom.seq) || forkedFrom.seq < 0) {
-      throw outOfRange(expectation("forkedFrom.seq", "an integer of at least 0", forkedFrom.seq));
+      throw new RangeError(expectation("forkedFrom.seq", "an integer of at least 0", forkedFrom.seq));
     }
   }
   const drafts = expectList("messages", document.messages).map((message, index) => {
     const { conversationId, seq, createdAt: time, ...input } = message as Exported<Message>;
     expectId(input.id, "message.id");
     expectId(conversationId, "conversationId");
-    if (seq !== index + 1) throw outOfRange(expectation("seq", `${index + 1}, without a gap`, seq));
+    if (seq !== index + 1) throw new RangeError(expectation("seq", `${index + 1}, without a gap`, seq));
     return toMessageDraft(context, { ...input, createdAt: new Date(toTime("message.createdAt", time)) });
   });
   const known = new Set(drafts.map(({ id }) => id));
   const clientIds = drafts.flatMap(({ clientId }) => clientId ?? []);
-  if (known.size < drafts.length) throw outOfRange("Expected `messages` to have distinct ids");
-  if (new Set(clientIds).size < clientIds.length) throw outOfRange("Expected `messages` to have distinct client ids");
+  if (known.size < drafts.length) throw new RangeError("Expected `messages` to have distinct ids");
+  if (new Set(clientIds).size < clientIds.length)
+    throw new RangeError("Expected `messages` to have distinct client ids");
   const refs = expectList("refs", document.refs).map((ref) => {
     const { messageId, kind, target, score, createdAt: time } = ref as Exported<MessageRef>;
-    if (!known.has(messageId)) throw outOfRange(expectation("messageId", "a message of the document", messageId));
+    if (!known.has(messageId)) throw new RangeError(expectation("messageId", "a message of the document", messageId));
     expectId(kind, "kind");
-    if (typeof target !== "string" || target === "") throw wrongType(expectation("target", "a string", target));
-    if (score !== null && !Number.isFinite(score)) throw wrongType(expectation("score", "a number or null", score));
+    if (typeof target !== "string" || target === "") throw new TypeError(expectation("target", "a string", target));
+    if (score !== null && !Number.isFinite(score)) throw new TypeError(expectation("score", "a number or null", score));
     return { messageId, kind, target, score, createdAt: toTime("ref.createdAt", time) };
   });
   const summaries = expectList("summaries", document.summaries).map((summary) => {
@@ -272,6 +274,6 @@ function expectList(name: string, value: unknown): unknown[] {
 }
 
 function toTime(name: string, value: unknown): number {
-  if (typeof value !== "string") throw wrongType(expectation(name, "ISO 8601 text", value));
+  if (typeof value !== "string") throw new TypeError(expectation(name, "ISO 8601 text", value));
   return toMillis(name, new Date(value));
 }

@@ -1,4 +1,3 @@
-import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectFunction, expectInteger, expectOneOf } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -151,7 +150,7 @@ async function sizeOf(group: readonly Message[], { maxTokens, countTokens }: Lim
     if (maxTokens === Number.POSITIVE_INFINITY) continue;
     const tokens = await countTokens(message);
     if (typeof tokens !== "number" || !(tokens >= 0)) {
-      throw wrongType(expectation("countTokens", "a function that gives a number of at least 0", tokens));
+      throw new TypeError(expectation("countTokens", "a function that gives a number of at least 0", tokens));
     }
     size.tokens += tokens;
   }

@@ -1,7 +1,6 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -68,9 +67,9 @@ export function toEdgeDraft({ repair }: Pick<RepositoryContext, "repair">, input
 }
 
 function expectWeight(value: unknown): asserts value is number {
-  if (typeof value !== "number") throw wrongType(expectation("weight", "a number", value));
+  if (typeof value !== "number") throw new TypeError(expectation("weight", "a number", value));
   if (!Number.isFinite(value) || value < 0) {
-    throw outOfRange(expectation("weight", "a finite number of at least 0", value));
+    throw new RangeError(expectation("weight", "a finite number of at least 0", value));
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { expectArray, expectation, expectOneOf, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, toSqlLimit } from "../arguments.js";
@@ -143,10 +142,10 @@ function edgeConditions({ type, types }: PatternEdge, index: number): SQL[] {
 
 function expectPattern(pattern: unknown): asserts pattern is GraphPattern {
   if (!Array.isArray(pattern) || pattern.length % 2 === 0) {
-    throw wrongType(expectation("pattern", "a list of nodes with an edge between each two", pattern));
+    throw new TypeError(expectation("pattern", "a list of nodes with an edge between each two", pattern));
   }
   if (pattern.length > 2 * MAX_EDGES + 1) {
-    throw outOfRange(expectation("pattern", `at most ${MAX_EDGES} edges`, (pattern.length - 1) / 2));
+    throw new RangeError(expectation("pattern", `at most ${MAX_EDGES} edges`, (pattern.length - 1) / 2));
   }
   expectArray("pattern", pattern as unknown, "nodes and edges");
   for (const [index, part] of pattern.entries()) {
@@ -161,7 +160,7 @@ function expectPattern(pattern: unknown): asserts pattern is GraphPattern {
     }
   }
   if (pattern.every((part: PatternNode) => part.as === undefined)) {
-    throw wrongType(expectation("pattern", "to bind a node with `as`", pattern));
+    throw new TypeError(expectation("pattern", "to bind a node with `as`", pattern));
   }
 }
 

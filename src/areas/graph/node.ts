@@ -1,7 +1,6 @@
 import type { InValue, Row } from "@libsql/client";
 import { type SQL, sql } from "drizzle-orm";
 import { graphLabels, graphNodes } from "../../schema/graph.js";
-import { outOfRange } from "../../shared/argument-error.js";
 import { expectArray, expectation, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
@@ -71,7 +70,7 @@ const MAX_NODE_NAME_CHARS = 10_000;
 /** Throws unless `value` is text that is not blank. */
 export function expectWord(name: string, value: unknown, max = MAX_NAME_CHARS): asserts value is string {
   expectText(name, value, max);
-  if (value.trim() === "") throw outOfRange(expectation(name, "more than blanks", value));
+  if (value.trim() === "") throw new RangeError(expectation(name, "more than blanks", value));
 }
 
 /** Labels by code point, each once; throws TypeError or RangeError. */

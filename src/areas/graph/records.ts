@@ -2,7 +2,6 @@ import { type SQL, sql } from "drizzle-orm";
 import { graphEdges, graphLabels, graphNodes } from "../../schema/graph.js";
 import { expectArray, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { takeNoOptions } from "../../shared/surplus-arguments.js";
 import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
@@ -95,27 +94,6 @@ const countEdgeTypes = prepareStatement(sql`select ${typeCount.columns} from ${e
 
 /** The nodes, edges and labels of one project. */
 export class GraphRecords {
-  static {
-    takeNoOptions("graph", GraphRecords, {
-      addNode: 1,
-      putNode: 1,
-      getNode: 1,
-      getNodes: 1,
-      requireNode: 1,
-      updateNode: 2,
-      deleteNode: 1,
-      addEdge: 1,
-      getEdge: 1,
-      requireEdge: 1,
-      updateEdge: 2,
-      deleteEdge: 1,
-      addLabel: 2,
-      removeLabel: 2,
-      kinds: 0,
-      edgeTypes: 0,
-    });
-  }
-
   readonly #context: RepositoryContext;
 
   /** @internal */

@@ -1,4 +1,3 @@
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import {
   expectArray,
@@ -10,7 +9,6 @@ import {
   toBoolean,
 } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { refuseSurplus, takeNoOptions } from "../../shared/surplus-arguments.js";
 import type { LineSource } from "../../shared/text-lines.js";
 import { expectId, expectLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
@@ -74,10 +72,6 @@ export interface RankedNode {
  * TypeError or RangeError.
  */
 export class GraphRepository extends GraphRecords {
-  static {
-    takeNoOptions("graph", GraphRepository, { import: 1, subgraph: 1, components: 0, topologicalOrder: 0 });
-  }
-
   readonly #context: RepositoryContext;
 
   /** @internal */
@@ -219,8 +213,6 @@ export class GraphRepository extends GraphRecords {
    * lines is in memory at a time. The export holds a read connection until the loop ends; `break` ends it early.
    */
   export(): AsyncGenerator<string, void, undefined> {
-    // biome-ignore lint/complexity/noArguments: a rest parameter would allow it in the types.
-    refuseSurplus("graph.export", 0, arguments, ". It has no options");
     return exportGraph(this.#context);
   }
 
@@ -282,7 +274,7 @@ function ranked(ids: readonly string[], scores: Float64Array, limit: number): Ra
 }
 
 function expectShare(name: string, value: unknown, most: number): void {
-  if (typeof value !== "number") throw wrongType(expectation(name, "a number", value));
+  if (typeof value !== "number") throw new TypeError(expectation(name, "a number", value));
   expectFinite(name, value);
-  if (value < 0 || value > most) throw outOfRange(expectation(name, `0 to ${most}`, value));
+  if (value < 0 || value > most) throw new RangeError(expectation(name, `0 to ${most}`, value));
 }

@@ -1,7 +1,6 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -116,7 +115,7 @@ interface Line<T> {
 export async function importGraph(context: RepositoryContext, source: LineSource): Promise<GraphImport> {
   expectFailure(source);
   if (!isTextSource(source)) {
-    throw wrongType(expectation("source", "a text, an iterable of lines, or a stream", source));
+    throw new TypeError(expectation("source", "a text, an iterable of lines, or a stream", source));
   }
   const isStream = typeof source === "object" && ("pipe" in source || "getReader" in source);
   const lines = numberedLines(source, { endsLines: !isStream });
@@ -211,9 +210,9 @@ class ImportWriter {
 function parseLine(text: string): { readonly node?: unknown; readonly edge?: unknown } {
   const line = JSON.parse(text) as Record<string, unknown>;
   expectKeys("a line", line, ["node", "edge"]);
-  if (Object.keys(line).length !== 1) throw wrongType(expectation("a line", "either a node or an edge", line));
+  if (Object.keys(line).length !== 1) throw new TypeError(expectation("a line", "either a node or an edge", line));
   const [value] = Object.values(line);
-  if (typeof value !== "object" || value === null) throw wrongType(expectation("a line", "an object", value));
+  if (typeof value !== "object" || value === null) throw new TypeError(expectation("a line", "an object", value));
   return line;
 }
 

@@ -1,6 +1,5 @@
 import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { expectation } from "../../shared/expectation.js";
 import type { RepositoryContext } from "../context.js";
 import { readAllOf } from "../read-all.js";
@@ -77,7 +76,7 @@ function construct<G extends GraphologyLike>(Graph: GraphologyConstructor<G>): G
     return new Graph({ type: "directed", multi: true, allowSelfLoops: true });
   } catch (cause) {
     if (typeof Graph.prototype === "object") throw cause;
-    throw wrongType(expectation("Graph", "a class of graphs", Graph), { cause });
+    throw new TypeError(expectation("Graph", "a class of graphs", Graph), { cause });
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { memories, memoryEmbeddings, vectorVersions } from "../../schema/memories.js";
-import { outOfRange } from "../../shared/argument-error.js";
 import { expectation } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, Reader } from "../area.js";
 import { toVector } from "../arguments.js";
@@ -231,7 +230,7 @@ function toLine(memory: Memory, embeddings: Vector[]): MemoryLine {
 function vectorStatements(context: RepositoryContext, id: string, { model, version, vector, createdAt }: Vector) {
   const bytes = Buffer.from(vector, "base64");
   if (bytes.byteLength % 4 !== 0) {
-    throw outOfRange(expectation("vector", "whole numbers of 4 bytes each", bytes.byteLength));
+    throw new RangeError(expectation("vector", "whole numbers of 4 bytes each", bytes.byteLength));
   }
   // A copy, since Buffers of Node start anywhere in their pool.
   const numbers = new Float32Array(new Uint8Array(bytes).buffer);

@@ -1,6 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectFunction, expectInteger } from "../../shared/expectation.js";
@@ -122,7 +121,7 @@ export async function embedMemories(
     );
     signal?.throwIfAborted();
     if (!Array.isArray(vectors) || vectors.length !== batch.length) {
-      throw wrongType(expectation("the answer of embed", `${batch.length} vectors`, vectors));
+      throw new TypeError(expectation("the answer of embed", `${batch.length} vectors`, vectors));
     }
     const embeddings = vectors.map((vector) => ({ vector: toStorableVector("vector", vector), ...owner }));
     const statements = batch.flatMap((memory, index) =>

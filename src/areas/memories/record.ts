@@ -2,7 +2,6 @@ import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { memories, memoryEmbeddings } from "../../schema/memories.js";
 import { isLongText, searchScope, toGiven, toSearchText, toSearchTextInSlices } from "../../search/terms.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { expectation, expectText } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectId, expectType, MAX_NAME_CHARS, toJsonText, toMillis, toStorableVector } from "../arguments.js";
@@ -133,15 +132,16 @@ export function toDraft(context: RepositoryContext, input: MemoryInput<object>, 
   expectKeys("a memory", input, MEMORY_KEYS);
   // Records are inputs too, but never a way into another project.
   const { project = context.project } = input as Partial<Memory>;
-  if (project !== context.project) throw wrongType(expectation("project", JSON.stringify(context.project), project));
+  if (project !== context.project)
+    throw new TypeError(expectation("project", JSON.stringify(context.project), project));
   const { deletedAt = null } = input as Partial<Memory>;
   if (deletedAt !== null) {
-    throw wrongType(`${expectation("deletedAt", "null", deletedAt)}: store the memory, then call delete(id)`);
+    throw new TypeError(`${expectation("deletedAt", "null", deletedAt)}: store the memory, then call delete(id)`);
   }
   const { sessionId = null, type = "context", createdAt } = input;
   const { source = DEFAULT_SOURCE, content, metadata = {} } = repairFields(context.repair, input as MemoryInput);
   if (id !== undefined) expectId(id);
-  if (input.id !== undefined && input.id !== id) throw wrongType(expectation("id", JSON.stringify(id), input.id));
+  if (input.id !== undefined && input.id !== id) throw new TypeError(expectation("id", JSON.stringify(id), input.id));
   if (sessionId !== null) expectText("sessionId", sessionId, MAX_NAME_CHARS);
   expectType(type);
   expectText("source", source, 1000, 0);
@@ -170,7 +170,7 @@ function repairFields(repair: Repair, { source, content, metadata }: MemoryInput
 function toEmbedding(vector: unknown, model: unknown, version: unknown): EmbeddingInput | undefined {
   if (vector === undefined || vector === null) {
     if (model === undefined || model === null) return undefined;
-    throw wrongType(expectation("embedding", "a vector, since `embeddingModel` is given", vector));
+    throw new TypeError(expectation("embedding", "a vector, since `embeddingModel` is given", vector));
   }
   return {
     vector: toStorableVector("embedding", vector),
@@ -180,7 +180,7 @@ function toEmbedding(vector: unknown, model: unknown, version: unknown): Embeddi
 
 export function toModel(modelName: string, model: unknown, versionName: string, version: unknown) {
   if (model === undefined || model === null) {
-    throw wrongType(expectation(modelName, "the name of the model that made the vector", model));
+    throw new TypeError(expectation(modelName, "the name of the model that made the vector", model));
   }
   expectText(modelName, model, MAX_NAME_CHARS);
   if (version === undefined || version === null) return { model, version: "" };

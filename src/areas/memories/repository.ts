@@ -6,7 +6,6 @@ import { searchScope, toGiven, toSearchTextInSlices } from "../../search/terms.j
 import { StorageError } from "../../shared/errors.js";
 import { expectArray, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { takeNoOptions } from "../../shared/surplus-arguments.js";
 import { definedOnly, expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import { type BatchOptions, checkEach } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
@@ -102,21 +101,6 @@ const undelete = prepareStatement(
 );
 /** The memories of one project. Nothing of another project can be read or changed through it. */
 export class MemoryRepository<M extends object = Metadata> {
-  static {
-    takeNoOptions("memories", MemoryRepository, {
-      insert: 1,
-      put: 2,
-      getMany: 1,
-      require: 1,
-      find: 1,
-      update: 2,
-      delete: 1,
-      restore: 1,
-      purge: 1,
-      stats: 0,
-    });
-  }
-
   readonly #context: RepositoryContext;
 
   /** @internal */

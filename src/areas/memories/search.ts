@@ -7,7 +7,6 @@ import { planQuery, type QueryPlan } from "../../search/query.js";
 import type { KeywordMatch, SearchTarget } from "../../search/request.js";
 import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope } from "../../search/terms.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { expectation, expectOneOf } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, hasDirection, toDirection } from "../arguments.js";
@@ -126,7 +125,7 @@ export async function searchMemories(
   text: string,
   options: SearchOptions,
 ): Promise<SearchResult[]> {
-  if (typeof text !== "string") throw wrongType(expectation("text", "a string", text));
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   expectKeys("search", options, [...RANKING_KEYS, "snippet"]);
   const { snippet: given, ...ranking } = options;
   const shape = resolveSnippetOptions(given);
@@ -152,10 +151,10 @@ export async function rankMemories(
   expectLimit(limit);
   expectOneOf("mode", mode, ["auto", "keyword", "vector", "hybrid"]);
   if (embedding === undefined && (mode === "vector" || mode === "hybrid")) {
-    throw wrongType(expectation("embedding", `a vector for mode "${mode}"`, embedding));
+    throw new TypeError(expectation("embedding", `a vector for mode "${mode}"`, embedding));
   }
   if (embedding !== undefined && embeddingModel === undefined) {
-    throw wrongType(expectation("embeddingModel", "the name of the model that made the vector", embeddingModel));
+    throw new TypeError(expectation("embeddingModel", "the name of the model that made the vector", embeddingModel));
   }
   const weight = toWeight(vectorWeight);
   // Some models give zeros for a text without a word that they know. Then the keywords alone decide.
@@ -186,7 +185,7 @@ export async function nearestMemories(
 ): Promise<NearMemory[]> {
   expectKeys("nearest", options, [...FILTER_KEYS, "model", "version", "limit", "exact"]);
   const { limit = 10, exact = false, ...selector } = options;
-  if (typeof exact !== "boolean") throw wrongType(expectation("exact", "a boolean", exact));
+  if (typeof exact !== "boolean") throw new TypeError(expectation("exact", "a boolean", exact));
   expectLimit(limit);
   const hits = await findNearest(context, toDirection("embedding", embedding), { ...selector, exact }, limit);
   const records = await readRows(
@@ -217,9 +216,9 @@ function findWords(
 }
 
 function toWeight(vectorWeight: number = DEFAULT_VECTOR_WEIGHT): number {
-  if (typeof vectorWeight !== "number") throw wrongType(expectation("vectorWeight", "a number", vectorWeight));
+  if (typeof vectorWeight !== "number") throw new TypeError(expectation("vectorWeight", "a number", vectorWeight));
   if (vectorWeight >= 0 && vectorWeight <= 1) return vectorWeight;
-  throw outOfRange(expectation("vectorWeight", "a number from 0 to 1", vectorWeight));
+  throw new RangeError(expectation("vectorWeight", "a number from 0 to 1", vectorWeight));
 }
 
 function fuseHits(words: readonly RankedRow[], near: readonly RankedRow[], weight: number): RankedRow[] {

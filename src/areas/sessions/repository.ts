@@ -3,7 +3,6 @@ import { sql } from "drizzle-orm";
 import { sessions } from "../../schema/sessions.js";
 import { expectArray } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { takeNoOptions } from "../../shared/surplus-arguments.js";
 import { expectLimit, toMillis, toSqlLimit } from "../arguments.js";
 import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
@@ -56,10 +55,6 @@ const endRow = prepareStatement(
 
 /** The sessions of one project. */
 export class SessionRepository<M extends object = Metadata> {
-  static {
-    takeNoOptions("sessions", SessionRepository, { insertMany: 1, get: 1, getMany: 1, require: 1, active: 0 });
-  }
-
   readonly #context: RepositoryContext;
 
   /** @internal */

@@ -10,7 +10,6 @@ import {
   storySyncQueue,
   storyTags,
 } from "../../schema/stories.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { expectText } from "../../shared/expectation.js";
 import type { Area, DamagedRecord, IncomingRecord, OutgoingRecord, Reader } from "../area.js";
 import { expectId } from "../arguments.js";
@@ -249,9 +248,9 @@ function parseStory(name: string, story: StoryLine): IncomingRecord {
   let text: string | undefined;
   let last = 0;
   for (const { revision, data, createdAt } of revisions) {
-    if (revision <= last) throw outOfRange(`Expected revisions to count on, got ${revision} after ${last}`);
+    if (revision <= last) throw new RangeError(`Expected revisions to count on, got ${revision} after ${last}`);
     last = revision;
-    if (data === null && text === undefined) throw wrongType("Expected the first revision to have its `data`");
+    if (data === null && text === undefined) throw new TypeError("Expected the first revision to have its `data`");
     if (data !== null) {
       JSON.parse(data);
       expectText("data", data, Number.POSITIVE_INFINITY);

@@ -1,4 +1,3 @@
-import { wrongType } from "../../shared/argument-error.js";
 import { expectation, expectDuration, expectFunction, expectInteger } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { callListener, Listeners } from "../../shared/listeners.js";
@@ -86,7 +85,7 @@ export class Autosave {
   constructor(options: AutosaveOptions) {
     expectKeys("Autosave", options, ["service", "interval", "debounce", "maxRetries", "resolve", "clock"]);
     const { service, interval = 30_000, debounce = 2_000, maxRetries = 3, resolve, clock = systemClock } = options;
-    if (!(service instanceof StoryService)) throw wrongType(expectation("service", "a StoryService", service));
+    if (!(service instanceof StoryService)) throw new TypeError(expectation("service", "a StoryService", service));
     expectDuration("interval", interval);
     expectDuration("debounce", debounce);
     expectInteger("maxRetries", maxRetries, 1);
@@ -303,7 +302,7 @@ export class Autosave {
       return this.#settle(edit, text, remoteRevision, false, { id, revision, savedAs });
     }
     if (resolution !== "local" && typeof resolution !== "object") {
-      throw wrongType(expectation("the resolution", '"local", "remote", "keepBoth" or { merged }', resolution));
+      throw new TypeError(expectation("the resolution", '"local", "remote", "keepBoth" or { merged }', resolution));
     }
     const story = resolution === "local" ? conflict().local : resolution.merged;
     try {

@@ -1,4 +1,3 @@
-import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectObject } from "../../shared/expectation.js";
 import { checkedAnswer, METHODS, type Method } from "./answers.js";
@@ -108,7 +107,7 @@ export function defineBackend(implementation: StoryBackend): DefinedBackend {
   const given = implementation as unknown as Record<string, unknown>;
   for (const name of NAMES) {
     if (methods[name].part !== undefined || typeof given[name] === "function") continue;
-    throw wrongType(`Backend must implement ${name}() method`);
+    throw new TypeError(`Backend must implement ${name}() method`);
   }
   const { name: className = "" } = (implementation.constructor ?? {}) as { name?: string };
   const label = className === "" || className === "Object" ? "backend" : className;

@@ -5,7 +5,6 @@ import { absolutePath } from "../../files/absolute-path.js";
 import { asFileError, hasErrno } from "../../files/file-error.js";
 import { makeFolder } from "../../files/folders.js";
 import { pathTaken, placeFile, temporaryName, writeSynced } from "../../files/place-file.js";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { guardProgress } from "../../shared/callbacks.js";
 import { StorageError } from "../../shared/errors.js";
 import {
@@ -103,9 +102,9 @@ export class StoryMigrations {
     expectKeys("StoryMigrations", options, ["service", "backupDir"]);
     const { service } = options;
     const backupDir = pathText("backupDir", options.backupDir);
-    if (!(service instanceof StoryService)) throw wrongType(expectation("service", "a StoryService", service));
+    if (!(service instanceof StoryService)) throw new TypeError(expectation("service", "a StoryService", service));
     if (backupDir !== undefined && (typeof backupDir !== "string" || backupDir === "")) {
-      throw wrongType(expectation("backupDir", "a folder", backupDir));
+      throw new TypeError(expectation("backupDir", "a folder", backupDir));
     }
     this.#service = service;
     this.#backupDir = backupDir === undefined ? undefined : absolutePath(backupDir);
@@ -118,7 +117,7 @@ export class StoryMigrations {
     expectText("from", from, 100);
     expectText("to", to, 100);
     expectFunction("migration", migration);
-    if (from === to) throw outOfRange(expectation("to", "another version than `from`", to));
+    if (from === to) throw new RangeError(expectation("to", "another version than `from`", to));
     const hops = this.#hops.get(from) ?? new Map<string, StoryMigration>();
     hops.set(to, migration);
     this.#hops.set(from, hops);
@@ -219,7 +218,7 @@ export class StoryMigrations {
     const dryRun = toBoolean("dryRun", options.dryRun);
     const backup = toBoolean("backup", options.backup, true);
     if (backup && !dryRun && this.#backupDir === undefined) {
-      throw wrongType(expectation("backupDir", "a folder, since `backup` is on", undefined));
+      throw new TypeError(expectation("backupDir", "a folder, since `backup` is on", undefined));
     }
     return { target, dryRun, backup, validate: toBoolean("validate", options.validate, true) };
   }

@@ -8,7 +8,6 @@ import type { KeywordMatch, KeywordSearchRequest, SearchTarget } from "../../sea
 import { countNeedles, foldNeedles } from "../../search/scan-packed.js";
 import { resolveSnippetOptions, type SnippetOptions, snippet } from "../../search/snippet.js";
 import { searchScope, toSearchTextInSlices } from "../../search/terms.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit } from "../arguments.js";
@@ -81,7 +80,7 @@ export async function searchStories(
   text: string,
   options: SearchStoriesOptions = {},
 ): Promise<StorySearchResult[]> {
-  if (typeof text !== "string") throw wrongType(expectation("text", "a string", text));
+  if (typeof text !== "string") throw new TypeError(expectation("text", "a string", text));
   expectKeys("searchStories", options, ["tags", "limit", "snippet"]);
   const { tags = [], limit = 10 } = options;
   const wanted = toTags(tags);

@@ -1,5 +1,4 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { toJson } from "./story.js";
 
@@ -71,7 +70,7 @@ function aad(project: string, name: string): Buffer {
 function toKey(secret: Uint8Array | string): Buffer {
   if (typeof secret === "string" && /^[0-9a-f]{64}$/i.test(secret)) return Buffer.from(secret, "hex");
   if (secret instanceof Uint8Array && secret.length === KEY_BYTES) return Buffer.from(secret);
-  throw wrongType(`Expected \`secret\` to be 32 bytes, or 64 hex digits, got ${sizeOf(secret)}`);
+  throw new TypeError(`Expected \`secret\` to be 32 bytes, or 64 hex digits, got ${sizeOf(secret)}`);
 }
 
 function sizeOf(secret: unknown): string {

@@ -1,7 +1,6 @@
 import { StorageError } from "../../shared/errors.js";
 import { describeValue, expectArray, expectFunction, expectPlainObject, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
-import { takeNoOptions } from "../../shared/surplus-arguments.js";
 import { expectId } from "../arguments.js";
 import { keepText, type Repair } from "../repair.js";
 import { storeOf } from "./adapted-store.js";
@@ -49,23 +48,6 @@ const ANSWERS: readonly unknown[] = ["CONFLICT", "NOT_FOUND", "NOT_SUPPORTED", "
 
 /** Stories as applications use them: a cache, events, statistics, batches and history on top of a backend. */
 export class StoryService {
-  static {
-    takeNoOptions("stories", StoryService, {
-      deleteStory: 1,
-      hasStory: 1,
-      getMetadata: 1,
-      updateMetadata: 2,
-      exportStory: 1,
-      batchLoad: 1,
-      revisions: 1,
-      loadRevision: 2,
-      revert: 2,
-      restore: 1,
-      conflicts: 0,
-      clear: 0,
-    });
-  }
-
   /** The backend. The next load sees what you write to it directly, but no event reports it. */
   readonly backend: DefinedBackend;
   readonly #store: StoryStore;

@@ -1,4 +1,3 @@
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import {
   expectArray,
@@ -204,7 +203,7 @@ export function expectRevision(revision: unknown): asserts revision is number {
 /** The JSON text of any JSON value; throws TypeError or RangeError for values that JSON would lose. */
 export function toJson(name: string, value: unknown): string {
   const text = stringify(name, value);
-  if (text === undefined) throw wrongType(expectation(name, "a JSON value", value));
+  if (text === undefined) throw new TypeError(expectation(name, "a JSON value", value));
   // NaN, a Map and a typed array become one of these. Checking each value costs more than everything else here.
   if (["null", "{}", '{"0":'].some((sign) => text.includes(sign))) stringify(name, value, refuseLost(name, value));
   return text;
@@ -213,9 +212,9 @@ export function toJson(name: string, value: unknown): string {
 function toStoryJson(data: unknown): string {
   expectPlainObject("data", data);
   const text = toJson("data", data);
-  if (!text.startsWith("{")) throw wrongType(expectation("data", "a JSON object", data));
+  if (!text.startsWith("{")) throw new TypeError(expectation("data", "a JSON object", data));
   if (text.length > MAX_STORY_CHARS) {
-    throw outOfRange(`Expected \`data\` to have at most ${MAX_STORY_CHARS} characters of JSON, got ${text.length}`);
+    throw new RangeError(`Expected \`data\` to have at most ${MAX_STORY_CHARS} characters of JSON, got ${text.length}`);
   }
   return text;
 }
@@ -233,7 +232,7 @@ function stringify(
     if (replacer === undefined) return stringify(name, value, refuseLost(name, value));
     if (isCircular(cause)) throw circular(name, value, cause);
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw wrongType(`${expectation(name, "a JSON value", value)}: ${reason}`, { cause });
+    throw new TypeError(`${expectation(name, "a JSON value", value)}: ${reason}`, { cause });
   }
 }
 

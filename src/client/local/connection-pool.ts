@@ -1,5 +1,4 @@
 import type { LibsqlError, ResultSet, TransactionMode } from "@libsql/client/sqlite3";
-import { wrongType } from "../../shared/argument-error.js";
 import { turnWhenDue } from "../../shared/event-loop.js";
 import { InFlight } from "../../shared/in-flight.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -258,7 +257,7 @@ export class ConnectionPool {
     expectKeys("acquire", options, ["role"]);
     const { role = "reader" } = options;
     if (role !== "reader" && role !== "writer") {
-      throw wrongType(`Expected \`role\` to be "reader" or "writer", got ${JSON.stringify(role)}`);
+      throw new TypeError(`Expected \`role\` to be "reader" or "writer", got ${JSON.stringify(role)}`);
     }
     this.guard?.(role === "writer" ? "write" : "read");
     const trace = traceAbove(this.acquire);

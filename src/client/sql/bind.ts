@@ -1,7 +1,6 @@
 import { Buffer, constants } from "node:buffer";
 import { types } from "node:util";
 import type { InArgs, InValue } from "@libsql/client";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import type { NativeValue } from "../local/native.js";
 import type { ParsedStatement } from "./parse.js";
 
@@ -24,7 +23,7 @@ export function bindArguments(statement: ParsedStatement, args: InArgs | undefin
   if (args === undefined || args === null) return bindList(statement, []);
   if (Array.isArray(args)) return bindList(statement, args);
   if (typeof args !== "object" || !isPlainRecord(args)) {
-    throw wrongType(`Expected the arguments to be an array or a plain object of names, got ${describe(args)}`);
+    throw new TypeError(`Expected the arguments to be an array or a plain object of names, got ${describe(args)}`);
   }
   return bindNames(statement, args);
 }
@@ -32,7 +31,7 @@ export function bindArguments(statement: ParsedStatement, args: InArgs | undefin
 function bindList(statement: ParsedStatement, args: readonly InValue[]): readonly NativeValue[] {
   const count = statement.parameterCount;
   if (args.length !== count) {
-    throw outOfRange(`Expected ${count} argument${count === 1 ? "" : "s"} for the statement, got ${args.length}`);
+    throw new RangeError(`Expected ${count} argument${count === 1 ? "" : "s"} for the statement, got ${args.length}`);
   }
   if (count === 0) return NONE;
   const values = new Array<NativeValue>(count);
@@ -44,7 +43,9 @@ function bindNames(statement: ParsedStatement, args: Record<string, InValue>): r
   const { namedParameters, parameterCount } = statement;
   // A `?1` among names is allowed if it has the number of one of them.
   if (parameterCount > namedParameters.length) {
-    throw wrongType("Expected an array of arguments for the `?` parameters of the statement, got an object of names");
+    throw new TypeError(
+      "Expected an array of arguments for the `?` parameters of the statement, got an object of names",
+    );
   }
   if (parameterCount === 0) return NONE;
   const bare = new Map<string, InValue>();
@@ -53,7 +54,7 @@ function bindNames(statement: ParsedStatement, args: Record<string, InValue>): r
   for (const { name, number } of namedParameters) {
     const isExact = Object.hasOwn(args, name);
     if (!isExact && !bare.has(name.slice(1))) {
-      throw outOfRange(`Expected an argument named \`${name.slice(1)}\`, got none`);
+      throw new RangeError(`Expected an argument named \`${name.slice(1)}\`, got none`);
     }
     values[number - 1] = toNative(isExact ? args[name] : bare.get(name.slice(1)), name.slice(1));
   }
@@ -68,12 +69,12 @@ function toNative(value: unknown, parameter: number | string): NativeValue {
       // Whole numbers bind as INTEGER: as REAL, 'x' || 5 would be 'x5.0' and a TEXT column would store '5.0'.
       if (Number.isSafeInteger(value)) return BigInt(value);
       if (!Number.isFinite(value)) {
-        throw outOfRange(`Only finite numbers can be passed as arguments; parameter ${parameter} is ${value}`);
+        throw new RangeError(`Only finite numbers can be passed as arguments; parameter ${parameter} is ${value}`);
       }
       return value;
     case "bigint":
       if (value < MIN_INT64 || value > MAX_INT64) {
-        throw outOfRange(`Expected parameter ${parameter} to fit a 64-bit integer, got ${value}`);
+        throw new RangeError(`Expected parameter ${parameter} to fit a 64-bit integer, got ${value}`);
       }
       return value;
     case "boolean":
@@ -97,7 +98,8 @@ function objectToNative(value: object, parameter: number | string): NativeValue 
   if (types.isArrayBuffer(value)) return checkedBytes(new Uint8Array(value), parameter);
   if (types.isDate(value)) {
     const time = Date.prototype.getTime.call(value);
-    if (Number.isNaN(time)) throw outOfRange(`Expected parameter ${parameter} to be a valid Date, got Invalid Date`);
+    if (Number.isNaN(time))
+      throw new RangeError(`Expected parameter ${parameter} to be a valid Date, got Invalid Date`);
     return BigInt(time);
   }
   throw refusal(value, parameter);
@@ -105,7 +107,7 @@ function objectToNative(value: object, parameter: number | string): NativeValue 
 
 function checkedBytes(value: Uint8Array, parameter: number | string): Uint8Array {
   if (value.byteLength > MAX_BYTES) {
-    throw outOfRange(
+    throw new RangeError(
       `Expected parameter ${parameter} to have at most ${MAX_BYTES} bytes, got ${value.byteLength}: it would be stored as NULL`,
     );
   }
@@ -117,13 +119,15 @@ function checkedBytes(value: Uint8Array, parameter: number | string): Uint8Array
 
 function checkedText(value: string, parameter: number | string): string {
   if (value.includes("\0")) {
-    throw outOfRange(`Expected parameter ${parameter} without NUL characters: text is cut there. Bind bytes instead`);
+    throw new RangeError(
+      `Expected parameter ${parameter} without NUL characters: text is cut there. Bind bytes instead`,
+    );
   }
   if (!value.isWellFormed()) {
-    throw outOfRange(`Expected parameter ${parameter} without lone surrogates: they have no UTF-8 form`);
+    throw new RangeError(`Expected parameter ${parameter} without lone surrogates: they have no UTF-8 form`);
   }
   if (value.length > MAX_TEXT_BYTES / 3 && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
-    throw outOfRange(
+    throw new RangeError(
       `Expected parameter ${parameter} to have at most ${MAX_TEXT_BYTES} bytes as UTF-8: longer text cannot be read back`,
     );
   }
@@ -131,7 +135,7 @@ function checkedText(value: string, parameter: number | string): string {
 }
 
 function refusal(value: unknown, parameter: number | string): TypeError {
-  return wrongType(
+  return new TypeError(
     `Expected parameter ${parameter} to be null, string, number, bigint, boolean, Date, ArrayBuffer or a typed array, got ${describe(value)}`,
   );
 }

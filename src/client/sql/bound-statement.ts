@@ -5,7 +5,6 @@ import {
   LibsqlError,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
-import { outOfRange, wrongType } from "../../shared/argument-error.js";
 import { withoutCode } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import type { NativeValue } from "../local/native.js";
@@ -45,22 +44,22 @@ export type StatementInput = InStatement | [string, InArgs?];
 
 /** Throws TypeError unless `value` is an array of statements without holes. */
 export function expectStatements(value: unknown): asserts value is readonly StatementInput[] {
-  if (!Array.isArray(value)) throw wrongType(expectation("statements", "an array of statements", value));
+  if (!Array.isArray(value)) throw new TypeError(expectation("statements", "an array of statements", value));
   for (let index = 0; index < value.length; index++) {
     if (!(index in value)) {
-      throw wrongType(`Expected \`statements\` to be an array without holes, and there is one at index ${index}`);
+      throw new TypeError(`Expected \`statements\` to be an array without holes, and there is one at index ${index}`);
     }
   }
 }
 
 export function expectSql(sql: unknown): asserts sql is string {
-  if (typeof sql !== "string") throw wrongType(`Expected the SQL to be a string, got ${typeof sql}`);
+  if (typeof sql !== "string") throw new TypeError(`Expected the SQL to be a string, got ${typeof sql}`);
 }
 
 /** Throws RangeError, as the stock client does, unless it is the mode of a transaction. */
 export function expectMode(mode: TransactionMode): void {
   if (mode === "write" || mode === "read" || mode === "deferred") return;
-  throw outOfRange('Unknown transaction mode, supported values are "write", "read" and "deferred"');
+  throw new RangeError('Unknown transaction mode, supported values are "write", "read" and "deferred"');
 }
 
 /** Reads any form of statement and checks its arguments. */

@@ -1,4 +1,3 @@
-import { outOfRange } from "../../shared/argument-error.js";
 import { LruCache } from "../../shared/lru-cache.js";
 
 /**
@@ -272,8 +271,8 @@ function verbAfterWith(all: readonly Token[]): StatementKind {
 
 /** What the binding would change in silence: SQL ends at NUL, and a lone surrogate becomes U+FFFD. */
 function assertText(sql: string): void {
-  if (sql.includes("\0")) throw outOfRange("Expected SQL without NUL characters: it would end there");
-  if (!sql.isWellFormed()) throw outOfRange("Expected SQL without lone surrogates: they have no UTF-8 form");
+  if (sql.includes("\0")) throw new RangeError("Expected SQL without NUL characters: it would end there");
+  if (!sql.isWellFormed()) throw new RangeError("Expected SQL without lone surrogates: they have no UTF-8 form");
 }
 
 function withoutExplain(all: readonly Token[]): readonly Token[] {

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation, expectDuration } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -67,7 +66,7 @@ export class FileLock {
     const { staleMs = 30_000 } = options;
     const path = pathText("path", location);
     if (typeof path !== "string" || path === "" || path.includes("\0")) {
-      throw wrongType(expectation("path", "the path of a file", path));
+      throw new TypeError(expectation("path", "the path of a file", path));
     }
     expectDuration("staleMs", staleMs);
     this.#file = new LockFile(`${absolutePath(path)}.lock`, staleMs);
@@ -123,7 +122,7 @@ export class FileLock {
    * A failed release does not change the result; it is reported as a process warning.
    */
   async withLock<T>(work: () => Promise<T> | T, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<T | null> {
-    if (typeof work !== "function") throw wrongType(expectation("work", "a function", work));
+    if (typeof work !== "function") throw new TypeError(expectation("work", "a function", work));
     if (!(await this.acquire(timeoutMs))) return null;
     try {
       return await work();
@@ -205,6 +204,7 @@ export async function acquireLock(path: string | URL, timeoutMs = DEFAULT_TIMEOU
 /** Releases a lock of `acquireLock`. Accepts null and a lock that was released before. */
 export async function releaseLock(lock: FileLock | null): Promise<void> {
   if (lock === null || lock === undefined) return;
-  if (typeof lock.release !== "function") throw wrongType(expectation("lock", "a lock of acquireLock, or null", lock));
+  if (typeof lock.release !== "function")
+    throw new TypeError(expectation("lock", "a lock of acquireLock, or null", lock));
   await lock.release();
 }

@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { outOfRange } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { withoutState } from "../failure.js";
 import { type Journal, readJournal } from "../journal.js";
@@ -88,7 +87,7 @@ function folderOf({ folder, schema, config }: GenerateOptions, project: string, 
   const path = findConfig(project, config);
   const out = readOut(kit, project, path);
   if (given === undefined || given === out) return out;
-  throw outOfRange(
+  throw new RangeError(
     `Expected --folder to be the \`out\` of ${path}, ${out}, got ${given}. Leave --folder out, or change the config`,
   );
 }

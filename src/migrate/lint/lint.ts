@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { asFileError, hasErrno } from "../../files/file-error.js";
-import { wrongType } from "../../shared/argument-error.js";
 import { StorageError } from "../../shared/errors.js";
 import { expectation } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
@@ -35,7 +34,7 @@ export async function lint(options: LintOptions): Promise<LintResult> {
   expectOptions("lint", options);
   expectKeys("lint", options, ["folder", "after"]);
   const { after } = options;
-  if (after !== undefined && typeof after !== "string") throw wrongType(expectation("after", "a tag", after));
+  if (after !== undefined && typeof after !== "string") throw new TypeError(expectation("after", "a tag", after));
   const folder = resolveFolder(options.folder);
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new StorageError("NOT_FOUND", `There is no migrations folder at ${folder}. Check the path`);
