@@ -83,7 +83,7 @@ test("compact returns what a check calls reclaimable", async () => {
   );
   for (const { id } of made) await storage.memories.purge(id);
   const run = (...args: string[]) => holdfast([...args, "--url", db.path]);
-  expect((await run("check")).stdout).toMatch(/^info {2}RECLAIMABLE .*`holdfast compact`/m);
+  expect((await run("check")).stdout).toMatch(/^info {2}RECLAIMABLE .*`holdfast compact --url /m);
   const { bytesBefore, bytesAfter, freeBytes } = JSON.parse((await run("compact", "--json")).stdout);
   expect(bytesAfter).toBeLessThan(bytesBefore / 2);
   expect(freeBytes).toBe(0);
