@@ -89,15 +89,28 @@ function assertBackup(from: string, to: string): void {
   if (!present.isFile()) throw new StorageError("CANNOT_OPEN", `${to} is not a file. Name the database file`);
 }
 
-/** Copies the log too. A backup with a log was not made by this library, and its log has the latest rows. */
+/**
+ * Copies the log too. A backup with a log was not made by this library, and its log has the latest rows.
+ *
+ * The log first: a connection that this process has closed moves it into the file and removes it once it is collected,
+ * at any moment. The copied log then has what the file's copy may lack, and without a log the file is whole.
+ */
 async function copyWhole(from: string, temporary: string, { signal, onProgress }: LongCallOptions): Promise<void> {
   const hasLog = logBytes(from) > 0;
-  if (hasLog) await assertNotInUse(from);
+  if (hasLog) {
+    await assertNotInUse(from);
+    await copyInOtherProcess(`${from}-wal`, `${temporary}-wal`, { signal }).catch(unlessGone);
+  }
   const tell = onProgress && ((progress: CopyProgress) => onProgress({ phase: "copy", ...progress }));
   await copyInOtherProcess(from, temporary, { signal, onProgress: tell });
-  if (hasLog) await copyInOtherProcess(`${from}-wal`, `${temporary}-wal`, { signal });
+  // Another process that has opened it since may have begun the log again.
+  if (hasLog) await assertNotInUse(from);
   // Before SQLite opens the copy: no connection has it open yet.
   await syncFile(temporary);
+}
+
+function unlessGone(error: unknown): void {
+  if (!hasErrno(error, "ENOENT")) throw error;
 }
 
 /** Moves the log of the copy into it, so that it is one file. */
@@ -248,8 +261,8 @@ async function swap(temporary: string, to: string): Promise<Swapped> {
       // Even if there is no file: SQLite would take a remaining log for that of the new file.
       if (!existsSync(to + suffix)) continue;
       const side = (aside ?? asideName(to)) + suffix;
-      await move(to + suffix, side);
-      files.push(side);
+      // A closed connection that is collected removes its log.
+      await move(to + suffix, side).then(() => files.push(side), unlessGone);
     }
     await rename(temporary, to);
     undo.length = 0;

@@ -110,8 +110,9 @@ async function openPages(): Promise<{ pages: Pages; discard: () => Promise<void>
   const copy = `${target}.source`;
   const discard = () => removeDatabase(copy);
   try {
-    copyFileSync(source, copy);
+    // First, since what is moved from the log into the file before it is removed is in one of the two copies then.
     copyLog(source, copy);
+    copyFileSync(source, copy);
     return { pages: openEncryptedPages(copy, encryptionKey), discard };
   } catch (error) {
     await discard();

@@ -1,12 +1,24 @@
 import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { restore } from "holdfast";
+import { openStorage, restore } from "holdfast";
 import { expect, test, vi } from "vitest";
 import { startChild } from "../support/child.js";
 import { openSecond } from "../support/clients.js";
 import { tempStorage } from "../support/storage.js";
+import { tempDatabase } from "../support/temp.js";
 
-const hooks = vi.hoisted(() => ({ afterStep: (_: string) => undefined as unknown }));
+const hooks = vi.hoisted(() => ({
+  afterStep: (_: string) => undefined as unknown,
+  beforeCopy: async (_: string) => undefined as unknown,
+}));
+vi.mock("../../src/files/other-process.js", async (original) => {
+  const real = await original<typeof import("../../src/files/other-process.js")>();
+  const copyInOtherProcess = async (...args: Parameters<typeof real.copyInOtherProcess>) => {
+    await hooks.beforeCopy(args[0]);
+    await real.copyInOtherProcess(...args);
+  };
+  return { ...real, copyInOtherProcess };
+});
 vi.mock("node:fs/promises", async (original) => {
   const real = await original<typeof import("node:fs/promises")>();
   const watched =
@@ -53,4 +65,32 @@ test("after each step of a restore one of the two files is whole in its place, w
   expect(ids.indexOf("old")).toBeGreaterThan(0);
   expect(ids).toEqual([...ids].sort((a, b) => Number(a === "old") - Number(b === "old")));
   expect(new Set(ids)).toEqual(new Set(["of the log", "old"]));
+});
+
+/** Collects the connections that this process has closed. The last one of a file removes its log. */
+async function collectLog(path: string): Promise<void> {
+  for (let round = 0; round < 100 && existsSync(`${path}-wal`); round++) {
+    globalThis.gc!();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(existsSync(`${path}-wal`)).toBe(false);
+}
+
+test.each([1, 2])("a backup whose log vanishes before copy %i of its files is restored with all rows", async (at) => {
+  await using db = await tempDatabase();
+  const [backup, target] = [join(db.dir, "backup.db"), join(db.dir, "restored.db")];
+  const made = await openStorage(backup);
+  await made.memories.insertMany(Array.from({ length: 300 }, (_, i) => ({ content: `word ${i}` })));
+  await made.close();
+  expect(statSync(`${backup}-wal`).size).toBeGreaterThan(0);
+  const copied: string[] = [];
+  hooks.beforeCopy = async (from) => {
+    if (copied.push(from) === at) await collectLog(backup);
+  };
+  await restore(backup, target);
+  hooks.beforeCopy = async () => undefined;
+  expect(copied.sort()).toEqual([backup, `${backup}-wal`]);
+  await using restored = await openStorage(target);
+  expect(await restored.memories.count()).toBe(300);
+  expect((await restored.check({ deep: true })).ok).toBe(true);
 });

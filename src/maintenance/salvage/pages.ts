@@ -28,8 +28,9 @@ const SAMPLED_BYTES = 8 * 1024 * 1024;
 export function openFilePages(path: string): Pages {
   const file = openSync(path, "r");
   try {
-    const { size } = fstatSync(file);
     const log = readLog(`${path}-wal`);
+    // After the log, which another process may move into the file and remove at any moment.
+    const { size } = fstatSync(file);
     const readAt = (at: number, bytes: number): Buffer => {
       const buffer = Buffer.alloc(bytes);
       return buffer.subarray(0, readSync(file, buffer, 0, bytes, at));
