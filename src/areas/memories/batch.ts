@@ -6,14 +6,12 @@ import {
   type BatchOptions,
   checkEach,
   failedStatement,
-  firstTaken,
   isOfRecord,
   settleConflicts,
   toOnConflict,
 } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
-import { currentExecutor } from "../optimistic.js";
 import { readAll } from "../read-all.js";
 import { announce, runAll } from "../repository.js";
 import { inParts, prepareStatement, type Statement } from "../statements.js";
@@ -127,32 +125,16 @@ async function findAny(project: string, executor: Executor, ids: readonly string
 async function storeNew(context: RepositoryContext, drafts: readonly MemoryDraft[]): Promise<void> {
   const { project, executor } = context;
   const rows = insertRowStatements(context, drafts);
-  const vectors = drafts.flatMap((draft) => {
-    const own = draft.embedding === undefined ? [] : embeddingStatements(context, draft.id, draft.embedding);
-    return own.map((statement) => ({ draft, statement }));
-  });
+  const vectors = drafts.flatMap((draft) =>
+    draft.embedding === undefined ? [] : embeddingStatements(context, draft.id, draft.embedding),
+  );
   try {
-    await runAll(executor, [...rows, ...vectors.map(({ statement }) => statement)]);
+    await runAll(executor, [...rows, ...vectors]);
   } catch (error) {
     if (!isOfRecord(error)) throw error;
-    const at = failedStatement(error) ?? 0;
-    const draft = at < rows.length ? await firstTakenOf(context, drafts) : vectors[at - rows.length]?.draft;
-    if (draft === undefined) throw error;
-    const named = await withDimensions(executor, project, draft.embedding, error);
-    throw atRecord(named, { index: drafts.indexOf(draft), id: draft.id });
+    // Nothing is stored. The same as one statement for each draft fails where its draft does.
+    await storeEach(project, drafts, (draft) => insertStatements(context, draft), executor);
   }
-}
-
-/** The first of the drafts whose id is taken, by a stored memory or an earlier draft. */
-async function firstTakenOf(
-  { project, executor }: RepositoryContext,
-  drafts: readonly MemoryDraft[],
-): Promise<MemoryDraft | undefined> {
-  const ids = drafts.map(({ id }) => id);
-  // If this read fails, the error of the batch is still the one to report.
-  const known = await findAny(project, currentExecutor(executor), ids).catch(() => new Map<string, Memory>());
-  const index = firstTaken(ids, new Set(known.keys()));
-  return index === undefined ? undefined : drafts[index];
 }
 
 /** Runs the statements of drafts as one batch; a failure names its draft by its place in `all`. */

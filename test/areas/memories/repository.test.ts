@@ -94,6 +94,24 @@ describe("storing", () => {
     expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
   });
 
+  test("a memory that a constraint of one's own refuses is named", async () => {
+    await using temp = await tempStorage();
+    const { memories } = temp.storage;
+    await temp.storage.client.execute("CREATE UNIQUE INDEX own ON memories (project, metadata ->> 'k')");
+    await memories.insert({ id: "taken", content: "x", metadata: { k: 1 } });
+    const inputs = [
+      { id: "first", content: "x", metadata: { k: 5 } },
+      { id: "fresh", content: "x", metadata: { k: 1 } },
+      { id: "taken", content: "x", metadata: { k: 9 } },
+    ];
+    const place = { code: "CONFLICT", index: 1, id: "fresh" };
+    expect(await rejection(memories.insertMany(inputs))).toMatchObject(place);
+    await temp.storage.transaction(async (tx) => {
+      expect(await rejection(tx.memories.insertMany(inputs))).toMatchObject(place);
+    });
+    expect(await memories.count()).toBe(1);
+  });
+
   test("of calls at once, one with a taken id rejects alone", async () => {
     await using temp = await tempStorage();
     const { memories } = temp.storage;
