@@ -124,6 +124,7 @@ export function addOwnTables(names: Iterable<string>): void {
 
 function isOfOtherSchema({ message }: LibsqlError): boolean {
   const missing = MISSING.exec(message);
+  if (LOST_INDEX.test(message)) return false;
   return missing !== null && (missing[1] === undefined || ownTables.has(missing[1]));
 }
 

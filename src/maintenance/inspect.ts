@@ -130,7 +130,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   async triggers(reader, { migrations }) {
     const findings: Finding[] = [];
     const lost: string[] = [];
-    for (const { set, mayBePending } of await present(reader, migrations)) {
+    for (const { set } of await present(reader, migrations)) {
       for (const missing of await findMissingObjects(asClient(reader), set)) {
         const { type, name, table, unfit } = missing;
         if (unfit !== undefined) {
@@ -147,10 +147,10 @@ const STEPS: Readonly<Record<Phase, Step>> = {
         const message = `The index ${name} of ${table} is missing, so queries are slower, and duplicates are accepted if it is UNIQUE. Create it again in a migration, with CREATE INDEX IF NOT EXISTS`;
         findings.push({ code: "OBJECT_MISSING", severity: "warning", message });
       }
-      // A storage does not open without its tables, but the database of an application may be in any state.
-      if (!mayBePending) continue;
       for (const one of await findMissingSchema(asClient(reader), set)) {
-        if (lost.includes(one.name) || one.type === "trigger" || one.type === "index") continue;
+        // A full-text table takes its own tables with it.
+        const isLost = lost.some((name) => one.name === name || one.name.startsWith(`${name}_`));
+        if (isLost || one.type === "trigger" || one.type === "index") continue;
         const message = `An applied migration creates ${describeLacking(one)}, and the database does not have it. Restore a backup, or create it in a migration`;
         findings.push({ code: "OBJECT_MISSING", severity: "error", message });
       }

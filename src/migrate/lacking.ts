@@ -2,6 +2,7 @@ import type { Client } from "@libsql/client";
 import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
 import { lookUp } from "./decision.js";
+import { isFullText } from "./full-text.js";
 import { loadJournal } from "./journal.js";
 import { clientQuery, type Query } from "./ledger.js";
 import { expectedSchema } from "./missing-objects.js";
@@ -22,9 +23,10 @@ export async function findLacking(
 ): Promise<Lacking[]> {
   const present = new Set(schema.map(keyOf));
   const lacking: Lacking[] = [];
-  for (const { type, name, columns } of expectedSchema(schema, scripts)) {
+  for (const { type, name, columns, sql } of expectedSchema(schema, scripts)) {
     if (!present.has(keyOf({ type, name }))) lacking.push({ type, name });
-    else if (type === "table") {
+    // The columns of a full-text table cannot change, nor be read where its index is damaged.
+    else if (type === "table" && !isFullText(sql)) {
       const has = new Set((await query(`PRAGMA table_xinfo(${quoteName(name)})`)).map((row) => fold(String(row[1]))));
       lacking.push(...columns.filter((column) => !has.has(fold(column))).map((column) => ({ type, name, column })));
     }

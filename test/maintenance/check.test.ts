@@ -311,6 +311,37 @@ test.each([
   ]);
 });
 
+test.each([
+  ["a table", "DROP TABLE notes", "notes"],
+  ["a view", "DROP VIEW short_notes", "short_notes"],
+  ["a column", "ALTER TABLE notes DROP COLUMN more", "more"],
+])("a check of a storage finds that %s of its own migrations is gone", async (_what, damage, name) => {
+  await using db = await tempDatabase();
+  const sql = `CREATE TABLE notes (body text, more text);\n--> statement-breakpoint\nCREATE VIEW short_notes AS SELECT substr(body, 1, 9) AS body FROM notes`;
+  const migrations = { migrations: [{ tag: "0000_notes", sql }], table: "notes_migrations" };
+  await using storage = await openStorage({ url: db.path, migrations });
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+  if (name === "notes") await storage.client.execute("DROP VIEW short_notes");
+  await storage.client.execute(damage);
+  for (const options of [{}, { deep: true }, { migrations }]) {
+    const { ok, findings } = await storage.check(options);
+    expect(ok).toBe(false);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code: "OBJECT_MISSING", severity: "error", message: expect.stringContaining(name) }),
+    );
+  }
+});
+
+test("a check finds a dropped table of records, and a write says what is missing", async () => {
+  await using storage = await openStorage(":memory:");
+  await storage.client.execute("DROP TABLE memory_embeddings");
+  const { ok, findings } = await storage.check();
+  expect(ok).toBe(false);
+  expect(findings).toContainEqual(
+    expect.objectContaining({ code: "OBJECT_MISSING", message: expect.stringContaining("memory_embeddings") }),
+  );
+});
+
 test("reindex makes a dropped full-text table again, without which writes say what to do", async () => {
   await using db = await tempDatabase();
   await filled(db);
