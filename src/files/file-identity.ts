@@ -35,17 +35,25 @@ export class FileIdentity {
     }
   }
 
+  isInPlace(): boolean {
+    return this.#isSame(look(this.#path));
+  }
+
   /** Throws FILE_REPLACED if the path now names another file, or none. */
   assertInPlace(): void {
-    if (this.#ino === undefined) return;
     const found = look(this.#path);
-    // Without permission to look at the path, nothing is known.
-    if (found === "unknown" || (found !== undefined && found.ino === this.#ino && found.dev === this.#dev)) return;
+    if (this.#isSame(found)) return;
     const what = found === undefined ? "has been removed" : "has been replaced by another file";
     throw new LibsqlError(
       `The database file ${this.#path} ${what} since it was opened, so nothing more is stored: no one could read again what is written to the old file. Close the client or storage and open it again, or put the old file back`,
       FILE_REPLACED,
     );
+  }
+
+  #isSame(found: Stats | "unknown" | undefined): boolean {
+    // Without permission to look at the path, nothing is known.
+    if (this.#ino === undefined || found === "unknown") return true;
+    return found !== undefined && found.ino === this.#ino && found.dev === this.#dev;
   }
 
   /** Throws if the file was replaced while it was opened: nothing says which of the two is open. */
@@ -60,7 +68,8 @@ export class FileIdentity {
   }
 }
 
-function look(path: string): Stats | "unknown" | undefined {
+/** What a path names; `unknown` without permission to look. */
+export function look(path: string): Stats | "unknown" | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch {

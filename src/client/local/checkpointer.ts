@@ -1,3 +1,4 @@
+import type { LogIdentity } from "../../files/log-identity.js";
 import { type Timer, unrefTimer } from "../../shared/timers.js";
 import { areCheckpointsObserved, publish } from "../diagnostics.js";
 import type { Connection } from "./connection.js";
@@ -19,6 +20,8 @@ interface CheckpointerOptions {
   /** Whether each commit waits for the disk. */
   readonly isDurable: boolean;
   readonly writer: WriterQueue;
+  /** The log that the writer has open. */
+  readonly identity: LogIdentity;
   /** Opens a connection, with `setup` on it. */
   readonly open: (setup: readonly string[]) => Connection;
 }
@@ -81,6 +84,9 @@ export class Checkpointer {
   /** Must be called after each commit: once the log is past its limit, a checkpoint takes the next turn as writer. */
   afterCommit(): void {
     this.#hasWritten = true;
+    // The first commit after the file entered WAL mode has opened the log.
+    const { identity, writer } = this.#options;
+    if (!identity.isKnown && writer.connection?.isClosed === false) identity.remember();
     if (this.#isQueued || this.#isClosed) return;
     const isDue = performance.now() - this.#lookedAt >= LOOK_EVERY_MS || ++this.#commitsUnseen >= LOOK_EVERY_COMMITS;
     if (isDue) this.#look();
@@ -90,12 +96,27 @@ export class Checkpointer {
     }
   }
 
+  /** Notices that somebody has removed or replaced the log that the writer writes to. */
+  checkLog(): void {
+    const { identity, writer } = this.#options;
+    if (writer.connection?.isClosed === false) identity.check();
+  }
+
+  /** Must be called before the writer is closed while the pool is open. */
+  forgetLog(): void {
+    this.checkLog();
+    this.#options.identity.forget();
+  }
+
   #look(): void {
     clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
     if (this.#isQueued || this.#isClosed) return;
     this.#lookedAt = performance.now();
     this.#commitsUnseen = 0;
+    this.checkLog();
+    // A connection that would be opened now would not see the frames of the log that is lost.
+    if (this.#options.identity.isLost) return;
     if (!this.#isDue()) {
       this.#pauseMs = 0;
       this.#notBefore = 0;
@@ -109,6 +130,7 @@ export class Checkpointer {
 
   /** Checkpoints now; `writer` is the writer connection, in its turn and outside of a transaction. */
   async run(writer: Connection): Promise<CheckpointResult> {
+    this.#assertLog();
     await this.#options.writer.lock(writer);
     return this.#checkpointLocked(writer);
   }
@@ -120,6 +142,7 @@ export class Checkpointer {
    */
   async erase(writer: Connection): Promise<void> {
     this.#mustErase = true;
+    this.#assertLog();
     await this.#options.writer.lock(writer);
     await this.#checkpointLocked(writer);
     if (this.#mustErase) this.#backOff();
@@ -133,11 +156,24 @@ export class Checkpointer {
 
   /**
    * Moves the whole log into the file, unless another process is writing; part of closing. A client that wrote nothing
-   * leaves the log to those who wrote it: reading a file costs no sync.
+   * leaves the log to those who wrote it: reading a file costs no sync. If the log is lost, this is the only chance to
+   * keep what is in it.
    */
   async runLast(writer: Connection): Promise<void> {
-    if (!this.#hasWritten || this.#log.size() === 0) return;
-    if (tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+    this.checkLog();
+    if (!this.#hasWritten) return;
+    if (this.#options.identity.isLost) this.#saveLost(writer);
+    else if (this.#log.size() > 0 && tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
+  }
+
+  /**
+   * Only the writer is sure to have the lost log, so it has to run the checkpoint itself, which takes the write lock.
+   * (That it is free is checked before, since otherwise SQLite would go on without it.)
+   */
+  #saveLost(writer: Connection): void {
+    if (!this.#options.identity.isUnseen() || !tryBeginImmediate(writer)) return;
+    writer.rollback();
+    writer.exec("PRAGMA wal_checkpoint(FULL)");
   }
 
   close(): void {
@@ -192,6 +228,11 @@ export class Checkpointer {
     });
   }
 
+  #assertLog(): void {
+    this.checkLog();
+    this.#options.identity.assertInPlace();
+  }
+
   #open(): Connection {
     this.#connection ??= this.#options.open(SETUP);
     return this.#connection;
@@ -199,6 +240,7 @@ export class Checkpointer {
 
   /** Gives way to another process that holds the lock: it sees the size of the log as well. */
   async #runIfFree(writer: Connection): Promise<void> {
+    this.#assertLog();
     if (tryBeginImmediate(writer)) await this.#checkpointLocked(writer);
   }
 

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { FileIdentity } from "../../files/file-identity.js";
+import { LogIdentity } from "../../files/log-identity.js";
 import { createPrivately } from "../../files/new-file.js";
 import type { ClientOptions } from "../options.js";
 import { primaryCode, READONLY } from "../sql/sqlite-error.js";
@@ -37,6 +38,8 @@ export class ConnectionOpener {
   readonly #settings: SessionSettings;
   readonly #events: ConnectionEvents;
   readonly #file: FileIdentity | undefined;
+  /** The log that the writer has open. */
+  readonly log: LogIdentity | undefined;
   #keepsJournal: boolean;
   /** The statement figures of connections that are closed. */
   #closedStatements: StatementCacheStats = sumStatementStats([]);
@@ -47,6 +50,7 @@ export class ConnectionOpener {
     this.#settings = settings;
     this.#events = events;
     this.#file = options.isMemory ? undefined : new FileIdentity(options.path);
+    this.log = this.#file === undefined ? undefined : new LogIdentity(options.path, this.#file);
     this.#keepsJournal = options.keepsJournal === true;
   }
 
@@ -69,9 +73,10 @@ export class ConnectionOpener {
     this.#forgetFile();
   }
 
-  /** Throws FILE_REPLACED if the file has been removed or replaced since it was opened. */
+  /** Throws FILE_REPLACED if the file has been removed or replaced since it was opened, or its log is known to be. */
   assertInPlace(): void {
     this.#file?.assertInPlace();
+    this.log?.assertInPlace();
   }
 
   /** Puts a file that was opened with `keepsJournal` into WAL mode. Throws SQLITE_BUSY while others use it. */
@@ -82,6 +87,8 @@ export class ConnectionOpener {
 
   /** A connection with `setup` on it, and no settings of the session. */
   open(setup: readonly string[]): Connection {
+    // It would open, or make, another log than the writer has.
+    this.log?.assertInPlace();
     const { path, statementCacheSize, plainRows, encryptionKey, readOnly, isMemory } = this.#options;
     const options = {
       statementCacheSize,
@@ -137,13 +144,12 @@ export class ConnectionOpener {
   }
 
   #enableWal(connection: Connection): void {
-    if (
-      this.#options.isMemory ||
-      this.#keepsJournal ||
-      this.#options.readOnly !== false ||
-      connection.query("PRAGMA journal_mode")[0]?.[0] === "wal"
-    )
+    if (this.#options.isMemory || this.#keepsJournal || this.#options.readOnly !== false) return;
+    if (connection.query("PRAGMA journal_mode")[0]?.[0] === "wal") {
+      // The query has opened the log.
+      this.log?.remember();
       return;
+    }
     try {
       connection.exec("PRAGMA journal_mode = WAL");
     } catch (error) {

@@ -15,6 +15,7 @@ import { Checkpointer, type CheckpointResult } from "./checkpointer.js";
 import type { Connection } from "./connection.js";
 import { ConnectionOpener, type ConnectionPoolOptions } from "./connection-opener.js";
 import { Holds } from "./holds.js";
+import { noteLost } from "./open-files.js";
 import { notePool } from "./open-pools.js";
 import { readOnlyError } from "./read-only.js";
 import { ReaderPool } from "./reader-pool.js";
@@ -79,6 +80,7 @@ export class ConnectionPool {
       busyTimeoutMs: () => session.busyTimeoutMs,
       intMode,
       onCommit: () => this.#checkpointer?.afterCommit(),
+      onDestroy: () => this.#checkpointer?.forgetLog(),
       onTemporary: (connection) => session.noteTemporaryTables(connection, true),
       describeHolder: describeHolders,
     });
@@ -89,11 +91,18 @@ export class ConnectionPool {
         const { walBytes } = options.checkpoint;
         const isDurable = options.durability === "full";
         const openPlain = (setup: readonly string[]) => this.#opener.open(setup);
-        this.#checkpointer = new Checkpointer({ path, walBytes, isDurable, writer: this.#writer, open: openPlain });
+        this.#checkpointer = new Checkpointer({
+          path,
+          walBytes,
+          isDurable,
+          writer: this.#writer,
+          identity: this.#opener.log!,
+          open: openPlain,
+        });
       }
     }
     this.#holds = new Holds(session, this.#writer, this.#readers);
-    const assertInPlace = () => this.assertInPlace();
+    const assertInPlace = () => this.#opener.assertInPlace();
     this.#special = new SpecialStatements({
       session,
       writer: this.#writer,
@@ -242,8 +251,9 @@ export class ConnectionPool {
     this.#checkpointer?.eraseSoon();
   }
 
-  /** @internal Throws FILE_REPLACED if the file has been removed or replaced since it was opened. */
+  /** @internal Throws FILE_REPLACED if the file or its log has been removed or replaced since it was opened. */
   assertInPlace(): void {
+    this.#checkpointer?.checkLog();
     this.#opener.assertInPlace();
   }
 
@@ -308,6 +318,11 @@ export class ConnectionPool {
     if (checkpointer !== undefined && this.#writer.connection !== undefined) {
       // Best effort: the log is as durable as the file.
       await this.turn((connection) => checkpointer.runLast(connection)).catch(() => undefined);
+    }
+    // The last connection to close moves a lost log into the file, and only the writer is sure to have the right one.
+    if (this.#opener.log?.isLost === true) {
+      checkpointer?.close();
+      noteLost(this.options.path);
     }
     await this.#writer.close();
     checkpointer?.close();

@@ -25,6 +25,8 @@ interface WriterQueueOptions {
   readonly intMode: IntMode;
   /** Called after each commit, with the writer still in its turn. */
   readonly onCommit: () => void;
+  /** Called before the connection is destroyed because it is broken. */
+  readonly onDestroy: () => void;
   /** Called when a committed statement may have created a temporary table. */
   readonly onTemporary: (connection: Connection) => void;
   /** Describes the current holder, for the error of a waiter that times out. */
@@ -261,6 +263,7 @@ export class WriterQueue {
       // A connection that cannot roll back is destroyed below, which rolls back.
     }
     this.#destroyed++;
+    this.#options.onDestroy();
     connection.close();
     this.#connection = undefined;
   }
