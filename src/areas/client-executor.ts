@@ -1,6 +1,7 @@
 import type { Transaction } from "@libsql/client";
 import type { EngineClient } from "../client/storage-client.js";
 import { toStorageError } from "../client/storage-error.js";
+import { InFlight } from "../shared/in-flight.js";
 import { asStorageErrors, type Executor, type Snapshot } from "./executor.js";
 import { hasMoved } from "./optimistic.js";
 import type { Statement } from "./statements.js";
@@ -9,6 +10,8 @@ import type { Statement } from "./statements.js";
 export class ClientExecutor implements Executor {
   readonly #client: EngineClient;
   readonly #onError: (error: unknown) => void;
+  /** A write of one statement is not among them: the client lets it finish. */
+  readonly #writes = new InFlight();
 
   constructor(client: EngineClient, onError: (error: unknown) => void) {
     this.#client = client;
@@ -31,6 +34,15 @@ export class ClientExecutor implements Executor {
     return this.#client.local?.pool;
   }
 
+  /** Resolves when the writes that are running now have settled; undefined if there are none. */
+  settledNow(): Promise<unknown> | undefined {
+    return this.#writes.settledNow();
+  }
+
+  async finishing<T>(work: () => Promise<T>): Promise<T> {
+    return await this.#writes.track(work());
+  }
+
   execute(statement: Statement) {
     return this.#watched(() => this.#client.execute(statement));
   }
@@ -44,7 +56,7 @@ export class ClientExecutor implements Executor {
   }
 
   atomically<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
-    return this.#watched(async () => {
+    const run = async () => {
       const transaction = await this.#client.transaction("write");
       try {
         const executor = transactionExecutor(transaction);
@@ -54,7 +66,8 @@ export class ClientExecutor implements Executor {
       } finally {
         transaction.close();
       }
-    });
+    };
+    return this.#watched(() => this.finishing(run));
   }
 
   snapshot(): Promise<Snapshot> {

@@ -18,6 +18,11 @@ export interface Executor {
    * Undefined in a transaction, and where the database is elsewhere.
    */
   readonly database?: object | undefined;
+  /**
+   * Runs a write of several steps, which `close` of the storage lets finish. Undefined in a transaction, which it rolls
+   * back.
+   */
+  finishing?<T>(work: () => Promise<T>): Promise<T>;
   execute(statement: Statement): Promise<ResultSet>;
   /** Runs one SELECT that may read many rows, off the main thread if possible. */
   scan(statement: Statement): Promise<ResultSet>;
@@ -35,6 +40,11 @@ export interface Snapshot {
   /** False if only the statements of one batch see one state, as in memory, where there is a single connection. */
   readonly isStable: boolean;
   close(): void;
+}
+
+/** Runs a write that takes several steps, such as making the terms of a long text before it is stored. */
+export function finishing<T>(executor: Executor, work: () => Promise<T>): Promise<T> {
+  return executor.finishing === undefined ? work() : executor.finishing(work);
 }
 
 /** Runs `work`; turns errors of the client into StorageErrors. */

@@ -1,6 +1,6 @@
 import { LibsqlBatchError } from "@libsql/client/sqlite3";
 import { type SQL, sql } from "drizzle-orm";
-import type { Executor } from "./executor.js";
+import { type Executor, finishing } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";
 
 /**
@@ -31,13 +31,15 @@ export async function withoutLock<T>(
   isLost: (error: unknown) => boolean,
 ): Promise<T> {
   executor.assertOutside?.();
-  try {
-    const result = await attempt(executor);
-    if (result !== undefined || executor.mayLag !== true) return result;
-  } catch (error) {
-    if (!isLost(error)) throw error;
-  }
-  return executor.atomically(attempt);
+  return finishing(executor, async () => {
+    try {
+      const result = await attempt(executor);
+      if (result !== undefined || executor.mayLag !== true) return result;
+    } catch (error) {
+      if (!isLost(error)) throw error;
+    }
+    return executor.atomically(attempt);
+  });
 }
 
 /**

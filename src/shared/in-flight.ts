@@ -10,6 +10,11 @@ export class InFlight {
     return call;
   }
 
+  /** Resolves when the calls that are running now have settled; undefined if there are none. Never rejects. */
+  settledNow(): Promise<unknown> | undefined {
+    return this.#calls.size === 0 ? undefined : Promise.allSettled(this.#calls);
+  }
+
   /** Resolves when no call is left, including calls that begin in the meantime. Never rejects. */
   async settled(): Promise<void> {
     while (this.#calls.size > 0) await Promise.allSettled(this.#calls);

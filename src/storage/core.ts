@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { TransactionMode } from "@libsql/client";
+import type { Transaction, TransactionMode } from "@libsql/client";
 import { ClientExecutor } from "../areas/client-executor.js";
 import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import { asStorageErrors, type Executor } from "../areas/executor.js";
@@ -47,7 +47,7 @@ export class StorageCore implements HandleParts {
   readonly #shared: Omit<RepositoryContext, "project" | "executor" | "announce">;
   /** Only outside of transactions. Within one, erasing starts after the commit. */
   readonly #removal: Pick<RepositoryContext, "erase" | "removing">;
-  #openTransactions = 0;
+  readonly #transactions = new Set<Transaction>();
   #lastError: unknown;
 
   constructor(client: EngineClient, options: ResolvedStorageOptions, path: string | undefined) {
@@ -129,7 +129,7 @@ export class StorageCore implements HandleParts {
       throw toError(error);
     });
     const scope = new TransactionScope(transaction, this.#scopes);
-    this.#openTransactions++;
+    this.#transactions.add(transaction);
     let result: T;
     try {
       result = await scope.run(() => work(scope));
@@ -139,7 +139,8 @@ export class StorageCore implements HandleParts {
       throw error;
     } finally {
       // A running AsyncLocalStorage slows down every promise, so disable it while no callback runs.
-      if (--this.#openTransactions === 0) this.#scopes.disable();
+      this.#transactions.delete(transaction);
+      if (this.#transactions.size === 0) this.#scopes.disable();
     }
     try {
       await transaction.commit();
@@ -167,6 +168,16 @@ export class StorageCore implements HandleParts {
     return this.#shared.stories.hubs.flush();
   }
 
+  /**
+   * Lets the writes finish that are running now; undefined if the client does so by itself. Rolls back open transactions
+   * first: a write may wait for the lock of one whose callback waits for `close`.
+   */
+  finishWrites(): Promise<unknown> | undefined {
+    const running = this.executor.settledNow();
+    if (running !== undefined) for (const transaction of this.#transactions) transaction.close();
+    return running;
+  }
+
   /** Frees what is kept in memory, which the caller may hold on to with the closed storage. */
   forget(): void {
     this.#shared.vectors.close();
@@ -177,7 +188,7 @@ export class StorageCore implements HandleParts {
    * call.
    */
   assertOutside(access: Access): void {
-    if (this.#openTransactions === 0 || TransactionScope.open(this.#scopes) === undefined) return;
+    if (this.#transactions.size === 0 || TransactionScope.open(this.#scopes) === undefined) return;
     if (access === "read" && this.client.local?.hasOneConnection !== true) return;
     throw new StorageError(
       "WRONG_HANDLE",

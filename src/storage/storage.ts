@@ -340,10 +340,15 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
     }
   }
 
-  /** Finishes running calls, rolls back open transactions and closes the file. Idempotent. */
+  /**
+   * Finishes running writes, rolls back open transactions and closes the file. Idempotent. A read that takes several
+   * steps, such as a search, may reject with CLOSED.
+   */
   async close(): Promise<void> {
     const flushing = this.#core.flush();
     if (flushing !== undefined) await flushing;
+    const finishing = this.#core.finishWrites();
+    if (finishing !== undefined) await finishing;
     this.#core.forget();
     await this.#core.client.close();
     this.#noteClosed();

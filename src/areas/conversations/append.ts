@@ -3,7 +3,7 @@ import { conversations, messages } from "../../schema/conversations.js";
 import { StorageError } from "../../shared/errors.js";
 import { atRecord } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
-import type { Executor } from "../executor.js";
+import { type Executor, finishing } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
 import { notFound, runAll } from "../repository.js";
 import { inParts, prepareStatement, type Statement, selection } from "../statements.js";
@@ -80,8 +80,11 @@ export async function appendMessages(
   drafts: readonly MessageDraft[],
 ): Promise<Appended> {
   const isRepeatable = drafts.some(({ clientId }) => clientId !== null);
-  const prepared = haveLong(drafts) ? await deriveLong(context.project, conversationId, drafts) : drafts;
-  return (isRepeatable ? appendNew : appendAll)(context, executor, conversationId, prepared);
+  const append = isRepeatable ? appendNew : appendAll;
+  if (!haveLong(drafts)) return append(context, executor, conversationId, drafts);
+  return finishing(executor, async () =>
+    append(context, executor, conversationId, await deriveLong(context.project, conversationId, drafts)),
+  );
 }
 
 /** Stores drafts without client ids, in order: all of them, or none. */

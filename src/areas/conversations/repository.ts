@@ -4,10 +4,10 @@ import { searchScope, toGiven, toSearchTextInSlices } from "../../search/terms.j
 import { expectArray, expectation, toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { definedOnly, expectId, expectLimit } from "../arguments.js";
-import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
+import { type BatchOptions, checkEach, isOfRecord, type OnConflict, toOnConflict } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
-import type { Executor } from "../executor.js";
+import { type Executor, finishing } from "../executor.js";
 import type { Metadata } from "../metadata.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
 import { prepareStatement } from "../statements.js";
@@ -95,9 +95,9 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
    * the ids already, for a conversation or a message, deleted ones included.
    */
   async insert(input: NewConversation<C, M> = {}): Promise<Conversation<C>> {
-    let drafts = [toNewDraft(this.#context, input)];
-    if (haveLong(drafts[0]!.messages)) drafts = await withDerived(this.#context.project, drafts);
-    const [conversation] = await this.#insertAll(drafts);
+    const [conversation] = await this.#deriveThen([toNewDraft(this.#context, input)], (drafts) =>
+      this.#insertAll(drafts),
+    );
     return conversation!;
   }
 
@@ -113,12 +113,22 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
   async insertMany(inputs: readonly NewConversation<C, M>[], options: BatchOptions = {}): Promise<Conversation<C>[]> {
     expectArray("inputs", inputs, "conversations");
     const onConflict = toOnConflict("insertMany", options);
-    let drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
+    const drafts = checkEach(inputs, (input) => toNewDraft(this.#context, input));
     if (drafts.length === 0) {
       this.#context.executor.assertOutside?.();
       return [];
     }
-    if (drafts.some(({ messages }) => haveLong(messages))) drafts = await withDerived(this.#context.project, drafts);
+    return this.#deriveThen(drafts, (derived) => this.#insertMany(derived, onConflict));
+  }
+
+  /** Derives the columns of long messages first, if there are any. */
+  #deriveThen<T>(drafts: readonly NewDraft[], store: (drafts: readonly NewDraft[]) => Promise<T>): Promise<T> {
+    if (!drafts.some(({ messages }) => haveLong(messages))) return store(drafts);
+    const { executor, project } = this.#context;
+    return finishing(executor, async () => store(await withDerived(project, drafts)));
+  }
+
+  async #insertMany(drafts: readonly NewDraft[], onConflict: OnConflict): Promise<Conversation<C>[]> {
     if (onConflict === "fail") {
       return this.#insertAll(drafts).catch(async (error: unknown) => {
         throw isOfRecord(error) ? await atTakenConversation(this.#context, error, drafts) : error;
@@ -305,8 +315,10 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
       ...("metadata" in given ? { metadata: checked.metadata } : {}),
     };
     const scope = searchScope(this.#context.project);
-    const searchText = hasContent ? toGiven(await toSearchTextInSlices(checked.content, scope)) : undefined;
-    const updated = await updateMessage(this.#context, id, changes, searchText);
+    const updated = await finishing(this.#context.executor, async () => {
+      const searchText = hasContent ? toGiven(await toSearchTextInSlices(checked.content, scope)) : undefined;
+      return updateMessage(this.#context, id, changes, searchText);
+    });
     if (updated !== undefined) this.#announce("update", [id]);
     else if (mustExist) throw notFound(this.#context, "message", id);
     return updated as Message<M> | undefined;

@@ -7,11 +7,12 @@ import {
   checkEach,
   failedStatement,
   isOfRecord,
+  type OnConflict,
   settleConflicts,
   toOnConflict,
 } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
-import type { Executor } from "../executor.js";
+import { type Executor, finishing } from "../executor.js";
 import { readAll } from "../read-all.js";
 import { announce, runAll } from "../repository.js";
 import { inParts, prepareStatement, type Statement } from "../statements.js";
@@ -43,8 +44,18 @@ export async function insertMemories(
 ): Promise<Memory[]> {
   expectArray("inputs", inputs, "memories");
   const onConflict = toOnConflict("insertMany", options);
-  let drafts = checkEach(inputs, (input) => toDraft(context, input));
-  if (drafts.some(isLong)) drafts = await addLongTerms(context.project, drafts);
+  const drafts = checkEach(inputs, (input) => toDraft(context, input));
+  if (!drafts.some(isLong)) return insertDrafts(context, drafts, onConflict);
+  return finishing(context.executor, async () =>
+    insertDrafts(context, await addLongTerms(context.project, drafts), onConflict),
+  );
+}
+
+async function insertDrafts(
+  context: RepositoryContext,
+  drafts: readonly MemoryDraft[],
+  onConflict: OnConflict,
+): Promise<Memory[]> {
   if (drafts.length === 0) {
     context.executor.assertOutside?.();
     return [];

@@ -10,7 +10,7 @@ import { definedOnly, expectId, expectLimit, toSqlLimit } from "../arguments.js"
 import { type BatchOptions, checkEach } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
-import { type Executor, scalar } from "../executor.js";
+import { type Executor, finishing, scalar } from "../executor.js";
 import type { Metadata } from "../metadata.js";
 import { hasMoved, withoutLock } from "../optimistic.js";
 import { forStored } from "../repair.js";
@@ -37,6 +37,7 @@ import {
   isLong,
   MEMORY_KEYS,
   type Memory,
+  type MemoryDraft,
   type MemoryInput,
   type MemoryPatch,
   memoriesWithVector,
@@ -124,8 +125,13 @@ export class MemoryRepository<M extends object = Metadata> {
    * or not, and with `DIMENSION_MISMATCH` if the stored vectors of its model and version have another length.
    */
   async insert(input: MemoryInput<M>): Promise<Memory<M>> {
-    let draft = toDraft(this.#context, input);
-    if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
+    const draft = toDraft(this.#context, input);
+    if (!isLong(draft)) return this.#insert(draft);
+    const { executor, project } = this.#context;
+    return finishing(executor, async () => this.#insert(await withLongTerms(project, draft)));
+  }
+
+  async #insert(draft: MemoryDraft): Promise<Memory<M>> {
     const statements = insertStatements(this.#context, draft);
     await namingDimensions(this.#context, draft.embedding, () => runAll(this.#context.executor, statements));
     this.#announce("insert", [draft.id]);
@@ -146,8 +152,12 @@ export class MemoryRepository<M extends object = Metadata> {
    */
   async put(id: string, input: MemoryInput<M>): Promise<Memory<M>> {
     expectId(id);
-    let draft = toDraft(this.#context, input, id);
-    if (isLong(draft)) draft = await withLongTerms(this.#context.project, draft);
+    const draft = toDraft(this.#context, input, id);
+    const { executor, project } = this.#context;
+    return finishing(executor, async () => this.#put(id, await withLongTerms(project, draft)));
+  }
+
+  async #put(id: string, draft: MemoryDraft): Promise<Memory<M>> {
     const attempt = async (executor: Executor) => {
       const known = await this.#find(executor, id);
       if (known === undefined) {
@@ -293,7 +303,7 @@ export class MemoryRepository<M extends object = Metadata> {
       // Otherwise it has been changed, restored or purged since it was read, which cannot happen with the lock held.
       return rowsAffected > 0 || (!isLocked && executor.atomically((locked) => attempt(locked, true)));
     };
-    const isRestored = await attempt(this.#context.executor);
+    const isRestored = await finishing(this.#context.executor, () => attempt(this.#context.executor));
     if (isRestored) this.#announce("restore", [id]);
     return isRestored;
   }
