@@ -164,6 +164,23 @@ test("a folder that is not the `out` of the config is wrong usage, and nothing i
   expect(readdirSync(app.temp.dir).sort()).toEqual(["drizzle.config.ts", "node_modules", "schema.ts"]);
 });
 
+// drizzle-kit wrote its files, and the command failed with all the differences of the snapshot's format.
+test.each(["postgresql", "mysql", "singlestore", "gel"])(
+  "a config of the dialect %s is wrong usage, and nothing is written",
+  async (dialect) => {
+    await using app = await project();
+    writeFileSync(join(app.temp.dir, "schema.ts"), FIRST);
+    const config = { dialect, schema: "./schema.ts", out: "./migrations" };
+    writeFileSync(join(app.temp.dir, "drizzle.config.ts"), `export default ${JSON.stringify(config)};`);
+    const run = await holdfast(["generate", "--name", "one"], { cwd: app.temp.dir });
+    expect(run).toMatchObject({ code: 2, stdout: "" });
+    expect(run.stderr).toMatch(
+      new RegExp(`USAGE: Expected the \`dialect\` of .*config\\.ts to be "sqlite" or "turso", got "${dialect}"`),
+    );
+    expect(readdirSync(app.temp.dir).sort()).toEqual(["drizzle.config.ts", "node_modules", "schema.ts"]);
+  },
+);
+
 test("a config file that is missing or cannot be loaded is an error", async () => {
   await using app = await project();
   const run = (...args: string[]) => holdfast(["generate", ...args], { cwd: app.temp.dir });

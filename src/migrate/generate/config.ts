@@ -12,6 +12,9 @@ const DEFAULT_CONFIGS = ["drizzle.config.ts", "drizzle.config.js", "drizzle.conf
 /** The folder in which drizzle-kit writes migrations if the config file names none. */
 const DEFAULT_OUT = "drizzle";
 
+/** Of drizzle-kit: those whose migrations run on libSQL. */
+const DIALECTS: readonly unknown[] = ["sqlite", "turso"];
+
 /** The path of the config file of a project. Throws NOT_FOUND. */
 export function findConfig(project: string, given: string | undefined): string {
   const names = given === undefined ? DEFAULT_CONFIGS : [given];
@@ -27,7 +30,8 @@ export function findConfig(project: string, given: string | undefined): string {
 
 /**
  * The folder in which drizzle-kit writes migrations by a config file. drizzle-kit loads the file, since it may be
- * TypeScript, by a config file that ends the process before anything is written. Throws MIGRATION_FAILED if it cannot.
+ * TypeScript, by a config file that ends the process before anything is written. Throws MIGRATION_FAILED if it cannot,
+ * and RangeError if the config is for another database than SQLite.
  */
 export function readOut({ program, version }: Kit, project: string, config: string): string {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-config-"));
@@ -37,16 +41,25 @@ export function readOut({ program, version }: Kit, project: string, config: stri
     writeFileSync(
       probe,
       `const given = require(${JSON.stringify(config)});
-const { out = ${JSON.stringify(DEFAULT_OUT)} } = given.default ?? given;
-require("node:fs").writeFileSync(${JSON.stringify(answer)}, JSON.stringify(out));
+const { out = ${JSON.stringify(DEFAULT_OUT)}, dialect } = given.default ?? given;
+require("node:fs").writeFileSync(${JSON.stringify(answer)}, JSON.stringify({ out, dialect }));
 process.exit(0);\n`,
     );
     const { status, stdout, stderr } = spawnSync(process.execPath, [program, "generate", "--config", probe], {
       cwd: project,
       encoding: "utf8",
     });
-    const out = readIfThere(answer);
-    if (out !== undefined) return resolve(project, String(JSON.parse(out)));
+    const text = readIfThere(answer);
+    if (text !== undefined) {
+      const { out, dialect } = JSON.parse(text) as { out: unknown; dialect?: unknown };
+      // Without a dialect, drizzle-kit itself says what is missing.
+      if (dialect !== undefined && !DIALECTS.includes(dialect)) {
+        throw new RangeError(
+          `Expected the \`dialect\` of ${config} to be "sqlite" or "turso", got ${JSON.stringify(dialect)}. Holdfast stores in SQLite files. Nothing was written`,
+        );
+      }
+      return resolve(project, String(out));
+    }
     process.stderr.write(stdout + stderr);
     throw new StorageError(
       "MIGRATION_FAILED",
