@@ -130,7 +130,8 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   async triggers(reader, { migrations }) {
     const findings: Finding[] = [];
     const lost: string[] = [];
-    for (const { set } of await present(reader, migrations)) {
+    const sets = await present(reader, migrations);
+    for (const { set } of sets) {
       for (const missing of await findMissingObjects(asClient(reader), set)) {
         const { type, name, table, unfit } = missing;
         if (unfit !== undefined) {
@@ -147,20 +148,25 @@ const STEPS: Readonly<Record<Phase, Step>> = {
         const message = `The index ${name} of ${table} is missing, so queries are slower, and duplicates are accepted if it is UNIQUE. Create it again in a migration, with CREATE INDEX IF NOT EXISTS`;
         findings.push({ code: "OBJECT_MISSING", severity: "warning", message });
       }
-      for (const one of await findMissingSchema(asClient(reader), set)) {
-        // A full-text table takes its own tables with it.
-        const isLost = lost.some((name) => one.name === name || one.name.startsWith(`${name}_`));
-        if (isLost || one.type === "trigger" || one.type === "index") continue;
-        const message = `An applied migration creates ${describeLacking(one)}, and the database does not have it. Restore a backup, or create it in a migration`;
-        findings.push({ code: "OBJECT_MISSING", severity: "error", message });
-      }
     }
     const { rows } = await reader.execute({ sql: SCHEMA_QUERY, args: [] });
     // A trigger that writes to a lost table works again after the repair.
     const awaits = ({ type, sql }: SchemaObject) => type === "trigger" && lost.some((name) => mentions(sql, name));
-    for (const broken of findBroken(toSchema(rows).filter((object) => !awaits(object)))) {
-      const message = `SQLite cannot use ${describe(broken)}: ${broken.why}. Change or drop it in a migration`;
+    const broken = findBroken(toSchema(rows).filter((object) => !awaits(object)));
+    for (const one of broken) {
+      const message = `SQLite cannot use ${describe(one)}: ${one.why}. Change or drop it in a migration`;
       findings.push({ code: "UNCOMPILABLE", severity: "error", message });
+    }
+    for (const { set, mayBePending } of sets) {
+      for (const one of await findMissingSchema(asClient(reader), set)) {
+        // A full-text table takes its own tables with it.
+        const isLost = lost.some((name) => one.name === name || one.name.startsWith(`${name}_`));
+        if (isLost || one.type === "trigger" || one.type === "index") continue;
+        // Said already, about what needs it.
+        if (!mayBePending && broken.some(({ why }) => mentions(why, one.name))) continue;
+        const message = `An applied migration creates ${describeLacking(one)}, and the database does not have it. Restore a backup, or create it in a migration`;
+        findings.push({ code: "OBJECT_MISSING", severity: "error", message });
+      }
     }
     return findings;
   },

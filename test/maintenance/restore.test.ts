@@ -16,6 +16,7 @@ import { describe, expect, test } from "vitest";
 import { startChild } from "../support/child.js";
 import { openSecond, rejection } from "../support/clients.js";
 import { copyOpen } from "../support/file-bytes.js";
+import { collectClosed } from "../support/garbage.js";
 import { tempStorage } from "../support/storage.js";
 
 /** A storage that is closed, with a backup of its state before the last row. */
@@ -25,6 +26,8 @@ async function backedUp(options: { encryptionKey?: string } = {}) {
   const { path: backup } = await t.storage.backup(join(t.db.dir, "copies", "copy.db"));
   await t.storage.memories.insert({ id: "new", content: "after the backup" });
   await t.storage.close();
+  // Tests put files of their own in place of its log.
+  await collectClosed();
   return {
     dir: t.db.dir,
     path: t.db.path,

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ChangeArea } from "holdfast";
 import { checkFile, openStorage, type SalvageResult, type StorageOptions, salvage } from "holdfast";
 import { createClient } from "holdfast/client";
@@ -10,6 +9,7 @@ import { AREAS } from "../../src/areas/registry.js";
 import { startChild } from "../support/child.js";
 import { holdfast } from "../support/cli.js";
 import { rejection } from "../support/clients.js";
+import { collectClosed } from "../support/garbage.js";
 import { type Random, seededRandom } from "../support/random.js";
 import { rounds, SOAK_TIMEOUT_MS } from "../support/soak.js";
 import { type TempDatabase, tempDatabase } from "../support/temp.js";
@@ -105,14 +105,6 @@ function zero(bytes: Buffer, page: number): undefined {
 const hashOf = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 const countsOf = ({ areas }: SalvageResult, what: "saved" | "lost" | "lostAtMost") =>
   Object.fromEntries(areas.map((area) => [area.area, area[what]]));
-
-/** SQLite removes the -wal and -shm of a closed storage when the binding's objects are collected. */
-async function collectClosed(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) {
-    (globalThis as { gc?: () => void }).gc?.();
-    await nextTurn();
-  }
-}
 
 /** What every salvage has to keep: the source, a sound result, and no record that is not what was stored. */
 async function salvaged(
