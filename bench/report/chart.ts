@@ -15,7 +15,7 @@ const COLORS = {
 export type Theme = keyof typeof COLORS;
 
 /** An SVG with a block of bars for each trial. The longest bar of a block is that of its largest figure. */
-export function chart(trials: readonly TrialResult[], theme: Theme): string {
+export function chart(title: string, trials: readonly TrialResult[], theme: Theme): string {
   const color = COLORS[theme];
   const parts: string[] = [];
   let y = 4;
@@ -40,7 +40,7 @@ export function chart(trials: readonly TrialResult[], theme: Theme): string {
     y += 8;
   }
   const font = 'font-family="-apple-system,\'Segoe UI\',Helvetica,Arial,sans-serif" font-size="12"';
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" viewBox="0 0 ${WIDTH} ${y}" ${font}>\n${parts.join("\n")}\n</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" viewBox="0 0 ${WIDTH} ${y}" ${font}>\n<title>${title}</title>\n${parts.join("\n")}\n</svg>\n`;
 }
 
 function text(x: number, y: number, content: string, attributes: string): string {

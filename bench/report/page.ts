@@ -44,7 +44,7 @@ function renderPages(results: Results): ReadonlyMap<string, string> {
     const compared = found.filter(({ figures, isCases }) => !isCases && Object.keys(figures).length > 1);
     const picture: string[] = [];
     if (compared.length > 0) {
-      for (const theme of THEMES) files.set(`${FOLDER}charts/${name}-${theme}.svg`, chart(compared, theme));
+      for (const theme of THEMES) files.set(`${FOLDER}charts/${name}-${theme}.svg`, chart(heading, compared, theme));
       picture.push(
         `<picture><source media="(prefers-color-scheme: dark)" srcset="charts/${name}-dark.svg"><img src="charts/${name}-light.svg" alt="Bars of the figures in the table of ${heading}"></picture>`,
       );
