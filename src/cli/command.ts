@@ -24,8 +24,8 @@ export interface CliCommand {
   readonly example: string;
   /** Whether it works on the database of `--url`, which it then also takes as its argument. @default true */
   readonly opensDatabase?: boolean;
-  /** Whether it works on one project if `--project` is given. The option is refused elsewhere. @default false */
-  readonly usesProject?: boolean;
+  /** Whether it copies or replaces a whole database, so that `--project` would promise something else. @default false */
+  readonly copiesAll?: boolean;
   /** Whether people put the database before its arguments, as the source of a copy. @default false */
   readonly isCopy?: boolean;
   /** Declares its options. */

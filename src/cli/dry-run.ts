@@ -1,3 +1,4 @@
+import { droppedBy } from "../migrate/dropped-tables.js";
 import { type DryRunResult, MigrationError } from "../migrate/index.js";
 import type { CommandContext } from "./command.js";
 import { inCommandWords } from "./command-words.js";
@@ -23,10 +24,12 @@ export async function showDryRun(
 }
 
 function show(output: Output, { migrations }: DryRunResult): void {
-  for (const { tag, sql, problems, dropped } of migrations) {
+  for (const migration of migrations) {
+    const { tag, sql, problems } = migration;
     output.line(`-- ${tag}`);
     for (const line of sql.flatMap((statement) => `${statement};`.split("\n"))) output.line(line);
-    for (const { table, rows } of dropped) output.line(`-- drops ${table} with ${toCount(rows, "row")}`, "yellow");
+    for (const { table, rows } of droppedBy(migration))
+      output.line(`-- drops ${table} with ${toCount(rows, "row")}`, "yellow");
     for (const { constraint, table, rows, statement } of problems) {
       output.line(`-- would fail: ${constraint} of ${table}: ${toCount(rows, "row")}, in ${statement}`, "red");
     }

@@ -31,9 +31,11 @@ export function requiredSetOf(options: Options): JournalOptions {
   return { folder, table };
 }
 
-/** The migrations of the folder for a check; undefined for Holdfast's own. */
+/** The migrations of the folder for a check, whose ledger may have the name that drizzle-kit gives it. */
 export function checkedSetOf(options: Options): JournalOptions | undefined {
-  return options.folder === undefined && options.table === undefined ? undefined : requiredSetOf(options);
+  const { folder, table } = options as { folder?: string; table?: string };
+  if (folder === undefined && table !== undefined) throw new InvalidArgumentError("Expected --folder with --table.");
+  return folder === undefined ? undefined : { folder, table };
 }
 
 /**

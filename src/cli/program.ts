@@ -58,7 +58,7 @@ export function buildProgram(commands: readonly CliCommand[], onExit: (code: num
     .version(VERSION)
     .option("-u, --url <url>", "path or URL of the database (default: HOLDFAST_URL, HOLDFAST_DATA_DIR)")
     .addOption(new Option("--db <url>", "the same as --url").hideHelp())
-    .option("--project <name>", "only this project, for search, show, export, import, prune and stats")
+    .option("--project <name>", "only this project, for commands that read or remove records")
     .option("--json", "one JSON document instead of text")
     .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
     // `report` writes errors; help and version are written as they are.
@@ -103,7 +103,7 @@ function addCommand(program: Command, definition: CliCommand, onExit: (code: num
 }
 
 /** The options of every command, and its argument where that is the database. Throws UsageError. */
-function readGlobalOptions(command: Command, { usage, opensDatabase, usesProject, isCopy }: CliCommand) {
+function readGlobalOptions(command: Command, { usage, opensDatabase, copiesAll, isCopy }: CliCommand) {
   const { url, db, project, json } = command.optsWithGlobals<{
     url?: string;
     db?: string;
@@ -114,12 +114,8 @@ function readGlobalOptions(command: Command, { usage, opensDatabase, usesProject
   const hasOwnArguments = usage.includes(" ");
   const refuse = (message: string) => new UsageError(command.name(), message);
   const name = command.name();
-  if (project !== undefined && usesProject !== true) {
-    throw refuse(`--project has no effect on ${name}, which does not work on single projects. Leave it out.`);
-  }
-  const location = url ?? db;
-  if (location !== undefined && opensDatabase === false) {
-    throw refuse(`--url has no effect on ${name}, which does not open that database. Leave it out.`);
+  if (project !== undefined && copiesAll === true) {
+    throw refuse(`--project has no effect on ${name}, which takes all projects. Leave it out.`);
   }
   const [extra] = args.slice(registeredArguments.length);
   if (extra !== undefined) {

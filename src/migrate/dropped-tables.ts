@@ -1,8 +1,27 @@
 import { quoteName } from "../client/sql/quote.js";
-import type { DroppedTable } from "./dry-run-result.js";
 import type { Query } from "./ledger.js";
 import { fold, SCHEMA_QUERY, toSchema } from "./schema-objects.js";
 import type { Script } from "./script.js";
+
+/** A table that a migration or down file drops, with its rows. */
+export interface DroppedTable {
+  readonly table: string;
+  readonly rows: number;
+}
+
+/** By result; the results themselves keep their documented form. */
+const noted = new WeakMap<object, readonly DroppedTable[]>();
+
+/** Returns `result`, of which `droppedBy` then tells the tables. */
+export function withDropped<T extends object>(result: T, tables: readonly DroppedTable[]): T {
+  noted.set(result, tables);
+  return result;
+}
+
+/** The tables that a revert, or a migration of a dry run, has dropped. For the command line. */
+export function droppedBy(result: object): readonly DroppedTable[] {
+  return noted.get(result) ?? [];
+}
 
 /**
  * Counts the rows of the tables that a script may drop. Call it before the script runs, and the returned function

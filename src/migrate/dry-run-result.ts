@@ -20,13 +20,5 @@ export interface DryRunResult {
     /** Its statements, with those that are added to keep what a rebuild loses. */
     readonly sql: readonly string[];
     readonly problems: readonly DryRunProblem[];
-    /** The tables that it drops, and how many rows they have; of a migration that was tried. */
-    readonly dropped: readonly DroppedTable[];
   }[];
-}
-
-/** A table that a migration or down file drops, with its rows. */
-export interface DroppedTable {
-  readonly table: string;
-  readonly rows: number;
 }

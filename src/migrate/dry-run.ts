@@ -4,8 +4,8 @@ import { tokens, unquote } from "../client/sql/parse.js";
 import { quoteName, quoteText } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
 import { assertCompiles, type ScriptResult } from "./compile.js";
-import { countDropped } from "./dropped-tables.js";
-import type { DroppedTable, DryRunProblem, DryRunResult } from "./dry-run-result.js";
+import { countDropped, withDropped } from "./dropped-tables.js";
+import type { DryRunProblem, DryRunResult } from "./dry-run-result.js";
 import { CANNOT_ADD, MigrationError } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import type { Journal } from "./journal.js";
@@ -22,7 +22,7 @@ import { indexJudge } from "./snapshots.js";
 const SAMPLE_ROWS = 3;
 
 type LockOptions = Pick<ResolvedMigrateOptions, "lockTimeoutMs" | "logger">;
-type Entry = DryRunResult["migrations"][number] & { sql: string[]; problems: DryRunProblem[]; dropped: DroppedTable[] };
+type Entry = DryRunResult["migrations"][number] & { sql: string[]; problems: DryRunProblem[] };
 
 /**
  * Runs migrations or down files in a transaction that is rolled back. What follows the first problem is listed, and not
@@ -53,7 +53,7 @@ function dryRunLocally(
     const migrations: Entry[] = [];
     const results: ScriptResult[] = [];
     for (const script of scripts) {
-      const entry: Entry = { tag: script.migration.tag, sql: [], problems: [], dropped: [] };
+      const entry: Entry = { tag: script.migration.tag, sql: [], problems: [] };
       migrations.push(entry);
       if (migrations.some(({ problems }) => problems.length > 0)) {
         entry.sql.push(...script.statements.map(({ sql }) => sql));
@@ -74,7 +74,7 @@ function dryRunLocally(
           },
         });
         results.push(result);
-        entry.dropped.push(...(await dropped()));
+        withDropped(entry, await dropped());
       } catch (error) {
         if (!(error instanceof MigrationError)) throw error;
         const { statement, cause } = error;
@@ -105,7 +105,6 @@ async function dryRunRemotely(client: Client, journal: Journal, scripts: readonl
     tag: migration.tag,
     sql: [],
     problems: [],
-    dropped: [],
   }));
   const transaction = await client.transaction("write");
   const query: Query = async (text) => (await transaction.execute(text)).rows;
@@ -126,7 +125,7 @@ async function dryRunRemotely(client: Client, journal: Journal, scripts: readonl
         isStopped = true;
       }
     }
-    if (!isStopped) for (const [index, gone] of dropped.entries()) migrations[index]!.dropped.push(...(await gone()));
+    if (!isStopped) for (const [index, gone] of dropped.entries()) withDropped(migrations[index]!, await gone());
   } finally {
     await transaction.rollback();
     transaction.close();

@@ -8,7 +8,7 @@ export {
   baseline,
 } from "./adopt.js";
 export type { MigrateResult } from "./decision.js";
-export type { DroppedTable, DryRunProblem, DryRunResult } from "./dry-run-result.js";
+export type { DryRunProblem, DryRunResult } from "./dry-run-result.js";
 export { MigrationError } from "./failure.js";
 export { type Journal, type Migration, readJournal } from "./journal.js";
 export type { LedgerRow } from "./ledger.js";

@@ -8,9 +8,9 @@ import { expectArguments } from "./arguments.js";
 import { assertCompiles } from "./compile.js";
 import { lookUp, type Standing } from "./decision.js";
 import { readDown } from "./down.js";
-import { countDropped } from "./dropped-tables.js";
+import { countDropped, type DroppedTable, withDropped } from "./dropped-tables.js";
 import { dryRun } from "./dry-run.js";
-import type { DroppedTable, DryRunResult } from "./dry-run-result.js";
+import type { DryRunResult } from "./dry-run-result.js";
 import { MigrationError, standing } from "./failure.js";
 import { findViolations } from "./foreign-keys.js";
 import { type Journal, loadJournal, type Migration } from "./journal.js";
@@ -29,8 +29,6 @@ import { indexJudge } from "./snapshots.js";
 export interface RevertResult {
   /** In the order in which they were reverted, from the last applied one backwards. */
   readonly reverted: string[];
-  /** The tables that are gone, and how many rows they had. */
-  readonly dropped: DroppedTable[];
   /** The last applied migration before and after the run. Undefined if there is none. */
   readonly from: string | undefined;
   readonly to: string | undefined;
@@ -106,7 +104,7 @@ class Run {
     }
     const backup = this.#backup === undefined ? {} : { backup: this.#backup };
     const reverted = this.#reverted.map(({ tag }) => tag);
-    return { reverted, dropped: this.#dropped, from: this.#from, to: this.#last?.tag, ...backup };
+    return withDropped({ reverted, from: this.#from, to: this.#last?.tag, ...backup }, this.#dropped);
   }
 
   /** Reads all down files before the first one runs. */

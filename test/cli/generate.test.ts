@@ -185,7 +185,7 @@ test("a config file that is missing or cannot be loaded is an error", async () =
   await using app = await project();
   const run = (...args: string[]) => holdfast(["generate", ...args], { cwd: app.temp.dir });
   const missing = /NOT_FOUND: There is no drizzle\.config\.ts, \.js or \.json in /;
-  expect(await run()).toMatchObject({ code: 1, stderr: expect.stringMatching(missing) });
+  expect(await run("--folder", "drizzle")).toMatchObject({ code: 1, stderr: expect.stringMatching(missing) });
   expect(await run("--config", "x.ts")).toMatchObject({ code: 1, stderr: expect.stringContaining("no config file") });
   writeFileSync(join(app.temp.dir, "drizzle.config.ts"), "export default nothing;");
   const { code, stderr } = await run();
@@ -288,6 +288,7 @@ test("generate lists the tables that a migration drops, without those that it re
 });
 
 test.each([
+  [["generate"], "Expected --folder"],
   [["generate", "--schema", "a"], "Expected --folder with --schema"],
   [["generate", "--folder", "x", "--schema", "a", "--config", "b"], "Expected --schema or --config"],
 ])("%j is wrong usage", async (args, hint) => {

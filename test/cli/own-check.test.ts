@@ -28,7 +28,7 @@ async function application(table?: string) {
   }
   const check = async (...args: string[]) => {
     const { code, stdout, stderr } = await holdfast(
-      ["check", "--folder", folder, "--table", table ?? "__drizzle_migrations", ...args, "--url", temp.path, "--json"],
+      ["check", "--folder", folder, ...args, "--url", temp.path, "--json"],
       { cwd: temp.dir },
     );
     return { code, stderr, findings: [], ...(stdout === "" ? {} : JSON.parse(stdout)) };
@@ -117,7 +117,7 @@ test("Holdfast's own migrations are checked too in a database that has them", as
   await using app = await application("app_migrations");
   expect(await holdfast(["migrate", "--url", app.temp.path])).toMatchObject({ code: 0 });
   expect(await app.check("--table", "app_migrations")).toMatchObject({ code: 0, ok: true });
-  expect(await app.check("--table", "__drizzle_migrations")).toMatchObject({
+  expect(await app.check()).toMatchObject({
     code: 1,
     findings: expect.arrayContaining([expect.objectContaining({ code: "FOREIGN_LEDGER" })]),
   });
@@ -163,6 +163,6 @@ test("a database on a server is checked by the folder too", async () => {
 
 test("a missing folder is an error, not a finding", async () => {
   await using db = await tempDatabase();
-  const result = await holdfast(["check", "--folder", "none", "--table", "app", "--url", db.path], { cwd: db.dir });
+  const result = await holdfast(["check", "--folder", "none", "--url", db.path], { cwd: db.dir });
   expect(result).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("NOT_FOUND") });
 });

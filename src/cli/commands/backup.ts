@@ -12,6 +12,7 @@ export const backupCommand: CliCommand = {
   usage: "backup <dest>",
   summary: "copy the database to a new file, verified, while others read and write",
   example: "backup ./backups/app.db --url ./data/app.db",
+  copiesAll: true,
   isCopy: true,
   async run(context, { args }) {
     const [destination] = args as [string];

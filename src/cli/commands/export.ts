@@ -20,7 +20,6 @@ export const exportCommand: CliCommand = {
   usage: "export",
   summary: "write all records as JSON Lines, to a new file or to standard output",
   example: "export --out app.jsonl --url ./data/app.db",
-  usesProject: true,
   options(command) {
     command.option("--out <file>", "a new file; without this option, or as -, the lines go to standard output");
     command.option("--area <name>", "only this area", parseOneOf(AREAS.map(({ name }) => name)));

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { hasConfig } from "../../migrate/generate/config.js";
 import { type GeneratedMigration, generate } from "../../migrate/generate/generate.js";
 import type { CliCommand } from "../command.js";
 import type { Output } from "../output.js";
@@ -18,8 +19,14 @@ export const generateCommand: CliCommand = {
   },
   async run({ output }, { options }) {
     const { folder, schema, config, name, custom, dropAll } = options as Record<string, string | undefined>;
-    if (folder === undefined && schema !== undefined)
+    if (folder === undefined && schema !== undefined) {
       throw new InvalidArgumentError("Expected --folder with --schema.");
+    }
+    if (folder === undefined && config === undefined && !hasConfig(process.cwd())) {
+      throw new InvalidArgumentError(
+        "Expected --folder and --schema, or a drizzle.config.ts, .js or .json in this folder.",
+      );
+    }
     if (schema !== undefined && config !== undefined) throw new InvalidArgumentError("Expected --schema or --config.");
     // drizzle-kit writes the journal before it fails to write a file of such a name.
     if (name !== undefined && !/^[\p{L}\p{N}_.-]+$/u.test(name)) {

@@ -16,7 +16,6 @@ export const importCommand: CliCommand = {
   usage: "import <file>",
   summary: "store what export wrote, all of it or nothing; - reads standard input",
   example: "import app.jsonl --on-conflict skip --url ./data/copy.db",
-  usesProject: true,
   options(command) {
     command.option(
       "--on-conflict <what>",

@@ -12,7 +12,6 @@ export const pruneCommand: CliCommand = {
   usage: "prune",
   summary: "remove deleted records, then the oldest, for good until the limits are met",
   example: "prune --older-than 90d --max-rows 100000 --dry-run --url ./data/app.db",
-  usesProject: true,
   options(command) {
     command.option(
       "--older-than <age>",

@@ -7,6 +7,7 @@ export const restoreCommand: CliCommand = {
   usage: "restore <backup>",
   summary: "replace the database with a verified backup; the old file is renamed",
   example: "restore ./backups/app.db --url ./data/app.db",
+  copiesAll: true,
   async run(context, { args }) {
     const target = fileOf(context);
     if (target === undefined) {

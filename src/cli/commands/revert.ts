@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
+import { droppedBy } from "../../migrate/dropped-tables.js";
 import { revert } from "../../migrate/index.js";
 import { parseCount } from "../arguments.js";
 import type { CliCommand } from "../command.js";
@@ -49,7 +50,7 @@ export const revertCommand: CliCommand = {
       });
       context.output.result({ ...result, from: result.from ?? null, to: result.to ?? null }, () => {
         for (const tag of result.reverted) context.output.line(`reverted ${tag}`);
-        for (const { table, rows } of result.dropped) {
+        for (const { table, rows } of droppedBy(result)) {
           context.output.line(`dropped ${table} with ${toCount(rows, "row")}`, "yellow");
         }
         context.output.line(`now at ${result.to ?? "no migration"}`);

@@ -6,6 +6,7 @@ export const salvageCommand: CliCommand = {
   usage: "salvage <source> <destination>",
   summary: "copy what can be read of a damaged file into a new one; the damaged file stays unchanged",
   example: "salvage ./data/app.db ./data/app-salvaged.db",
+  copiesAll: true,
   opensDatabase: false,
   async run(context, { args }) {
     const { output } = context;

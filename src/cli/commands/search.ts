@@ -24,7 +24,6 @@ export const searchCommand: CliCommand = {
   usage: "search <text>",
   summary: "search the memories of a project",
   example: 'search "how do migrations lock?" --project my-agent --url ./data/app.db',
-  usesProject: true,
   options(command) {
     command.option("--limit <n>", "most results", parsePositive, 10);
     command.option("--type <type>", "only memories of this type");

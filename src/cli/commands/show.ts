@@ -27,7 +27,6 @@ export const showCommand: CliCommand = {
   usage: "show <id>",
   summary: "show a memory, session, conversation or message by its id, or by the end of its id",
   example: "show b6e3f0a2 --url ./data/app.db",
-  usesProject: true,
   run(context, { args }) {
     const [wanted] = args as [string];
     const { project: name = DEFAULT_PROJECT, output } = context;

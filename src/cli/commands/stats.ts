@@ -7,7 +7,6 @@ export const statsCommand: CliCommand = {
   usage: "stats",
   summary: "show sizes, rows by table and records by project",
   example: "stats --url ./data/app.db",
-  usesProject: true,
   run(context) {
     return withReadable(context, async (storage) => {
       const { schemaVersion, fileBytes, walBytes, freePages } = await storage.stats();

@@ -15,6 +15,11 @@ const DEFAULT_OUT = "drizzle";
 /** Of drizzle-kit: those whose migrations run on libSQL. */
 const DIALECTS: readonly unknown[] = ["sqlite", "turso"];
 
+/** Whether drizzle-kit finds a config file in a folder by itself. */
+export function hasConfig(project: string): boolean {
+  return DEFAULT_CONFIGS.some((name) => existsSync(resolve(project, name)));
+}
+
 /** The path of the config file of a project. Throws NOT_FOUND. */
 export function findConfig(project: string, given: string | undefined): string {
   const names = given === undefined ? DEFAULT_CONFIGS : [given];

@@ -205,7 +205,6 @@ describe.each(TARGETS)("%s", (target) => {
     await own.client.execute("INSERT INTO own VALUES ('kept', 'gone')");
     expect(await revert(own.client, { ...migrations, steps: 1 })).toEqual({
       reverted: ["0001_two"],
-      dropped: [],
       from: "0001_two",
       to: "0000_one",
     });
