@@ -75,7 +75,7 @@ const CONFLICT_ADVICE: Readonly<Record<string, string>> = {
   sessions: "There is a session of this id already: choose another id, or leave it out for a new one",
 };
 
-/** The triggers that use a full-text table, or a table of their own, that is gone fail every write to the table behind it. */
+/** If a full-text table or a table of the triggers is missing, every write to their table fails. */
 const LOST_INDEX = /no such table: (?:main\.)?(?:\w+_(?:fts|replaced)|search_backlog|vector_versions)\b/;
 /** A filter has read a column that other software has changed. */
 const NO_JSON = /malformed JSON$/;
@@ -104,7 +104,7 @@ export function toStorageError(error: unknown): unknown {
   const known = NO_JSON.test(failure.message) ? "CORRUPT" : BY_SQLITE_CODE[failure.code];
   const code = isOtherSchema ? "MIGRATION_PENDING" : (known ?? "SQL");
   const advice = adviceFor(code, failure);
-  // The StorageError has a code of its own for those of the client. Those of SQLite say more, as SQLITE_LOCKED does.
+  // The StorageError has its own code for the client's. SQLite's say more, such as SQLITE_LOCKED.
   const what = failure.code.startsWith("SQLITE_") ? failure.message : withoutCode(failure);
   const message = advice === undefined ? what : `${what}. ${advice}`;
   const { outcome } = failure as { readonly outcome?: unknown };

@@ -49,11 +49,11 @@ export class LogIdentity {
     // If the whole folder has moved, the log is still with its file, and may come back with it.
     if (at === -1 || !this.#file.isInPlace()) return;
     const what = found[at] === undefined ? "has been removed" : "has been replaced by another file";
-    // For good, even if it is put back: whoever opened the file in between has not seen it.
+    // For good, even if it is put back: a process that opened the file in between has not seen it.
     this.#loss = `The log of ${this.#path} is lost: ${this.#path}${SUFFIXES[at]} ${what} since it was opened. Nothing more is stored, and what was committed since may be lost. Close the client or storage, which moves the log into the file unless another process has opened it since, and remove nothing before that. Then end this process and run \`holdfast check\``;
   }
 
-  /** Whether nobody can have opened the file since the log was lost: opening it makes the files that are missing. */
+  /** Whether no other process can have opened the file since the log was lost: opening it makes the missing files. */
   isUnseen(): boolean {
     return this.#look().every((stats, index) => stats === undefined || this.#isSame(stats, index));
   }

@@ -165,7 +165,7 @@ function describeLog(path: string): Finding[] {
   const isLarge = bytes > LARGE_WAL_BYTES;
   const advice = isLarge
     ? "Look for a process that keeps a read transaction open: the log is not moved into the file before it ends"
-    : "It belongs to the database, and is moved into the file at times; nothing is to be done";
+    : "It is part of the database, and is moved into the file regularly: no action is needed";
   const message = `The log ${path}-wal has ${bytes} bytes. ${advice}`;
   return [{ code: "WAL_SIZE", severity: isLarge ? "warning" : "info", message }];
 }

@@ -110,7 +110,7 @@ async function openPages(): Promise<{ pages: Pages; discard: () => Promise<void>
   const copy = `${target}.source`;
   const discard = () => removeDatabase(copy);
   try {
-    // First, since what is moved from the log into the file before it is removed is in one of the two copies then.
+    // The log first: frames that SQLite moves into the file in between are then in both copies.
     copyLog(source, copy);
     copyFileSync(source, copy);
     return { pages: openEncryptedPages(copy, encryptionKey), discard };

@@ -25,7 +25,7 @@ export function droppedBy(result: object): readonly DroppedTable[] {
 
 /**
  * Counts the rows of the tables that a script may drop. Call it before the script runs, and the returned function
- * afterwards, which leaves out those that it created again, as a rebuild does. Indexes of text have no rows of their own.
+ * afterwards, which leaves out those that it created again, as a rebuild does. Full-text indexes have no rows.
  */
 export async function countDropped(query: Query, script: Script): Promise<() => Promise<DroppedTable[]>> {
   const names = new Set(

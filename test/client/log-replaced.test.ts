@@ -70,7 +70,7 @@ test("health looks at once, and few writes find it as well", async () => {
     storage.client.checkpoint(),
   ];
   for (const write of refused) expect((await rejection(write)).code).toBe("FILE_REPLACED");
-  // What is there can still be read, and it is for good: nobody knows who has opened the file in the meantime.
+  // Reads still work. Writes are refused for good: another process may have opened the file in between.
   expect(await storage.memories.count()).toBe(1);
   renameSync(`${db.path}-wal.old`, `${db.path}-wal`);
   expect((await rejection(storage.memories.insert({ content: "lost" }))).code).toBe("FILE_REPLACED");

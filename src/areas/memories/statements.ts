@@ -39,7 +39,7 @@ export const selectOne = prepareStatement(sql`select ${columns} from ${memoriesW
 const storedColumns = { ...givenColumns, ...derivedColumns, searchText: m.searchText };
 const rowColumns = { project: m.project, ...storedColumns };
 const insertRow = insertOf(m, rowColumns);
-/** One statement for many memories costs two thirds of one for each: the index is written once. */
+/** One statement for many memories costs less than one for each: the index is written once. */
 const insertRows = toStatement(sql`insert into ${m} (${names(Object.values(rowColumns))})
   select ${list(Object.keys(rowColumns).map((_, place) => sql`value ->> ${sql.raw(String(place))}`))} from ${jsonRows("rows")}`);
 const { id: _, ...replacedColumns } = storedColumns;

@@ -11,7 +11,7 @@ import { all, toStatement } from "../statements.js";
 const LEAST_VECTORS = 2_000;
 /** Vectors whose mean is the center. */
 const SAMPLE = 512;
-/** Vectors that are read at once, and their numbers: the event loop waits for their codes, which takes 1 to 3 ms. */
+/** Vectors that are read at once, and their numbers: the event loop waits for their codes. */
 const VECTORS_PER_READ = 128;
 const VALUES_PER_READ = VECTORS_PER_READ * 384;
 /** Row ids that come as one value. */

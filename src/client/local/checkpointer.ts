@@ -96,7 +96,7 @@ export class Checkpointer {
     }
   }
 
-  /** Notices that somebody has removed or replaced the log that the writer writes to. */
+  /** Notices that the log that the writer writes to was removed or replaced. */
   checkLog(): void {
     const { identity, writer } = this.#options;
     if (writer.connection?.isClosed === false) identity.check();

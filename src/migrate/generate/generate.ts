@@ -54,8 +54,8 @@ export interface GeneratedMigration {
  * Runs the drizzle-kit of a project, and makes what it wrote safe: repairs its known faults, adds what a table rebuild
  * would lose, and writes the down file, tested on rows.
  *
- * A migration that nobody can apply, or that drops all tables by mistake, is taken back. drizzle-kit asks its questions
- * on the terminal. Its output goes to standard error.
+ * A migration that fails on every file with rows, or that drops all tables by mistake, is taken back. drizzle-kit asks
+ * its questions on the terminal. Its output goes to standard error.
  */
 export async function generate(options: GenerateOptions): Promise<Generated> {
   const project = resolve(options.project ?? ".");
