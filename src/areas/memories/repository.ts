@@ -15,7 +15,7 @@ import type { Metadata } from "../metadata.js";
 import { hasMoved, withoutLock } from "../optimistic.js";
 import { forStored } from "../repair.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
-import { all, list, prepareStatement, type Statement, selection, set, toStatement, touch } from "../statements.js";
+import { all, type Statement, toStatement } from "../statements.js";
 import { insertMemories } from "./batch.js";
 import {
   dropModel,
@@ -41,7 +41,6 @@ import {
   type MemoryInput,
   type MemoryPatch,
   memoriesWithVector,
-  memoryColumns,
   toDraft,
   toMemory,
   withLongTerms,
@@ -60,13 +59,17 @@ import {
 } from "./search.js";
 import {
   assertStill,
+  forUpdate,
   insertStatements,
-  isId,
   isLive,
   newestFirst,
   removeStatements,
   replaceStatements,
+  selectForUpdate,
+  selectMany,
   selectOne,
+  softDelete,
+  undelete,
 } from "./statements.js";
 import { findDuplicates, type MemoryStats, readStats } from "./stats.js";
 import { readTimeline, type TimelineOptions } from "./timeline.js";
@@ -81,25 +84,6 @@ export interface ListMemoriesOptions<M extends object = Metadata> extends Memory
 
 const m = memories;
 
-const forUpdate = selection({ ...memoryColumns, checksum: m.checksum });
-const selectForUpdate = prepareStatement(sql`select ${forUpdate.columns} from ${memoriesWithVector} where ${isId}`);
-const selectMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
-  where ${m.project} = ${sql.placeholder("project")} and ${isLive}
-  and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`);
-const softDelete = prepareStatement(
-  sql`update ${m} set ${list([
-    touch(m.deletedAt, m.createdAt),
-    touch(m.updatedAt, m.createdAt),
-    set(m.searchText, ""),
-  ])} where ${isId} and ${isLive}`,
-);
-const undelete = prepareStatement(
-  sql`update ${m} set ${list([
-    set(m.deletedAt, null),
-    touch(m.updatedAt, m.createdAt),
-    set(m.searchText, sql.placeholder("searchText")),
-  ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
-);
 /** The memories of one project. Nothing of another project can be read or changed through it. */
 export class MemoryRepository<M extends object = Metadata> {
   readonly #context: RepositoryContext;

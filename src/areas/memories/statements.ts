@@ -14,9 +14,11 @@ import {
   prepareStatement,
   rendered,
   type Statement,
+  selection,
   set,
   setEach,
   toStatement,
+  touch,
 } from "../statements.js";
 import { packContent } from "./content.js";
 import {
@@ -28,14 +30,36 @@ import {
   givenTerms,
   type MemoryDraft,
   memoriesWithVector,
+  memoryColumns,
 } from "./record.js";
 
 const m = memories;
 const e = memoryEmbeddings;
-export const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
+const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
 export const isLive = sql`${m.deletedAt} is null`;
 export const newestFirst = rendered(sql`${m.createdAt} desc, ${m.rowId} desc`);
 export const selectOne = prepareStatement(sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
+export const forUpdate = selection({ ...memoryColumns, checksum: m.checksum });
+export const selectForUpdate = prepareStatement(
+  sql`select ${forUpdate.columns} from ${memoriesWithVector} where ${isId}`,
+);
+export const selectMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
+  where ${m.project} = ${sql.placeholder("project")} and ${isLive}
+  and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+export const softDelete = prepareStatement(
+  sql`update ${m} set ${list([
+    touch(m.deletedAt, m.createdAt),
+    touch(m.updatedAt, m.createdAt),
+    set(m.searchText, ""),
+  ])} where ${isId} and ${isLive}`,
+);
+export const undelete = prepareStatement(
+  sql`update ${m} set ${list([
+    set(m.deletedAt, null),
+    touch(m.updatedAt, m.createdAt),
+    set(m.searchText, sql.placeholder("searchText")),
+  ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
+);
 const storedColumns = { ...givenColumns, ...derivedColumns, searchText: m.searchText };
 const rowColumns = { project: m.project, ...storedColumns };
 const insertRow = insertOf(m, rowColumns);
