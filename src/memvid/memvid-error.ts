@@ -174,16 +174,7 @@ export class NotSupportedError extends MemvidError {
   }
 }
 
-const BY_STORAGE_CODE: Partial<
-  Record<
-    StorageErrorCode,
-    new (
-      message: string,
-      details: Record<string, unknown> | undefined,
-      options: ErrorOptions,
-    ) => MemvidError
-  >
-> = {
+const BY_STORAGE_CODE: Partial<Record<StorageErrorCode, MemvidErrorClass>> = {
   FULL: CapacityExceededError,
   BUSY: LockedError,
   ACQUIRE_TIMEOUT: LockedError,

@@ -1,24 +1,6 @@
 // The run-time names of the module of @memvid/sdk, except its default export.
-import {
-  ClaudeEntities,
-  DocTRSubprocess,
-  EasyOCRSubprocess,
-  EnsembleOCR,
-  GeminiClip,
-  GeminiEntities,
-  getClipProvider,
-  getEntityExtractor,
-  getOCRProvider,
-  ImageIngestor,
-  ingestDirectory,
-  ingestImages,
-  LocalClip,
-  LocalNER,
-  OpenAIClip,
-  OpenAIEntities,
-  PaddleOCR,
-  TesseractOCR,
-} from "./unsupported.js";
+import type { EmbeddingProvider } from "./memvid-types.js";
+import { rejecting, throwing, unsupportedClass } from "./unsupported.js";
 
 export { lockNudge, lockWho } from "./lock-who.js";
 export {
@@ -43,59 +25,48 @@ export {
   VerificationFailedError,
 } from "./memvid-error.js";
 export { create, doctorMemvid, open, use, verifyMemvid } from "./open-memvid.js";
-export {
-  flushAnalytics,
-  getConfig,
-  info,
-  isTelemetryEnabled,
-  LOCAL_EMBEDDING_MODELS,
-  MODEL_DIMENSIONS,
-  maskPii,
-  resetConfig,
-  resolveMemory,
-  verifySingleFile,
-} from "./standalone.js";
-export {
-  aclContextFromScope,
-  aclMetadataFromScope,
-  CohereEmbeddings,
-  configure,
-  createMemory,
-  createProject,
-  GeminiEmbeddings,
-  getAclScopeFromApiKey,
-  getEmbedder,
-  listMemories,
-  listProjects,
-  lock,
-  MistralEmbeddings,
-  NvidiaEmbeddings,
-  OllamaEmbeddings,
-  OpenAIEmbeddings,
-  unlock,
-  VoyageEmbeddings,
-  validateConfig,
-} from "./unsupported.js";
-export {
-  ClaudeEntities,
-  DocTRSubprocess,
-  EasyOCRSubprocess,
-  EnsembleOCR,
-  GeminiClip,
-  GeminiEntities,
-  getClipProvider,
-  getEntityExtractor,
-  getOCRProvider,
-  ImageIngestor,
-  ingestDirectory,
-  ingestImages,
-  LocalClip,
-  LocalNER,
-  OpenAIClip,
-  OpenAIEntities,
-  PaddleOCR,
-  TesseractOCR,
-};
+export * from "./standalone.js";
+
+export const createMemory = rejecting("createMemory");
+export const listMemories = rejecting("listMemories");
+export const createProject = rejecting("createProject");
+export const listProjects = rejecting("listProjects");
+export const validateConfig = rejecting("validateConfig");
+export const getAclScopeFromApiKey = rejecting("getAclScopeFromApiKey");
+export const lock = rejecting("lock");
+export const unlock = rejecting("unlock");
+export const ingestImages = rejecting("ingestImages");
+export const ingestDirectory = rejecting("ingestDirectory");
+
+export const configure = throwing("configure");
+export const aclContextFromScope = throwing("aclContextFromScope");
+export const aclMetadataFromScope = throwing("aclMetadataFromScope");
+export const getEmbedder = throwing("getEmbedder");
+export const getOCRProvider = throwing("getOCRProvider");
+export const getClipProvider = throwing("getClipProvider");
+export const getEntityExtractor = throwing("getEntityExtractor");
+
+export const OpenAIEmbeddings = unsupportedClass<EmbeddingProvider>("OpenAIEmbeddings");
+export const CohereEmbeddings = unsupportedClass<EmbeddingProvider>("CohereEmbeddings");
+export const VoyageEmbeddings = unsupportedClass<EmbeddingProvider>("VoyageEmbeddings");
+export const NvidiaEmbeddings = unsupportedClass<EmbeddingProvider>("NvidiaEmbeddings");
+export const GeminiEmbeddings = unsupportedClass<EmbeddingProvider>("GeminiEmbeddings");
+export const MistralEmbeddings = unsupportedClass<EmbeddingProvider>("MistralEmbeddings");
+export const OllamaEmbeddings = unsupportedClass<EmbeddingProvider>("OllamaEmbeddings");
+
+export const LocalClip = unsupportedClass("LocalClip");
+export const OpenAIClip = unsupportedClass("OpenAIClip");
+export const GeminiClip = unsupportedClass("GeminiClip");
+export const LocalNER = unsupportedClass("LocalNER");
+export const OpenAIEntities = unsupportedClass("OpenAIEntities");
+export const ClaudeEntities = unsupportedClass("ClaudeEntities");
+export const GeminiEntities = unsupportedClass("GeminiEntities");
+export const EnsembleOCR = unsupportedClass("EnsembleOCR");
+export const PaddleOCR = unsupportedClass("PaddleOCR");
+export const TesseractOCR = unsupportedClass("TesseractOCR");
+export const DocTRSubprocess = unsupportedClass("DocTRSubprocess");
+export const EasyOCRSubprocess = unsupportedClass("EasyOCRSubprocess");
+export const ImageIngestor = unsupportedClass("ImageIngestor");
 
 const CLIP_MODEL_DIMENSIONS: Readonly<Record<string, number>> = {
   "mobileclip-s2": 512,
