@@ -83,8 +83,11 @@ export interface Area<Name extends string = string, Repository = unknown> {
   loadLine(): Promise<{ readonly line: LineSchema }>;
   /** Checks a line that matches the schema further; throws an error that says what is wrong. */
   parse(context: RepositoryContext, line: unknown): IncomingRecord;
-  /** Those of `keys` that the project has, deleted ones included. */
-  existing(reader: Reader, project: string, keys: readonly string[]): Promise<Set<string>>;
+  /**
+   * The tables or queries in which an import looks for the records that the project has, deleted ones included, by the
+   * prefix of their keys. Their columns are `project` and `id`.
+   */
+  readonly existing: Readonly<Record<string, SQL>>;
   /** Applies the effects of a replacement on other records, in the transaction of the context; throws if it is not allowed. */
   settle?(context: RepositoryContext, key: string): Promise<void>;
   /** Removes a record for good, in the transaction of the context. */

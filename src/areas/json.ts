@@ -23,10 +23,8 @@ export async function* withoutJson(
     columns.map((column) => sql`json_valid(${column}) = 0`),
     sql` or `,
   );
-  const query = (after: number, limit: number) =>
-    sql`select ${table.rowId}, ${table.project}, ${table.id} from ${table}
-      where ${table.rowId} > ${after} and (${isDamaged}) order by ${table.rowId} limit ${limit}`;
-  for await (const rows of pagesByRowId(reader, query)) {
+  const all = sql`select ${table.rowId}, ${table.project}, ${table.id} from ${table}`;
+  for await (const rows of pagesByRowId(reader, all, table.rowId, sql` and (${isDamaged})`)) {
     const records = rows.map((row) => ({
       project: String(row[1]),
       id: String(row[2]),

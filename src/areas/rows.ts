@@ -7,13 +7,19 @@ import { toStatement } from "./statements.js";
 /** Rows of a page: enough that a page costs more than its call, few enough that long contents fit in memory. */
 const PAGE_ROWS = 200;
 
-/** Follows a query by the row id in its first column, page by page. */
+/**
+ * The rows of a SELECT, which comes without WHERE, in the order of their row ids, page by page. `rowId` is its first
+ * column; `and` is the beginning of more conditions.
+ */
 export async function* pagesByRowId(
   reader: Reader,
-  query: (after: number, limit: number) => SQL,
+  select: SQL,
+  rowId: AnyColumn | SQL,
+  and = sql``,
 ): AsyncGenerator<readonly Row[]> {
   for (let after = 0; ; ) {
-    const rows = await readAll(reader, toStatement(query(after, PAGE_ROWS)));
+    const query = sql`${select} where ${rowId} > ${after}${and} order by ${rowId} limit ${PAGE_ROWS}`;
+    const rows = await readAll(reader, toStatement(query));
     if (rows.length > 0) yield rows;
     if (rows.length < PAGE_ROWS) return;
     after = Number(rows.at(-1)![0]);
@@ -31,6 +37,29 @@ export function inOrderOfRows(column: AnyColumn, project: string | undefined): S
 /** The condition that a row is of a project, where one is named. */
 export function whereProject(column: AnyColumn, project: string | undefined): SQL {
   return project === undefined ? sql`` : sql` where ${column} = ${project}`;
+}
+
+/**
+ * Those of `keys` that a project has. A key is a prefix and an id: `tables` has the table or query of each prefix, with the
+ * columns `project` and `id`.
+ */
+export async function existingKeys(
+  reader: Reader,
+  tables: Readonly<Record<string, SQL>>,
+  project: string,
+  keys: readonly string[],
+): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const [prefix, table] of Object.entries(tables)) {
+    const ids = keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+    if (ids.length === 0) continue;
+    const { rows } = await reader.execute(
+      toStatement(sql`select id from ${table} where project = ${project}
+        and id in (select value from json_each(${JSON.stringify(ids)}))`),
+    );
+    for (const row of rows) found.add(prefix + (row[0] as string));
+  }
+  return found;
 }
 
 export function toTime(millis: unknown): string {

@@ -120,15 +120,14 @@ async function markedRows(reader: Reader, { table }: SearchTarget): Promise<Read
 
 async function sumOfContent(reader: Reader, index: ContentIndex, marked?: ReadonlySet<number>): Promise<TermSum> {
   const { content, rowIdColumn, columns, target } = index;
-  const rowId = sql.identifier(rowIdColumn);
+  const rowId = sql`m.${sql.identifier(rowIdColumn)}`;
   const names = [rowIdColumn, ...columns, ...(target === undefined ? [] : ["project", target.content])];
   const hasNone = sql.raw(target?.hasNoTerms ?? "0");
   const selected = sql`${sql.join(
     names.map((name) => sql`m.${sql.identifier(name)}`),
     sql`, `,
   )}, ${hasNone} as has_none`;
-  const query = (after: number, limit: number) =>
-    sql`select ${selected} from ${sql.identifier(content)} as m where m.${rowId} > ${after} order by m.${rowId} limit ${limit}`;
+  const all = sql`select ${selected} from ${sql.identifier(content)} as m`;
   /** '' stands for terms that are in the index alone. */
   const textOfColumn = (row: Row, column: string): string => {
     if (target === undefined || column !== target.searchText) return String(row[column] ?? "");
@@ -136,7 +135,7 @@ async function sumOfContent(reader: Reader, index: ContentIndex, marked?: Readon
     return isIndexed ? toSearchText(textOf(row[target.content], target), searchScope(String(row.project))) : "";
   };
   const sum = new TermSum();
-  for await (const rows of pagesByRowId(reader, query)) {
+  for await (const rows of pagesByRowId(reader, all, rowId)) {
     for (const row of rows) {
       for (const [place, column] of columns.entries()) {
         for (const [term, count] of countTokens(textOfColumn(row, column))) sum.add(place, term, 1, count);

@@ -8,6 +8,7 @@ import { expectProject, MAX_NAME_CHARS } from "../areas/arguments.js";
 import { transactionExecutor } from "../areas/client-executor.js";
 import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import { AREAS, selectAreas } from "../areas/registry.js";
+import { existingKeys } from "../areas/rows.js";
 import { toStorageError } from "../client/storage-error.js";
 import { asFileError } from "../files/file-error.js";
 import { lazyModule, NEEDED_FOR_ZOD } from "../files/load-module.js";
@@ -182,11 +183,8 @@ async function store(
       const { area, project } = batch[0]!;
       const own = context.forProject(project, executor);
       const records = batch.map(({ number, record }) => ({ number, ...parse(area, own, record) }));
-      const known = await area.existing(
-        executor,
-        project,
-        records.map(({ key }) => key),
-      );
+      const keys = records.map(({ key }) => key);
+      const known = await existingKeys(executor, area.existing, project, keys);
       for (const { number, id, key, statements, replacement } of records) {
         const isKnown = known.has(key);
         if (isKnown && onConflict === "fail") throw conflict(number, area, project, id);

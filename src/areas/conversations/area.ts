@@ -137,10 +137,8 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
     union all select ${m.id} from ${m} where ${m.project} = ${project}`,
 
   async *pages(reader, project) {
-    const query = (after: number, limit: number) =>
-      sql`select ${conversation.columns} from ${c}
-        where ${c.rowId} > ${after}${inOrderOfRows(c.project, project)} order by ${c.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, query)) {
+    const isOf = inOrderOfRows(c.project, project);
+    for await (const rows of pagesByRowId(reader, sql`select ${conversation.columns} from ${c}`, c.rowId, isOf)) {
       // One record at a time, because a conversation may be long.
       for (const row of rows) yield [await toRecord(reader, row)];
     }
@@ -190,13 +188,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
     };
   },
 
-  async existing(reader, project, keys) {
-    const { rows } = await reader.execute(
-      toStatement(sql`select ${c.id} from ${c} where ${c.project} = ${project}
-        and ${c.id} in (select value from json_each(${JSON.stringify(keys)}))`),
-    );
-    return new Set(rows.map((row) => row[0] as string));
-  },
+  existing: { "": sql`${c}` },
 
   async settle(context, id) {
     const { project, executor } = context;
@@ -229,7 +221,7 @@ export const conversationArea: Area<"conversations", ConversationRepository> = {
 
   async *damaged(reader) {
     yield* withoutJson(reader, c, [c.metadata]);
-    for await (const rows of pagesByRowId(reader, messagesToCheck)) {
+    for await (const rows of pagesByRowId(reader, sql`select ${checked.columns} from ${messagesWithOwner}`, m.rowId)) {
       yield { read: rows.length, records: rows.flatMap((row) => partsThatDoNotFit(row)) };
     }
   },
@@ -249,10 +241,6 @@ function toStored(
   const [checksum, searchText, presentHash] = derivedOf(context.project, conversationId, draft);
   const sent = draft.clientId === null ? null : (sentHash ?? presentHash);
   return { draft: { ...draft, derived: [checksum, searchText, sent] }, seq, updatedAt: Date.parse(updatedAt) };
-}
-
-function messagesToCheck(after: number, limit: number) {
-  return sql`select ${checked.columns} from ${messagesWithOwner} where ${m.rowId} > ${after} order by ${m.rowId} limit ${limit}`;
 }
 
 function partsThatDoNotFit(row: Row): DamagedRecord[] {

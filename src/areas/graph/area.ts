@@ -4,7 +4,7 @@ import { graphEdges, graphLabels, graphNodes, graphVersions } from "../../schema
 import type { Area, IncomingRecord } from "../area.js";
 import { withoutJson } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId, toExported, whereProject } from "../rows.js";
-import { prepareStatement, selection, toStatement } from "../statements.js";
+import { prepareStatement, selection } from "../statements.js";
 import { deleteEdgeRow, deleteNodeStatements, edgeParts, toEdge, toEdgeDraft } from "./edge.js";
 import type { EdgeLine, GraphLine, NodeLine } from "./line.js";
 import { insertNodes, nodeParts, replaceNodeStatements, toNode, toNodeDraft } from "./node.js";
@@ -66,19 +66,15 @@ export const graphArea: Area<"graph", GraphRepository> = {
     union all select ${e.id} from ${e} where ${e.project} = ${name}`,
 
   async *pages(reader, projectName) {
-    const nodes = (after: number, limit: number) =>
-      sql`select ${node.columns} from ${n} where ${n.rowId} > ${after}${inOrderOfRows(n.project, projectName)}
-        order by ${n.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, nodes)) {
+    const ofNode = inOrderOfRows(n.project, projectName);
+    for await (const rows of pagesByRowId(reader, sql`select ${node.columns} from ${n}`, n.rowId, ofNode)) {
       yield rows.map((row) => {
         const record: NodeLine = toExported(toNode(row));
         return { project: row[node.at.project] as string, record: { node: record } };
       });
     }
-    const edges = (after: number, limit: number) =>
-      sql`select ${edge.columns} from ${e} as e where ${aliased.rowId} > ${after}${inOrderOfRows(aliased.project, projectName)}
-        order by ${aliased.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, edges)) {
+    const ofEdge = inOrderOfRows(aliased.project, projectName);
+    for await (const rows of pagesByRowId(reader, sql`select ${edge.columns} from ${e} as e`, aliased.rowId, ofEdge)) {
       yield rows.map((row) => {
         const record: EdgeLine = { ...toEdge(row), copy: Number(row[edge.at.copy]) };
         return { project: row[edge.at.project] as string, record: { edge: record } };
@@ -111,19 +107,7 @@ export const graphArea: Area<"graph", GraphRepository> = {
     };
   },
 
-  async existing(reader, name, keys) {
-    const found = new Set<string>();
-    for (const [prefix, table] of [[NODE, n] as const, [EDGE, e] as const]) {
-      const ids = keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
-      if (ids.length === 0) continue;
-      const { rows } = await reader.execute(
-        toStatement(sql`select ${table.id} from ${table} where ${table.project} = ${name}
-          and ${table.id} in (select value from json_each(${JSON.stringify(ids)}))`),
-      );
-      for (const row of rows) found.add(prefix + (row[0] as string));
-    }
-    return found;
-  },
+  existing: { [NODE]: sql`${n}`, [EDGE]: sql`${e}` },
 
   /** Removes a node with its edges, since an edge needs both of its nodes. */
   async remove({ project: name, executor }, key) {

@@ -69,10 +69,8 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
   ids: (project) => sql`select ${m.id} from ${m} where ${m.project} = ${project}`,
 
   async *pages(reader, project) {
-    const query = (after: number, limit: number) =>
-      sql`select ${exported.columns} from ${m} where ${m.rowId} > ${after}${inOrderOfRows(m.project, project)}
-        order by ${m.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, query)) {
+    const isOf = inOrderOfRows(m.project, project);
+    for await (const rows of pagesByRowId(reader, sql`select ${exported.columns} from ${m}`, m.rowId, isOf)) {
       const vectors = await readVectors(
         reader,
         rows.map((row) => Number(row[exported.at.rowId])),
@@ -98,13 +96,7 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
     return { id, key: id, statements: [...insertStatements(context, draft), ...vectors] };
   },
 
-  async existing(reader, project, keys) {
-    const { rows } = await reader.execute(
-      toStatement(sql`select ${m.id} from ${m} where ${m.project} = ${project}
-        and ${m.id} in (select value from json_each(${JSON.stringify(keys)}))`),
-    );
-    return new Set(rows.map((row) => row[0] as string));
-  },
+  existing: { "": sql`${m}` },
 
   async remove({ project, executor }, id) {
     await executor.batch(removeStatements(project, id));
@@ -116,25 +108,17 @@ export const memoryArea: Area<"memories", MemoryRepository> = {
   },
 
   async *damaged(reader) {
-    for await (const rows of pagesByRowId(reader, rowsToCheck)) {
+    for await (const rows of pagesByRowId(reader, sql`select ${checkedColumns} from ${m}`, m.rowId)) {
       yield { read: rows.length, records: rows.flatMap((row) => findMismatch(row)) };
     }
-    for await (const rows of pagesByRowId(reader, vectorsToCheck)) {
+    const vectors = sql`select ${checkedVector.columns} from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}`;
+    for await (const rows of pagesByRowId(reader, vectors, e.rowId)) {
       yield { read: 0, records: rows.flatMap((row) => findVectorMismatch(row)) };
     }
   },
 
   rederive: (executor) => rederiveTerms(executor, MEMORY_TARGET),
 };
-
-function rowsToCheck(after: number, limit: number) {
-  return sql`select ${checkedColumns} from ${m} where ${m.rowId} > ${after} order by ${m.rowId} limit ${limit}`;
-}
-
-function vectorsToCheck(after: number, limit: number) {
-  return sql`select ${checkedVector.columns} from ${e} join ${m} on ${m.rowId} = ${e.memoryRowId}
-    where ${e.rowId} > ${after} order by ${e.rowId} limit ${limit}`;
-}
 
 /** The derived columns as findings name them. */
 const DERIVED = [

@@ -3,7 +3,7 @@ import { sessions } from "../../schema/sessions.js";
 import type { Area } from "../area.js";
 import { withoutJson } from "../json.js";
 import { inOrderOfRows, notBefore, pagesByRowId } from "../rows.js";
-import { prepareStatement, toStatement } from "../statements.js";
+import { prepareStatement } from "../statements.js";
 import type { SessionLine } from "./line.js";
 import { columns, expectSummary, insertSession, toDraft, toSession } from "./record.js";
 import { SessionRepository } from "./repository.js";
@@ -29,10 +29,8 @@ export const sessionArea: Area<"sessions", SessionRepository> = {
   ids: (project) => sql`select ${s.id} from ${s} where ${s.project} = ${project}`,
 
   async *pages(reader, project) {
-    const query = (after: number, limit: number) =>
-      sql`select ${columns} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, project)}
-        order by ${s.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, query)) {
+    const isOf = inOrderOfRows(s.project, project);
+    for await (const rows of pagesByRowId(reader, sql`select ${columns} from ${s}`, s.rowId, isOf)) {
       yield rows.map((row) => {
         const { project: owner, id, startedAt, endedAt, summary, metadata } = toSession(row);
         const times = { startedAt: startedAt.toISOString(), endedAt: endedAt?.toISOString() ?? null };
@@ -54,13 +52,7 @@ export const sessionArea: Area<"sessions", SessionRepository> = {
     };
   },
 
-  async existing(reader, project, keys) {
-    const { rows } = await reader.execute(
-      toStatement(sql`select ${s.id} from ${s} where ${s.project} = ${project}
-        and ${s.id} in (select value from json_each(${JSON.stringify(keys)}))`),
-    );
-    return new Set(rows.map((row) => row[0] as string));
-  },
+  existing: { "": sql`${s}` },
 
   async remove({ project, executor }, id) {
     await executor.execute(deleteRow({ project, id }));

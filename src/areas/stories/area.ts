@@ -81,13 +81,6 @@ const removals = {
 };
 type Kind = keyof typeof removals;
 
-const existing = {
-  story: sql`select id, project from ${s}`,
-  preference: sql`select "key" as id, project from ${p}`,
-  sync: sql`select id, project from ${q}`,
-  secret: sql`select name as id, project from ${k}`,
-} satisfies Record<Kind, unknown>;
-
 const outgoing = selection({ rowId: s.rowId, ...STORY, deletedAt: s.deletedAt });
 const past = selection({ ...pick(r, "revision", "contentRowId", "createdAt"), data: c.data });
 const checked = selection({ rowId: s.rowId, ...STORY, contentSum: c.checksum });
@@ -114,10 +107,8 @@ export const storyArea: Area<"stories", StoryService> = {
   ids: (name) => sql`select ${s.id} from ${s} where ${s.project} = ${name}`,
 
   async *pages(reader, name) {
-    const query = (after: number, limit: number) =>
-      sql`select ${outgoing.columns} from ${s} where ${s.rowId} > ${after}${inOrderOfRows(s.project, name)}
-        order by ${s.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, query)) {
+    const isOf = inOrderOfRows(s.project, name);
+    for await (const rows of pagesByRowId(reader, sql`select ${outgoing.columns} from ${s}`, s.rowId, isOf)) {
       // One at a time, because a story may be long and has a history.
       for (const row of rows) yield [await toStoryLine(reader, row)];
     }
@@ -174,19 +165,11 @@ export const storyArea: Area<"stories", StoryService> = {
     return extra("secret", own, insertSecret(values));
   },
 
-  async existing(reader, name, keys) {
-    const found = new Set<string>();
-    for (const kind of Object.keys(existing) as Kind[]) {
-      const prefix = keyOf(kind, "");
-      const ids = keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
-      if (ids.length === 0) continue;
-      const { rows } = await reader.execute(
-        toStatement(sql`select id from (${existing[kind]}) where project = ${name}
-          and id in (select value from json_each(${JSON.stringify(ids)}))`),
-      );
-      for (const row of rows) found.add(prefix + (row[0] as string));
-    }
-    return found;
+  existing: {
+    [keyOf("story", "")]: sql`${s}`,
+    [keyOf("preference", "")]: sql`(select "key" as id, project from ${p})`,
+    [keyOf("sync", "")]: sql`${q}`,
+    [keyOf("secret", "")]: sql`(select name as id, project from ${k})`,
   },
 
   async remove({ project: name, executor }, key) {
@@ -202,20 +185,16 @@ export const storyArea: Area<"stories", StoryService> = {
   },
 
   async *damaged(reader) {
-    const all = (after: number, limit: number) =>
-      sql`select ${checked.columns} from ${s} left join ${c} on ${c.rowId} = ${s.contentRowId}
-        where ${s.rowId} > ${after} order by ${s.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, all)) {
+    const all = sql`select ${checked.columns} from ${s} left join ${c} on ${c.rowId} = ${s.contentRowId}`;
+    for await (const rows of pagesByRowId(reader, all, s.rowId)) {
       const records = rows
         .map((row) => byName(checked, row))
         .filter((story) => storyChecksum(story, story.contentSum as string) !== story.checksum)
         .map((story) => damaged(story, "checksum", "stories"));
       yield { read: rows.length, records };
     }
-    const revisions = (after: number, limit: number) =>
-      sql`select ${checkedRevision.columns} from ${r} left join ${c} on ${c.rowId} = ${r.contentRowId}
-        where ${r.rowId} > ${after} order by ${r.rowId} limit ${limit}`;
-    for await (const rows of pagesByRowId(reader, revisions)) {
+    const revisions = sql`select ${checkedRevision.columns} from ${r} left join ${c} on ${c.rowId} = ${r.contentRowId}`;
+    for await (const rows of pagesByRowId(reader, revisions, r.rowId)) {
       const records = rows
         .map((row) => byName(checkedRevision, row))
         .filter(({ data, checksum }) => data === null || hashText(data as string) !== checksum)

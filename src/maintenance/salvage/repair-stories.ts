@@ -44,10 +44,8 @@ export async function repairStories(executor: Executor): Promise<void> {
 async function removeLostRevisions(executor: Executor): Promise<void> {
   const lost: number[] = [];
   const { columns, at } = selection({ rowId: r.rowId, ...pick(c, "data", "checksum") });
-  const query = (after: number, limit: number) =>
-    sql`select ${columns} from ${r} left join ${c} on ${c.rowId} = ${r.contentRowId}
-      where ${r.rowId} > ${after} order by ${r.rowId} limit ${limit}`;
-  for await (const rows of pagesByRowId(executor, query)) {
+  const all = sql`select ${columns} from ${r} left join ${c} on ${c.rowId} = ${r.contentRowId}`;
+  for await (const rows of pagesByRowId(executor, all, r.rowId)) {
     for (const row of rows) {
       const data = row[at.data];
       if (typeof data !== "string" || hashText(data) !== row[at.checksum]) lost.push(Number(row[at.rowId]));
