@@ -1,8 +1,8 @@
 import type { Transaction } from "@libsql/client";
 import type { EngineClient } from "../client/storage-client.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors, toStorageError } from "../client/storage-error.js";
 import { InFlight } from "../shared/in-flight.js";
-import { asStorageErrors, type Executor, type Snapshot } from "./executor.js";
+import type { Executor, Snapshot } from "./executor.js";
 import { hasMoved } from "./optimistic.js";
 import type { Statement } from "./statements.js";
 

@@ -1,5 +1,4 @@
 import type { ResultSet, Row } from "@libsql/client";
-import { toStorageError } from "../client/storage-error.js";
 import type { Statement } from "./statements.js";
 
 /** Runs the statements of repositories: on the client of a storage, or in one of its transactions. Rejects with StorageError. */
@@ -45,15 +44,6 @@ export interface Snapshot {
 /** Runs a write that takes several steps, such as making the terms of a long text before it is stored. */
 export function finishing<T>(executor: Executor, work: () => Promise<T>): Promise<T> {
   return executor.finishing === undefined ? work() : executor.finishing(work);
-}
-
-/** Runs `work`; turns errors of the client into StorageErrors. */
-export async function asStorageErrors<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw toStorageError(error);
-  }
 }
 
 /** The only value of a single-row answer. */

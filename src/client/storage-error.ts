@@ -113,6 +113,15 @@ export function toStorageError(error: unknown): unknown {
   return new StorageError(code, message, { cause: failure, retryable: mayPass(failure) });
 }
 
+/** Runs `work`; turns errors of the client into StorageErrors. */
+export async function asStorageErrors<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
 function mayPass({ code, message }: LibsqlError): boolean {
   return RETRYABLE.has(code) || message.includes(TOO_MANY_FILES);
 }

@@ -2,7 +2,7 @@ import { AREAS, areasIn, noteMissed } from "../areas/registry.js";
 import { noteAll } from "../areas/search-backlog.js";
 import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
-import { mayBeIndexDamage, toStorageError } from "../client/storage-error.js";
+import { asStorageErrors, mayBeIndexDamage } from "../client/storage-error.js";
 import { lockedTurn } from "../migrate/lock.js";
 import { restoreObjects } from "../migrate/missing-objects.js";
 import type { SearchTarget } from "../search/request.js";
@@ -32,12 +32,10 @@ const LOCK_TIMEOUT_MS = 60_000;
 export async function reindexStorage(context: MaintenanceContext, options: LongCallOptions): Promise<ReindexResult> {
   expectKeys("reindex", options, ["onProgress", "signal"]);
   checkLongCall(options);
-  try {
+  return asStorageErrors(async () => {
     await makeMissing(context);
     return await reindexTables(context, options);
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /** The same for a database in which no table is missing. */
@@ -99,13 +97,9 @@ export async function repairStorage(
       `Nothing is written to a damaged file: ${damage.message}. Restore a backup or salvage it, then check again`,
     );
   }
-  try {
-    // Missing tables are made and filled. A stale index needs a reindex only if nothing was missing.
-    if (repaired.some(({ repair }) => repair === "triggers")) await makeMissing(context);
-    if (repaired.some(({ repair }) => repair === "reindex")) await reindexStorage(context, options);
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  // Missing tables are made and filled. A stale index needs a reindex only if nothing was missing.
+  if (repaired.some(({ repair }) => repair === "triggers")) await makeMissing(context);
+  if (repaired.some(({ repair }) => repair === "reindex")) await reindexStorage(context, options);
   return { repaired, left };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { scalar } from "../areas/executor.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { checkLongCall, type LongCallOptions } from "../shared/long-call.js";
@@ -36,13 +36,11 @@ export async function compactStorage(
   }
   const read = async (pragma: string) => Number(scalar(await local.execute(`PRAGMA ${pragma}`)));
   const bytesOf = async (pragma: string) => (await read(pragma)) * (await read("page_size"));
-  try {
+  return asStorageErrors(async () => {
     const bytesBefore = await bytesOf("page_count");
     await reclaimSpace(context, options);
     return { bytesBefore, bytesAfter: await bytesOf("page_count"), freeBytes: await bytesOf("freelist_count") };
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Client } from "@libsql/client";
 import { openMemoryClient } from "../client/local/open-local.js";
 import { quoteName } from "../client/sql/quote.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { expectArguments } from "./arguments.js";
@@ -54,7 +54,7 @@ export async function adopt(client: Client, options: AdoptOptions): Promise<Adop
   expectTable("table", table);
   expectTable("from", from);
   const query = clientQuery(client);
-  try {
+  return asStorageErrors(async () => {
     const ledger = await readLedger(query, from);
     if (ledger === undefined) {
       throw new StorageError(
@@ -82,9 +82,7 @@ export async function adopt(client: Client, options: AdoptOptions): Promise<Adop
     const copy = `INSERT INTO ${quoteName(table)} (${columns}) SELECT ${columns} FROM ${quoteName(from)} ORDER BY rowid`;
     await client.batch([create, copy, `DROP TABLE ${quoteName(from)}`], "write");
     return { table, from, entries: ledger.length };
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /**
@@ -104,7 +102,7 @@ export async function baseline(
   const { table, folder } = resolved;
   const due = journal.slice(0, indexOf(journal, options.to, folder) + 1);
   const query = clientQuery(client);
-  try {
+  return asStorageErrors(async () => {
     const found = await lookUp(query, journal, resolved);
     assertOurs(found.comparison, { ...resolved, hasOwnTables: found.hasOwnTables });
     assertUnchanged(found.comparison, resolved);
@@ -136,9 +134,7 @@ export async function baseline(
     );
     const to = journal.findLast((one) => one === found.comparison.last || pending.includes(one));
     return { applied: pending.map(({ tag }) => tag), from: found.comparison.last?.tag, to: to?.tag };
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /** The schema that the migrations build. Undefined if they cannot be applied to an empty database. */
@@ -176,7 +172,7 @@ export async function accept(
   const journal = loadJournal(resolved);
   const { tag } = options;
   const migration = journal[indexOf(journal, tag, resolved.folder)]!;
-  try {
+  return asStorageErrors(async () => {
     const { comparison, hasOwnTables } = await lookUp(clientQuery(client), journal, resolved);
     if (comparison.isForeign) assertOurs(comparison, { ...resolved, hasOwnTables });
     const row = comparison.rowOf.get(migration);
@@ -192,7 +188,5 @@ export async function accept(
       args: [migration.hash, row.hash, row.when],
     });
     return { tag, changed: true };
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }

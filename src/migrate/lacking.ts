@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import { quoteName } from "../client/sql/quote.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { lookUp } from "./decision.js";
 import { isFullText } from "./full-text.js";
 import { loadJournal } from "./journal.js";
@@ -38,13 +38,11 @@ export async function findLacking(
 export async function findMissingSchema(client: Client, options: JournalOptions): Promise<Lacking[]> {
   const resolved = resolveJournalOptions("findMissingSchema", options);
   const query = clientQuery(client);
-  try {
+  return asStorageErrors(async () => {
     const { applied } = (await lookUp(query, loadJournal(resolved), resolved)).comparison;
     const scripts = applied.map((migration) => readScript(migration));
     return await findLacking(query, toSchema(await query(SCHEMA_QUERY)), scripts);
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /** Names it in a message. */

@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import { poolOf } from "../client/storage-client.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { applyLocally } from "./apply.js";
 import { expectArguments } from "./arguments.js";
 import { removeOldBackups } from "./backup.js";
@@ -40,7 +40,7 @@ export async function migrate(
   const isTrial = resolveDryRun(options);
   const resolved = resolveMigrateOptions(options);
   const journal = loadJournal(resolved);
-  try {
+  return asStorageErrors(async () => {
     if (isTrial) {
       const { scripts } = await prepare(client, journal, resolved);
       return await dryRun(client, journal, scripts, resolved);
@@ -52,9 +52,7 @@ export async function migrate(
     if (resolved.keepBackups > 0) return result;
     const { backup: _, ...rest } = result;
     return rest;
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /** Applies the pending migrations; plans again if another process has reverted some in between. */
@@ -87,11 +85,9 @@ export function assertRunnableOnEmpty(options: MigrateOptions): void {
 /** Throws the error with which `migrate` would refuse the file before changing anything. Only reads. */
 export async function assertApplicable(client: Client, options: MigrateOptions): Promise<void> {
   const resolved = resolveMigrateOptions(options);
-  try {
+  return asStorageErrors(async () => {
     await prepare(client, loadJournal(resolved), resolved);
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /**
@@ -102,15 +98,13 @@ export async function assertApplicable(client: Client, options: MigrateOptions):
 export async function assertFits(client: Client, options: MigrateOptions): Promise<void> {
   const resolved = resolveMigrateOptions(options);
   const journal = loadJournal(resolved);
-  try {
+  return asStorageErrors(async () => {
     const { scripts } = await prepare(client, journal, resolved);
     if (scripts.length === 0) return;
     const schema = toSchema(await clientQuery(client)(SCHEMA_QUERY));
     const entries = scripts.map((script) => ({ script, ledgerSql: "" }));
     complete(schema, entries, journal, { compiles: true });
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /** Finds the pending migrations, and refuses those that must not run before it takes the lock. */

@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { lookUp } from "./decision.js";
 import { loadJournal } from "./journal.js";
 import { clientQuery } from "./ledger.js";
@@ -22,7 +22,7 @@ export async function findMissingIndexes(client: Client, options: JournalOptions
   const resolved = resolveJournalOptions("findMissingIndexes", options);
   const journal = loadJournal(resolved);
   const query = clientQuery(client);
-  try {
+  return asStorageErrors(async () => {
     const { last, applied } = (await lookUp(query, journal, resolved)).comparison;
     const wanted = last === undefined ? undefined : indexesAfter(journal, last);
     if (wanted === undefined || wanted.size === 0) return [];
@@ -38,7 +38,5 @@ export async function findMissingIndexes(client: Client, options: JournalOptions
     return [...wanted]
       .map(([name, table]) => ({ type: "index", name, table }) as const)
       .filter((index) => created.has(index.name) && tables.has(fold(index.table)) && !present.has(keyOf(index)));
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }

@@ -1,7 +1,7 @@
 import type { Client } from "@libsql/client";
 import { quoteName } from "../client/sql/quote.js";
 import { poolOf } from "../client/storage-client.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors, toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { HOLDFAST_MIGRATIONS, HOLDFAST_OBJECTS } from "../shared/holdfast-migrations.js";
 import { expectArguments } from "./arguments.js";
@@ -42,15 +42,13 @@ export interface MissingObject {
 export async function findMissingObjects(client: Client, options: JournalOptions): Promise<MissingObject[]> {
   expectArguments("findMissingObjects", client, options);
   const resolved = resolveJournalOptions("findMissingObjects", options);
-  try {
+  return asStorageErrors(async () => {
     const { missing, unfit } = await compare(clientQuery(client), loadJournal(resolved), resolved);
     return [
       ...missing.map(toMissing),
       ...unfit.map(({ object, why }) => ({ ...toMissing(object), unfit: { why, sql: object.sql } })),
     ];
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /**
@@ -81,7 +79,7 @@ export async function restoreObjects(
   const { lockTimeoutMs = 600_000 } = options;
   const logger = guardMigrationLogger(options.logger);
   const journal = loadJournal(resolved);
-  try {
+  return asStorageErrors(async () => {
     const found = await compare(clientQuery(client), journal, resolved);
     for (const { object, why } of found.unfit) {
       logger?.info(`${unfitMessage(toMissing(object), why)}. It was: ${object.sql}`);
@@ -105,9 +103,7 @@ export async function restoreObjects(
     }
     if (made.missing.length > 0) logger?.info(`Re-created objects that another migrator had lost: ${list(made)}`);
     return made.missing.map(toMissing);
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /** A DELETE of all rows. The condition keeps SQLite from taking the shortcut that does not count changes. */

@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import { quoteName } from "../client/sql/quote.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { clientQuery, readLedger } from "./ledger.js";
 import { DEFAULT_TABLE } from "./options.js";
 import { isHoldfasts } from "./plan.js";
@@ -23,7 +23,7 @@ const FORMS: ReadonlySet<string> = new Set([
 /** Finds the ledgers of drizzle's form that do not belong to Holdfast's own migrations. Changes nothing. */
 export async function findOtherLedgers(client: Client): Promise<OtherLedger[]> {
   const query = clientQuery(client);
-  try {
+  return asStorageErrors(async () => {
     const found: OtherLedger[] = [];
     for (const { type, name, sql } of toSchema(await query(SCHEMA_QUERY))) {
       if (type !== "table" || !/\bcreated_at\b/i.test(sql)) continue;
@@ -35,7 +35,5 @@ export async function findOtherLedgers(client: Client): Promise<OtherLedger[]> {
       found.push({ table: name, entries: ledger.length });
     }
     return found;
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }

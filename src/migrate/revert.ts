@@ -1,7 +1,7 @@
 import type { Client } from "@libsql/client";
 import type { ConnectionPool } from "../client/local/connection-pool.js";
 import { poolOf } from "../client/storage-client.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { backUpIfDue, commit } from "./apply.js";
 import { expectArguments } from "./arguments.js";
@@ -60,12 +60,10 @@ export async function revert(
   const resolved = resolveRevertOptions(options);
   const journal = loadJournal(resolved);
   const isTrial = resolveDryRun(options);
-  try {
+  return asStorageErrors(async () => {
     if (isTrial) return await dryRun(client, journal, await new Run(client, journal, resolved).plan(), resolved);
     return await new Run(client, journal, resolved).toEnd();
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }
 
 /** The ledger's values for an applied migration. The hash may be that of an equivalent text. */

@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { HOLDFAST_MIGRATIONS } from "../shared/holdfast-migrations.js";
 import { expectArguments } from "./arguments.js";
@@ -69,9 +69,7 @@ function readJournalOf(name: string, client: Client, options: JournalOptions): S
 }
 
 async function readStanding(client: Client, { resolved, journal }: Source): Promise<Standing> {
-  try {
+  return asStorageErrors(async () => {
     return await lookUp(clientQuery(client), journal, resolved);
-  } catch (error) {
-    throw toStorageError(error);
-  }
+  });
 }

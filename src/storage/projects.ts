@@ -1,11 +1,12 @@
 import type { ResultSet, Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import type { Area } from "../areas/area.js";
-import { asStorageErrors, type Executor } from "../areas/executor.js";
+import type { Executor } from "../areas/executor.js";
 import { readAllOf } from "../areas/read-all.js";
 import { AREAS, areasIn, type ChangeArea } from "../areas/registry.js";
 import { toStatement } from "../areas/statements.js";
 import { isAnswerTooLarge } from "../client/remote/remote-error.js";
+import { asStorageErrors } from "../client/storage-error.js";
 import type { MaintenanceContext } from "../maintenance/context.js";
 import { withRoom } from "../maintenance/room.js";
 import { StorageError } from "../shared/errors.js";

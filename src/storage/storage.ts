@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { DEFAULT_PROJECT, expectProject } from "../areas/arguments.js";
 import { AREAS, type Repositories } from "../areas/registry.js";
 import type { ClientStats, EngineClient, RemoteStats, StorageClient } from "../client/storage-client.js";
-import { toStorageError } from "../client/storage-error.js";
+import { asStorageErrors, toStorageError } from "../client/storage-error.js";
 import { describePlace } from "../files/file-place.js";
 import { lazyModule, NEEDED_FOR_ZOD } from "../files/load-module.js";
 import {
@@ -198,11 +198,9 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
     const { client: target, path } = this.#core;
     const { remote, ...client } = target.stats();
     const hasPool = client.pool.max > 0;
-    try {
+    return asStorageErrors(async () => {
       return { ...(await readFileStats(target, path)), client: hasPool ? client : undefined, remote };
-    } catch (error) {
-      throw toStorageError(error);
-    }
+    });
   }
 
   /** Reports the state of the storage. Never rejects. */
@@ -333,11 +331,9 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
 
   /** Fetches the changes of the primary into an embedded replica. */
   async sync(): Promise<void> {
-    try {
+    return asStorageErrors(async () => {
       await this.#core.client.sync();
-    } catch (error) {
-      throw toStorageError(error);
-    }
+    });
   }
 
   /**
