@@ -1,8 +1,15 @@
 import { Turn } from "../../shared/turn.js";
 import type { DefinedBackend } from "./backend.js";
 import { RevisionConflictError } from "./errors.js";
-import type { LoadedStory, SavedStory, StoryCopy, StoryStore, TextStore } from "./store.js";
-import { type StoryData, type StoryDraft, type StoryMetadata, type StoryMetadataInput, toJson } from "./story.js";
+import type { SavedStory, StoryCopy, StoryStore, TextStore } from "./store.js";
+import {
+  type LoadedStory,
+  type StoryData,
+  type StoryDraft,
+  type StoryMetadata,
+  type StoryMetadataInput,
+  toJson,
+} from "./story.js";
 
 /** The store of a backend: a built-in backend itself, any other through an adapter. */
 export function storeOf(backend: DefinedBackend): StoryStore {

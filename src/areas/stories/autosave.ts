@@ -343,7 +343,8 @@ export class Autosave {
   #schedule(id: string, edit: Edit): void {
     this.#timers.clear(edit.timer);
     // After `maxRetries` failures, the interval or the next edit tries again.
-    if (this.#isQuiet() || edit.text === undefined || edit.state === "error") return;
+    const isQuiet = this.#mode === "paused" || this.#mode === "stopped";
+    if (isQuiet || edit.text === undefined || edit.state === "error") return;
     edit.timer = this.#setTimer(this.#options.debounce, [id], () => void this.#saveQuietly(id));
   }
 
@@ -375,10 +376,6 @@ export class Autosave {
   #clearTimers(): void {
     this.#timers.clear(this.#intervalTimer);
     for (const { timer } of this.#edits.values()) this.#timers.clear(timer);
-  }
-
-  #isQuiet(): boolean {
-    return this.#mode === "paused" || this.#mode === "stopped";
   }
 
   #emit<K extends keyof AutosaveEvents>(event: K, payload: () => AutosaveEvents[K]): void {

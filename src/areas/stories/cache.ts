@@ -1,13 +1,7 @@
 import { LruCache } from "../../shared/lru-cache.js";
+import type { LoadedStory } from "./story.js";
 
-/** A story at a version. */
-export interface CachedStory {
-  readonly text: string;
-  readonly revision: number;
-  readonly version: string;
-}
-
-interface Entry extends CachedStory {
+interface Entry extends LoadedStory {
   readonly owner: StoryCache;
 }
 
@@ -59,11 +53,11 @@ export class StoryCache {
   }
 
   /** Marks the story as most recently used. */
-  get(id: string): CachedStory | undefined {
+  get(id: string): LoadedStory | undefined {
     return this.#pool.entries?.get(this.#prefix + id);
   }
 
-  set(id: string, { text, revision, version }: CachedStory): void {
+  set(id: string, { text, revision, version }: LoadedStory): void {
     const { entries } = this.#pool;
     if (entries === undefined) return;
     const key = this.#prefix + id;

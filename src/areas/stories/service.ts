@@ -26,9 +26,10 @@ import {
   type StoryServiceOptions,
 } from "./options.js";
 import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
-import type { LoadedStory, SavedStory, StoryStore } from "./store.js";
+import type { SavedStory, StoryStore } from "./store.js";
 import {
   expectRevision,
+  type LoadedStory,
   type StoryData,
   type StoryDraft,
   type StoryFilter,

@@ -1,6 +1,6 @@
 import type { DefinedBackend } from "./backend.js";
 import type { SearchStoriesOptions, StorySearchResult } from "./search.js";
-import type { StoryDraft, StoryMetadata, StoryMetadataInput } from "./story.js";
+import type { LoadedStory, StoryDraft, StoryMetadata, StoryMetadataInput } from "./story.js";
 
 export interface SavedStory {
   readonly metadata: StoryMetadata;
@@ -8,12 +8,6 @@ export interface SavedStory {
   readonly version: string;
   /** Whether there was no story with this key. */
   readonly isNew: boolean;
-}
-
-export interface LoadedStory {
-  readonly text: string;
-  readonly revision: number;
-  readonly version: string;
 }
 
 /** Receives a problem; returns whether it could pass the problem on. */

@@ -95,6 +95,13 @@ export interface SyncEntryInput {
   readonly timestamp?: Date | number | undefined;
 }
 
+/** A story as JSON. */
+export interface LoadedStory {
+  readonly text: string;
+  readonly revision: number;
+  readonly version: string;
+}
+
 /** A checked story to be saved, as JSON. */
 export interface StoryDraft {
   readonly key: string;
@@ -250,11 +257,7 @@ export function toPreference(key: unknown, preference: unknown): { json: string;
   return { json: toJson("value", value), scope };
 }
 
-export function toSyncEntry(
-  input: unknown,
-  now: () => number,
-  newId: () => string,
-): { entry: SyncEntry; json: string } {
+export function toSyncEntry(input: unknown, now: () => number): { entry: SyncEntry; json: string } {
   expectKeys("a sync entry", input, ["id", "storyId", "action", "data", "timestamp"]);
   const { id = newId(), storyId, action, data = null, timestamp } = input as SyncEntryInput;
   expectId(id);

@@ -3,9 +3,10 @@ import { hashText } from "../checksum.js";
 import { keepText, type Repair } from "../repair.js";
 import { type BackendMethod, isBackendMethod, markDefined } from "./backend.js";
 import { RevisionConflictError } from "./errors.js";
-import type { LoadedStory, SavedStory, StoryCopy } from "./store.js";
+import type { SavedStory, StoryCopy } from "./store.js";
 import {
   expectRevision,
+  type LoadedStory,
   type StoryData,
   type StoryDraft,
   type StoryMetadata,

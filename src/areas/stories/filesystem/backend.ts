@@ -3,8 +3,9 @@ import { StorageError } from "../../../shared/errors.js";
 import { DEFAULT_PROJECT, expectId } from "../../arguments.js";
 import { hashText } from "../../checksum.js";
 import { RevisionConflictError } from "../errors.js";
-import type { LoadedStory, ProblemListener, SavedStory, TextStore } from "../store.js";
+import type { ProblemListener, SavedStory, TextStore } from "../store.js";
 import {
+  type LoadedStory,
   type Preference,
   type StoryFilter,
   type StoryMetadata,
@@ -91,7 +92,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
         const problem = this.opened.outside.problem(name);
         if (problem !== undefined) {
           if (settled !== undefined) throw problem;
-          this.opened.outside.tell([name]);
+          this.opened.outside.tell(name);
           return undefined;
         }
         if (attempt === MAX_READS) {
@@ -247,7 +248,7 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     const { outside, root } = this.opened;
     const { suspects, touched } = await outside.scan();
     if (suspects.length > 0) await this.#settleEach(suspects);
-    outside.tell(suspects);
+    for (const name of suspects) outside.tell(name);
     // Files that were copied or checked out have new times. Once the index has these, no process reads the files again.
     if (touched.length > 0) {
       await root.locked(async () => {
@@ -311,7 +312,10 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
       work({
         known: (key) => change.known(key),
         put: (known, next) => this.#put(change, known, next),
-        assertWhole: (key) => this.#assertStory(key),
+        assertWhole: (key) => {
+          const problem = this.opened.outside.problem(toFileName(key));
+          if (problem !== undefined && lstat(this.#storyFile(key)) !== undefined) throw problem;
+        },
       }),
     );
   }
@@ -350,11 +354,6 @@ export class FilesystemBackend extends FilesystemExtras implements TextStore {
     let isHeard = false;
     for (const listener of this.#listeners) isHeard = listener("outside", key, error) || isHeard;
     return isHeard;
-  }
-
-  #assertStory(key: string): void {
-    const problem = this.opened.outside.problem(toFileName(key));
-    if (problem !== undefined && lstat(this.#storyFile(key)) !== undefined) throw problem;
   }
 
   #record(key: string): StoryRecord | undefined {

@@ -1,5 +1,4 @@
 import { expectText } from "../../../shared/expectation.js";
-import { newId } from "../../ids.js";
 import type { Repair } from "../../repair.js";
 import type { SecretBox } from "../secret.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";
@@ -57,7 +56,7 @@ export abstract class FilesystemExtras extends TextBackend<StoryRecord> {
   }
 
   async addToSyncQueue(input: SyncEntryInput): Promise<SyncEntry> {
-    const { entry } = toSyncEntry(input, this.now, newId);
+    const { entry } = toSyncEntry(input, this.now);
     await this.guarded(() => this.opened.queue.set(entry.id, entry));
     return entry;
   }

@@ -58,11 +58,8 @@ export class FolderMap<T> {
 
   /** In the order in which they were added. */
   async all(): Promise<Item<T>[]> {
-    return this.#items().sort((a, b) => a.order - b.order);
-  }
-
-  #items(): Item<T>[] {
-    return namesIn(this.#root.at(this.#folder)).flatMap((name) => this.#read(`${this.#folder}/${name}`) ?? []);
+    const items = namesIn(this.#root.at(this.#folder)).flatMap((name) => this.#read(`${this.#folder}/${name}`) ?? []);
+    return items.sort((a, b) => a.order - b.order);
   }
 
   #read(file: string): Item<T> | undefined {

@@ -16,7 +16,7 @@ const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 export function toFileName(id: string): string {
   let name = "";
   for (const byte of Buffer.from(id, "utf8")) name += SAFE[byte];
-  if (DEVICE.test(name)) name = `${escapeFirst(name)}${name.slice(1)}`;
+  if (DEVICE.test(name)) name = hex(name.charCodeAt(0)) + name.slice(1);
   if (name.length <= MAX_NAME_BYTES) return name;
   return `${name.slice(0, KEPT_OF_LONG)}~${createHash("sha256").update(id).digest("hex")}`;
 }
@@ -36,10 +36,6 @@ const SAFE: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
   const character = String.fromCharCode(byte);
   return /[a-z0-9_-]/.test(character) ? character : hex(byte);
 });
-
-function escapeFirst(name: string): string {
-  return hex(name.charCodeAt(0));
-}
 
 function hex(byte: number): string {
   return `%${byte.toString(16).padStart(2, "0")}`;

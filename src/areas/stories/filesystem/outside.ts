@@ -98,17 +98,17 @@ export class OutsideChanges {
       const entry = this.#index.named(name);
       const stats = lstat(this.#path(name));
       if (stats === undefined || (entry !== undefined && this.#looksKnown(name, entry, stats))) continue;
-      if (entry === undefined && this.#isConflict(file)) continue;
+      if (entry === undefined && this.#conflictOf(file) !== undefined) continue;
       const standing = await this.look(name);
       if (standing === "known") touched.push(name);
       if (standing === "suspect") suspects.push(name);
-      if (standing instanceof StorageError) this.#tell(name);
+      if (standing instanceof StorageError) this.tell(name);
     }
     for (const name of this.#index.names()) {
       if (present.has(name)) continue;
       const standing = await this.look(name);
       if (standing === "suspect") suspects.push(name);
-      if (standing instanceof StorageError) this.#tell(name);
+      if (standing instanceof StorageError) this.tell(name);
     }
     for (const name of this.#seen.keys()) if (!present.has(name)) this.#seen.delete(name);
     return { suspects, touched };
@@ -195,8 +195,10 @@ export class OutsideChanges {
   }
 
   /** Reports a problem to the listeners, once. */
-  tell(names: Iterable<string>): void {
-    for (const name of names) this.#tell(name);
+  tell(name: string): void {
+    const problem = this.#problems.get(name);
+    if (problem === undefined || problem.isReported) return;
+    problem.isReported = this.#report(this.#index.named(name)?.id ?? fromFileName(name), problem.error);
   }
 
   /** The state of the file when it was last checked. */
@@ -206,19 +208,16 @@ export class OutsideChanges {
 
   conflicts(): StoryConflictFile[] {
     return namesIn(this.#root.at("stories")).flatMap((name) => {
-      const parsed = parseConflictName(name, (base) => this.#index.named(base) !== undefined);
+      const parsed = this.#conflictOf(name);
       const stats = parsed === undefined ? undefined : lstat(this.#root.at("stories", name));
-      if (parsed === undefined || stats?.isFile() !== true || this.#isStory(name)) return [];
+      const isStory = name.endsWith(STORY) && this.#index.named(name.slice(0, -STORY.length)) !== undefined;
+      if (parsed === undefined || stats?.isFile() !== true || isStory) return [];
       return [{ ...parsed, path: this.#root.at("stories", name), name, size: stats.size, modifiedAt: stats.mtime }];
     });
   }
 
-  #isStory(file: string): boolean {
-    return file.endsWith(STORY) && this.#index.named(file.slice(0, -STORY.length)) !== undefined;
-  }
-
-  #isConflict(file: string): boolean {
-    return parseConflictName(file, (base) => this.#index.named(base) !== undefined) !== undefined;
+  #conflictOf(file: string) {
+    return parseConflictName(file, (base) => this.#index.named(base) !== undefined);
   }
 
   #looksKnown(name: string, entry: IndexedEntry, stats: Stats): boolean {
@@ -248,12 +247,6 @@ export class OutsideChanges {
     if (this.#problemOf(name, stats) !== undefined) return;
     const error = new StorageError("CORRUPT", `${this.#path(name)} ${reason}`);
     this.#problems.set(name, { stamp: stats === undefined ? undefined : stampOf(stats), error, isReported: false });
-  }
-
-  #tell(name: string): void {
-    const problem = this.#problems.get(name);
-    if (problem === undefined || problem.isReported) return;
-    problem.isReported = this.#report(this.#index.named(name)?.id ?? fromFileName(name), problem.error);
   }
 
   #path(name: string): string {

@@ -117,14 +117,7 @@ export class StoryRoot {
     for (const path of removes) assertReplaceable(this.at(path));
     await this.#decide(
       writes,
-      (written) => ({
-        keeps,
-        moves,
-        removes,
-        found,
-        aside,
-        indexLines: indexLines(written),
-      }),
+      (written) => ({ keeps, moves, removes, found, aside, indexLines: indexLines(written) }),
       { keeps, moves },
     );
   }
@@ -291,16 +284,16 @@ export class StoryRoot {
 
   /** Finishes a change that any process has decided and not finished. */
   async #recover(): Promise<void> {
-    if (lstat(this.at(JOURNAL)) !== undefined) await this.#finishFound();
+    if (lstat(this.at(JOURNAL)) !== undefined) {
+      const journal = parseJournal(readTextSync(this.at(JOURNAL)));
+      if (journal !== undefined) await this.#finish(journal);
+      else {
+        // A journal of ours appears whole, so this is another file: it is put aside, and the index is rebuilt.
+        renameSync(this.at(JOURNAL), this.at(`${JOURNAL}.damaged-${Date.now()}`));
+        this.#dropIndex();
+      }
+    }
     this.#isUnfinished = false;
-  }
-
-  async #finishFound(): Promise<void> {
-    const journal = parseJournal(readTextSync(this.at(JOURNAL)));
-    if (journal !== undefined) return this.#finish(journal);
-    // A journal of ours appears whole, so this is another file: it is put aside, and the index is rebuilt.
-    renameSync(this.at(JOURNAL), this.at(`${JOURNAL}.damaged-${Date.now()}`));
-    this.#dropIndex();
   }
 
   /** Idempotent, so a second attempt continues the first. */

@@ -13,7 +13,6 @@ import {
 import { expectText } from "../../../shared/expectation.js";
 import { expectId } from "../../arguments.js";
 import type { RepositoryContext } from "../../context.js";
-import { newId } from "../../ids.js";
 import { insertOf, pick, prepareStatement, type Statement, selection, toStatement } from "../../statements.js";
 import { type Preference, type SyncEntry, type SyncEntryInput, toPreference, toSyncEntry } from "../story.js";
 import { TextBackend } from "../text-backend.js";
@@ -97,7 +96,7 @@ export abstract class LibsqlExtras extends TextBackend<KnownRow> {
 
   async addToSyncQueue(input: SyncEntryInput): Promise<SyncEntry> {
     const { project, now } = this.context;
-    const { entry, json } = toSyncEntry(input, now, newId);
+    const { entry, json } = toSyncEntry(input, now);
     await this.execute(upsertEntry({ ...entry, project, data: json, timestamp: entry.timestamp.getTime() }));
     return entry;
   }
