@@ -60,7 +60,8 @@ function repair(value: unknown, parents: readonly object[]): unknown {
   return isChanged ? Object.fromEntries(entries) : value;
 }
 
-function repairText(text: string): string {
+/** `text` with U+FFFD for each lone surrogate and NUL, which the database cannot store. */
+export function repairText(text: string): string {
   const wellFormed = text.toWellFormed();
   return wellFormed.includes("\0") ? wellFormed.replaceAll("\0", "\uFFFD") : wellFormed;
 }

@@ -1,8 +1,9 @@
 import { expectId, isType, toMillis, toStorableVector } from "../areas/arguments.js";
 import type { Memory, MemoryEntry, MemoryInput } from "../areas/memories/record.js";
+import { repairText } from "../areas/repair.js";
 import { expectation, expectObject } from "../shared/expectation.js";
 import { MARKS_KEY, type Marks, NO_TEXT, splitMetadata } from "./marks.js";
-import { cutText, repairJson, repairText } from "./repair.js";
+import { cutText, repairJson } from "./repair.js";
 
 /** An entry as callers pass it: vectors may be typed arrays. */
 export type MemoryEntryInput = Omit<MemoryEntry, "vector" | "metadata"> & {

@@ -1,11 +1,7 @@
+import { repairText } from "../areas/repair.js";
+
 /** The deepest nesting of metadata to keep. SQLite does not read JSON that is much deeper. */
 const MAX_DEPTH = 500;
-
-/** `text` with U+FFFD for each lone surrogate and NUL, which the database cannot store. */
-export function repairText(text: string): string {
-  const wellFormed = text.toWellFormed();
-  return wellFormed.includes("\0") ? wellFormed.replaceAll("\0", "\uFFFD") : wellFormed;
-}
 
 /** At most `maxChars` characters of `text`, without splitting a surrogate pair. */
 export function cutText(text: string, maxChars: number): string {
@@ -14,20 +10,10 @@ export function cutText(text: string, maxChars: number): string {
   return text.slice(0, splitsPair ? maxChars - 1 : maxChars);
 }
 
-/**
- * A copy of a value as JSON, which keeps as much of the original as possible.
- *
- * Text is repaired. Numbers that JSON lacks become null, BigInts strings, Maps objects, Sets and typed arrays arrays, and
- * Errors objects with their name and message. Functions and undefined are left out, as in JSON.
- */
-export function repairJson(value: unknown): unknown {
-  return repairValue(value, []);
-}
-
 function copyProperties(entries: Iterable<[unknown, unknown]>, parents: readonly object[]): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const [key, value] of entries) {
-    const repaired = repairValue(value, parents);
+    const repaired = repairJson(value, parents);
     if (repaired === undefined) continue;
     // A plain assignment to `__proto__` would be lost.
     Object.defineProperty(copy, repairText(String(key)), {
@@ -40,7 +26,13 @@ function copyProperties(entries: Iterable<[unknown, unknown]>, parents: readonly
   return copy;
 }
 
-function repairValue(given: unknown, parents: readonly object[]): unknown {
+/**
+ * A copy of a value as JSON, which keeps as much of the original as possible.
+ *
+ * Text is repaired. Numbers that JSON lacks become null, BigInts strings, Maps objects, Sets and typed arrays arrays, and
+ * Errors objects with their name and message. Functions and undefined are left out, as in JSON.
+ */
+export function repairJson(given: unknown, parents: readonly object[] = []): unknown {
   const value = toJsonValue(given);
   if (typeof value === "string") return repairText(value);
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
@@ -51,7 +43,7 @@ function repairValue(given: unknown, parents: readonly object[]): unknown {
   if (parents.length >= MAX_DEPTH) return "[nested too deeply]";
   const inner = [...parents, value];
   if (Array.isArray(value) || value instanceof Set || isTypedArray(value)) {
-    return Array.from(value as Iterable<unknown>, (one) => repairValue(one, inner) ?? null);
+    return Array.from(value as Iterable<unknown>, (one) => repairJson(one, inner) ?? null);
   }
   if (value instanceof Map) return copyProperties(value, inner);
   if (value instanceof Error) {
