@@ -105,10 +105,10 @@ export function isOfRecord(error: unknown): error is StorageError {
   return error instanceof StorageError && OF_RECORDS.includes(error.code);
 }
 
-/** The number of the statement that failed a batch; undefined where it is not known. */
-export function failedStatement(error: unknown): number | undefined {
+/** The error of a failed batch, which has the number of the statement, in the chain of causes. */
+export function batchErrorIn(error: unknown): LibsqlBatchError | undefined {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if (at instanceof LibsqlBatchError) return at.statementIndex;
+    if (at instanceof LibsqlBatchError) return at;
   }
   return undefined;
 }

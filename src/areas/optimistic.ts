@@ -1,5 +1,5 @@
-import { LibsqlBatchError } from "@libsql/client/sqlite3";
 import { type SQL, sql } from "drizzle-orm";
+import { batchErrorIn } from "./batch.js";
 import { type Executor, finishing } from "./executor.js";
 import { type Statement, toStatement } from "./statements.js";
 
@@ -15,10 +15,8 @@ export function expectStill(condition: SQL): Statement {
 
 /** Whether a batch failed by its `expectStill`. */
 export function hasMoved(error: unknown): boolean {
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if (at instanceof LibsqlBatchError) return at.statementIndex === 0 && at.message.includes("malformed JSON");
-  }
-  return false;
+  const failure = batchErrorIn(error);
+  return failure?.statementIndex === 0 && failure.message.includes("malformed JSON");
 }
 
 /**

@@ -148,25 +148,16 @@ export async function atFailedEdge(
   const executor = currentExecutor(context.executor);
   try {
     if (error.code === "FOREIGN_KEY") return await atUnknownNode(context, executor, error, drafts);
-    const index = await firstTakenEdge(context, executor, drafts);
-    return index === undefined ? error : atRecord(error, { index, id: drafts[index]!.id });
+    const table = await readEdges(context, executor, drafts);
+    for (const [index, draft] of drafts.entries()) {
+      if (table.takenBy(draft).length > 0) return atRecord(error, { index, id: draft.id });
+      table.add(draftToEdge(draft));
+    }
+    return error;
   } catch {
     // If this read fails, the error of the batch is still the one to report.
     return error;
   }
-}
-
-async function firstTakenEdge(
-  context: RepositoryContext,
-  executor: Executor,
-  drafts: readonly EdgeDraft[],
-): Promise<number | undefined> {
-  const table = await readEdges(context, executor, drafts);
-  for (const [index, draft] of drafts.entries()) {
-    if (table.takenBy(draft).length > 0) return index;
-    table.add(draftToEdge(draft));
-  }
-  return undefined;
 }
 
 /** The error with the place of the first edge whose node is missing, and that node. */

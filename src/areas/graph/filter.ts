@@ -40,22 +40,17 @@ export function nodeConditions(
     expectId(id);
     conditions.push(sql`${nodes}.id = ${id}`);
   }
-  if (kind !== undefined) {
-    expectText("kind", kind, Number.POSITIVE_INFINITY, 0);
-    conditions.push(sql`${nodes}.kind = ${kind}`);
+  for (const [key, text] of Object.entries({ kind, name, namePrefix, label })) {
+    if (text !== undefined) expectText(key, text, Number.POSITIVE_INFINITY, 0);
   }
-  if (name !== undefined) {
-    expectText("name", name, Number.POSITIVE_INFINITY, 0);
-    conditions.push(sql`${nodes}.name = ${name}`);
-  }
+  if (kind !== undefined) conditions.push(sql`${nodes}.kind = ${kind}`);
+  if (name !== undefined) conditions.push(sql`${nodes}.name = ${name}`);
   if (namePrefix !== undefined) {
-    expectText("namePrefix", namePrefix, Number.POSITIVE_INFINITY, 0);
     conditions.push(sql`${nodes}.name >= ${namePrefix}`);
     const end = endOfPrefix(namePrefix);
     if (end !== undefined) conditions.push(sql`${nodes}.name < ${end}`);
   }
   if (label !== undefined) {
-    expectText("label", label, Number.POSITIVE_INFINITY, 0);
     conditions.push(sql`${nodes}.row_id in (select ${graphLabels.nodeRow} from ${graphLabels}
       where ${graphLabels.project} = ${project} and ${graphLabels.label} = ${label})`);
   }

@@ -4,8 +4,8 @@ import { expectArray } from "../../shared/expectation.js";
 import {
   atRecord,
   type BatchOptions,
+  batchErrorIn,
   checkEach,
-  failedStatement,
   isOfRecord,
   type OnConflict,
   settleConflicts,
@@ -162,7 +162,7 @@ async function storeEach(
   } catch (error) {
     if (!isOfRecord(error)) throw error;
     const owners = statements.flatMap((own, index) => own.map(() => drafts[index]!));
-    const draft = owners[failedStatement(error) ?? 0];
+    const draft = owners[batchErrorIn(error)?.statementIndex ?? 0];
     // The later of two with one id is the one that failed.
     const index =
       draft === undefined

@@ -6,7 +6,7 @@ import { expectation, expectFunction, expectInteger } from "../../shared/expecta
 import { expectKeys } from "../../shared/known-keys.js";
 import { checkLongCall } from "../../shared/long-call.js";
 import { expectId, expectLimit, toSqlLimit, toStorableVector } from "../arguments.js";
-import { failedStatement } from "../batch.js";
+import { batchErrorIn } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import { type Executor, scalar } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
@@ -135,7 +135,7 @@ export async function embedMemories(
       ),
     );
     const results = await context.executor.batch(statements).catch(async (error: unknown) => {
-      const failed = embeddings[Math.floor((failedStatement(error) ?? 0) / 3)];
+      const failed = embeddings[Math.floor((batchErrorIn(error)?.statementIndex ?? 0) / 3)];
       throw await withDimensions(context.executor, context.project, failed, error);
     });
     // Of the statements for each memory the second inserts the vector, unless the content has changed or gone.

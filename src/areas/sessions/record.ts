@@ -7,7 +7,7 @@ import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
 import type { Metadata } from "../metadata.js";
-import { insertOf, selection } from "../statements.js";
+import { insertOf, pick, selection } from "../statements.js";
 
 /** A span of work in a project. */
 export interface Session<M extends object = Metadata> {
@@ -44,14 +44,7 @@ export interface SessionDraft {
 }
 
 const s = sessions;
-const stored = {
-  project: s.project,
-  id: s.id,
-  startedAt: s.startedAt,
-  endedAt: s.endedAt,
-  summary: s.summary,
-  metadata: s.metadata,
-};
+const stored = pick(s, "project", "id", "startedAt", "endedAt", "summary", "metadata");
 
 export const insertSession = insertOf(s, stored);
 

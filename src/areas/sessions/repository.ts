@@ -4,7 +4,7 @@ import { sessions } from "../../schema/sessions.js";
 import { expectArray } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, toMillis, toSqlLimit } from "../arguments.js";
-import { atRecord, checkEach, failedStatement, isOfRecord } from "../batch.js";
+import { atRecord, batchErrorIn, checkEach, isOfRecord } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { newId } from "../ids.js";
@@ -87,7 +87,7 @@ export class SessionRepository<M extends object = Metadata> {
     try {
       await this.#context.executor.batch(drafts.map((draft) => insertSession(draft)));
     } catch (error) {
-      const index = failedStatement(error);
+      const index = batchErrorIn(error)?.statementIndex;
       if (index === undefined || !isOfRecord(error)) throw error;
       throw atRecord(error, { index, id: drafts[index]?.id });
     }
