@@ -44,6 +44,8 @@ const ZEROS_PER_BYTE = 0.95;
 const SETUP = ["PRAGMA cache_size = -40", "PRAGMA wal_autocheckpoint = 0"];
 /** A log of one page, at most: that of the commit that resets it. */
 const ERASED_BYTES = 32 + 24 + 65_536;
+/** Moving so little of the log takes no longer than a commit, and a process that wrote once closes without a thread. */
+const LITTLE_BYTES = 1 << 18;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 4000;
 
@@ -64,7 +66,8 @@ export class Checkpointer {
   #notBefore = 0;
   #timer: Timer | undefined;
   #lookTimer: Timer | undefined;
-  #lookedAt = 0;
+  /** The first commit starts the time: a process that commits once needs no look, and no room for more. */
+  #lookedAt = Number.POSITIVE_INFINITY;
   #commitsUnseen = 0;
   #isClosed = false;
   /** Whether this client may have written to the log. */
@@ -249,8 +252,8 @@ export class Checkpointer {
     const connection = this.#open();
     const passive = "PRAGMA wal_checkpoint(PASSIVE)";
     try {
-      await connection.execOffThread(passive);
-      // The same again tells how far it came; there is nothing left to copy.
+      if (this.#log.used() > LITTLE_BYTES) await connection.execOffThread(passive);
+      // After the other thread, this only tells how far it came.
       const [, logFrames, checkpointedFrames] = connection.query(passive)[0]!.map(Number);
       writer.rollback();
       const isComplete = logFrames === checkpointedFrames && tryBeginImmediate(writer);

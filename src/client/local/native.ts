@@ -49,7 +49,9 @@ interface AsyncFace {
 // `libsql` is reached through @libsql/client, so that both share one native library: two copies of SQLite
 // working on one file in a process drop each other's locks.
 const Database = requireAsClient("libsql") as new (path: string, options: NativeOpenOptions) => NativeDatabase;
-const AsyncDatabase = requireAsClient("libsql/promise") as AsyncFace;
+
+/** Loaded at the first use, because few processes need it, and it takes as long to load as `libsql` itself. */
+const asyncDatabase = () => requireAsClient("libsql/promise") as AsyncFace;
 
 /** Opens a connection. Never call it with a path that holds NUL: the binding aborts the process. */
 export function openNative(path: string, options: NativeOpenOptions): NativeDatabase {
@@ -58,7 +60,7 @@ export function openNative(path: string, options: NativeOpenOptions): NativeData
 
 /** Runs `sql` on a thread of the binding, so that a long VACUUM or checkpoint does not block the event loop. */
 export function execOffThread(database: NativeDatabase, sql: string): Promise<void> {
-  return AsyncDatabase.prototype.exec.call({ db: database.db }, sql);
+  return asyncDatabase().prototype.exec.call({ db: database.db }, sql);
 }
 
 /** A statement, or the error that SQLite has for its text. */
@@ -72,8 +74,10 @@ export function prepare(database: NativeDatabase, sql: string): NativeStatement 
 
 /** Prepares one statement the same way; its rows are arrays, with integers as bigint. */
 export async function prepareOffThread(database: NativeDatabase, sql: string): Promise<OffThreadStatement> {
-  const statement = await AsyncDatabase.prototype.prepare.call({ db: database.db }, sql).catch((error: unknown) => {
-    throw quotesNoValue(error);
-  });
+  const statement = await asyncDatabase()
+    .prototype.prepare.call({ db: database.db }, sql)
+    .catch((error: unknown) => {
+      throw quotesNoValue(error);
+    });
   return statement.reader ? statement.raw(true).safeIntegers(true) : statement;
 }
