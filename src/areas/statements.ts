@@ -1,5 +1,13 @@
 import type { InValue, Row } from "@libsql/client";
-import { type AnyColumn, fillPlaceholders, getTableColumns, getTableName, type SQL, sql } from "drizzle-orm";
+import {
+  type AnyColumn,
+  fillPlaceholders,
+  getTableColumns,
+  getTableName,
+  type Query,
+  type SQL,
+  sql,
+} from "drizzle-orm";
 import { SQLiteSyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
 
 /** SQL and its arguments, ready for a client or a transaction. */
@@ -16,10 +24,13 @@ export function toStatement(query: SQL): Statement {
   return { sql: text, args: params as InValue[] };
 }
 
-/** Compiles a Drizzle expression with `sql.placeholder(name)` in it once, for many calls. */
-export function prepareStatement(query: SQL): (values: Record<string, InValue>) => Statement {
-  const { sql: text, params } = dialect.sqlToQuery(query);
-  return (values) => ({ sql: text, args: fillPlaceholders(params, values) as InValue[] });
+/** Compiles a Drizzle expression with `sql.placeholder(name)` in it once, at the first of many calls. */
+export function prepareStatement(make: () => SQL): (values: Record<string, InValue>) => Statement {
+  let compiled: Query | undefined;
+  return (values) => {
+    compiled ??= dialect.sqlToQuery(make());
+    return { sql: compiled.sql, args: fillPlaceholders(compiled.params, values) as InValue[] };
+  };
 }
 
 /**
@@ -161,17 +172,29 @@ export interface Selection<K extends string> {
 export function selection<K extends string>(parts: Readonly<Record<K, SQL | AnyColumn>>, prefix = ""): Selection<K> {
   const names = Object.keys(parts) as K[];
   const at = Object.fromEntries(names.map((name) => [name, prefix + name])) as Record<K, string>;
-  const columns = list(names.map((name) => sql`${parts[name]} as ${sql.identifier(at[name])}`));
+  const columns = () => list(names.map((name) => sql`${parts[name]} as ${sql.identifier(at[name])}`));
   return { columns: rendered(columns), at };
 }
 
 /**
  * The same expression as text, for a part of a statement that is built for each call: Drizzle would render the part each
- * time. An expression with arguments stays as it is.
+ * time. An expression with arguments stays as it is. Drizzle takes `make` at the first use, because a process uses few of
+ * the many that the modules have.
  */
-export function rendered(query: SQL): SQL {
-  const { sql: text, params } = dialect.sqlToQuery(query);
-  return params.length === 0 ? sql.raw(text) : query;
+export function rendered(make: () => SQL): SQL {
+  const query = sql.empty();
+  const define = (chunks: PropertyDescriptor) => Object.defineProperty(query, "queryChunks", chunks);
+  define({
+    configurable: true,
+    get: () => {
+      const made = make();
+      const { sql: text, params } = dialect.sqlToQuery(made);
+      const value = (params.length === 0 ? sql.raw(text) : made).queryChunks;
+      define({ value });
+      return value;
+    },
+  });
+  return query;
 }
 
 /** The named columns of a table, for `selection` and `insertOf`. */

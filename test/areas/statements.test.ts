@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
-import { inParts, list, rendered, selection, toStatement } from "../../src/areas/statements.js";
+import { inParts, list, prepareStatement, rendered, selection, toStatement } from "../../src/areas/statements.js";
 import { memories } from "../../src/schema/memories.js";
 
 const statement = (rows: readonly object[]) => ({ sql: "insert", args: [JSON.stringify(rows)] });
@@ -21,9 +21,24 @@ test.each<[string, readonly object[], number[]]>([
 test("a rendered part of a statement gives the same SQL, and keeps its arguments", () => {
   const { id, content } = memories;
   const parts = [sql`${id}, ${content}`, sql`${id} = ${"a"}`, selection({ id, text: content }).columns];
-  const texts = parts.map((part) => toStatement(sql`select ${rendered(part)}`));
+  const texts = parts.map((part) => toStatement(sql`select ${rendered(() => part)}`));
   expect(texts).toEqual(parts.map((part) => toStatement(sql`select ${part}`)));
   expect(texts[2]!.sql).toBe('select "memories"."id" as "id", "memories"."content" as "text"');
+});
+
+// A process that stores one record uses few of the 300 statements and parts that the modules have.
+test("statements and their parts are made at the first use, and once", () => {
+  const made: string[] = [];
+  const note = (name: string) => {
+    made.push(name);
+    return sql.raw(name);
+  };
+  const part = rendered(() => note("part"));
+  const statement = prepareStatement(() => sql`select ${part} from ${note("statement")}`);
+  expect(made).toEqual([]);
+  const once = { sql: "select part from statement", args: [] };
+  expect([statement({}), statement({}), toStatement(sql`${part}`).sql]).toEqual([once, once, "part"]);
+  expect(made).toEqual(["statement", "part"]);
 });
 
 test("a prefix keeps the names of several selections of one SELECT apart", () => {

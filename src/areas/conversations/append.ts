@@ -33,9 +33,11 @@ const owner = sql`owner as materialized (
  * server needs one round trip. The statement can share its commit with others that wait. The index is cheaper too, because
  * FTS5 writes out its terms at the end of every statement.
  */
-const appendRows = prepareStatement(sql`with ${owner}
+const appendRows = prepareStatement(
+  () => sql`with ${owner}
   ${insertMessages(sql`j.value`, sql`owner.last_seq + 1 + j.key`)}
-  from ${messageRows} as j cross join owner where true returning seq`);
+  from ${messageRows} as j cross join owner where true returning seq`,
+);
 
 const given = (name: Parameters<typeof part>[1]) => part(sql`j.value`, name);
 const stored = selection({ id: sql`id`, seq: sql`seq` });
@@ -44,7 +46,8 @@ const stored = selection({ id: sql`id`, seq: sql`seq` });
  * The same without the messages whose client ids the conversation has already, in its own or its shared part. It stores
  * nothing if one of them was sent with another role, content or metadata.
  */
-const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, known as materialized (
+const appendNewRows = prepareStatement(
+  () => sql`${withChain}, ${owner}, known as materialized (
     select j.key as key, case when ${m.sentHash} is null
         then ${m.role} = ${given("role")} and ${m.content} = ${given("content")} and ${m.metadata} = ${given("metadata")}
         else ${m.sentHash} = ${given("sentHash")} end as is_same
@@ -54,13 +57,16 @@ const appendNewRows = prepareStatement(sql`${withChain}, ${owner}, known as mate
     select j.value as value, row_number() over (order by j.key) as place from json_each(${placeholder("rows")}) as j
     where j.key not in (select key from known))
   ${insertMessages(sql`fresh.value`, sql`owner.last_seq + fresh.place`)}
-  from owner cross join fresh where not exists (select 1 from known where not is_same) returning ${stored.columns}`);
+  from owner cross join fresh where not exists (select 1 from known where not is_same) returning ${stored.columns}`,
+);
 
 const sent = selection({ ...messageParts, sentHash: m.sentHash });
-const selectByClientId = prepareStatement(sql`${withChain} select ${sent.columns} from chain
+const selectByClientId = prepareStatement(
+  () => sql`${withChain} select ${sent.columns} from chain
   cross join ${m} on ${m.conversationRowId} = chain.row_id and ${m.seq} <= chain.up_to
     and ${m.clientId} in (select value from json_each(${placeholder("clientIds")}))
-  join ${c} on ${c.rowId} = ${m.conversationRowId}`);
+  join ${c} on ${c.rowId} = ${m.conversationRowId}`,
+);
 
 interface Appended {
   /** A record for each draft. */

@@ -78,17 +78,21 @@ const given: readonly (readonly [AnyColumn, SQL])[] = [
     sql`(select row_id from ${c} as parent where parent.project = ${placeholder("project")} and parent.id = ${placeholder("parentId")})`,
   ],
 ];
-const insertConversation = prepareStatement(sql`insert into ${c}
+const insertConversation = prepareStatement(
+  () => sql`insert into ${c}
   (project, id, ${names(given.map(([column]) => column))})
-  values (${placeholder("project")}, ${placeholder("id")}, ${list(given.map(([, value]) => value))})`);
+  values (${placeholder("project")}, ${placeholder("id")}, ${list(given.map(([, value]) => value))})`,
+);
 /** Keeps the row, because forks refer to it. */
 const replaceConversation = prepareStatement(
-  sql`update ${c} set ${list(given.map(([column, value]) => set(column, value)))} where ${isId}`,
+  () => sql`update ${c} set ${list(given.map(([column, value]) => set(column, value)))} where ${isId}`,
 );
-const deleteRefs = prepareStatement(sql`delete from ${r} where ${r.messageRowId} in
-  (select ${m.rowId} from ${m} where ${m.conversationRowId} = ${ownRow})`);
-const deleteMessages = prepareStatement(sql`delete from ${m} where ${m.conversationRowId} = ${ownRow}`);
-const deleteSummaries = prepareStatement(sql`delete from ${d} where ${d.conversationRowId} = ${ownRow}`);
+const deleteRefs = prepareStatement(
+  () => sql`delete from ${r} where ${r.messageRowId} in
+  (select ${m.rowId} from ${m} where ${m.conversationRowId} = ${ownRow})`,
+);
+const deleteMessages = prepareStatement(() => sql`delete from ${m} where ${m.conversationRowId} = ${ownRow}`);
+const deleteSummaries = prepareStatement(() => sql`delete from ${d} where ${d.conversationRowId} = ${ownRow}`);
 /** How many messages a conversation shows, how many of them its forks need, and whether it descends from itself. */
 const place = selection({
   rowId: c.rowId,
@@ -96,12 +100,14 @@ const place = selection({
   needed: sql`(select max(fork.prefix_seq) from ${c} as fork where fork.parent_row_id = ${c.rowId})`,
   isCircular: sql`exists (select 1 from line where line.row_id = ${c.rowId})`,
 });
-const selectPlace = prepareStatement(sql`with recursive line (row_id) as (
+const selectPlace = prepareStatement(
+  () => sql`with recursive line (row_id) as (
     select parent_row_id from ${c} where ${isId}
     union select ${c.parentRowId} from line join ${c} on ${c.rowId} = line.row_id)
-  select ${place.columns} from ${c} where ${isId}`);
+  select ${place.columns} from ${c} where ${isId}`,
+);
 /** Runs last: the triggers of the messages have changed the time. */
-const storeTime = prepareStatement(sql`update ${c} set updated_at = ${placeholder("updatedAt")} where ${isId}`);
+const storeTime = prepareStatement(() => sql`update ${c} set updated_at = ${placeholder("updatedAt")} where ${isId}`);
 
 /** The conversation, unless it is deleted, and its own visible messages. The index gives their number without counting. */
 const visibleRecords = sql`(${c.deletedAt} is null) + max(0, min(${c.visibleSeq}, coalesce((

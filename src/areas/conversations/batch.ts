@@ -16,10 +16,14 @@ const m = messages;
 const project = sql.placeholder("project");
 const ids = sql`(select value from json_each(${sql.placeholder("ids")}))`;
 
-const selectAny = prepareStatement(sql`select ${conversationColumns} from ${c}
-  where ${c.project} = ${project} and ${c.id} in ${ids} order by ${c.rowId}`);
-const selectTaken = prepareStatement(sql`select ${c.id} from ${c} where ${c.project} = ${project} and ${c.id} in ${ids}
-  union select ${m.id} from ${m} where ${m.project} = ${project} and ${m.id} in ${ids} order by 1`);
+const selectAny = prepareStatement(
+  () => sql`select ${conversationColumns} from ${c}
+  where ${c.project} = ${project} and ${c.id} in ${ids} order by ${c.rowId}`,
+);
+const selectTaken = prepareStatement(
+  () => sql`select ${c.id} from ${c} where ${c.project} = ${project} and ${c.id} in ${ids}
+  union select ${m.id} from ${m} where ${m.project} = ${project} and ${m.id} in ${ids} order by 1`,
+);
 
 /** The result of `insertMany` where ids were taken. */
 interface InsertedOver {

@@ -49,7 +49,7 @@ const link = selection({
   prefixSeq: sql`prefix_seq`,
   upTo: sql`up_to`,
 });
-const selectChain = prepareStatement(sql`${withChain} select ${link.columns} from chain order by depth`);
+const selectChain = prepareStatement(() => sql`${withChain} select ${link.columns} from chain order by depth`);
 
 /** Undefined if the conversation is unknown, deleted or in another project. */
 export async function findChain(
@@ -87,10 +87,12 @@ export interface ChainRange {
 const segmentStatements = (condition: SQL) => {
   // The plus sign keeps SQLite from choosing an index by project, which would not narrow the search.
   const inOrder = (direction: SQL) =>
-    prepareStatement(sql`select ${messageColumns} from ${messagesWithOwner}
+    prepareStatement(
+      () => sql`select ${messageColumns} from ${messagesWithOwner}
       where ${m.conversationRowId} = ${placeholder("rowId")} and ${m.seq} > ${placeholder("from")}
         and ${m.seq} <= ${placeholder("to")} and +${m.project} = ${placeholder("project")} ${condition}
-      order by ${m.seq} ${direction} limit ${placeholder("limit")}`);
+      order by ${m.seq} ${direction} limit ${placeholder("limit")}`,
+    );
   return { first: inOrder(sql`asc`), last: inOrder(sql`desc`) };
 };
 const selectSegment = segmentStatements(sql``);
@@ -126,8 +128,10 @@ export async function readChain(
   return found;
 }
 
-const selectMessage = prepareStatement(sql`select ${messageColumns} from ${messagesWithOwner}
-  where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`);
+const selectMessage = prepareStatement(
+  () => sql`select ${messageColumns} from ${messagesWithOwner}
+  where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`,
+);
 
 /** A message that its own conversation or a fork shows. */
 export async function findMessage(

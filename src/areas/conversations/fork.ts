@@ -51,8 +51,10 @@ const insertRow = prepareInsert(c, [
   c.createdAt,
   c.updatedAt,
 ]);
-const selectOne = prepareStatement(sql`select ${conversationColumns} from ${c}
-  where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.purgedAt} is null`);
+const selectOne = prepareStatement(
+  () => sql`select ${conversationColumns} from ${c}
+  where ${c.project} = ${sql.placeholder("project")} and ${c.id} = ${sql.placeholder("id")} and ${c.purgedAt} is null`,
+);
 
 /** The statement that stores a draft as a new conversation. */
 export function insertConversationStatement(

@@ -28,15 +28,19 @@ const placeholder = sql.placeholder;
 const row = sql`j.value`;
 
 /** Many conversations that share no messages: one statement costs less than one for each. */
-const insertRows = prepareStatement(sql`insert into ${c}
+const insertRows = prepareStatement(
+  () => sql`insert into ${c}
   (project, id, title, tags, metadata, prefix_seq, visible_seq, created_at, updated_at)
   select ${placeholder("project")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${ALL_VISIBLE},
-    value ->> 4, max(value ->> 4, ${placeholder("now")}) from ${jsonRows("rows")}`);
+    value ->> 4, max(value ->> 4, ${placeholder("now")}) from ${jsonRows("rows")}`,
+);
 
 /** Messages of many conversations, by the ids of these. */
 const insertOwned = (updatedAt?: SQL) =>
-  prepareStatement(sql`${insertMessages(row, part(row, "seq"), updatedAt)} from ${messageRows} as j
-  cross join ${c} as owner on owner.project = ${placeholder("project")} and owner.id = ${part(row, "conversationId")} where true`);
+  prepareStatement(
+    () => sql`${insertMessages(row, part(row, "seq"), updatedAt)} from ${messageRows} as j
+  cross join ${c} as owner on owner.project = ${placeholder("project")} and owner.id = ${part(row, "conversationId")} where true`,
+  );
 const insertNew = insertOwned();
 const insertStored = insertOwned(part(row, "updatedAt"));
 

@@ -47,19 +47,26 @@ const insertInto = sql`into ${r} (project, message_row_id, kind, target, score, 
   ${placeholder("kind")}, ${placeholder("target")}, ${placeholder("score")}, ${placeholder("createdAt")}`;
 const ofMessage = sql`from ${m} where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`;
 /** Also for a message that cannot be seen. */
-export const insertRef = prepareStatement(sql`insert ${insertInto} ${ofMessage}`);
-export const insertMissingRef = prepareStatement(sql`insert or ignore ${insertInto} ${ofMessage}`);
-const upsert = prepareStatement(sql`insert ${insertInto} from ${messagesWithOwner} where ${visibleMessage}
+export const insertRef = prepareStatement(() => sql`insert ${insertInto} ${ofMessage}`);
+export const insertMissingRef = prepareStatement(() => sql`insert or ignore ${insertInto} ${ofMessage}`);
+const upsert = prepareStatement(
+  () => sql`insert ${insertInto} from ${messagesWithOwner} where ${visibleMessage}
   on conflict (message_row_id, kind, target) do update set score = coalesce(excluded.score, score)
-  returning ${returned(refParts)}`);
-const remove = prepareStatement(sql`delete from ${r} where ${isRef} and ${r.messageRowId} =
-  (select ${m.rowId} from ${messagesWithOwner} where ${visibleMessage})`);
-const selectRefs = prepareStatement(sql`select ${columns} from ${messagesWithOwner}
-  join ${r} on ${r.messageRowId} = ${m.rowId} where ${visibleMessage} order by ${r.rowId}`);
-const selectByRef =
-  prepareStatement(sql`select ${messageColumns} from ${r} cross join ${m} on ${m.rowId} = ${r.messageRowId}
+  returning ${returned(refParts)}`,
+);
+const remove = prepareStatement(
+  () => sql`delete from ${r} where ${isRef} and ${r.messageRowId} =
+  (select ${m.rowId} from ${messagesWithOwner} where ${visibleMessage})`,
+);
+const selectRefs = prepareStatement(
+  () => sql`select ${columns} from ${messagesWithOwner}
+  join ${r} on ${r.messageRowId} = ${m.rowId} where ${visibleMessage} order by ${r.rowId}`,
+);
+const selectByRef = prepareStatement(
+  () => sql`select ${messageColumns} from ${r} cross join ${m} on ${m.rowId} = ${r.messageRowId}
   cross join ${c} on ${c.rowId} = ${m.conversationRowId}
-  where ${r.project} = ${placeholder("project")} and ${isRef} and ${isVisible} order by ${m.rowId}`);
+  where ${r.project} = ${placeholder("project")} and ${isRef} and ${isVisible} order by ${m.rowId}`,
+);
 
 export async function linkRef(
   context: RepositoryContext,

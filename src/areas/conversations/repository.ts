@@ -63,9 +63,11 @@ export interface ListMessagesOptions {
 }
 
 const c = conversations;
-const selectMany = prepareStatement(sql`select ${conversationColumns} from ${c}
+const selectMany = prepareStatement(
+  () => sql`select ${conversationColumns} from ${c}
   where ${c.project} = ${sql.placeholder("project")} and ${c.deletedAt} is null
-  and ${c.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+  and ${c.id} in (select value from json_each(${sql.placeholder("ids")}))`,
+);
 /** The options of `updateMessage`. */
 export interface UpdateMessageOptions {
   /** Whether an unknown id is `NOT_FOUND` instead of undefined. @default false */

@@ -84,10 +84,14 @@ const MAX_INDEXED_SEGMENTS = 100;
 const UNINDEXED = 1_000;
 
 const unindexed = selection({ rowId: m.rowId, content: m.content });
-const selectUnindexed = prepareStatement(sql`select ${unindexed.columns} from ${m}
-  where ${m.project} = ${sql.placeholder("project")} and ${m.searchText} is null limit ${sql.placeholder("limit")}`);
-const indexRow = prepareStatement(sql`update ${m} set ${set(m.searchText, sql.placeholder("searchText"))}
-  where ${m.rowId} = ${sql.placeholder("rowId")} and ${m.searchText} is null and ${m.content} = ${sql.placeholder("content")}`);
+const selectUnindexed = prepareStatement(
+  () => sql`select ${unindexed.columns} from ${m}
+  where ${m.project} = ${sql.placeholder("project")} and ${m.searchText} is null limit ${sql.placeholder("limit")}`,
+);
+const indexRow = prepareStatement(
+  () => sql`update ${m} set ${set(m.searchText, sql.placeholder("searchText"))}
+  where ${m.rowId} = ${sql.placeholder("rowId")} and ${m.searchText} is null and ${m.content} = ${sql.placeholder("content")}`,
+);
 
 /** The oldest fork that is not deleted and shows a message of a deleted conversation. */
 function homeOf(message: { rowId: SQL; seq: SQL }): SQL {

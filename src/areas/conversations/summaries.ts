@@ -59,10 +59,12 @@ export const summaryColumns = columns;
 export const summariesWithOwner = sql`${s} cross join ${c} on ${c.rowId} = ${s.conversationRowId}`;
 
 const insertInto = (condition: SQL) =>
-  prepareStatement(sql`insert into ${s} (project, conversation_row_id, id, date, title, text, created_at)
+  prepareStatement(
+    () => sql`insert into ${s} (project, conversation_row_id, id, date, title, text, created_at)
   select ${c.project}, ${c.rowId}, ${placeholder("id")}, ${placeholder("date")}, ${placeholder("title")}, ${placeholder("text")},
     ${placeholder("createdAt")} from ${c} where ${c.project} = ${placeholder("project")}
-    and ${c.id} = ${placeholder("conversationId")} ${condition}`);
+    and ${c.id} = ${placeholder("conversationId")} ${condition}`,
+  );
 const insertSummary = insertInto(sql`and ${c.deletedAt} is null`);
 /** Also into a deleted conversation. */
 export const insertStoredSummary = insertInto(sql``);

@@ -23,16 +23,18 @@ const t = conversationTags;
 const placeholder = sql.placeholder;
 const isLive = sql`${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null`;
 
-const selectTags = prepareStatement(sql`select ${c.tags} from ${c} where ${isLive}`);
+const selectTags = prepareStatement(() => sql`select ${c.tags} from ${c} where ${isLive}`);
 const updateTags = prepareStatement(
-  sql`update ${c} set ${set(c.tags, placeholder("tags"))}, ${touch(c.updatedAt, c.createdAt)} where ${isLive}`,
+  () => sql`update ${c} set ${set(c.tags, placeholder("tags"))}, ${touch(c.updatedAt, c.createdAt)} where ${isLive}`,
 );
 const counted = selection({ tag: t.tag, count: sql`count(*)` });
-const selectCounts = prepareStatement(sql`select ${counted.columns} from ${t}
+const selectCounts = prepareStatement(
+  () => sql`select ${counted.columns} from ${t}
   join ${c} on ${c.rowId} = ${t.conversationRowId} left join ${m} on ${m.rowId} = ${t.messageRowId}
   where ${t.project} = ${placeholder("project")}
     and case when ${t.messageRowId} = 0 then ${c.deletedAt} is null else ${m.seq} <= ${c.visibleSeq} end
-  group by 1 order by 2 desc, 1`);
+  group by 1 order by 2 desc, 1`,
+);
 
 interface TagChange {
   readonly before: readonly string[];

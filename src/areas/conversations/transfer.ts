@@ -53,28 +53,38 @@ const r = messageRefs;
 const placeholder = sql.placeholder;
 
 const ref = selection({ ...refParts, messageId: m.id });
-const selectRefs = prepareStatement(sql`select ${ref.columns} from json_each(${placeholder("ids")}) as j
+const selectRefs = prepareStatement(
+  () => sql`select ${ref.columns} from json_each(${placeholder("ids")}) as j
   cross join ${m} on ${m.project} = ${placeholder("project")} and ${m.id} = j.value
-  cross join ${r} on ${r.messageRowId} = ${m.rowId} order by j.key, ${r.rowId}`);
-const setUpdated =
-  prepareStatement(sql`update ${c} set ${set(c.updatedAt, sql`max(${c.createdAt}, ${placeholder("updatedAt")})`)}
-  where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")}`);
+  cross join ${r} on ${r.messageRowId} = ${m.rowId} order by j.key, ${r.rowId}`,
+);
+const setUpdated = prepareStatement(
+  () => sql`update ${c} set ${set(c.updatedAt, sql`max(${c.createdAt}, ${placeholder("updatedAt")})`)}
+  where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")}`,
+);
 /** The conversation that wrote a message, deleted and purged ones included. */
 const writer = selection({ rowId: c.rowId, id: c.id, seq: m.seq });
-const selectWriter = prepareStatement(sql`select ${writer.columns} from ${messagesWithOwner}
-  where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`);
-const selectLine = prepareStatement(sql`with recursive line (row_id, up_to) as (
+const selectWriter = prepareStatement(
+  () => sql`select ${writer.columns} from ${messagesWithOwner}
+  where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")}`,
+);
+const selectLine = prepareStatement(
+  () => sql`with recursive line (row_id, up_to) as (
     select ${placeholder("rowId")}, ${placeholder("seq")}
     union all select ${c.parentRowId}, ${c.prefixSeq} from line join ${c} on ${c.rowId} = line.row_id where ${c.parentRowId} is not null)
   select ${m.id} from line cross join ${m} on ${m.conversationRowId} = line.row_id and ${m.seq} <= line.up_to
-  where ${m.project} = ${placeholder("project")} order by ${m.seq}`);
-const countKnown = prepareStatement(sql`select count(*) from json_each(${placeholder("ids")}) as j
-  cross join ${m} on ${m.project} = ${placeholder("project")} and ${m.id} = j.value`);
-const revive =
-  prepareStatement(sql`update ${c} set ${set(c.title, placeholder("title"))}, ${set(c.tags, placeholder("tags"))},
+  where ${m.project} = ${placeholder("project")} order by ${m.seq}`,
+);
+const countKnown = prepareStatement(
+  () => sql`select count(*) from json_each(${placeholder("ids")}) as j
+  cross join ${m} on ${m.project} = ${placeholder("project")} and ${m.id} = j.value`,
+);
+const revive = prepareStatement(
+  () => sql`update ${c} set ${set(c.title, placeholder("title"))}, ${set(c.tags, placeholder("tags"))},
   ${set(c.metadata, placeholder("metadata"))}, ${set(c.createdAt, placeholder("createdAt"))}, ${set(c.deletedAt, null)},
   ${set(c.purgedAt, null)}, ${set(c.visibleSeq, ALL_VISIBLE)}
-  where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.purgedAt} is not null returning row_id`);
+  where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.purgedAt} is not null returning row_id`,
+);
 
 /** Rejects with `NOT_FOUND`. Reads one snapshot when it is given a transaction. */
 export async function exportConversation(

@@ -22,13 +22,17 @@ const c = conversations;
 const m = messages;
 const placeholder = sql.placeholder;
 
-const updateConversationRow = prepareStatement(sql`update ${c} set ${set(c.title, placeholder("title"))},
+const updateConversationRow = prepareStatement(
+  () => sql`update ${c} set ${set(c.title, placeholder("title"))},
   ${set(c.tags, placeholder("tags"))}, ${set(c.metadata, placeholder("metadata"))}, ${touch(c.updatedAt, c.createdAt)}
-  where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null`);
+  where ${c.project} = ${placeholder("project")} and ${c.id} = ${placeholder("id")} and ${c.deletedAt} is null`,
+);
 
 const stored = selection({ ...messageParts, checksum: m.checksum });
-const selectStored = prepareStatement(sql`select ${stored.columns} from ${messagesWithOwner}
-  where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`);
+const selectStored = prepareStatement(
+  () => sql`select ${stored.columns} from ${messagesWithOwner}
+  where ${m.project} = ${placeholder("project")} and ${m.id} = ${placeholder("id")} and ${isVisible}`,
+);
 /** With the lock held, the message cannot have changed. Other programs may change it without its checksum. */
 const isAsRead = sql`(${placeholder("isLocked")} or (${m.checksum} = ${placeholder("knownChecksum")}
   and ${m.metadata} = ${placeholder("knownMetadata")} and ${m.tags} = ${placeholder("knownTags")}
@@ -37,11 +41,11 @@ const isSame = sql`${m.project} = ${placeholder("project")} and ${m.id} = ${plac
 const about = sql`${set(m.metadata, placeholder("metadata"))}, ${set(m.tags, placeholder("tags"))},
   ${set(m.updatedAt, placeholder("now"))}, ${set(m.checksum, placeholder("checksum"))}`;
 const updateAll = prepareStatement(
-  sql`update ${m} set ${set(m.content, placeholder("content"))}, ${set(m.searchText, placeholder("searchText"))}, ${about}
+  () => sql`update ${m} set ${set(m.content, placeholder("content"))}, ${set(m.searchText, placeholder("searchText"))}, ${about}
     where ${isSame}`,
 );
 /** Leaves the content and its index terms, which take a while to make and to store if the content is long. */
-const updateAbout = prepareStatement(sql`update ${m} set ${about} where ${isSame}`);
+const updateAbout = prepareStatement(() => sql`update ${m} set ${about} where ${isSame}`);
 
 /** Columns of a message that can change; those that are missing stay. */
 export type MessageChanges = Partial<Pick<MessageDraft, "content" | "metadata" | "tags">>;

@@ -19,17 +19,21 @@ const project = placeholder("project");
 const nodeRow = (name: string) =>
   sql`(select ${n.rowId} from ${n} where ${n.project} = ${project} and ${n.id} = ${placeholder(name)})`;
 
-const insertEdge = prepareStatement(sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)
+const insertEdge = prepareStatement(
+  () => sql`insert into ${e} (project, id, from_row, to_row, type, copy, weight, data)
   values (${project}, ${placeholder("id")}, ${nodeRow("from")}, ${nodeRow("to")}, ${placeholder("type")},
-    ${placeholder("copy")}, ${placeholder("weight")}, ${placeholder("data")})`);
+    ${placeholder("copy")}, ${placeholder("weight")}, ${placeholder("data")})`,
+);
 /** Keeps the row: if it were removed, a parallel edge would take over its `copy`. An edge with new ends or type gets the next `copy`. */
-const updateEdge = prepareStatement(sql`update ${e} set
+const updateEdge = prepareStatement(
+  () => sql`update ${e} set
   copy = case when from_row = ${nodeRow("from")} and to_row = ${nodeRow("to")} and type = ${placeholder("type")} then copy
     else (select coalesce(max(copy) + 1, 0) from ${e} as like_it where like_it.from_row = ${nodeRow("from")}
       and like_it.to_row = ${nodeRow("to")} and like_it.type = ${placeholder("type")}) end,
   from_row = ${nodeRow("from")}, to_row = ${nodeRow("to")}, type = ${placeholder("type")},
   weight = ${placeholder("weight")}, data = ${placeholder("data")}
-  where project = ${project} and id = ${placeholder("id")}`);
+  where project = ${project} and id = ${placeholder("id")}`,
+);
 const aliased = alias(e, "e");
 const idOf = (column: AnyColumn) => sql`(select ${n.id} from ${n} where ${n.rowId} = ${column})`;
 const node = selection({ rowId: n.rowId, project: n.project, ...nodeParts() });

@@ -22,19 +22,21 @@ const n = graphNodes;
 
 /** The number that changes with the graph; undefined for a graph that never had a node. */
 const selectVersion = prepareStatement(
-  sql`select ${graphVersions.version} from ${graphVersions} where ${graphVersions.project} = ${project}`,
+  () => sql`select ${graphVersions.version} from ${graphVersions} where ${graphVersions.project} = ${project}`,
 );
 const size = selection({
   nodes: sql`(select count(*) from ${n} where ${n.project} = ${project})`,
   idChars: sql`(select coalesce(sum(length(${n.id})), 0) from ${n} where ${n.project} = ${project})`,
   edges: sql`(select count(*) from ${e} where ${e.project} = ${project})`,
 });
-const selectSize = prepareStatement(sql`select ${size.columns}`);
+const selectSize = prepareStatement(() => sql`select ${size.columns}`);
 // As one text, because the native library takes about a microsecond for each value of a row. An index gives the order.
 const nodes = selection({ ids: sql`json_group_array(id)`, rowIds: sql`json_group_array(row_id)` });
-const selectNodes = prepareStatement(sql`select ${nodes.columns} from
+const selectNodes = prepareStatement(
+  () => sql`select ${nodes.columns} from
   (select ${n.id} as id, ${n.rowId} as row_id from ${n} where ${n.project} = ${project}
-    and ${n.id} > ${sql.placeholder("last")} order by ${n.id} limit ${sql.placeholder("limit")})`);
+    and ${n.id} > ${sql.placeholder("last")} order by ${n.id} limit ${sql.placeholder("limit")})`,
+);
 const edges = selection({
   type: e.type,
   from: sql`group_concat(${e.fromRow})`,
@@ -45,8 +47,10 @@ const edges = selection({
     else printf('%!.17g', ${e.weight}) end)`,
 });
 const edgesOfTypes = (where: SQL) =>
-  prepareStatement(sql`select ${edges.columns} from ${e} where ${e.project} = ${project} ${where}
-    group by ${e.type} order by ${e.type}`);
+  prepareStatement(
+    () => sql`select ${edges.columns} from ${e} where ${e.project} = ${project} ${where}
+    group by ${e.type} order by ${e.type}`,
+  );
 const selectAllEdges = edgesOfTypes(sql``);
 const typeAndNode = sql`(${e.type}, ${e.fromRow})`;
 const boundary = sql`(${sql.placeholder("type")}, ${sql.placeholder("row")})`;
@@ -55,9 +59,11 @@ const selectEdgesBetween = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary} an
 const selectEdgesFrom = edgesOfTypes(sql`and ${typeAndNode} >= ${boundary}`);
 const start = selection({ type: e.type, row: e.fromRow });
 /** The next piece starts at another node or type, so that no row of the graph is split. */
-const selectBoundary = prepareStatement(sql`select ${start.columns} from ${e}
+const selectBoundary = prepareStatement(
+  () => sql`select ${start.columns} from ${e}
   where ${e.project} = ${project} and ${typeAndNode} > ${boundary}
-  order by ${e.type}, ${e.fromRow} limit 1 offset ${sql.placeholder("offset")}`);
+  order by ${e.type}, ${e.fromRow} limit 1 offset ${sql.placeholder("offset")}`,
+);
 
 /** How a caller will use the graph. */
 export interface GraphDemand {

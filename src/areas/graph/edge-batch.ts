@@ -26,15 +26,21 @@ const e = graphEdges;
 const n = graphNodes;
 const project = sql.placeholder("project");
 
-const selectById = prepareStatement(sql`select ${edgeColumns} from ${edgesWithNodes} where e.project = ${project}
-  and e.id in (select value from json_each(${sql.placeholder("ids")})) order by ${edgeOrder}`);
-const selectByEnds = prepareStatement(sql`select ${edgeColumns} from ${jsonRows("rows")} as j
+const selectById = prepareStatement(
+  () => sql`select ${edgeColumns} from ${edgesWithNodes} where e.project = ${project}
+  and e.id in (select value from json_each(${sql.placeholder("ids")})) order by ${edgeOrder}`,
+);
+const selectByEnds = prepareStatement(
+  () => sql`select ${edgeColumns} from ${jsonRows("rows")} as j
   cross join ${n} as f on f.project = ${project} and f.id = j.value ->> 0
   cross join ${n} as t on t.project = ${project} and t.id = j.value ->> 1
   cross join ${e} as e on e.from_row = f.row_id and e.to_row = t.row_id and e.type = j.value ->> 2
-  order by ${edgeOrder}`);
-const selectNodeIds = prepareStatement(sql`select ${n.id} from ${n} where ${n.project} = ${project}
-  and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`);
+  order by ${edgeOrder}`,
+);
+const selectNodeIds = prepareStatement(
+  () => sql`select ${n.id} from ${n} where ${n.project} = ${project}
+  and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`,
+);
 
 /** The result of `addEdges` where edges were taken. */
 interface AddedOver {

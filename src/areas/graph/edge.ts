@@ -111,8 +111,10 @@ export function draftToEdge({ id, from, to, type, weight, data }: EdgeDraft): Gr
   return { id, from, to, type, weight, data: JSON.parse(data) as Record<string, unknown> };
 }
 
-export const selectEdge = prepareStatement(sql`select ${edgeColumns} from ${edgesWithNodes}
-  where e.project = ${project} and e.id = ${sql.placeholder("id")}`);
+export const selectEdge = prepareStatement(
+  () => sql`select ${edgeColumns} from ${edgesWithNodes}
+  where e.project = ${project} and e.id = ${sql.placeholder("id")}`,
+);
 
 const nodeRow = (place: number): SQL =>
   sql`(select ${n.rowId} from ${n} where ${n.project} = ${project} and ${n.id} = edge.value ->> ${sql.raw(String(place))})`;
@@ -121,31 +123,38 @@ const draftRows = sql`from ${jsonRows("rows")} as edge`;
 // Statements take rows as JSON: one statement for many rows costs half as much as one for each. SQLite does not always
 // read the last bit of decimals in JSON, so a weight is an integer and a power of two to divide by, or an argument.
 const weightColumn = sql`coalesce(${sql.placeholder("weight")}, (edge.value ->> 4) * 1.0 / (1 << (edge.value ->> 5)))`;
-const insertRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)}, ${nodeRow(2)},
-  edge.value ->> 3, 0, ${weightColumn}, edge.value ->> 6 ${draftRows}`);
+const insertRows = prepareStatement(
+  () => sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)}, ${nodeRow(2)},
+  edge.value ->> 3, 0, ${weightColumn}, edge.value ->> 6 ${draftRows}`,
+);
 /** For edges that differ only in their ends, like those of many bulk loads: the shared values are arguments. */
-const insertLikeRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
-  ${nodeRow(2)}, ${sql.placeholder("type")}, 0, ${sql.placeholder("weight")}, ${sql.placeholder("data")} ${draftRows}`);
+const insertLikeRows = prepareStatement(
+  () => sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
+  ${nodeRow(2)}, ${sql.placeholder("type")}, 0, ${sql.placeholder("weight")}, ${sql.placeholder("data")} ${draftRows}`,
+);
 /** The last column counts those of the same ends and type that come before in the same statement. */
-const insertParallelRows = prepareStatement(sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
+const insertParallelRows = prepareStatement(
+  () => sql`${insertInto} select ${project}, edge.value ->> 0, ${nodeRow(1)},
   ${nodeRow(2)}, edge.value ->> 3,
   case when edge.value ->> 7 then edge.value ->> 8 + coalesce((select max(copy) + 1 from ${e} as other
     where other.from_row = ${nodeRow(1)} and other.to_row = ${nodeRow(2)} and other.type = edge.value ->> 3), 0) else 0 end,
-  ${weightColumn}, edge.value ->> 6 ${draftRows}`);
+  ${weightColumn}, edge.value ->> 6 ${draftRows}`,
+);
 const updateRow = prepareStatement(
-  sql`update ${e} set ${list([
-    set(e.copy, sql`case when ${sql.placeholder("type")} <> ${e.type} then 0 else ${e.copy} end`),
-    set(e.type, sql`coalesce(${sql.placeholder("type")}, ${e.type})`),
-    set(e.weight, sql`coalesce(${sql.placeholder("weight")}, ${e.weight})`),
-    set(e.data, sql`coalesce(${sql.placeholder("data")}, ${e.data})`),
-  ])} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
+  () =>
+    sql`update ${e} set ${list([
+      set(e.copy, sql`case when ${sql.placeholder("type")} <> ${e.type} then 0 else ${e.copy} end`),
+      set(e.type, sql`coalesce(${sql.placeholder("type")}, ${e.type})`),
+      set(e.weight, sql`coalesce(${sql.placeholder("weight")}, ${e.weight})`),
+      set(e.data, sql`coalesce(${sql.placeholder("data")}, ${e.data})`),
+    ])} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
 );
 /** Returns the ids. */
 const deleteEdgesOfNode = prepareStatement(
-  sql`delete from ${e} where ${e.fromRow} = ${ownRow} or ${e.toRow} = ${ownRow} returning id`,
+  () => sql`delete from ${e} where ${e.fromRow} = ${ownRow} or ${e.toRow} = ${ownRow} returning id`,
 );
 export const deleteEdgeRow = prepareStatement(
-  sql`delete from ${e} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
+  () => sql`delete from ${e} where ${e.project} = ${project} and ${e.id} = ${sql.placeholder("id")}`,
 );
 
 /** The statements that store drafts as new edges; run them in `namingEnds`. */

@@ -153,38 +153,47 @@ export function draftToNode(draft: NodeDraft): GraphNode {
 /** Condition: the node of this project and id. */
 export const isNode = sql`${n.project} = ${project} and ${n.id} = ${sql.placeholder("id")}`;
 
-export const selectNode = prepareStatement(sql`select ${nodeColumns} from ${n} where ${isNode}`);
-export const selectNodes = prepareStatement(sql`select ${nodeColumns} from ${n} where ${n.project} = ${project}
-  and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`);
+export const selectNode = prepareStatement(() => sql`select ${nodeColumns} from ${n} where ${isNode}`);
+export const selectNodes = prepareStatement(
+  () => sql`select ${nodeColumns} from ${n} where ${n.project} = ${project}
+  and ${n.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${n.id}`,
+);
 
 // Statements take rows as JSON: one statement for many rows costs a third of one for each.
-const insertRows = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
+const insertRows = prepareStatement(
+  () => sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
   select ${project}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-  from ${jsonRows("rows")}`);
+  from ${jsonRows("rows")}`,
+);
 /** Stores all values of a draft, including its times. */
 const replaceRow = prepareStatement(
-  sql`update ${n} set ${setEach({ kind: n.kind, name: n.name, data: n.data, createdAt: n.createdAt, updatedAt: n.updatedAt })}
+  () => sql`update ${n} set ${setEach({ kind: n.kind, name: n.name, data: n.data, createdAt: n.createdAt, updatedAt: n.updatedAt })}
     where ${isNode}`,
 );
-const upsertRow = prepareStatement(sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
+const upsertRow = prepareStatement(
+  () => sql`insert into ${n} (project, id, kind, name, data, created_at, updated_at)
   values (${project}, ${sql.placeholder("id")}, ${sql.placeholder("kind")}, ${sql.placeholder("name")},
     ${sql.placeholder("data")}, ${sql.placeholder("createdAt")}, ${sql.placeholder("updatedAt")})
   on conflict (project, id) do update set kind = excluded.kind, name = excluded.name, data = excluded.data,
-    updated_at = max(created_at, excluded.updated_at)`);
-const insertLabels = prepareStatement(sql`insert into ${l} (project, node_row, label)
+    updated_at = max(created_at, excluded.updated_at)`,
+);
+const insertLabels = prepareStatement(
+  () => sql`insert into ${l} (project, node_row, label)
   select ${project}, ${n.rowId}, pair.value ->> 1 from ${jsonRows("pairs")} as pair
-  cross join ${n} on ${n.project} = ${project} and ${n.id} = pair.value ->> 0`);
+  cross join ${n} on ${n.project} = ${project} and ${n.id} = pair.value ->> 0`,
+);
 export const ownRow = sql`(select ${n.rowId} from ${n} where ${isNode})`;
-export const deleteLabels = prepareStatement(sql`delete from ${l} where ${l.nodeRow} = ${ownRow}`);
-export const deleteNodeRow = prepareStatement(sql`delete from ${n} where ${isNode}`);
-export const nodeExists = prepareStatement(sql`select 1 from ${n} where ${isNode}`);
+export const deleteLabels = prepareStatement(() => sql`delete from ${l} where ${l.nodeRow} = ${ownRow}`);
+export const deleteNodeRow = prepareStatement(() => sql`delete from ${n} where ${isNode}`);
+export const nodeExists = prepareStatement(() => sql`select 1 from ${n} where ${isNode}`);
 const updateRow = prepareStatement(
-  sql`update ${n} set ${list([
-    set(n.kind, sql`coalesce(${sql.placeholder("kind")}, ${n.kind})`),
-    set(n.name, sql`coalesce(${sql.placeholder("name")}, ${n.name})`),
-    set(n.data, sql`coalesce(${sql.placeholder("data")}, ${n.data})`),
-    touch(n.updatedAt, n.createdAt),
-  ])} where ${isNode}`,
+  () =>
+    sql`update ${n} set ${list([
+      set(n.kind, sql`coalesce(${sql.placeholder("kind")}, ${n.kind})`),
+      set(n.name, sql`coalesce(${sql.placeholder("name")}, ${n.name})`),
+      set(n.data, sql`coalesce(${sql.placeholder("data")}, ${n.data})`),
+      touch(n.updatedAt, n.createdAt),
+    ])} where ${isNode}`,
 );
 
 /** The most rows of one statement. It keeps the JSON small, and the event loop can run between two statements. */

@@ -76,21 +76,27 @@ const l = graphLabels;
 const placeholder = sql.placeholder("project");
 const aliasedNode = selection(nodeParts(sql.raw("n")));
 
-const insertLabel = prepareStatement(sql`insert or ignore into ${l} (project, node_row, label)
-  select ${n.project}, ${n.rowId}, ${sql.placeholder("label")} from ${n} where ${isNode}`);
+const insertLabel = prepareStatement(
+  () => sql`insert or ignore into ${l} (project, node_row, label)
+  select ${n.project}, ${n.rowId}, ${sql.placeholder("label")} from ${n} where ${isNode}`,
+);
 const deleteLabel = prepareStatement(
-  sql`delete from ${l} where ${l.nodeRow} = ${ownRow} and ${l.label} = ${sql.placeholder("label")}`,
+  () => sql`delete from ${l} where ${l.nodeRow} = ${ownRow} and ${l.label} = ${sql.placeholder("label")}`,
 );
 /** Runs after a change of labels, and does nothing if that changed nothing. */
 const touchNode = prepareStatement(
-  sql`update ${n} set ${touch(n.updatedAt, n.createdAt)} where ${isNode} and changes() > 0`,
+  () => sql`update ${n} set ${touch(n.updatedAt, n.createdAt)} where ${isNode} and changes() > 0`,
 );
 const kindCount = selection({ kind: n.kind, count: sql`count(*)` });
-const countKinds = prepareStatement(sql`select ${kindCount.columns} from ${n} where ${n.project} = ${placeholder}
-  group by ${n.kind} order by 2 desc, 1`);
+const countKinds = prepareStatement(
+  () => sql`select ${kindCount.columns} from ${n} where ${n.project} = ${placeholder}
+  group by ${n.kind} order by 2 desc, 1`,
+);
 const typeCount = selection({ type: e.type, count: sql`count(*)` });
-const countEdgeTypes = prepareStatement(sql`select ${typeCount.columns} from ${e} where ${e.project} = ${placeholder}
-  group by ${e.type} order by 2 desc, 1`);
+const countEdgeTypes = prepareStatement(
+  () => sql`select ${typeCount.columns} from ${e} where ${e.project} = ${placeholder}
+  group by ${e.type} order by 2 desc, 1`,
+);
 
 /** The nodes, edges and labels of one project. */
 export class GraphRecords {

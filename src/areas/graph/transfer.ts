@@ -47,8 +47,10 @@ const project = sql.placeholder("project");
 const last = sql.placeholder("last");
 const limit = sql.placeholder("limit");
 
-const selectNodePage = prepareStatement(sql`select ${nodeColumns} from ${n}
-  where ${n.project} = ${project} and ${n.id} > ${last} order by ${n.id} limit ${limit}`);
+const selectNodePage = prepareStatement(
+  () => sql`select ${nodeColumns} from ${n}
+  where ${n.project} = ${project} and ${n.id} > ${last} order by ${n.id} limit ${limit}`,
+);
 /** An edge, and whether there are others of the same ends and type. */
 const exported = selection({
   ...edgeParts,
@@ -58,7 +60,8 @@ const exported = selection({
   )`,
 });
 const selectEdgePage = prepareStatement(
-  sql`select ${exported.columns} from ${edgesWithNodes} where e.project = ${project} and e.id > ${last} order by e.id limit ${limit}`,
+  () =>
+    sql`select ${exported.columns} from ${edgesWithNodes} where e.project = ${project} and e.id > ${last} order by e.id limit ${limit}`,
 );
 
 /** One line of JSON for each node, then one for each edge, in order of their ids; a page of them in memory at a time. */

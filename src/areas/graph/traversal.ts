@@ -56,8 +56,10 @@ const edgeCounts = selection({
   out: sql`(select count(*) from ${graphEdges} where ${graphEdges.fromRow} = node.row_id)`,
   in: sql`(select count(*) from ${graphEdges} where ${graphEdges.toRow} = node.row_id)`,
 });
-const countEdges = prepareStatement(sql`select ${edgeCounts.columns}
-  from (select ${graphNodes.rowId} as row_id from ${graphNodes} where ${isNode}) as node`);
+const countEdges = prepareStatement(
+  () => sql`select ${edgeCounts.columns}
+  from (select ${graphNodes.rowId} as row_id from ${graphNodes} where ${isNode}) as node`,
+);
 
 export async function neighbors(
   context: RepositoryContext,

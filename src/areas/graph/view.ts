@@ -41,19 +41,21 @@ const n = graphNodes;
 const e = graphEdges;
 const project = sql.placeholder("project");
 
-const selectEdgesAmong = prepareStatement(sql`with chosen(row_id) as materialized (
+const selectEdgesAmong = prepareStatement(
+  () => sql`with chosen(row_id) as materialized (
     select ${n.rowId} from ${n} where ${n.project} = ${project}
       and ${n.id} in (select value from json_each(${sql.placeholder("ids")}))
   ) select ${edgeColumns} from chosen cross join ${e} as e on e.from_row = chosen.row_id
     join ${n} as f on f.row_id = e.from_row join ${n} as t on t.row_id = e.to_row
   where e.to_row in (select row_id from chosen)
     and (${sql.placeholder("types")} is null or e.type in (select value from json_each(${sql.placeholder("types")})))
-  order by ${edgeOrder}`);
+  order by ${edgeOrder}`,
+);
 const selectAllNodes = prepareStatement(
-  sql`select ${nodeColumns} from ${n} where ${n.project} = ${project} order by ${n.id}`,
+  () => sql`select ${nodeColumns} from ${n} where ${n.project} = ${project} order by ${n.id}`,
 );
 const selectAllEdges = prepareStatement(
-  sql`select ${edgeColumns} from ${edgesWithNodes} where f.project = ${project} order by ${edgeOrder}`,
+  () => sql`select ${edgeColumns} from ${edgesWithNodes} where f.project = ${project} order by ${edgeOrder}`,
 );
 
 /** The nodes that exist among `ids`, and the edges between them; with `types`, only those of these types. */

@@ -33,9 +33,11 @@ import {
 import { embeddingStatements, insertRowStatements, insertStatements, replaceStatements } from "./statements.js";
 
 const m = memories;
-const selectAnyMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
+const selectAnyMany = prepareStatement(
+  () => sql`select ${columns} from ${memoriesWithVector}
   where ${m.project} = ${sql.placeholder("project")}
-  and ${m.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${m.rowId}`);
+  and ${m.id} in (select value from json_each(${sql.placeholder("ids")})) order by ${m.rowId}`,
+);
 
 export async function insertMemories(
   context: RepositoryContext,

@@ -249,7 +249,7 @@ export const memoryColumns = {
 export const { columns, at } = selection(memoryColumns);
 
 /** Memories with their latest vector, if they have one. */
-export const memoriesWithVector = rendered(sql`${m} left join ${e} on ${e.rowId} = ${m.embeddingRowId}`);
+export const memoriesWithVector = rendered(() => sql`${m} left join ${e} on ${e.rowId} = ${m.embeddingRowId}`);
 
 /** The record of a row of a selection that includes `memoryColumns`. */
 export function toMemory<M extends object = Metadata>(project: string, row: Row): Memory<M> {

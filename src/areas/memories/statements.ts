@@ -37,28 +37,32 @@ const m = memories;
 const e = memoryEmbeddings;
 const isId = sql`${m.project} = ${sql.placeholder("project")} and ${m.id} = ${sql.placeholder("id")}`;
 export const isLive = sql`${m.deletedAt} is null`;
-export const newestFirst = rendered(sql`${m.createdAt} desc, ${m.rowId} desc`);
-export const selectOne = prepareStatement(sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
+export const newestFirst = rendered(() => sql`${m.createdAt} desc, ${m.rowId} desc`);
+export const selectOne = prepareStatement(() => sql`select ${columns} from ${memoriesWithVector} where ${isId}`);
 export const forUpdate = selection({ ...memoryColumns, checksum: m.checksum });
 export const selectForUpdate = prepareStatement(
-  sql`select ${forUpdate.columns} from ${memoriesWithVector} where ${isId}`,
+  () => sql`select ${forUpdate.columns} from ${memoriesWithVector} where ${isId}`,
 );
-export const selectMany = prepareStatement(sql`select ${columns} from ${memoriesWithVector}
+export const selectMany = prepareStatement(
+  () => sql`select ${columns} from ${memoriesWithVector}
   where ${m.project} = ${sql.placeholder("project")} and ${isLive}
-  and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+  and ${m.id} in (select value from json_each(${sql.placeholder("ids")}))`,
+);
 export const softDelete = prepareStatement(
-  sql`update ${m} set ${list([
-    touch(m.deletedAt, m.createdAt),
-    touch(m.updatedAt, m.createdAt),
-    set(m.searchText, ""),
-  ])} where ${isId} and ${isLive}`,
+  () =>
+    sql`update ${m} set ${list([
+      touch(m.deletedAt, m.createdAt),
+      touch(m.updatedAt, m.createdAt),
+      set(m.searchText, ""),
+    ])} where ${isId} and ${isLive}`,
 );
 export const undelete = prepareStatement(
-  sql`update ${m} set ${list([
-    set(m.deletedAt, null),
-    touch(m.updatedAt, m.createdAt),
-    set(m.searchText, sql.placeholder("searchText")),
-  ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
+  () =>
+    sql`update ${m} set ${list([
+      set(m.deletedAt, null),
+      touch(m.updatedAt, m.createdAt),
+      set(m.searchText, sql.placeholder("searchText")),
+    ])} where ${isId} and ${m.deletedAt} is not null and ${m.content} = coalesce(${sql.placeholder("content")}, ${m.content})`,
 );
 const storedColumns = { ...givenColumns, ...derivedColumns, searchText: m.searchText };
 const rowColumns = { project: m.project, ...storedColumns };
@@ -67,17 +71,17 @@ const insertRow = insertOf(m, rowColumns);
 const insertRows = toStatement(sql`insert into ${m} (${names(Object.values(rowColumns))})
   select ${list(Object.keys(rowColumns).map((_, place) => sql`value ->> ${sql.raw(String(place))}`))} from ${jsonRows("rows")}`);
 const { id: _, ...replacedColumns } = storedColumns;
-const replaceRow = prepareStatement(sql`update ${m} set ${setEach(replacedColumns)} where ${isId}`);
+const replaceRow = prepareStatement(() => sql`update ${m} set ${setEach(replacedColumns)} where ${isId}`);
 const { content: _content, searchText: _terms, ...aboutColumns } = replacedColumns;
 /** Leaves the content and its index terms, which take longest to store. */
-const replaceAbout = prepareStatement(sql`update ${m} set ${setEach(aboutColumns)} where ${isId}`);
+const replaceAbout = prepareStatement(() => sql`update ${m} set ${setEach(aboutColumns)} where ${isId}`);
 /** All but those of one model and version, which a new vector is about to replace. */
 const deleteVectors = prepareStatement(
-  sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})
+  () => sql`delete from ${e} where ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isId})
     and not (${e.model} is ${sql.placeholder("model")} and ${e.version} is ${sql.placeholder("version")})`,
 );
-const forgetVector = prepareStatement(sql`update ${m} set ${set(m.embeddingRowId, null)} where ${isId}`);
-const deleteRow = prepareStatement(sql`delete from ${m} where ${isId}`);
+const forgetVector = prepareStatement(() => sql`update ${m} set ${set(m.embeddingRowId, null)} where ${isId}`);
+const deleteRow = prepareStatement(() => sql`delete from ${m} where ${isId}`);
 
 /** The statements that store a draft as a new memory. */
 export function insertStatements(context: RepositoryContext, draft: MemoryDraft): Statement[] {
@@ -157,16 +161,21 @@ export function removeStatements(project: string, id: string): Statement[] {
 
 const isOwner = sql`${isId} and (${m.deletedAt} is null or ${sql.placeholder("includesDeleted")})`;
 
-const deleteEmbedding = prepareStatement(sql`delete from ${e} where ${e.model} = ${sql.placeholder("model")}
+const deleteEmbedding = prepareStatement(
+  () => sql`delete from ${e} where ${e.model} = ${sql.placeholder("model")}
   and ${e.version} = ${sql.placeholder("version")} and ${e.dimensions} = ${sql.placeholder("dimensions")}
-  and ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isOwner})`);
-const insertEmbedding =
-  prepareStatement(sql`insert into ${e} (memory_row_id, project, model, version, dimensions, vector, created_at, checksum)
+  and ${e.memoryRowId} = (select ${m.rowId} from ${m} where ${isOwner})`,
+);
+const insertEmbedding = prepareStatement(
+  () => sql`insert into ${e} (memory_row_id, project, model, version, dimensions, vector, created_at, checksum)
   select ${m.rowId}, ${m.project}, ${sql.placeholder("model")}, ${sql.placeholder("version")}, ${sql.placeholder("dimensions")},
     ${sql.placeholder("vector")}, ${sql.placeholder("now")}, ${sql.placeholder("checksum")}
-  from ${m} where ${isOwner} and ${m.contentHash} = coalesce(${sql.placeholder("contentHash")}, ${m.contentHash})`);
-const pointToLatest = prepareStatement(sql`update ${m} set embedding_row_id =
-  (select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId}) where ${isOwner}`);
+  from ${m} where ${isOwner} and ${m.contentHash} = coalesce(${sql.placeholder("contentHash")}, ${m.contentHash})`,
+);
+const pointToLatest = prepareStatement(
+  () => sql`update ${m} set embedding_row_id =
+  (select max(${e.rowId}) from ${e} where ${e.memoryRowId} = ${m.rowId}) where ${isOwner}`,
+);
 
 /**
  * The statements that store a vector of a memory, in place of an older one of its model and version. The memory must

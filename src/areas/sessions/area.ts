@@ -10,7 +10,7 @@ import { SessionRepository } from "./repository.js";
 
 const s = sessions;
 const deleteRow = prepareStatement(
-  sql`delete from ${s} where ${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`,
+  () => sql`delete from ${s} where ${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`,
 );
 
 /** Sessions. They carry no checksum, and nothing is derived from them. */

@@ -42,15 +42,18 @@ const s = sessions;
 const isId = sql`${s.project} = ${sql.placeholder("project")} and ${s.id} = ${sql.placeholder("id")}`;
 const newestFirst = sql`${s.startedAt} desc, ${s.rowId} desc`;
 
-const selectOne = prepareStatement(sql`select ${columns} from ${s} where ${isId}`);
-const selectMany = prepareStatement(sql`select ${columns} from ${s} where ${s.project} = ${sql.placeholder("project")}
-  and ${s.id} in (select value from json_each(${sql.placeholder("ids")}))`);
+const selectOne = prepareStatement(() => sql`select ${columns} from ${s} where ${isId}`);
+const selectMany = prepareStatement(
+  () => sql`select ${columns} from ${s} where ${s.project} = ${sql.placeholder("project")}
+  and ${s.id} in (select value from json_each(${sql.placeholder("ids")}))`,
+);
 const endRow = prepareStatement(
-  sql`update ${s} set ${list([
-    // The clock of another machine, or one set back, must not end it before it started.
-    set(s.endedAt, sql`max(${s.startedAt}, ${sql.placeholder("endedAt")})`),
-    set(s.summary, sql`coalesce(${sql.placeholder("summary")}, ${s.summary})`),
-  ])} where ${isId} returning ${returned(sessionColumns)}`,
+  () =>
+    sql`update ${s} set ${list([
+      // The clock of another machine, or one set back, must not end it before it started.
+      set(s.endedAt, sql`max(${s.startedAt}, ${sql.placeholder("endedAt")})`),
+      set(s.summary, sql`coalesce(${sql.placeholder("summary")}, ${s.summary})`),
+    ])} where ${isId} returning ${returned(sessionColumns)}`,
 );
 
 /** The sessions of one project. */

@@ -65,8 +65,10 @@ const insertStory = insertOf(
 const insertPreference = insertOf(p, PREFERENCE);
 const insertEntry = insertOf(q, ENTRY);
 const insertSecret = insertOf(k, SECRET);
-const insertTags = prepareStatement(sql`insert into ${storyTags} (project, tag, story_row_id)
-  select ${project}, value, ${storyRow} from json_each(${placeholder("tags")})`);
+const insertTags = prepareStatement(
+  () => sql`insert into ${storyTags} (project, tag, story_row_id)
+  select ${project}, value, ${storyRow} from json_each(${placeholder("tags")})`,
+);
 const removals = {
   story: [
     sql`delete from ${storyTags} where project = ${project} and story_row_id = ${storyRow}`,
@@ -74,10 +76,10 @@ const removals = {
     sql`delete from ${c} where row_id in (select content_row_id from ${r} where project = ${project} and id = ${id})`,
     sql`delete from ${r} where project = ${project} and id = ${id}`,
     sql`delete from ${s} where project = ${project} and id = ${id}`,
-  ].map((query) => prepareStatement(query)),
-  preference: [prepareStatement(sql`delete from ${p} where project = ${project} and "key" = ${id}`)],
-  sync: [prepareStatement(sql`delete from ${q} where project = ${project} and id = ${id}`)],
-  secret: [prepareStatement(sql`delete from ${k} where project = ${project} and name = ${id}`)],
+  ].map((query) => prepareStatement(() => query)),
+  preference: [prepareStatement(() => sql`delete from ${p} where project = ${project} and "key" = ${id}`)],
+  sync: [prepareStatement(() => sql`delete from ${q} where project = ${project} and id = ${id}`)],
+  secret: [prepareStatement(() => sql`delete from ${k} where project = ${project} and name = ${id}`)],
 };
 type Kind = keyof typeof removals;
 

@@ -60,7 +60,7 @@ export const STORY_TARGET: SearchTarget = {
 
 const { columns, at } = selection({ ...pick(s, "rowId", "revision", "title", "tags", "updatedAt"), data: c.data });
 const selectUnindexed = prepareStatement(
-  sql`select ${columns} from ${s}
+  () => sql`select ${columns} from ${s}
     join ${c} on ${c.rowId} = ${s.contentRowId}
     where ${s.project} = ${sql.placeholder("project")} and ${s.deletedAt} is null and ${s.indexedRevision} < ${s.revision}
     and ${s.rowId} > ${sql.placeholder("after")} order by ${s.rowId} limit ${sql.placeholder("limit")}`,
@@ -70,7 +70,7 @@ const upsertText = insertOf(x, INDEXED, { unique: ["rowId"] });
 /** Starts with the columns that `toMetadata` reads. */
 const found = selection({ ...METADATA, rowId: s.rowId, content: x.content });
 const noteIndexed = prepareStatement(
-  sql`update ${s} set indexed_revision = ${sql.placeholder("revision")}
+  () => sql`update ${s} set indexed_revision = ${sql.placeholder("revision")}
     where ${s.project} = ${sql.placeholder("project")} and ${s.rowId} = ${sql.placeholder("rowId")}`,
 );
 

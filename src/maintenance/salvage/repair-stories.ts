@@ -25,7 +25,7 @@ const c = storyContents;
 const r = storyRevisions;
 
 const updateRow = prepareStatement(
-  sql`update ${s} set ${setEach(CHANGED)}, indexed_revision = 0 where row_id = ${sql.placeholder("rowId")}`,
+  () => sql`update ${s} set ${setEach(CHANGED)}, indexed_revision = 0 where row_id = ${sql.placeholder("rowId")}`,
 );
 
 /** Sets each story to its newest revision with an intact text; a story without one is lost. */

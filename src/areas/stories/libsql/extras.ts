@@ -37,20 +37,22 @@ const isKey = sql`${p.project} = ${project} and ${p.key} = ${sql.placeholder("ke
 const isEntry = sql`${q.project} = ${project} and ${q.id} = ${sql.placeholder("id")}`;
 const isToken = sql`${x.project} = ${project} and ${x.name} = ${TOKEN}`;
 const upsertPreference = insertOf(p, PREFERENCE, { unique: ["project", "key"] });
-const selectPreference = prepareStatement(sql`select ${preference.columns} from ${p} where ${isKey}`);
-const deletePreference = prepareStatement(sql`delete from ${p} where ${isKey}`);
+const selectPreference = prepareStatement(() => sql`select ${preference.columns} from ${p} where ${isKey}`);
+const deletePreference = prepareStatement(() => sql`delete from ${p} where ${isKey}`);
 // No character sorts after U+10FFFF, so this bounds all continuations.
-const selectKeys = prepareStatement(sql`select ${p.key} from ${p} where ${p.project} = ${project}
-  and ${p.key} >= ${sql.placeholder("prefix")} and ${p.key} < ${sql.placeholder("end")} order by ${p.key}`);
+const selectKeys = prepareStatement(
+  () => sql`select ${p.key} from ${p} where ${p.project} = ${project}
+  and ${p.key} >= ${sql.placeholder("prefix")} and ${p.key} < ${sql.placeholder("end")} order by ${p.key}`,
+);
 const upsertEntry = insertOf(q, ENTRY, { unique: ["project", "id"] });
 const selectEntries = prepareStatement(
-  sql`select ${entry.columns} from ${q} where ${q.project} = ${project} order by ${q.rowId}`,
+  () => sql`select ${entry.columns} from ${q} where ${q.project} = ${project} order by ${q.rowId}`,
 );
-const deleteEntry = prepareStatement(sql`delete from ${q} where ${isEntry}`);
-const deleteEntries = prepareStatement(sql`delete from ${q} where ${q.project} = ${project}`);
+const deleteEntry = prepareStatement(() => sql`delete from ${q} where ${isEntry}`);
+const deleteEntries = prepareStatement(() => sql`delete from ${q} where ${q.project} = ${project}`);
 const upsertToken = insertOf(x, SECRET, { unique: ["project", "name"] });
-const selectToken = prepareStatement(sql`select ${x.value} from ${x} where ${isToken}`);
-const deleteToken = prepareStatement(sql`delete from ${x} where ${isToken}`);
+const selectToken = prepareStatement(() => sql`select ${x.value} from ${x} where ${isToken}`);
+const deleteToken = prepareStatement(() => sql`delete from ${x} where ${isToken}`);
 
 /** The statements that remove everything that a project has here, for good. */
 export function clearStatements(ofProject: string): Statement[] {

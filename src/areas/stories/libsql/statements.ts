@@ -42,60 +42,64 @@ export const known = selection({
   ...pick(s, "rowId", "title", "titleIsOwn", "tags", "size", "revision", "contentRowId", "createdAt", "deletedAt"),
   sum: sql`(select ${c.checksum} from ${c} where ${c.rowId} = ${s.contentRowId})`,
 });
-export const selectKnown = prepareStatement(sql`select ${known.columns} from ${s} where ${isId}`);
+export const selectKnown = prepareStatement(() => sql`select ${known.columns} from ${s} where ${isId}`);
 /** Takes project and id. */
 export const VERSION_SQL = toStatement(sql`select ${s.rowId}, ${s.revision} from ${s} where ${isId} and ${isLive}`).sql;
-export const selectMetadata = prepareStatement(sql`select ${metadata.columns} from ${s} where ${isId} and ${isLive}`);
+export const selectMetadata = prepareStatement(
+  () => sql`select ${metadata.columns} from ${s} where ${isId} and ${isLive}`,
+);
 export const text = selection({ ...pick(s, "rowId", "revision"), ...pick(c, "data", "checksum") });
 export const selectText = prepareStatement(
-  sql`select ${text.columns} from ${s} join ${c} on ${c.rowId} = ${s.contentRowId} where ${isId} and ${isLive}`,
+  () => sql`select ${text.columns} from ${s} join ${c} on ${c.rowId} = ${s.contentRowId} where ${isId} and ${isLive}`,
 );
 
 export const insertContent = insertOf(c, CONTENT);
 export const insertRevision = insertOf(r, REVISION);
 export const insertStory = insertOf(s, STORY);
 export const updateStory = prepareStatement(
-  sql`update ${s} set ${setEach(CHANGED)}, ${set(s.deletedAt, null)} where ${isId}`,
+  () => sql`update ${s} set ${setEach(CHANGED)}, ${set(s.deletedAt, null)} where ${isId}`,
 );
 export const deleteStory = prepareStatement(
-  sql`update ${s} set ${set(s.deletedAt, sql.placeholder("now"))} where ${isId} and ${isLive}`,
+  () => sql`update ${s} set ${set(s.deletedAt, sql.placeholder("now"))} where ${isId} and ${isLive}`,
 );
 
 export const insertTag = prepareInsert(t, [t.project, t.tag, t.storyRowId]);
 export const deleteTags = prepareStatement(
-  sql`delete from ${t} where ${t.project} = ${project} and ${t.storyRowId} = (select ${s.rowId} from ${s} where ${isId})`,
+  () =>
+    sql`delete from ${t} where ${t.project} = ${project} and ${t.storyRowId} = (select ${s.rowId} from ${s} where ${isId})`,
 );
 
 export const revision = selection({ revision: r.revision, size: c.size, createdAt: r.createdAt });
 export const selectRevisions = prepareStatement(
-  sql`select ${revision.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
+  () => sql`select ${revision.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
     where ${ofStory} order by ${r.revision} desc`,
 );
 export const revisionText = selection(pick(c, "data", "checksum"));
 export const selectRevisionText = prepareStatement(
-  sql`select ${revisionText.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
+  () => sql`select ${revisionText.columns} from ${r} join ${c} on ${c.rowId} = ${r.contentRowId}
     where ${ofStory} and ${r.revision} = ${sql.placeholder("revision")}`,
 );
 /** The oldest revision within the limit, if there are more than the limit allows. */
 export const selectOldestKept = prepareStatement(
-  sql`select ${r.revision} from ${r} where ${ofStory} order by ${r.revision} desc limit 1 offset ${sql.placeholder("last")}`,
+  () =>
+    sql`select ${r.revision} from ${r} where ${ofStory} order by ${r.revision} desc limit 1 offset ${sql.placeholder("last")}`,
 );
 const isPast = sql`${ofStory} and ${r.revision} < ${sql.placeholder("oldest")}`;
 /** The contents that only past revisions have; run before those are deleted. */
 export const deletePastContents = prepareStatement(
-  sql`delete from ${c} where ${c.project} = ${project} and ${c.rowId} in (
+  () => sql`delete from ${c} where ${c.project} = ${project} and ${c.rowId} in (
     select ${r.contentRowId} from ${r} where ${isPast}
     except select ${r.contentRowId} from ${r} where ${ofStory} and ${r.revision} >= ${sql.placeholder("oldest")})`,
 );
-export const deletePast = prepareStatement(sql`delete from ${r} where ${isPast}`);
+export const deletePast = prepareStatement(() => sql`delete from ${r} where ${isPast}`);
 
 export const sumSizes = prepareStatement(
-  sql`select coalesce(sum(${s.size}), 0) from ${s} where ${s.project} = ${project} and ${isLive}`,
+  () => sql`select coalesce(sum(${s.size}), 0) from ${s} where ${s.project} = ${project} and ${isLive}`,
 );
 
 /** The search index learns about a restored story at the next search. */
 export const deleteSearched = prepareStatement(
-  sql`delete from ${storySearch} where ${storySearch.project} = ${project}
+  () => sql`delete from ${storySearch} where ${storySearch.project} = ${project}
     and ${storySearch.rowId} = (select ${s.rowId} from ${s} where ${isId})`,
 );
 
