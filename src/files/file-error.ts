@@ -70,6 +70,11 @@ export function hasErrno(error: unknown, code: string): boolean {
   return (error as NodeJS.ErrnoException | undefined)?.code === code;
 }
 
+/** For a catch: undefined if the file is missing; throws any other error. */
+export function unlessMissing(error: unknown): undefined {
+  if (!hasErrno(error, "ENOENT")) throw error;
+}
+
 function meaningOf(error: unknown): Meaning | undefined {
   if (!(error instanceof Error) || error instanceof StorageError) return undefined;
   const { code, syscall } = error as NodeJS.ErrnoException;

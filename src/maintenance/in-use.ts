@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { isOpenHere } from "../client/local/open-files.js";
 import { isShortOfDescriptors } from "../files/descriptors.js";
-import { hasErrno } from "../files/file-error.js";
+import { unlessMissing } from "../files/file-error.js";
 import { SIDE_FILES } from "../files/place-file.js";
 import { StorageError } from "../shared/errors.js";
 
@@ -53,7 +53,7 @@ async function otherHolders(paths: readonly string[]): Promise<number[]> {
 
 async function holdersOnLinux(paths: readonly string[]): Promise<number[]> {
   // A log may vanish at any moment, when another process closes the database, so there is no check before the stat.
-  const found = await Promise.all(paths.map((path) => stat(path).catch(noFile)));
+  const found = await Promise.all(paths.map((path) => stat(path).catch(unlessMissing)));
   const files = found.filter((file) => file !== undefined);
   const isWanted = ({ dev, ino }: Pick<Stats, "dev" | "ino">) =>
     files.some((file) => file.ino === ino && file.dev === dev);
@@ -62,10 +62,6 @@ async function holdersOnLinux(paths: readonly string[]): Promise<number[]> {
     entries.filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).map((pid) => holds(pid, isWanted)),
   );
   return [...byDescriptor.flat(), ...(await holdersByLock(files))];
-}
-
-function noFile(error: unknown): undefined {
-  if (!hasErrno(error, "ENOENT")) throw error;
 }
 
 async function holds(pid: string, isWanted: (file: Stats) => boolean): Promise<number[]> {

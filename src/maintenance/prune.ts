@@ -60,7 +60,8 @@ export class PruneError extends StorageError {
     const failure = reason instanceof StorageError ? reason : undefined;
     const rows = removed.reduce((sum, one) => sum + one.rows, 0);
     // "Nothing was stored" is about the step that failed.
-    const why = (failure?.message ?? `The prune was ended: ${describe(reason)}`).replace("; nothing was stored", "");
+    const ended = `The prune was ended: ${reason instanceof Error ? reason.message : String(reason)}`;
+    const why = (failure?.message ?? ended).replace("; nothing was stored", "");
     super(failure?.code ?? "ABORTED", `${why}. ${rows} records had been removed by then; prune again for the rest`, {
       cause: reason,
       retryable: failure?.retryable ?? false,
@@ -70,10 +71,6 @@ export class PruneError extends StorageError {
     this.removed = removed;
     this.bytes = bytes;
   }
-}
-
-function describe(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason);
 }
 
 /** A record to remove, unless it is changed before its turn. */

@@ -6,7 +6,7 @@ import { connectAlone, verifyDatabase } from "../client/local/snapshot.js";
 import { retryWhileBusy } from "../client/local/write-lock.js";
 import { isBusy } from "../client/sql/sqlite-error.js";
 import { toStorageError } from "../client/storage-error.js";
-import { asFileError, hasErrno, lacksLinks } from "../files/file-error.js";
+import { asFileError, hasErrno, lacksLinks, unlessMissing } from "../files/file-error.js";
 import { syncFile, syncFolder } from "../files/folders.js";
 import { type CopyProgress, copyInOtherProcess } from "../files/other-process.js";
 import { makeNextTo, removeDatabase, SIDE_FILES, stamp } from "../files/place-file.js";
@@ -99,7 +99,7 @@ async function copyWhole(from: string, temporary: string, { signal, onProgress }
   const hasLog = logBytes(from) > 0;
   if (hasLog) {
     await assertNotInUse(from);
-    await copyInOtherProcess(`${from}-wal`, `${temporary}-wal`, { signal }).catch(unlessGone);
+    await copyInOtherProcess(`${from}-wal`, `${temporary}-wal`, { signal }).catch(unlessMissing);
   }
   const tell = onProgress && ((progress: CopyProgress) => onProgress({ phase: "copy", ...progress }));
   await copyInOtherProcess(from, temporary, { signal, onProgress: tell });
@@ -107,10 +107,6 @@ async function copyWhole(from: string, temporary: string, { signal, onProgress }
   if (hasLog) await assertNotInUse(from);
   // Before SQLite opens the copy: no connection has it open yet.
   await syncFile(temporary);
-}
-
-function unlessGone(error: unknown): void {
-  if (!hasErrno(error, "ENOENT")) throw error;
 }
 
 /** Moves the log of the copy into it, so that it is one file. */
@@ -262,7 +258,7 @@ async function swap(temporary: string, to: string): Promise<Swapped> {
       if (!existsSync(to + suffix)) continue;
       const side = (aside ?? asideName(to)) + suffix;
       // A closed connection that is collected removes its log.
-      await move(to + suffix, side).then(() => files.push(side), unlessGone);
+      await move(to + suffix, side).then(() => files.push(side), unlessMissing);
     }
     await rename(temporary, to);
     undo.length = 0;

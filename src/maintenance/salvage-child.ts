@@ -5,7 +5,7 @@ import { Connection } from "../client/local/connection.js";
 import { openLocalClient } from "../client/local/open-local.js";
 import { quoteName } from "../client/sql/quote.js";
 import { toStorageError } from "../client/storage-error.js";
-import { hasErrno } from "../files/file-error.js";
+import { unlessMissing } from "../files/file-error.js";
 import { removeDatabase } from "../files/place-file.js";
 import { migrate } from "../migrate/index.js";
 import { loadJournal } from "../migrate/journal.js";
@@ -125,7 +125,7 @@ function copyLog(source: string, copy: string): void {
   try {
     copyFileSync(`${source}-wal`, `${copy}-wal`);
   } catch (error) {
-    if (!hasErrno(error, "ENOENT")) throw error;
+    unlessMissing(error);
   }
 }
 

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
-import { asFileError, hasErrno } from "../../../files/file-error.js";
+import { asFileError, hasErrno, unlessMissing } from "../../../files/file-error.js";
 import { makeFolderUnsynced, syncAndClose, syncFolder } from "../../../files/folders.js";
 import { StorageError } from "../../../shared/errors.js";
 
@@ -124,7 +124,7 @@ export async function readText(path: string): Promise<string | undefined> {
   } finally {
     closeSync(descriptor);
   }
-  const file = await open(path, O_RDONLY | O_NOFOLLOW).catch(ifThere);
+  const file = await open(path, O_RDONLY | O_NOFOLLOW).catch(unlessMissing);
   if (file === undefined) return undefined;
   try {
     return toText(await file.readFile());
@@ -221,12 +221,8 @@ function openFile(path: string, flags: number): number | undefined {
   try {
     return openSync(path, flags | O_NOFOLLOW);
   } catch (error) {
-    return ifThere(error);
+    return unlessMissing(error);
   }
-}
-
-function ifThere(error: unknown): undefined {
-  if (!hasErrno(error, "ENOENT")) throw error;
 }
 
 function leadsOut(path: string, cause?: unknown): StorageError {
