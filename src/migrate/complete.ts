@@ -1,7 +1,7 @@
 import { Cascades } from "./cascades.js";
 import type { MemorySchema } from "./memory-schema.js";
-import { type Addition, Rebuilds } from "./rebuilds.js";
-import { refuseIndex } from "./run-script.js";
+import type { Addition, Rebuilds } from "./rebuilds.js";
+import { rebuildsOf } from "./run-script.js";
 import type { MigrationStatement, Script } from "./script.js";
 import type { IndexJudge } from "./snapshots.js";
 
@@ -37,11 +37,7 @@ export function* completeOn(
   { judge, onEnd, onFailure, compiles = false }: CompleteOptions,
 ): Generator<CompletedStatement> {
   const query = (sql: string) => memory.query(sql);
-  const rebuilds = new Rebuilds({
-    query,
-    judge: (index) => judge(index, script),
-    refuse: (index) => refuseIndex(script, index),
-  });
+  const rebuilds = rebuildsOf(script, judge, query);
   const cascades = new Cascades(query);
   const { statements } = script;
   for (const [index, statement] of statements.entries()) {

@@ -28,11 +28,7 @@ export interface ScriptContext {
 export async function runScript(connection: Connection, script: Script, context: ScriptContext): Promise<ScriptResult> {
   const { judge, onRun } = context;
   const query = (sql: string) => connection.query(sql);
-  const rebuilds = new Rebuilds({
-    query,
-    judge: (index) => judge(index, script),
-    refuse: (index) => refuseIndex(script, index),
-  });
+  const rebuilds = rebuildsOf(script, judge, query);
   const cascades = new Cascades(query);
   const { statements } = script;
   for (const [index, statement] of statements.entries()) {
@@ -70,12 +66,15 @@ export function renamesOf({ statements }: Script): Renames {
   return statements.flatMap(({ ddl }) => (ddl?.action === "rename" ? [ddl] : []));
 }
 
-/** Refuses to guess whether an index that a rebuild does not re-create should exist. */
-export function refuseIndex(script: Script, { name, table }: SchemaObject): never {
-  throw migrationFailed(
-    script,
-    `drops the index ${name} by rebuilding ${table}, and nothing tells whether it should exist afterwards: the migrations come without snapshots. Ship drizzle-kit's meta folder with them (in code: \`snapshot\`), or say it in the migration: CREATE INDEX after the rebuild to keep it, DROP INDEX before the rebuild to drop it`,
-  );
+/** The rebuilds of a script. They refuse to guess whether an index that a rebuild does not re-create should exist. */
+export function rebuildsOf(script: Script, judge: IndexJudge, query: (sql: string) => unknown[][]): Rebuilds {
+  const refuse = ({ name, table }: SchemaObject): never => {
+    throw migrationFailed(
+      script,
+      `drops the index ${name} by rebuilding ${table}, and nothing tells whether it should exist afterwards: the migrations come without snapshots. Ship drizzle-kit's meta folder with them (in code: \`snapshot\`), or say it in the migration: CREATE INDEX after the rebuild to keep it, DROP INDEX before the rebuild to drop it`,
+    );
+  };
+  return new Rebuilds({ query, judge: (index) => judge(index, script), refuse });
 }
 
 /** The failure of a statement that was added to keep an object. */

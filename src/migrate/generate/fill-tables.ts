@@ -1,4 +1,5 @@
 import type { Client } from "@libsql/client";
+import { quoteName } from "../../client/sql/quote.js";
 
 /** If a random row can satisfy the constraints by chance, it does so within this many tries. */
 const TRIES = 4000;
@@ -39,10 +40,10 @@ async function fillTable(client: Client, table: { name: string; sql: string }, r
   const columns = await readColumns(client, table.name);
   // If a CHECK lists the allowed values, they are found here.
   const literals = [...table.sql.matchAll(/'((?:[^']|'')*)'/g)].map((match) => match[1]!.replaceAll("''", "'"));
-  const names = columns.map(({ name }) => quote(name)).join(", ");
-  const sql = `INSERT INTO ${quote(table.name)} (${names}) VALUES (${columns.map(() => "?").join(", ")})`;
+  const names = columns.map(({ name }) => quoteName(name)).join(", ");
+  const sql = `INSERT INTO ${quoteName(table.name)} (${names}) VALUES (${columns.map(() => "?").join(", ")})`;
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
-  const first = Number((await client.execute(`SELECT count(*) FROM ${quote(table.name)}`)).rows[0]![0]);
+  const first = Number((await client.execute(`SELECT count(*) FROM ${quoteName(table.name)}`)).rows[0]![0]);
   let stored = 0;
   for (let attempt = 0; attempt < TRIES && stored < 3; attempt++) {
     const args: Value[] = [];
@@ -78,7 +79,7 @@ function valuesFor({ type, isRequired, isKey }: Column, number: number, literals
 
 async function keysOf(client: Client, { parent, isRequired }: Column): Promise<Value[]> {
   const { table, column } = parent!;
-  const { rows } = await client.execute(`SELECT ${quote(column)} FROM ${quote(table)} LIMIT 20`);
+  const { rows } = await client.execute(`SELECT ${quoteName(column)} FROM ${quoteName(table)} LIMIT 20`);
   const keys = rows.map((row) => row[0] as Value);
   return isRequired ? keys : [...keys, null];
 }
@@ -97,8 +98,4 @@ async function readColumns(client: Client, table: string): Promise<Column[]> {
       parent,
     };
   });
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,4 +1,5 @@
 import { rmSync, writeFileSync } from "node:fs";
+import { quoteName } from "../../client/sql/quote.js";
 import { readDdl } from "../ddl.js";
 import { UNFINISHED } from "../down.js";
 import { downPath, type Journal, type Migration } from "../journal.js";
@@ -121,7 +122,7 @@ async function countRows(client: Awaited<ReturnType<typeof openAt>>): Promise<Ma
   );
   const counts = new Map<string, number>();
   for (const { name } of rows) {
-    const count = await client.execute(`SELECT count(*) FROM "${String(name).replaceAll('"', '""')}"`);
+    const count = await client.execute(`SELECT count(*) FROM ${quoteName(String(name))}`);
     counts.set(String(name), Number(count.rows[0]![0]));
   }
   return counts;

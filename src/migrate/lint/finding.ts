@@ -51,6 +51,16 @@ export interface LintResult {
   readonly findings: LintFinding[];
 }
 
+export function finding(
+  file: string,
+  code: LintCode,
+  message: string,
+  line = 1,
+  severity: LintFinding["severity"] = "error",
+): LintFinding {
+  return { file, line, severity, code, message };
+}
+
 /** A file as it was read; undefined if it is missing. */
 export interface ReadFile {
   readonly path: string;

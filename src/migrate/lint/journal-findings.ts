@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import { type LintCode, type LintFinding, lineOf, type ReadFile } from "./finding.js";
+import { finding, type LintCode, type LintFinding, lineOf, type ReadFile } from "./finding.js";
 
 /** An entry of a journal that names a file. */
 export interface JournalEntry {
@@ -19,8 +19,7 @@ interface JournalReading {
 export function readRawJournal({ path, text }: ReadFile): JournalReading {
   const findings: LintFinding[] = [];
   const entries: JournalEntry[] = [];
-  const report = (code: LintCode, message: string, line = 1) =>
-    findings.push({ file: path, line, severity: "error", code, message });
+  const report = (code: LintCode, message: string, line?: number) => findings.push(finding(path, code, message, line));
   let journal: { dialect?: unknown; entries?: unknown } | null;
   try {
     journal = JSON.parse(text);
@@ -103,11 +102,10 @@ export function compareFiles(
 ): LintFinding[] {
   const tags = new Set(entries.map(({ tag }) => tag));
   const findings: LintFinding[] = [];
-  const add = (file: string, line: number, code: LintCode, message: string) =>
-    findings.push({ file, line, severity: "error", code, message });
   for (const { tag, line } of entries) {
     if (files.includes(`${tag}.sql`)) continue;
-    add(journal.path, line, "FILE_MISSING", `The journal lists ${tag}, and there is no ${tag}.sql. Restore the file`);
+    const message = `The journal lists ${tag}, and there is no ${tag}.sql. Restore the file`;
+    findings.push(finding(journal.path, "FILE_MISSING", message, line));
   }
   for (const name of files) {
     if (!name.endsWith(".sql")) continue;
@@ -117,14 +115,15 @@ export function compareFiles(
     const what = isDown
       ? `There is no migration ${tag} for this down file`
       : `The journal does not list ${tag}, so it is never applied`;
-    add(join(folder, name), 1, "NOT_IN_JOURNAL", `${what}. Restore its entry in the journal, or remove the file`);
+    const message = `${what}. Restore its entry in the journal, or remove the file`;
+    findings.push(finding(join(folder, name), "NOT_IN_JOURNAL", message));
   }
   const numbers = new Set([...tags].map((tag) => tag.split("_", 1)[0]));
   for (const name of metaFiles) {
     const number = /^(.+)_snapshot\.json$/.exec(name)?.[1];
     if (number === undefined || numbers.has(number)) continue;
     const message = `The journal lists no migration for this snapshot, and drizzle-kit would compare with it. Restore the entry, or remove the file`;
-    add(join(folder, "meta", name), 1, "NOT_IN_JOURNAL", message);
+    findings.push(finding(join(folder, "meta", name), "NOT_IN_JOURNAL", message));
   }
   return findings;
 }

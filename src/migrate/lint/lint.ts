@@ -10,7 +10,7 @@ import { downName, downPath, type Migration } from "../journal.js";
 import { listMigrationFolders } from "../migration-folders.js";
 import { resolveFolder } from "../options.js";
 import { indexOf } from "../plan.js";
-import type { LintCode, LintFinding, LintResult, ReadFile } from "./finding.js";
+import { finding, type LintCode, type LintFinding, type LintResult, type ReadFile } from "./finding.js";
 import { compareFiles, readRawJournal } from "./journal-findings.js";
 import { lintSnapshots, parseSnapshot } from "./snapshot-findings.js";
 import { findMarker, lintText } from "./text-findings.js";
@@ -56,7 +56,7 @@ export async function lint(options: LintOptions): Promise<LintResult> {
     texts.push(...lintFile(snapshot, "SNAPSHOT_INVALID", () => []));
     if (down.isFolder === true || down.bytes !== undefined || file.bytes === undefined) continue;
     const message = `${tag} has no down file, so it cannot be reverted. Write ${downName(migration)}`;
-    texts.push({ file: file.path, line: 1, severity: "error", code: "DOWN_MISSING", message });
+    texts.push(finding(file.path, "DOWN_MISSING", message));
   }
   // Two migrations with the same number have one file.
   const own = items.filter(({ snapshot }) => items.filter((one) => one.snapshot.path === snapshot.path).length === 1);
@@ -82,7 +82,7 @@ export async function lint(options: LintOptions): Promise<LintResult> {
   const last = items.at(-1)?.snapshot;
   const snapshot = last === undefined || tried.length < items.length ? undefined : parseSnapshot(last);
   const wanted = snapshot === undefined ? undefined : { path: last!.path, snapshot };
-  for await (const finding of tryMigrations(journal, trials, wanted)) findings.push(finding);
+  for await (const found of tryMigrations(journal, trials, wanted)) findings.push(found);
   const hidden = new Set(released.flatMap(({ file, down, snapshot: { path } }) => [file.path, down.path, path]));
   return toResult(findings.filter(({ file }) => !hidden.has(file)));
 }
@@ -90,7 +90,7 @@ export async function lint(options: LintOptions): Promise<LintResult> {
 /** A folder in its place, as `code`; the conflict markers of a file, or else what `more` finds. Nothing if it is missing. */
 function lintFile(file: ReadFile, code: LintCode, more: () => Iterable<LintFinding>): Iterable<LintFinding> {
   if (file.isFolder === true) {
-    return [{ file: file.path, line: 1, severity: "error", code, message: "This is a folder, not a file. Replace it" }];
+    return [finding(file.path, code, "This is a folder, not a file. Replace it")];
   }
   if (file.bytes === undefined) return [];
   const marker = findMarker(file);
@@ -129,7 +129,7 @@ function readPlaces(folder: string): { places: Place[]; findings: LintFinding[];
   const { entries, findings } = readRawJournal(journal);
   for (const { path, tag } of folders) {
     const message = `${tag} has the layout of drizzle-kit 1.0, and the other migrations that of 0.31. Convert them with drizzle-kit up, or generate this one again`;
-    findings.push({ file: path, line: 1, severity: "error", code: "NOT_IN_JOURNAL", message });
+    findings.push(finding(path, "NOT_IN_JOURNAL", message));
   }
   if (findings.some(({ code }) => code === "JOURNAL_INVALID")) return { places: [], findings, isReadable: false };
   findings.push(...compareFiles(folder, journal, entries, readdirSync(folder), readdirSync(meta)));

@@ -1,7 +1,7 @@
 import type { LocalClient } from "../../client/local/local-client.js";
 import { fold } from "../schema-objects.js";
 import { readColumns } from "./columns.js";
-import type { LintFinding } from "./finding.js";
+import { finding, type LintFinding } from "./finding.js";
 import type { ColumnJson, SnapshotJson } from "./snapshot-findings.js";
 
 const ADVICE =
@@ -15,13 +15,7 @@ export async function* findDrift(
   client: LocalClient,
   { path, snapshot }: { readonly path: string; readonly snapshot: SnapshotJson },
 ): AsyncGenerator<LintFinding> {
-  const report = (message: string): LintFinding => ({
-    file: path,
-    line: 1,
-    severity: "error",
-    code: "SCHEMA_DRIFT",
-    message,
-  });
+  const report = (message: string) => finding(path, "SCHEMA_DRIFT", message);
   const missing = (what: string) =>
     report(
       `The last snapshot has ${what}, and the migrations do not create it, so drizzle-kit never will. Write a migration that creates it, or generate this one again`,

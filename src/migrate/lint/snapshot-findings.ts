@@ -1,4 +1,4 @@
-import { type LintFinding, lineOf, type ReadFile } from "./finding.js";
+import { finding, type LintFinding, lineOf, type ReadFile } from "./finding.js";
 
 /** The snapshot of one migration. */
 export interface TaggedSnapshot {
@@ -63,13 +63,8 @@ export function* lintSnapshots(snapshots: readonly TaggedSnapshot[]): Generator<
   let before: { readonly tag: string; readonly id: string | undefined } | undefined;
   const ids = new Set<string | undefined>([NONE]);
   for (const { tag, file } of snapshots) {
-    const report = (code: "SNAPSHOT_MISSING" | "SNAPSHOT_INVALID", message: string, line = 1): LintFinding => ({
-      file: file.path,
-      line,
-      severity: "error",
-      code,
-      message,
-    });
+    const report = (code: "SNAPSHOT_MISSING" | "SNAPSHOT_INVALID", message: string, line?: number) =>
+      finding(file.path, code, message, line);
     const snapshot = parseSnapshot(file);
     if (snapshot === undefined) {
       if (file.bytes === undefined) {

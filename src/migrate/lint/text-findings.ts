@@ -5,7 +5,7 @@ import type { Migration } from "../journal.js";
 import { whyUnreadable } from "../journal.js";
 import { refusalsOf } from "../refusals.js";
 import { readScript, splitParts } from "../script.js";
-import { type LintCode, type LintFinding, lineOf, type ReadFile } from "./finding.js";
+import { finding, type LintCode, type LintFinding, lineOf, type ReadFile } from "./finding.js";
 
 const MARKER = /^(?:<{7}|>{7}|\|{7})(?: |$)/m;
 /** A command of SQLite's shell. */
@@ -15,29 +15,14 @@ const DOT_COMMAND = /^\.[a-z]+/i;
 export function findMarker(file: ReadFile): LintFinding | undefined {
   const found = MARKER.exec(file.text);
   if (found === null) return undefined;
-  return {
-    file: file.path,
-    line: file.text.slice(0, found.index).split("\n").length,
-    severity: "error",
-    code: "CONFLICT_MARKER",
-    message: "A merge left its conflict markers. Resolve the conflict",
-  };
+  const line = file.text.slice(0, found.index).split("\n").length;
+  return finding(file.path, "CONFLICT_MARKER", "A merge left its conflict markers. Resolve the conflict", line);
 }
 
 /** Reports what is wrong with the text of a migration, or of its down file. */
 export function* lintText(migration: Migration, file: ReadFile, isDown: boolean): Generator<LintFinding> {
-  const report = (
-    code: LintCode,
-    message: string,
-    line = 1,
-    severity: LintFinding["severity"] = "error",
-  ): LintFinding => ({
-    file: file.path,
-    line,
-    severity,
-    code: isDown ? "DOWN_WRONG" : code,
-    message,
-  });
+  const report = (code: LintCode, message: string, line?: number, severity?: LintFinding["severity"]) =>
+    finding(file.path, isDown ? "DOWN_WRONG" : code, message, line, severity);
   const unreadable = whyUnreadable(file.bytes!);
   if (unreadable !== undefined) {
     yield report("MIGRATION_INVALID", `This is not SQL text: ${unreadable}. Save the file as UTF-8`);

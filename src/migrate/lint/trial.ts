@@ -11,7 +11,7 @@ import { revert } from "../revert.js";
 import { fold } from "../schema-objects.js";
 import { readScript, type Script } from "../script.js";
 import { type Columns, readColumns } from "./columns.js";
-import type { LintCode, LintFinding } from "./finding.js";
+import { finding, type LintFinding } from "./finding.js";
 import { findDrift } from "./snapshot-drift.js";
 import type { SnapshotJson } from "./snapshot-findings.js";
 
@@ -36,20 +36,13 @@ export async function* tryMigrations(
   try {
     for (const [index, { code, path, downPath }] of trials.entries()) {
       const { tag } = code;
-      const report = (file: string, kind: LintCode, message: string, line = 1): LintFinding => ({
-        file,
-        line,
-        severity: kind === "DESTRUCTIVE" ? "info" : "error",
-        code: kind,
-        message,
-      });
       const before = await schemaText(client);
       const had = await readColumns(client);
       try {
         await migrate(client, { migrations, to: tag });
       } catch (error) {
         if (!(error instanceof StorageError)) throw error;
-        yield report(path, "MIGRATION_FAILED", withoutState(error.message), error.line);
+        yield finding(path, "MIGRATION_FAILED", withoutState(error.message), error.line);
         return;
       }
       const script = readScript(journal[index]!);
@@ -57,11 +50,11 @@ export async function* tryMigrations(
         const failure = await failureOnRows({ migrations }, trials[index - 1]?.code.tag, tag);
         if (failure !== undefined) {
           const message = `${withoutState(failure.message)}. It fails on each table that has rows. ${ROWS_ADVICE}`;
-          yield report(path, "FAILS_ON_ROWS", message, failure.line);
+          yield finding(path, "FAILS_ON_ROWS", message, failure.line);
         }
       }
       for (const { what, line } of removed(script, had, await readColumns(client))) {
-        yield report(path, "DESTRUCTIVE", `${tag} removes ${what} with the values in it`, line);
+        yield finding(path, "DESTRUCTIVE", `${tag} removes ${what} with the values in it`, line, "info");
       }
       if (code.down === undefined) continue;
       const after = await schemaText(client);
@@ -69,7 +62,7 @@ export async function* tryMigrations(
         await revert(client, { migrations, steps: 1 });
         const restored = await schemaText(client);
         if (restored !== before) {
-          yield report(
+          yield finding(
             downPath,
             "DOWN_WRONG",
             `The down file of ${tag} leaves a different schema: ${difference(before, restored)}`,
@@ -78,7 +71,7 @@ export async function* tryMigrations(
           await migrate(client, { migrations, to: tag });
           const again = await schemaText(client);
           if (again === after) continue;
-          yield report(
+          yield finding(
             path,
             "MIGRATION_FAILED",
             `${tag} gives another schema after its down file: ${difference(after, again)}`,
@@ -87,7 +80,7 @@ export async function* tryMigrations(
       } catch (error) {
         if (!(error instanceof StorageError)) throw error;
         const message = withoutState(error.message).replace(/^The `down` of/, "The down file of");
-        yield report(downPath, "DOWN_WRONG", message, error.line);
+        yield finding(downPath, "DOWN_WRONG", message, error.line);
       }
       // Goes on from the migration alone.
       client.close();
