@@ -1,4 +1,4 @@
-import type { Logger } from "./options.js";
+import type { GuardedLogger } from "../shared/callbacks.js";
 
 /** A program needs one storage for each file. At this many, it probably forgets to close them. */
 const MANY = 10;
@@ -10,17 +10,13 @@ const counts = shared[COUNTS] ?? new Map<string, number>();
 shared[COUNTS] = counts;
 
 /** Counts a storage on a file until the returned function is called. Warns when ten are open at once. */
-export function countStorage(path: string, logger: Logger | undefined): () => void {
+export function countStorage(path: string, logger: GuardedLogger | undefined): () => void {
   const count = (counts.get(path) ?? 0) + 1;
   counts.set(path, count);
   if (count === MANY) {
-    try {
-      logger?.warn(
-        `holdfast: ${MANY} storages are open on ${path}. Each keeps connections and file descriptors. Open one and share it, or close the unused ones`,
-      );
-    } catch {
-      // A logger that fails must not keep a storage from being opened.
-    }
+    logger?.warn(
+      `holdfast: ${MANY} storages are open on ${path}. Each keeps connections and file descriptors. Open one and share it, or close the unused ones`,
+    );
   }
   let isOpen = true;
   return () => {

@@ -11,7 +11,7 @@ import { expectTimeout, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT_MS, resolveClientOpt
 import { type CodeMigration, type JournalOptions, resolveJournalOptions } from "../migrate/options.js";
 import { callSafely, type GuardedLogger, guardClock, guardLogger } from "../shared/callbacks.js";
 import { type Environment, environment as processEnvironment } from "../shared/environment.js";
-import { expectation, expectDuration, expectInteger, expectOneOf } from "../shared/expectation.js";
+import { expectation, expectDuration, expectInteger, expectOneOf, isObject } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
 import { pathText, urlText } from "../shared/locations.js";
 import { redactor, takeToken } from "../shared/secrets.js";
@@ -186,7 +186,7 @@ export function resolveStorageOptions(
   target: string | URL | StorageOptions | undefined,
   environment: Environment = processEnvironment(),
 ): ResolvedStorageOptions {
-  if (target !== undefined && typeof target !== "string" && !isRecord(target)) {
+  if (target !== undefined && typeof target !== "string" && !isObject(target)) {
     throw new TypeError(expectation("target", "a path, a URL or an object of options", target));
   }
   const location = urlText(target);
@@ -242,7 +242,7 @@ export function resolveStorageOptions(
   for (const [name, value] of Object.entries({ onError, now })) {
     if (value !== undefined && typeof value !== "function") throw new TypeError(expectation(name, "a function", value));
   }
-  if (!isRecord(schema)) throw new TypeError(expectation("schema", "an object of tables", schema));
+  if (!isObject(schema)) throw new TypeError(expectation("schema", "an object of tables", schema));
   const syncUrl = urlText(givenSyncUrl);
   if (syncUrl !== undefined && typeof syncUrl !== "string") throw new TypeError("Expected `syncUrl` to be a string");
   // Report wrong client options before the file is created.
@@ -335,10 +335,6 @@ function toUrl(url: unknown, dataDir: unknown, environment: Environment): string
 /** The default data folder: `HOLDFAST_DATA_DIR`, else the platform's data folder. */
 export function dataFolder(environment: Environment = processEnvironment()): string {
   return environment.HOLDFAST_DATA_DIR || platformDataDir(environment);
-}
-
-function isRecord(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function expectScheme(name: string, url: string): string {

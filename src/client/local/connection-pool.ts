@@ -112,7 +112,6 @@ export class ConnectionPool {
   }
 
   /** @internal Whether there may be temporary tables, which only the writer sees. */
-  /** @internal Whether there may be temporary tables, which only the writer sees. */
   get hasTemporaryTables(): boolean {
     return this.#session.hasTemporaryTables;
   }
