@@ -1,7 +1,7 @@
 import type { Row } from "@libsql/client";
 import { isAnswerTooLarge } from "../client/remote/remote-error.js";
 import type { Executor } from "./executor.js";
-import type { Statement } from "./statements.js";
+import { inParts, type Statement } from "./statements.js";
 
 /** Runs SELECTs. Without `snapshot`, all of its reads see one state of the database. */
 export type RowReader = Pick<Executor, "execute"> & Partial<Pick<Executor, "scan" | "snapshot">>;
@@ -49,6 +49,21 @@ async function readPieces(
     // The large ones may be behind us.
     size = Math.min(FIRST_ROWS, limit * 2);
   }
+}
+
+/** All rows of a SELECT by ids, which runs for one part of them after the other; `toOne` gets a part as JSON. */
+export async function readByIds(
+  executor: Executor,
+  ids: readonly string[],
+  toOne: (ids: string) => Statement,
+): Promise<Row[]> {
+  const statements = inParts(
+    ids.map((id) => [id]),
+    (part) => toOne(JSON.stringify(part.flat())),
+  );
+  const found: Row[] = [];
+  for (const statement of statements) found.push(...(await readAll(executor, statement)));
+  return found;
 }
 
 /** The answers to several SELECTs about one state of the database. */

@@ -5,7 +5,7 @@ import { atRecord, isOfRecord } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
-import { readAll } from "../read-all.js";
+import { readAll, readByIds } from "../read-all.js";
 import { runAll } from "../repository.js";
 import { inParts, jsonRows, prepareStatement } from "../statements.js";
 import {
@@ -174,12 +174,8 @@ async function atUnknownNode(
   drafts: readonly EdgeDraft[],
 ): Promise<unknown> {
   const ids = [...new Set(drafts.flatMap(({ from, to }) => [from, to]))];
-  const known = new Set<unknown>();
-  const statements = inParts(
-    ids.map((id) => [id]),
-    (part) => selectNodeIds({ project, ids: JSON.stringify(part.flat()) }),
-  );
-  for (const statement of statements) for (const row of await readAll(executor, statement)) known.add(row[0]);
+  const rows = await readByIds(executor, ids, (part) => selectNodeIds({ project, ids: part }));
+  const known = new Set(rows.map((row) => row[0]));
   const index = drafts.findIndex(({ from, to }) => !known.has(from) || !known.has(to));
   if (index < 0) return error;
   const draft = drafts[index]!;

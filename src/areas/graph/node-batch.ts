@@ -3,9 +3,8 @@ import { atRecord, firstTaken, settleConflicts } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import type { Executor } from "../executor.js";
 import { currentExecutor } from "../optimistic.js";
-import { readAll } from "../read-all.js";
+import { readByIds } from "../read-all.js";
 import { runAll } from "../repository.js";
-import { inParts } from "../statements.js";
 import {
   draftToNode,
   type GraphNode,
@@ -73,16 +72,10 @@ async function findNodesById(
   executor: Executor,
   drafts: readonly NodeDraft[],
 ): Promise<Map<string, GraphNode>> {
-  const found = new Map<string, GraphNode>();
-  const statements = inParts(
-    drafts.map(({ id }) => [id]),
-    (part) => selectNodes({ project, ids: JSON.stringify(part.flat()) }),
+  const rows = await readByIds(
+    executor,
+    drafts.map(({ id }) => id),
+    (ids) => selectNodes({ project, ids }),
   );
-  for (const statement of statements) {
-    for (const row of await readAll(executor, statement)) {
-      const node = toNode(row);
-      found.set(node.id, node);
-    }
-  }
-  return found;
+  return new Map(rows.map((row) => toNode(row)).map((node) => [node.id, node]));
 }

@@ -13,9 +13,9 @@ import {
 } from "../batch.js";
 import type { RepositoryContext } from "../context.js";
 import { type Executor, finishing } from "../executor.js";
-import { readAll } from "../read-all.js";
+import { readByIds } from "../read-all.js";
 import { announce, runAll } from "../repository.js";
-import { inParts, prepareStatement, type Statement } from "../statements.js";
+import { prepareStatement, type Statement } from "../statements.js";
 import { withDimensions } from "./embeddings.js";
 import {
   columns,
@@ -120,18 +120,8 @@ async function insertOver(
 
 /** Those that exist among `ids`, deleted ones too, by id. */
 async function findAny(project: string, executor: Executor, ids: readonly string[]): Promise<Map<string, Memory>> {
-  const found = new Map<string, Memory>();
-  const statements = inParts(
-    ids.map((id) => [id]),
-    (part) => selectAnyMany({ project, ids: JSON.stringify(part.flat()) }),
-  );
-  for (const statement of statements) {
-    for (const row of await readAll(executor, statement)) {
-      const memory = toMemory(project, row);
-      found.set(memory.id, memory);
-    }
-  }
-  return found;
+  const rows = await readByIds(executor, ids, (part) => selectAnyMany({ project, ids: part }));
+  return new Map(rows.map((row) => toMemory(project, row)).map((memory) => [memory.id, memory]));
 }
 
 /** Stores drafts under new ids, as one batch; a failure names its draft. */
@@ -165,14 +155,10 @@ async function storeEach(
     if (!isOfRecord(error)) throw error;
     const owners = statements.flatMap((own, index) => own.map(() => drafts[index]!));
     const draft = owners[batchErrorIn(error)?.statementIndex ?? 0];
-    // The later of two with one id is the one that failed.
-    const index =
-      draft === undefined
-        ? -1
-        : all.indexOf(draft) >= 0
-          ? all.indexOf(draft)
-          : all.findLastIndex(({ id }) => id === draft.id);
     if (draft === undefined) throw error;
+    // The later of two with one id is the one that failed.
+    const place = all.indexOf(draft);
+    const index = place >= 0 ? place : all.findLastIndex(({ id }) => id === draft.id);
     const named = await withDimensions(executor, project, draft.embedding, error);
     throw atRecord(named, { index, id: draft.id });
   }
