@@ -25,14 +25,9 @@ export function makeOthers(
   const missing = objects.filter(
     ({ name, sql }) => sql !== "" && !present.has(name) && !own.has(name) && !/^sqlite_/i.test(name),
   );
-  const isTable = ({ type, sql }: SchemaObject) => type === "table" && isVirtual(sql);
-  const kinds = ["index", "view", "trigger"].map(
-    (kind) =>
-      ({ type }: SchemaObject) =>
-        type === kind,
-  );
-  for (const isKind of [isTable, ...kinds]) {
-    for (const object of missing.filter(isKind)) {
+  for (const kind of ["table", "index", "view", "trigger"]) {
+    // The other tables were copied with their rows.
+    for (const object of missing.filter(({ type, sql }) => type === kind && (kind !== "table" || isVirtual(sql)))) {
       try {
         makeOther(trees, objects, target, object);
       } catch (error) {

@@ -1,3 +1,4 @@
+import { isObject } from "../../shared/expectation.js";
 import type { Column } from "./schema.js";
 import { BAD_TEXT, type Value } from "./trees.js";
 
@@ -73,10 +74,6 @@ export function isTagList(text: unknown): boolean {
   return (
     Array.isArray(tags) && tags.every((tag) => typeof tag === "string" && tag.isWellFormed() && !tag.includes("\0"))
   );
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parsed(text: string): unknown {
