@@ -1,6 +1,7 @@
 import type { Connection } from "../client/local/connection.js";
 import { tokens, unquote } from "../client/sql/parse.js";
 import { quoteName, quoteText } from "../client/sql/quote.js";
+import { LruCache } from "../shared/lru-cache.js";
 import { type Failing, migrationFailed } from "./failure.js";
 import type { Renames } from "./foreign-keys.js";
 import { contentOf, contentRowidOf, isFullText } from "./full-text.js";
@@ -16,8 +17,7 @@ interface Broken {
   readonly why: string;
 }
 
-const REMEMBERED = 20;
-const remembered = new Map<string, readonly Broken[]>();
+const remembered = new LruCache<readonly Broken[]>({ max: 20 });
 
 /**
  * Compiles everything that SQLite compiles only when it is used: each view, each trigger with the statement that fires
@@ -29,7 +29,6 @@ export function findBroken(schema: readonly SchemaObject[]): readonly Broken[] {
   if (known !== undefined) return known;
   const found = compile(schema);
   remembered.set(key, found);
-  if (remembered.size > REMEMBERED) for (const [oldest] of [...remembered].slice(0, 1)) remembered.delete(oldest);
   return found;
 }
 

@@ -4,6 +4,7 @@ import { poolOf } from "../client/storage-client.js";
 import { asStorageErrors, toStorageError } from "../client/storage-error.js";
 import { StorageError } from "../shared/errors.js";
 import { HOLDFAST_MIGRATIONS, HOLDFAST_OBJECTS } from "../shared/holdfast-migrations.js";
+import { LruCache } from "../shared/lru-cache.js";
 import { expectArguments } from "./arguments.js";
 import { findBroken } from "./compile.js";
 import { completeOn } from "./complete.js";
@@ -235,8 +236,7 @@ interface ExpectedObject extends SchemaObject {
   readonly columns: readonly string[];
 }
 
-const expectations = new Map<string, readonly ExpectedObject[]>();
-const REMEMBERED = 8;
+const expectations = new LruCache<readonly ExpectedObject[]>({ max: 8 });
 
 /**
  * The objects that the applied migrations create if nothing is lost. They run in memory, next to the tables of the file
@@ -263,7 +263,6 @@ export function expectedSchema(schema: readonly SchemaObject[], scripts: readonl
   }
   const expected = memory.read().map((object) => ({ ...object, columns: columnsOf(memory, object) }));
   memory.close();
-  if (expectations.size >= REMEMBERED) expectations.clear();
   expectations.set(key, expected);
   return expected;
 }
