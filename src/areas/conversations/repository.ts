@@ -166,9 +166,9 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
     input: MessageInput<M> | readonly MessageInput<M>[],
   ): Promise<AppendedMessage<M> | AppendedMessage<M>[]> {
     expectId(conversationId, "conversationId");
-    if (Array.isArray(input)) expectArray("messages", input, "messages");
-    const inputs = Array.isArray(input) ? (input as readonly MessageInput<M>[]) : [input as MessageInput<M>];
     const isBatch = Array.isArray(input);
+    if (isBatch) expectArray("messages", input, "messages");
+    const inputs = (isBatch ? input : [input]) as readonly MessageInput<M>[];
     const toDraft = (one: MessageInput<M>) => toMessageDraft(this.#context, one);
     const drafts = isBatch ? checkEach(inputs, toDraft) : inputs.map(toDraft);
     const { executor } = this.#context;

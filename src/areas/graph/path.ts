@@ -8,7 +8,7 @@ import { compareCodePoints } from "./algorithms/code-points.js";
 import { shortestPath } from "./algorithms/shortest-path.js";
 import { versionIn } from "./cache.js";
 import { edgeParts, type GraphEdge, toEdge } from "./edge.js";
-import type { Following } from "./queries.js";
+import { type Following, ofTypes } from "./queries.js";
 import { type FollowOptions, idsOf, placeOf } from "./traversal.js";
 
 /** Which path. */
@@ -107,13 +107,11 @@ function edgesAlong(
     if (direction !== "out") pairs.push([id, ids[step]!]);
     return pairs.map((pair) => [step, ...pair]);
   });
-  const ofTypes =
-    types === undefined ? sql`` : sql`and e.type in (select value from json_each(${JSON.stringify(types)}))`;
   return toStatement(sql`select ${found.columns}
     from json_each(${JSON.stringify(steps)}) as step
       cross join ${graphNodes} as f on f.project = ${project} and f.id = step.value ->> 1
       cross join ${graphNodes} as t on t.project = ${project} and t.id = step.value ->> 2
-      cross join ${graphEdges} as e on e.from_row = f.row_id and e.to_row = t.row_id ${ofTypes}`);
+      cross join ${graphEdges} as e on e.from_row = f.row_id and e.to_row = t.row_id ${ofTypes(types)}`);
 }
 
 function isSmaller(edge: GraphEdge, other: GraphEdge): boolean {

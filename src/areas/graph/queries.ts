@@ -155,6 +155,7 @@ function directions(direction: Direction): [here: SQL, there: SQL][] {
   return direction === "out" ? [out] : direction === "in" ? [back] : [out, back];
 }
 
-function ofTypes(types: readonly string[] | undefined): SQL {
+/** The end of a condition on the edges `e`. */
+export function ofTypes(types: readonly string[] | undefined): SQL {
   return types === undefined ? sql`` : sql`and e.type in (select value from json_each(${JSON.stringify(types)}))`;
 }

@@ -214,6 +214,8 @@ export function firstWord({ sql }: ParsedStatement): string {
 function classify(all: readonly Token[]): { kind: StatementKind; savepoint: string | undefined } {
   const word = (index: number): string => all[index]?.text.toUpperCase() ?? "";
   const plain = (kind: StatementKind) => ({ kind, savepoint: undefined });
+  /** The name at a place, before which there may be the word SAVEPOINT. */
+  const named = (at: number) => nameOf(all[word(at) === "SAVEPOINT" && all[at + 1] !== undefined ? at + 1 : at]);
   switch (word(0)) {
     case "":
       return plain("empty");
@@ -239,15 +241,11 @@ function classify(all: readonly Token[]): { kind: StatementKind; savepoint: stri
     case "SAVEPOINT":
       return { kind: "savepoint", savepoint: nameOf(all[1]) };
     case "RELEASE":
-      return {
-        kind: "release",
-        savepoint: nameOf(all[word(1) === "SAVEPOINT" && all[2] !== undefined ? 2 : 1]),
-      };
+      return { kind: "release", savepoint: named(1) };
     case "ROLLBACK": {
       const to = word(1) === "TRANSACTION" ? 2 : 1;
       if (word(to) !== "TO") return plain("rollback");
-      const named = word(to + 1) === "SAVEPOINT" && all[to + 2] !== undefined ? to + 2 : to + 1;
-      return { kind: "rollbackTo", savepoint: nameOf(all[named]) };
+      return { kind: "rollbackTo", savepoint: named(to + 1) };
     }
     default:
       return plain("write");

@@ -152,13 +152,11 @@ export class LockFile {
     const candidate = `${this.path}.${token}.new`;
     const text = `${JSON.stringify(record)}\n`;
     try {
-      try {
-        await writeFile(candidate, text);
-      } catch (error) {
+      await writeFile(candidate, text).catch(async (error: unknown) => {
         if (!isMissing(error)) throw error;
         await mkdir(dirname(this.path), { recursive: true });
         await writeFile(candidate, text);
-      }
+      });
       return (await use(candidate)) ? record : undefined;
     } finally {
       // A leftover candidate is harmless.
