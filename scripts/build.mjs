@@ -1,9 +1,9 @@
 // Builds `dist`: JavaScript and declarations in a few files, which load faster and pack smaller than many.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, transformSync } from "esbuild";
+import { transformSync } from "esbuild";
 import { rolldown } from "rolldown";
 import { minifySync } from "rolldown/utils";
 import { dts } from "rolldown-plugin-dts";
@@ -21,29 +21,70 @@ const doors = [...Object.values(exports), ...Object.values(bin)]
 // The commands load after the arguments are read, and other entries as they are asked for.
 const others = ["src/cli/program.ts", "src/package-folder.ts"];
 
+/**
+ * The chunks of the modules that entries share. Node takes a millisecond to load a file, and the bundler alone would write
+ * one for each set of entries. The modules of these entries come first, so that they never load a large chunk.
+ */
+const LAYERS = {
+  shared: ["files/lock/index", "otel/index", "areas/stories/testing/index", "cli/program"],
+  client: ["client/index"],
+  schema: ["schema/index"],
+  migrate: ["migrate/index"],
+  storage: ["index"],
+};
+
+/** The first layer that reaches a module which more than one of its entries, or another layer, needs. */
+function chunkOf(id, context) {
+  layers ??= Object.entries(LAYERS).map(([name, entries]) => ({
+    name,
+    reached: entries.map((entry) => reach(resolve(`src/${entry}.ts`), context)),
+  }));
+  const found = layers.filter(({ reached }) => reached.some((modules) => modules.has(id)));
+  return found.length > 1 || found[0]?.reached.length === 1 ? found[0].name : null;
+}
+let layers;
+
+/** The modules that an entry imports, directly or through others. */
+function reach(entry, context) {
+  const modules = new Set([entry]);
+  for (const module of modules) for (const id of context.getModuleInfo(module)?.importedIds ?? []) modules.add(id);
+  modules.delete(entry);
+  return modules;
+}
+
+/** Lowers `using`, for which the bundler would import a package. */
+const using = {
+  name: "using",
+  transform: {
+    filter: { code: "await using" },
+    handler: (code) => transformSync(code, { loader: "ts", target: "node20" }).code,
+  },
+};
+
 /** Replaces the module that bundles a program by one that contains it. */
 const embedded = {
   name: "embedded",
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /reading-program-text\.ts$/ }, async () => ({
-      contents: `export const READING_PROGRAM = "${await readingProgram()}";`,
-    })),
+  load: {
+    filter: { id: /reading-program-text\.ts$/ },
+    handler: async () => `export const READING_PROGRAM = "${await readingProgram()}";`,
+  },
 };
 
 embedMigrations();
 rmSync("dist", { recursive: true, force: true });
-await build({
-  entryPoints: [...doors, ...others],
-  outdir: "dist",
-  outbase: "src",
-  bundle: true,
-  splitting: true,
-  format: "esm",
+const program = await rolldown({
+  input: Object.fromEntries([...doors, ...others].map((path) => [path.replace(/^(?:\.\/)?src\/|\.ts$/g, ""), path])),
+  external: /^(?!\.|\/|[A-Z]:|src\/)/,
   platform: "node",
-  target: "node20",
-  packages: "external",
-  plugins: [embedded],
-  logLevel: "warning",
+  preserveEntrySignatures: "allow-extension",
+  transform: { target: "node20" },
+  plugins: [embedded, using],
+});
+await program.write({
+  dir: "dist",
+  entryFileNames: "[name].js",
+  chunkFileNames: "[name]-[hash].js",
+  codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: chunkOf, debugName: "layers" }] },
 });
 // Readable stacks need the names of functions and classes. esbuild can keep them only by its option keepNames, which wraps
 // every function, closures of hot paths included; rolldown leaves them alone and shortens all other names.
@@ -63,9 +104,9 @@ for (const name of readdirSync("dist", { recursive: true })) {
   if (errors.length > 0) throw new Error(`${name}: ${errors[0].message}`);
   // Short lines: Node prints the line of an uncaught error.
   text = transformSync(code, { target: "node20", minifyWhitespace: true, lineLimit: 500 }).code;
-  // esbuild writes `X=class _X` for a class that refers to itself, and `error.constructor.name` would be `_X`.
-  for (const [, own] of text.matchAll(/\b(\w+)=class _\1\b/g)) {
-    text = text.replaceAll(new RegExp(`\\b_${own}\\b`, "g"), own);
+  // It writes `X=class X2` for a class that refers to itself, and `error.constructor.name` would be `X2`.
+  for (const [, own, inner] of text.matchAll(/\b(\w+)=class (\1\d)\b/g)) {
+    text = text.replaceAll(new RegExp(`\\b${inner}\\b`, "g"), own);
   }
   writeFileSync(path, text);
 }

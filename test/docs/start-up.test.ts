@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { packagesOf } from "../support/packages-of.js";
+import { filesOf, packagesOf } from "../support/packages-of.js";
 import { tempDatabase } from "../support/temp.js";
 
 // Every process that opens a file loads these. The main entry of @libsql/client would also load the network clients.
@@ -11,6 +12,17 @@ test("opening a file loads no network client", () => {
   expect(packagesOf(fileURLToPath(new URL("../../dist/index.js", import.meta.url)))).toEqual(
     [...allowed, ...small].sort(),
   );
+});
+
+// Node takes a millisecond to load a file, however short it is.
+test("an entry loads few files, and a small one no large file", () => {
+  const loaded = (entry: string) => filesOf(fileURLToPath(new URL(`../../dist/${entry}.js`, import.meta.url)));
+  const bytes = (entry: string) => loaded(entry).reduce((sum, file) => sum + statSync(file).size, 0);
+  expect(loaded("index").length).toBeLessThan(10);
+  expect(loaded("client/index").length).toBeLessThan(5);
+  const small = ["files/lock/index", "otel/index", "schema/index", "areas/stories/testing/index", "cli/main"];
+  for (const entry of small) expect(bytes(entry)).toBeLessThan(60_000);
+  expect(bytes("client/index")).toBeLessThan(200_000);
 });
 
 // It looks at the machine as `libsql` does, which takes a twentieth of the time of the import.

@@ -3,6 +3,15 @@ import { dirname, resolve } from "node:path";
 
 /** The packages that a built module imports before it runs, directly or through other modules. */
 export function packagesOf(path: string): string[] {
+  return loadedBy(path).packages;
+}
+
+/** The files that a built module loads before it runs: itself, and the modules that it imports. */
+export function filesOf(path: string): string[] {
+  return loadedBy(path).files;
+}
+
+function loadedBy(path: string): { packages: string[]; files: string[] } {
   const seen = new Set<string>();
   const packages = new Set<string>();
   const visit = (file: string) => {
@@ -16,5 +25,5 @@ export function packagesOf(path: string): string[] {
     }
   };
   visit(path);
-  return [...packages].sort();
+  return { packages: [...packages].sort(), files: [...seen] };
 }
