@@ -6,8 +6,10 @@ import {
   isClassDeclaration,
   isFunctionDeclaration,
   isInterfaceDeclaration,
+  isIntersectionTypeNode,
   isMethodDeclaration,
   isMethodSignatureDeclaration,
+  isTypeAliasDeclaration,
   isVariableDeclaration,
 } from "typescript/unstable/ast/is";
 import { API, type Checker, type Symbol as CompilerSymbol, type Project, SymbolFlags } from "typescript/unstable/sync";
@@ -80,7 +82,9 @@ function describe(project: Project, name: string, symbol: CompilerSymbol): Decla
   const file = fileOf(nodes[0]);
   if (file === undefined) return undefined;
   const isClass = nodes.some(isClassDeclaration);
-  const isObject = isClass || nodes.some(isInterfaceDeclaration);
+  // An intersection adds conditions on type parameters to an interface.
+  const isIntersection = nodes.some((node) => isTypeAliasDeclaration(node) && isIntersectionTypeNode(node.type));
+  const isObject = isClass || isIntersection || nodes.some(isInterfaceDeclaration);
   // An interface that is merged with a class only adds members.
   const shown = isClass ? nodes.filter(isClassDeclaration) : nodes;
   return {
@@ -88,7 +92,7 @@ function describe(project: Project, name: string, symbol: CompilerSymbol): Decla
     entries: [],
     file,
     kind: isClass ? "class" : isObject ? "interface" : nodes.some(isFunctionDeclaration) ? "function" : "other",
-    signatures: shown.map((node) => clean(isObject ? textOf(node).replace(/ \{[\s\S]*$/, "") : textOf(node))),
+    signatures: shown.map((node) => clean(isObject ? withoutMembers(node) : textOf(node))),
     comment: commentOf(shown),
     members: isObject ? membersOf(project, symbol, nodes) : [],
   };
@@ -159,6 +163,11 @@ function fileOf(node: Node | undefined): string | undefined {
 /** The text of a declaration; the node of a variable is only the part behind `const`. */
 function textOf(node: Node): string {
   return isVariableDeclaration(node) ? `const ${node.getText()}` : node.getText();
+}
+
+/** The text of a declaration up to its members, which are described one by one. */
+function withoutMembers(node: Node): string {
+  return textOf(node).replace(isTypeAliasDeclaration(node) ? ` = ${node.type.getText()}` : / \{[\s\S]*$/, "");
 }
 
 /** On one line, without what only a declaration file needs. A type with comments keeps its lines. */

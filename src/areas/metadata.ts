@@ -4,5 +4,13 @@
  */
 export type Metadata = Record<string, unknown>;
 
+type RequiredKeys<M extends object> = { [K in keyof M]-?: Partial<Pick<M, K>> extends Pick<M, K> ? never : K }[keyof M];
+
+/** One type or another, by whether all keys of `M` are optional: then `{}`, the default of metadata, is one. */
+export type IfOptional<M extends object, Yes, No> = RequiredKeys<M> extends never ? Yes : No;
+
+/** The part of an input that makes `metadata` required if `M` has required keys. */
+export type RequiredMetadata<M extends object> = IfOptional<M, unknown, { readonly metadata: M }>;
+
 /** Top-level keys of metadata and the values that they must have. */
 export type MetadataFilter<M extends object> = { readonly [K in keyof M]?: M[K] | undefined };

@@ -8,6 +8,7 @@ import { cutText, repairJson } from "./repair.js";
 /** An entry as callers pass it: vectors may be typed arrays. */
 export type MemoryEntryInput = Omit<MemoryEntry, "vector" | "metadata"> & {
   readonly metadata: object;
+  /** The values are stored as float32. */
   readonly vector?: readonly number[] | Float32Array | undefined;
 };
 

@@ -10,6 +10,8 @@ import {
   type GraphNode,
   type GraphPattern,
   type Memory,
+  type MemoryInput,
+  type MemoryRepository,
   type OnConflict,
   openStorage,
   type Page,
@@ -46,6 +48,14 @@ await notes.update(note.id, { metadata: { file: "b.ts", line: 1 } });
 await notes.put("b", note);
 // @ts-expect-error `file` is missing.
 await notes.insert({ content: "a", metadata: { line: 1 } });
+// @ts-expect-error `metadata` is missing.
+await notes.insert({ content: "a" });
+// @ts-expect-error `metadata` is missing.
+await notes.insertMany([{ content: "a" }]);
+// @ts-expect-error `metadata` is missing.
+await notes.put("a", { content: "a" });
+await notes.insertMany([note, { ...note, id: "c" }]);
+await notes.update(note.id, { content: "b" });
 // @ts-expect-error Not a part of the metadata.
 note.metadata.path;
 note satisfies Memory<NoteMetadata>;
@@ -59,6 +69,21 @@ await notes.list({ metadata: { line: "1" } });
 // @ts-expect-error Not a key of the metadata.
 await notes.nearest([1], { model: "m", metadata: { path: "a.ts" } });
 const anyNotes = (await openStorage(":memory:")).memories;
+await anyNotes.insert({ content: "a" });
+await anyNotes.withMetadata<{ line?: number }>().insert({ content: "a" });
+// biome-ignore lint/suspicious/noExplicitAny: callers may use it.
+await anyNotes.withMetadata<any>().insert({ content: "a" });
+anyNotes.withMetadata<{ file: string }>() satisfies MemoryRepository;
+notes satisfies MemoryRepository<object>;
+({}) as MemoryInput<{ file: string }> satisfies MemoryInput;
+const copyOf = async <M extends object>(repository: MemoryRepository<M>, id: string) => {
+  const { metadata, content } = await repository.require(id);
+  await repository.insertMany([{ content, metadata }, await repository.require(id)]);
+  await repository.update(id, await repository.require(id));
+  // @ts-expect-error `M` may have required keys.
+  await repository.insert({ content });
+};
+await copyOf(notes, "a");
 await anyNotes.search("a", { metadata: { whatever: [1] } });
 
 const chats = (await openStorage(":memory:")).conversations.withMetadata<{ agent: string }, { tokens?: number }>();
@@ -75,6 +100,22 @@ await chats.list({ metadata: { agent: "a" } });
 await chats.list({ metadata: { tokens: 1 } });
 // @ts-expect-error `agent` is missing.
 await chats.insert({ metadata: {} });
+// @ts-expect-error `metadata` is missing.
+await chats.insert();
+// @ts-expect-error `metadata` is missing.
+await chats.insertMany([{ title: "a" }]);
+await chats.update(chat.id, { title: "a" });
+const anyChats = (await openStorage(":memory:")).conversations;
+await anyChats.insert();
+await anyChats.insert({ messages: [{ role: "user", content: "x" }] });
+const turns = anyChats.withMetadata<object, { tokens: number }>();
+await turns.insert();
+await turns.append(chat.id, [{ role: "user", content: "x", metadata: { tokens: 1 } }]);
+await turns.updateMessage("m", { content: "x" });
+// @ts-expect-error `metadata` is missing.
+await turns.append(chat.id, { role: "user", content: "x" });
+// @ts-expect-error `metadata` is missing.
+await turns.insert({ messages: [{ role: "user", content: "x" }] });
 // @ts-expect-error Not a part of the metadata of messages.
 await chats.append(chat.id, { role: "user", content: "x", metadata: { agent: "a" } });
 
@@ -83,6 +124,17 @@ const runs = (await openStorage(":memory:")).sessions.withMetadata<{ host: strin
 (await runs.latest())[0]!.metadata.host satisfies string;
 // @ts-expect-error Not a part of the metadata.
 await runs.start("r", { metadata: { port: 1 } });
+// @ts-expect-error `metadata` is missing.
+await runs.start("r");
+// @ts-expect-error `metadata` is missing.
+await runs.start("r", { startedAt: 1 });
+// @ts-expect-error `metadata` is missing.
+await runs.insertMany([{ id: "r" }]);
+await runs.start(undefined, { metadata: { host: "a" } });
+const anyRuns = (await openStorage(":memory:")).sessions;
+await anyRuns.start();
+await anyRuns.start("r", { startedAt: 1 });
+await anyRuns.insertMany([{}]);
 
 const remote = createClient({ url: process.env.URL ?? "" });
 remote satisfies StorageClient;

@@ -45,7 +45,10 @@ const insertNew = insertOwned();
 const insertStored = insertOwned(part(row, "updatedAt"));
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toNewDraft(context: RepositoryContext, input: NewConversation<object, object>): NewDraft {
+export function toNewDraft<C extends object, M extends object>(
+  context: RepositoryContext,
+  input: NewConversation<C, M>,
+): NewDraft {
   expectKeys("a conversation", input, [...CONVERSATION_KEYS, "messages"]);
   const { messages: inputs = [], ...own } = input;
   expectArray("messages", inputs, "messages");

@@ -10,7 +10,7 @@ import { checksumOf, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseList, parseObject } from "../json.js";
-import type { Metadata } from "../metadata.js";
+import type { Metadata, RequiredMetadata } from "../metadata.js";
 import { selection } from "../statements.js";
 
 /**
@@ -65,30 +65,31 @@ export interface ConversationInput<C extends object = Metadata> {
   readonly title?: string | null | undefined;
   /** The tags of the conversation. @default [] */
   readonly tags?: readonly string[] | undefined;
-  /** A JSON object of your own. @default {} */
+  /** A JSON object of your own; required if its type has required keys. @default {} */
   readonly metadata?: C | undefined;
   /** A Date or integer milliseconds. @default now */
   readonly createdAt?: Date | number | undefined;
 }
 
-/** The input for a new conversation with its first messages. */
-export interface NewConversation<C extends object = Metadata, M extends object = Metadata>
-  extends ConversationInput<C> {
+interface NewConversationFields<C extends object, M extends object> extends ConversationInput<C> {
   /** In order, stored as `append` would store them. @default [] */
   readonly messages?: readonly MessageInput<M>[] | undefined;
 }
 
+/** The input for a new conversation with its first messages. */
+export type NewConversation<C extends object = Metadata, M extends object = Metadata> = NewConversationFields<C, M> &
+  RequiredMetadata<C>;
+
 /** Fields to change; those left out, or undefined, stay. */
 export type ConversationPatch<C extends object = Metadata> = Pick<ConversationInput<C>, "title" | "tags" | "metadata">;
 
-/** The input for a new message. */
-export interface MessageInput<M extends object = Metadata> {
+interface MessageFields<M extends object> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   readonly role: MessageRole;
   /** At most `maxMessageChars` characters; may be empty. */
   readonly content: string;
-  /** A JSON object of your own. @default {} */
+  /** A JSON object of your own; required if its type has required keys. @default {} */
   readonly metadata?: M | undefined;
   /** The tags of the message. @default [] */
   readonly tags?: readonly string[] | undefined;
@@ -98,8 +99,11 @@ export interface MessageInput<M extends object = Metadata> {
   readonly createdAt?: Date | number | undefined;
 }
 
+/** The input for a new message. */
+export type MessageInput<M extends object = Metadata> = MessageFields<M> & RequiredMetadata<M>;
+
 /** The fields of a message that can be changed. */
-export type MessagePatch<M extends object = Metadata> = Pick<Partial<MessageInput<M>>, "content" | "metadata">;
+export type MessagePatch<M extends object = Metadata> = Pick<Partial<MessageFields<M>>, "content" | "metadata">;
 
 /** A checked input, as the columns of its row. */
 export interface ConversationDraft {

@@ -8,7 +8,7 @@ import { type BatchOptions, checkEach, isOfRecord, type OnConflict, toOnConflict
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { type Executor, finishing } from "../executor.js";
-import type { Metadata } from "../metadata.js";
+import type { IfOptional, Metadata } from "../metadata.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
 import { prepareStatement } from "../statements.js";
 import { appendMessages } from "./append.js";
@@ -85,8 +85,8 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
 
   /**
    * The same repository, whose conversations have metadata of the type `Thread`, and whose messages have metadata of the
-   * type `Turn`. Only the compiler knows the types: nothing checks stored metadata, and a record that was stored without
-   * metadata has `{}`.
+   * type `Turn`. If a type has required keys, a new record needs `metadata`. Only the compiler knows the types: nothing
+   * checks stored metadata, and a record that was stored without metadata has `{}`.
    */
   withMetadata<Thread extends object, Turn extends object = Metadata>(): ConversationRepository<Thread, Turn> {
     return this as unknown as ConversationRepository<Thread, Turn>;
@@ -94,9 +94,13 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
 
   /**
    * Makes a conversation, with its first messages if there are any. Rejects with `CONFLICT` if the project has one of
-   * the ids already, for a conversation or a message, deleted ones included.
+   * the ids already, for a conversation or a message, deleted ones included. `input` is required if the type of the
+   * metadata has required keys.
    */
-  async insert(input: NewConversation<C, M> = {}): Promise<Conversation<C>> {
+  insert(
+    ...args: IfOptional<C, [input?: NewConversation<C, M>], [input: NewConversation<C, M>]>
+  ): Promise<Conversation<C>>;
+  async insert(input: NewConversation<object, object> = {}): Promise<Conversation<C>> {
     const [conversation] = await this.#deriveThen([toNewDraft(this.#context, input)], (drafts) =>
       this.#insertAll(drafts),
     );

@@ -9,7 +9,7 @@ import { checksumOf, hashText, shortened } from "../checksum.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
-import type { Metadata } from "../metadata.js";
+import type { Metadata, RequiredMetadata } from "../metadata.js";
 import type { Repair } from "../repair.js";
 import { rendered, selection } from "../statements.js";
 import { readContent } from "./content.js";
@@ -50,11 +50,7 @@ export interface MemoryEntry {
   readonly createdAt: Date;
 }
 
-/**
- * The input for a new memory. A record that was read is an input too: its `project` must be the same, its `updatedAt` is
- * ignored, and its `deletedAt` must be null.
- */
-export interface MemoryInput<M extends object = Metadata> {
+interface MemoryFields<M extends object> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   /** The session it belongs to, which need not exist. */
@@ -65,7 +61,7 @@ export interface MemoryInput<M extends object = Metadata> {
   readonly source?: string | undefined;
   /** 1 to `maxContentChars` characters. */
   readonly content: string;
-  /** A JSON object of your own. @default {} */
+  /** A JSON object of your own; required if its type has required keys. @default {} */
   readonly metadata?: M | undefined;
   /** Needs `embeddingModel`, and a direction: its length is from 1e-15 to 1e15. */
   readonly embedding?: Float32Array | readonly number[] | null | undefined;
@@ -78,11 +74,17 @@ export interface MemoryInput<M extends object = Metadata> {
 }
 
 /**
+ * The input for a new memory. A record that was read is an input too: its `project` must be the same, its `updatedAt` is
+ * ignored, and its `deletedAt` must be null.
+ */
+export type MemoryInput<M extends object = Metadata> = MemoryFields<M> & RequiredMetadata<M>;
+
+/**
  * Fields to change; those left out, or undefined, stay. A record that was read is a patch too: its `id` and `project` must
  * be the same, its `updatedAt` is ignored, and its `deletedAt` must be null.
  */
 export type MemoryPatch<M extends object = Metadata> = {
-  readonly [K in Exclude<keyof MemoryInput, "id">]?: MemoryInput<M>[K] | undefined;
+  readonly [K in Exclude<keyof MemoryFields<M>, "id">]?: MemoryFields<M>[K] | undefined;
 };
 
 /** A vector and its model. */

@@ -94,8 +94,9 @@ export class MemoryRepository<M extends object = Metadata> {
   }
 
   /**
-   * The same repository, whose memories have metadata of the type `Shape`. Only the compiler knows the type: nothing
-   * checks stored metadata, and a memory that was inserted without metadata has `{}`.
+   * The same repository, whose memories have metadata of the type `Shape`. If it has required keys, a new memory needs
+   * `metadata`. Only the compiler knows the type: nothing checks stored metadata, and a memory that was inserted without
+   * metadata has `{}`.
    *
    * @example
    * const notes = storage.memories.withMetadata<{ file: string; line?: number }>();

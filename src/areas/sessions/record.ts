@@ -6,7 +6,7 @@ import { MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
-import type { Metadata } from "../metadata.js";
+import type { Metadata, RequiredMetadata } from "../metadata.js";
 import { insertOf, pick, selection } from "../statements.js";
 
 /** A span of work in a project. */
@@ -19,19 +19,23 @@ export interface Session<M extends object = Metadata> {
   readonly metadata: M;
 }
 
-/** The options of `start`. */
-export interface StartSessionOptions<M extends object = Metadata> {
-  /** A JSON object of your own. @default {} */
+interface StartSessionFields<M extends object> {
+  /** A JSON object of your own; required if its type has required keys. @default {} */
   readonly metadata?: M | undefined;
   /** A Date or integer milliseconds. @default now */
   readonly startedAt?: Date | number | undefined;
 }
 
-/** The input for a session of `insertMany`. */
-export interface SessionInput<M extends object = Metadata> extends StartSessionOptions<M> {
+interface SessionFields<M extends object> extends StartSessionFields<M> {
   /** The id, unique in the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
 }
+
+/** The options of `start`. */
+export type StartSessionOptions<M extends object = Metadata> = StartSessionFields<M> & RequiredMetadata<M>;
+
+/** The input for a session of `insertMany`. */
+export type SessionInput<M extends object = Metadata> = SessionFields<M> & RequiredMetadata<M>;
 
 /** The row of a session that is about to be stored. */
 export interface SessionDraft {

@@ -8,7 +8,7 @@ import { atRecord, batchErrorIn, checkEach, isOfRecord } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { newId } from "../ids.js";
-import type { Metadata } from "../metadata.js";
+import type { IfOptional, Metadata } from "../metadata.js";
 import { announce, inOrderOf, notFound } from "../repository.js";
 import { all, list, prepareStatement, returned, set, toStatement } from "../statements.js";
 import {
@@ -66,15 +66,26 @@ export class SessionRepository<M extends object = Metadata> {
   }
 
   /**
-   * The same repository, whose sessions have metadata of the type `Shape`. Only the compiler knows the type: nothing checks
-   * stored metadata, and a session that was started without metadata has `{}`.
+   * The same repository, whose sessions have metadata of the type `Shape`. If it has required keys, a new session needs
+   * `metadata`. Only the compiler knows the type: nothing checks stored metadata, and a session that was started without
+   * metadata has `{}`.
    */
   withMetadata<Shape extends object>(): SessionRepository<Shape> {
     return this as unknown as SessionRepository<Shape>;
   }
 
-  /** Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. */
-  async start(id: string = newId(), options: StartSessionOptions<M> = {}): Promise<Session<M>> {
+  /**
+   * Starts a session, under a new id unless one is given. Rejects with `CONFLICT` if the id exists. `options` are required
+   * if the type of the metadata has required keys.
+   */
+  start(
+    ...args: IfOptional<
+      M,
+      [id?: string, options?: StartSessionOptions<M>],
+      [id: string | undefined, options: StartSessionOptions<M>]
+    >
+  ): Promise<Session<M>>;
+  async start(id: string = newId(), options: StartSessionOptions<object> = {}): Promise<Session<M>> {
     expectKeys("start", options, ["metadata", "startedAt"]);
     const draft = toDraft(this.#context, { ...options, id });
     await this.#context.executor.execute(insertSession(draft));
