@@ -1,6 +1,7 @@
 /**
- * A JSON object of your own. `withMetadata` gives it a type. As in JSON.stringify, functions, symbols and undefined values
- * are left out. What JSON would store as something else, such as NaN, a bigint, a Map or a circular object, is refused.
+ * A JSON object of your own. `withMetadata`, or `withData` of a graph, gives it a type. As in JSON.stringify, functions,
+ * symbols and undefined values are left out. What JSON would store as something else, such as NaN, a bigint, a Map or a
+ * circular object, is refused.
  */
 export type Metadata = Record<string, unknown>;
 
@@ -11,6 +12,9 @@ export type IfOptional<M extends object, Yes, No> = RequiredKeys<M> extends neve
 
 /** The part of an input that makes `metadata` required if `M` has required keys. */
 export type RequiredMetadata<M extends object> = IfOptional<M, unknown, { readonly metadata: M }>;
+
+/** As `RequiredMetadata`, for the data of nodes and edges. */
+export type RequiredData<D extends object> = IfOptional<D, unknown, { readonly data: D }>;
 
 /** Top-level keys of metadata and the values that they must have. */
 export type MetadataFilter<M extends object> = { readonly [K in keyof M]?: M[K] | undefined };

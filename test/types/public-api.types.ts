@@ -7,8 +7,10 @@ import {
   type CheckpointResult,
   type ClientTransaction,
   type ConnectionPool,
+  type GraphEdge,
   type GraphNode,
   type GraphPattern,
+  type GraphRepository,
   type Memory,
   type MemoryInput,
   type MemoryRepository,
@@ -213,6 +215,44 @@ await graph.addNode({ id: "a" });
 (await graph.toGraphology(MultiDirectedGraph)) satisfies MultiDirectedGraph;
 (await graph.findNodes()) satisfies Page<GraphNode>;
 graph.export() satisfies AsyncIterable<string>;
+await graph.addNode({ kind: "file", name: "a" });
+await graph.addEdge({ from: "a", to: "b", type: "imports", data: { any: 1 } });
+
+const code = graph.withData<{ lines: number; owner?: string }, { line?: number }>();
+const file = await code.addNode({ kind: "file", name: "a", data: { lines: 1 } });
+file satisfies GraphNode<{ lines: number; owner?: string }>;
+await code.addNodes([file, { kind: "file", name: "b", data: { lines: 2, owner: "o" } }]);
+(await code.putNode(file)).data.owner satisfies string | undefined;
+(await code.requireNode(file.id)).data.lines satisfies number;
+(await code.findNodes({ where: { lines: { gt: 1 }, "owner.name": "o" } })).items[0]!.data.lines satisfies number;
+await code.updateNode(file.id, { name: "c" });
+const edge = await code.addEdge({ from: file.id, to: file.id, type: "imports" });
+edge satisfies GraphEdge<{ line?: number }>;
+await code.addEdges([edge]);
+(await code.edges()).items[0]!.data.line satisfies number | undefined;
+(await code.updateEdge(edge.id, { data: { line: 1 } }))?.data.line satisfies number | undefined;
+(await code.match([{ as: "f" }, {}, { as: "g" }]))[0]!.f.data.lines satisfies number;
+(await code.subgraph([file.id])).nodes[0]!.data.lines satisfies number;
+(await code.subgraph({ start: file.id })).edges[0]!.data.line satisfies number | undefined;
+code satisfies GraphRepository;
+// @ts-expect-error `data` is missing.
+await code.addNode({ kind: "file", name: "a" });
+// @ts-expect-error `lines` is missing.
+await code.putNode({ kind: "file", name: "a", data: { owner: "o" } });
+// @ts-expect-error Not a part of the data.
+await code.updateNode(file.id, { data: { lines: 1, size: 1 } });
+// @ts-expect-error Not a part of the data.
+file.data.size;
+// @ts-expect-error Not a part of the data of edges.
+await code.addEdge({ from: file.id, to: file.id, type: "imports", data: { lines: 1 } });
+// @ts-expect-error `at` is missing.
+await graph.withData<object, { at: number }>().addEdge({ from: "a", to: "b", type: "imports" });
+const renamed = async <D extends object>(repository: GraphRepository<D>, id: string) => {
+  const node = await repository.requireNode(id);
+  await repository.updateNode(id, node);
+  return repository.putNode({ ...node, name: "d" });
+};
+(await renamed(code, "a")).data.lines satisfies number;
 const stories: StoryService = storage.project("p").stories;
 (await stories.saveStory("a", { n: 1 }, { expectedRevision: 0 })) satisfies StoryMetadata;
 (await stories.loadStory<{ n: number }>("a")) satisfies { n: number } | undefined;

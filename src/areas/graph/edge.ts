@@ -8,22 +8,22 @@ import { expectId, toJsonText } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
+import type { Metadata, RequiredData } from "../metadata.js";
 import { inParts, jsonRows, list, prepareStatement, type Statement, selection, set } from "../statements.js";
 import { deleteLabels, deleteNodeRow, expectWord, ownRow, ROWS_PER_STATEMENT } from "./node.js";
 
 /** An edge between two nodes of one project, or from a node to itself. */
-export interface GraphEdge {
+export interface GraphEdge<D extends object = Metadata> {
   readonly id: string;
   /** Id of the node it starts from. */
   readonly from: string;
   readonly to: string;
   readonly type: string;
   readonly weight: number;
-  readonly data: Record<string, unknown>;
+  readonly data: D;
 }
 
-/** The input for an edge; a `GraphEdge` is one too. */
-export interface GraphEdgeInput {
+interface EdgeFields<D extends object> {
   /** The id, unique among the edges of the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   readonly from: string;
@@ -32,14 +32,19 @@ export interface GraphEdgeInput {
   readonly type: string;
   /** Finite, 0 or more. @default 1 */
   readonly weight?: number | undefined;
-  /** A JSON object of your own. @default {} */
-  readonly data?: Record<string, unknown> | undefined;
+  /** A JSON object of your own; required if its type has required keys. @default {} */
+  readonly data?: D | undefined;
   /** Whether there may be one between the same nodes and of the same type already. @default false */
   readonly parallel?: boolean | undefined;
 }
 
+/** The input for an edge; a `GraphEdge` is one too. */
+export type GraphEdgeInput<D extends object = Metadata> = EdgeFields<D> & RequiredData<D>;
+
 /** Fields to change; those left out, or undefined, stay. */
-export type GraphEdgePatch = { readonly [K in "type" | "weight" | "data"]?: GraphEdgeInput[K] | undefined };
+export type GraphEdgePatch<D extends object = Metadata> = {
+  readonly [K in "type" | "weight" | "data"]?: EdgeFields<D>[K] | undefined;
+};
 
 /** A checked input. */
 export interface EdgeDraft {
@@ -53,7 +58,7 @@ export interface EdgeDraft {
 }
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toEdgeDraft({ repair }: Pick<RepositoryContext, "repair">, input: GraphEdgeInput): EdgeDraft {
+export function toEdgeDraft({ repair }: Pick<RepositoryContext, "repair">, input: GraphEdgeInput<object>): EdgeDraft {
   expectKeys("an edge", input, ["id", "from", "to", "type", "weight", "data", "parallel"]);
   const { id = newId(), from, to, weight = 1, data = {}, parallel = false } = input;
   const type = repair(input.type);
@@ -93,7 +98,7 @@ export const edgeColumns = edge.columns;
 /** The order of edges wherever several are given. */
 export const edgeOrder = sql.raw("f.id, t.id, e.type, e.id");
 
-export function toEdge(row: Row): GraphEdge {
+export function toEdge<D extends object = Metadata>(row: Row): GraphEdge<D> {
   const { at } = edge;
   const id = row[at.id] as string;
   return {
@@ -102,13 +107,14 @@ export function toEdge(row: Row): GraphEdge {
     to: row[at.to] as string,
     type: row[at.type] as string,
     weight: Number(row[at.weight]),
-    data: parseObject(row[at.data], "graph_edges", id),
+    data: parseObject(row[at.data], "graph_edges", id) as D,
   };
 }
 
 /** The record of a draft that has just been stored. */
-export function draftToEdge({ id, from, to, type, weight, data }: EdgeDraft): GraphEdge {
-  return { id, from, to, type, weight, data: JSON.parse(data) as Record<string, unknown> };
+export function draftToEdge<D extends object = Metadata>(draft: EdgeDraft): GraphEdge<D> {
+  const { id, from, to, type, weight, data } = draft;
+  return { id, from, to, type, weight, data: JSON.parse(data) as D };
 }
 
 export const selectEdge = prepareStatement(
@@ -212,7 +218,7 @@ export function deleteNodeStatements(project: string, id: string): Statement[] {
 }
 
 /** The statement that changes an edge, if there is one; throws TypeError or RangeError. */
-export function updateEdgeStatement(context: RepositoryContext, id: string, patch: GraphEdgePatch): Statement {
+export function updateEdgeStatement(context: RepositoryContext, id: string, patch: GraphEdgePatch<object>): Statement {
   expectKeys("a patch", patch, ["type", "weight", "data"]);
   const { type, weight, data } = context.repair(patch);
   if (type !== undefined) expectWord("type", type);

@@ -5,6 +5,7 @@ import { expectArray, expectation, expectOneOf, expectText } from "../../shared/
 import { expectKeys } from "../../shared/known-keys.js";
 import { expectLimit, toSqlLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import type { Metadata } from "../metadata.js";
 import { list, type Statement, selection, toStatement } from "../statements.js";
 import type { Direction } from "./algorithms/adjacency.js";
 import { expectNodeFilter, type GraphNodeFilter, nodeConditions } from "./filter.js";
@@ -34,8 +35,8 @@ export type GraphPattern = readonly [PatternNode, ...(PatternNode | PatternEdge)
 type Variable<P extends GraphPattern> = Extract<P[number], { readonly as: string }>["as"];
 
 /** The nodes that a pattern binds, by variable; a pattern given as a literal names them. */
-export type GraphMatch<P extends GraphPattern> =
-  string extends Variable<P> ? Readonly<Record<string, GraphNode>> : { readonly [K in Variable<P>]: GraphNode };
+export type GraphMatch<P extends GraphPattern, D extends object = Metadata> =
+  string extends Variable<P> ? Readonly<Record<string, GraphNode<D>>> : { readonly [K in Variable<P>]: GraphNode<D> };
 
 /** The options of `match`. */
 export interface MatchOptions {

@@ -7,6 +7,7 @@ import { expectId, MAX_NAME_CHARS, toJsonText, toMillis } from "../arguments.js"
 import type { RepositoryContext } from "../context.js";
 import { newId } from "../ids.js";
 import { parseObject } from "../json.js";
+import type { Metadata, RequiredData } from "../metadata.js";
 import {
   inParts,
   jsonRows,
@@ -21,37 +22,39 @@ import {
 import { compareCodePoints } from "./algorithms/code-points.js";
 
 /** A node of a graph. */
-export interface GraphNode {
+export interface GraphNode<D extends object = Metadata> {
   readonly id: string;
   /** Its type, for example `function` or `file`. */
   readonly kind: string;
   readonly name: string;
-  readonly data: Record<string, unknown>;
+  readonly data: D;
   /** By code point, each once. */
   readonly labels: readonly string[];
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
-/** The input for a node; a `GraphNode` is one too. */
-export interface GraphNodeInput {
+interface NodeFields<D extends object> {
   /** The id, unique among the nodes of the project. @default a new UUIDv7 */
   readonly id?: string | undefined;
   /** 1 to 200 characters, not all of them blank; a label as well. */
   readonly kind: string;
   /** 1 to 10,000 characters, not all of them blank. */
   readonly name: string;
-  /** A JSON object of your own. @default {} */
-  readonly data?: Record<string, unknown> | undefined;
+  /** A JSON object of your own; required if its type has required keys. @default {} */
+  readonly data?: D | undefined;
   /** The labels of the node. @default [] */
   readonly labels?: readonly string[] | undefined;
   /** A Date or integer milliseconds. @default now */
   readonly createdAt?: Date | number | undefined;
 }
 
+/** The input for a node; a `GraphNode` is one too. */
+export type GraphNodeInput<D extends object = Metadata> = NodeFields<D> & RequiredData<D>;
+
 /** Fields to change; those left out, or undefined, stay. */
-export type GraphNodePatch = {
-  readonly [K in "kind" | "name" | "data" | "labels"]?: GraphNodeInput[K] | undefined;
+export type GraphNodePatch<D extends object = Metadata> = {
+  readonly [K in "kind" | "name" | "data" | "labels"]?: NodeFields<D>[K] | undefined;
 };
 
 /** A checked input. */
@@ -81,7 +84,7 @@ function toLabels(value: unknown): string[] {
 }
 
 /** Checks an input and fills in the defaults; throws TypeError or RangeError. */
-export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput): NodeDraft {
+export function toNodeDraft(context: RepositoryContext, input: GraphNodeInput<object>): NodeDraft {
   expectKeys("a node", input, ["id", "kind", "name", "data", "labels", "createdAt", "updatedAt"]);
   const { repair } = context;
   const { id = newId(), data = {}, labels = [], createdAt } = input;
@@ -126,13 +129,13 @@ const node = selection(nodeParts());
 export const nodeColumns = node.columns;
 
 /** The node of a row. Pass the `at` of the selection if it has a prefix. */
-export function toNode(row: Row, at: typeof node.at = node.at): GraphNode {
+export function toNode<D extends object = Metadata>(row: Row, at: typeof node.at = node.at): GraphNode<D> {
   const id = row[at.id] as string;
   return {
     id,
     kind: row[at.kind] as string,
     name: row[at.name] as string,
-    data: parseObject(row[at.data], "graph_nodes", id),
+    data: parseObject(row[at.data], "graph_nodes", id) as D,
     labels: JSON.parse(row[at.labels] as string) as string[],
     createdAt: new Date(Number(row[at.createdAt])),
     updatedAt: new Date(Number(row[at.updatedAt])),
@@ -140,10 +143,10 @@ export function toNode(row: Row, at: typeof node.at = node.at): GraphNode {
 }
 
 /** The record of a draft that has just been stored. */
-export function draftToNode(draft: NodeDraft): GraphNode {
+export function draftToNode<D extends object = Metadata>(draft: NodeDraft): GraphNode<D> {
   return {
     ...draft,
-    data: JSON.parse(draft.data) as Record<string, unknown>,
+    data: JSON.parse(draft.data) as D,
     labels: [...draft.labels].sort(compareCodePoints),
     createdAt: new Date(draft.createdAt),
     updatedAt: new Date(draft.updatedAt),
@@ -235,7 +238,11 @@ export function replaceNodeStatements({ project }: RepositoryContext, draft: Nod
 }
 
 /** The statements that change a node, if there is one. */
-export function updateNodeStatements(context: RepositoryContext, id: string, patch: GraphNodePatch): Statement[] {
+export function updateNodeStatements(
+  context: RepositoryContext,
+  id: string,
+  patch: GraphNodePatch<object>,
+): Statement[] {
   expectKeys("a patch", patch, ["kind", "name", "data", "labels"]);
   const { kind, name, data, labels } = context.repair(patch);
   if (kind !== undefined) expectWord("kind", kind);

@@ -6,6 +6,7 @@ import { expectId, expectLimit, toSqlLimit } from "../arguments.js";
 import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch.js";
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeTexts, encodeTexts, type Page, toPage } from "../cursor.js";
+import type { Metadata } from "../metadata.js";
 import { announce, inOrderOf, notFound, runAll } from "../repository.js";
 import { all, prepareStatement, selection, toStatement, touch } from "../statements.js";
 import { compareCodePoints } from "./algorithms/code-points.js";
@@ -99,7 +100,7 @@ const countEdgeTypes = prepareStatement(
 );
 
 /** The nodes, edges and labels of one project. */
-export class GraphRecords {
+export class GraphRecords<N extends object = Metadata, E extends object = Metadata> {
   readonly #context: RepositoryContext;
 
   /** @internal */
@@ -108,18 +109,18 @@ export class GraphRecords {
   }
 
   /** Stores a node. Rejects with `CONFLICT` if the project has its id already. */
-  async addNode(node: GraphNodeInput): Promise<GraphNode> {
+  async addNode(node: GraphNodeInput<N>): Promise<GraphNode<N>> {
     const draft = toNodeDraft(this.#context, node);
     await runAll(this.#context.executor, insertNodes(this.#context, [draft]));
     this.#announce("insert", [draft.id]);
-    return draftToNode(draft);
+    return draftToNode<N>(draft);
   }
 
   /**
    * Stores all of them, or none; an error about one of them has its `index` and `id`. With `onConflict`, a taken id is
    * no error (`replace` keeps the edges of the node), and the answer holds what is stored now, in the order of `nodes`.
    */
-  async addNodes(nodes: readonly GraphNodeInput[], options: BatchOptions = {}): Promise<GraphNode[]> {
+  async addNodes(nodes: readonly GraphNodeInput<N>[], options: BatchOptions = {}): Promise<GraphNode<N>[]> {
     expectArray("inputs", nodes, "nodes");
     const onConflict = toOnConflict("addNodes", options);
     const drafts = checkEach(nodes, (node) => toNodeDraft(this.#context, node));
@@ -131,7 +132,7 @@ export class GraphRecords {
       const { nodes: stored, inserted, updated } = await addNodesOver(this.#context, drafts, onConflict);
       this.#announce("insert", inserted);
       this.#announce("update", updated);
-      return stored;
+      return stored as GraphNode<N>[];
     }
     try {
       await runAll(this.#context.executor, insertNodes(this.#context, drafts));
@@ -139,11 +140,11 @@ export class GraphRecords {
       throw isOfRecord(error) ? await atTakenNode(this.#context, error, drafts) : error;
     }
     this.#announce("insert", idsOf(drafts));
-    return drafts.map(draftToNode);
+    return drafts.map(draftToNode<N>);
   }
 
   /** Stores a node, or replaces the one with its id, whose edges and `createdAt` stay. */
-  async putNode(node: GraphNodeInput): Promise<GraphNode> {
+  async putNode(node: GraphNodeInput<N>): Promise<GraphNode<N>> {
     const draft = toNodeDraft(this.#context, node);
     const { project, executor } = this.#context;
     const { id } = draft;
@@ -153,38 +154,38 @@ export class GraphRecords {
       selectNode({ project, id }),
     ]);
     this.#announce(results[0]!.rows.length === 0 ? "insert" : "update", [id]);
-    return toNode(results.at(-1)!.rows[0]!);
+    return toNode<N>(results.at(-1)!.rows[0]!);
   }
 
   /** The node with this id; undefined if there is none. */
-  async getNode(id: string): Promise<GraphNode | undefined> {
+  async getNode(id: string): Promise<GraphNode<N> | undefined> {
     expectId(id);
     const { project, executor } = this.#context;
     const [row] = (await executor.execute(selectNode({ project, id }))).rows;
-    return row === undefined ? undefined : toNode(row);
+    return row === undefined ? undefined : toNode<N>(row);
   }
 
   /** The nodes that exist among `ids`, in the order of `ids`. */
-  async getNodes(ids: readonly string[]): Promise<GraphNode[]> {
+  async getNodes(ids: readonly string[]): Promise<GraphNode<N>[]> {
     expectArray("ids", ids, "ids");
     checkEach(ids, (id) => expectId(id));
     const { project, executor } = this.#context;
     const { rows } = await executor.execute(selectNodes({ project, ids: JSON.stringify(ids) }));
     return inOrderOf(
       ids,
-      rows.map((row) => toNode(row)),
+      rows.map((row) => toNode<N>(row)),
     );
   }
 
   /** The node with this id. Rejects with `NOT_FOUND` if `getNode` would find nothing. */
-  async requireNode(id: string): Promise<GraphNode> {
+  async requireNode(id: string): Promise<GraphNode<N>> {
     const node = await this.getNode(id);
     if (node === undefined) throw notFound(this.#context, "node", id);
     return node;
   }
 
   /** A page of the nodes that meet all conditions, by id. */
-  async findNodes(options: FindNodesOptions = {}): Promise<Page<GraphNode>> {
+  async findNodes(options: FindNodesOptions = {}): Promise<Page<GraphNode<N>>> {
     expectNodeFilter("findNodes", options, ["limit", "cursor"]);
     const { limit = 50, cursor, ...filter } = options;
     expectLimit(limit);
@@ -196,7 +197,7 @@ export class GraphRecords {
         order by n.id limit ${toSqlLimit(limit + 1)}`),
     );
     return toPage(
-      rows.map((row) => toNode(row)),
+      rows.map((row) => toNode<N>(row)),
       limit,
       (node) => node,
       ({ id }) => encodeTexts("nodes", [id]),
@@ -204,7 +205,7 @@ export class GraphRecords {
   }
 
   /** Changes the fields given, `data` and `labels` as a whole; undefined when unknown. */
-  async updateNode(id: string, patch: GraphNodePatch): Promise<GraphNode | undefined> {
+  async updateNode(id: string, patch: GraphNodePatch<N>): Promise<GraphNode<N> | undefined> {
     expectId(id);
     const { project, executor } = this.#context;
     const update = updateNodeStatements(this.#context, id, patch);
@@ -212,7 +213,7 @@ export class GraphRecords {
     const row = results.at(-1)!.rows[0];
     if (row === undefined) return undefined;
     this.#announce("update", [id]);
-    return toNode(row);
+    return toNode<N>(row);
   }
 
   /** Removes a node with its labels and edges. False if there is none. Its event names the edges as well. */
@@ -230,11 +231,11 @@ export class GraphRecords {
    * Stores an edge. Rejects with `FOREIGN_KEY` if one of its nodes is unknown. Rejects with `CONFLICT` if its id is taken,
    * or if there is an edge of its type between the same nodes and it is not `parallel`.
    */
-  async addEdge(edge: GraphEdgeInput): Promise<GraphEdge> {
+  async addEdge(edge: GraphEdgeInput<E>): Promise<GraphEdge<E>> {
     const draft = toEdgeDraft(this.#context, edge);
     await namingEnds(() => runAll(this.#context.executor, insertEdges(this.#context, [draft])), draft);
     this.#announce("insert", [draft.id]);
-    return draftToEdge(draft);
+    return draftToEdge<E>(draft);
   }
 
   /**
@@ -242,7 +243,7 @@ export class GraphRecords {
    * an edge of the same type between the same nodes (unless it is added as `parallel`), is no error: the answer holds
    * the edges that are stored now, in the order of `edges`. One that replaces another keeps its id, unless it has one.
    */
-  async addEdges(edges: readonly GraphEdgeInput[], options: BatchOptions = {}): Promise<GraphEdge[]> {
+  async addEdges(edges: readonly GraphEdgeInput<E>[], options: BatchOptions = {}): Promise<GraphEdge<E>[]> {
     expectArray("inputs", edges, "edges");
     const onConflict = toOnConflict("addEdges", options);
     const drafts = checkEach(edges, (edge) => toEdgeDraft(this.#context, edge));
@@ -256,7 +257,7 @@ export class GraphRecords {
       this.#announce("insert", added.inserted);
       this.#announce("update", added.updated);
       this.#announce("delete", added.deleted);
-      return added.edges;
+      return added.edges as GraphEdge<E>[];
     }
     try {
       await namingEnds(() => runAll(this.#context.executor, insertEdges(this.#context, drafts)));
@@ -264,26 +265,26 @@ export class GraphRecords {
       throw isOfRecord(error) ? await atFailedEdge(this.#context, error, drafts) : error;
     }
     this.#announce("insert", idsOf(drafts));
-    return drafts.map(draftToEdge);
+    return drafts.map(draftToEdge<E>);
   }
 
   /** The edge with this id; undefined if there is none. */
-  async getEdge(id: string): Promise<GraphEdge | undefined> {
+  async getEdge(id: string): Promise<GraphEdge<E> | undefined> {
     expectId(id);
     const { project, executor } = this.#context;
     const [row] = (await executor.execute(selectEdge({ project, id }))).rows;
-    return row === undefined ? undefined : toEdge(row);
+    return row === undefined ? undefined : toEdge<E>(row);
   }
 
   /** The edge with this id. Rejects with `NOT_FOUND` if `getEdge` would find nothing. */
-  async requireEdge(id: string): Promise<GraphEdge> {
+  async requireEdge(id: string): Promise<GraphEdge<E>> {
     const edge = await this.getEdge(id);
     if (edge === undefined) throw notFound(this.#context, "edge", id);
     return edge;
   }
 
   /** A page of edges by the ids of their ends, their type and their own id. */
-  async edges(options: ListEdgesOptions = {}): Promise<Page<GraphEdge>> {
+  async edges(options: ListEdgesOptions = {}): Promise<Page<GraphEdge<E>>> {
     expectKeys("edges", options, ["from", "to", "type", "limit", "cursor"]);
     const { from, to, type, limit = 50, cursor } = options;
     expectLimit(limit);
@@ -312,7 +313,7 @@ export class GraphRecords {
         order by ${edgeOrder} limit ${toSqlLimit(limit + 1)}`),
     );
     return toPage(
-      rows.map((row) => toEdge(row)),
+      rows.map((row) => toEdge<E>(row)),
       limit,
       (edge) => edge,
       (edge) => encodeTexts("edges", [edge.from, edge.to, edge.type, edge.id]),
@@ -320,7 +321,7 @@ export class GraphRecords {
   }
 
   /** Changes the fields given, `data` as a whole; undefined when unknown. `CONFLICT` where the new type is taken. */
-  async updateEdge(id: string, patch: GraphEdgePatch): Promise<GraphEdge | undefined> {
+  async updateEdge(id: string, patch: GraphEdgePatch<E>): Promise<GraphEdge<E> | undefined> {
     expectId(id);
     const { project, executor } = this.#context;
     const update = updateEdgeStatement(this.#context, id, patch);
@@ -328,7 +329,7 @@ export class GraphRecords {
     const row = found!.rows[0];
     if (row === undefined) return undefined;
     this.#announce("update", [id]);
-    return toEdge(row);
+    return toEdge<E>(row);
   }
 
   /** Removes an edge. False if there is none. */

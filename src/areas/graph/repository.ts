@@ -12,6 +12,7 @@ import { expectKeys } from "../../shared/known-keys.js";
 import type { LineSource } from "../../shared/text-lines.js";
 import { expectId, expectLimit } from "../arguments.js";
 import type { RepositoryContext } from "../context.js";
+import type { Metadata } from "../metadata.js";
 import { weakComponents } from "./algorithms/components.js";
 import { simpleCycles } from "./algorithms/cycles.js";
 import { pageRank } from "./algorithms/page-rank.js";
@@ -71,13 +72,25 @@ export interface RankedNode {
  * beyond `graphCacheBytes` is asked by query. A start that is unknown rejects with `NOT_FOUND`, a wrong argument with
  * TypeError or RangeError.
  */
-export class GraphRepository extends GraphRecords {
+export class GraphRepository<N extends object = Metadata, E extends object = Metadata> extends GraphRecords<N, E> {
   readonly #context: RepositoryContext;
 
   /** @internal */
   constructor(context: RepositoryContext) {
     super(context);
     this.#context = context;
+  }
+
+  /**
+   * The same repository, whose nodes have data of the type `NodeData`, and whose edges have data of the type `EdgeData`.
+   * If a type has required keys, a new record needs `data`. Only the compiler knows the types: nothing checks stored data,
+   * or the paths of `where`, and a record that was stored without data has `{}`.
+   *
+   * @example
+   * const code = storage.graph.withData<{ lines: number }, { line?: number }>();
+   */
+  withData<NodeData extends object, EdgeData extends object = Metadata>(): GraphRepository<NodeData, EdgeData> {
+    return this as unknown as GraphRepository<NodeData, EdgeData>;
   }
 
   /** The ids of the nodes one edge away, each once; the node itself only if it has an edge to itself. */
@@ -190,22 +203,22 @@ export class GraphRepository extends GraphRecords {
    * for (const { f, g } of await graph.match([{ as: "f", kind: "function" }, { type: "calls" }, { as: "g" }]))
    *   console.log(f.name, "calls", g.name);
    */
-  async match<const P extends GraphPattern>(pattern: P, options: MatchOptions = {}): Promise<GraphMatch<P>[]> {
+  async match<const P extends GraphPattern>(pattern: P, options: MatchOptions = {}): Promise<GraphMatch<P, N>[]> {
     const { statement, toMatch } = compileMatch(this.#context, pattern, options);
     const { rows } = await this.#context.executor.execute(statement);
-    return rows.map((row) => toMatch(row) as GraphMatch<P>);
+    return rows.map((row) => toMatch(row) as GraphMatch<P, N>);
   }
 
   /** The nodes of these ids that exist, or those that `bfs` finds, with the edges between them. */
-  async subgraph(selection: readonly string[] | SubgraphOptions): Promise<Subgraph> {
+  async subgraph(selection: readonly string[] | SubgraphOptions): Promise<Subgraph<N, E>> {
     if (Array.isArray(selection)) {
       expectArray("subgraph", selection, "ids");
       for (const id of selection) expectId(id);
-      return readSubgraph(this.#context, selection as readonly string[]);
+      return readSubgraph<N, E>(this.#context, selection as readonly string[]);
     }
     expectKeys("subgraph", selection, ["start", "depth", "direction", "types", "limit"]);
     const { start, ...options } = selection as SubgraphOptions;
-    return readSubgraph(this.#context, await this.bfs(start, options), options.types);
+    return readSubgraph<N, E>(this.#context, await this.bfs(start, options), options.types);
   }
 
   /**

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { graphEdges, graphNodes } from "../../schema/graph.js";
 import { expectation } from "../../shared/expectation.js";
 import type { RepositoryContext } from "../context.js";
+import type { Metadata } from "../metadata.js";
 import { readAllOf } from "../read-all.js";
 import { prepareStatement } from "../statements.js";
 import { edgeColumns, edgeOrder, edgesWithNodes, type GraphEdge, toEdge } from "./edge.js";
@@ -9,11 +10,11 @@ import { type GraphNode, nodeColumns, selectNodes, toNode } from "./node.js";
 import type { BfsOptions } from "./traversal.js";
 
 /** Some nodes of a graph, with the edges between them. */
-export interface Subgraph {
+export interface Subgraph<N extends object = Metadata, E extends object = Metadata> {
   /** By id. */
-  readonly nodes: GraphNode[];
+  readonly nodes: GraphNode<N>[];
   /** By the ids of their ends, their type and their id. */
-  readonly edges: GraphEdge[];
+  readonly edges: GraphEdge<E>[];
 }
 
 /** The nodes that `bfs` would give. */
@@ -59,17 +60,17 @@ const selectAllEdges = prepareStatement(
 );
 
 /** The nodes that exist among `ids`, and the edges between them; with `types`, only those of these types. */
-export async function readSubgraph(
+export async function readSubgraph<N extends object, E extends object>(
   { project, executor }: RepositoryContext,
   ids: readonly string[],
   types?: readonly string[],
-): Promise<Subgraph> {
+): Promise<Subgraph<N, E>> {
   const json = { project, ids: JSON.stringify(ids) };
   const [nodes, edges] = await readAllOf(executor, [
     selectNodes(json),
     selectEdgesAmong({ ...json, types: types === undefined ? null : JSON.stringify(types) }),
   ]);
-  return { nodes: nodes!.map((row) => toNode(row)), edges: edges!.map((row) => toEdge(row)) };
+  return { nodes: nodes!.map((row) => toNode<N>(row)), edges: edges!.map((row) => toEdge<E>(row)) };
 }
 
 /** A new graph of graphology. */
