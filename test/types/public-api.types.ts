@@ -207,7 +207,7 @@ calls satisfies readonly { readonly f: GraphNode; readonly g: GraphNode }[];
 // @ts-expect-error: the pattern binds no h
 calls[0]?.h;
 const pattern: GraphPattern = [{ as: "f" }];
-(await graph.match(pattern)) satisfies Readonly<Record<string, GraphNode>>[];
+(await graph.match(pattern))[0]!.f satisfies GraphNode | undefined;
 // @ts-expect-error: a direction that does not exist
 await graph.bfs("a", { direction: "up" });
 // @ts-expect-error: kind and name are required

@@ -32,11 +32,14 @@ export interface PatternEdge {
 /** Nodes with edges between: node, edge, node, … */
 export type GraphPattern = readonly [PatternNode, ...(PatternNode | PatternEdge)[]];
 
-type Variable<P extends GraphPattern> = Extract<P[number], { readonly as: string }>["as"];
+type Named<P extends GraphPattern> = Extract<P[number], { readonly as: string }>["as"];
+/** Any, if the pattern is not given as a literal. */
+type Variable<P extends GraphPattern> = [Named<P>] extends [never] ? string : Named<P>;
 
 /** The nodes that a pattern binds, by variable; a pattern given as a literal names them. */
-export type GraphMatch<P extends GraphPattern, D extends object = Metadata> =
-  string extends Variable<P> ? Readonly<Record<string, GraphNode<D>>> : { readonly [K in Variable<P>]: GraphNode<D> };
+export type GraphMatch<P extends GraphPattern, D extends object = Metadata> = {
+  readonly [K in Variable<P>]: GraphNode<D>;
+};
 
 /** The options of `match`. */
 export interface MatchOptions {
