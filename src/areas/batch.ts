@@ -2,6 +2,7 @@ import { LibsqlBatchError } from "@libsql/client/sqlite3";
 import { StorageError, type StorageErrorCode } from "../shared/errors.js";
 import { expectOneOf } from "../shared/expectation.js";
 import { expectKeys } from "../shared/known-keys.js";
+import { definedOnly } from "./arguments.js";
 
 /** How a batch treats a record whose id is taken, including by an earlier record of the same batch. */
 export type OnConflict = "fail" | "skip" | "replace";
@@ -80,16 +81,12 @@ function withPlace(
   // The same object: its stack names the caller.
   if (error.stack !== undefined) error.stack = error.stack.replace(error.message, () => message);
   error.message = message;
-  return Object.assign(error, definedOf(place));
+  return Object.assign(error, definedOnly(place));
 }
 
 function describe({ index, id }: BatchPlace): string {
   const name = id === undefined ? "" : `, id ${JSON.stringify(id.slice(0, MAX_SHOWN_CHARS))}`;
   return `at index ${index}${name}`;
-}
-
-function definedOf(place: object): object {
-  return Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined));
 }
 
 function idOf(input: unknown): string | undefined {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isObject } from "../shared/expectation.js";
 
 // Parts of the schemas of export lines. Only an import loads them, since zod loads slowly (bench: startUp).
 
@@ -8,9 +9,6 @@ export const time = z.iso
   .or(z.string().regex(/^[+-]\d{6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
 
 /** A JSON object as it is: `z.record` would drop a key named `__proto__`. */
-export const jsonObject = z.custom<Record<string, unknown>>(
-  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  "expected an object",
-);
+export const jsonObject = z.custom<Record<string, unknown>>(isObject, "expected an object");
 
 export const count = z.number().int().nonnegative();

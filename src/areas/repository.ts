@@ -1,5 +1,8 @@
-import type { ResultSet } from "@libsql/client";
+import type { ResultSet, Row } from "@libsql/client";
 import { StorageError } from "../shared/errors.js";
+import { expectArray } from "../shared/expectation.js";
+import { expectId } from "./arguments.js";
+import { checkEach } from "./batch.js";
 import type { ChangeAction, RepositoryContext } from "./context.js";
 import type { Executor } from "./executor.js";
 import type { Statement } from "./statements.js";
@@ -17,9 +20,18 @@ export function announce(context: RepositoryContext, area: string, action: Chang
   if (ids.length > 0) context.announce({ project: context.project, area, action, ids });
 }
 
-/** The records in the order of `ids`; ids without a record are left out. */
-export function inOrderOf<T extends { readonly id: string }>(ids: readonly string[], records: readonly T[]): T[] {
-  const byId = new Map(records.map((record) => [record.id, record]));
+/** The records that exist among `ids`, in the order of `ids`. Rejects with TypeError or RangeError on wrong ids. */
+export async function readMany<T extends { readonly id: string }>(
+  { project, executor }: RepositoryContext,
+  ids: readonly string[],
+  select: (values: { project: string; ids: string }) => Statement,
+  toRecord: (row: Row) => T,
+  check: (id: unknown) => void = expectId,
+): Promise<T[]> {
+  expectArray("ids", ids, "ids");
+  checkEach(ids, (id) => check(id));
+  const { rows } = await executor.execute(select({ project, ids: JSON.stringify(ids) }));
+  const byId = new Map(rows.map((row) => toRecord(row)).map((record) => [record.id, record]));
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 

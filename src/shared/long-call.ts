@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { expectation } from "./expectation.js";
+import { expectation, expectFunction } from "./expectation.js";
 
 /** The progress of a long call. */
 export interface Progress {
@@ -22,9 +22,7 @@ const PROGRESS_EVERY_MS = 100;
 
 /** Throws TypeError for a wrong callback or signal, and the reason of a signal that is already aborted. */
 export function checkLongCall({ onProgress, signal }: LongCallOptions): void {
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw new TypeError(expectation("onProgress", "a function", onProgress));
-  }
+  if (onProgress !== undefined) expectFunction("onProgress", onProgress);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(expectation("signal", "an AbortSignal", signal));
   }

@@ -1,3 +1,4 @@
+import type { Row } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { conversations } from "../../schema/conversations.js";
 import { searchScope, toGiven, toSearchTextInSlices } from "../../search/terms.js";
@@ -9,7 +10,7 @@ import { type ChangeAction, type RepositoryContext, removing } from "../context.
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { type Executor, finishing } from "../executor.js";
 import type { IfOptional, Metadata } from "../metadata.js";
-import { announce, inOrderOf, notFound, runAll } from "../repository.js";
+import { announce, notFound, readMany, runAll } from "../repository.js";
 import { prepareStatement } from "../statements.js";
 import { appendMessages } from "./append.js";
 import { atTakenConversation, atTakenMessage, insertConversationsOver } from "./batch.js";
@@ -200,15 +201,9 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
   }
 
   /** The conversations that exist among `ids`, in the order of `ids`. */
-  async getMany(ids: readonly string[]): Promise<Conversation<C>[]> {
-    expectArray("ids", ids, "ids");
-    checkEach(ids, (id) => expectId(id));
-    const { project, executor } = this.#context;
-    const { rows } = await executor.execute(selectMany({ project, ids: JSON.stringify(ids) }));
-    return inOrderOf(
-      ids,
-      rows.map((row) => toConversation(project, row) as Conversation<C>),
-    );
+  getMany(ids: readonly string[]): Promise<Conversation<C>[]> {
+    const toRecord = (row: Row) => toConversation(this.#context.project, row) as Conversation<C>;
+    return readMany(this.#context, ids, selectMany, toRecord);
   }
 
   /** The conversation with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */

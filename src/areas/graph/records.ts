@@ -7,7 +7,7 @@ import { type BatchOptions, checkEach, isOfRecord, toOnConflict } from "../batch
 import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeTexts, encodeTexts, type Page, toPage } from "../cursor.js";
 import type { Metadata } from "../metadata.js";
-import { announce, inOrderOf, notFound, runAll } from "../repository.js";
+import { announce, notFound, readMany, runAll } from "../repository.js";
 import { all, prepareStatement, selection, toStatement, touch } from "../statements.js";
 import { compareCodePoints } from "./algorithms/code-points.js";
 import {
@@ -166,22 +166,13 @@ export class GraphRecords<N extends object = Metadata, E extends object = Metada
   }
 
   /** The nodes that exist among `ids`, in the order of `ids`. */
-  async getNodes(ids: readonly string[]): Promise<GraphNode<N>[]> {
-    expectArray("ids", ids, "ids");
-    checkEach(ids, (id) => expectId(id));
-    const { project, executor } = this.#context;
-    const { rows } = await executor.execute(selectNodes({ project, ids: JSON.stringify(ids) }));
-    return inOrderOf(
-      ids,
-      rows.map((row) => toNode<N>(row)),
-    );
+  getNodes(ids: readonly string[]): Promise<GraphNode<N>[]> {
+    return readMany(this.#context, ids, selectNodes, toNode<N>);
   }
 
   /** The node with this id. Rejects with `NOT_FOUND` if `getNode` would find nothing. */
   async requireNode(id: string): Promise<GraphNode<N>> {
-    const node = await this.getNode(id);
-    if (node === undefined) throw notFound(this.#context, "node", id);
-    return node;
+    return (await this.getNode(id)) ?? Promise.reject(notFound(this.#context, "node", id));
   }
 
   /** A page of the nodes that meet all conditions, by id. */
@@ -278,9 +269,7 @@ export class GraphRecords<N extends object = Metadata, E extends object = Metada
 
   /** The edge with this id. Rejects with `NOT_FOUND` if `getEdge` would find nothing. */
   async requireEdge(id: string): Promise<GraphEdge<E>> {
-    const edge = await this.getEdge(id);
-    if (edge === undefined) throw notFound(this.#context, "edge", id);
-    return edge;
+    return (await this.getEdge(id)) ?? Promise.reject(notFound(this.#context, "edge", id));
   }
 
   /** A page of edges by the ids of their ends, their type and their own id. */

@@ -4,18 +4,18 @@ import { memories } from "../../schema/memories.js";
 import type { QueryPlan } from "../../search/query.js";
 import { searchScope, toGiven, toSearchTextInSlices } from "../../search/terms.js";
 import { StorageError } from "../../shared/errors.js";
-import { expectArray, toBoolean } from "../../shared/expectation.js";
+import { toBoolean } from "../../shared/expectation.js";
 import { expectKeys } from "../../shared/known-keys.js";
 import { definedOnly, expectId, expectLimit, toSqlLimit } from "../arguments.js";
-import { type BatchOptions, checkEach } from "../batch.js";
+import type { BatchOptions } from "../batch.js";
 import { type ChangeAction, type RepositoryContext, removing } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { type Executor, finishing, scalar } from "../executor.js";
 import type { Metadata } from "../metadata.js";
 import { hasMoved, withoutLock } from "../optimistic.js";
 import { forStored } from "../repair.js";
-import { announce, inOrderOf, notFound, runAll } from "../repository.js";
-import { all, type Statement, toStatement } from "../statements.js";
+import { announce, notFound, readMany, runAll } from "../repository.js";
+import { all, toStatement } from "../statements.js";
 import { insertMemories } from "./batch.js";
 import {
   dropModel,
@@ -176,18 +176,13 @@ export class MemoryRepository<M extends object = Metadata> {
   }
 
   /** The memories that exist among `ids`, in the order of `ids`. */
-  async getMany(ids: readonly string[]): Promise<Memory<M>[]> {
-    expectArray("ids", ids, "ids");
-    checkEach(ids, (id) => expectId(id));
-    const found = await this.#select(selectMany({ project: this.#context.project, ids: JSON.stringify(ids) }));
-    return inOrderOf(ids, found);
+  getMany(ids: readonly string[]): Promise<Memory<M>[]> {
+    return readMany(this.#context, ids, selectMany, (row) => toMemory(this.#context.project, row));
   }
 
   /** The memory with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
   async require(id: string): Promise<Memory<M>> {
-    const memory = await this.get(id);
-    if (memory === undefined) throw notFound(this.#context, "memory", id);
-    return memory;
+    return (await this.get(id)) ?? Promise.reject(notFound(this.#context, "memory", id));
   }
 
   /** The one memory whose id starts with `idPrefix`; undefined for less than 4 characters, none, or several. */
@@ -195,11 +190,12 @@ export class MemoryRepository<M extends object = Metadata> {
     expectId(idPrefix, "idPrefix");
     if (idPrefix.length < 4) return undefined;
     // No character sorts after U+10FFFF, so this bounds all continuations.
-    const found = await this.#select(
-      toStatement(sql`select ${columns} from ${memoriesWithVector} where ${m.project} = ${this.#context.project} and ${isLive}
+    const { project, executor } = this.#context;
+    const { rows } = await executor.execute(
+      toStatement(sql`select ${columns} from ${memoriesWithVector} where ${m.project} = ${project} and ${isLive}
         and ${m.id} >= ${idPrefix} and ${m.id} < ${`${idPrefix}\u{10FFFF}`} limit 2`),
     );
-    return found.length === 1 ? found[0] : undefined;
+    return rows.length === 1 ? toMemory(project, rows[0]!) : undefined;
   }
 
   /**
@@ -397,11 +393,6 @@ export class MemoryRepository<M extends object = Metadata> {
     const { project } = this.#context;
     const { rows } = await executor.execute(selectOne({ project, id }));
     return rows[0] === undefined ? undefined : toMemory(project, rows[0]);
-  }
-
-  async #select(statement: Statement): Promise<Memory<M>[]> {
-    const { rows } = await this.#context.executor.execute(statement);
-    return rows.map((row) => toMemory(this.#context.project, row));
   }
 
   #announce(action: ChangeAction, ids: readonly string[]): void {

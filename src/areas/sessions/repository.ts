@@ -9,7 +9,7 @@ import type { ChangeAction, RepositoryContext } from "../context.js";
 import { decodeCursor, encodeCursor, type Page, toPage } from "../cursor.js";
 import { newId } from "../ids.js";
 import type { IfOptional, Metadata } from "../metadata.js";
-import { announce, inOrderOf, notFound } from "../repository.js";
+import { announce, notFound, readMany } from "../repository.js";
 import { all, list, prepareStatement, returned, set, toStatement } from "../statements.js";
 import {
   at,
@@ -133,19 +133,13 @@ export class SessionRepository<M extends object = Metadata> {
   }
 
   /** The sessions that exist among `ids`, in the order of `ids`. */
-  async getMany(ids: readonly string[]): Promise<Session<M>[]> {
-    expectArray("ids", ids, "ids");
-    checkEach(ids, (id) => expectSessionId(id));
-    const { project, executor } = this.#context;
-    const { rows } = await executor.execute(selectMany({ project, ids: JSON.stringify(ids) }));
-    return inOrderOf(ids, rows.map(toSession<M>));
+  getMany(ids: readonly string[]): Promise<Session<M>[]> {
+    return readMany(this.#context, ids, selectMany, toSession<M>, expectSessionId);
   }
 
   /** The session with this id. Rejects with `NOT_FOUND` if `get` would find nothing. */
   async require(id: string): Promise<Session<M>> {
-    const session = await this.get(id);
-    if (session === undefined) throw notFound(this.#context, "session", id);
-    return session;
+    return (await this.get(id)) ?? Promise.reject(notFound(this.#context, "session", id));
   }
 
   /** The 50, or `limit`, sessions started last by their `startedAt`, newest first; of equal times the one stored last comes first. */
