@@ -50,15 +50,15 @@ function decode(list: string, cursor: unknown, count: number, isPart: (part: unk
   throw new TypeError(expectation("cursor", "the `nextCursor` of an earlier page in the same order", cursor));
 }
 
-/** Makes a page of rows that were read with a limit of one more, the sign of another page; `cursor` is that of a row. */
+/** Makes a page of rows that were read with a limit of one more, the sign of another page; `cursor` is that of the last. */
 export function toPage<R, T>(
   rows: readonly R[],
   limit: number,
   record: (row: R) => T,
-  cursor: (row: R) => string,
+  cursor: (row: R, item: T) => string,
 ): Page<T> {
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  const hasMore = rows.length > limit && last !== undefined;
-  return { items: shown.map((row) => record(row)), nextCursor: hasMore ? cursor(last) : undefined };
+  const items = rows.slice(0, limit).map((row) => record(row));
+  const last = items.length - 1;
+  const hasMore = rows.length > limit && last >= 0;
+  return { items, nextCursor: hasMore ? cursor(rows[last]!, items[last]!) : undefined };
 }

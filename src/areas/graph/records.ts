@@ -187,12 +187,7 @@ export class GraphRecords<N extends object = Metadata, E extends object = Metada
       toStatement(sql`select ${aliasedNode.columns} from ${n} as n where ${all(conditions)}
         order by n.id limit ${toSqlLimit(limit + 1)}`),
     );
-    return toPage(
-      rows.map((row) => toNode<N>(row)),
-      limit,
-      (node) => node,
-      ({ id }) => encodeTexts("nodes", [id]),
-    );
+    return toPage(rows, limit, toNode<N>, (_row, { id }) => encodeTexts("nodes", [id]));
   }
 
   /** Changes the fields given, `data` and `labels` as a whole; undefined when unknown. */
@@ -301,12 +296,7 @@ export class GraphRecords<N extends object = Metadata, E extends object = Metada
       toStatement(sql`select ${edgeColumns} from ${edgesWithNodes} where ${all(conditions)}
         order by ${edgeOrder} limit ${toSqlLimit(limit + 1)}`),
     );
-    return toPage(
-      rows.map((row) => toEdge<E>(row)),
-      limit,
-      (edge) => edge,
-      (edge) => encodeTexts("edges", [edge.from, edge.to, edge.type, edge.id]),
-    );
+    return toPage(rows, limit, toEdge<E>, (_row, { from, to, type, id }) => encodeTexts("edges", [from, to, type, id]));
   }
 
   /** Changes the fields given, `data` as a whole; undefined when unknown. `CONFLICT` where the new type is taken. */
