@@ -100,14 +100,7 @@ export class StoryService {
     expectId(id);
     expectKeys("loadStory", options, ["skipCache"]);
     const skipCache = toBoolean("skipCache", options.skipCache);
-    this.#assertOpen();
-    let loaded: LoadedStory | undefined;
-    try {
-      loaded = await this.#loadText(id, skipCache);
-    } catch (error) {
-      this.#noteFailure("loadStory", id, error);
-      throw error;
-    }
+    const loaded = await this.#watch("loadStory", id, () => this.#loadText(id, skipCache));
     this.#after(({ shown }) => shown.note(id, loaded?.revision ?? 0));
     return loaded === undefined ? undefined : (JSON.parse(loaded.text) as T);
   }
@@ -394,16 +387,12 @@ export class StoryService {
     try {
       return await work();
     } catch (error) {
-      this.#noteFailure(operation, key, error);
+      // A backend of the caller may fail with these too: a failed `fetch` throws a TypeError.
+      const isMisuse = this.#store.isBuiltIn && (error instanceof TypeError || error instanceof RangeError);
+      const isFailure = !isMisuse && !ANSWERS.includes((error as { code?: unknown } | undefined)?.code);
+      if (isFailure) this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
       throw error;
     }
-  }
-
-  #noteFailure(operation: string, key: string | undefined, error: unknown): void {
-    // A backend of the caller may fail with these too: a failed `fetch` throws a TypeError.
-    const isMisuse = this.#store.isBuiltIn && (error instanceof TypeError || error instanceof RangeError);
-    if (isMisuse || ANSWERS.includes((error as { code?: unknown } | undefined)?.code)) return;
-    this.#emit("storage_error", () => ({ operation, ...(key === undefined ? {} : { key }), error }));
   }
 
   #assertOpen(): void {
