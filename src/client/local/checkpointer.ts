@@ -66,8 +66,7 @@ export class Checkpointer {
   #notBefore = 0;
   #timer: Timer | undefined;
   #lookTimer: Timer | undefined;
-  /** The first commit starts the time: a process that commits once needs no look, and no room for more. */
-  #lookedAt = Number.POSITIVE_INFINITY;
+  #lookedAt = 0;
   #commitsUnseen = 0;
   #isClosed = false;
   /** Whether this client may have written to the log. */
@@ -115,6 +114,8 @@ export class Checkpointer {
     clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
     if (this.#isQueued || this.#isClosed) return;
+    // A process that commits once needs no room for more.
+    const isFirst = this.#lookedAt === 0;
     this.#lookedAt = performance.now();
     this.#commitsUnseen = 0;
     this.checkLog();
@@ -123,7 +124,7 @@ export class Checkpointer {
     if (!this.#isDue()) {
       this.#pauseMs = 0;
       this.#notBefore = 0;
-      this.#lengthen(this.#options.walBytes);
+      if (!isFirst) this.#lengthen(this.#options.walBytes);
       return;
     }
     if (performance.now() >= this.#notBefore) this.#enqueue();
