@@ -119,7 +119,12 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
    * Drizzle on that client. Inside a callback of its `transaction`, writes through the storage reject, as in the
    * storage's own. A query that fails rejects with a `DrizzleQueryError`, whose `cause` has the code.
    */
-  readonly db: StorageDatabase<TSchema>;
+  get db(): StorageDatabase<TSchema> {
+    // Made at the first use: Drizzle takes a millisecond to read the schema, and repositories do without.
+    this.#db ??= this.#openDrizzle();
+    return this.#db;
+  }
+  #db: StorageDatabase<TSchema> | undefined;
   readonly #core: StorageCore;
   readonly #projects = new LruCache<Project>({ max: 1000 });
   readonly #outer: Project;
@@ -129,12 +134,15 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
   constructor(client: EngineClient, options: ResolvedStorageOptions, path: string | undefined) {
     this.client = client;
     this.#core = new StorageCore(client, options, path);
-    const begin: BeginScope = (work) => this.#core.transaction(work, {}, (error) => error);
-    // The schema of the core has the tables of TSchema. Its own type does not say so.
-    this.db = drizzleOnClient(client, this.#core.schema, begin) as StorageDatabase<TSchema>;
     this.#outer = this.project(DEFAULT_PROJECT);
     const isFile = path !== undefined && path !== ":memory:";
     this.#noteClosed = isFile ? countStorage(path, options.logger) : () => undefined;
+  }
+
+  #openDrizzle(): StorageDatabase<TSchema> {
+    const begin: BeginScope = (work) => this.#core.transaction(work, {}, (error) => error);
+    // The schema of the core has the tables of TSchema. Its own type does not say so.
+    return drizzleOnClient(this.#core.client, this.#core.schema, begin) as StorageDatabase<TSchema>;
   }
 
   /** The project with this name: 1 to 200 characters, compared exactly. A project without records exists too. */
