@@ -114,8 +114,6 @@ export class Checkpointer {
     clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
     if (this.#isQueued || this.#isClosed) return;
-    // A process that commits once needs no room for more.
-    const isFirst = this.#lookedAt === 0;
     this.#lookedAt = performance.now();
     this.#commitsUnseen = 0;
     this.checkLog();
@@ -124,7 +122,7 @@ export class Checkpointer {
     if (!this.#isDue()) {
       this.#pauseMs = 0;
       this.#notBefore = 0;
-      if (!isFirst) this.#lengthen(this.#options.walBytes);
+      this.#lengthen(this.#options.walBytes);
       return;
     }
     if (performance.now() >= this.#notBefore) this.#enqueue();
