@@ -1,7 +1,9 @@
+import type { SearchTarget } from "../search/request.js";
 import type { Executor } from "./executor.js";
 import type { GraphCache } from "./graph/cache.js";
 import type { VectorCache } from "./memories/vector-cache.js";
 import type { Repair } from "./repair.js";
+import type { Statement } from "./statements.js";
 import type { StoryHubs } from "./stories/hub.js";
 import type { SecretBox } from "./stories/secret.js";
 
@@ -15,6 +17,18 @@ export interface AreaChange {
   readonly area: string;
   readonly action: ChangeAction;
   readonly ids: readonly string[];
+}
+
+/** Indexes rows that were stored without their terms. */
+export interface RowIndexer {
+  /**
+   * The statements to run before one that stores a new row without its terms; undefined if the row has to be given them.
+   */
+  defer(target: SearchTarget): readonly Statement[] | undefined;
+  /** To be called for each row that was stored without them. */
+  stored(target: SearchTarget): void;
+  /** Indexes those that wait, in steps that let others write. */
+  start(target: SearchTarget): void;
 }
 
 /** The environment of a repository: its executor, its project, and the listener for its changes. */
@@ -36,6 +50,8 @@ export interface RepositoryContext {
   readonly graphs: GraphCache;
   readonly vectors: VectorCache;
   readonly stories: { readonly hubs: StoryHubs; readonly box: SecretBox; readonly historyLimit: number };
+  /** Only on a local file that may be written. Elsewhere, each new row is given its terms. */
+  readonly indexer?: RowIndexer | undefined;
   /** Within a transaction: runs a task once it has committed. */
   readonly afterCommit?: (task: () => void) => void;
 }

@@ -1,9 +1,10 @@
 import type { Row } from "@libsql/client";
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type { Reader } from "../areas/area.js";
 import { scalar } from "../areas/executor.js";
 import { SEARCH_TARGETS } from "../areas/registry.js";
 import { pagesByRowId } from "../areas/rows.js";
+import { isWaiting, OPEN_END } from "../areas/search-backlog.js";
 import { toStatement } from "../areas/statements.js";
 import { tablesIn } from "../areas/tables.js";
 import { quoteText } from "../client/sql/quote.js";
@@ -61,7 +62,8 @@ export async function compareWithContent(reader: Reader, index: ContentIndex): P
   const rowId = sql.identifier(index.rowIdColumn);
   const count = async (query: ReturnType<typeof sql>) => Number(scalar(await reader.execute(toStatement(query))));
   const unindexed = await count(
-    sql`select count(*) from ${content} as c where not exists (select 1 from ${documents} as d where d.id = c.${rowId})`,
+    sql`select count(*) from ${content} as m where not exists (select 1 from ${documents} as d where d.id = m.${rowId})
+      and not ${waits(index)}`,
   );
   if (unindexed > 0) return `${unindexed} rows of ${index.content} are not in it`;
   const gone = await count(
@@ -105,14 +107,19 @@ async function sumOfIndex(reader: Reader, { name, columns }: ContentIndex): Prom
   }
 }
 
+/** The condition on the alias `m` to be a row that is indexed later. */
+function waits({ target }: ContentIndex): SQL {
+  return target === undefined ? sql`false` : sql.raw(`(${isWaiting(target)})`);
+}
+
 /**
- * The rows that the next search indexes. `many` if a file of an earlier version is not indexed yet, or if nothing says
- * which they are.
+ * The rows that the index has without terms, and that the next search indexes. `many` if a file of an earlier version is not
+ * indexed yet, or if nothing says which they are.
  */
-async function markedRows(reader: Reader, { table }: SearchTarget): Promise<ReadonlySet<number> | "many"> {
+async function markedRows(reader: Reader, target: SearchTarget): Promise<ReadonlySet<number> | "many"> {
   if (!(await tablesIn(reader)).has("search_backlog")) return "many";
   const { rows } = await reader.execute(
-    toStatement(sql`select first, last from search_backlog where target = ${table}`),
+    toStatement(sql`select first, last from search_backlog where target = ${target.table} and last < ${OPEN_END}`),
   );
   if (rows.some(({ first, last }) => first !== last)) return "many";
   return new Set(rows.map(({ first }) => Number(first)));
@@ -135,7 +142,7 @@ async function sumOfContent(reader: Reader, index: ContentIndex, marked?: Readon
     return isIndexed ? toSearchText(textOf(row[target.content], target), searchScope(String(row.project))) : "";
   };
   const sum = new TermSum();
-  for await (const rows of pagesByRowId(reader, all, rowId)) {
+  for await (const rows of pagesByRowId(reader, all, rowId, sql` and not ${waits(index)}`)) {
     for (const row of rows) {
       for (const [place, column] of columns.entries()) {
         for (const [term, count] of countTokens(textOfColumn(row, column))) sum.add(place, term, 1, count);

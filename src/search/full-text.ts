@@ -33,23 +33,32 @@ const COUNTED_ENTRIES = 160_000;
 const MAX_COUNT = 20_000;
 
 /**
- * How many rows of the scope have each term, counted up to a bound that no rare word reaches, and whether the index lacks
- * rows; one statement.
+ * How many rows of the scope have each term, counted up to a bound that no rare word reaches, and how many wait to be
+ * indexed (`Backlog.count`); one statement.
  */
 export async function countRows(
   reader: SearchReader,
   request: KeywordSearchRequest,
   terms: readonly QueryTerm[],
-): Promise<{ readonly counts: number[]; readonly lacksRows: boolean }> {
+): Promise<{ readonly counts: readonly number[]; readonly waiting: number }> {
   const { backlog, target } = request;
   const { fts } = target;
   const bound = Math.min(MAX_COUNT, Math.max(RANKED_ROWS + 1, Math.floor(COUNTED_ENTRIES / terms.length)));
   const rows = await reader.all(
-    `SELECT (SELECT count(*) FROM (SELECT 1 FROM ${fts} WHERE ${fts} MATCH j.value LIMIT ${bound})), ${backlog?.sql ?? "0"}` +
+    `SELECT (SELECT count(*) FROM (SELECT 1 FROM ${fts} WHERE ${fts} MATCH j.value LIMIT ${bound})), ${backlog?.count ?? "0"}` +
       " FROM json_each(?) j ORDER BY j.key",
     [JSON.stringify(terms.map((term) => expressionFor(request, [term], "any")))],
   );
-  return { counts: rows.map((row) => Number(row[0])), lacksRows: rows.some((row) => Number(row[1]) === 1) };
+  return { counts: rows.map((row) => Number(row[0])), waiting: Number(rows[0]?.[1] ?? 0) };
+}
+
+const NO_ROWS: readonly number[] = [];
+
+export interface FindOptions {
+  /** Rows to rank at least, if there are. */
+  readonly depth?: number | undefined;
+  /** Rows with a term that the index lacks. */
+  readonly waiting?: readonly number[];
 }
 
 /**
@@ -65,7 +74,7 @@ export async function findWords(
   request: KeywordSearchRequest,
   terms: readonly RankTerm[],
   phrase: readonly QueryTerm[],
-  depth?: number,
+  { depth, waiting = NO_ROWS }: FindOptions = {},
 ): Promise<Ranked[]> {
   const byRarity = terms.filter((term) => term.rowCount > 0).sort((a, b) => a.rowCount - b.rowCount);
   const rare: RankTerm[] = [];
@@ -85,6 +94,7 @@ export async function findWords(
   if ((rows < ENOUGH_ROWS || depth !== undefined) && common.length > 0) {
     query.addAny(common, rare.length > 0 ? LATEST_ROWS_WITH_RARE : LATEST_ROWS);
   }
+  query.addRows(waiting);
   // For a single word, neighbors do not count.
   return rank(await query.read(reader, terms, terms.length > 1), terms, phrase, request.scope);
 }
@@ -94,11 +104,12 @@ export async function findPrefixes(
   reader: SearchReader,
   request: KeywordSearchRequest,
   prefixes: readonly QueryTerm[],
-  depth: number,
+  { depth, waiting = NO_ROWS }: FindOptions,
 ): Promise<Ranked[]> {
   const terms = [...prefixes].sort((a, b) => b.text.length - a.text.length).slice(0, COMMON_TERMS);
   const query = new CandidateQuery(request, terms[0]!, terms.length, depth);
   query.addAny(terms, LATEST_ROWS);
+  query.addRows(waiting);
   return rank(
     await query.read(reader, terms, false),
     terms.map((term) => ({ ...term, rowCount: 1 })),
@@ -174,6 +185,13 @@ class CandidateQuery {
     const best = this.#best(this.#anyWord, latest, this.#chosenFirst);
     this.#lending.push(`SELECT row_id, -1 AS tier FROM (${this.#left(best, this.#wanted, lenders)})`);
     this.#lendingArgs.push(expressionFor(this.#request, terms, "any"), ...lenders.args);
+  }
+
+  /** Rows that the filter leaves. */
+  addRows(rowIds: readonly number[]): void {
+    if (rowIds.length === 0) return;
+    this.#parts.push("SELECT value AS row_id, 0 AS tier FROM json_each(?)");
+    this.#args.push(JSON.stringify(rowIds));
   }
 
   /** The candidates with their terms; with `withNeighbors`, the rows around them as well. */

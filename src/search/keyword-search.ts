@@ -4,6 +4,7 @@ import { asPrefixes } from "./query.js";
 import { append, type Ranked, type RankTerm, toHit } from "./rank.js";
 import type { KeywordHit, KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
 import { scanForSubstrings, scanForWords } from "./scan.js";
+import { findTerms, readWaiting } from "./waiting-rows.js";
 
 export type {
   KeywordHit,
@@ -42,11 +43,11 @@ export async function keywordSearch(reader: SearchReader, request: KeywordSearch
 async function search(
   reader: SearchReader,
   request: KeywordSearchRequest,
-  findTerms: typeof scanForWords,
+  findWith: typeof scanForWords,
 ): Promise<KeywordHit[]> {
   const { plan } = request;
   if (plan.isRecent) return findRecent(reader, request);
-  const byWords = plan.terms.length === 0 ? [] : await findTerms(reader, request);
+  const byWords = plan.terms.length === 0 ? [] : await findWith(reader, request);
   const hits = byWords.length > 0 ? byWords : await scanForSubstrings(reader, request);
   return hits.slice(0, request.limit);
 }
@@ -74,23 +75,31 @@ async function findByWords(reader: SearchReader, request: KeywordSearchRequest):
 
 async function findByIndex(reader: SearchReader, request: KeywordSearchRequest): Promise<KeywordHit[]> {
   const { plan, backlog } = request;
-  const { counts, lacksRows } = await countRows(reader, request, plan.terms);
-  if (lacksRows) {
+  const { counts: indexed, waiting: count } = await countRows(reader, request, plan.terms);
+  if (count < 0) {
     const isIndexed = await backlog!.index();
     return isIndexed ? findByIndex(reader, { ...request, backlog: undefined }) : scanForWords(reader, request);
   }
+  const rows = count === 0 ? [] : await readWaiting(reader, request);
+  // Rows that were indexed meanwhile are not in the counts.
+  if (rows.length < count) return findByIndex(reader, request);
+  const inRows = findTerms(rows, plan.terms, request.scope);
+  const counts = indexed.map((count, i) => count + inRows.counts[i]!);
   if (counts.some((count) => count > 0)) {
     const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
-    let hits: readonly Ranked[] = await findWords(reader, request, terms, plan.phrase);
+    const find = (depth?: number) => findWords(reader, request, terms, plan.phrase, { depth, waiting: inRows.rowIds });
+    let hits: readonly Ranked[] = await find();
     // The counts ignore the filters, which may leave too few of the rows that the rarer words select.
     if (hits.length >= PAGE_ROWS || counts.reduce((sum, count) => sum + count, 0) >= ENOUGH_ROWS) {
-      hits = await deepen(hits, request.limit, (depth) => findWords(reader, request, terms, plan.phrase, depth));
+      hits = await deepen(hits, request.limit, find);
     }
     if (hits.length > 0) return hits.map((hit) => toHit(hit, hit.isContext ? "context" : "keyword"));
   }
   const prefixes = asPrefixes(plan.terms);
   if (prefixes.length === 0) return [];
-  const hits = await deepen([], request.limit, (depth) => findPrefixes(reader, request, prefixes, depth));
+  const { rowIds: waiting } = findTerms(rows, prefixes, request.scope);
+  const find = (depth: number) => findPrefixes(reader, request, prefixes, { depth, waiting });
+  const hits = await deepen([], request.limit, find);
   return hits.map((hit) => toHit(hit, "prefix"));
 }
 

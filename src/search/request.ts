@@ -23,8 +23,10 @@ export interface SearchTarget {
   readonly searchText: string;
   /** A condition on the alias `m`: rows that are not indexed, such as deleted ones. @default none */
   readonly hasNoTerms?: string;
-  /** The FTS5 table of the terms, as `FTS_TOKENIZER` says, and perhaps of other columns that `within` asks for. */
+  /** The FTS5 table of the terms, as `FTS_TOKENIZER` says. */
   readonly fts: string;
+  /** Columns of the table that the full-text table has too, for `within`. @default none */
+  readonly indexed?: readonly string[];
   /**
    * Where rows follow one another, as the turns of a conversation do: the column of what they belong to, and that of
    * their place in it. Neighbours then help the ranking.
@@ -40,6 +42,18 @@ export interface SearchTarget {
   readonly metadata?: string;
   /** ORDER BY terms on the alias `m`, for a text that asks for nothing. */
   readonly recentOrder: string;
+}
+
+/** The rows that the index lacks. */
+export interface Backlog {
+  /** A scalar: how many rows wait to be indexed that a search can read; -1 if they must be indexed first. */
+  readonly count: string;
+  /** The condition on the alias `m` to be one of those rows. */
+  readonly isWaiting: string;
+  /** Resolves to false if the rows cannot be indexed: then every row is read instead. */
+  index(): Promise<boolean>;
+  /** Has them indexed after the search, where that is possible. */
+  indexLater(): void;
 }
 
 export interface KeywordSearchRequest {
@@ -61,14 +75,8 @@ export interface KeywordSearchRequest {
   readonly line?: readonly { readonly group: number; readonly upTo: number }[];
   /** Whether the index lacks rows: then every row is read instead. @default false */
   readonly isUnindexed?: boolean;
-  /** Where the database may list rows that the index lacks: the condition that it does, and what indexes them. */
-  readonly backlog?:
-    | {
-        readonly sql: string;
-        /** Resolves to false if the rows cannot be indexed: then every row is read instead. */
-        index(): Promise<boolean>;
-      }
-    | undefined;
+  /** Where the database may list rows that the index lacks. */
+  readonly backlog?: Backlog | undefined;
   /**
    * A SELECT whose rows are searched instead of the table, with the columns that the target and `where` name. Use it while
    * the table lacks rows: the full-text table is then not read.

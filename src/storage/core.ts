@@ -4,6 +4,7 @@ import { ClientExecutor } from "../areas/client-executor.js";
 import type { AreaChange, RepositoryContext } from "../areas/context.js";
 import type { Executor } from "../areas/executor.js";
 import { GraphCache } from "../areas/graph/cache.js";
+import { LateIndexer } from "../areas/late-indexer.js";
 import { VectorCache } from "../areas/memories/vector-cache.js";
 import { openRepositories, type Repositories } from "../areas/registry.js";
 import { forStored, toRepair } from "../areas/repair.js";
@@ -47,6 +48,7 @@ export class StorageCore implements HandleParts {
   readonly #shared: Omit<RepositoryContext, "project" | "executor" | "announce">;
   /** Only outside of transactions. Within one, erasing starts after the commit. */
   readonly #removal: Pick<RepositoryContext, "erase" | "removing">;
+  readonly #indexer: LateIndexer | undefined;
   readonly #transactions = new Set<Transaction>();
   #lastError: unknown;
 
@@ -72,6 +74,11 @@ export class StorageCore implements HandleParts {
       erase: () => this.#eraser.erase(),
       removing: (work) => asStorageErrors(() => withRoom(client, work)),
     };
+    // Without the migrations, the triggers of the file may expect the terms of each row.
+    if (client.local?.refusesWrites === false && options.migrate !== "skip") {
+      // Its failures are not those of a call: rows that wait are found.
+      this.#indexer = new LateIndexer(new ClientExecutor(client, () => undefined));
+    }
     client.guard = (access) => this.assertOutside(access);
     if (options.onError !== undefined) this.events.on("error", options.onError);
   }
@@ -82,7 +89,8 @@ export class StorageCore implements HandleParts {
 
   /** The repositories of a project, in the transaction of a scope if one is given. */
   repositories(project: string, scope?: TransactionScope): Repositories {
-    const { executor } = this;
+    const executor = this.executor;
+    const indexer = this.#indexer;
     if (scope === undefined) return openRepositories(this.#contextOf(project, executor));
     return openRepositories({
       ...this.#shared,
@@ -90,6 +98,12 @@ export class StorageCore implements HandleParts {
       executor: scope,
       announce: (change) => scope.announce(change),
       afterCommit: (task) => scope.afterCommit(task),
+      indexer: indexer && {
+        defer: (target) => indexer.defer(target),
+        stored: (target) => scope.afterCommit(() => indexer.stored(target)),
+        // The transaction may have rows that only it sees.
+        start: () => undefined,
+      },
     });
   }
 
@@ -178,8 +192,9 @@ export class StorageCore implements HandleParts {
     return running;
   }
 
-  /** Frees what is kept in memory, which the caller may hold on to with the closed storage. */
+  /** Ends what goes on after writes, and frees what is kept in memory: the caller may hold on to the closed storage. */
   forget(): void {
+    this.#indexer?.close();
     this.#shared.vectors.close();
   }
 
@@ -230,8 +245,8 @@ export class StorageCore implements HandleParts {
   }
 
   #contextOf(project: string, executor: Executor): RepositoryContext {
-    const removal = executor === this.executor ? this.#removal : {};
-    return { ...this.#shared, ...removal, project, executor, announce: this.announce };
+    const own = executor === this.executor ? { ...this.#removal, indexer: this.#indexer } : {};
+    return { ...this.#shared, ...own, project, executor, announce: this.announce };
   }
 
   #noteError(error: unknown): void {

@@ -4,6 +4,7 @@ import { getTableName, sql } from "drizzle-orm";
 import type { ProjectTable } from "../areas/area.js";
 import { scalar } from "../areas/executor.js";
 import { AREAS, SEARCH_TARGETS } from "../areas/registry.js";
+import { hasRange, isWaiting } from "../areas/search-backlog.js";
 import { toStatement } from "../areas/statements.js";
 import { tablesIn } from "../areas/tables.js";
 import type { EngineClient } from "../client/storage-client.js";
@@ -146,10 +147,12 @@ export async function readHealth(
 }
 
 /** Compares counts, which is fast: finds missing and surplus rows of an index, and terms of rows that do not exist. */
-function isStale({ table, rowId, searchText, fts }: SearchTarget, hasBacklog: boolean): string {
-  // The next search indexes the rows of the backlog.
-  const isWaiting = hasBacklog ? `exists (select 1 from search_backlog where target = '${table}')` : "false";
-  return `(((select count(*) from ${table}) <> (select count(*) from ${fts}_docsize) and not ${isWaiting}) or exists (
+function isStale(target: SearchTarget, hasBacklog: boolean): string {
+  const { table, rowId, searchText, fts } = target;
+  const waiting = hasBacklog ? ` - (select count(*) from ${table} m where ${isWaiting(target)})` : "";
+  // The next search indexes the rows of ranges with an end.
+  const isDue = hasBacklog ? hasRange(target) : "false";
+  return `(((select count(*) from ${table})${waiting} <> (select count(*) from ${fts}_docsize) and not ${isDue}) or exists (
     select 1 from ${table} as unindexed join ${fts}_docsize as size on size.id = unindexed.${rowId}
     where unindexed.${searchText} is null and substr(size.sz, 1, 1) <> x'00'))`;
 }

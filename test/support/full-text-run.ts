@@ -31,21 +31,29 @@ const WORDS = [
 ];
 const ENDINGS = [".", "!", " ", "  ", "\n", "…", " …"];
 const PROJECTS = ["one", "two"];
+/** The end of the range of rows that are indexed after they were stored. */
+const OPEN_END = 9007199254740991;
+const isIndexed = (
+  table: string,
+) => `NOT EXISTS (SELECT 1 FROM search_backlog WHERE target = '${table}' AND last = ${OPEN_END}
+  AND row_id >= first AND row_id NOT IN (SELECT id FROM ${table}_fts_docsize))`;
 /**
  * The rows from which each index follows: `terms` stands for those of the content, which only the index has. A row that
- * waits for the next search has none.
+ * waits for the next search has none, and one that is indexed with others later is not in the index.
  */
 const INDEXES = [
   {
     table: "memories",
     columns: ["search_text"],
     rows: `SELECT row_id, project, CASE WHEN deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM search_backlog
-      WHERE target = 'memories' AND row_id BETWEEN first AND last) THEN content END FROM memories`,
+      WHERE target = 'memories' AND last < ${OPEN_END} AND row_id BETWEEN first AND last) THEN content END
+      FROM memories WHERE ${isIndexed("memories")}`,
   },
   {
     table: "messages",
     columns: ["search_text", "conversation_row_id"],
-    rows: "SELECT row_id, project, CASE WHEN search_text IS NOT NULL THEN content END, conversation_row_id FROM messages",
+    rows: `SELECT row_id, project, CASE WHEN search_text IS NOT NULL THEN content END, conversation_row_id
+      FROM messages WHERE ${isIndexed("messages")}`,
   },
   { table: "story_search", columns: ["search_text"], rows: "SELECT row_id, project, content FROM story_search" },
 ];
@@ -177,6 +185,14 @@ function libraryCalls(storage: Storage, { below, pick }: Random): [name: string,
     "search messages": () => project().conversations.search(text()),
     "insert memories": () =>
       project().memories.insertMany(Array.from({ length: 1 + below(3) }, () => ({ id: memoryId(), content: text() }))),
+    "insert memories one after the other": async () => {
+      for (let i = 0; i < 40; i++) await project().memories.insert({ content: text() });
+      if (below(2) === 0) await project().memories.search(text());
+    },
+    "append messages one after the other": async () => {
+      const { conversations, id } = await anyConversation();
+      for (let i = 0; i < 40; i++) await conversations.append(id, message());
+    },
     "put a memory": () => project().memories.put(memoryId(), { content: text() }),
     "update a memory": async () => {
       const { memories } = project();

@@ -20,6 +20,7 @@ import {
   sentHashOf,
   toMessage,
 } from "./record.js";
+import { MESSAGE_TARGET } from "./search.js";
 
 const c = conversations;
 const m = messages;
@@ -87,10 +88,16 @@ export async function appendMessages(
 ): Promise<Appended> {
   const isRepeatable = drafts.some(({ clientId }) => clientId !== null);
   const append = isRepeatable ? appendNew : appendAll;
-  if (!haveLong(drafts)) return append(context, executor, conversationId, drafts);
-  return finishing(executor, async () =>
-    append(context, executor, conversationId, await deriveLong(context.project, conversationId, drafts)),
-  );
+  if (haveLong(drafts)) {
+    return finishing(executor, async () =>
+      append(context, executor, conversationId, await deriveLong(context.project, conversationId, drafts)),
+    );
+  }
+  const { indexer } = context;
+  const before = indexer?.defer(MESSAGE_TARGET);
+  const appended = await append(context, executor, conversationId, drafts, before);
+  if (before !== undefined) for (const _ of appended.stored) indexer?.stored(MESSAGE_TARGET);
+  return appended;
 }
 
 /** Stores drafts without client ids, in order: all of them, or none. */
@@ -99,8 +106,9 @@ async function appendAll(
   executor: Executor,
   conversationId: string,
   drafts: readonly MessageDraft[],
+  before?: readonly Statement[],
 ): Promise<Appended> {
-  const results = await runAll(executor, appendStatements(appendRows, context, conversationId, drafts));
+  const results = await runAll(executor, appendStatements(appendRows, context, conversationId, drafts, before));
   const seqs = results.flatMap(({ rows }) => rows.map((row) => Number(row[0])));
   if (seqs.length === 0) throw notFound(context, "conversation", conversationId);
   // SQLite does not promise an order of the rows that a statement returns.
@@ -116,6 +124,7 @@ async function appendNew(
   executor: Executor,
   conversationId: string,
   drafts: readonly MessageDraft[],
+  before?: readonly Statement[],
 ): Promise<Appended> {
   const place = (error: unknown, index: number) =>
     drafts.length > 1 ? atRecord(error, { index, id: drafts[index]!.id }) : error;
@@ -123,7 +132,7 @@ async function appendNew(
   const check = (draft: MessageDraft, known: Known | undefined) => {
     if (isOther(draft, known)) throw place(otherMessage(draft.clientId!, known!.message.id), drafts.indexOf(draft));
   };
-  const statements = appendStatements(appendNewRows, context, conversationId, distinct);
+  const statements = appendStatements(appendNewRows, context, conversationId, distinct, before);
   const clientIds = distinct.flatMap(({ clientId }) => clientId ?? []);
   const results =
     statements.length === 1
@@ -233,14 +242,16 @@ export function withoutRepeated(
   return [...first.values()];
 }
 
-/** The statements that append, in order. */
+/** The statements that append, in order. With those `before` them, the messages are given no terms. */
 function appendStatements(
   append: typeof appendRows,
   { project, now }: RepositoryContext,
   id: string,
   drafts: readonly MessageDraft[],
+  before: readonly Statement[] | undefined,
 ): Statement[] {
   const time = now();
-  const rows = drafts.map((draft) => toRow(project, id, draft));
-  return inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
+  const rows = drafts.map((draft) => toRow(project, id, draft, before !== undefined));
+  const appends = inParts(rows, (part) => append({ project, id, rows: JSON.stringify(part), now: time }));
+  return [...(before ?? []), ...appends];
 }

@@ -32,10 +32,19 @@ export function part(row: SQL, name: (typeof PARTS)[number]): SQL {
   return sql`(${row} ->> ${sql.raw(String(PARTS.indexOf(name)))})`;
 }
 
-/** The row of a draft, without the parts for rows of several conversations. */
-export function toRow(project: string, conversationId: string, draft: MessageDraft): (string | number | null)[] {
+/**
+ * The row of a draft, without the parts for rows of several conversations. One with tags is indexed at once, by the trigger
+ * that notes the tags.
+ */
+export function toRow(
+  project: string,
+  conversationId: string,
+  draft: MessageDraft,
+  isIndexedLater = false,
+): (string | number | null)[] {
   const { id, role, content, metadata, tags, clientId, createdAt } = draft;
-  return [id, role, content, metadata, tags, clientId, createdAt, ...derivedOf(project, conversationId, draft)];
+  const derived = derivedOf(project, conversationId, draft, isIndexedLater && tags === "[]");
+  return [id, role, content, metadata, tags, clientId, createdAt, ...derived];
 }
 
 /**

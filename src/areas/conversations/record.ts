@@ -191,13 +191,20 @@ function toTagsText(name: string, value: unknown): string {
   return JSON.stringify(toTags(name, value));
 }
 
-/** The columns that are derived from a draft and its conversation. */
-export function derivedOf(project: string, conversationId: string, draft: MessageDraft): DerivedColumns {
-  return draft.derived ?? derive(project, conversationId, draft, toSearchText(draft.content, searchScope(project)));
+/** The columns that are derived from a draft and its conversation. A message that is indexed later has no terms yet. */
+export function derivedOf(
+  project: string,
+  conversationId: string,
+  draft: MessageDraft,
+  isIndexedLater = false,
+): DerivedColumns {
+  if (draft.derived !== undefined) return draft.derived;
+  const searchText = isIndexedLater ? "" : toGiven(toSearchText(draft.content, searchScope(project)));
+  return derive(project, conversationId, draft, searchText);
 }
 
 function derive(project: string, conversationId: string, draft: MessageDraft, searchText: string): DerivedColumns {
-  return [checksumOfMessage(project, conversationId, draft), toGiven(searchText), sentHashOf(draft)];
+  return [checksumOfMessage(project, conversationId, draft), searchText, sentHashOf(draft)];
 }
 
 /** The checksum of a message without its seq. */
@@ -223,7 +230,7 @@ export async function deriveLong(
       made.push(draft);
       continue;
     }
-    const searchText = await toSearchTextInSlices(draft.content, searchScope(project));
+    const searchText = toGiven(await toSearchTextInSlices(draft.content, searchScope(project)));
     made.push({ ...draft, derived: derive(project, conversationId, draft, searchText) });
     await new Promise<void>((resolve) => afterTurn(resolve));
   }

@@ -74,6 +74,7 @@ export const MESSAGE_TARGET: SearchTarget = {
   content: m.content.name,
   searchText: m.searchText.name,
   fts: "messages_fts",
+  indexed: [m.conversationRowId.name],
   sequence: { group: m.conversationRowId.name, position: m.seq.name },
   metadata: m.metadata.name,
   recentOrder: "m.created_at DESC, m.row_id DESC",
@@ -134,7 +135,7 @@ export async function searchMessages(
       ? {}
       : { line: chain.segments.map(({ rowId, upTo }) => ({ group: rowId, upTo })) }),
     isUnindexed,
-    backlog: backlogOf(executor, MESSAGE_TARGET),
+    backlog: backlogOf(context, MESSAGE_TARGET),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
   const found = await fetchFound(context, hits, chain);

@@ -46,6 +46,7 @@ import {
   withLongTerms,
 } from "./record.js";
 import {
+  MEMORY_TARGET,
   type NearestOptions,
   type NearMemory,
   nearestMemories,
@@ -117,8 +118,11 @@ export class MemoryRepository<M extends object = Metadata> {
   }
 
   async #insert(draft: MemoryDraft): Promise<Memory<M>> {
-    const statements = insertStatements(this.#context, draft);
-    await namingDimensions(this.#context, draft.embedding, () => runAll(this.#context.executor, statements));
+    const { executor, indexer } = this.#context;
+    const before = draft.searchText === undefined ? indexer?.defer(MEMORY_TARGET) : undefined;
+    const statements = [...(before ?? []), ...insertStatements(this.#context, draft, before !== undefined)];
+    await namingDimensions(this.#context, draft.embedding, () => runAll(executor, statements));
+    if (before !== undefined) indexer?.stored(MEMORY_TARGET);
     this.#announce("insert", [draft.id]);
     return draftToMemory(this.#context.project, draft);
   }

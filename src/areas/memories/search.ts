@@ -210,7 +210,7 @@ function findWords(
     plan,
     scope: searchScope(project),
     where: toWhere(filterConditions(project, filter, aliased)),
-    backlog: backlogOf(executor, MEMORY_TARGET),
+    backlog: backlogOf(context, MEMORY_TARGET),
     limit: Math.min(limit, Number.MAX_SAFE_INTEGER),
   });
 }

@@ -83,9 +83,9 @@ const deleteVectors = prepareStatement(
 const forgetVector = prepareStatement(() => sql`update ${m} set ${set(m.embeddingRowId, null)} where ${isId}`);
 const deleteRow = prepareStatement(() => sql`delete from ${m} where ${isId}`);
 
-/** The statements that store a draft as a new memory. */
-export function insertStatements(context: RepositoryContext, draft: MemoryDraft): Statement[] {
-  const one = insertRow(toRow(context, draft));
+/** The statements that store a draft as a new memory. `isIndexedLater` leaves out its terms. */
+export function insertStatements(context: RepositoryContext, draft: MemoryDraft, isIndexedLater = false): Statement[] {
+  const one = insertRow(toRow(context, draft, isIndexedLater));
   const row = one.args.some(isBytes) ? one : { ...one, [AS_ROWS]: insertRows.sql };
   return draft.embedding === undefined ? [row] : [row, ...embeddingStatements(context, draft.id, draft.embedding)];
 }
@@ -128,11 +128,11 @@ export function replaceStatements(
 }
 
 /** The row that a draft becomes. */
-function toRow(context: RepositoryContext, draft: MemoryDraft) {
+function toRow(context: RepositoryContext, draft: MemoryDraft, isIndexedLater = false) {
   const { project, compressContents } = context;
   const about = toAbout(context, draft);
   const content = compressContents ? packContent(draft.content) : draft.content;
-  return { ...about, content, searchText: givenTerms(project, draft) };
+  return { ...about, content, searchText: isIndexedLater ? "" : givenTerms(project, draft) };
 }
 
 /** The same without the content and its index terms. */
