@@ -66,7 +66,7 @@ const OTHER_TABLES: Readonly<Record<string, string>> = {
   messages_replaced: "Scratch, the same for `messages`.",
   story_search_replaced: "Scratch, the same for `story_search`.",
   search_backlog:
-    "Ranges of rows (`first` to `last`, of the table `target`) that the next search or a reindex indexes: those of a file of an earlier version, and rows of `memories` that other code wrote without index terms. While a program stores many rows, a range that ends with 9007199254740991 has the rows from its first on that the full-text table does not have yet. Empty otherwise.",
+    "Ranges of rows (`first` to `last`, of the table `target`) that the next search or a reindex indexes: those of a file of an earlier version, and rows of `memories` that other code wrote without index terms. While a program stores many rows, a range that ends with 9007199254740991 has the rows from its first on that the full-text table does not have yet; a program that ends in between leaves it to the next. Empty otherwise.",
   __drizzle_migrations:
     "The ledger: one row for each applied migration, with the hash of its text (`hash`) and its time in the journal (`created_at`). `drizzle-kit migrate` reads and writes the same table.",
   sqlite_sequence: "SQLite's own: the last `row_id` of each table.",

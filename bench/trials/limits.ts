@@ -78,7 +78,7 @@ export const commitCheck: Trial = {
 };
 
 export const memoryInsertsAtOnce: Trial = {
-  title: "1,000 calls of memories.insert at once, against one transaction",
+  title: "1,000 calls of memories.insert at once, most of them indexed afterwards, against one transaction",
   unit: "ms",
   contenders: {
     holdfast: async ({ folder }) => {

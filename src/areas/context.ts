@@ -27,8 +27,8 @@ export interface RowIndexer {
   defer(target: SearchTarget): readonly Statement[] | undefined;
   /** To be called for each row that was stored without them. */
   stored(target: SearchTarget): void;
-  /** Indexes those that wait, in steps that let others write. */
-  start(target: SearchTarget): void;
+  /** To be called by a search that finds rows waiting. */
+  noticed(target: SearchTarget, rowCount: number): void;
 }
 
 /** The environment of a repository: its executor, its project, and the listener for its changes. */

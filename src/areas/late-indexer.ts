@@ -9,11 +9,15 @@ import type { Statement } from "./statements.js";
 const PAUSE_MS = 100;
 /** So are the first rows after a pause: an index that is complete costs little then, and searches need not read rows. */
 const FIRST_ROWS = 32;
-/**
- * Rows that are indexed together. FTS5 writes out its terms after each statement: by one statement for so many, a row takes
- * a fifth of the time.
- */
+/** Rows that are indexed together, by one statement: FTS5 writes out its terms after each. This takes a few ms. */
 const TOGETHER = 256;
+
+/** From so many rows on that a search finds waiting, it has them indexed at once: reading them takes 0.3 ms. */
+const MANY_ROWS = 32;
+/** Fewer are indexed after this time, in which a program that is storing rows has done so itself. */
+const LEFT_OVER_MS = 2000;
+/** Longest time between attempts that fail. */
+const LONGEST_PAUSE_MS = 60_000;
 
 const NOTHING: readonly Statement[] = [];
 
@@ -27,13 +31,17 @@ interface Stream {
   /** Rows that wait to be indexed. */
   waiting: number;
   timer: Timer | undefined;
+  /** When the timer fires. */
+  dueAt: number;
+  /** Time until the next attempt, if one fails. */
+  retryMs: number;
   running: Promise<void> | undefined;
 }
 
 /**
  * Indexes new rows of a local file after they were stored, many by one statement, if they come in quick succession. Until
- * then, they wait in the backlog, and searches read them. A failure leaves them there: the next attempt, of any process,
- * indexes them.
+ * then, they wait in the backlog, and searches read them. A failure leaves them there for the next attempt, of this process
+ * or another.
  */
 export class LateIndexer implements RowIndexer {
   readonly #executor: Executor;
@@ -57,13 +65,14 @@ export class LateIndexer implements RowIndexer {
 
   stored(target: SearchTarget): void {
     const stream = this.#streamOf(target);
-    if (++stream.waiting >= TOGETHER) this.start(target);
-    else this.#startLater(target, stream);
+    if (++stream.waiting >= TOGETHER) this.#start(target, stream);
+    else this.#startIn(PAUSE_MS, target, stream);
   }
 
-  start(target: SearchTarget): void {
+  noticed(target: SearchTarget, rowCount: number): void {
     const stream = this.#streamOf(target);
-    if (!this.#isClosed) stream.running ??= this.#run(target, stream);
+    if (rowCount >= MANY_ROWS) this.#start(target, stream);
+    else this.#startIn(LEFT_OVER_MS, target, stream);
   }
 
   /**
@@ -78,34 +87,54 @@ export class LateIndexer implements RowIndexer {
   #streamOf(target: SearchTarget): Stream {
     let stream = this.#streams.get(target);
     if (stream === undefined) {
-      stream = { rows: 0, lastAt: 0, isOpen: false, waiting: 0, timer: undefined, running: undefined };
+      stream = {
+        rows: 0,
+        lastAt: 0,
+        isOpen: false,
+        waiting: 0,
+        timer: undefined,
+        dueAt: 0,
+        retryMs: PAUSE_MS,
+        running: undefined,
+      };
       this.#streams.set(target, stream);
     }
     return stream;
   }
 
-  #startLater(target: SearchTarget, stream: Stream): void {
-    if (this.#isClosed || stream.timer !== undefined) return;
+  #startIn(delayMs: number, target: SearchTarget, stream: Stream): void {
+    const dueAt = performance.now() + delayMs;
+    if (this.#isClosed || (stream.timer !== undefined && stream.dueAt <= dueAt)) return;
+    clearTimeout(stream.timer);
+    stream.dueAt = dueAt;
     stream.timer = unrefTimer(
       setTimeout(() => {
         stream.timer = undefined;
-        this.start(target);
-      }, PAUSE_MS),
+        this.#start(target, stream);
+      }, delayMs),
     );
   }
 
+  #start(target: SearchTarget, stream: Stream): void {
+    if (!this.#isClosed) stream.running ??= this.#run(target, stream);
+  }
+
+  /** Indexes the rows that wait, in steps that let others write. */
   async #run(target: SearchTarget, stream: Stream): Promise<void> {
     const goesOn = performance.now() - stream.lastAt <= PAUSE_MS;
     stream.isOpen = goesOn;
     stream.waiting = 0;
     try {
       for await (const _ of indexSteps(this.#executor, target, goesOn)) {
-        if (this.#isClosed) break;
+        if (this.#isClosed) return;
       }
+      stream.retryMs = PAUSE_MS;
       // Rows may have been stored in the meantime.
-      if (stream.isOpen || stream.waiting > 0) this.#startLater(target, stream);
+      if (stream.isOpen || stream.waiting > 0) this.#startIn(PAUSE_MS, target, stream);
     } catch {
       // The rows still wait.
+      this.#startIn(stream.retryMs, target, stream);
+      stream.retryMs = Math.min(2 * stream.retryMs, LONGEST_PAUSE_MS);
     } finally {
       stream.running = undefined;
     }

@@ -17,7 +17,8 @@ export async function* pagesByRowId(
   rowId: AnyColumn | SQL,
   and = sql``,
 ): AsyncGenerator<readonly Row[]> {
-  for (let after = 0; ; ) {
+  // Other programs may store rows with negative ids.
+  for (let after = Number.MIN_SAFE_INTEGER; ; ) {
     const query = sql`${select} where ${rowId} > ${after}${and} order by ${rowId} limit ${PAGE_ROWS}`;
     const rows = await readAll(reader, toStatement(query));
     if (rows.length > 0) yield rows;

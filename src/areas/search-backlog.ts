@@ -39,7 +39,7 @@ export function backlogOf({ executor, indexer }: RepositoryContext, target: Sear
       ` ELSE count(*) FILTER (WHERE ${isNotIndexed(target)}) END` +
       ` FROM (SELECT m.${rowId} FROM ${table} m WHERE ${isInOpenRange(target)} LIMIT ${MOST_WAITING + 1}) m)`,
     isWaiting: isWaiting(target),
-    indexLater: () => indexer?.start(target),
+    indexLater: (count) => indexer?.noticed(target, count),
     async index() {
       if (executor.refusesWrites === true) return false;
       try {
@@ -113,7 +113,8 @@ export function noteAll({ table, rowId }: SearchTarget): string[] {
   const last = `SELECT max(${rowId}) FROM ${table}`;
   return [
     `DELETE FROM ${BACKLOG} WHERE target = '${table}'`,
-    `INSERT INTO ${BACKLOG} (target, first, last) SELECT '${table}', 0, ${rowId} FROM ${table} WHERE ${rowId} = (${last})`,
+    `INSERT INTO ${BACKLOG} (target, first, last) SELECT '${table}', (SELECT min(0, min(${rowId})) FROM ${table}), ${rowId}` +
+      ` FROM ${table} WHERE ${rowId} = (${last})`,
   ];
 }
 

@@ -46,7 +46,8 @@ export async function verify(client: Client, options: JournalOptions): Promise<v
 }
 
 function advice(set: ResolvedJournalOptions): string {
-  if (set.migrations === HOLDFAST_MIGRATIONS) return "Run migrate() or `holdfast migrate`";
+  // The process of a check has a copy.
+  if (set.migrations?.[0]?.sql === HOLDFAST_MIGRATIONS[0].sql) return "Run migrate() or `holdfast migrate`";
   const command = commandOn(set, "migrate");
   return command === undefined ? "Run migrate()" : `Run migrate(), ${command} or drizzle-kit migrate`;
 }

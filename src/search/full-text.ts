@@ -2,6 +2,7 @@ import { matchExpression, type QueryTerm } from "./query.js";
 import { type Candidate, type Ranked, type RankTerm, rank } from "./rank.js";
 import { readCandidates } from "./read-candidates.js";
 import type { KeywordSearchRequest, SearchReader, SqlValue } from "./request.js";
+import type { FoundWaiting } from "./waiting-rows.js";
 
 /**
  * Rows, best first by FTS5's ranking, that `rank` orders for good, for each word of the query and in all. Of few words
@@ -52,13 +53,11 @@ export async function countRows(
   return { counts: rows.map((row) => Number(row[0])), waiting: Number(rows[0]?.[1] ?? 0) };
 }
 
-const NO_ROWS: readonly number[] = [];
-
 export interface FindOptions {
   /** Rows to rank at least, if there are. */
   readonly depth?: number | undefined;
   /** Rows with a term that the index lacks. */
-  readonly waiting?: readonly number[];
+  readonly waiting: FoundWaiting;
 }
 
 /**
@@ -74,7 +73,7 @@ export async function findWords(
   request: KeywordSearchRequest,
   terms: readonly RankTerm[],
   phrase: readonly QueryTerm[],
-  { depth, waiting = NO_ROWS }: FindOptions = {},
+  { depth, waiting }: FindOptions,
 ): Promise<Ranked[]> {
   const byRarity = terms.filter((term) => term.rowCount > 0).sort((a, b) => a.rowCount - b.rowCount);
   const rare: RankTerm[] = [];
@@ -104,7 +103,7 @@ export async function findPrefixes(
   reader: SearchReader,
   request: KeywordSearchRequest,
   prefixes: readonly QueryTerm[],
-  { depth, waiting = NO_ROWS }: FindOptions,
+  { depth, waiting }: FindOptions,
 ): Promise<Ranked[]> {
   const terms = [...prefixes].sort((a, b) => b.text.length - a.text.length).slice(0, COMMON_TERMS);
   const query = new CandidateQuery(request, terms[0]!, terms.length, depth);
@@ -187,11 +186,15 @@ class CandidateQuery {
     this.#lendingArgs.push(expressionFor(this.#request, terms, "any"), ...lenders.args);
   }
 
-  /** Rows that the filter leaves. */
-  addRows(rowIds: readonly number[]): void {
-    if (rowIds.length === 0) return;
-    this.#parts.push("SELECT value AS row_id, 0 AS tier FROM json_each(?)");
-    this.#args.push(JSON.stringify(rowIds));
+  addRows({ rowIds, lenders }: FoundWaiting): void {
+    if (rowIds.length > 0) {
+      this.#parts.push("SELECT value AS row_id, 0 AS tier FROM json_each(?)");
+      this.#args.push(JSON.stringify(rowIds));
+    }
+    if (lenders.length > 0) {
+      this.#lending.push("SELECT value AS row_id, -1 AS tier FROM json_each(?)");
+      this.#lendingArgs.push(JSON.stringify(lenders));
+    }
   }
 
   /** The candidates with their terms; with `withNeighbors`, the rows around them as well. */

@@ -87,7 +87,7 @@ async function findByIndex(reader: SearchReader, request: KeywordSearchRequest):
   const counts = indexed.map((count, i) => count + inRows.counts[i]!);
   if (counts.some((count) => count > 0)) {
     const terms = plan.terms.map((term, i): RankTerm => ({ ...term, rowCount: counts[i]! }));
-    const find = (depth?: number) => findWords(reader, request, terms, plan.phrase, { depth, waiting: inRows.rowIds });
+    const find = (depth?: number) => findWords(reader, request, terms, plan.phrase, { depth, waiting: inRows });
     let hits: readonly Ranked[] = await find();
     // The counts ignore the filters, which may leave too few of the rows that the rarer words select.
     if (hits.length >= PAGE_ROWS || counts.reduce((sum, count) => sum + count, 0) >= ENOUGH_ROWS) {
@@ -97,7 +97,7 @@ async function findByIndex(reader: SearchReader, request: KeywordSearchRequest):
   }
   const prefixes = asPrefixes(plan.terms);
   if (prefixes.length === 0) return [];
-  const { rowIds: waiting } = findTerms(rows, prefixes, request.scope);
+  const waiting = findTerms(rows, prefixes, request.scope);
   const find = (depth: number) => findPrefixes(reader, request, prefixes, { depth, waiting });
   const hits = await deepen([], request.limit, find);
   return hits.map((hit) => toHit(hit, "prefix"));

@@ -52,8 +52,8 @@ export interface Backlog {
   readonly isWaiting: string;
   /** Resolves to false if the rows cannot be indexed: then every row is read instead. */
   index(): Promise<boolean>;
-  /** Has them indexed after the search, where that is possible. */
-  indexLater(): void;
+  /** Has `count` such rows indexed after the search, where that is possible. */
+  indexLater(count: number): void;
 }
 
 export interface KeywordSearchRequest {

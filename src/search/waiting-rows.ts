@@ -2,38 +2,49 @@ import type { QueryTerm } from "./query.js";
 import { wordsAsStored } from "./rank.js";
 import type { KeywordSearchRequest, SearchReader } from "./request.js";
 import { textOf } from "./scan-packed.js";
-import { toSearchTextInSlices } from "./terms.js";
+import { searchScope, toSearchTextInSlices } from "./terms.js";
 
 // Rows that a search reads because the index does not have them yet.
 
-/** From so many on, they are indexed after the search, so that the next one is spared them: reading them takes 0.3 ms. */
-const MANY_ROWS = 32;
 /** Candidates among them: those with the most terms, the latest first of those with as many. */
 const CANDIDATES = 200;
 
 interface WaitingRow {
   readonly rowId: number;
-  /** Empty if the filter leaves the row out. */
   readonly searchText: string;
+  /** Whether the filter leaves it; if not, whether it lends its words to its neighbors. */
+  readonly role: "found" | "lender" | "none";
 }
 
-/** The rows that wait, including those that the filter leaves out. */
+const ROLES = ["none", "lender", "found"] as const;
+
+/** All rows that wait, because the index counts the words of rows that the filter leaves out as well. */
 export async function readWaiting(
   reader: SearchReader,
-  { target, where, backlog, scope }: KeywordSearchRequest,
+  { target, where, lenders, backlog }: KeywordSearchRequest,
 ): Promise<WaitingRow[]> {
-  const { table, rowId, content } = target;
+  const { table, rowId, content, hasNoTerms = "0" } = target;
+  const lends = lenders === undefined ? "0" : `(${lenders.sql})`;
   const found = await reader.all(
-    `SELECT m.${rowId}, CASE WHEN ${where.sql} THEN m.${content} END FROM ${table} m WHERE ${backlog!.isWaiting}`,
-    [...where.args],
+    `SELECT m.${rowId}, CASE WHEN ${hasNoTerms} THEN NULL ELSE m.${content} END, m.project,` +
+      ` CASE WHEN (${where.sql}) THEN 2 WHEN ${lends} THEN 1 ELSE 0 END FROM ${table} m WHERE ${backlog!.isWaiting}`,
+    [...where.args, ...(lenders?.args ?? [])],
   );
-  if (found.length >= MANY_ROWS) backlog!.indexLater();
+  if (found.length > 0) backlog!.indexLater(found.length);
   const rows: WaitingRow[] = [];
   for (const row of found) {
-    const searchText = row[1] === null ? "" : await toSearchTextInSlices(textOf(row[1], target), scope);
-    rows.push({ rowId: Number(row[0]), searchText });
+    const text = row[1] === null ? "" : textOf(row[1], target);
+    const searchText = await toSearchTextInSlices(text, searchScope(String(row[2])));
+    rows.push({ rowId: Number(row[0]), searchText, role: ROLES[Number(row[3])]! });
   }
   return rows;
+}
+
+/** The rows with a term that wait. */
+export interface FoundWaiting {
+  readonly rowIds: readonly number[];
+  /** Rows that the filter leaves out, but that lend their words. */
+  readonly lenders: readonly number[];
 }
 
 /** How many of the rows have each term, and the rows that have any. */
@@ -41,19 +52,21 @@ export function findTerms(
   rows: readonly WaitingRow[],
   terms: readonly QueryTerm[],
   scope: string,
-): { readonly counts: readonly number[]; readonly rowIds: readonly number[] } {
+): FoundWaiting & { readonly counts: readonly number[] } {
   const counts = terms.map(() => 0);
   const stored = terms.map((term) => wordsAsStored([term], scope));
-  const found: { readonly rowId: number; readonly terms: number }[] = [];
-  for (const { rowId, searchText } of rows) {
+  const found: { readonly row: WaitingRow; readonly terms: number }[] = [];
+  for (const row of rows) {
     let count = 0;
     for (const [i, term] of stored.entries()) {
-      if (!` ${searchText} `.includes(term)) continue;
+      if (!` ${row.searchText} `.includes(term)) continue;
       counts[i]!++;
       count++;
     }
-    if (count > 0) found.push({ rowId, terms: count });
+    if (count > 0) found.push({ row, terms: count });
   }
-  found.sort((a, b) => b.terms - a.terms || b.rowId - a.rowId);
-  return { counts, rowIds: found.slice(0, CANDIDATES).map(({ rowId }) => rowId) };
+  found.sort((a, b) => b.terms - a.terms || b.row.rowId - a.row.rowId);
+  const idsOf = (role: WaitingRow["role"]) =>
+    found.flatMap(({ row }) => (row.role === role ? [row.rowId] : [])).slice(0, CANDIDATES);
+  return { counts, rowIds: idsOf("found"), lenders: idsOf("lender") };
 }

@@ -102,7 +102,7 @@ export class StorageCore implements HandleParts {
         defer: (target) => indexer.defer(target),
         stored: (target) => scope.afterCommit(() => indexer.stored(target)),
         // The transaction may have rows that only it sees.
-        start: () => undefined,
+        noticed: () => undefined,
       },
     });
   }

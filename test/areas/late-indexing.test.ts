@@ -1,6 +1,6 @@
 import { openStorage, type Storage } from "holdfast";
 import { expect, test, vi } from "vitest";
-import { openSecond } from "../support/clients.js";
+import { openSecond, rejection } from "../support/clients.js";
 import { seededRandom } from "../support/random.js";
 import { tempDatabase } from "../support/temp.js";
 
@@ -25,10 +25,10 @@ function storeWaiting(path: string, table: "memories" | "messages", contents: re
   for (const [i, content] of contents.entries()) {
     file.all(
       table === "memories"
-        ? `INSERT INTO memories (project, id, type, source, content, metadata, created_at, updated_at, content_hash, checksum, search_text)
-           VALUES ('default', 'w${i}', 'context', 'test', ?, '{}', ${i}, ${i}, '', '', '') RETURNING 1`
+        ? `INSERT INTO memories (project, id, session_id, type, source, content, metadata, created_at, updated_at, content_hash, checksum, search_text)
+           VALUES ('default', 'w${i}', ${i % 2 === 0 ? "'s'" : "NULL"}, 'context', 'test', ?, '{}', ${i}, ${i}, '', '', '') RETURNING 1`
         : `INSERT INTO messages (project, conversation_row_id, seq, id, role, content, metadata, tags, created_at, updated_at, checksum, search_text)
-           VALUES ('default', 1, ${i + 100}, 'w${i}', 'user', ?, '{}', '[]', ${i}, ${i}, '', '') RETURNING 1`,
+           VALUES ('default', 1, ${i + 100}, 'w${i}', '${i % 3 === 0 ? "assistant" : "user"}', ?, '{}', '[]', ${i}, ${i}, '', '') RETURNING 1`,
       [content],
     );
   }
@@ -46,10 +46,14 @@ async function findAll({ memories, conversations }: Storage) {
   const found: unknown[] = [];
   for (const query of QUERIES) {
     const inMemories = await memories.search(query, { limit: 20 });
+    const ofSession = await memories.search(query, { limit: 20, sessionId: "s" });
+    const ofRole = await conversations.search(query, { limit: 20, roles: ["user"] });
     const inMessages = await conversations.search(query, { limit: 20 });
     found.push([
       inMemories.map(({ memory, match }) => [memory.id, match]),
       inMessages.map(({ message, match }) => [message.id, match]),
+      ofSession.map(({ memory, match }) => [memory.id, match]),
+      ofRole.map(({ message, match }) => [message.id, match]),
     ]);
   }
   return found;
@@ -60,7 +64,9 @@ test("rows that wait to be indexed are found as they are afterwards, by this sto
   await using storage = await openStorage(db.path);
   const { pick, below } = seededRandom("rows that wait");
   const text = () => Array.from({ length: 2 + below(6) }, () => pick(WORDS)).join(" ");
-  await storage.memories.insertMany(Array.from({ length: 40 }, (_, i) => ({ id: `m${i}`, content: text() })));
+  await storage.memories.insertMany(
+    Array.from({ length: 40 }, (_, i) => ({ id: `m${i}`, content: text(), sessionId: i % 3 === 0 ? "s" : null })),
+  );
   await storage.conversations.insert({ messages: [{ id: "n", role: "user", content: text() }] });
   await storage.project("other").memories.insert({ content: "a zebra of another project" });
   storeWaiting(db.path, "memories", Array.from({ length: 20 }, text));
@@ -171,4 +177,40 @@ test("an entry that is lost from the index is reported while other rows wait", a
   expect(await storage.check({ deep: true })).not.toMatchObject({ findings: [{ code: "INDEX_STALE" }] });
   expect(await storage.memories.search("zebra")).toHaveLength(1);
   expect(await storage.memories.search("donkey")).toHaveLength(1);
+});
+
+test("a few rows that a program left behind are indexed after a search", async () => {
+  await using db = await tempDatabase();
+  await using storage = await openStorage(db.path);
+  storeWaiting(db.path, "memories", ["a zebra"]);
+  expect(await storage.memories.search("zebra")).toHaveLength(1);
+  const left = async () => (await storage.client.execute("SELECT * FROM search_backlog")).rows;
+  await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 20_000, interval: 50 });
+  expect(await waitingIn(storage, "memories")).toBe(0);
+});
+
+test("indexing that another process has kept from writing is done once it may", async () => {
+  await using db = await tempDatabase();
+  await using storage = await openStorage({ url: db.path, busyTimeoutMs: 50, onError: () => undefined });
+  for (let i = 0; i < 40; i++) await storage.memories.insert({ content: `zebra ${i}` });
+  {
+    using other = openSecond(db.path);
+    other.exec("BEGIN IMMEDIATE");
+    for (let i = 0; i < 5; i++) await rejection(storage.memories.insert({ content: "refused" }));
+    other.exec("ROLLBACK");
+  }
+  await vi.waitFor(async () => expect(await waitingIn(storage, "memories")).toBe(0), { timeout: 20_000, interval: 50 });
+  expect(await storage.memories.search("zebras", { limit: 50 })).toHaveLength(40);
+});
+
+test("rows with a negative row id that another program stored pass a deep check", async () => {
+  await using db = await tempDatabase();
+  await using storage = await openStorage(db.path);
+  await storage.memories.insert({ id: "m", content: "a zebra" });
+  await storage.client.execute("UPDATE memories SET row_id = -7");
+  expect(await storage.memories.search("zebra")).toHaveLength(1);
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
+  await storage.reindex();
+  expect(await storage.memories.search("zebra")).toHaveLength(1);
+  expect(await storage.check({ deep: true })).toMatchObject({ ok: true });
 });
