@@ -5,7 +5,10 @@
  */
 export type Metadata = Record<string, unknown>;
 
-type RequiredKeys<M extends object> = { [K in keyof M]-?: Partial<Pick<M, K>> extends Pick<M, K> ? never : K }[keyof M];
+/** The keys that an `M` must have; an index signature is none. */
+type RequiredKeys<M extends object> = keyof {
+  [K in keyof M as string extends K ? never : Partial<Pick<M, K>> extends Pick<M, K> ? never : K]: never;
+};
 
 /** One type or another, by whether all keys of `M` are optional: then `{}`, the default of metadata, is one. */
 export type IfOptional<M extends object, Yes, No> = RequiredKeys<M> extends never ? Yes : No;

@@ -87,7 +87,7 @@ export async function findWords(
   const query = new CandidateQuery(request, byRarity[0]!, terms.length, depth);
   const canBeWhole = terms.every((term) => term.rowCount > 0 || !term.isRequired);
   const required = byRarity.filter((term) => term.isRequired);
-  if (canBeWhole && byRarity.length > 1 && required.length > 0) query.addAll(required);
+  if (canBeWhole && byRarity.length > 1 && required.length > 0) query.addAll(required, waiting);
   if (canBeWhole && phrase.length > 0) query.addPhrase(phrase);
   if (rare.length > 0) query.addAny(rare);
   if ((rows < ENOUGH_ROWS || depth !== undefined) && common.length > 0) {
@@ -135,6 +135,8 @@ class CandidateQuery {
   readonly #tableArgs: SqlValue[] = [];
   /** The SQL of the MATCH argument that finds rows with any word. */
   #anyWord = "?";
+  /** The condition that the rows with all words are enough. */
+  #isEnough = "0";
 
   constructor(request: KeywordSearchRequest, windowTerm: QueryTerm, termCount: number, depth: number | undefined) {
     this.#request = request;
@@ -149,23 +151,25 @@ class CandidateQuery {
    * The best by FTS5's ranking of the rows with all of `terms`, rarest first, or of the latest of them. They come before
    * every row that lacks one, so where they are enough, `addAny` finds none: those would take longest to rank.
    */
-  addAll(terms: readonly RankTerm[]): void {
+  addAll(terms: readonly RankTerm[], waiting: FoundWaiting): void {
     const latest = terms[0]!.rowCount > RANKED_ROWS ? LATEST_ROWS : undefined;
     const wanted = this.#atLeast(WHOLE_ROWS);
     let isEnough = `(SELECT count(*) FROM whole) >= ${this.#depth}`;
-    if (this.#isThorough) this.#tables.push(`whole AS MATERIALIZED (${this.#bestLeft("?", latest, wanted)})`);
+    const addWhole = (rows: string) =>
+      this.#tables.push(`whole AS MATERIALIZED (SELECT row_id FROM (${rows}) UNION SELECT value FROM json_each(?))`);
+    if (this.#isThorough) addWhole(this.#bestLeft("?", latest, wanted));
     else {
-      this.#tables.push(
-        `chosen AS MATERIALIZED (${this.#best("?", latest, this.#chosenFirst)})`,
-        `whole AS MATERIALIZED (${this.#left("SELECT row_id FROM chosen", wanted)})`,
-      );
+      this.#tables.push(`chosen AS MATERIALIZED (${this.#best("?", latest, this.#chosenFirst)})`);
+      addWhole(this.#left("SELECT row_id FROM chosen", wanted));
       // Then the filter may have left out better ones than any that lacks a word: so few that the search is made again.
       isEnough += ` OR (SELECT count(*) FROM chosen) = ${this.#chosenFirst}`;
     }
     this.#tableArgs.push(expressionFor(this.#request, terms, "all"), ...this.#request.where.args);
+    this.#tableArgs.push(JSON.stringify(waiting.whole));
     this.#parts.push("SELECT row_id, 1 AS tier FROM whole");
     // The empty phrase matches nothing.
     this.#anyWord = `CASE WHEN ${isEnough} THEN '""' ELSE ? END`;
+    this.#isEnough = isEnough;
   }
 
   /** The latest rows with the phrase that `terms` make. */
@@ -186,11 +190,14 @@ class CandidateQuery {
     this.#lendingArgs.push(expressionFor(this.#request, terms, "any"), ...lenders.args);
   }
 
-  addRows({ rowIds, lenders }: FoundWaiting): void {
-    if (rowIds.length > 0) {
-      this.#parts.push("SELECT value AS row_id, 0 AS tier FROM json_each(?)");
+  addRows({ whole, others, lenders }: FoundWaiting): void {
+    const add = (rowIds: readonly number[], condition: string) => {
+      if (rowIds.length === 0) return;
+      this.#parts.push(`SELECT value AS row_id, 0 AS tier FROM json_each(?) WHERE ${condition}`);
       this.#args.push(JSON.stringify(rowIds));
-    }
+    };
+    add(whole, "true");
+    add(others, `NOT (${this.#isEnough})`);
     if (lenders.length > 0) {
       this.#lending.push("SELECT value AS row_id, -1 AS tier FROM json_each(?)");
       this.#lendingArgs.push(JSON.stringify(lenders));

@@ -42,7 +42,9 @@ export async function readWaiting(
 
 /** The rows with a term that wait. */
 export interface FoundWaiting {
-  readonly rowIds: readonly number[];
+  /** Those with all required terms, and the others. */
+  readonly whole: readonly number[];
+  readonly others: readonly number[];
   /** Rows that the filter leaves out, but that lend their words. */
   readonly lenders: readonly number[];
 }
@@ -55,18 +57,23 @@ export function findTerms(
 ): FoundWaiting & { readonly counts: readonly number[] } {
   const counts = terms.map(() => 0);
   const stored = terms.map((term) => wordsAsStored([term], scope));
-  const found: { readonly row: WaitingRow; readonly terms: number }[] = [];
+  const found: { readonly row: WaitingRow; readonly terms: number; readonly isWhole: boolean }[] = [];
   for (const row of rows) {
-    let count = 0;
-    for (const [i, term] of stored.entries()) {
-      if (!` ${row.searchText} `.includes(term)) continue;
-      counts[i]!++;
-      count++;
-    }
-    if (count > 0) found.push({ row, terms: count });
+    const isIn = stored.map((term) => ` ${row.searchText} `.includes(term));
+    for (const [i, is] of isIn.entries()) if (is) counts[i]!++;
+    const isWhole = terms.every(({ isRequired }, i) => isIn[i] || !isRequired);
+    if (isIn.includes(true)) found.push({ row, terms: isIn.filter(Boolean).length, isWhole });
   }
   found.sort((a, b) => b.terms - a.terms || b.row.rowId - a.row.rowId);
-  const idsOf = (role: WaitingRow["role"]) =>
-    found.flatMap(({ row }) => (row.role === role ? [row.rowId] : [])).slice(0, CANDIDATES);
-  return { counts, rowIds: idsOf("found"), lenders: idsOf("lender") };
+  const idsOf = (which: (one: (typeof found)[number]) => boolean) =>
+    found
+      .filter(which)
+      .slice(0, CANDIDATES)
+      .map(({ row }) => row.rowId);
+  return {
+    counts,
+    whole: idsOf(({ row, isWhole }) => row.role === "found" && isWhole),
+    others: idsOf(({ row, isWhole }) => row.role === "found" && !isWhole),
+    lenders: idsOf(({ row }) => row.role === "lender"),
+  };
 }

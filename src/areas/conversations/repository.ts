@@ -396,7 +396,7 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
 
   /**
    * Makes a conversation that shows the messages of another one up to `atSeq` and continues separately. The shared messages
-   * are the same records, not copies. Rejects with `NOT_FOUND` if there is no such conversation.
+   * are the same records, not copies. It takes the title, but neither tags nor metadata. Rejects with `NOT_FOUND` if there is no such conversation.
    */
   async fork(id: string, options: ForkOptions = {}): Promise<Conversation<C>> {
     expectId(id);
