@@ -1,7 +1,7 @@
 /**
  * A JSON object of your own. `withMetadata`, or `withData` of a graph, gives it a type. As in JSON.stringify, functions,
- * symbols and undefined values are left out. What JSON would store as something else, such as NaN, a bigint, a Map or a
- * circular object, is refused.
+ * symbols and undefined values are left out, and an object with a `toJSON`, such as a Date, becomes what that returns. NaN,
+ * a bigint, a Map, a typed array and a circular object are refused.
  */
 export type Metadata = Record<string, unknown>;
 

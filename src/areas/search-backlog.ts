@@ -36,8 +36,8 @@ export function backlogOf({ executor, indexer }: RepositoryContext, target: Sear
   return {
     count:
       `(SELECT CASE WHEN count(*) > ${MOST_WAITING} OR ${hasRange(target)} THEN -1` +
-      ` ELSE count(*) FILTER (WHERE ${isNotIndexed(target)}) END` +
-      ` FROM (SELECT m.${rowId} FROM ${table} m WHERE ${isInOpenRange(target)} LIMIT ${MOST_WAITING + 1}) m)`,
+      ` ELSE count(*) FILTER (WHERE ${isNotIndexed(target, "latest")}) END` +
+      ` FROM (SELECT m.${rowId} FROM ${table} m WHERE ${isInOpenRange(target)} LIMIT ${MOST_WAITING + 1}) latest)`,
     isWaiting: isWaiting(target),
     indexLater: (count) => indexer?.noticed(target, count),
     async index() {
@@ -63,8 +63,8 @@ function isInOpenRange({ table, rowId }: SearchTarget): string {
   return `m.${rowId} >= (SELECT ifnull(min(first), ${OPEN_END}) FROM ${BACKLOG} WHERE target = '${table}' AND last = ${OPEN_END})`;
 }
 
-function isNotIndexed({ rowId, fts }: SearchTarget): string {
-  return `NOT EXISTS (SELECT 1 FROM ${fts}_docsize d WHERE d.id = m.${rowId})`;
+function isNotIndexed({ rowId, fts }: SearchTarget, alias = "m"): string {
+  return `NOT EXISTS (SELECT 1 FROM ${fts}_docsize d WHERE d.id = ${alias}.${rowId})`;
 }
 
 /** The condition on the alias `m` to be a row that waits to be indexed with others. */

@@ -4,7 +4,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -115,25 +114,27 @@ describe("restoring", () => {
 
   test("replaces a damaged file, which is renamed with its log", async () => {
     await using p = await backedUp();
-    writeFileSync(p.path, "garbage");
-    writeFileSync(`${p.path}-wal`, "its log");
-    writeFileSync(`${p.path}-journal`, "");
-    const { setAside, setAsideFiles } = await restore(p.backup, p.path);
+    // A connection of this process to the file, once it is collected, would remove such a log.
+    const path = join(p.dir, "never-opened.db");
+    writeFileSync(path, "garbage");
+    writeFileSync(`${path}-wal`, "its log");
+    writeFileSync(`${path}-journal`, "");
+    const { setAside, setAsideFiles } = await restore(p.backup, path);
     expect(setAsideFiles).toEqual([setAside, `${setAside}-wal`]);
     expect(inDir(p.dir).filter((name) => name.includes("-before-restore"))).toHaveLength(2);
     expect(readFileSync(setAside!, "utf8")).toBe("garbage");
     expect(readFileSync(`${setAside}-wal`, "utf8")).toBe("its log");
-    expect(await p.ids(p.path)).toEqual(["old"]);
+    expect(await p.ids(path)).toEqual(["old"]);
   });
 
   test("leaves no log of a missing file", async () => {
     await using p = await backedUp();
-    rmSync(p.path);
-    writeFileSync(`${p.path}-wal`, "its log");
-    const { setAside, setAsideFiles } = await restore(p.backup, p.path);
+    const path = join(p.dir, "never-opened.db");
+    writeFileSync(`${path}-wal`, "its log");
+    const { setAside, setAsideFiles } = await restore(p.backup, path);
     expect(setAside).toBeUndefined();
     expect(setAsideFiles).toEqual([expect.stringMatching(/-before-restore-wal$/)]);
-    expect(await p.ids(p.path)).toEqual(["old"]);
+    expect(await p.ids(path)).toEqual(["old"]);
   });
 
   test("restores an encrypted file with its key", async () => {

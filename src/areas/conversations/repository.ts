@@ -216,7 +216,7 @@ export class ConversationRepository<C extends object = Metadata, M extends objec
     return listConversations(this.#context, options as ListConversationsOptions) as Promise<Page<Conversation<C>>>;
   }
 
-  /** Changes the fields given; undefined when unknown or deleted. */
+  /** Changes the fields given, `tags` and `metadata` as a whole; undefined when unknown or deleted. */
   async update(id: string, patch: ConversationPatch<C>): Promise<Conversation<C> | undefined> {
     expectId(id);
     expectKeys("a patch", patch, ["title", "tags", "metadata"]);

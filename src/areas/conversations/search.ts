@@ -54,7 +54,7 @@ export interface MessageSearchResult<M extends object = Metadata> {
   readonly conversationId: string;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
-  /** Which strategy found it: all words, prefixes, substrings, or the turns around it (`context`). */
+  /** Which strategy found it: words (`keyword`), beginnings of words, any part of the text, or the turns around it (`context`). */
   readonly match: KeywordMatch;
   /** At most 300 characters of the content, with the matches between `<mark>` and `</mark>`. */
   readonly snippet: string;

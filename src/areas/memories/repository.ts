@@ -226,7 +226,7 @@ export class MemoryRepository<M extends object = Metadata> {
   }
 
   /**
-   * Changes the fields given, and resolves to the new record; undefined when unknown or deleted. New content without a
+   * Changes the fields given, `metadata` as a whole, and resolves to the new record; undefined when unknown or deleted. New content without a
    * vector drops the old ones. Rejects with `DIMENSION_MISMATCH` as `insert` does.
    */
   async update(id: string, patch: MemoryPatch<M>): Promise<Memory<M> | undefined> {

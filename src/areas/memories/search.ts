@@ -55,7 +55,7 @@ export interface SearchResult<M extends object = Metadata> {
   readonly memory: Memory<M>;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
-  /** Which strategy found it: all words, prefixes, substrings, vectors, or words and vectors (`hybrid`). */
+  /** Which strategy found it: words (`keyword`), beginnings of words, any part of the text, vectors, words and vectors (`hybrid`), or, for a text that asks for nothing, the time (`recent`). */
   readonly match: SearchMatch;
   /** At most 300 characters of the content, with the matches between `<mark>` and `</mark>`. */
   readonly snippet: string;

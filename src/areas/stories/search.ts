@@ -34,7 +34,7 @@ export interface StorySearchResult {
   readonly metadata: StoryMetadata;
   /** Higher is better; comparable within one result only. */
   readonly score: number;
-  /** Which strategy found it: all words, prefixes or substrings. */
+  /** Which strategy found it: words (`keyword`), beginnings of words, or any part of the text. */
   readonly match: KeywordMatch;
   /** At most 300 characters of its texts, with each match between `<mark>` and `</mark>`. */
   readonly snippet: string;
