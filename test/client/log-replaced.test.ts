@@ -33,7 +33,7 @@ describe.each([[["-wal"]], [["-shm"]], [["-wal", "-shm"]]])("without its %s", (r
     const { stored, codes, ok, lastError, reopened } = await child.message<Report>((message) => "stored" in message);
     expect((await child.exited).code).toBe(0);
     expect(codes).toEqual(["FILE_REPLACED"]);
-    // None, if more than 50 ms pass before the first of them.
+    expect(stored).toBeGreaterThan(0);
     expect(stored).toBeLessThanOrEqual(MOST_COMMITS);
     expect(ok).toBe(false);
     expect(lastError).toContain(`${db.path}${remove[0]} has been removed`);
