@@ -22,8 +22,8 @@ const doors = [...Object.values(exports), ...Object.values(bin)]
 const others = ["src/cli/program.ts", "src/package-folder.ts"];
 
 /**
- * The chunks of the modules that entries share. Node takes a millisecond to load a file, and the bundler alone would write
- * one for each set of entries. The modules of these entries come first, so that they never load a large chunk.
+ * The chunks of the modules that entries share. Each file takes Node time to load, and the bundler alone would write one for
+ * each set of entries. The modules of these entries come first, so that they never load a large chunk.
  */
 const LAYERS = {
   shared: ["files/lock/index", "otel/index", "areas/stories/testing/index", "cli/program"],

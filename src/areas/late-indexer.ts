@@ -9,10 +9,10 @@ import type { Statement } from "./statements.js";
 const PAUSE_MS = 100;
 /** So are the first rows after a pause: an index that is complete costs little then, and searches need not read rows. */
 const FIRST_ROWS = 32;
-/** Rows that are indexed together, by one statement: FTS5 writes out its terms after each. This takes a few ms. */
+/** Rows that are indexed together, by one statement: FTS5 writes out its terms after each. */
 const TOGETHER = 256;
 
-/** From so many rows on that a search finds waiting, it has them indexed at once: reading them takes 0.3 ms. */
+/** A search that finds so many rows waiting has them indexed at once, so that the next one need not read them. */
 const MANY_ROWS = 32;
 /** Fewer are indexed after this time, in which a program that is storing rows has done so itself. */
 const LEFT_OVER_MS = 2000;
@@ -26,7 +26,10 @@ interface Stream {
   /** Rows since the last pause. */
   rows: number;
   lastAt: number;
-  /** Whether new rows may be stored without terms, as far as this process knows. If another one ended that, a trigger notes them. */
+  /**
+   * Whether the backlog has a range for new rows, as far as this process knows. If another process has removed it, a trigger
+   * notes each row.
+   */
   isOpen: boolean;
   /** Rows that wait to be indexed. */
   waiting: number;

@@ -190,6 +190,7 @@ class CandidateQuery {
     this.#lendingArgs.push(expressionFor(this.#request, terms, "any"), ...lenders.args);
   }
 
+  /** Rows that wait. Those that lack a word are candidates where the index is asked for such rows too. */
   addRows({ whole, others, lenders }: FoundWaiting): void {
     const add = (rowIds: readonly number[], condition: string) => {
       if (rowIds.length === 0) return;

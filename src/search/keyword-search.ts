@@ -81,7 +81,7 @@ async function findByIndex(reader: SearchReader, request: KeywordSearchRequest):
     return isIndexed ? findByIndex(reader, { ...request, backlog: undefined }) : scanForWords(reader, request);
   }
   const rows = count === 0 ? [] : await readWaiting(reader, request);
-  // Rows that were indexed meanwhile are not in the counts.
+  // Rows that were indexed since are not in the counts.
   if (rows.length < count) return findByIndex(reader, request);
   const inRows = findTerms(rows, plan.terms, request.scope);
   const counts = indexed.map((count, i) => count + inRows.counts[i]!);

@@ -1313,7 +1313,7 @@ END;
     snapshot: SNAPSHOTS[5],
     sql: `-- New memories and messages may be stored without their index terms, while the backlog has a range that ends with
 -- 9007199254740991: it has the rows from its first on that the full-text table lacks. A program that stores many rows opens
--- it, indexes the rows of many commits by one statement, and removes it. Meanwhile, searches read the rows that wait.
+-- it, indexes the rows of many commits by one statement, and removes it. Until then, searches read the rows that wait.
 DROP TRIGGER \`memories_fts_insert\`;
 --> statement-breakpoint
 DROP TRIGGER \`messages_fts_insert\`;

@@ -89,7 +89,7 @@ export class StorageCore implements HandleParts {
 
   /** The repositories of a project, in the transaction of a scope if one is given. */
   repositories(project: string, scope?: TransactionScope): Repositories {
-    const executor = this.executor;
+    const { executor } = this;
     const indexer = this.#indexer;
     if (scope === undefined) return openRepositories(this.#contextOf(project, executor));
     return openRepositories({

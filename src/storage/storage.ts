@@ -120,7 +120,7 @@ export class Storage<TSchema extends StorageSchema = StorageSchema> {
    * storage's own. A query that fails rejects with a `DrizzleQueryError`, whose `cause` has the code.
    */
   get db(): StorageDatabase<TSchema> {
-    // Made at the first use: Drizzle takes a millisecond to read the schema, and repositories do without.
+    // Made at the first use: Drizzle reads the whole schema for it, and repositories do without.
     this.#db ??= this.#openDrizzle();
     return this.#db;
   }
